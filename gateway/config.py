@@ -1,0 +1,441 @@
+"""TOML to typed, frozen settings: every default and every refusal lives here.
+
+A fault is reported as ``file:key: what and why``. Unknown keys are refused with the nearest known one. Secrets are
+read from files or from the systemd credentials folder, never from the TOML itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import ssl
+import stat
+import tomllib
+import zoneinfo
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+DEFAULT_PATH = "/etc/gateway/config.toml"
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault in what an admin wrote: the file, the key (or line) and what is wrong and why."""
+
+    file: str
+    key: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.key}: {self.problem}" if self.key else f"{self.file}: {self.problem}"
+
+    def as_json(self) -> dict[str, str]:
+        """The object of ``gateway check --json``."""
+        return {"file": self.file, "key": self.key, "problem": self.problem}
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; ``problems`` says why, one entry a fault."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def seconds(value: Any) -> float:
+    """``"15m"`` -> 900.0. Accepts ms, s, m, h, d and plain non-negative numbers of seconds."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = float(value)
+    else:
+        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*", str(value))
+        if not found:
+            raise ValueError(f"{value!r} is no duration; write for example 30s, 15m, 24h or 5d")
+        number = float(found[1]) * _UNITS[found[2]]
+    if number < 0:
+        raise ValueError("a duration cannot be negative")
+    return number
+
+
+def octets(value: Any) -> int:
+    """``"25MB"`` -> 26214400 (units of 1024)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    else:
+        found = re.fullmatch(r"\s*(\d+)\s*(B|KB|MB|GB)\s*", str(value), re.IGNORECASE)
+        if not found:
+            raise ValueError(f"{value!r} is no size; write for example 64MB")
+        number = int(found[1]) * _SIZES[found[2].upper()]
+    if number < 0:
+        raise ValueError("a size cannot be negative")
+    return number
+
+
+def budget(value: Any) -> tuple[int, float]:
+    """``"50/1h"`` -> (50, 3600.0)."""
+    if isinstance(value, tuple):
+        return value
+    count, slash, span = str(value).partition("/")
+    if not slash or not count.strip().isdigit():
+        raise ValueError(f"{value!r} is no budget; write for example 50/1h")
+    return int(count), seconds(span)
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+Octets = Annotated[int, BeforeValidator(octets)]
+Budget = Annotated[tuple[int, float], BeforeValidator(budget)]
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{1,255}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError(f"{value!r} is no plain mail address")
+    return value
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value, strict=False)
+    return value
+
+
+Address = Annotated[str, BeforeValidator(_address)]
+Network = Annotated[str, BeforeValidator(_network)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Gateway(_Section):
+    """``[gateway]``: who we are."""
+
+    address: Address = "support@introserv.com"
+    name: str = "INTROSERV Support"
+    hostname: str | None = None
+    state_dir: Path = Path("/var/lib/gateway")
+    timezone: str = "Europe/Berlin"
+    languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "ru", "uk")
+    client_area_url: str = "https://portal.introserv.com/"
+    chat_url: str = "https://introserv.com/"
+    reply_domain: str | None = None
+    read_limit: Seconds = 20.0
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"no time zone named {value!r} on this machine") from None
+        return value
+
+    @field_validator("languages")
+    @classmethod
+    def _english_is_there(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "en" not in value:
+            raise ValueError("'en' must be among the languages: everyone else is answered in English")
+        return value
+
+    @property
+    def replies_at(self) -> str:
+        """The domain of tokens and bounce addresses."""
+        return self.reply_domain or self.address.rpartition("@")[2]
+
+
+class Database(_Section):
+    """``[database]``: where everything is kept; default: SQLite in ``state_dir``."""
+
+    url: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _known_engine(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(r"sqlite:///|postgresql\+psycopg://", value):
+            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
+        return value
+
+
+class Smtp(_Section):
+    """``[smtp]``: the listeners and their limits."""
+
+    listen: tuple[str, ...] = ("smtp://127.0.0.1:8025", "lmtp:///run/gateway/lmtp.sock")
+    max_size: Octets = 25 * 1024**2
+    min_free: Octets = 64 * 1024**2
+    recipients: tuple[Address, ...] = ()
+    trusted_relays: tuple[Network, ...] = ()
+    evaluate_private: bool = False
+    authserv_id: str | None = None
+    bare_newline: Literal["keep", "reject"] = "keep"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    max_connections: Annotated[int, Field(ge=1)] = 500
+    max_connections_per_address: Annotated[int, Field(ge=1)] = 20
+    max_recipients: Annotated[int, Field(ge=1)] = 100
+    max_errors: Annotated[int, Field(ge=1)] = 10
+    max_in_flight: Octets = 256 * 1024**2
+    idle_timeout: Seconds = 300.0
+    data_timeout: Seconds = 180.0
+    data_deadline: Seconds = 3600.0
+
+    @field_validator("listen")
+    @classmethod
+    def _known_listeners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            if not re.fullmatch(r"(smtp|lmtp)://(/\S+|[^\s/]+:\d{1,5})", url):
+                raise ValueError(f"{url!r}: write smtp://HOST:PORT, lmtp://HOST:PORT or lmtp:///PATH")
+        return value
+
+    @model_validator(mode="after")
+    def _both_halves(self) -> Smtp:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together")
+        return self
+
+
+class Dns(_Section):
+    """``[dns]``: resolvers as host:port, default the system's; ``timeout`` is the total for one message."""
+
+    nameservers: tuple[str, ...] = ()
+    timeout: Seconds = 10.0
+
+    @field_validator("nameservers")
+    @classmethod
+    def _host_and_port(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for server in value:
+            host, _, port = server.rpartition(":")
+            try:
+                ipaddress.ip_address(host.strip("[]"))
+            except ValueError:
+                raise ValueError(f"{server!r}: write ADDRESS:PORT, for example 127.0.0.1:53") from None
+            if not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError(f"{server!r}: {port!r} is no port")
+        return value
+
+
+class Verify(_Section):
+    """``[verify]``: what else is believed, and when a check that could not be made is repeated."""
+
+    spam_headers: tuple[str, ...] = ()
+    rechecks: tuple[Seconds, ...] = (60.0, 300.0, 600.0, 1800.0)
+
+
+class Block(_Section):
+    """``[block]``: authors that go to quarantine."""
+
+    addresses: tuple[Address, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+class Directory(_Section):
+    """``[directory]``: the accounts."""
+
+    source: Literal["csv"] = "csv"
+    path: Path | None = None
+    refresh: Seconds = 30.0
+    max_shrink: Annotated[float, Field(ge=0, le=1)] = 0.2
+    max_age: Seconds = 86400.0
+
+
+class Relay(_Section):
+    """``[relay]``: the SMTP server that sends our replies."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 25
+    security: Literal["tls", "starttls", "none"] = "none"
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    max_connections: Annotated[int, Field(ge=1, le=50)] = 4
+    timeout: Seconds = 60.0
+    retry_for: Seconds = 5 * 86400.0
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> Relay:
+        if self.username and self.security == "none" and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError("a password is never sent without TLS: set security to tls or starttls")
+        return self
+
+
+class Replies(_Section):
+    """``[replies]``: templates, envelope and budgets."""
+
+    templates_dir: Path | None = None
+    envelope: Literal["verp", "address", "null"] = "verp"
+    plus_address: bool = True
+    ack_max_age: Seconds = 86400.0
+    reopen_grace: Seconds = 14 * 86400.0
+    budget_address: Budget = (1, 86400.0)
+    budget_thread: Budget = (5, 3600.0)
+    budget_domain: Budget = (50, 3600.0)
+    budget_total: Budget = (500, 3600.0)
+
+
+class Clock(_Section):
+    """``[clock]``: the promise."""
+
+    target: Seconds = 900.0
+    status_reply: Seconds = 1500.0
+    limit: Seconds = 1800.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Clock:
+        if not 0 < self.target <= self.status_reply <= self.limit:
+            raise ValueError("target, status_reply and limit must come in this order")
+        return self
+
+
+class Staff(_Section):
+    """``[staff]``: who is told."""
+
+    technical: tuple[Address, ...] = ()
+    financial: tuple[Address, ...] = ()
+    escalation: tuple[Address, ...] = ()
+    digest_every: Seconds = 3600.0
+
+
+class Http(_Section):
+    """``[http]``: metrics and health; empty ``listen`` turns it off."""
+
+    listen: str = "127.0.0.1:8080"
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value and not re.fullmatch(r"\S+:\d{1,5}", value):
+            raise ValueError(f"{value!r}: write HOST:PORT")
+        return value
+
+
+class Settings(_Section):
+    """The whole configuration."""
+
+    gateway: Gateway = Gateway()
+    database: Database = Database()
+    smtp: Smtp = Smtp()
+    dns: Dns = Dns()
+    verify: Verify = Verify()
+    block: Block = Block()
+    directory: Directory = Directory()
+    relay: Relay = Relay()
+    replies: Replies = Replies()
+    clock: Clock = Clock()
+    staff: Staff = Staff()
+    http: Http = Http()
+
+    @property
+    def database_url(self) -> str:
+        """The database URL, with the default filled in."""
+        return self.database.url or f"sqlite:///{self.gateway.state_dir / 'gateway.db'}"
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The addresses we take mail for, lower-case."""
+        return tuple(address.lower() for address in (self.smtp.recipients or (self.gateway.address,)))
+
+    @property
+    def lmtp_socket(self) -> str | None:
+        """The first LMTP listener, as ``/path`` or ``host:port``."""
+        for url in self.smtp.listen:
+            scheme, _, where = url.partition("://")
+            if scheme == "lmtp":
+                return where
+        return None
+
+
+def _nearest(key: str, model: type[BaseModel]) -> str:
+    close = difflib.get_close_matches(key, list(model.model_fields), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(sorted(model.model_fields))}"
+
+
+def _problem(path: str, error: Any) -> Problem:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        model: type[BaseModel] = Settings
+        for part in location[:-1]:
+            annotation = model.model_fields[part].annotation
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                model = annotation
+        return Problem(path, key, f"unknown key{_nearest(location[-1], model)}")
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return Problem(path, key, text)
+
+
+def parse(text: str, path: str = "config.toml") -> Settings:
+    """Settings from TOML text.
+
+    Raises:
+        ConfigError: with every fault found.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"\(at line (\d+)", str(error))
+        raise ConfigError([Problem(path, f"line {where[1]}" if where else "", f"no valid TOML: {error}")]) from error
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_problem(path, fault) for fault in error.errors()) from error
+
+
+def load(path: str | Path) -> Settings:
+    """Settings from a file.
+
+    Raises:
+        ConfigError: when the file cannot be read or used.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    return parse(text, str(path))
+
+
+def secret(file: Path | None, credential: str) -> str | None:
+    """A secret: from ``file``, else from ``$CREDENTIALS_DIRECTORY/credential``, else ``None``. OSError when unreadable."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    if file is None and folder and (Path(folder) / credential).exists():
+        file = Path(folder) / credential
+    return file.read_text(encoding="utf-8").rstrip("\r\n") if file is not None else None
+
+
+def tls_context(settings: Smtp) -> ssl.SSLContext | None:
+    """The server's TLS context, or ``None`` without certificate files. OSError or ssl.SSLError when they are bad."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    return context
+
+
+def file_problems(settings: Settings, path: str) -> list[Problem]:
+    """Faults in the files that the configuration names: passwords, certificates, the directory's folder."""
+    found: list[Problem] = []
+    secret_file = settings.relay.password_file
+    if secret_file is not None:
+        try:
+            mode = stat.S_IMODE(secret_file.stat().st_mode)
+            secret_file.read_text(encoding="utf-8")
+            if mode & 0o007:
+                found.append(Problem(path, "relay.password_file", f"{secret_file} can be read by everybody; chmod 600"))
+        except (OSError, UnicodeDecodeError) as error:
+            found.append(Problem(path, "relay.password_file", f"cannot be read: {error}"))
+    elif settings.relay.username and secret(None, "relay-password") is None:
+        found.append(Problem(path, "relay.password_file", "relay.username needs a password file or credential"))
+    try:
+        tls_context(settings.smtp)
+    except (OSError, ssl.SSLError) as error:
+        found.append(Problem(path, "smtp.tls_cert", f"certificate and key cannot be used: {error}"))
+    if settings.directory.path is not None and not settings.directory.path.is_dir():
+        found.append(Problem(path, "directory.path", f"{settings.directory.path} is no folder"))
+    if settings.replies.templates_dir is not None and not settings.replies.templates_dir.is_dir():
+        found.append(Problem(path, "replies.templates_dir", f"{settings.replies.templates_dir} is no folder"))
+    return found

@@ -1,0 +1,1 @@
+"""Reads what a mail says: new words, language, facts, topics."""

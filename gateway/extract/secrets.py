@@ -1,0 +1,45 @@
+"""Passwords, private keys, tokens, card numbers and the security code: masked in all that leaves the original."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "[masked]"
+_KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?")
+_LABEL = re.compile(
+    r"(?i)(?<![\w-])((?:root[- ]?)?(?:password|passwort|passwd|pwd|kennwort|pass|mot de passe|contraseña|parola|пароль|"
+    r"security[- ]?code|sicherheitscode|code de sécurité|código de seguridad|codice di sicurezza|код безопасности|код безпеки|"
+    r"api[-_ ]?key|api[-_ ]?token|access[-_ ]?token|secret[-_ ]?key|pin)"
+    r"(?:\s{1,2}(?:is|ist|lautet|est|es|è|for root|für root))?\s{0,2}[:=]\s{0,2}|"
+    r"(?<![\w-])(?:password|passwort|kennwort|security code|sicherheitscode|пароль)\s{1,2}(?:is|ist|lautet)\s{1,2})"
+    r"([^\s\"'<>]{3,200}|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
+)
+_CARD = re.compile(r"(?<![\d.-])(\d(?:[ -]?\d){12,18})(?![\d.-])")
+_TOKEN = re.compile(r"(?<!\w)((?:ghp|gho|ghs|github_pat|sk|pk|xox[abp]|glpat|AKIA)[-_]?[A-Za-z0-9_-]{16,200})(?!\w)")
+
+
+def _luhn(digits: str) -> bool:
+    total = 0
+    for index, digit in enumerate(reversed(digits)):
+        value = int(digit) * (2 if index % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def mask(text: str) -> tuple[str, int]:
+    """(text with every secret replaced, how many)."""
+    count = 0
+
+    def card(match: re.Match[str]) -> str:
+        nonlocal count
+        digits = re.sub(r"\D", "", match[1])
+        if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) == 1:
+            return match[0]
+        count += 1
+        return MASK
+
+    text, keys = _KEY.subn(MASK, text)
+    text, labels = _LABEL.subn(lambda match: match[1] + MASK, text)
+    text, tokens = _TOKEN.subn(MASK, text)
+    text = _CARD.sub(card, text)
+    return text, count + keys + labels + tokens

@@ -1,0 +1,91 @@
+"""The words of a mail as plain text: from text/plain, else from HTML by an iterative walk (selectolax)."""
+
+from __future__ import annotations
+
+import re
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+MAX_HTML = 1024 * 1024
+MAX_DEPTH = 256
+MAX_TEXT = 256 * 1024
+_BLOCKS = frozenset(
+    "p div br tr table li ul ol h1 h2 h3 h4 h5 h6 hr blockquote pre section article header footer address dl dt dd".split()
+)
+_SKIPPED = frozenset("script style head title template noscript svg math object iframe select".split())
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})[^<>]{0,4000}>")
+_VOID = frozenset("br hr img input meta link area base col embed source track wbr".split())
+
+
+def _too_deep(html: str) -> bool:
+    """Whether tags nest deeper than the parser should see; it is quadratic on such input."""
+    depth = 0
+    for found in _TAG.finditer(html):
+        if found[2].lower() in _VOID:
+            continue
+        depth = max(0, depth - 1) if found[1] else depth + 1
+        if depth > MAX_DEPTH * 4:
+            return True
+    return False
+
+
+def _quoted(node: LexborNode) -> bool:
+    if node.tag == "blockquote":
+        return True
+    attributes = node.attributes
+    marks = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
+    return bool(
+        re.search(r"gmail_quote|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|appendonsend|OutlookMessageHeader", marks)
+    )
+
+
+def html_to_text(html: str) -> tuple[str, str]:
+    """(words without quoted blocks, all words) of an HTML body; nothing is ever fetched."""
+    html = html[:MAX_HTML]
+    if _too_deep(html):
+        flat = " ".join(re.sub(r"<[^<>]{0,4000}>", " ", html).split())[:MAX_TEXT]
+        return flat, flat
+    root = LexborHTMLParser(html).body
+    if root is None:
+        return "", ""
+    return _walk(root, skip_quotes=True), _walk(root, skip_quotes=False)
+
+
+def _walk(root: LexborNode, skip_quotes: bool) -> str:
+    pieces: list[str] = []
+    size = 0
+    node: LexborNode | None = root.child
+    depth = 0
+    while node is not None and size < MAX_TEXT:
+        tag = node.tag or ""
+        descend = False
+        if tag == "-text":
+            text = re.sub(r"[ \t\r\n\xa0]+", " ", node.text_content or "")
+            pieces.append(text)
+            size += len(text)
+        elif tag not in _SKIPPED and not tag.startswith("-") and not (skip_quotes and _quoted(node)):
+            if tag in _BLOCKS:
+                pieces.append("\n")
+            elif tag in ("td", "th"):
+                pieces.append(" ")
+            descend = node.child is not None and depth < MAX_DEPTH
+        if descend:
+            node, depth = node.child, depth + 1
+            continue
+        while node is not None and node.next is None:
+            node, depth = node.parent, depth - 1
+            if node is None or node.mem_id == root.mem_id or depth < 0:
+                node = None
+                break
+            if (node.tag or "") in _BLOCKS:
+                pieces.append("\n")
+        node = node.next if node is not None else None
+    lines = [" ".join(line.split()) for line in "".join(pieces).split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def words_of(plain: str, html: str) -> tuple[str, str]:
+    """(words to search for quotes, full words) of a mail with these bodies."""
+    if plain.strip():
+        return plain[:MAX_TEXT], plain[:MAX_TEXT]
+    return html_to_text(html) if html.strip() else ("", "")

@@ -1,0 +1,1 @@
+"""Takes mail in: stores it, then acknowledges it. Knows nothing of verification, tickets or replies."""

@@ -1,0 +1,178 @@
+"""One function per event: the only place that words a log line.
+
+Key=value on a terminal, JSON under systemd. Never bodies, subjects or secrets; addresses are shortened to
+``a***@domain``. Every string is escaped, so no mail can forge a line or send an escape sequence to a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+_lock = threading.Lock()
+_stream: TextIO = sys.stderr
+_json = False
+_listeners: list[Callable[[dict[str, Any]], None]] = []
+
+
+def configure(stream: TextIO | None = None, as_json: bool | None = None) -> None:
+    """Sets where lines go. Default: standard error, JSON when started by systemd (``$JOURNAL_STREAM``)."""
+    global _stream, _json
+    _stream = stream or sys.stderr
+    _json = bool(os.environ.get("JOURNAL_STREAM") or os.environ.get("INVOCATION_ID")) if as_json is None else as_json
+    for name in ("mail.log", "mail.debug", "aiosmtpd", "mailparser", "dkim", "alembic", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL if name in ("dkim", "mailparser") else logging.WARNING)
+
+
+def listen(listener: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+    """Calls ``listener`` with every event from now on; returns how to stop. For tests and the demo."""
+    _listeners.append(listener)
+    return lambda: _listeners.remove(listener)
+
+
+def masked(address: str | None) -> str:
+    """``anna@example.de`` -> ``a***@example.de``."""
+    if not address:
+        return address if address is not None else "-"
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}***@{domain}" if local else f"***@{domain}"
+
+
+def _plain(value: Any) -> str:
+    text = str(value)
+    if text and all(char.isalnum() or char in "-_.:/@+*<>[]#,;%" for char in text) and text.isascii():
+        return text
+    return json.dumps(text)
+
+
+def _emit(level: str, event: str, fields: dict[str, Any]) -> None:
+    record = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event} | {
+        key: value for key, value in fields.items() if value is not None
+    }
+    line = json.dumps(record, default=str) if _json else " ".join(f"{k}={_plain(v)}" for k, v in record.items())
+    with _lock:
+        try:
+            _stream.write(line + "\n")
+            _stream.flush()
+        except (OSError, ValueError):
+            pass  # a closed log must never stop the mail
+    for listener in list(_listeners):
+        listener(record)
+
+
+def started(version: str, database: str, listeners: list[str]) -> None:
+    """The service is ready."""
+    _emit("info", "started", {"version": version, "database": database, "listen": ",".join(listeners)})
+
+
+def stopping(reason: str) -> None:
+    """The service drains."""
+    _emit("info", "stopping", {"reason": reason})
+
+
+def stopped(seconds: float) -> None:
+    """The service has drained."""
+    _emit("info", "stopped", {"seconds": round(seconds, 3)})
+
+
+def reloaded() -> None:
+    """A reload took effect."""
+    _emit("info", "reloaded", {})
+
+
+def reload_refused(problem: str) -> None:
+    """A reload was refused; the old settings stay."""
+    _emit("error", "reload_refused", {"problem": problem})
+
+
+def accepted(message: int, created: bool, source: str, size: int, mail_from: str | None, peer: str | None) -> None:
+    """A mail is stored and acknowledged."""
+    fields = {"message": message, "new": created, "source": source, "octets": size}
+    _emit("info", "accepted", fields | {"mail_from": masked(mail_from), "peer": peer})
+
+
+def refused(peer: str | None, code: int, why: str) -> None:
+    """A peer heard a refusal."""
+    _emit("info", "refused", {"peer": peer, "code": code, "why": why})
+
+
+def session_fault(incident: str, error: BaseException) -> None:
+    """Something unexpected in a mail session; the peer heard 451 with the incident id only."""
+    _emit("error", "session_fault", {"incident": incident, "error": type(error).__name__, "where": where(error)})
+
+
+def accept_failed(incident: str, error: BaseException) -> None:
+    """A mail could not be stored; the peer was told to try again."""
+    _emit("error", "accept_failed", {"incident": incident, "error": type(error).__name__, "where": where(error)})
+
+
+def decided(message: int, disposition: str, trust: str, ticket: str | None, reply: str | None, why: str) -> None:
+    """What became of a mail."""
+    fields = {"message": message, "disposition": disposition, "trust": trust, "ticket": ticket, "reply": reply}
+    _emit("info", "decided", fields | {"why": why or None})
+
+
+def parked(message: int, reason: str, error: BaseException | None = None) -> None:
+    """A mail is set aside as ``failed``; the next one flows on."""
+    _emit("error", "parked", {"message": message, "reason": reason, "where": where(error) if error else None})
+
+
+def sent(outbox: int, template: str, to: str, attempts: int) -> None:
+    """The relay took a reply."""
+    _emit("info", "sent", {"outbox": outbox, "template": template, "to": masked(to), "attempts": attempts})
+
+
+def postponed(outbox: int, code: int, detail: str, next_at: datetime) -> None:
+    """The relay did not take a reply now."""
+    _emit("warning", "postponed", {"outbox": outbox, "code": code, "detail": detail, "next_at": next_at.isoformat()})
+
+
+def dead(outbox: int, template: str, detail: str) -> None:
+    """A reply is given up."""
+    _emit("error", "dead", {"outbox": outbox, "template": template, "detail": detail})
+
+
+def clock(ticket: str, what: str, late_s: float) -> None:
+    """A promise is due, or broken."""
+    _emit("warning" if what != "limit" else "error", "clock", {"ticket": ticket, "what": what, "late_s": round(late_s)})
+
+
+def directory(accounts: int, addresses: int, orders: int) -> None:
+    """A directory was loaded."""
+    _emit("info", "directory", {"accounts": accounts, "addresses": addresses, "orders": orders})
+
+
+def directory_refused(problem: str) -> None:
+    """A directory was refused; the last good one stays."""
+    _emit("error", "directory_refused", {"problem": problem})
+
+
+def loop_fault(name: str, error: BaseException) -> None:
+    """A background loop met something unexpected and goes on."""
+    _emit("error", "loop_fault", {"loop": name, "error": type(error).__name__, "where": where(error)})
+
+
+def reader_killed(reason: str) -> None:
+    """The reader process was ended and is replaced."""
+    _emit("warning", "reader_killed", {"reason": reason})
+
+
+def warning(what: str, **fields: Any) -> None:
+    """A condition that an operator should know."""
+    _emit("warning", what, fields)
+
+
+def where(error: BaseException) -> str:
+    """``file:line`` chain of an exception, innermost last, without its text (the text may quote a mail)."""
+    frames: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return ">".join(frames[-6:])

@@ -1,0 +1,33 @@
+"""Counters, gauges and histograms. No address and no domain ever becomes a label."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+REGISTRY = CollectorRegistry()
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
+
+ACCEPTED = Counter("gateway_accepted_total", "Mails stored and acknowledged", ["source", "new"], registry=REGISTRY)
+REFUSED = Counter("gateway_refused_total", "Replies of class 4 and 5 to peers", ["code"], registry=REGISTRY)
+CONNECTIONS = Gauge("gateway_connections", "Open mail sessions", registry=REGISTRY)
+IN_FLIGHT = Gauge("gateway_in_flight_octets", "Octets of mails being received", registry=REGISTRY)
+DECIDED = Counter("gateway_decided_total", "Outcomes", ["disposition", "trust"], registry=REGISTRY)
+PARKED = Counter("gateway_parked_total", "Mails set aside as failed", registry=REGISTRY)
+REPLIES = Counter("gateway_replies_total", "Outbox outcomes", ["template", "outcome"], registry=REGISTRY)
+DUPLICATE_SENDS = Counter("gateway_resent_total", "Replies sent again after a lost mark", registry=REGISTRY)
+READER_KILLS = Counter("gateway_reader_kills_total", "Reader processes ended", registry=REGISTRY)
+LATE = Counter("gateway_clock_total", "Clock events", ["what"], registry=REGISTRY)
+COMMIT = Histogram("gateway_commit_seconds", "Wall time of a database commit", buckets=_SECONDS, registry=REGISTRY)
+GROUP = Histogram("gateway_commit_group", "Writes in a commit", buckets=(1, 2, 4, 8, 16, 32, 64), registry=REGISTRY)
+PROCESS = Histogram("gateway_process_seconds", "Claim to commit", buckets=_SECONDS, registry=REGISTRY)
+STAGE_CPU = Counter("gateway_stage_cpu_seconds", "CPU seconds by stage", ["stage"], registry=REGISTRY)
+LOOP_LAG = Gauge("gateway_loop_lag_seconds", "Last measured delay of the event loop", registry=REGISTRY)
+RELOADS = Counter("gateway_reloads_total", "Reloads", ["result"], registry=REGISTRY)
+QUEUE = Gauge("gateway_queue", "Rows by queue and state", ["queue", "state"], registry=REGISTRY)
+OLDEST_PENDING = Gauge("gateway_oldest_pending_seconds", "Age of the oldest mail not decided", registry=REGISTRY)
+DIRECTORY_AGE = Gauge("gateway_directory_age_seconds", "Age of the account directory", registry=REGISTRY)
+
+
+def exposition() -> bytes:
+    """The text exposition of every metric."""
+    return generate_latest(REGISTRY)

@@ -1,0 +1,458 @@
+"""The values that flow through the gateway.
+
+Frozen dataclasses and enums, standard library only: every part may import this module and it imports none of them.
+Times are timezone-aware ``datetime`` in UTC unless a field says otherwise; addresses are ``local@domain`` strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class InboxState(StrEnum):
+    """The life of an accepted mail. Only ``tickets/store.py`` writes it."""
+
+    PENDING = "pending"  #: stored and acknowledged, not looked at yet
+    PROCESSING = "processing"  #: claimed under a lease
+    DONE = "done"  #: its outcome is committed
+    FAILED = "failed"  #: our fault; raw mail kept, ``gateway messages replay`` runs it again
+    QUARANTINED = "quarantined"  #: kept from the desk; ``gateway messages release`` opens the ticket
+
+
+class TicketState(StrEnum):
+    """Where a ticket stands."""
+
+    OPEN = "open"
+    WAITING = "waiting"  #: a person answered
+    CLOSED = "closed"
+
+
+class OutboxState(StrEnum):
+    """The life of a reply row."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DEAD = "dead"  #: given up; visible in ``gateway status``
+
+
+class MailClass(StrEnum):
+    """What kind of mail it is, decided before anything else."""
+
+    SELF = "self"
+    BOUNCE = "bounce"
+    AUTO_REPLY = "auto_reply"
+    BULK = "bulk"
+    REPORT = "report"
+    HUMAN = "human"
+
+
+class Trust(StrEnum):
+    """How far the author is believed; DESIGN "Words"."""
+
+    VERIFIED = "verified"
+    UNVERIFIED = "unverified"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+
+
+class Question(StrEnum):
+    """``general``: answerable to anyone. ``account``: about an order, server, invoice or account."""
+
+    GENERAL = "general"
+    ACCOUNT = "account"
+
+
+class Department(StrEnum):
+    """The two departments of the desk."""
+
+    TECHNICAL = "technical"
+    FINANCIAL = "financial"
+
+
+class Priority(StrEnum):
+    """Service order; ``high`` only for verified authors."""
+
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class Disposition(StrEnum):
+    """What became of a mail."""
+
+    OPENED = "opened"
+    APPENDED = "appended"
+    PENDING = "pending"
+    RECORDED = "recorded"
+    IGNORED = "ignored"
+    QUARANTINED = "quarantined"
+
+
+class Ownership(StrEnum):
+    """Whose a fact is, judged against the accounts of the author's address."""
+
+    OWN = "own"
+    FOREIGN = "foreign"
+    UNKNOWN = "unknown"
+
+
+class AuthorStatus(StrEnum):
+    """Result of the strict From grammar."""
+
+    OK = "ok"
+    MALFORMED = "malformed"
+    FORGED = "forged"
+
+
+# --------------------------------------------------------------------------- taking in
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What the transport said about a mail, apart from its bytes.
+
+    ``mail_from`` is ``None`` when unknown (nothing automatic is answered then) and ``""`` for the null sender.
+    ``client`` is the address SPF is judged for: the peer, or what a trusted relay said; ``None`` when unknown.
+    """
+
+    mail_from: str | None
+    rcpt_tos: tuple[str, ...]
+    client: str | None
+    helo: str | None
+    source: str
+    received_at: datetime
+    trusted: bool = False
+    tls: bool = False
+    client_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RawMessage:
+    """Bytes as they came, CRLF line ends kept byte-exact, with their envelope."""
+
+    raw: bytes | bytearray
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Outcome of ``accept``: the inbox row and whether this arrival made it."""
+
+    id: int
+    created: bool
+
+
+# --------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Metadata of one attachment; the content stays in the raw mail. ``size`` is in decoded octets."""
+
+    filename: str
+    type: str
+    size: int
+    sha256: str
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """What a bounce says: the original Message-ID, recipients, action and status code, where found (RFC 3464)."""
+
+    original_message_id: str | None
+    recipients: tuple[str, ...]
+    action: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedMessage:
+    """A mail after reading its MIME structure. Every string is valid Unicode without NUL or surrogates.
+
+    ``headers`` maps lower-case field names to decoded values, top first, of every field within the caps.
+    ``notes`` names each repair and each limit that was hit.
+    """
+
+    message_id: str | None
+    subject: str
+    in_reply_to: tuple[str, ...]
+    references: tuple[str, ...]
+    headers: Mapping[str, tuple[str, ...]]
+    recipients: tuple[str, ...]
+    date: datetime | None
+    plain: str
+    html: str
+    attachments: tuple[Attachment, ...]
+    content_type: str
+    report: DeliveryReport | None
+    signed_or_encrypted: str
+    bare_newlines: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """The one address in the From header. ``address`` is ``local@a-label`` or ``None``."""
+
+    status: AuthorStatus
+    address: str | None
+    display_name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A fact found in the words, before anybody knows whose it is. ``words`` is the text around it."""
+
+    value: str
+    words: str
+    quoted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """What the mail asks for, with the terms that decided. ``terms`` is ``name: term, term`` lines."""
+
+    department: Department
+    question: Question
+    critical: bool
+    sensitive: tuple[str, ...]
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Everything the bytes alone tell: made in the killable reader, handed to the pipeline."""
+
+    parsed: ParsedMessage
+    author: Author
+    header_block: bytes
+    text: str
+    full_text: str
+    language: str | None
+    mail_class: MailClass
+    class_reason: str
+    orders: tuple[Candidate, ...]
+    ips: tuple[Candidate, ...]
+    services: tuple[Candidate, ...]
+    invoices: tuple[Candidate, ...]
+    started_at: datetime | None
+    started_words: str
+    diagnostics: bool
+    described: bool
+    topics: Topics
+    secrets_masked: int
+    masked_text: str
+    masked_full_text: str
+
+
+# --------------------------------------------------------------------------- knowing who
+
+
+@dataclass(frozen=True, slots=True)
+class DkimResult:
+    """One signature: ``result`` in RFC 8601 words, ``domain`` the d= A-label."""
+
+    result: str
+    domain: str
+    selector: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What SPF, DKIM and DMARC say about the author's domain; results are RFC 8601 words."""
+
+    spf: str
+    spf_domain: str
+    dkim: str
+    dmarc: str
+    arc: str
+    authenticated: bool
+    by: str | None
+    weak: bool
+    refused: bool
+    enforced: bool  #: DMARC failed under quarantine or reject
+    temperror: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of the directory."""
+
+    account: str
+    name: str
+    language: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountMatch:
+    """Every account of the author's address, with the roles the address has in each.
+
+    ``settled`` is the one account the mail is about, when address, order, IP or service settle it.
+    ``usable`` is false when the directory could not be read or is too old.
+    """
+
+    accounts: tuple[Account, ...]
+    roles: Mapping[str, frozenset[str]]
+    settled: Account | None
+    support_addresses: tuple[str, ...]
+    usable: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A candidate with its ownership."""
+
+    value: str
+    ownership: Ownership
+    words: str = ""
+    quoted: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The object of ``explain --json``."""
+        shown: dict[str, Any] = {"value": self.value, "ownership": str(self.ownership)}
+        return shown | {"quoted": True} if self.quoted else shown
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The facts of one mail."""
+
+    orders: tuple[Fact, ...] = ()
+    ips: tuple[Fact, ...] = ()
+    services: tuple[Fact, ...] = ()
+    invoices: tuple[Fact, ...] = ()
+    incident_started_at: datetime | None = None
+
+    def of(self, kind: str) -> tuple[Fact, ...]:
+        """The facts of one kind: ``orders``, ``ips``, ``services`` or ``invoices``."""
+        found: tuple[Fact, ...] = getattr(self, kind)
+        return found
+
+
+# --------------------------------------------------------------------------- deciding
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """The ticket a mail points at, read at the start of the commit transaction.
+
+    ``party``: the author wrote the ticket or is registered on its account. ``token_bound``: the mail carries a valid
+    token made for this very author.
+    """
+
+    ticket_id: int
+    reference: str
+    by: str
+    state: TicketState
+    party: bool
+    token_bound: bool
+    closed_at: datetime | None
+    answered: bool
+    clock_running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """How many automatic replies went out already, and which budget of the configuration is spent."""
+
+    last_to_author: datetime | None = None
+    spent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that policy needs, as plain values."""
+
+    languages: tuple[str, ...]
+    default_language: str
+    ack_max_age_s: float
+    reopen_grace_s: float
+    target_s: float
+    status_reply_s: float
+    limit_s: float
+    own_addresses: frozenset[str]
+    unauthenticated_gap_s: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Everything ``decide`` looks at but the thread, the budgets and the clock."""
+
+    envelope: Envelope
+    reading: Reading
+    verdict: Verdict
+    match: AccountMatch
+    facts: Facts
+    blocked: str = ""
+    null_mx: bool = False
+    released: bool = False
+    silent: bool = False
+    final: bool = False  #: no more rechecks: decide with what is known
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyPlan:
+    """One automatic reply to write: template, language, and to whom (author first, then copies)."""
+
+    template: str
+    language: str
+    to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens to a mail and why."""
+
+    disposition: Disposition
+    trust: Trust
+    account: Account | None
+    question: Question
+    department: Department
+    priority: Priority
+    critical: bool
+    sensitive: tuple[str, ...]
+    missing: tuple[str, ...]
+    reply: ReplyPlan | None
+    thread: Thread | None
+    outcome: str  #: ``""``, ``appended``, ``pending`` or ``linked``
+    clock: bool  #: a clock round starts
+    silent: bool  #: stored without state changes
+    recheck: bool  #: a check could not be made: look again
+    marks: tuple[str, ...]
+    notify: str  #: ``""``, ``now`` or ``digest``
+    silence: str  #: why nobody is answered, or ``""``
+    reasons: tuple[str, ...] = field(default=())
+
+
+# --------------------------------------------------------------------------- answering
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A built message ready for the relay."""
+
+    raw: bytes
+    mail_from: str
+    rcpt_to: str
+    smtputf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the relay said. ``code`` is 0 for a network failure; ``detail`` carries no message text."""
+
+    ok: bool
+    permanent: bool
+    code: int
+    detail: str
+    auth_failed: bool = False

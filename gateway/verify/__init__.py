@@ -1,0 +1,1 @@
+"""Finds out who wrote a mail. Checks report; policy decides."""

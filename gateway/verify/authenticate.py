@@ -1,0 +1,89 @@
+"""SPF, DKIM and DMARC put together: one ``Verdict`` for the author of a mail. Reports only; policy decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
+from gateway.verify import dkim, dmarc, spf
+from gateway.verify.dns import Bounded, Resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What verification needs besides the mail. ``timeout`` is in seconds, for all look-ups of a message."""
+
+    resolver: Resolver
+    timeout: float
+    evaluate_private: bool
+
+
+def _overall(results: tuple[DkimResult, ...]) -> str:
+    names = [result.result for result in results]
+    for name in ("pass", "temperror", "fail", "policy", "permerror", "neutral"):
+        if name in names:
+            return name
+    return "none"
+
+
+def nobody(author: Author) -> Verdict:
+    """The verdict when there is no author to prove."""
+    reason = f"author {author.status}: {author.reason}"
+    return Verdict("none", "", "none", "none", "none", False, None, False, False, False, False, (reason,))
+
+
+async def authenticate(
+    author: Author, envelope: Envelope, raw: bytes | bytearray, header_block: bytes, body_start: int, checks: Checks,
+    now: datetime,
+) -> Verdict:  # fmt: skip
+    """The verdict on one mail that came with this envelope. ``now`` is the clock for signature expiry."""
+    if author.status is not AuthorStatus.OK or author.address is None:
+        return nobody(author)
+    resolver = Bounded(checks.resolver, checks.timeout)
+    domain = author.address.rpartition("@")[2]
+    sender = await spf.check(
+        envelope.client, envelope.mail_from, envelope.helo, resolver, checks.evaluate_private, envelope.client_reason
+    )
+    signatures = await dkim.verify(raw, header_block, body_start, domain, resolver, now)
+    unsure = sender.result == "temperror" or any(result.result == "temperror" for result in signatures)
+    policy = await dmarc.evaluate(
+        domain,
+        sender.domain if sender.result == "pass" else None,
+        [result.domain for result in signatures if result.result == "pass"],
+        unsure,
+        resolver,
+    )
+    return _verdict(sender, signatures, policy, unsure)
+
+
+def _verdict(
+    sender: spf.SpfResult, signatures: tuple[DkimResult, ...], policy: dmarc.DmarcResult, unsure: bool
+) -> Verdict:
+    aligned = bool(policy.dkim_aligned) or policy.spf_aligned
+    by: str | None = None
+    if policy.result == "pass":
+        by = "dmarc"
+    elif policy.result == "none" and aligned:
+        by = "dkim" if policy.dkim_aligned else "spf"
+    refused = policy.result == "fail" or (policy.result == "none" and sender.result == "fail" and not policy.dkim_aligned)
+    reasons = [f"spf={sender.result} ({sender.reason})"]
+    reasons += [
+        f"dkim={result.result} (d={result.domain or '?'}{': ' + result.reason if result.reason else ''})"
+        for result in signatures
+    ] or ["dkim=none (no signature)"]
+    reasons.append(f"dmarc={policy.result} ({policy.reason})")
+    return Verdict(
+        spf=sender.result,
+        spf_domain=sender.domain,
+        dkim=_overall(signatures),
+        dmarc=policy.result,
+        arc="none",
+        authenticated=by is not None,
+        by=by,
+        weak=by is not None and not policy.dkim_aligned,
+        refused=refused and not (unsure and policy.result == "none"),
+        enforced=policy.result == "fail" and policy.policy in ("quarantine", "reject"),
+        temperror=by is None and (policy.result == "temperror" or (unsure and policy.result == "none")),
+        reasons=tuple(reasons),
+    )

@@ -1,0 +1,178 @@
+"""The author of a mail, by a strict grammar over the raw header bytes (RFC 5322 section 3.6.2).
+
+The only source of the sender for verification, account matching, reply address and display. Not exactly one From field
+with exactly one plain addr-spec is ``malformed``; several From fields or addresses, or hidden ones, are ``forged``.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.model import Author, AuthorStatus
+
+MAX_FROM = 4096
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_HIDDEN = re.compile(rb"\r[ \t\x00]*from[ \t\x00]*:", re.IGNORECASE)
+_NUL_NAME = re.compile(rb"(?:\A|\n)[^:\n]{0,10}f[\x00]*r[\x00]*o[\x00]*m[ \t]*\x00[ \t\x00]*:", re.IGNORECASE)
+_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
+_LOCAL = re.compile(rf"{_ATEXT}{{1,64}}(?:\.{_ATEXT}{{1,64}})*")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+def forged(reason: str) -> Author:
+    """An author that somebody tried to hide or double."""
+    return Author(AuthorStatus.FORGED, None, "", reason)
+
+
+def malformed(reason: str) -> Author:
+    """A From header that names nobody."""
+    return Author(AuthorStatus.MALFORMED, None, "", reason)
+
+
+def author_of(header_block: bytes) -> Author:
+    """The author from the raw header block (everything before the empty line). Never raises, linear in its input."""
+    if header_block.startswith(b"From "):
+        header_block = header_block.partition(b"\n")[2]
+    fields, trick = _from_fields(header_block)
+    if trick:
+        return forged(trick)
+    if not fields:
+        return malformed("no From header field")
+    if len(fields) > 1:
+        return forged(f"{len(fields)} From header fields")
+    value = fields[0]
+    if b"\x00" in value:
+        return forged("NUL in the From header field")
+    if b"\r" in value.replace(b"\r\n", b""):
+        return forged("bare CR in the From header field")
+    if len(value) > MAX_FROM:
+        return malformed("the From header field is too long")
+    return _mailbox(re.sub(rb"\r?\n", b"", value).decode("utf-8", "replace"))
+
+
+def _from_fields(block: bytes) -> tuple[list[bytes], str]:
+    """The raw values of every From field, and the trick that hides another one (or "")."""
+    if _HIDDEN.search(block.replace(b"\r\n", b"\n")):
+        return [], "a From header field hidden behind a bare CR"
+    if _NUL_NAME.search(block):
+        return [], "a NUL in the name of a From header field"
+    fields: list[bytes] = []
+    current: list[bytes] | None = None
+    first = True
+    orphan = False
+    for line in block.split(b"\n"):
+        line += b"\n"
+        if line[:1] in (b" ", b"\t"):
+            if first and line.strip().lower().startswith(b"from"):
+                return [], "a From header field hidden behind a leading blank"
+            if orphan and line.strip().startswith(b":"):
+                return [], "a From header field with its name folded"
+            if current is not None:
+                current.append(line)
+            continue
+        if current is not None:
+            fields.append(b"".join(current))
+            current = None
+        name = _FIELD.match(line)
+        orphan = line.strip().lower() == b"from"
+        if name is not None and name[1].lower() == b"from":
+            current = [line[name.end() :]]
+        if line.strip():
+            first = False
+    if current is not None:
+        fields.append(b"".join(current))
+    return fields, ""
+
+
+def _tokens(text: str) -> list[tuple[str, str]] | None:
+    """(kind, text) of quoted strings, comments, specials and words; ``None`` when a quote or comment never ends."""
+    tokens: list[tuple[str, str]] = []
+    position, size = 0, len(text)
+    while position < size:
+        char = text[position]
+        if char in " \t":
+            position += 1
+        elif char == '"':
+            end, content = position + 1, []
+            while end < size and text[end] != '"':
+                if text[end] == "\\" and end + 1 < size:
+                    end += 1
+                content.append(text[end])
+                end += 1
+            if end >= size:
+                return None
+            tokens.append(("quoted", "".join(content)))
+            position = end + 1
+        elif char == "(":
+            depth, end = 1, position + 1
+            while end < size and depth:
+                if text[end] == "\\":
+                    end += 1
+                elif text[end] == "(":
+                    depth += 1
+                elif text[end] == ")":
+                    depth -= 1
+                end += 1
+            if depth:
+                return None
+            tokens.append(("comment", text[position + 1 : end - 1]))
+            position = end
+        elif char in "<>,;:[]\\":
+            tokens.append(("special", char))
+            position += 1
+        else:
+            end = position
+            while end < size and text[end] not in ' \t"(<>,;:[]\\)':
+                end += 1
+            if end == position:
+                return None
+            tokens.append(("word", text[position:end]))
+            position = end
+    return tokens
+
+
+def _mailbox(value: str) -> Author:
+    tokens = _tokens(value.strip())
+    if tokens is None:
+        return malformed("unbalanced quotes or comments in the From header field")
+    parts = [token for token in tokens if token[0] != "comment"]
+    if not parts:
+        return malformed("an empty From header field")
+    kinds = [text for kind, text in parts if kind == "special"]
+    if "," in kinds or ";" in kinds:
+        several = sum("@" in text for kind, text in parts if kind == "word") > 1
+        if several:
+            return forged("several addresses in the From header field")
+        return malformed("a list or group in the From header field")
+    if kinds == []:
+        if len(parts) != 1 or parts[0][0] != "word":
+            return malformed("no single address in the From header field")
+        return _author(parts[0][1], "")
+    if kinds != ["<", ">"] or parts[-1] != ("special", ">"):
+        return malformed("the From header field is no plain name <address>")
+    opening = parts.index(("special", "<"))
+    inside, phrase = parts[opening + 1 : -1], parts[:opening]
+    if len(inside) != 1 or inside[0][0] != "word":
+        return malformed("no plain address between < and >")
+    named = " ".join(text for _, text in phrase)
+    for kind, text in phrase:
+        if kind == "word" and "@" in text and text.lower() != inside[0][1].lower():
+            return malformed("an unquoted @ in the display name is another address")
+    return _author(inside[0][1], named)
+
+
+def _author(spec: str, name: str) -> Author:
+    local, at, domain = spec.rpartition("@")
+    if not at:
+        return malformed("no address in the From header field")
+    if not _LOCAL.fullmatch(local) or len(local) > 64:
+        return malformed("the local part of the address is not plain")
+    domain = domain.lower().removesuffix(".")
+    if not domain.isascii():
+        try:
+            domain = domain.encode("idna").decode("ascii")
+        except UnicodeError:
+            return malformed("the domain of the address is no domain name")
+    if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
+        return malformed("the domain of the address is no domain name")
+    return Author(AuthorStatus.OK, f"{local}@{domain}", name, "")

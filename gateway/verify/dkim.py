@@ -1,0 +1,229 @@
+"""DKIM (RFC 6376, 8301, 8463) by dkimpy, with the checks that it leaves out and bounds on what hangs it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import dkim
+import dkim.crypto
+import dkim.util
+
+from gateway.model import DkimResult
+from gateway.verify.dns import Resolver
+
+MAX_SEEN = 20
+MAX_CHECKED = 5
+MAX_HEADER = 256 * 1024
+MAX_LINES = 4000
+MIN_BITS, MAX_BITS = 1024, 4096
+SLOP = 3600  # seconds of clock difference allowed for t= and x=
+INLINE = 64 * 1024
+_NAME = re.compile(rb"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_BLANKS = re.compile(rb"[ \t]+")
+
+
+class _Refused(Exception):
+    """A signature that is not usable; (result, reason)."""
+
+    def __init__(self, result: str, reason: str) -> None:
+        super().__init__(reason)
+        self.result, self.reason = result, reason
+
+
+@dataclass(slots=True)
+class _Signature:
+    index: int
+    tags: dict[bytes, bytes]
+    domain: str
+    selector: str
+
+
+def _tag_list(value: bytes) -> dict[bytes, bytes]:
+    if len(value) > 16384:
+        raise _Refused("permerror", "signature header too long")
+    try:
+        tags: dict[bytes, bytes] = dkim.util.parse_tag_value(value)
+    except dkim.util.InvalidTagValueList as error:
+        raise _Refused("permerror", "signature header is no tag list") from error
+    return tags
+
+
+def _checked(index: int, value: bytes, now: datetime) -> _Signature:
+    """A signature header whose own fields are in order.
+
+    Raises:
+        _Refused: with the RFC 8601 result.
+    """
+    tags = _tag_list(value)
+    for name in (b"v", b"a", b"b", b"bh", b"d", b"h", b"s"):
+        if not tags.get(name):
+            raise _Refused("permerror", f"missing {name.decode()}=")
+    if tags[b"a"] not in (b"rsa-sha256", b"ed25519-sha256"):
+        raise _Refused("neutral", f"algorithm {tags[b'a'][:20].decode('ascii', 'replace')} is not accepted (RFC 8301)")
+    domain, selector = tags[b"d"], tags[b"s"]
+    if not _NAME.fullmatch(domain) or not _NAME.fullmatch(selector) or b"." not in domain:
+        raise _Refused("permerror", "d= or s= is no domain name")
+    if b"from" not in [name.strip().lower() for name in tags[b"h"].split(b":")]:
+        raise _Refused("permerror", "h= does not sign From")
+    if tags[b"h"].count(b":") > 200:
+        raise _Refused("permerror", "h= is too long")
+    for name, late in ((b"t", False), (b"x", True)):
+        if name not in tags:
+            continue
+        if not re.fullmatch(rb"\d{1,12}", tags[name]):
+            raise _Refused("permerror", f"{name.decode()}= is no time")
+        moment = int(tags[name])
+        if late and moment < now.timestamp() - SLOP:
+            raise _Refused("fail", "the signature has expired (x=)")
+        if not late and moment > now.timestamp() + SLOP:
+            raise _Refused("fail", "the signature lies in the future (t=)")
+    if b"t" in tags and b"x" in tags and int(tags[b"x"]) < int(tags[b"t"]):
+        raise _Refused("permerror", "x= is before t=")
+    plain = {key: text for key, text in tags.items() if key not in (b"t", b"x")}
+    try:
+        dkim.validate_signature_fields(plain)
+    except dkim.DKIMException as error:
+        raise _Refused("permerror", str(error)[:100]) from error
+    return _Signature(index, tags, domain.decode().lower(), selector.decode())
+
+
+def _key_record(values: Sequence[str], signature: _Signature) -> bytes:
+    """The one usable key record (RFC 6376 section 3.6.1)."""
+    records = [value for value in values if re.search(r"(^|;)\s*p\s*=", value)]
+    if not records:
+        raise _Refused("permerror", "no key record")
+    if len(records) > 1:
+        raise _Refused("permerror", "two key records")
+    record = records[0].encode("utf-8", "replace")
+    tags = _tag_list(record)
+    if b"v" in tags and tags[b"v"] != b"DKIM1":
+        raise _Refused("permerror", "the key record is of another version")
+    if not tags.get(b"p"):
+        raise _Refused("permerror", "the key has been revoked")
+    if b"h" in tags and b"sha256" not in [name.strip() for name in tags[b"h"].split(b":")]:
+        raise _Refused("permerror", "the key does not allow sha256")
+    services = [name.strip() for name in tags.get(b"s", b"*").split(b":")]
+    if b"*" not in services and b"email" not in services:
+        raise _Refused("permerror", "the key is not for e-mail")
+    kind = tags.get(b"k", b"rsa")
+    if not signature.tags[b"a"].startswith(kind + b"-"):
+        raise _Refused("permerror", "the key is of another kind than the signature")
+    identity = signature.tags.get(b"i", b"@" + signature.tags[b"d"]).rpartition(b"@")[2].lower()
+    if b"s" in [flag.strip() for flag in tags.get(b"t", b"").split(b":")] and identity != signature.tags[b"d"].lower():
+        raise _Refused("permerror", "the key allows no subdomain in i= (t=s)")
+    if kind == b"rsa":
+        _bounded_key(tags[b"p"])
+    return record
+
+
+def _bounded_key(encoded: bytes) -> None:
+    if len(encoded) > 2048:
+        raise _Refused("permerror", "the key is too long")
+    try:
+        key = dkim.crypto.parse_public_key(base64.b64decode(encoded))
+    except (dkim.crypto.UnparsableKeyError, binascii.Error, ValueError) as error:
+        raise _Refused("permerror", "the key cannot be read") from error
+    bits = int(key["modulus"]).bit_length()
+    if not MIN_BITS <= bits <= MAX_BITS:
+        raise _Refused("policy", f"an RSA key of {bits} bits is not accepted (RFC 8301)")
+    if int(key["publicExponent"]).bit_length() > 64:
+        raise _Refused("policy", "the RSA exponent is too large")
+
+
+def _body(raw: bytes | bytearray, start: int, relaxed: bool) -> bytes:
+    """The body, made harmless for dkimpy: no empty lines at the end, and no runs of blanks when relaxed."""
+    end = len(raw)
+    while end - start >= 4 and raw[end - 4 : end] == b"\r\n\r\n":
+        block = raw[max(start, end - 65536) : end]
+        kept = len(block.rstrip(b"\r\n"))
+        if kept:
+            # back to the content, keeping one line end
+            end = end - len(block) + kept
+            end += 2 if raw[end : end + 2] == b"\r\n" else 0
+            break
+        end = max(start, end - len(block)) + 2 if end - len(block) > start else start + 2
+    body = bytes(raw[start:end])
+    if b"\n" in body and body.count(b"\n") != body.count(b"\r\n"):
+        body = re.sub(rb"\r?\n", b"\r\n", body)
+    return _BLANKS.sub(b" ", body) if relaxed else body
+
+
+def _verified(headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: bytes) -> bool:
+    """Whether the signature holds; raises _Refused for what makes it unusable."""
+    verifier = dkim.DKIM()
+    verifier.headers = headers
+    canon = sig.tags.get(b"c", b"simple/simple")
+    relaxed = canon.partition(b"/")[2] == b"relaxed"
+    verifier.body = _body(raw, body_start, relaxed)
+    if b"l" in sig.tags:
+        canonical = dkim.canonicalization.CanonicalizationPolicy.from_c_value(canon).canonicalize_body(verifier.body)
+        if int(sig.tags[b"l"]) < len(canonical):
+            raise _Refused("policy", "l= leaves a part of the body unsigned")
+    fields = [(name, value) for name, value in headers if name.lower() == b"dkim-signature"]
+    include = [name.strip().lower() for name in sig.tags[b"h"].split(b":")]
+    try:
+        return bool(verifier.verify_sig(sig.tags, include, fields[sig.index], lambda *_, **__: key))
+    except dkim.DKIMException as error:
+        reason = str(error)
+        raise _Refused("fail", "the body was changed" if "body hash" in reason else reason[:80]) from error
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, binascii.Error, OverflowError) as error:
+        raise _Refused("permerror", f"cannot be evaluated ({type(error).__name__})") from error
+
+
+def _fields(header_block: bytes) -> list[tuple[bytes, bytes]] | None:
+    if len(header_block) > MAX_HEADER or header_block.count(b"\n") > MAX_LINES:
+        return None
+    try:
+        parsed, _ = dkim.rfc822_parse(header_block.rstrip(b"\r\n") + b"\r\n\r\n")
+    except (dkim.DKIMException, IndexError):
+        return None
+    return [(name, value) for name, value in parsed]
+
+
+async def verify(
+    raw: bytes | bytearray, header_block: bytes, body_start: int, author_domain: str, resolver: Resolver, now: datetime
+) -> tuple[DkimResult, ...]:
+    """One result a signature, at most five checked; signatures of the author's domain go first, so junk hides none."""
+    if b"dkim-signature" not in header_block.lower():
+        return ()
+    headers = _fields(header_block)
+    if headers is None:
+        return (DkimResult("permerror", "", "", "the header is too large or odd for DKIM"),)
+    values = [value for name, value in headers if name.lower() == b"dkim-signature"][:MAX_SEEN]
+    results: list[DkimResult] = []
+    usable: list[_Signature] = []
+    for index, value in enumerate(values):
+        try:
+            usable.append(_checked(index, value, now))
+        except _Refused as refusal:
+            results.append(DkimResult(refusal.result, "", "", refusal.reason))
+    tail = ".".join(author_domain.split(".")[-2:])
+    usable.sort(key=lambda sig: (sig.domain != author_domain, not (sig.domain == tail or sig.domain.endswith("." + tail))))
+    for sig in usable[:MAX_CHECKED]:
+        results.append(await _result(headers, raw, body_start, sig, resolver))
+    for sig in usable[MAX_CHECKED:]:
+        results.append(DkimResult("neutral", sig.domain, sig.selector, "more signatures than are checked"))
+    return tuple(results)
+
+
+async def _result(
+    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, resolver: Resolver
+) -> DkimResult:
+    answer = await resolver.lookup(f"{sig.selector}._domainkey.{sig.domain}", "TXT")
+    if answer.failed:
+        return DkimResult("temperror", sig.domain, sig.selector, "the key could not be looked up")
+    try:
+        key = _key_record(answer.values, sig)
+        if len(raw) <= INLINE:
+            good = _verified(headers, raw, body_start, sig, key)
+        else:
+            good = await asyncio.to_thread(_verified, headers, raw, body_start, sig, key)
+    except _Refused as refusal:
+        return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
+    return DkimResult("pass" if good else "fail", sig.domain, sig.selector, "" if good else "the signature does not match")

@@ -1,0 +1,92 @@
+"""SPF (RFC 7208) by spftrace over our own resolver."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+import spftrace
+
+from gateway.verify.dns import Resolver, Status
+
+_DOMAIN = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_`{|}~.-]{1,64}")
+MAX_RECORD = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class SpfResult:
+    """``result`` in RFC 8601 words; ``domain`` is the identity that was checked (A-label)."""
+
+    result: str
+    domain: str
+    reason: str
+
+
+class _Adapter(spftrace.BaseResolver):
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+
+    async def _lookup(self, name: str, rtype: str) -> tuple[str, list[str]]:
+        answer = await self._resolver.lookup(name, rtype)
+        if answer.status is Status.SERVFAIL:
+            return "SERVFAIL", []
+        values = [v.partition(" ")[2] if rtype == "MX" else v for v in answer.values if len(v) <= MAX_RECORD]
+        return str(answer.status), values
+
+
+def _identity(mail_from: str | None, helo: str | None) -> tuple[str, str]:
+    """(sender to check, its domain) or ("", ""): MAIL FROM, or HELO for the null sender (RFC 7208 section 2.4)."""
+    if mail_from:
+        local, _, domain = mail_from.rpartition("@")
+        domain = domain.rstrip(".")
+        if not _DOMAIN.fullmatch(domain) or "@" in local:
+            return "", ""
+        if not _LOCAL.fullmatch(local):
+            local = "postmaster"
+        return f"{local}@{domain}", domain.lower()
+    name = (helo or "").rstrip(".")
+    return (f"postmaster@{name}", name.lower()) if _DOMAIN.fullmatch(name) else ("", "")
+
+
+async def check(
+    client: str | None, mail_from: str | None, helo: str | None, resolver: Resolver, evaluate_private: bool, why: str = ""
+) -> SpfResult:
+    """The SPF result for a client address and the envelope; ``none`` with the reason when there is nothing to check."""
+    if client is None:
+        return SpfResult("none", "", why or "client unknown")
+    try:
+        address = ipaddress.ip_address(client.removeprefix("IPv6:"))
+    except ValueError:
+        return SpfResult("none", "", "client unknown")
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if not evaluate_private and _local(address):
+        return SpfResult("none", "", f"{address} is a private address")
+    sender, domain = _identity(mail_from, helo)
+    if not domain:
+        return SpfResult("none", "", "no domain in the envelope sender")
+    evaluator = spftrace.Evaluator(_Adapter(resolver), spftrace.Limits())
+    found = await evaluator.evaluate(str(address), sender, (helo or domain)[:253])
+    return SpfResult(found.result, domain, _explained(found.result, domain, str(address)))
+
+
+def _local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    documentation = any(
+        address in ipaddress.ip_network(net)
+        for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+    )
+    return (address.is_private and not documentation) or address.is_loopback or address.is_link_local
+
+
+def _explained(result: str, domain: str, client: str) -> str:
+    return {
+        "pass": f"{domain} lists {client}",
+        "fail": f"the SPF record of {domain} does not list {client}",
+        "softfail": f"the SPF record of {domain} does not list {client} (softfail)",
+        "neutral": f"the SPF record of {domain} says nothing of {client}",
+        "none": f"{domain} publishes no SPF record",
+        "permerror": f"the SPF record of {domain} cannot be evaluated",
+        "temperror": f"the SPF record of {domain} could not be looked up",
+    }.get(result, "")
