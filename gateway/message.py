@@ -59,12 +59,7 @@ _CHARSETS = {
     "unicode-1-1-utf-7": "utf-7",
 }
 _PLAIN_CODECS = frozenset(
-    "utf-8 utf-16 utf-16-le utf-16-be utf-7 big5 big5hkscs cp932 cp949 euc-jp gb18030 hz iso-2022-jp iso-2022-jp-1 "
-    "iso-2022-jp-2 iso-2022-kr koi8-r koi8-u koi8-t mac-roman macintosh mac-cyrillic tis-620 ptcp154 kz1048 "
-    "cp437 cp850 cp852 cp855 cp862 cp866 cp874 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 "
-    "windows-1250 windows-1251 windows-1252 windows-1253 windows-1254 windows-1255 windows-1256 windows-1257 "
-    "windows-1258 iso-8859-2 iso-8859-3 iso-8859-4 iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-10 "
-    "iso-8859-11 iso-8859-13 iso-8859-14 iso-8859-15 iso-8859-16".split()
+    ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-7", "big5", "big5hkscs", "cp932", "cp949", "euc-jp", "gb18030", "hz", "iso-2022-jp", "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-kr", "koi8-r", "koi8-u", "koi8-t", "mac-roman", "macintosh", "mac-cyrillic", "tis-620", "ptcp154", "kz1048", "cp437", "cp850", "cp852", "cp855", "cp862", "cp866", "cp874", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "windows-1250", "windows-1251", "windows-1252", "windows-1253", "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258", "iso-8859-2", "iso-8859-3", "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-10", "iso-8859-11", "iso-8859-13", "iso-8859-14", "iso-8859-15", "iso-8859-16"]
 )
 _ENCODED_WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufff9-\ufffb]")
@@ -298,7 +293,9 @@ def _digest(raw: bytes | bytearray, leaf: _Leaf, encoding: str) -> tuple[int, st
     return size + len(decoded), sha.hexdigest()
 
 
-def _slim(raw: bytes | bytearray, block: bytes, body: int, notes: list[str]) -> tuple[bytes, dict[int, tuple[int, str]]]:
+def _slim(
+    raw: bytes | bytearray, block: bytes, body: int, notes: list[str]
+) -> tuple[bytes, dict[int, tuple[int, str]]]:
     """A small mail with the same parts in the same order, and (size, SHA-256) of each part that was cut."""
     leaves = _leaves(raw, body, block, notes)
     cut: dict[int, tuple[int, str]] = {}
@@ -452,9 +449,7 @@ def _leaf_parts(message: Message) -> list[Message]:
     while stack and len(leaves) < MAX_PARTS:
         part = stack.pop()
         payload = part.get_payload()
-        if part.get_content_type() == "message/rfc822" or not isinstance(payload, list):
-            leaves.append(part)
-        elif part.get_content_maintype() == "message":
+        if part.get_content_type() == "message/rfc822" or not isinstance(payload, list) or part.get_content_maintype() == "message":
             leaves.append(part)
         else:
             stack.extend(reversed([item for item in payload if isinstance(item, Message)]))
@@ -492,9 +487,7 @@ def _filename(part: Message) -> str:
     return text.replace("\\", "/").rpartition("/")[2].strip(" .")[:200]
 
 
-def _bodies(
-    message: Message, cut: dict[int, tuple[int, str]], notes: list[str]
-) -> tuple[str, str, list[Attachment]]:
+def _bodies(message: Message, cut: dict[int, tuple[int, str]], notes: list[str]) -> tuple[str, str, list[Attachment]]:
     plain: list[str] = []
     html: list[str] = []
     attachments: list[Attachment] = []

@@ -393,8 +393,9 @@ class Incoming:
     verdict: Verdict
     match: AccountMatch
     facts: Facts
-    blocked: str = ""
-    null_mx: bool = False
+    blocked: str = ""  #: why it is kept from the desk (spam header, block list)
+    unanswerable: str = ""  #: why its author gets nothing automatic
+    is_own: bool = False
     released: bool = False
     silent: bool = False
     final: bool = False  #: no more rechecks: decide with what is known

@@ -71,9 +71,7 @@ def test_dmarc_vectors(corpora: Path) -> None:
     for case in cases:
         spf_domain = (case["spf"] or "").lower() or None
         signed = [domain.lower() for domain in case["dkim"]]
-        found = asyncio.run(
-            dmarc.evaluate(case["frm"].lower(), spf_domain, signed, False, ZoneResolver(case["zone"]))
-        )
+        found = asyncio.run(dmarc.evaluate(case["frm"].lower(), spf_domain, signed, False, ZoneResolver(case["zone"])))
         if found.result != case["res"] or (case["pol"] and found.policy != case["pol"]):
             wrong.append((case["id"], found, case["res"], case["pol"]))
     assert wrong == []

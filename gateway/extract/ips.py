@@ -11,16 +11,17 @@ MAX = 50
 _V4 = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?![\w:]|\.\d|-\d|/\d)")
 _V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
 _PUBLIC_RESOLVERS = frozenset(
-    "8.8.8.8 8.8.4.4 1.1.1.1 1.0.0.1 9.9.9.9 149.112.112.112 208.67.222.222 208.67.220.220 2001:4860:4860::8888 "
-    "2001:4860:4860::8844 2606:4700:4700::1111 2606:4700:4700::1001".split()
+    ["8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220", "2001:4860:4860::8888", "2001:4860:4860::8844", "2606:4700:4700::1111", "2606:4700:4700::1001"]
 )
-_VERSION_BEFORE = re.compile(r"(version|release|firmware|build|\bv|ver\.?)\s{0,2}$", re.IGNORECASE)
+_VERSION_BEFORE = re.compile(r"(\bversion|release|firmware|\bbuild|\bv|\bver\.?)\s{0,2}$", re.IGNORECASE)
 _ATTACKER_LINE = re.compile(
     r"^\s*received:|failed password|rhost=|invalid user|attack|authentication failure|\bfrom \S+ port \d|banned?\b|"
     r"\[client |refused connect",
     re.IGNORECASE,
 )
-_DOCUMENTATION = tuple(map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")))
+_DOCUMENTATION = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
 
 
 def _usable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:

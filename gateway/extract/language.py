@@ -8,7 +8,9 @@ from typing import Any
 
 KNOWN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "cs")
 CERTAIN = 0.70
-_LOG = re.compile(r"^\s*([$#>]|\d{4}-\d\d-\d\d|\[|\d+ bytes|traceroute|ping|icmp|[\w.-]+\s*:\s*\d|\d+\s+\S+\s+\()", re.I)
+_LOG = re.compile(
+    r"^\s*([$#>]|\d{4}-\d\d-\d\d|\[|\d+ bytes|traceroute|ping|icmp|[\w.-]+\s*:\s*\d|\d+\s+\S+\s+\()", re.I
+)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 

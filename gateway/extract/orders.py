@@ -19,7 +19,9 @@ _HASH = re.compile(r"(?<![\w#&/.])#\s?(\d{5,9})(?![\w.-]*\w)")
 _ORDER = re.compile(rf"(?<!\w)(?:{_ORDER_WORD}){_GLUE}(\d{{4,9}})(?!\d|[.,]\d|-\d)", re.IGNORECASE)
 _INVOICE = re.compile(rf"(?<!\w)(?:{_INVOICE_WORD}){_GLUE}(\d{{4,9}})(?!\d|[.,]\d|-\d)", re.IGNORECASE)
 _MORE = re.compile(r"(?:\s{0,2}(?:,|and|und|et|y|e|и|та|&)\s{0,2}#?\s?)(\d{5,9})(?!\d|[.,]\d)", re.IGNORECASE)
-_NOT_ORDER = re.compile(r"(colou?r|farbe|css|ticket|case|invoice|rechnung|facture|factura|fattura|сч[её]т|рахун)\W{0,8}$", re.IGNORECASE)
+_NOT_ORDER = re.compile(
+    r"(colou?r|farbe|css|ticket|case|invoice|rechnung|facture|factura|fattura|сч[её]т|рахун)\W{0,8}$", re.IGNORECASE
+)
 MAX = 50
 
 

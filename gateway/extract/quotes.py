@@ -73,7 +73,10 @@ def new_words(text: str) -> str:
         if MARKER in line or _DIVIDER.match(line[:200]) or _FORWARD.match(line[:200]):
             cut = index
             break
-        if _HEADER.match(line[:300]) and sum(bool(_HEADER_NEXT.match(n[:200])) for n in lines[index + 1 : index + 6]) >= 2:
+        if (
+            _HEADER.match(line[:300])
+            and sum(bool(_HEADER_NEXT.match(n[:200])) for n in lines[index + 1 : index + 6]) >= 2
+        ):
             cut = index
             break
         count = _attribution(lines, index)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 MASK = "[masked]"
-_KEY = re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?")
+_KEY = re.compile(
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+)
 _LABEL = re.compile(
     r"(?i)(?<![\w-])((?:root[- ]?)?(?:password|passwort|passwd|pwd|kennwort|pass|mot de passe|contraseña|parola|пароль|"
     r"security[- ]?code|sicherheitscode|code de sécurité|código de seguridad|codice di sicurezza|код безопасности|код безпеки|"

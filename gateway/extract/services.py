@@ -7,13 +7,17 @@ import re
 from gateway.model import Candidate
 
 MAX = 50
-_OPAQUE = re.compile(r"(?<![\w.@/-])(?=[a-z0-9]{0,7}\d)(?=[a-z0-9]{0,7}[a-z])([a-z0-9]{8})(?![\w@/-]|\.\w)", re.IGNORECASE)
+_OPAQUE = re.compile(
+    r"(?<![\w.@/-])(?=[a-z0-9]{0,7}\d)(?=[a-z0-9]{0,7}[a-z])([a-z0-9]{8})(?![\w@/-]|\.\w)", re.IGNORECASE
+)
 _CALLED = re.compile(
     r"(?<!\w)(?:service name|service|servicename|dienst(?:name)?|nom du service|servicio|servizio|имя услуги|услуга|сервис|"
     r"послуга)\s{0,2}[:=\"'„“«]{1,3}\s{0,2}([A-Za-z0-9][A-Za-z0-9.-]{1,62}[A-Za-z0-9])",
     re.IGNORECASE,
 )
-_HOST = re.compile(r"(?<![\w.@/-])((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}[a-z]{2,24})(?![\w@]|\.\w)", re.IGNORECASE)
+_HOST = re.compile(
+    r"(?<![\w.@/-])((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,6}[a-z]{2,24})(?![\w@]|\.\w)", re.IGNORECASE
+)
 
 
 def services_in(text: str) -> tuple[Candidate, ...]:

@@ -27,7 +27,8 @@ _ISO = re.compile(
     rf"(?<!\d)(\d{{4}})-(\d\d)-(\d\d)[T ,]{{1,2}}(\d{{1,2}}):(\d\d)(?::\d\d(?:\.\d{{1,6}})?)?{_ZONE}", re.IGNORECASE
 )
 _EUROPEAN = re.compile(
-    rf"(?<!\d)(\d{{1,2}})\.(\d{{1,2}})\.(\d{{4}}),?\s{{1,2}}(?:um |at |в |о )?(\d{{1,2}}):(\d\d)(?::\d\d)?{_ZONE}", re.IGNORECASE
+    rf"(?<!\d)(\d{{1,2}})\.(\d{{1,2}})\.(\d{{4}}),?\s{{1,2}}(?:um |at |в |о )?(\d{{1,2}}):(\d\d)(?::\d\d)?{_ZONE}",
+    re.IGNORECASE,
 )
 _CLOCK = re.compile(
     rf"(?<!\w)(?:{_SINCE})\s{{1,2}}(?:(?:about|around|approximately|ca\.?|etwa|gegen|около|ungefähr|circa)\s{{1,2}})?"

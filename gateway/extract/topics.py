@@ -16,7 +16,7 @@ from importlib import resources
 from gateway.model import Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
-_SENTENCE = re.compile(r"[.!?;\n]+")
+_SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s*\n")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def _stems(table: Mapping[str, float]) -> _Stems:
 def _tables() -> dict[str, _Stems]:
     text = resources.files("gateway.extract").joinpath("topics.toml").read_text(encoding="utf-8")
     raw = tomllib.loads(text)
-    tables = {name: _stems(raw[name]) for name in ("financial", "technical", "account", "general", "outage", "service", "resolved")}
+    tables = {
+        name: _stems(raw[name])
+        for name in ("financial", "technical", "account", "general", "outage", "service", "resolved")
+    }
     return tables | {f"sensitive.{name}": _stems(table) for name, table in raw["sensitive"].items()}
 
 
@@ -66,11 +69,11 @@ def topics_of(subject: str, text: str, names_a_fact: bool) -> Topics:
 
     financial, technical = score("financial"), score("technical")
     account, general = score("account"), score("general")
-    sensitive = tuple(
-        name.partition(".")[2] for name in tables if name.startswith("sensitive.") and score(name) >= 1.0
-    )
+    sensitive = tuple(name.partition(".")[2] for name in tables if name.startswith("sensitive.") and score(name) >= 1.0)
     critical = _critical(subject, text, terms)
-    is_account = names_a_fact or critical or bool(sensitive) or account > general or (account > 0 and account >= general)
+    is_account = (
+        names_a_fact or critical or bool(sensitive) or account > general or (account > 0 and account >= general)
+    )
     department = Department.FINANCIAL if financial > technical else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
     return Topics(department, question, critical, sensitive, tuple(terms))

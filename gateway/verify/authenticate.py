@@ -66,7 +66,9 @@ def _verdict(
         by = "dmarc"
     elif policy.result == "none" and aligned:
         by = "dkim" if policy.dkim_aligned else "spf"
-    refused = policy.result == "fail" or (policy.result == "none" and sender.result == "fail" and not policy.dkim_aligned)
+    refused = policy.result == "fail" or (
+        policy.result == "none" and sender.result == "fail" and not policy.dkim_aligned
+    )
     reasons = [f"spf={sender.result} ({sender.reason})"]
     reasons += [
         f"dkim={result.result} (d={result.domain or '?'}{': ' + result.reason if result.reason else ''})"

@@ -24,7 +24,9 @@ MAX_LINES = 4000
 MIN_BITS, MAX_BITS = 1024, 4096
 SLOP = 3600  # seconds of clock difference allowed for t= and x=
 INLINE = 64 * 1024
-_NAME = re.compile(rb"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NAME = re.compile(
+    rb"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+)
 _BLANKS = re.compile(rb"[ \t]+")
 
 
@@ -154,7 +156,9 @@ def _body(raw: bytes | bytearray, start: int, relaxed: bool) -> bytes:
     return _BLANKS.sub(b" ", body) if relaxed else body
 
 
-def _verified(headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: bytes) -> bool:
+def _verified(
+    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: bytes
+) -> bool:
     """Whether the signature holds; raises _Refused for what makes it unusable."""
     verifier = dkim.DKIM()
     verifier.headers = headers
@@ -204,7 +208,9 @@ async def verify(
         except _Refused as refusal:
             results.append(DkimResult(refusal.result, "", "", refusal.reason))
     tail = ".".join(author_domain.split(".")[-2:])
-    usable.sort(key=lambda sig: (sig.domain != author_domain, not (sig.domain == tail or sig.domain.endswith("." + tail))))
+    usable.sort(
+        key=lambda sig: (sig.domain != author_domain, not (sig.domain == tail or sig.domain.endswith("." + tail)))
+    )
     for sig in usable[:MAX_CHECKED]:
         results.append(await _result(headers, raw, body_start, sig, resolver))
     for sig in usable[MAX_CHECKED:]:
@@ -226,4 +232,6 @@ async def _result(
             good = await asyncio.to_thread(_verified, headers, raw, body_start, sig, key)
     except _Refused as refusal:
         return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
-    return DkimResult("pass" if good else "fail", sig.domain, sig.selector, "" if good else "the signature does not match")
+    return DkimResult(
+        "pass" if good else "fail", sig.domain, sig.selector, "" if good else "the signature does not match"
+    )

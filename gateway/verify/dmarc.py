@@ -110,7 +110,9 @@ def registrable(domain: str) -> str:
     return str(_suffixes().privatesuffix(domain) or domain)
 
 
-async def aligned(author: str, other: str, strict: bool, resolver: Resolver, records: list[Record] | None = None) -> bool:
+async def aligned(
+    author: str, other: str, strict: bool, resolver: Resolver, records: list[Record] | None = None
+) -> bool:
     """Whether an authenticated identifier aligns with the author's domain (RFC 9989 section 4.4)."""
     if author == other:
         return True

@@ -111,7 +111,7 @@ class DnsResolver:
             found = await self._resolver.resolve(name + ".", rtype, raise_on_no_answer=False, search=False)
         except dns.resolver.NXDOMAIN:
             return Answer(Status.NXDOMAIN), self.NEGATIVE_TTL
-        except (dns.exception.Timeout, asyncio.TimeoutError):
+        except (TimeoutError, dns.exception.Timeout):
             return Answer(Status.TIMEOUT), 0.0
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel, dns.name.BadEscape):
             return Answer(Status.NXDOMAIN), self.NEGATIVE_TTL  # no such name can exist

@@ -10,7 +10,9 @@ import spftrace
 
 from gateway.verify.dns import Resolver, Status
 
-_DOMAIN = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_DOMAIN = re.compile(
+    r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&*+/=?^_`{|}~.-]{1,64}")
 MAX_RECORD = 16384
 
@@ -51,7 +53,12 @@ def _identity(mail_from: str | None, helo: str | None) -> tuple[str, str]:
 
 
 async def check(
-    client: str | None, mail_from: str | None, helo: str | None, resolver: Resolver, evaluate_private: bool, why: str = ""
+    client: str | None,
+    mail_from: str | None,
+    helo: str | None,
+    resolver: Resolver,
+    evaluate_private: bool,
+    why: str = "",
 ) -> SpfResult:
     """The SPF result for a client address and the envelope; ``none`` with the reason when there is nothing to check."""
     if client is None:

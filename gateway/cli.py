@@ -1,0 +1,642 @@
+"""The commands. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+    from gateway.tickets.outgoing import Office
+    from gateway.tickets.store import Store
+
+app = typer.Typer(
+    name="gateway", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="The e-mail gateway of the support desk: takes mail in, finds out who wrote it, answers in time.",
+)  # fmt: skip
+tickets_app = typer.Typer(no_args_is_help=True, help="Tickets: list, show, reply, note, close, reopen, attachment.")
+messages_app = typer.Typer(no_args_is_help=True, help="The inbox: list, raw, replay, release, discard.")
+outbox_app = typer.Typer(no_args_is_help=True, help="Replies: list, retry, discard.")
+accounts_app = typer.Typer(no_args_is_help=True, help="The account directory: sync, lookup.")
+templates_app = typer.Typer(no_args_is_help=True, help="Reply templates: list, preview.")
+for name, part in (("tickets", tickets_app), ("messages", messages_app), ("outbox", outbox_app),
+                   ("accounts", accounts_app), ("templates", templates_app)):  # fmt: skip
+    app.add_typer(part, name=name)
+
+_state: dict[str, str] = {}
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+
+
+@app.callback()
+def _common(
+    config: Annotated[
+        str, typer.Option("--config", envvar="GATEWAY_CONFIG", help="The configuration file.")
+    ] = "/etc/gateway/config.toml",
+) -> None:
+    _state["config"] = config
+
+
+def main() -> None:
+    """The entry point: every expected fault becomes a message and an exit code."""
+    from gateway.config import ConfigError
+
+    try:
+        app()
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if type(error).__name__ == "NewerSchema":
+            print(error, file=sys.stderr)
+            sys.exit(2)
+        if type(error).__name__ in (
+            "StoreError",
+            "StartError",
+            "NoTicket",
+            "DirectoryError",
+            "ReaderFailed",
+            "ValueError",
+            "PermissionError",
+            "FileNotFoundError",
+        ):
+            print(f"gateway: {_named(error)}", file=sys.stderr)
+            sys.exit(1)
+        raise
+
+
+def _named(error: Exception) -> str:
+    return f"no ticket {error}" if type(error).__name__ == "NoTicket" else str(error)
+
+
+def _settings() -> Settings:
+    from gateway import config
+
+    return config.load(_state["config"])
+
+
+def _fail(text: str, code: int = 1) -> NoReturn:
+    print(f"gateway: {text}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _safe(value: object) -> str:
+    """Text for a terminal: no escape sequences, no direction overrides."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() or c in "\n\t" else f"<U+{ord(c):04X}>" for c in text)
+
+
+def _table(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(_safe(row[column])) for column in columns))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+@contextmanager
+def _store(write: bool = False) -> Iterator[tuple[Settings, Store]]:
+    from gateway.tickets.store import Store, StoreError, utc_now
+
+    settings = _settings()
+    store = Store(settings.database_url)
+    if store.path is not None and not store.path.exists():
+        raise StoreError(f"there is no database at {store.path}; start the service once")
+    try:
+        if write:
+            store.open(utc_now(), migrate=False)
+        else:
+            store.load_keys()
+        yield settings, store
+    finally:
+        store.close()
+
+
+def _office(settings: Settings, store: Store) -> Office:
+    from gateway import service
+    from gateway.replies.render import Templates
+
+    return service.office(settings, Templates(settings.replies.templates_dir), store.keys, store.key_id)
+
+
+def _who() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "staff"
+
+
+# --------------------------------------------------------------------------- the service
+
+
+@app.command()
+def run() -> None:
+    """The service, in the foreground."""
+    import asyncio
+
+    from gateway import config, log, service
+    from gateway.daemon import Daemon
+    from gateway.replies.render import Templates
+
+    settings = _settings()
+    problems = config.file_problems(settings, _state["config"])
+    if not problems:
+        problems = Templates(settings.replies.templates_dir).problems(service.sender(settings, b"check" * 8))
+    if problems:
+        raise config.ConfigError(problems)
+    log.configure()
+    asyncio.run(Daemon(settings, _state["config"]).run())
+
+
+@app.command()
+def check(as_json: Json = False) -> None:
+    """Configuration, templates, directory, key files: every fault as file:key: what and why. Exit 0 or 2."""
+    import tempfile
+
+    from gateway import config, service
+    from gateway.replies.render import Templates
+    from gateway.tickets.store import utc_now
+    from gateway.verify.directory import DirectoryError, build
+
+    path = _state["config"]
+    problems: list[config.Problem] = []
+    try:
+        settings = config.load(path)
+    except config.ConfigError as error:
+        problems = error.problems
+    else:
+        problems = config.file_problems(settings, path)
+        if not any(problem.key == "replies.templates_dir" for problem in problems):
+            problems += Templates(settings.replies.templates_dir).problems(service.sender(settings, b"check" * 8))
+        if settings.directory.path is not None and settings.directory.path.is_dir():
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    build(settings.directory.path, Path(folder) / "check.sqlite", utc_now())
+                except DirectoryError as error:
+                    problems += error.problems
+    for problem in problems:
+        print(json.dumps(problem.as_json(), ensure_ascii=False) if as_json else str(problem))
+    if not problems and not as_json:
+        print(f"{path}: fine")
+    raise typer.Exit(2 if problems else 0)
+
+
+@app.command()
+def demo(keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards.")] = False) -> None:
+    """A dozen mails through the whole service in a temporary folder; needs no configuration."""
+    import asyncio
+
+    from gateway.demo import demonstrate
+
+    raise typer.Exit(asyncio.run(demonstrate(keep)))
+
+
+@app.command()
+def explain(
+    files: Annotated[list[str], typer.Argument(help="Raw mails, or - for standard input.")],
+    peer: Annotated[str | None, typer.Option(help="The client's IP address, for SPF.")] = None,
+    helo: Annotated[str | None, typer.Option(help="The client's HELO name.")] = None,
+    mail_from: Annotated[
+        str | None, typer.Option("--mail-from", help="The envelope sender ('' is the null sender).")
+    ] = None,
+    rcpt: Annotated[list[str] | None, typer.Option(help="An envelope recipient; may be repeated.")] = None,
+    now: Annotated[str | None, typer.Option(help="The time of receipt, ISO 8601.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What would happen to each mail and why; nothing is written or sent."""
+    import asyncio
+    from datetime import UTC, datetime
+
+    from gateway import config, log
+    from gateway.explain import Explainer, Given, as_text
+    from gateway.reader import ReaderFailed, Readers
+    from gateway.tickets.store import utc_now
+
+    given_path = _state["config"]
+    settings = config.Settings() if given_path == config.DEFAULT_PATH and not Path(given_path).exists() else _settings()
+    try:
+        moment = datetime.fromisoformat(now) if now else utc_now()
+    except ValueError:
+        _fail(f"--now {now!r} is no ISO 8601 time", 2)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    given = Given(peer, helo, mail_from, tuple(rcpt or ()), moment)
+    log.configure()
+
+    async def every() -> int:
+        readers = Readers(1, settings.gateway.read_limit)
+        await readers.start()
+        code = 0
+        try:
+            with Explainer(settings, utc_now) as explainer:
+                for file in files:
+                    try:
+                        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+                        found = await explainer.explained(raw, given, readers)
+                    except (OSError, ReaderFailed) as error:
+                        print(f"gateway: {file}: {error}", file=sys.stderr)
+                        code = 1
+                        continue
+                    print(json.dumps(found, ensure_ascii=False) if as_json else _safe(as_text(found)))
+        finally:
+            readers.stop()
+        return code
+
+    raise typer.Exit(asyncio.run(every()))
+
+
+@app.command()
+def accept(
+    file: Annotated[str, typer.Argument(help="A raw mail, or - for standard input.")],
+    mail_from: Annotated[
+        str | None, typer.Option("--mail-from", help="The envelope sender ('' is the null sender).")
+    ] = None,
+    rcpt: Annotated[str | None, typer.Option(help="The envelope recipient.")] = None,
+    peer: Annotated[str | None, typer.Option(help="The client's IP address.")] = None,
+    helo: Annotated[str | None, typer.Option(help="The client's HELO name.")] = None,
+    direct: Annotated[bool, typer.Option("--direct", help="Write the database itself.")] = False,
+) -> None:
+    """Take in one raw mail: exit 0 stored, 75 try again, 65 refused."""
+    from gateway.explain import return_path, with_crlf
+    from gateway.ingest import pipe
+
+    settings = _settings()
+    try:
+        raw = with_crlf(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
+    except OSError as error:
+        _fail(f"{file}: {error}", 75)
+    sender = mail_from if mail_from is not None else return_path(raw)
+    to = rcpt or settings.recipients[0]
+    if direct:
+        raise typer.Exit(_accept_directly(settings, raw, sender, to, peer, helo))
+    where = settings.lmtp_socket
+    if where is None:
+        _fail("no lmtp listener is configured; --direct writes the database itself", 75)
+    code, said = pipe.hand_over(where, raw, pipe.Handed(sender, to, peer, helo))
+    if code:
+        print(f"gateway: {_safe(said)}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _accept_directly(
+    settings: Settings, raw: bytes, sender: str | None, to: str, peer: str | None, helo: str | None
+) -> int:
+    from gateway import service
+    from gateway.ingest.identity import digest_of
+    from gateway.ingest.smtp import received_client
+    from gateway.model import Envelope, RawMessage
+    from gateway.tickets import inbox
+    from gateway.tickets.store import DiskFull, Store, StoreError, utc_now
+
+    if len(raw) > settings.smtp.max_size or not service.policy(settings).accepts_recipient(to):
+        print("gateway: refused: too big, or no such mailbox", file=sys.stderr)
+        return 65
+    client, name = (peer, helo) if peer else received_client(raw[:65536])
+    envelope = Envelope(
+        sender, (to,), client, helo or name, "pipe", utc_now(), True, False, "" if client else "client unknown"
+    )
+    store = Store(settings.database_url)
+    try:
+        store.open(utc_now())
+        store.write_now(lambda connection: inbox.accept(connection, RawMessage(raw, envelope), digest_of(raw)))
+    except (StoreError, DiskFull, OSError) as error:
+        print(f"gateway: {error or 'disk full'}", file=sys.stderr)
+        return 75
+    finally:
+        store.close()
+    return 0
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """How things stand. Exit 1 when something needs a person."""
+    from gateway import service
+    from gateway.tickets import views
+    from gateway.tickets.store import utc_now
+
+    with _store() as (settings, store):
+        now = utc_now()
+        directory = service.directory(settings)
+        age, usable = directory.age(now), directory.usable(now)
+        found = store.read_now(
+            lambda connection: views.status(connection, now, age, usable, views.relay_problem(connection, now))
+        )
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        for key, value in found.items():
+            if key != "problems":
+                print(f"{key:20} {'-' if value is None else value}")
+        for problem in found["problems"]:
+            print(f"PROBLEM              {_safe(problem)}")
+    raise typer.Exit(1 if found["problems"] else 0)
+
+
+# --------------------------------------------------------------------------- tickets
+
+
+@tickets_app.command("list")
+def tickets_list(
+    state: str | None = None, account: str | None = None, limit: Limit = 100, as_json: Json = False
+) -> None:
+    """Open promises first, high priority before all."""
+    from gateway.tickets import views
+
+    with _store() as (_, store):
+        rows = store.read_now(lambda connection: views.ticket_list(connection, state, account, limit))
+    _table(
+        rows,
+        (
+            "reference",
+            "state",
+            "priority",
+            "critical",
+            "trust",
+            "account",
+            "author",
+            "department",
+            "subject",
+            "limit_at",
+        ),
+        as_json,
+    )
+
+
+@tickets_app.command("show")
+def tickets_show(reference: str, as_json: Json = False) -> None:
+    """One ticket with its entries and why it was treated so."""
+    from gateway.tickets import people, views
+
+    with _store() as (_, store):
+        found = store.read_now(lambda connection: views.ticket_show(connection, people.ticket(connection, reference)))
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for key, value in found.items():
+        if key not in ("entries", "trace") and value not in (None, [], "", False):
+            print(f"{key:20} {_safe(value)}")
+    for entry in found["entries"]:
+        print(
+            f"\n--- {entry['direction']} {_safe(entry['author'])} {entry['at']} ({entry['status']})\n{_safe(entry['text'])}"
+        )
+        for file in entry["attachments"]:
+            print(f"    attached: {_safe(file['filename'])} {file['type']} {file['size']} octets {file['sha256']}")
+    print("\nwhy:")
+    for line in found["trace"]:
+        print(f"  {_safe(line)}")
+
+
+def _words(file: str | None) -> str:
+    return Path(file).read_text(encoding="utf-8") if file else sys.stdin.read()
+
+
+@tickets_app.command("reply")
+def tickets_reply(
+    reference: str, file: Annotated[str | None, typer.Option(help="The words; default: standard input.")] = None
+) -> None:
+    """A person's answer: it goes to the author and stops the clock."""
+    from gateway.tickets import people
+    from gateway.tickets.store import utc_now
+
+    words = _words(file)
+    with _store(write=True) as (settings, store):
+        office = _office(settings, store)
+        row = store.write_now(lambda connection: people.answer(connection, reference, words, _who(), office, utc_now()))
+    print(f"queued as outbox row {row}")
+
+
+@tickets_app.command("note")
+def tickets_note(reference: str, file: str | None = None) -> None:
+    """An internal remark."""
+    from gateway.tickets import people
+    from gateway.tickets.store import utc_now
+
+    words = _words(file)
+    with _store(write=True) as (_, store):
+        store.write_now(lambda connection: people.note(connection, reference, words, _who(), utc_now()))
+
+
+@tickets_app.command("close")
+def tickets_close(
+    reference: str, spam: Annotated[bool, typer.Option("--spam", help="Offers the block.")] = False
+) -> None:
+    """Close; nothing is sent."""
+    from gateway.tickets import people
+    from gateway.tickets.store import utc_now
+
+    with _store(write=True) as (_, store):
+        author = store.write_now(lambda connection: people.close(connection, reference, _who(), spam, utc_now()))
+    if author:
+        print(f'to block the sender, add to the configuration and reload:\n[block]\naddresses = ["{_safe(author)}"]')
+
+
+@tickets_app.command("reopen")
+def tickets_reopen(reference: str) -> None:
+    """Open again."""
+    from gateway.tickets import people
+    from gateway.tickets.store import utc_now
+
+    with _store(write=True) as (settings, store):
+        office = _office(settings, store)
+        store.write_now(lambda connection: people.reopen(connection, reference, _who(), office, utc_now()))
+
+
+@tickets_app.command("attachment")
+def tickets_attachment(reference: str, sha256: str) -> None:
+    """The content of an attachment, to standard output."""
+    from gateway.message import attachment
+    from gateway.tickets import people
+
+    with _store() as (_, store):
+        raws = store.read_now(lambda connection: people.raws_with(connection, reference, sha256))
+    for raw in raws:
+        data = attachment(raw, sha256)
+        if data is not None:
+            sys.stdout.buffer.write(data)
+            return
+    _fail("the ticket has no such attachment")
+
+
+# --------------------------------------------------------------------------- messages
+
+
+@messages_app.command("list")
+def messages_list(
+    state: str | None = None, disposition: str | None = None, limit: Limit = 100, as_json: Json = False
+) -> None:
+    """The inbox, newest first."""
+    from gateway.tickets import views
+
+    with _store() as (_, store):
+        rows = store.read_now(lambda connection: views.message_list(connection, state, disposition, limit))
+    _table(rows, ("id", "source", "received_at", "state", "disposition", "ticket", "attempts", "reason"), as_json)
+
+
+@messages_app.command("raw")
+def messages_raw(message: int) -> None:
+    """The mail as it came, to standard output."""
+    from gateway.tickets import inbox
+
+    with _store() as (_, store):
+        raw = store.read_now(lambda connection: inbox.load_raw(connection, message))
+    if not raw:
+        _fail(f"no message {message}")
+    sys.stdout.buffer.write(raw)
+
+
+def _on_message(function: str, message: int, needs: str) -> None:
+    from gateway.tickets import inbox
+    from gateway.tickets.store import utc_now
+
+    with _store(write=True) as (_, store):
+        if not store.write_now(lambda connection: getattr(inbox, function)(connection, message, utc_now())):
+            _fail(f"message {message} is not {needs}")
+
+
+@messages_app.command("replay")
+def messages_replay(message: int) -> None:
+    """Run a failed mail again."""
+    _on_message("replay", message, "failed")
+
+
+@messages_app.command("release")
+def messages_release(message: int) -> None:
+    """Give a quarantined mail, or a contribution without proof, to the desk."""
+    _on_message("release", message, "quarantined or pending")
+
+
+@messages_app.command("discard")
+def messages_discard(message: int) -> None:
+    """Settle a quarantined or failed mail without a ticket."""
+    _on_message("discard", message, "quarantined or failed")
+
+
+# --------------------------------------------------------------------------- outbox
+
+
+@outbox_app.command("list")
+def outbox_list(state: str | None = None, limit: Limit = 100, as_json: Json = False) -> None:
+    """Replies, newest first."""
+    from gateway.tickets import views
+
+    with _store() as (_, store):
+        rows = store.read_now(lambda connection: views.outbox_list(connection, state, limit))
+    _table(rows, ("id", "ticket", "template", "to", "state", "attempts", "next_at", "last_error"), as_json)
+
+
+@outbox_app.command("retry")
+def outbox_retry(row: int) -> None:
+    """Try a dead or waiting reply now."""
+    from gateway.tickets import outgoing
+    from gateway.tickets.store import utc_now
+
+    with _store(write=True) as (_, store):
+        if not store.write_now(lambda connection: outgoing.retry(connection, row, utc_now())):
+            _fail(f"outbox row {row} is neither dead nor waiting")
+
+
+@outbox_app.command("discard")
+def outbox_discard(row: int) -> None:
+    """Give a reply up on purpose."""
+    from gateway.tickets import outgoing
+
+    with _store(write=True) as (_, store):
+        if not store.write_now(lambda connection: outgoing.drop(connection, row)):
+            _fail(f"outbox row {row} is neither dead nor waiting")
+
+
+# --------------------------------------------------------------------------- accounts, templates
+
+
+@accounts_app.command("sync")
+def accounts_sync() -> None:
+    """Read the directory now."""
+    from gateway import service
+    from gateway.tickets.store import utc_now
+
+    settings = _settings()
+    if settings.directory.path is None:
+        _fail("directory.path is not set", 2)
+    counts = service.directory(settings).reload(utc_now())
+    print(", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+@accounts_app.command("lookup")
+def accounts_lookup(
+    what: Annotated[str, typer.Argument(help="An address, order, IP or service name.")], as_json: Json = False
+) -> None:
+    """Which account it belongs to."""
+    from gateway import service
+    from gateway.verify.lookup import accounts_of
+
+    directory = service.directory(_settings())
+    found = [
+        {
+            "account": account.account,
+            "name": account.name,
+            "language": account.language,
+            "status": account.status,
+            "addresses": [{"address": a, "role": role} for a, role in directory.addresses_of(account.account)],
+            "orders": [
+                {"order": o.number, "service": o.service, "status": o.status}
+                for o in directory.orders_of(account.account)
+            ],
+        }
+        for account in accounts_of(directory, what)
+    ]
+    if not found:
+        _fail(f"nothing known of {_safe(what)}")
+    for row in found:
+        if as_json:
+            print(json.dumps(row, ensure_ascii=False))
+            continue
+        print(_safe(f"{row['account']}  {row['name']}  ({row['language']}, {row['status']})"))
+        for address in row["addresses"]:
+            print(_safe(f"    {address['address']}  {address['role']}"))
+        for order in row["orders"]:
+            print(_safe(f"    #{order['order']}  {order['service']}  {order['status']}"))
+
+
+@templates_app.command("list")
+def templates_list(as_json: Json = False) -> None:
+    """The templates that are there."""
+    from gateway.replies.render import Templates
+
+    rows = [
+        dict(zip(("template", "language"), name.split("."), strict=True))
+        for name in Templates(_settings().replies.templates_dir).names()
+    ]
+    _table(rows, ("template", "language"), as_json)
+
+
+@templates_app.command("preview")
+def templates_preview(name: str, language: Annotated[str, typer.Option(help="Two letters.")] = "en") -> None:
+    """A template with sample values."""
+    from gateway import service
+    from gateway.replies.render import RenderError, Templates, samples, variables
+
+    settings = _settings()
+    sender = service.sender(settings, b"preview" * 5)
+    try:
+        print(Templates(settings.replies.templates_dir).text(name, language, variables(sender, samples(name)[0])))
+    except RenderError as error:
+        _fail(str(error))

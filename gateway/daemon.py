@@ -1,0 +1,367 @@
+"""``gateway run``: wiring and lifecycle, top to bottom. If one task dies, the process dies and systemd starts it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gateway import __version__, config, health, log, metrics, service, systemd
+from gateway.config import ConfigError, Problem, Settings
+from gateway.ingest.acceptor import Acceptor
+from gateway.ingest.limits import Limits
+from gateway.ingest.smtp import Ingest, MailSession
+from gateway.model import Outgoing, Sent
+from gateway.pipeline import Judge, Pipeline
+from gateway.reader import Readers, ReadFunction
+from gateway.replies.outbox import Outbox
+from gateway.replies.render import Sender, Templates
+from gateway.replies.send import Transport
+from gateway.tickets import inbox, outgoing, rounds, views
+from gateway.tickets.store import Store, utc_now
+from gateway.verify.directory import DirectoryError
+from gateway.verify.dns import Resolver
+
+READERS = 2
+DRAIN_S = 30.0
+SETTLED_S = 5.0
+CLOCK_S = 0.5
+HANG_S = 10.0
+
+
+class StartError(Exception):
+    """The service cannot start for a reason outside its configuration: a port, a lock, a database."""
+
+
+class Daemon:
+    """The service. Collaborators that tests replace are arguments."""
+
+    def __init__(
+        self, settings: Settings, path: str, *, clock: Callable[[], datetime] = utc_now, read: ReadFunction | None = None,
+        resolver: Resolver | None = None, ready: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._path, self._clock, self._resolver, self._ready = path, clock, resolver, ready
+        self.settings = settings
+        self.store = Store(settings.database_url)
+        self.directory = service.directory(settings)
+        self._readers = Readers(READERS, settings.gateway.read_limit, read)
+        self._stop = asyncio.Event()
+        self._reload = asyncio.Event()
+        self._servers: list[asyncio.Server] = []
+        self._lock: Any = None
+        self._old_relays: list[Transport] = []
+        self.addresses: list[str] = []
+
+    # -- starting
+
+    def _claim_state_dir(self) -> None:
+        folder = self.settings.gateway.state_dir
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = (folder / "lock").open("a+")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.seek(0)
+            raise StartError(f"{folder} is in use by process {self._lock.read().strip() or '?'}") from error
+        except OSError as error:
+            raise StartError(f"{folder} cannot be used: {error}") from error
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+
+    def _prepare(self) -> None:
+        """Lock, database, directory, desk: everything before the first socket."""
+        self._claim_state_dir()
+        now = self._clock()
+        self.store.open(now)
+        if self.store.is_sqlite:
+            self.store.write_now(lambda connection: inbox.free_all(connection, now))
+            self.store.write_now(lambda connection: outgoing.free_all(connection, now))
+        try:
+            self._log_directory(self.directory.reload(now))
+        except (DirectoryError, OSError) as error:
+            log.directory_refused(str(error))
+        self.desk = service.build(self.settings, self.store.keys, self.store.key_id, self.directory, self._resolver)
+        smtp = self.settings.smtp
+        limits = Limits(
+            smtp.max_connections, smtp.max_connections_per_address, smtp.max_in_flight, smtp.min_free,
+            self.settings.gateway.state_dir,
+        )  # fmt: skip
+        judge = Judge(self._readers, lambda: self.desk.around, self._clock)
+        self.outbox = Outbox(
+            outgoing.StoredQueue(self.store, lambda: self.desk.office), self._sending, self._clock,
+            self.settings.relay.max_connections,
+        )  # fmt: skip
+        self.pipeline = Pipeline(self.store, judge, lambda: self.desk.around, self._clock, self.outbox.wake.set)
+        self.ingest = Ingest(self.desk.policy, limits, Acceptor(self.store, self.pipeline.wake.set), self._clock)
+
+    def _sending(self) -> tuple[Sender, Templates, Transport, float]:
+        return self.desk.sender, self.desk.templates, self.desk.relay, self.desk.settings.relay.retry_for
+
+    def _log_directory(self, counts: dict[str, int]) -> None:
+        if counts:
+            log.directory(counts["accounts"], counts["addresses"], counts["orders"])
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        handed = systemd.sockets()
+        for scheme in ("smtp", "lmtp"):
+            lmtp = scheme == "lmtp"
+            factory = lambda lmtp=lmtp: MailSession(self.ingest, lmtp, loop)  # noqa: E731
+            for given in handed.get(scheme, ()):
+                self._servers.append(await loop.create_server(factory, sock=given, backlog=512) if given.family != socket.AF_UNIX
+                                     else await loop.create_unix_server(factory, sock=given, backlog=512))  # fmt: skip
+                self.addresses.append(f"{scheme}://(systemd)")
+            if handed.get(scheme):
+                continue
+            for url in self.settings.smtp.listen:
+                if url.startswith(scheme + "://"):
+                    await self._bind(scheme, url.partition("://")[2], factory)
+        if self.settings.http.listen:
+            host, _, port = self.settings.http.listen.rpartition(":")
+            answer = health.Health(self._not_ready, self._gauges)
+            server = await self._guarded(
+                asyncio.start_server(answer, host.strip("[]"), int(port)), self.settings.http.listen
+            )
+            self._servers.append(server)
+            self.addresses.append(f"http://{host}:{server.sockets[0].getsockname()[1]}")
+
+    async def _guarded(self, opening: Coroutine[Any, Any, asyncio.Server], where: str) -> asyncio.Server:
+        try:
+            return await opening
+        except OSError as error:
+            hint = "; ports below 1024 come from gateway.socket" if error.errno in (errno.EACCES, errno.EPERM) else ""
+            raise StartError(f"cannot listen on {where}: {error.strerror or error}{hint}") from error
+
+    async def _bind(self, scheme: str, where: str, factory: Callable[[], MailSession]) -> None:
+        loop = asyncio.get_running_loop()
+        if where.startswith("/"):
+            path = Path(where)
+            with contextlib.suppress(OSError):
+                if path.is_socket():
+                    path.unlink()
+            self._servers.append(await self._guarded(loop.create_unix_server(factory, where, backlog=512), where))
+            path.chmod(0o660)
+            self.addresses.append(f"{scheme}://{where}")
+            return
+        host, _, port = where.rpartition(":")
+        server = await self._guarded(loop.create_server(factory, host.strip("[]"), int(port), backlog=512), where)
+        self._servers.append(server)
+        self.addresses.append(f"{scheme}://{host}:{server.sockets[0].getsockname()[1]}")
+
+    # -- running
+
+    async def run(self) -> None:
+        """Runs until ``stop`` is called or a signal says so; drains and returns.
+
+        Raises:
+            StartError, StoreError, ConfigError: it could not start.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            self._prepare()
+            await self._readers.start()
+            await self._listen()
+        except BaseException:
+            await self._close()
+            raise
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
+        log.started(__version__, "sqlite" if self.store.is_sqlite else "postgresql", self.addresses)
+        systemd.notify("READY=1\nSTATUS=taking mail")
+        if self._ready is not None:
+            self._ready()
+        began = time.monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.pipeline.run(self._stop))
+                group.create_task(self.outbox.run(self._stop))
+                for loop_of in (
+                    self._clock_loop,
+                    self._directory_loop,
+                    self._reload_loop,
+                    self._watchdog_loop,
+                    self._lag_loop,
+                ):
+                    group.create_task(loop_of())
+                group.create_task(self._drain_when_stopped())
+                began = time.monotonic()
+        finally:
+            await self._close()
+            log.stopped(time.monotonic() - began)
+
+    def stop(self) -> None:
+        """Begins the drain; a second call cuts the sessions that are still open."""
+        if self._stop.is_set():
+            for session in list(self.ingest.sessions):
+                session.cut()
+        else:
+            log.stopping("signal")
+            systemd.notify("STOPPING=1")
+            self._stop.set()
+
+    async def _drain_when_stopped(self) -> None:
+        await self._stop.wait()
+        for server in self._servers:
+            server.close()
+        await self.ingest.drain(DRAIN_S)
+
+    async def _close(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._readers.stop()
+        if hasattr(self, "desk"):
+            await self.desk.relay.close()
+        await asyncio.to_thread(self.store.close)
+        for url in self.settings.smtp.listen:
+            if url.startswith("lmtp:///") and f"lmtp://{url[7:]}" in self.addresses:
+                Path(url[7:]).unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.close()
+
+    async def _wait(self, seconds: float) -> bool:
+        """Waits unless the service stops; true while it runs."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        return not self._stop.is_set()
+
+    async def _clock_loop(self) -> None:
+        digest_at = 0.0
+        while await self._wait(CLOCK_S):
+            now = self._clock()
+            try:
+                due = await self.store.read(rounds.next_due)
+                if due is not None and due <= now:
+                    done = await self.store.write(
+                        lambda connection, now=now: rounds.tick(connection, self.desk.office, now)
+                    )  # type: ignore[misc]
+                    for reference, what, late in done:
+                        metrics.LATE.labels(what).inc()
+                        log.clock(reference, what, late)
+                    self.outbox.wake.set()
+                if time.monotonic() >= digest_at:
+                    digest_at = time.monotonic() + min(30.0, self.desk.office.digest_every_s)
+                    await self._digest(now)
+            except Exception as error:  # the one broad net of this loop: what is due stays due
+                log.loop_fault("clock", error)
+
+    async def _digest(self, now: datetime) -> None:
+        if await self.store.read(outgoing.anything_to_tell):
+            if await self.store.write(lambda connection: outgoing.digest(connection, self.desk.office, now)):
+                self.outbox.wake.set()
+
+    async def _directory_loop(self) -> None:
+        while await self._wait(min(1.0, self.settings.directory.refresh)):
+            now = self._clock()
+            try:
+                if not self.directory.changed():
+                    self.directory.touch(now)
+                elif self.directory.settled_for(now) >= min(SETTLED_S, self.settings.directory.refresh):
+                    self._log_directory(await asyncio.to_thread(self.directory.reload, now))
+            except (DirectoryError, OSError) as error:
+                log.directory_refused(str(error))
+            metrics.DIRECTORY_AGE.set(self.directory.age(now) or 0)
+
+    async def _lag_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stop.is_set():
+            before = loop.time()
+            await self._wait(0.5)
+            metrics.LOOP_LAG.set(max(0.0, loop.time() - before - 0.5))
+
+    async def _watchdog_loop(self) -> None:
+        interval = systemd.watchdog_interval()
+        while interval is not None and await self._wait(interval):
+            if self.alive():
+                systemd.notify("WATCHDOG=1")
+
+    def alive(self) -> bool:
+        """Whether the pipeline still turns; the loop proves itself by asking."""
+        return asyncio.get_running_loop().time() - self.pipeline.beat < HANG_S
+
+    # -- reload
+
+    async def _reload_loop(self) -> None:
+        while not self._stop.is_set():
+            waits = [asyncio.create_task(self._reload.wait()), asyncio.create_task(self._stop.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            if self._reload.is_set() and not self._stop.is_set():
+                self._reload.clear()
+                systemd.notify(systemd.reloading())
+                await self._reloaded()
+                systemd.notify("READY=1")
+
+    async def _reloaded(self) -> None:
+        try:
+            settings = await asyncio.to_thread(self._fresh_settings)
+            desk = await asyncio.to_thread(
+                service.build, settings, self.store.keys, self.store.key_id, self.directory, self._resolver
+            )
+            problems = await asyncio.to_thread(desk.templates.problems, desk.sender)
+            if problems:
+                raise ConfigError(problems)
+            if self.directory.changed():
+                self._log_directory(await asyncio.to_thread(self.directory.reload, self._clock()))
+        except (ConfigError, DirectoryError, OSError, ssl.SSLError) as error:
+            metrics.RELOADS.labels("refused").inc()
+            log.reload_refused(str(error).replace("\n", "; "))
+            return
+        old = self.desk.relay
+        self.desk, self.settings, self.ingest.policy = desk, settings, desk.policy
+        await old.close()
+        metrics.RELOADS.labels("done").inc()
+        log.reloaded()
+
+    def _fresh_settings(self) -> Settings:
+        fresh = config.load(self._path)
+        old = self.settings
+        needs: list[Problem] = []
+        for key, before, after in (
+            ("gateway.state_dir", old.gateway.state_dir, fresh.gateway.state_dir),
+            ("database.url", old.database_url, fresh.database_url),
+            ("smtp.listen", old.smtp.listen, fresh.smtp.listen),
+            ("http.listen", old.http.listen, fresh.http.listen),
+            ("directory.path", old.directory.path, fresh.directory.path),
+        ):
+            if before != after:
+                needs.append(Problem(self._path, key, "a change here needs a restart"))
+        problems = [*needs, *config.file_problems(fresh, self._path)]
+        if problems:
+            raise ConfigError(problems)
+        return fresh
+
+    # -- what health shows
+
+    def _not_ready(self) -> str:
+        if self._stop.is_set():
+            return "shutting down"
+        if not self.alive():
+            return "the pipeline hangs"
+        if not self.directory.usable(self._clock()):
+            return "the account directory cannot be read or is too old"
+        return ""
+
+    async def _gauges(self) -> None:
+        now = self._clock()
+        found = await self.store.read(views.counts)
+        for name, states in found.items():
+            for state, count in states.items():
+                metrics.QUEUE.labels(name, state).set(count)
+        shown = await self.store.read(lambda connection: views.status(connection, now, None, True))
+        metrics.OLDEST_PENDING.set(shown["oldest_pending_s"] or 0)
+
+
+__all__ = ["Daemon", "Outgoing", "Sent", "StartError"]

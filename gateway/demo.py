@@ -1,0 +1,318 @@
+"""``gateway demo``: a dozen mails through the whole service, for real, in a temporary folder on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import email
+import io
+import signal
+import smtplib
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import dkim
+import nacl.signing
+from rich.console import Console
+from rich.text import Text
+
+from gateway import config, log
+from gateway.daemon import Daemon
+from gateway.peers import Nameserver, Sink
+from gateway.tickets import people, views
+from gateway.tickets.store import utc_now
+
+KEY = nacl.signing.SigningKey(b"gateway demo, not a secret at all"[:32])
+_PUBLIC = base64.b64encode(KEY.verify_key.encode()).decode()
+_POLICY = "v=DMARC1; p=reject"
+ZONE: dict[str, Any] = {
+    "example.de": {"MX": [[10, "mx.example.de"]], "TXT": ["v=spf1 ip4:127.0.0.0/8 -all"]},
+    "mx.example.de": {"A": ["127.0.0.1"]},
+    "_dmarc.example.de": {"TXT": [_POLICY]},
+    "demo._domainkey.example.de": {"TXT": [f"v=DKIM1; k=ed25519; p={_PUBLIC}"]},
+    "shop.example": {"MX": [[10, "mx.shop.example"]]},
+    "mx.shop.example": {"A": ["127.0.0.1"]},
+    "_dmarc.shop.example": {"TXT": [_POLICY]},
+    "demo._domainkey.shop.example": {"TXT": [f"v=DKIM1; k=ed25519; p={_PUBLIC}"]},
+    "curious.example": {"TXT": ["v=spf1 ip4:127.0.0.0/8 -all"], "MX": [[10, "mx.curious.example"]]},
+    "mx.curious.example": {"A": ["127.0.0.1"]},
+}
+ACCOUNTS = {
+    "accounts.csv": "account,name,language,status\n10023,Anna Schmidt,de,active\n10042,Shop Example Ltd,en,active\n",
+    "addresses.csv": "account,address,role\n10023,anna@example.de,owner\n10042,ops@shop.example,owner\n10042,billing@shop.example,billing\n",
+    "orders.csv": "order,account,service,status,ips\n123456,10023,r1z7og44,active,203.0.113.7\n"
+    "234567,10042,tfz1cvkr,active,198.51.100.20 2001:db8:20::/48\n",
+    "invoices.csv": "invoice,account\n214382,10042\n",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One mail of the demo. ``signed``: by the author's domain."""
+
+    title: str
+    author: str
+    subject: str
+    text: str
+    signed: bool = True
+    headers: dict[str, str] = field(default_factory=dict)
+    html: str = ""
+    attachment: bytes = b""
+    null_sender: bool = False
+    body_type: str = ""
+
+
+SAMPLES = (
+    Sample("a verified customer asks about his order", "Shop Ops <ops@shop.example>", "Slow disk on #234567",
+           "Hello,\n\nthe disk of tfz1cvkr (198.51.100.20) has been slow since 14:30 CET. Please have a look.\n\nBest regards,\nShop Ops\n"),
+    Sample("the same in German", "Anna Schmidt <anna@example.de>", "Frage zur Bestellung 123456",
+           "Guten Tag,\n\nmein Server 203.0.113.7 (Bestellung Nr. 123456) meldet Fehler auf der Festplatte. Können Sie bitte nachsehen?\n\n"
+           "Mit freundlichen Grüßen\nAnna Schmidt\n"),
+    Sample("a complete outage, verified", "Anna Schmidt <anna@example.de>", "Server down!",
+           "Hallo,\n\nmein Server r1z7og44 ist seit heute nicht erreichbar. Ping läuft ins Leere.\n\nAnna Schmidt\n"),
+    Sample("somebody unknown asks about an account", "Max <max@nowhere.example>", "My server #123456",
+           "Hello, please tell me the status of my server, order #123456.\n", signed=False),
+    Sample("a general question from anybody", "Carla <carla@curious.example>", "Which locations?",
+           "Hello, do you offer dedicated servers in Spain, and how much is the smallest one?\n", signed=False),
+    Sample("a forged sender", "Anna Schmidt <anna@example.de>", "Password",
+           "Hello, please reset my password and send it to me.\n", signed=False),
+    Sample("a customer names somebody else's order", "Shop Ops <ops@shop.example>", "Order 123456",
+           "Hello, please restart the server of order #123456.\n"),
+    Sample("an invoice question from the billing address", "Billing <billing@shop.example>", "Invoice 214382",
+           "Hello, invoice 214382 was charged twice to our credit card. Please check the payment.\n"),
+    Sample("HTML only", "Shop Ops <ops@shop.example>", "Reboot tfz1cvkr",
+           "", html="<html><body><p>Hello,</p><p>please <b>reboot</b> our server <i>tfz1cvkr</i>.</p></body></html>"),
+    Sample("with an attachment", "Anna Schmidt <anna@example.de>", "Screenshot",
+           "Hallo, im Anhang ein Screenshot vom Fehler auf 203.0.113.7.\n", attachment=b"\x89PNG\r\n\x1a\n" + b"demo" * 64),
+    Sample("an out-of-office reply", "Anna Schmidt <anna@example.de>", "Abwesenheitsnotiz",
+           "Ich bin bis Montag nicht im Büro.\n", headers={"Auto-Submitted": "auto-replied"}),
+    Sample("a bounce", "Mail Delivery Subsystem <MAILER-DAEMON@mx.nowhere.example>", "Undelivered Mail Returned to Sender",
+           "", signed=False, null_sender=True, body_type="bounce"),
+)  # fmt: skip
+
+
+def built(sample: Sample, number: int, now: datetime, bounced: str = "", extra: dict[str, str] | None = None) -> bytes:
+    """The raw mail of a sample, CRLF, signed when it says so."""
+    domain = sample.author.rpartition("@")[2].rstrip(">")
+    head = {
+        "From": sample.author, "To": "INTROSERV Support <support@introserv.com>", "Subject": sample.subject,
+        "Date": format_datetime(now), "Message-ID": f"<demo.{number}.{now:%H%M%S}@{domain}>", "MIME-Version": "1.0",
+    }  # fmt: skip
+    head |= sample.headers | (extra or {})
+    if sample.body_type == "bounce":
+        head["Content-Type"] = 'multipart/report; report-type=delivery-status; boundary="=_b"'
+        body = (
+            "--=_b\nContent-Type: text/plain\n\nThe mail could not be delivered: user unknown.\n"
+            "--=_b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.nowhere.example\n\n"
+            "Final-Recipient: rfc822; max@nowhere.example\nAction: failed\nStatus: 5.1.1\n"
+            f"--=_b\nContent-Type: text/rfc822-headers\n\nMessage-ID: <{bounced}>\n--=_b--\n"
+        )
+    elif sample.html:
+        head["Content-Type"] = "text/html; charset=utf-8"
+        body = sample.html + "\n"
+    elif sample.attachment:
+        head["Content-Type"] = 'multipart/mixed; boundary="=_m"'
+        encoded = base64.encodebytes(sample.attachment).decode()
+        body = (
+            f"--=_m\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{sample.text}"
+            '--=_m\nContent-Type: image/png\nContent-Disposition: attachment; filename="error.png"\n'
+            f"Content-Transfer-Encoding: base64\n\n{encoded}--=_m--\n"
+        )
+    else:
+        head["Content-Type"], head["Content-Transfer-Encoding"] = "text/plain; charset=utf-8", "8bit"
+        body = sample.text
+    raw = ("".join(f"{name}: {value}\n" for name, value in head.items()) + "\n" + body).replace("\n", "\r\n").encode()
+    if not sample.signed:
+        return raw
+    key = base64.b64encode(KEY.encode())
+    fields = [b"from", b"to", b"subject", b"date", b"message-id"]
+    signature = dkim.sign(
+        raw, b"demo", domain.encode(), key, signature_algorithm=b"ed25519-sha256",
+        canonicalize=(b"relaxed", b"relaxed"), include_headers=fields,
+    )  # fmt: skip
+    return bytes(signature) + raw
+
+
+def _send(port: int, mail_from: str, to: str, raw: bytes, helo: str) -> None:
+    with smtplib.SMTP("127.0.0.1", port, local_hostname=helo) as client:
+        client.sendmail(mail_from, [to], raw, mail_options=["BODY=8BITMIME"])
+
+
+class _Demo:
+    def __init__(self, folder: Path, console: Console) -> None:
+        self.folder, self.console = folder, console
+        self.sink, self.nameserver = Sink(), Nameserver(ZONE)
+        self.done = 0
+
+    def settings(self, nameserver: str, relay: int) -> config.Settings:
+        accounts = self.folder / "accounts"
+        accounts.mkdir()
+        for name, text in ACCOUNTS.items():
+            (accounts / name).write_text(text, encoding="utf-8")
+        text = f"""
+[gateway]
+hostname = "mx.introserv.example"
+state_dir = "{self.folder / "state"}"
+[smtp]
+listen = ["smtp://127.0.0.1:0", "lmtp://{self.folder / "lmtp.sock"}"]
+evaluate_private = true
+min_free = "0B"
+[dns]
+nameservers = ["{nameserver}"]
+timeout = "3s"
+[directory]
+path = "{accounts}"
+[relay]
+port = {relay}
+[staff]
+technical = ["desk@introserv.example"]
+[http]
+listen = "127.0.0.1:0"
+"""
+        (self.folder / "config.toml").write_text(text, encoding="utf-8")
+        return config.load(self.folder / "config.toml")
+
+    def say(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style))
+
+    async def show(self, daemon: Daemon, sample: Sample, before: int) -> None:
+        """Waits for the outcome of the mail sent last, and shows it."""
+        while True:
+            rows = await daemon.store.read(lambda connection: views.message_list(connection, None, None, 1))
+            if len(rows) and rows[0]["id"] > before and rows[0]["state"] not in ("pending", "processing"):
+                break
+            await asyncio.sleep(0.02)
+        row = rows[0]
+        self.done = row["id"]
+        line = f"   -> {row['state']}, {row['disposition']}"
+        if row["ticket"]:
+            found = await daemon.store.read(
+                lambda connection: views.ticket_show(connection, people.ticket(connection, row["ticket"]))
+            )
+            facts = [
+                f"{kind[:-1]} {fact['value']} ({fact['ownership']})"
+                for kind in ("orders", "ips", "services")
+                for fact in found[kind]
+            ]
+            line += f", ticket {row['ticket']}: {found['trust']}, account {found['account'] or 'none'}, {found['department']}, {found['priority']}"
+            line += ", CRITICAL" if found["critical"] else ""
+            line += f"; {', '.join(facts)}" if facts else ""
+            line += "".join(f"; attached {file['filename']}" for file in found["entries"][-1]["attachments"])
+        self.say(line, "green" if row["state"] == "done" else "yellow")
+        if row["reason"]:
+            self.say(f"      {row['reason']}", "dim")
+
+    def show_reply(self, taken_before: int) -> None:
+        for taken in self.sink.taken[taken_before:]:
+            message = email.message_from_bytes(taken.raw)
+            subject = str(email.header.make_header(email.header.decode_header(message["Subject"])))
+            self.say(f"   <- to {', '.join(taken.rcpt_tos)}: {subject}", "cyan")
+
+    async def play(self, daemon: Daemon) -> None:
+        port = int(daemon.addresses[0].rpartition(":")[2])
+        now = utc_now()
+        for number, sample in enumerate(SAMPLES, 1):
+            self.say(f"{number:2}. {sample.title}", "bold")
+            bounced = self._last_id() if sample.body_type == "bounce" else ""
+            await self._deliver(daemon, port, sample, built(sample, number, now, bounced), "support@introserv.com")
+        self.say(f"{len(SAMPLES) + 1:2}. the verified customer replies to the acknowledgement", "bold")
+        first = next(taken for taken in self.sink.taken if taken.rcpt_tos == ("ops@shop.example",))
+        answer = email.message_from_bytes(first.raw)
+        follow = Sample(
+            "",
+            "Shop Ops <ops@shop.example>",
+            str(answer["Subject"]),
+            "The ping is fine again, the disk is still slow.\n",
+        )
+        extra = {"In-Reply-To": str(answer["Message-ID"]), "References": str(answer["Message-ID"])}
+        to = str(answer["Reply-To"]).partition("<")[2].rstrip(">")
+        await self._deliver(daemon, port, follow, built(follow, 13, now, extra=extra), to)
+        self.say("14. a person answers: gateway tickets reply", "bold")
+        before = len(self.sink.taken)
+        reference = (await daemon.store.read(lambda c: views.message_list(c, None, None, 1)))[0]["ticket"]
+        office = daemon.desk.office
+        await daemon.store.write(
+            lambda c: people.answer(c, reference, "Hello,\n\nwe replaced the disk.", "desk", office, utc_now())
+        )
+        daemon.outbox.wake.set()
+        await self.sink.wait_for(lambda taken: len(taken) > before, 10)
+        self.show_reply(before)
+        shown = await daemon.store.read(lambda c: views.ticket_show(c, people.ticket(c, reference)))
+        self.say(f"   -> {reference} is {shown['state']}, first response at {shown['first_response_at']}", "green")
+
+    def _last_id(self) -> str:
+        customers = [taken for taken in self.sink.taken if taken.rcpt_tos == ("max@nowhere.example",)]
+        return (
+            str(email.message_from_bytes(customers[-1].raw)["Message-ID"]).strip("<>")
+            if customers
+            else "x@nowhere.example"
+        )
+
+    async def _deliver(self, daemon: Daemon, port: int, sample: Sample, raw: bytes, to: str) -> None:
+        before = len(self.sink.taken)
+        address = sample.author.partition("<")[2].rstrip(">")
+        forged = sample.title == "a forged sender"
+        sender = "" if sample.null_sender else "eve@evil.example" if forged else address
+        await asyncio.to_thread(_send, port, sender, to, raw, "mx." + address.rpartition("@")[2])
+        await self.show(daemon, sample, self.done)
+        queued = await daemon.store.read(
+            lambda c: views.outbox_list(c, "queued", 10) + views.outbox_list(c, "sending", 10)
+        )
+        if queued:
+            daemon.outbox.wake.set()
+            await self._outbox_empty(daemon)
+        self.show_reply(before)
+
+    async def _outbox_empty(self, daemon: Daemon) -> None:
+        for _ in range(500):
+            counts = (await daemon.store.read(views.counts))["outbox"]
+            if not counts.get("queued") and not counts.get("sending"):
+                return
+            await asyncio.sleep(0.02)
+
+
+async def demonstrate(keep: bool) -> int:
+    """Runs the demo; 0 when every mail had its outcome."""
+    quiet = io.StringIO()
+    log.configure(quiet, False)
+    console = Console(highlight=False, soft_wrap=True)
+    with tempfile.TemporaryDirectory(prefix="gateway-demo-") as name:
+        folder = Path(name)
+        demo = _Demo(folder, console)
+        nameserver = await demo.nameserver.start()
+        relay = await demo.sink.start()
+        started = asyncio.Event()
+        daemon = Daemon(demo.settings(nameserver, relay), str(folder / "config.toml"), ready=started.set)
+        demo.say(f"A gateway in {folder}: SQLite, its own listener, 2 accounts, a DNS zone, a relay that only listens.")
+        service = asyncio.create_task(daemon.run())
+        waiting = asyncio.create_task(started.wait())
+        await asyncio.wait([service, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if service.done():
+            waiting.cancel()
+            await service
+            return 1
+        demo.say(f"It listens on {' and '.join(daemon.addresses)}\n")
+        try:
+            await demo.play(daemon)
+            summary = await daemon.store.read(lambda c: views.status(c, utc_now(), 0.0, True))
+            demo.say(f"\n{demo.done} mails: {summary['quarantined']} in quarantine, {summary['failed']} failed, "
+                     f"{len(demo.sink.taken)} messages at the relay.")  # fmt: skip
+            if keep:
+                demo.say(
+                    f"It stays up. Look with: gateway --config {folder / 'config.toml'} tickets list    (Ctrl-C ends it)"
+                )
+                await service
+        finally:
+            if not service.done():
+                daemon.stop()
+            with contextlib.suppress(asyncio.CancelledError):
+                await service
+            demo.nameserver.stop()
+            demo.sink.stop()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return 0 if summary["failed"] == 0 and demo.done >= len(SAMPLES) + 1 else 1

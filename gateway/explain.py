@@ -1,0 +1,194 @@
+"""``gateway explain``: what would happen to a mail and why, by the same code as the daemon, writing nothing."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from gateway import service
+from gateway.config import Settings
+from gateway.message import header_end
+from gateway.model import AuthorStatus, Decision, Envelope, Incoming
+from gateway.pipeline import Judge
+from gateway.reader import Readers
+from gateway.tickets import desk, inbox
+from gateway.tickets.store import Store, StoreError
+from gateway.verify.author import author_of
+from gateway.verify.dns import Resolver
+
+
+@dataclass(frozen=True)
+class Given:
+    """The envelope as given on the command line; ``None`` where it was not."""
+
+    peer: str | None
+    helo: str | None
+    mail_from: str | None
+    rcpt: tuple[str, ...]
+    now: datetime
+
+
+def return_path(raw: bytes) -> str | None:
+    """The address of the Return-Path field, ``""`` for the null sender, ``None`` without the field."""
+    head = raw[: header_end(raw)[0]]
+    found = re.search(rb"(?im)^return-path[ \t]*:[ \t]*<?([^<>\s]*)>?[ \t]*\r?$", head)
+    return found[1].decode("ascii", "replace") if found else None
+
+
+def with_crlf(raw: bytes) -> bytes:
+    """A mail from a file: without an mbox line, and with CRLF where it has none at all."""
+    if raw.startswith(b"From "):
+        raw = raw.partition(b"\n")[2]
+    return raw if b"\r\n" in raw else raw.replace(b"\n", b"\r\n")
+
+
+class Explainer:
+    """Explains one mail after another with the same settings."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], resolver: Resolver | None = None) -> None:
+        # a peer that was named is evaluated whatever its address
+        self._settings = settings.model_copy(
+            update={"smtp": settings.smtp.model_copy(update={"evaluate_private": True})}
+        )
+        self._clock, self._resolver = clock, resolver
+        self._scratch = tempfile.TemporaryDirectory(prefix="gateway-explain-")
+
+    def __enter__(self) -> Explainer:
+        self._store = self._opened()
+        directory = service.directory(self._settings)
+        if not directory.loaded and self._settings.directory.path is not None:
+            scratch = self._settings.gateway.model_copy(update={"state_dir": Path(self._scratch.name)})
+            directory = service.directory(self._settings.model_copy(update={"gateway": scratch}))
+            directory.reload(self._clock())
+        self._desk = service.build(self._settings, self._store.keys, self._store.key_id, directory, self._resolver)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._store.close()
+        self._scratch.cleanup()
+
+    def _opened(self) -> Store:
+        store = Store(self._settings.database_url)
+        if store.path is None or store.path.exists():
+            try:
+                store.load_keys()
+                return store
+            except StoreError:
+                store.close()
+        store = Store(f"sqlite:///{self._scratch.name}/explain.db")
+        store.open(self._clock())
+        return store
+
+    async def explained(self, raw: bytes, given: Given, readers: Readers) -> dict[str, Any]:
+        """The object of ``explain --json``. ReaderFailed when the mail cannot be read."""
+        raw = with_crlf(raw)
+        reasons: list[str] = []
+        mail_from = given.mail_from if given.mail_from is not None else return_path(raw)
+        if mail_from is None:
+            author = author_of(raw[: header_end(raw)[0]])
+            if author.status is AuthorStatus.OK:
+                mail_from = author.address
+                reasons.append("the envelope sender is taken to be the author (--mail-from gives another)")
+        envelope = Envelope(
+            mail_from=mail_from,
+            rcpt_tos=given.rcpt or (self._settings.gateway.address,),
+            client=given.peer,
+            helo=given.helo,
+            source="explain",
+            received_at=given.now,
+            client_reason="" if given.peer else "no peer was given",
+        )
+        claimed = inbox.Claimed(0, 1, raw, envelope, 0, False)
+        judge = Judge(readers, lambda: self._desk.around, lambda: given.now)
+        incoming, _ = await judge.incoming(claimed)
+        decision = self._store.read_now(
+            lambda connection: desk.considered(connection, incoming, self._desk.office, given.now)
+        )
+        return as_json(incoming, decision, reasons)
+
+
+def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str, Any]:
+    """The fixed fields of DESIGN's "Interfaces"."""
+    reading, verdict = incoming.reading, incoming.verdict
+    began = incoming.facts.incident_started_at
+    thread = decision.thread
+    return {
+        "message_id": reading.parsed.message_id,
+        "author": reading.author.address,
+        "subject": reading.parsed.subject,
+        "class": "self" if incoming.is_own else str(reading.mail_class),
+        "authentication": {
+            "spf": verdict.spf,
+            "dkim": verdict.dkim,
+            "dmarc": verdict.dmarc,
+            "arc": verdict.arc,
+            "authenticated": verdict.authenticated,
+            "by": verdict.by,
+            "weak": verdict.weak,
+        },
+        "trust": str(decision.trust),
+        "account": decision.account.account if decision.account else None,
+        "accounts": [account.account for account in incoming.match.accounts],
+        "text": reading.masked_text,
+        "language": reading.language,
+        "question": str(decision.question),
+        "critical": decision.critical,
+        "sensitive": list(decision.sensitive),
+        "secrets_masked": reading.secrets_masked,
+        "facts": {
+            kind: [fact.as_json() for fact in incoming.facts.of(kind)]
+            for kind in ("orders", "ips", "services", "invoices")
+        }
+        | {"incident_started_at": began.isoformat() if began else None},
+        "department": str(decision.department),
+        "priority": str(decision.priority),
+        "missing": list(decision.missing),
+        "disposition": str(decision.disposition),
+        "thread": {"reference": thread.reference, "by": thread.by, "outcome": decision.outcome} if thread else None,
+        "reply": {
+            "template": decision.reply.template,
+            "language": decision.reply.language,
+            "to": list(decision.reply.to),
+        }
+        if decision.reply
+        else None,
+        "reasons": [*more, *decision.reasons, *(f"note: {note}" for note in reading.parsed.notes)],
+    }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for a person."""
+    auth, facts = found["authentication"], found["facts"]
+    lines = [
+        f"message     {found['message_id'] or '(no Message-ID)'}",
+        f"author      {found['author'] or '(nobody)'}   class {found['class']}   trust {found['trust']}"
+        + (f"   account {found['account']}" if found["account"] else ""),
+        f"checked     spf={auth['spf']} dkim={auth['dkim']} dmarc={auth['dmarc']} arc={auth['arc']}"
+        + (f", authenticated by {auth['by']}" if auth["authenticated"] else ", not authenticated"),
+        f"asks        {found['question']}, {found['department']}, priority {found['priority']}"
+        + (", CRITICAL" if found["critical"] else "")
+        + (f", sensitive: {', '.join(found['sensitive'])}" if found["sensitive"] else ""),
+    ]
+    for kind in ("orders", "ips", "services", "invoices"):
+        for fact in facts[kind]:
+            lines.append(
+                f"fact        {kind}: {fact['value']} ({fact['ownership']}{', quoted' if fact.get('quoted') else ''})"
+            )
+    if facts["incident_started_at"]:
+        lines.append(f"fact        began: {facts['incident_started_at']}")
+    if found["missing"]:
+        lines.append(f"missing     {', '.join(found['missing'])}")
+    lines.append(f"becomes     {found['disposition']}")
+    reply = found["reply"]
+    lines.append(
+        f"answer      {reply['template']} ({reply['language']}) to {', '.join(reply['to'])}"
+        if reply
+        else "answer      none"
+    )
+    lines += [f"because     {reason}" for reason in found["reasons"]]
+    return "\n".join(lines)

@@ -1,0 +1,235 @@
+"""One message, top to bottom: read, verify, judge, match, decide, commit. Reads like DESIGN's "How a message flows"."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway import log, metrics
+from gateway.message import header_end
+from gateway.model import Account, AccountMatch, AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict
+from gateway.reader import ReaderFailed, Readers
+from gateway.reading import Hints
+from gateway.replies import guard
+from gateway.tickets import desk, inbox
+from gateway.tickets.outgoing import Office
+from gateway.tickets.store import LostClaim, Store
+from gateway.verify import accounts
+from gateway.verify.authenticate import Checks, authenticate, nobody
+from gateway.verify.directory import Directory
+
+POLL_S = 1.0
+LEASE_S = 120.0
+BATCH = 16
+CONCURRENCY = 16
+
+__all__ = ["Account", "AccountMatch", "Judge", "Pipeline", "Surroundings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What of the configuration the pipeline sees; replaced as a whole at a reload."""
+
+    checks: Checks
+    directory: Directory
+    office: Office
+    timezone: str
+    spam_headers: tuple[str, ...]
+    blocked_addresses: frozenset[str]
+    blocked_domains: frozenset[str]
+
+
+class Judge:
+    """Everything up to the decision: the same code serves the daemon and ``gateway explain``."""
+
+    def __init__(self, readers: Readers, around: Callable[[], Surroundings], clock: Callable[[], datetime]) -> None:
+        self._readers, self._around, self._clock = readers, around, clock
+
+    async def incoming(self, claimed: inbox.Claimed) -> tuple[Incoming, int | None]:
+        """(what policy looks at, the outbox row a bounce is about).
+
+        Raises:
+            ReaderFailed: the mail cannot be read.
+        """
+        around = self._around()
+        envelope = claimed.envelope
+        hints = Hints(envelope.mail_from, envelope.received_at, around.timezone)
+        reading = await self._readers.read(claimed.raw, hints)
+        own = guard.is_own(reading.parsed, around.office.keys)
+        bounced = self._bounced_row(claimed, around)
+        verdict = nobody(reading.author)
+        match, facts = accounts.NOBODY, Facts()
+        if not own and reading.mail_class is not MailClass.BOUNCE:
+            verdict = await self._verdict(claimed, reading, around)
+            cpu = time.thread_time()
+            match = accounts.match(reading.author, around.directory, self._clock())
+            if match.usable:
+                facts, match = accounts.judged(reading, match, around.directory)
+            metrics.STAGE_CPU.labels("directory").inc(time.thread_time() - cpu)
+        null_mx = await self._null_mx(reading, around) if verdict.authenticated else False
+        address = reading.author.address
+        return Incoming(
+            envelope=envelope,
+            reading=reading,
+            verdict=verdict,
+            match=match,
+            facts=facts,
+            blocked=self._blocked(claimed, reading, around),
+            unanswerable=guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, null_mx),
+            is_own=own,
+            released=claimed.released,
+        ), bounced
+
+    async def _verdict(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> Verdict:
+        start = claimed.raw.find(b"\n") + 1 if claimed.raw[:5] == b"From " else 0
+        _, body = header_end(claimed.raw, start)
+        now = claimed.envelope.received_at
+        return await authenticate(
+            reading.author, claimed.envelope, claimed.raw, reading.header_block, body, around.checks, now
+        )
+
+    async def _null_mx(self, reading: Reading, around: Surroundings) -> bool:
+        if reading.author.status is not AuthorStatus.OK or reading.author.address is None:
+            return False
+        answer = await around.checks.resolver.lookup(reading.author.address.rpartition("@")[2], "MX")
+        return answer.values in (("0 ",), ("0 .",))
+
+    def _bounced_row(self, claimed: inbox.Claimed, around: Surroundings) -> int | None:
+        for recipient in claimed.envelope.rcpt_tos:
+            row = guard.bounced_outbox_id(around.office.keys, recipient)
+            if row is not None:
+                return row
+        return None
+
+    def _blocked(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> str:
+        address = (reading.author.address or "").lower()
+        if address in around.blocked_addresses:
+            return f"the address {address} is in [block]"
+        domain = address.rpartition("@")[2]
+        if any(domain == name or domain.endswith("." + name) for name in around.blocked_domains):
+            return f"the domain {domain} is in [block]"
+        if claimed.envelope.trusted:
+            for wanted in around.spam_headers:
+                name, colon, value = wanted.partition(":")
+                found = reading.parsed.headers.get(name.strip().lower(), ())
+                if found and (not colon or any(v.lower().startswith(value.strip().lower()) for v in found)):
+                    return f"the relay marked it: {name.strip()}"
+        return ""
+
+
+class Pipeline:
+    """Claims due mails and brings each to its outcome; one bad mail never stops the next."""
+
+    def __init__(self, store: Store, judge: Judge, around: Callable[[], Surroundings], clock: Callable[[], datetime],
+                 replied: Callable[[], None]) -> None:  # fmt: skip
+        self._store, self._judge, self._around, self._clock, self._replied = store, judge, around, clock, replied
+        self.wake = asyncio.Event()
+        self.beat = 0.0
+        self._held: dict[asyncio.Task[None], inbox.Claimed] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until ``stop``; what is begun is finished or handed back."""
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            self.beat = loop.time()
+            self.wake.clear()
+            claimed: list[inbox.Claimed] = []
+            if len(self._held) < CONCURRENCY:
+                try:
+                    claimed = await self._claim(CONCURRENCY - len(self._held))
+                except Exception as error:  # the one broad net of this loop: the database may be back next turn
+                    log.loop_fault("pipeline", error)
+            for claim in claimed:
+                task = asyncio.create_task(self._one(claim))
+                self._held[task] = claim
+                task.add_done_callback(self._let_go)
+            if not claimed:
+                await self._rest(stop)
+        await self._drain()
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._held.pop(task, None)
+        self.wake.set()
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        waits = [asyncio.create_task(self.wake.wait()), asyncio.create_task(stop.wait())]
+        await asyncio.wait(waits, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _drain(self) -> None:
+        if self._held:
+            await asyncio.wait(list(self._held), timeout=15)
+        left = list(self._held.values())
+        for task in list(self._held):
+            task.cancel()
+        if left:
+            await self._store.write(lambda connection: inbox.hand_back(connection, left, self._clock()))
+
+    async def _claim(self, room: int) -> list[inbox.Claimed]:
+        now = self._clock()
+        count = min(room, BATCH)
+        if not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
+            return []
+
+        def job(connection: object) -> tuple[list[inbox.Claimed], list[int]]:
+            claimed, parked = inbox.claim(connection, now, count, LEASE_S)  # type: ignore[arg-type]
+            if len(claimed) < count:
+                claimed += inbox.claim_arrivals(connection, now, count - len(claimed), LEASE_S)  # type: ignore[arg-type]
+            return claimed, parked
+
+        claimed, parked = await self._store.write(job)
+        for message in parked:
+            metrics.PARKED.inc()
+            log.parked(message, "claimed three times without an outcome")
+        return claimed
+
+    async def _one(self, claimed: inbox.Claimed) -> None:
+        began = time.perf_counter()
+        try:
+            incoming, bounced = await self._judge.incoming(claimed)
+            outcome = await self._commit(claimed, incoming, bounced)
+        except LostClaim:
+            return
+        except ReaderFailed as failure:
+            await self._park(claimed, str(failure), None)
+            return
+        except Exception as error:  # nobody expected it: this mail is set aside, the next one flows on
+            await self._park(claimed, f"{type(error).__name__} at {log.where(error)}", error)
+            return
+        metrics.PROCESS.observe(time.perf_counter() - began)
+        if outcome is None:
+            return
+        decision = outcome.decision
+        metrics.DECIDED.labels(decision.disposition, decision.trust).inc()
+        log.decided(
+            claimed.id, decision.disposition, decision.trust, outcome.reference, outcome.replied, decision.silence
+        )
+        self._replied()
+
+    async def _commit(self, claimed: inbox.Claimed, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:
+        office, now = self._around().office, self._clock()
+        if claimed.arrival is not None:
+            return await self._store.write(
+                lambda connection: desk.commit_arrival(connection, claimed, incoming, bounced, office, now)
+            )
+        if claimed.recheck > 0:
+            return await self._store.write(
+                lambda connection: desk.commit_recheck(connection, claimed, incoming, office, now)
+            )
+        return await self._store.write(
+            lambda connection: desk.commit(connection, claimed, incoming, bounced, office, now)
+        )
+
+    async def _park(self, claimed: inbox.Claimed, reason: str, error: BaseException | None) -> None:
+        metrics.PARKED.inc()
+        log.parked(claimed.id, reason, error)
+        try:
+            await self._store.write(lambda connection: inbox.park(connection, claimed, reason, self._clock()))
+        except LostClaim:
+            return
+        except Exception as fault:  # the database is away: the lease ends and the mail is claimed again
+            log.loop_fault("pipeline", fault)

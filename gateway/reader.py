@@ -1,0 +1,197 @@
+"""The killable reader: ``reading.read`` in a process of its own, with a time limit and a memory limit.
+
+A mail whose reading sleeps for ever or kills its process costs that process only: it is ended, replaced, and the next
+mail goes to its neighbour. Processes come from a fork server that has the modules loaded, so a new one is there at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import multiprocessing
+import pickle
+import resource
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+
+from gateway import log, metrics
+from gateway.model import Reading
+from gateway.reading import Hints
+
+#: the function a reader runs; tests pass their own to see a reader hang or die
+ReadFunction = Callable[[bytes, Hints], Reading]
+MEMORY_LIMIT = 1024**3
+RECYCLE_OCTETS = 64 * 1024**2
+
+
+class ReaderFailed(Exception):
+    """The mail could not be read: too slow, or its process died. The text says which."""
+
+
+def _serve(connection: Connection, read: ReadFunction) -> None:
+    """The life of a reader process: one mail after another until the pipe closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT * 2, MEMORY_LIMIT * 2))
+    while True:
+        try:
+            hints, size = pickle.loads(connection.recv_bytes())  # noqa: S301 - our own parent wrote it
+            raw = connection.recv_bytes() if size else b""
+        except (EOFError, OSError):
+            return
+        before = _cpu()
+        try:
+            outcome: object = read(raw, hints)
+            payload = pickle.dumps((True, _portable(outcome), _cpu() - before))
+        except BaseException as error:
+            payload = pickle.dumps((False, f"{type(error).__name__} at {log.where(error)}", _cpu() - before))
+        del raw
+        with contextlib.suppress(OSError):
+            connection.send_bytes(payload)
+        if size > RECYCLE_OCTETS:
+            return
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _portable(outcome: object) -> object:
+    """A read-only mapping does not pickle; its dictionary does."""
+    if isinstance(outcome, Reading):
+        object.__setattr__(outcome.parsed, "headers", dict(outcome.parsed.headers))
+    return outcome
+
+
+class _Process:
+    """One reader process and the pipe to it."""
+
+    def __init__(self, context: multiprocessing.context.BaseContext, read: ReadFunction) -> None:
+        self._pipe, theirs = multiprocessing.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, read), daemon=True, name="gateway-reader")  # type: ignore[attr-defined]
+        self._process.start()
+        theirs.close()
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        pid: int | None = self._process.pid
+        return pid
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._process.is_alive())
+
+    def ask(self, raw: bytes | bytearray, hints: Hints, limit: float) -> Reading:
+        """Blocks until the reading is there; raises ReaderFailed after ``limit`` seconds or when the process died."""
+        with self._lock:
+            try:
+                self._pipe.send_bytes(pickle.dumps((hints, len(raw))))
+                if raw:
+                    self._pipe.send_bytes(raw)
+                if not self._pipe.poll(limit):
+                    raise ReaderFailed(f"reading took longer than {limit:g} s")
+                good, outcome, cpu = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our own child wrote it
+            except (EOFError, OSError) as error:
+                self._process.join(1)
+                code = self._process.exitcode
+                why = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
+                raise ReaderFailed(f"the reader died ({why})") from error
+        metrics.STAGE_CPU.labels("read").inc(cpu)
+        if not good:
+            raise ReaderFailed(f"reading failed: {outcome}")
+        assert isinstance(outcome, Reading)
+        return outcome
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.join(5)
+        self._pipe.close()
+        with contextlib.suppress(ValueError):
+            self._process.close()
+
+
+class Readers:
+    """A few reader processes; each is used by one mail at a time."""
+
+    def __init__(self, count: int, limit: float, read: ReadFunction | None = None) -> None:
+        self._limit = limit
+        if read is None:
+            from gateway.reading import read as real
+
+            read = real  # type: ignore[assignment]
+        assert read is not None
+        self._read: ReadFunction = read
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["gateway.reader_preload"])
+        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
+        self._count = count
+        self._all: list[_Process] = []
+        self._threads = ThreadPoolExecutor(count, "reader")
+
+    async def start(self) -> None:
+        """Starts the processes."""
+        for _ in range(self._count):
+            process = await asyncio.get_running_loop().run_in_executor(self._threads, self._fresh)
+            self._idle.put_nowait(process)
+
+    def _fresh(self) -> _Process:
+        process = _Process(self._context, self._read)
+        self._all.append(process)
+        return process
+
+    @property
+    def pids(self) -> list[int]:
+        """The process ids, for measurements."""
+        return [pid for process in self._all if (pid := process.pid) is not None]
+
+    async def read(self, raw: bytes | bytearray, hints: Hints) -> Reading:
+        """The reading of one mail.
+
+        Raises:
+            ReaderFailed: it took longer than the limit, or its process died.
+        """
+        loop = asyncio.get_running_loop()
+        process = await self._idle.get()
+        keep = False
+        try:
+            if not process.alive:
+                process = await loop.run_in_executor(self._threads, self._replaced, process)
+            reading = await asyncio.shield(loop.run_in_executor(self._threads, process.ask, raw, hints, self._limit))
+            keep = True
+            return reading
+        except ReaderFailed as failure:
+            keep = str(failure).startswith("reading failed")
+            if not keep:
+                metrics.READER_KILLS.inc()
+                log.reader_killed(str(failure))
+            raise
+        finally:
+            if keep:
+                self._idle.put_nowait(process)
+            else:
+                loop.run_in_executor(self._threads, self._replace_later, process, loop)
+
+    def _replaced(self, process: _Process) -> _Process:
+        process.end()
+        if process in self._all:
+            self._all.remove(process)
+        return self._fresh()
+
+    def _replace_later(self, process: _Process, loop: asyncio.AbstractEventLoop) -> None:
+        fresh = self._replaced(process)
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(self._idle.put_nowait, fresh)
+
+    def stop(self) -> None:
+        """Ends every process."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._all:
+            with contextlib.suppress(OSError, ValueError):
+                process.end()
+        self._all.clear()

@@ -1,0 +1,11 @@
+"""What the fork server loads before it makes the first reader: every module a reading needs, and the language model."""
+
+import gc
+
+import gateway.reading
+from gateway.extract import language, topics
+
+language.prepare()
+topics.topics_of("", "", False)
+gateway.reading  # noqa: B018
+gc.freeze()  # what is loaded here stays shared between the readers

@@ -1,0 +1,101 @@
+"""Everything that the bytes of a mail tell by themselves: one pure function over hostile input.
+
+It runs inside the killable reader (``gateway/reader.py``); whatever it needs from outside comes as ``Hints``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from gateway.extract import ips, language, orders, quotes, secrets, services, text, times, topics
+from gateway.message import MAX_HEADER_BLOCK, header_end, parse
+from gateway.model import Candidate, ParsedMessage, Reading
+from gateway.replies.bounces import classify
+from gateway.verify.author import author_of
+
+MAX_SEARCHED = 128 * 1024
+_DIAGNOSTICS = re.compile(
+    r"(?im)(\bping\b|traceroute|tracert|\bmtr\b|icmp|packet loss|\berrno\b|traceback|stack trace|exception|error log|"
+    r"connection (refused|timed out|reset)|timed out|timeout|\bhttp[/ ]?\d|\b50[0-4]\b|kernel:|dmesg|syslog|"
+    r"\berror\b.{0,40}:|ssh: connect|no route to host|\d{2}:\d{2}:\d{2}.{0,80}(error|fail|warn))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What reading needs besides the bytes."""
+
+    mail_from: str | None
+    received_at: datetime
+    timezone: str
+
+
+def _candidates(subject: str, new: str, rest: str, finder: object) -> tuple[Candidate, ...]:
+    find = finder  # type: ignore[assignment]
+    own = {c.value: c for c in find(f"{subject}\n{new}"[:MAX_SEARCHED])}  # type: ignore[operator]
+    quoted = {c.value: c for c in find(rest[:MAX_SEARCHED])} if rest else {}  # type: ignore[operator]
+    extra = [Candidate(c.value, c.words, True) for value, c in quoted.items() if value not in own]
+    return (*own.values(), *extra)
+
+
+def _split(parsed: ParsedMessage) -> tuple[str, str]:
+    """(new words, full text)."""
+    without_quotes, full = text.words_of(parsed.plain, parsed.html)
+    new = quotes.new_words(without_quotes)
+    return (new or full.strip()), full.strip()
+
+
+def _rest(new: str, full: str) -> str:
+    """What of the full text is not among the new words, for facts that stand in quotes only."""
+    if new == full:
+        return ""
+    kept = set(new.split("\n"))
+    return "\n".join(line for line in full.split("\n") if line not in kept)
+
+
+def read(raw: bytes | bytearray, hints: Hints) -> Reading:
+    """The ``Reading`` of a raw mail."""
+    parsed = parse(raw)
+    start = raw.find(b"\n") + 1 if raw[:5] == b"From " else 0
+    end, _ = header_end(raw, start)
+    block = bytes(raw[start : min(end, start + MAX_HEADER_BLOCK)])
+    new, full = _split(parsed)
+    rest = _rest(new, full)
+    subject = parsed.subject
+    found_orders = _candidates(subject, new, rest, orders.orders_in)
+    found_ips = _candidates(subject, new, rest, ips.ips_in)
+    found_services = _candidates(subject, new, rest, services.services_in)
+    found_invoices = _candidates(subject, new, rest, orders.invoices_in)
+    stated_services = [c for c in found_services if c.words.startswith("service:") and not c.quoted]
+    names_a_fact = any(not c.quoted for c in (*found_orders, *found_ips, *found_invoices)) or bool(stated_services)
+    started_at, started_words = times.incident_start(f"{subject}\n{new}", hints.received_at, ZoneInfo(hints.timezone))
+    masked, count = secrets.mask(new)
+    mail_class, class_reason = classify(parsed, hints.mail_from)
+    return Reading(
+        parsed=parsed,
+        author=author_of(block),
+        header_block=block,
+        text=new,
+        full_text=full,
+        language=language.language_of(new) or language.language_of(f"{subject} {new}"),
+        mail_class=mail_class,
+        class_reason=class_reason,
+        orders=found_orders,
+        ips=found_ips,
+        services=found_services,
+        invoices=found_invoices,
+        started_at=started_at,
+        started_words=started_words,
+        diagnostics=bool(_DIAGNOSTICS.search(new[:MAX_SEARCHED]))
+        or any(
+            attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
+        ),
+        described=len(re.findall(r"\w{2,}", new[:2000])) >= 5,
+        topics=topics.topics_of(subject, new, names_a_fact),
+        secrets_masked=count + secrets.mask(subject)[1],
+        masked_text=masked,
+        masked_full_text=secrets.mask(full)[0] if full != new else masked,
+    )

@@ -1,0 +1,92 @@
+"""Who is never answered automatically, how our own mail is recognised, and the keys behind it (RFC 3834 section 2)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+
+from gateway.model import ParsedMessage
+
+LOOP_HEADER = "X-Gateway-Loop"
+_ROBOT = re.compile(
+    r"(?i)^(no-?_?\.?reply|do-?_?not-?_?reply|donotreply|mailer-daemon|postmaster|owner-.*|.*-request|.*-owner|"
+    r"(.*[-+.])?bounces?([-+.].*)?|listserv|majordomo|autoreply|automailer|daemon|nobody|root|prvs=.*)$"
+)
+
+
+def unanswerable(address: str | None, mail_from: str | None, own: frozenset[str], null_mx: bool) -> str:
+    """Why this address gets nothing automatic, or ``""``."""
+    if address is None:
+        return "no author to answer"
+    if mail_from is None:
+        return "the envelope sender is not known"
+    if mail_from == "":
+        return "null sender"
+    if _ROBOT.match(address.rpartition("@")[0]):
+        return "a mailbox that no person reads"
+    if address.lower() in own:
+        return "our own address"
+    if null_mx:
+        return "its domain takes no mail (null MX)"
+    return ""
+
+
+def _tag(secret: bytes, text: str) -> str:
+    digest = hmac.new(secret, text.encode(), hashlib.sha256).digest()
+    return base64.b32encode(digest).decode().lower().rstrip("=")[:26]
+
+
+def loop_value(secret: bytes, message_id: str) -> str:
+    """The value of our loop header for a message of ours."""
+    return _tag(secret, f"loop\n{message_id}")
+
+
+def own_message_id(secret: bytes, unique: str, domain: str) -> str:
+    """A Message-ID (without brackets) that only we can make: ``unique.hmac@domain``."""
+    return f"{unique}.{_tag(secret, f'id{chr(10)}{unique}')}@{domain}"
+
+
+def is_our_id(secrets: Mapping[str, bytes], message_id: str | None) -> bool:
+    """Whether we made this Message-ID."""
+    local, _, _ = (message_id or "").rpartition("@")
+    unique, _, tag = local.rpartition(".")
+    return any(bool(unique) and hmac.compare_digest(_tag(key, f"id\n{unique}"), tag) for key in secrets.values())
+
+
+def is_own(parsed: ParsedMessage, secrets: Mapping[str, bytes]) -> bool:
+    """Whether the mail is one of ours: our loop header, or our signed Message-ID as its own."""
+    if is_our_id(secrets, parsed.message_id):
+        return True
+    for value in parsed.headers.get(LOOP_HEADER.lower(), ()):
+        candidate = value.strip()
+        if parsed.message_id and any(
+            hmac.compare_digest(loop_value(key, parsed.message_id), candidate) for key in secrets.values()
+        ):
+            return True
+    return False
+
+
+def bounce_address(secret: bytes, outbox_id: int, domain: str) -> str:
+    """The envelope sender of one reply."""
+    return f"bounces+{outbox_id}.{_tag(secret, f'bounce{chr(10)}{outbox_id}')[:16]}@{domain}"
+
+
+def bounced_outbox_id(secrets: Mapping[str, bytes], address: str) -> int | None:
+    """The outbox row that a bounce address belongs to, or ``None``."""
+    found = re.match(r"(?i)^bounces\+(\d{1,18})\.([a-z2-7]{16})@", address)
+    if not found:
+        return None
+    tag = found[2].lower()
+    for key in secrets.values():
+        if hmac.compare_digest(_tag(key, f"bounce\n{int(found[1])}")[:16], tag):
+            return int(found[1])
+    return None
+
+
+def is_bounce_address(address: str, domain: str) -> bool:
+    """Whether RCPT for this address is taken as a bounce address (its signature is looked at later)."""
+    local, _, host = address.lower().rpartition("@")
+    return host == domain.lower() and (local == "bounces" or local.startswith("bounces+"))

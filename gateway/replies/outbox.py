@@ -1,0 +1,152 @@
+"""Sends what the outbox holds: claim, build, hand to the relay, mark. The retry schedule is a pure function of the row."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from gateway import log, metrics
+from gateway.replies.render import Draft, RenderError, Sender, Templates, build
+from gateway.replies.send import Transport
+
+MINUTES = (1, 5, 15, 30, 60)
+POLL_S = 1.0
+PAUSE_S = 60.0
+
+
+class Row(Protocol):
+    """An outbox row that is ours."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def template(self) -> str: ...
+    @property
+    def language(self) -> str: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def rfc_id(self) -> str: ...
+    @property
+    def context(self) -> Mapping[str, Any]: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def resent(self) -> bool: ...
+
+
+class Queue(Protocol):
+    """The outbox table; every call is a commit."""
+
+    async def claim(self, now: datetime, count: int) -> list[Any]: ...
+    async def sent(self, claimed: Any, now: datetime) -> None: ...
+    async def later(self, claimed: Any, error: str, next_at: datetime) -> None: ...
+    async def dead(self, claimed: Any, error: str, now: datetime) -> None: ...
+    async def give_back(self, claimed: Any, now: datetime) -> None: ...
+
+
+def next_attempt(
+    attempts: int, created_at: datetime, now: datetime, retry_for: float, jitter: float
+) -> datetime | None:
+    """When to try again after ``attempts`` tries; ``None`` when ``retry_for`` seconds are over. ``jitter`` in [0, 1)."""
+    if (now - created_at).total_seconds() >= retry_for:
+        return None
+    minutes = MINUTES[min(attempts, len(MINUTES)) - 1]
+    return now + timedelta(seconds=minutes * 60 * (1 + 0.1 * jitter))
+
+
+class Outbox:
+    """The sending loop. What may change at a reload is read through ``desk``: (sender, templates, relay, retry_for)."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        desk: Callable[[], tuple[Sender, Templates, Transport, float]],
+        clock: Callable[[], datetime],
+        concurrency: int,
+    ) -> None:
+        self._queue, self._desk, self._clock = queue, desk, clock
+        self._concurrency = concurrency
+        self.wake = asyncio.Event()
+        self._paused_until = 0.0
+        self.problem = ""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sends until ``stop``; finishes what it began."""
+        running: set[asyncio.Task[None]] = set()
+        loop = asyncio.get_running_loop()
+        while not stop.is_set():
+            self.wake.clear()
+            free = self._concurrency * 2 - len(running)
+            claimed: list[Row] = []
+            if free > 0 and loop.time() >= self._paused_until:
+                try:
+                    claimed = await self._queue.claim(self._clock(), free)
+                except Exception as error:  # the one broad net of this loop: the next turn tries again
+                    log.loop_fault("outbox", error)
+                    await self._rest(stop, POLL_S)
+            for row in claimed:
+                task = asyncio.create_task(self._one(row))
+                running.add(task)
+                task.add_done_callback(running.discard)
+            if not claimed or len(running) >= self._concurrency * 2:
+                await self._rest(stop, POLL_S, running)
+        if running:
+            await asyncio.wait(running, timeout=20)
+
+    async def _rest(self, stop: asyncio.Event, seconds: float, running: set[asyncio.Task[None]] | None = None) -> None:
+        waits = [asyncio.create_task(self.wake.wait()), asyncio.create_task(stop.wait())]
+        await asyncio.wait([*waits, *(running or ())], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+
+    async def _one(self, row: Row) -> None:
+        try:
+            await self._deliver(row)
+        except Exception as error:  # the lease ends and the row is tried again
+            log.loop_fault("outbox", error)
+
+    async def _deliver(self, row: Row) -> None:
+        sender, templates, relay, retry_for = self._desk()
+        if asyncio.get_running_loop().time() < self._paused_until:
+            await self._queue.give_back(row, self._clock())
+            return
+        draft = Draft(
+            row.id, row.template, row.language, row.recipient, row.kind, row.rfc_id, row.context, row.created_at
+        )
+        try:
+            message = build(draft, sender, templates)
+        except RenderError as error:
+            metrics.REPLIES.labels(row.template, "dead").inc()
+            log.dead(row.id, row.template, str(error))
+            await self._queue.dead(row, str(error), self._clock())
+            return
+        if row.resent:
+            metrics.DUPLICATE_SENDS.inc()
+        outcome = await relay.send(message)
+        now = self._clock()
+        if outcome.ok:
+            self.problem = ""
+            metrics.REPLIES.labels(row.template, "sent").inc()
+            log.sent(row.id, row.template, row.recipient, row.attempts)
+            await self._queue.sent(row, now)
+            return
+        if outcome.auth_failed:
+            self.problem = outcome.detail
+            self._paused_until = asyncio.get_running_loop().time() + PAUSE_S
+        again = next_attempt(row.attempts, row.created_at, now, retry_for, random.random())
+        if outcome.permanent or again is None:
+            metrics.REPLIES.labels(row.template, "dead").inc()
+            log.dead(row.id, row.template, outcome.detail)
+            await self._queue.dead(row, outcome.detail, now)
+        else:
+            metrics.REPLIES.labels(row.template, "postponed").inc()
+            log.postponed(row.id, outcome.code, outcome.detail, again)
+            await self._queue.later(row, outcome.detail, again)

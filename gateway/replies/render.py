@@ -1,0 +1,397 @@
+"""Templates to a message ready for the relay. No header can be injected: the built bytes are compared with what was
+meant (RFC 5322, RFC 3834, CVE-2024-6923).
+
+Templates are files of the admin or of the package, rendered in a sandbox with StrictUndefined; customers' words are
+variables only. The HTML part is made from the rendered text unless ``<name>.<language>.html.j2`` is there.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import html
+import quopri
+import re
+import secrets as random
+import tomllib
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.header import Header
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from gateway.config import Problem
+from gateway.model import Outgoing
+from gateway.replies import guard
+
+NAMES = ("received", "received_general", "verification_needed", "emergency", "status", "answer")
+STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered")
+WORDS = "words"  #: words.<language>.toml holds the short texts of a language
+MAX_BODY = 200_000
+_PREFIX = re.compile(
+    r"^\s*((re|aw|sv|vs|antw|odp|res|rif|r|ynt|fwd?|wg|tr|rv|i|hа|отв|ответ|відп|пересл)\s*(\[\d+\])?\s*[:：]\s*)+",
+    re.I,
+)
+_REFERENCE = re.compile(r"\[T-[0-9A-Z]{7}\]")
+_ATOM = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+_ID = re.compile(r"[!-;=?-~]{1,250}")
+
+
+class RenderError(Exception):
+    """A reply cannot be built; the text says which template and why, without any customer's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a reply comes from. ``envelope``: ``verp``, ``address`` or ``null``."""
+
+    address: str
+    name: str
+    domain: str
+    envelope: str
+    client_area_url: str
+    chat_url: str
+    secret: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What an outbox row asks for."""
+
+    outbox_id: int
+    template: str
+    language: str
+    recipient: str
+    kind: str
+    rfc_id: str
+    context: Mapping[str, Any]
+    created_at: datetime
+
+
+def shipped_templates() -> Path:
+    """The folder of the package's own templates."""
+    packaged = Path(str(resources.files("gateway").joinpath("data/templates")))
+    return packaged if packaged.is_dir() else Path(__file__).resolve().parents[2] / "templates"
+
+
+def _text_only(value: object) -> object:
+    """Values reach the page as plain text without control characters."""
+    if isinstance(value, str):
+        return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
+    return value
+
+
+class Templates:
+    """The templates of one configuration."""
+
+    def __init__(self, folder: Path | None) -> None:
+        folders = [str(path) for path in (folder, shipped_templates()) if path is not None]
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(folders),
+            undefined=StrictUndefined,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=False,
+            finalize=_text_only,
+            auto_reload=False,
+        )
+        self._folder = folder
+        self._folders = folders
+        self._words: dict[str, Mapping[str, str]] = {}
+        self._available = {name.removesuffix(".txt.j2") for name in self._environment.list_templates(extensions=["j2"])}
+
+    def languages(self) -> tuple[str, ...]:
+        """The languages in which every customer template is there."""
+        found = {name.partition(".")[2] for name in self._available if "." in name}
+        return tuple(sorted(lang for lang in found if all(f"{name}.{lang}" in self._available for name in NAMES)))
+
+    def names(self) -> list[str]:
+        """``name.language`` of every text template."""
+        return sorted(name for name in self._available if re.fullmatch(r"[a-z][a-z_]*\.[a-z]{2}", name))
+
+    def words(self, language: str) -> Mapping[str, str]:
+        """The short texts of a language: subjects. RenderError when they cannot be read."""
+        known = self._words.get(language)
+        if known is None:
+            for folder in self._folders:
+                path = Path(folder) / f"{WORDS}.{language}.toml"
+                if path.is_file():
+                    try:
+                        known = tomllib.loads(path.read_text(encoding="utf-8"))
+                    except (OSError, ValueError) as error:
+                        raise RenderError(f"{path}: {type(error).__name__}") from error
+                    break
+            else:
+                raise RenderError(f"{WORDS}.{language}.toml is missing")
+            self._words[language] = known
+        return known
+
+    def text(self, name: str, language: str, values: Mapping[str, Any]) -> str:
+        """The text of a template.
+
+        Raises:
+            RenderError: it is not there, or cannot be rendered.
+        """
+        which = f"{name}.{language}.txt.j2"
+        try:
+            text = self._environment.get_template(which).render(dict(values))
+        except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError, RecursionError) as error:
+            raise RenderError(f"template {which}: {type(error).__name__}") from error
+        return re.sub(r"\n{3,}", "\n\n", text).strip()[:MAX_BODY] + "\n"
+
+    def problems(self, sender: Sender) -> list[Problem]:
+        """Every template tried with every kind of values; a fault a line."""
+        found: list[Problem] = []
+        for which in self.names():
+            name, _, language = which.partition(".")
+            for context in samples(name):
+                try:
+                    self.text(name, language, variables(sender, context))
+                except RenderError as error:
+                    path = (self._folder or shipped_templates()) / f"{which}.txt.j2"
+                    cause = error.__cause__
+                    line = f"line {getattr(cause, 'lineno', None)}" if getattr(cause, "lineno", None) else ""
+                    found.append(Problem(str(path), line, f"{type(cause).__name__}: {cause}"))
+                    break
+        for language in self.languages() or ("en",):
+            try:
+                self.words(language)["subject_fixed"].format(name="x")
+            except (RenderError, KeyError, IndexError, ValueError, AttributeError) as error:
+                found.append(Problem(str(self._folder or shipped_templates()), f"{WORDS}.{language}.toml", str(error)))
+        for name in NAMES:
+            if f"{name}.en" not in self._available:
+                found.append(Problem(str(self._folder or shipped_templates()), "", f"{name}.en.txt.j2 is missing"))
+        return found
+
+
+def samples(name: str) -> list[dict[str, Any]]:
+    """Contexts that reach every branch of a template, for ``check`` and ``preview``."""
+    base: dict[str, Any] = {
+        "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
+        "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"], "sensitive": [],
+        "account_name": "Anna Example", "subject": "Server 203.0.113.7", "orders": ["123456"], "ips": ["203.0.113.7"],
+        "services": ["r1z7og44"], "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
+    }  # fmt: skip
+    empty: dict[str, Any] = base | {"verified": False, "department": "financial", "priority": "normal", "critical": False,
+        "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": []}  # fmt: skip
+    if name.startswith("staff"):
+        staff = {"trust": "verified", "account": "10023", "author": "anna@example.de", "opened_at": "2026-11-22T12:00:00+00:00",
+                 "marks": ["critical"], "late_s": 12, "at_once": False, "why": "550", "event": "new",
+                 "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}]}  # fmt: skip
+        return [base | staff, empty | staff | {"marks": [], "account": None, "lines": [], "at_once": True}]
+    return [base, empty, base | {"sensitive": ["password"], "critical": False, "priority": "normal"}]
+
+
+def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
+    """What a template sees: the row's context and who we are."""
+    return {
+        **context,
+        "name": sender.name,
+        "address": sender.address,
+        "client_area_url": sender.client_area_url,
+        "chat_url": sender.chat_url,
+    }
+
+
+# --------------------------------------------------------------------------- headers
+
+
+def neutral(text: str, limit: int = 120) -> str:
+    """A customer's words as one harmless line: no control or format characters, and no ``=?`` that could be decoded."""
+    text = " ".join(text.split())
+    text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+    while "=?" in text or "?=" in text:
+        text = text.replace("=?", "= ?").replace("?=", "? =")
+    return " ".join(text.split())[:limit].strip()
+
+
+def reply_subject(theirs: str, reference: str) -> str:
+    """``Re: <theirs, prefixes collapsed> [T-...]``; a subject that holds the reference keeps it in place."""
+    bare = _PREFIX.sub("", neutral(theirs, 400)).strip()
+    bare = " ".join(_REFERENCE.sub("", bare).split())[:120].strip() or "..."
+    return f"Re: {bare} [{reference}]"
+
+
+def _encoded(value: str) -> str:
+    """A header value as ASCII, folded (RFC 2047)."""
+    if value.isascii():
+        return value
+    return Header(value, "utf-8", maxlinelen=70).encode(linesep="\r\n")
+
+
+def _name(value: str) -> str:
+    value = neutral(value, 100)
+    if not value:
+        return ""
+    if value.isascii():
+        return '"' + value.replace("\\", "").replace('"', "'") + '"'
+    return _encoded(value)
+
+
+def _fold_ids(ids: list[str]) -> str:
+    kept: list[str] = []
+    for item in ids:
+        if _ID.fullmatch(item) and f"<{item}>" not in kept:
+            kept.append(f"<{item}>")
+    kept = kept[:1] + kept[1:][-9:]
+    return "\r\n ".join(kept)
+
+
+def headers_for(draft: Draft, sender: Sender, subject: str) -> list[tuple[str, str]]:
+    """The intended header fields, ASCII, in order."""
+    context = draft.context
+    reply_to = str(context.get("reply_to") or "")
+    fields = [
+        ("From", f"{_name(sender.name)} <{sender.address}>".strip()),
+        ("To", f"<{draft.recipient}>"),
+        ("Subject", _encoded(subject)),
+        ("Date", email.utils.format_datetime(draft.created_at)),
+        ("Message-ID", f"<{draft.rfc_id}>"),
+    ]
+    if reply_to and _ATOM.fullmatch(reply_to):
+        fields.append(("Reply-To", f"{_name(sender.name)} <{reply_to}>".strip()))
+    parent = str(context.get("in_reply_to") or "")
+    if parent and _ID.fullmatch(parent):
+        fields.append(("In-Reply-To", f"<{parent}>"))
+        fields.append(("References", _fold_ids([*map(str, context.get("references") or ()), parent])))
+    if draft.kind == "auto":
+        fields.append(("Auto-Submitted", "auto-replied"))
+        fields.append(("X-Auto-Response-Suppress", "All"))
+    elif draft.kind == "staff":
+        fields.append(("Auto-Submitted", "auto-generated"))
+        fields.append(("X-Auto-Response-Suppress", "All"))
+    if draft.kind != "person":
+        fields.append((guard.LOOP_HEADER, guard.loop_value(sender.secret, draft.rfc_id)))
+    fields.append(("MIME-Version", "1.0"))
+    return fields
+
+
+def subject_of(draft: Draft, sender: Sender, words: Mapping[str, str]) -> str:
+    """The subject by kind and trust: their words only to verified authors."""
+    reference = str(draft.context.get("reference") or "")
+    if draft.kind == "staff":
+        return words["subject_" + draft.template].format(reference=reference) if reference else words["subject_digest"]
+    if draft.context.get("verified") and draft.context.get("subject"):
+        return reply_subject(str(draft.context["subject"]), reference)
+    return f"[{reference}] " + words["subject_fixed"].format(name=neutral(sender.name))
+
+
+# --------------------------------------------------------------------------- the message
+
+
+def _part(content_type: str, text: str) -> bytes:
+    data = text.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace")
+    if all(octet < 128 for octet in data) and max(map(len, data.split(b"\r\n"))) <= 900:
+        encoding, body = "7bit", data
+    elif len(data) < 4 * sum(octet < 128 for octet in data) // 3:
+        encoding = "quoted-printable"
+        body = quopri.encodestring(data.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
+    else:
+        encoding, body = "base64", base64.encodebytes(data).replace(b"\n", b"\r\n")
+    charset = "us-ascii" if encoding == "7bit" else "utf-8"
+    header = f"Content-Type: {content_type}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return header.encode() + body
+
+
+_LINK = re.compile(r"https?://[^\s<>\"]{1,500}")
+
+
+def html_of(text: str) -> str:
+    """The text as simple HTML: paragraphs, line breaks, lists and links; everything escaped."""
+    blocks: list[str] = []
+    for block in text.strip().split("\n\n"):
+        lines = block.split("\n")
+        if all(line.startswith(("- ", "  ")) for line in lines):
+            items: list[str] = []
+            for line in lines:
+                if line.startswith("- "):
+                    items.append(line[2:])
+                else:
+                    items[-1:] = [f"{items[-1]} {line.strip()}" if items else line.strip()]
+            blocks.append("<ul>" + "".join(f"<li>{_linked(item)}</li>" for item in items) + "</ul>")
+        else:
+            blocks.append("<p>" + "<br>\n".join(map(_linked, lines)) + "</p>")
+    return '<!DOCTYPE html>\n<html><body style="font-family: sans-serif">\n' + "\n".join(blocks) + "\n</body></html>\n"
+
+
+def _linked(line: str) -> str:
+    pieces, position = [], 0
+    for found in _LINK.finditer(line):
+        url = html.escape(found[0].rstrip(".,;:)"), quote=True)
+        pieces.append(html.escape(line[position : found.start()]))
+        pieces.append(f'<a href="{url}">{url}</a>')
+        position = found.start() + len(found[0].rstrip(".,;:)"))
+    pieces.append(html.escape(line[position:]))
+    return "".join(pieces)
+
+
+def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
+    """The message of an outbox row, checked against what was meant.
+
+    Raises:
+        RenderError: it cannot be built safely.
+    """
+    if not _ATOM.fullmatch(draft.recipient):
+        raise RenderError("the recipient is no plain ASCII address")
+    text = templates.text(draft.template, draft.language, variables(sender, draft.context))
+    words = templates.words(draft.language)
+    subject = subject_of(draft, sender, words)
+    fields = headers_for(draft, sender, subject)
+    raw = _assembled(fields, text, draft.kind)
+    if not _as_meant(raw, fields):
+        fixed = f"[{draft.context.get('reference') or ''}] " + words["subject_fixed"].format(name="Support")
+        fields = [
+            (name, fixed if name == "Subject" else value)
+            for name, value in fields
+            if name not in ("In-Reply-To", "References")
+        ]
+        raw = _assembled(fields, text, draft.kind)
+        if not _as_meant(raw, fields):
+            raise RenderError("the built headers are not the intended ones")
+    mail_from = {
+        "verp": guard.bounce_address(sender.secret, draft.outbox_id, sender.domain),
+        "address": sender.address,
+        "null": "",
+    }
+    return Outgoing(raw, mail_from[sender.envelope], draft.recipient)
+
+
+def _assembled(fields: list[tuple[str, str]], text: str, kind: str) -> bytes:
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii", "replace")
+    if kind == "staff":
+        return head + _part("text/plain", text)
+    boundary = f"=_{random.token_hex(16)}"
+    opening = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'.encode()
+    marker = f"\r\n--{boundary}\r\n".encode()
+    parts = _part("text/plain", text), _part("text/html", html_of(text))
+    return head + opening + marker[2:] + parts[0] + marker + parts[1] + f"\r\n--{boundary}--\r\n".encode()
+
+
+_STRUCTURE = ("content-type", "content-transfer-encoding")
+
+
+def _as_meant(raw: bytes, fields: list[tuple[str, str]]) -> bool:
+    """Whether the header block of the bytes has exactly the intended fields, once each, and nothing a parser could
+    read otherwise (bare CR, LF or NUL)."""
+    block, _, _ = raw.partition(b"\r\n\r\n")
+    if b"\x00" in block or b"\r" in block.replace(b"\r\n", b"") or b"\n" in block.replace(b"\r\n", b""):
+        return False
+    seen: list[tuple[str, str]] = []
+    for line in block.decode("ascii", "replace").split("\r\n"):
+        if line[:1] in (" ", "\t"):
+            if not seen or not line.strip():
+                return False
+            seen[-1] = (seen[-1][0], f"{seen[-1][1]}\r\n{line}")
+        else:
+            name, colon, value = line.partition(":")
+            if not colon or len(line) > 998:
+                return False
+            seen.append((name, value.removeprefix(" ")))
+    return [item for item in seen if item[0].lower() not in _STRUCTURE] == fields

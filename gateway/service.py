@@ -1,0 +1,168 @@
+"""From settings to the objects that work: used by the daemon, ``explain``, ``demo`` and the commands alike."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from gateway.config import Settings, secret, tls_context
+from gateway.ingest.smtp import Policy, accepts
+from gateway.model import Rules
+from gateway.pipeline import Surroundings
+from gateway.replies import guard
+from gateway.replies.render import Sender, Templates
+from gateway.replies.send import Relay
+from gateway.tickets.outgoing import Office
+from gateway.verify.authenticate import Checks
+from gateway.verify.directory import Directory
+from gateway.verify.dns import DnsResolver, Resolver
+
+
+def hostname(settings: Settings) -> str:
+    """The name we greet with."""
+    return settings.gateway.hostname or socket.getfqdn()
+
+
+def rules(settings: Settings, templates: Templates) -> Rules:
+    """The settings that policy needs; a language counts when its templates are there."""
+    own = {settings.gateway.address.lower(), *settings.recipients}
+    there = set(templates.languages())
+    return Rules(
+        languages=tuple(language for language in settings.gateway.languages if language in there),
+        default_language="en",
+        ack_max_age_s=settings.replies.ack_max_age,
+        reopen_grace_s=settings.replies.reopen_grace,
+        target_s=settings.clock.target,
+        status_reply_s=settings.clock.status_reply,
+        limit_s=settings.clock.limit,
+        own_addresses=frozenset(own),
+        unauthenticated_gap_s=settings.replies.budget_address[1],
+    )
+
+
+def message_ids(key: bytes, domain: str) -> Callable[[], str]:
+    """Makes Message-IDs that only we can make."""
+    return lambda: guard.own_message_id(key, f"{secrets.token_hex(12)}.reply", domain)
+
+
+def office(settings: Settings, templates: Templates, keys: Mapping[str, bytes], key_id: str) -> Office:
+    """Who we are, for the rows."""
+    return Office(
+        rules=rules(settings, templates),
+        address=settings.gateway.address,
+        domain=settings.gateway.replies_at,
+        plus_address=settings.replies.plus_address,
+        keys=keys,
+        key_id=key_id,
+        new_message_id=message_ids(keys[key_id], settings.gateway.replies_at),
+        budget_thread=settings.replies.budget_thread,
+        budget_domain=settings.replies.budget_domain,
+        budget_total=settings.replies.budget_total,
+        budget_address=settings.replies.budget_address,
+        staff={
+            "technical": settings.staff.technical,
+            "financial": settings.staff.financial or settings.staff.technical,
+            "escalation": settings.staff.escalation,
+        },
+        rechecks=settings.verify.rechecks,
+        digest_every_s=settings.staff.digest_every,
+    )
+
+
+def sender(settings: Settings, key: bytes) -> Sender:
+    """Who replies come from."""
+    return Sender(
+        address=settings.gateway.address,
+        name=settings.gateway.name,
+        domain=settings.gateway.replies_at,
+        envelope=settings.replies.envelope,
+        client_area_url=settings.gateway.client_area_url,
+        chat_url=settings.gateway.chat_url,
+        secret=key,
+    )
+
+
+def directory(settings: Settings) -> Directory:
+    """The account directory of the configuration."""
+    chosen = settings.directory
+    return Directory(settings.gateway.state_dir, chosen.path, chosen.max_shrink, chosen.max_age)
+
+
+def surroundings(
+    settings: Settings, whose: Office, accounts: Directory, resolver: Resolver | None = None
+) -> Surroundings:
+    """What the pipeline sees of the configuration."""
+    resolver = resolver or DnsResolver(settings.dns.nameservers, settings.dns.timeout)
+    return Surroundings(
+        checks=Checks(resolver, settings.dns.timeout, settings.smtp.evaluate_private),
+        directory=accounts,
+        office=whose,
+        timezone=settings.gateway.timezone,
+        spam_headers=settings.verify.spam_headers,
+        blocked_addresses=frozenset(address.lower() for address in settings.block.addresses),
+        blocked_domains=frozenset(domain.lower() for domain in settings.block.domains),
+    )
+
+
+def relay(settings: Settings) -> Relay:
+    """The relay of the configuration. OSError when its password cannot be read."""
+    chosen = settings.relay
+    password = secret(chosen.password_file, "relay-password") if chosen.username else None
+    return Relay(
+        chosen.host, chosen.port, chosen.security, chosen.username, password, hostname(settings),
+        chosen.max_connections, chosen.timeout, chosen.ca_file,
+    )  # fmt: skip
+
+
+def policy(settings: Settings) -> Policy:
+    """What the listeners need to know. OSError or ssl.SSLError when the certificate cannot be used."""
+    smtp, domain = settings.smtp, settings.gateway.replies_at
+    return Policy(
+        hostname=hostname(settings),
+        max_size=smtp.max_size,
+        max_recipients=smtp.max_recipients,
+        max_errors=smtp.max_errors,
+        idle_timeout=smtp.idle_timeout,
+        data_timeout=smtp.data_timeout,
+        data_deadline=smtp.data_deadline,
+        reject_bare_newline=smtp.bare_newline == "reject",
+        trusted=tuple(ip_network(network, strict=False) for network in smtp.trusted_relays),
+        accepts_recipient=accepts(
+            settings.recipients, domain, lambda address: guard.is_bounce_address(address, domain)
+        ),
+        smtputf8=False,
+        tls=tls_context(smtp),
+    )
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Everything that a reload replaces at once."""
+
+    settings: Settings
+    templates: Templates
+    office: Office
+    sender: Sender
+    around: Surroundings
+    relay: Relay
+    policy: Policy
+
+
+def build(
+    settings: Settings, keys: Mapping[str, bytes], key_id: str, accounts: Directory, resolver: Resolver | None = None
+) -> Desk:
+    """The whole desk; raises before anything is replaced when a file cannot be used."""
+    templates = Templates(settings.replies.templates_dir)
+    whose = office(settings, templates, keys, key_id)
+    return Desk(
+        settings=settings,
+        templates=templates,
+        office=whose,
+        sender=sender(settings, keys[key_id]),
+        around=surroundings(settings, whose, accounts, resolver),
+        relay=relay(settings),
+        policy=policy(settings),
+    )

@@ -1,0 +1,458 @@
+"""The commit: ticket, entry, attachments, facts, replies, trace and the inbox row's new state in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from gateway.model import (
+    Decision,
+    Disposition,
+    InboxState,
+    Incoming,
+    MailClass,
+    Ownership,
+    Priority,
+    TicketState,
+    Trust,
+)
+from gateway.tickets import clock, inbox, outgoing, policy, references, threads
+from gateway.tickets.outgoing import Office, Reply
+from gateway.tickets.store import insert
+from gateway.tickets.tables import attachments, entries, facts, messages, thread_ids, tickets, traces
+
+MAX_ENTRY = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was committed, for the log."""
+
+    decision: Decision
+    reference: str | None
+    replied: str | None
+
+
+def pointers(incoming: Incoming) -> threads.Pointers:
+    """What the mail says about its thread."""
+    parsed = incoming.reading.parsed
+    return threads.Pointers(
+        addresses=(*incoming.envelope.rcpt_tos, *parsed.recipients),
+        message_id=parsed.message_id,
+        in_reply_to=parsed.in_reply_to,
+        references=parsed.references,
+        subject=parsed.subject,
+    )
+
+
+def considered(connection: Connection, incoming: Incoming, office: Office, now: datetime) -> Decision:
+    """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so."""
+    author = incoming.reading.author.address
+    accounts = tuple(account.account for account in incoming.match.accounts)
+    thread = threads.find(connection, pointers(incoming), author, accounts, office.keys)
+    spent = outgoing.budgets(connection, author, thread.ticket_id if thread else None, office, now)
+    return policy.decide(incoming, thread, spent, now, office.rules)
+
+
+def commit(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office, now: datetime
+) -> Outcome:  # fmt: skip
+    """Matches, decides and writes one mail.
+
+    Raises:
+        LostClaim: the row is not ours any more; nothing was written.
+    """
+    decision = considered(connection, incoming, office, now)
+    reasons = list(decision.reasons)
+    ticket: Any = None
+    entry: int | None = None
+    if decision.disposition is Disposition.OPENED:
+        ticket = _open(connection, claimed, incoming, decision, office, now)
+        entry = _entry(connection, ticket.id, claimed.id, incoming, "silent" if decision.silent else "shown")
+    elif decision.disposition in (Disposition.APPENDED, Disposition.PENDING) and decision.thread is not None:
+        ticket = _append(connection, incoming, decision, office, now)
+        status = "pending" if decision.disposition is Disposition.PENDING else "silent" if decision.silent else "shown"
+        entry = _entry(connection, ticket.id, claimed.id, incoming, status)
+    elif incoming.reading.mail_class is MailClass.BOUNCE and not incoming.is_own:
+        about = _bounce(connection, incoming, bounced_row, office, now)
+        reasons.append("bounce of " + (f"a reply of ticket {about}" if about else "nothing of ours that is known"))
+    if entry is not None and ticket is not None:
+        _details(connection, ticket.id, entry, incoming, decision)
+    replied = _acknowledge(connection, claimed, ticket, incoming, decision, office, now) if ticket else None
+    _tell(connection, claimed, ticket, incoming, decision, office, now)
+    reference = ticket.reference if ticket else None
+    _trace(connection, claimed.id, ticket, reasons, now)
+    _finish(connection, claimed, incoming, decision, ticket, entry, office, now)
+    return Outcome(decision, reference, replied)
+
+
+def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Any:
+    for _ in range(20):
+        reference = references.new()
+        statement = insert(connection, tickets).values(reference=reference, **values).on_conflict_do_nothing()
+        row = connection.execute(statement.returning(tickets)).first()
+        if row is not None:
+            return row
+    raise IntegrityError("no free reference", None, ValueError("twenty references in a row were taken"))
+
+
+def _open(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, office: Office, now: datetime
+) -> Any:  # fmt: skip
+    reading = incoming.reading
+    started = now if incoming.released else incoming.envelope.received_at
+    values: dict[str, Any] = {
+        "state": TicketState.OPEN,
+        "account": decision.account.account if decision.account else None,
+        "accounts": [account.account for account in incoming.match.accounts],
+        "author": reading.author.address,
+        "author_name": reading.author.display_name[:200],
+        "trust": decision.trust,
+        "question": decision.question,
+        "department": decision.department,
+        "priority": decision.priority,
+        "critical": decision.critical,
+        "sensitive": list(decision.sensitive),
+        "marks": list(decision.marks),
+        "missing": list(decision.missing),
+        "language": reading.language,
+        "reply_language": policy.language_for(incoming, decision.trust, office.rules),
+        "subject": reading.parsed.subject,
+        "opened_at": incoming.envelope.received_at,
+        "silence": decision.silence,
+        "linked_to": decision.thread.ticket_id if decision.thread else None,
+        "round": 0,
+        "clock_done": [],
+        "breached": False,
+    }
+    if decision.clock:
+        values |= _round_values(clock.new_round(started, office.rules), 1)
+    return _new_reference(connection, values)
+
+
+def _round_values(running: clock.Round, number: int) -> dict[str, Any]:
+    return {
+        "round": number,
+        "round_started_at": running.started_at,
+        "target_at": running.target_at,
+        "status_at": running.status_at,
+        "limit_at": running.limit_at,
+        "clock_next_at": running.target_at,
+        "clock_done": [],
+    }
+
+
+_STOPPED: Mapping[str, Any] = {
+    "round_started_at": None,
+    "target_at": None,
+    "status_at": None,
+    "limit_at": None,
+    "clock_next_at": None,
+}
+
+
+def _append(connection: Connection, incoming: Incoming, decision: Decision, office: Office, now: datetime) -> Any:
+    assert decision.thread is not None
+    row = connection.execute(select(tickets).where(tickets.c.id == decision.thread.ticket_id)).one()
+    if decision.silent:
+        return row
+    values: dict[str, Any] = {}
+    if decision.disposition is Disposition.APPENDED:
+        values["marks"] = list(dict.fromkeys([*row.marks, *(m for m in decision.marks if m != "critical")]))
+        if row.state != TicketState.OPEN:
+            values |= {"state": TicketState.OPEN, "closed_at": None}
+        if decision.critical and not row.critical:
+            values["critical"] = True
+            values["marks"] = list(dict.fromkeys([*values["marks"], "critical"]))
+            if decision.trust is Trust.VERIFIED and row.account is not None:
+                values["priority"] = Priority.HIGH
+    if decision.clock:
+        values |= _round_values(clock.new_round(incoming.envelope.received_at, office.rules), row.round + 1)
+    if values:
+        connection.execute(update(tickets).where(tickets.c.id == row.id).values(values))
+    return connection.execute(select(tickets).where(tickets.c.id == row.id)).one()
+
+
+def _entry(connection: Connection, ticket_id: int, message: int, incoming: Incoming, status: str) -> int:
+    reading = incoming.reading
+    row = connection.execute(
+        entries.insert()
+        .values(
+            ticket_id=ticket_id,
+            message_id=message,
+            direction="in",
+            author=reading.author.address or "",
+            text=reading.masked_text[:MAX_ENTRY],
+            full_text=reading.masked_full_text[:MAX_ENTRY] if reading.masked_full_text != reading.masked_text else "",
+            at=incoming.envelope.received_at,
+            status=status,
+        )
+        .returning(entries.c.id)
+    )
+    return int(row.scalar_one())
+
+
+def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incoming, decision: Decision) -> None:
+    parsed = incoming.reading.parsed
+    files = [
+        {"entry_id": entry, "filename": a.filename, "type": a.type[:200], "size": a.size, "sha256": a.sha256}
+        for a in parsed.attachments[:200]
+    ]
+    if files:
+        connection.execute(attachments.insert(), files)
+    if decision.disposition is not Disposition.PENDING:
+        rows = [
+            {"ticket_id": ticket_id, "entry_id": entry, "kind": kind, "value": fact.value, "quoted": fact.quoted,
+             "ownership": fact.ownership, "words": fact.words[:200]}
+            for kind in ("orders", "ips", "services", "invoices")
+            for fact in incoming.facts.of(kind)
+        ]  # fmt: skip
+        if incoming.facts.incident_started_at is not None:
+            began = incoming.facts.incident_started_at.isoformat()
+            rows.append({"ticket_id": ticket_id, "entry_id": entry, "kind": "incident", "value": began, "quoted": False,
+                         "ownership": Ownership.UNKNOWN, "words": incoming.reading.started_words[:200]})  # fmt: skip
+        if rows:
+            connection.execute(facts.insert(), rows)
+    if parsed.message_id and len(parsed.message_id) <= 255 and decision.disposition is not Disposition.PENDING:
+        connection.execute(
+            insert(connection, thread_ids)
+            .values(rfc_id=parsed.message_id, ticket_id=ticket_id, ours=False)
+            .on_conflict_do_nothing()
+        )
+
+
+def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_copy: bool) -> dict[str, Any]:
+    """What a template may say. Only verified authors see their subject, their name and their own facts."""
+    parsed = incoming.reading.parsed
+    verified = decision.trust is Trust.VERIFIED
+    own = lambda kind: [f.value for f in incoming.facts.of(kind) if f.ownership is Ownership.OWN and not f.quoted]  # noqa: E731
+    return {
+        "reference": ticket.reference,
+        "verified": verified,
+        "department": str(decision.department),
+        "priority": str(decision.priority),
+        "critical": decision.critical,
+        "missing": list(decision.missing),
+        "sensitive": list(decision.sensitive) if verified else [],
+        "account_name": decision.account.name if verified and decision.account and author_copy else "",
+        "subject": parsed.subject if verified else "",
+        "orders": own("orders") if verified else [],
+        "ips": own("ips") if verified else [],
+        "services": own("services") if verified else [],
+        "in_reply_to": parsed.message_id,
+        "references": list(parsed.references[-10:]),
+    }
+
+
+def _acknowledge(
+    connection: Connection, claimed: inbox.Claimed, ticket: Any, incoming: Incoming, decision: Decision, office: Office,
+    now: datetime,
+) -> str | None:  # fmt: skip
+    if decision.reply is None:
+        return None
+    for index, recipient in enumerate(decision.reply.to):
+        context = reply_context(incoming, decision, ticket, index == 0)
+        reply = Reply(
+            event=f"m{claimed.id}",
+            template=decision.reply.template,
+            language=decision.reply.language,
+            recipient=recipient,
+            kind="auto",
+            context=context,
+            ticket_id=ticket.id,
+            reference=ticket.reference,
+            urgent=ticket.priority == Priority.HIGH or ticket.critical,
+        )
+        outgoing.write(connection, reply, office, now)
+    return decision.reply.template
+
+
+def _bounce(connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime) -> int | None:
+    report = incoming.reading.parsed.report
+    original = report.original_message_id if report else None
+    why = f"{report.action} {report.status}".strip() if report else ""
+    if report is not None and report.action in ("delayed", "delivered", "relayed", "expanded"):
+        return None
+    return outgoing.record_bounce(connection, row, original, why, office, now)
+
+
+def _tell(
+    connection: Connection, claimed: inbox.Claimed, ticket: Any, incoming: Incoming, decision: Decision, office: Office,
+    now: datetime,
+) -> None:  # fmt: skip
+    if not decision.notify:
+        return
+    author = incoming.reading.author.address or "(nobody)"
+    kind = str(incoming.reading.mail_class)
+    if decision.notify == "now" and ticket is not None:
+        event = "new" if decision.disposition is Disposition.OPENED else str(decision.disposition)
+        more = {"text": incoming.reading.masked_text[:4000], "subject": incoming.reading.parsed.subject, "event": event}
+        outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}", more, office, now)
+    elif decision.notify == "now":
+        line = f"message {claimed.id} from {author}: {decision.trust}, reports an outage, quarantined"
+        for address in office.staff.get("technical", ()):
+            context = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": "quarantine", "line": line}]}
+            outgoing.write(
+                connection, Reply(f"m{claimed.id}", "staff_digest", "en", address, "staff", context), office, now
+            )
+    else:
+        what = ticket.reference if ticket is not None else f"message {claimed.id}"
+        outgoing.notice(connection, kind, f"{what} from {author}: {decision.disposition}, {decision.trust}", now)
+
+
+def _trace(connection: Connection, message: int, ticket: Any, reasons: list[str], now: datetime) -> None:
+    connection.execute(
+        traces.insert().values(message_id=message, ticket_id=ticket.id if ticket else None, at=now, lines=reasons)
+    )
+
+
+def _finish(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, ticket: Any, entry: int | None,
+    office: Office, now: datetime,
+) -> None:  # fmt: skip
+    quarantined = decision.disposition is Disposition.QUARANTINED
+    inbox.finish(
+        connection,
+        claimed,
+        state=InboxState.QUARANTINED if quarantined else InboxState.DONE,
+        disposition=decision.disposition,
+        reason=_short_reason(incoming, decision),
+        due_at=_recheck_at(claimed.recheck, now, office) if decision.recheck else None,
+        recheck=1 if decision.recheck else 0,
+        done_at=now,
+        message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
+        author=incoming.reading.author.address,
+        mail_class=incoming.reading.mail_class,
+        trust=decision.trust,
+        authenticated=incoming.verdict.authenticated,
+        ticket_id=ticket.id if ticket else None,
+        entry_id=entry,
+    )
+
+
+def _short_reason(incoming: Incoming, decision: Decision) -> str:
+    if incoming.blocked and decision.disposition is Disposition.QUARANTINED:
+        return f"blocked: {incoming.blocked}"
+    if decision.disposition is Disposition.QUARANTINED:
+        return next((line for line in decision.reasons if line.startswith("trust=")), "")
+    if decision.disposition in (Disposition.RECORDED, Disposition.IGNORED):
+        return "our own mail" if incoming.is_own else f"{incoming.reading.mail_class}: {incoming.reading.class_reason}"
+    return decision.silence
+
+
+def _recheck_at(done: int, now: datetime, office: Office) -> datetime | None:
+    """When the next recheck is due; offsets count from the first look."""
+    if done >= len(office.rechecks):
+        return None
+    before = office.rechecks[done - 1] if done else 0.0
+    return now + timedelta(seconds=office.rechecks[done] - before)
+
+
+# --------------------------------------------------------------------------- rechecks and better copies
+
+
+def is_final(recheck: int, office: Office) -> bool:
+    """Whether this recheck is the one at which everybody gets an answer: the last but one (10 min)."""
+    return recheck >= max(1, len(office.rechecks) - 1)
+
+
+def commit_recheck(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, office: Office, now: datetime
+) -> Outcome:  # fmt: skip
+    """Another look at a mail whose checks could not be made; may raise trust and write the reply, once."""
+    row = connection.execute(select(messages).where(messages.c.id == claimed.id)).one()
+    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).first()
+    final = is_final(claimed.recheck, office)
+    incoming = replace(incoming, final=final)
+    spent = outgoing.budgets(connection, incoming.reading.author.address, row.ticket_id, office, now)
+    decision = policy.decide(incoming, None, spent, now, office.rules)
+    unsure = incoming.verdict.temperror or not incoming.match.usable
+    replied = None
+    if ticket is not None:
+        if decision.trust is Trust.FAILED:
+            marks = list(dict.fromkeys([*ticket.marks, "forged"]))
+            _update(connection, ticket.id, trust=Trust.FAILED, marks=marks, silence="forged", account=None, **_STOPPED)
+        elif not unsure:
+            _raise_trust(connection, ticket, incoming, decision)
+        ticket = connection.execute(select(tickets).where(tickets.c.id == ticket.id)).one()
+        answered = ticket.first_response_at is not None or ticket.state == TicketState.CLOSED
+        if (
+            decision.trust is not Trust.FAILED
+            and not decision.recheck
+            and not answered
+            and not _acknowledged(connection, claimed.id)
+        ):
+            replied = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
+            _update(connection, ticket.id, silence=decision.silence)
+    _trace(connection, claimed.id, ticket, [f"recheck {claimed.recheck}", *decision.reasons], now)
+    more = unsure and claimed.recheck < len(office.rechecks)
+    inbox.finish(
+        connection,
+        claimed,
+        due_at=_recheck_at(claimed.recheck, now, office) if more else None,
+        recheck=claimed.recheck + 1 if more else 0,
+        trust=decision.trust if not unsure else row.trust,
+        authenticated=incoming.verdict.authenticated,
+    )
+    return Outcome(decision, ticket.reference if ticket else None, replied)
+
+
+def _update(connection: Connection, ticket_id: int, **values: Any) -> None:
+    connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(**values))
+
+
+def _acknowledged(connection: Connection, message: int) -> bool:
+    found = select(outgoing.outbox.c.id).where(
+        outgoing.outbox.c.event == f"m{message}", outgoing.outbox.c.kind == "auto"
+    )
+    return connection.execute(found).first() is not None
+
+
+def _raise_trust(connection: Connection, ticket: Any, incoming: Incoming, decision: Decision) -> None:
+    order = (Trust.FAILED, Trust.UNKNOWN, Trust.UNVERIFIED, Trust.VERIFIED)
+    if order.index(decision.trust) <= order.index(Trust(ticket.trust)):
+        return
+    _update(
+        connection,
+        ticket.id,
+        trust=decision.trust,
+        account=decision.account.account if decision.account else None,
+        accounts=[account.account for account in incoming.match.accounts],
+        priority=decision.priority,
+        missing=list(decision.missing),
+    )
+
+
+def commit_arrival(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office, now: datetime
+) -> Outcome | None:  # fmt: skip
+    """A further arrival of a mail with an outcome: a better verdict lifts it; otherwise the arrival is only noted."""
+    assert claimed.arrival is not None
+    row = connection.execute(select(messages).where(messages.c.id == claimed.id)).one()
+    trust, why = policy.trust_of(incoming, office.rules)
+    better = incoming.verdict.authenticated and not row.authenticated
+    outcome: Outcome | None = None
+    if better and row.state == InboxState.QUARANTINED and trust is not Trust.FAILED:
+        inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
+        outcome = commit(connection, claimed, incoming, bounced_row, office, now)
+    elif better and row.ticket_id is not None:
+        ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).one()
+        decision = policy.decide(
+            incoming, None, outgoing.budgets(connection, ticket.author, ticket.id, office, now), now, office.rules
+        )
+        _raise_trust(connection, ticket, incoming, decision)
+        ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).one()
+        replied = None
+        if ticket.first_response_at is None and not _acknowledged(connection, claimed.id):
+            replied = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
+        _trace(connection, claimed.id, ticket, ["a better copy arrived", *decision.reasons], now)
+        inbox.finish(connection, claimed, trust=decision.trust, authenticated=True)
+        outcome = Outcome(decision, ticket.reference, replied)
+    note = f"trust={trust} ({why})" + ("; it counts" if outcome else "")
+    inbox.finish_arrival(connection, claimed.arrival, note, incoming.verdict.authenticated)
+    return outcome

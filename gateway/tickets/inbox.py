@@ -1,0 +1,306 @@
+"""The inbox: statements that accept, claim and finish mails. Each takes the connection of a running transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
+
+from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
+from gateway.tickets.store import LostClaim, insert
+from gateway.tickets.tables import arrivals, messages, raw
+
+PIECE = 1024 * 1024
+MAX_CLAIMS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A mail that is ours until ``lease``: the number of ``attempts`` is the proof."""
+
+    id: int
+    attempts: int
+    raw: bytes | bytearray
+    envelope: Envelope
+    recheck: int
+    released: bool
+    arrival: int | None = None
+
+
+def _pieces(data: bytes | bytearray) -> Iterator[bytes]:
+    view = memoryview(data)
+    for start in range(0, max(len(view), 1), PIECE):
+        yield bytes(view[start : start + PIECE])
+
+
+def _store_raw(connection: Connection, key: int, data: bytes | bytearray) -> None:
+    for seq, piece in enumerate(_pieces(data)):
+        connection.execute(raw.insert().values(message_id=key, seq=seq, data=piece))
+
+
+def load_raw(connection: Connection, key: int) -> bytes | bytearray:
+    """The bytes of a mail (or, under minus its id, of an arrival)."""
+    found = connection.execute(select(raw.c.data).where(raw.c.message_id == key).order_by(raw.c.seq))
+    first = found.fetchone()
+    if first is None:
+        return b""
+    whole: bytes | bytearray = bytes(first[0])
+    for row in found:
+        if isinstance(whole, bytes):
+            whole = bytearray(whole)
+        whole += row[0]
+    return whole
+
+
+def _envelope_values(envelope: Envelope) -> dict[str, Any]:
+    return {
+        "source": envelope.source,
+        "received_at": envelope.received_at,
+        "mail_from": envelope.mail_from,
+        "rcpt_tos": list(envelope.rcpt_tos),
+        "client": envelope.client,
+        "client_reason": envelope.client_reason,
+        "helo": envelope.helo,
+        "trusted": envelope.trusted,
+        "tls": envelope.tls,
+    }
+
+
+def accept(connection: Connection, message: RawMessage, digest: str, silent: bool = False) -> Accepted:
+    """Stores a mail once. A mail that is there already gets another arrival instead."""
+    values = _envelope_values(message.envelope) | {
+        "digest": digest,
+        "size": len(message.raw),
+        "state": InboxState.PENDING,
+        "due_at": message.envelope.received_at,
+        "reason": "",
+        "attempts": 0,
+        "recheck": 0,
+        "released": False,
+        "authenticated": False,
+    }
+    statement = insert(connection, messages).values(values).on_conflict_do_nothing().returning(messages.c.id)
+    created = connection.execute(statement).scalar()
+    if created is not None:
+        _store_raw(connection, int(created), message.raw)
+        return Accepted(int(created), True)
+    known = connection.execute(select(messages.c.id).where(messages.c.digest == digest)).scalar_one()
+    arrival = connection.execute(
+        arrivals.insert()
+        .values(_envelope_values(message.envelope) | {"message_id": known, "state": InboxState.PENDING, "note": "",
+                "attempts": 0, "authenticated": False})
+        .returning(arrivals.c.id)
+    ).scalar_one()  # fmt: skip
+    _store_raw(connection, -int(arrival), message.raw)
+    return Accepted(int(known), False)
+
+
+def _envelope(row: Any) -> Envelope:
+    return Envelope(
+        mail_from=row.mail_from,
+        rcpt_tos=tuple(row.rcpt_tos),
+        client=row.client,
+        helo=row.helo,
+        source=row.source,
+        received_at=row.received_at,
+        trusted=row.trusted,
+        tls=row.tls,
+        client_reason=row.client_reason,
+    )
+
+
+def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> tuple[list[Claimed], list[int]]:
+    """(due mails, now ours; mails parked because three claims had no outcome)."""
+    m = messages.c
+    due = or_(
+        and_(m.state == InboxState.PENDING, m.due_at <= now),
+        and_(m.state == InboxState.PROCESSING, m.lease_until < now),
+        and_(m.state == InboxState.DONE, m.due_at <= now),
+    )
+    found = connection.execute(
+        select(messages).where(due).order_by(m.due_at, m.id).limit(count).with_for_update(skip_locked=True)
+    ).all()
+    ours: list[Claimed] = []
+    parked: list[int] = []
+    for row in found:
+        lease = now + timedelta(seconds=lease_s)
+        if row.attempts >= MAX_CLAIMS:
+            values: dict[str, Any] = {"due_at": None, "reason": "claimed three times without an outcome"}
+            if row.state != InboxState.DONE:
+                values["state"] = InboxState.FAILED
+            connection.execute(update(messages).where(m.id == row.id).values(values))
+            parked.append(row.id)
+            continue
+        values = {"attempts": row.attempts + 1, "lease_until": lease}
+        values |= {"due_at": lease} if row.state == InboxState.DONE else {"state": InboxState.PROCESSING}
+        connection.execute(update(messages).where(m.id == row.id).values(values))
+        data = load_raw(connection, row.id)
+        ours.append(Claimed(row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released))
+    return ours, parked
+
+
+def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: float) -> list[Claimed]:
+    """Further arrivals of mails that have their outcome already."""
+    a, m = arrivals.c, messages.c
+    due = or_(a.state == InboxState.PENDING, and_(a.state == InboxState.PROCESSING, a.lease_until < now))
+    settled = m.state.in_([InboxState.DONE, InboxState.QUARANTINED, InboxState.FAILED])
+    found = connection.execute(
+        select(arrivals)
+        .join(messages, m.id == a.message_id)
+        .where(due, settled)
+        .order_by(a.id)
+        .limit(count)
+        .with_for_update(skip_locked=True, of=arrivals)
+    ).all()
+    ours: list[Claimed] = []
+    for row in found:
+        if row.attempts >= MAX_CLAIMS:
+            finish_arrival(connection, row.id, "claimed three times without an outcome", False)
+            continue
+        connection.execute(
+            update(arrivals)
+            .where(a.id == row.id)
+            .values(
+                state=InboxState.PROCESSING, attempts=row.attempts + 1, lease_until=now + timedelta(seconds=lease_s)
+            )
+        )
+        data = load_raw(connection, -row.id)
+        ours.append(Claimed(row.message_id, row.attempts + 1, data, _envelope(row), 0, False, arrival=row.id))
+    return ours
+
+
+def finish_arrival(connection: Connection, arrival: int, note: str, authenticated: bool) -> None:
+    """Ends an arrival; its bytes are not needed any more."""
+    connection.execute(
+        update(arrivals)
+        .where(arrivals.c.id == arrival)
+        .values(state=InboxState.DONE, note=note, authenticated=authenticated, lease_until=None)
+    )
+    connection.execute(delete(raw).where(raw.c.message_id == -arrival))
+
+
+def adopt_raw(connection: Connection, message: int, arrival: int, envelope: Envelope) -> None:
+    """The bytes and envelope of a better arrival become the mail's own; its time of receipt stays the first."""
+    connection.execute(delete(raw).where(raw.c.message_id == message))
+    connection.execute(update(raw).where(raw.c.message_id == -arrival).values(message_id=message))
+    values = _envelope_values(envelope)
+    del values["received_at"], values["source"]
+    connection.execute(update(messages).where(messages.c.id == message).values(values))
+
+
+def finish(connection: Connection, claimed: Claimed, **values: Any) -> None:
+    """Writes the outcome of a claim.
+
+    Raises:
+        LostClaim: the row is not ours any more.
+    """
+    m = messages.c
+    where = and_(m.id == claimed.id, m.attempts == claimed.attempts) if claimed.arrival is None else m.id == claimed.id
+    done = connection.execute(update(messages).where(where).values(lease_until=None, attempts=0, **values))
+    if done.rowcount != 1:
+        raise LostClaim
+
+
+def park(connection: Connection, claimed: Claimed, reason: str, now: datetime) -> None:
+    """Sets a mail aside as ``failed``; a further arrival is just ended with the reason."""
+    if claimed.arrival is not None:
+        finish_arrival(connection, claimed.arrival, reason, False)
+        return
+    row = connection.execute(select(messages.c.state).where(messages.c.id == claimed.id)).scalar_one()
+    if row == InboxState.DONE:
+        finish(connection, claimed, due_at=None, reason=reason)
+    else:
+        finish(connection, claimed, state=InboxState.FAILED, due_at=None, done_at=now, reason=reason)
+
+
+def hand_back(connection: Connection, claims: list[Claimed], now: datetime) -> None:
+    """Gives unfinished claims back at a drain, without counting them."""
+    m = messages.c
+    for claimed in claims:
+        if claimed.arrival is not None:
+            connection.execute(
+                update(arrivals)
+                .where(arrivals.c.id == claimed.arrival)
+                .values(state=InboxState.PENDING, lease_until=None)
+            )
+            continue
+        mine = and_(m.id == claimed.id, m.attempts == claimed.attempts, m.lease_until.is_not(None))
+        values = {"attempts": claimed.attempts - 1, "lease_until": None}
+        connection.execute(
+            update(messages).where(mine, m.state == InboxState.PROCESSING).values(state="pending", **values)
+        )
+        connection.execute(update(messages).where(mine, m.state == InboxState.DONE).values(due_at=now, **values))
+
+
+def free_all(connection: Connection, now: datetime) -> int:
+    """At the start of the only daemon on a SQLite file: every lease of the dead one is free."""
+    m = messages.c
+    freed = connection.execute(
+        update(messages).where(m.state == InboxState.PROCESSING).values(state=InboxState.PENDING, lease_until=None)
+    ).rowcount
+    connection.execute(update(messages).where(m.state == InboxState.DONE, m.due_at > now, m.lease_until.is_not(None))
+                       .values(due_at=now, lease_until=None))  # fmt: skip
+    connection.execute(
+        update(arrivals).where(arrivals.c.state == InboxState.PROCESSING).values(state=InboxState.PENDING)
+    )
+    return int(freed)
+
+
+def release(connection: Connection, message: int, now: datetime) -> bool:
+    """A quarantined mail goes to the desk after all; its clock starts now."""
+    m = messages.c
+    done = connection.execute(
+        update(messages)
+        .where(m.id == message, m.state == InboxState.QUARANTINED)
+        .values(state=InboxState.PENDING, released=True, due_at=now, attempts=0, reason="released")
+    )
+    return bool(done.rowcount)
+
+
+def replay(connection: Connection, message: int, now: datetime) -> bool:
+    """A failed mail is run again."""
+    m = messages.c
+    done = connection.execute(
+        update(messages)
+        .where(m.id == message, m.state == InboxState.FAILED)
+        .values(state=InboxState.PENDING, due_at=now, attempts=0, reason="replayed")
+    )
+    return bool(done.rowcount)
+
+
+def discard(connection: Connection, message: int, now: datetime) -> bool:
+    """A quarantined or failed mail is settled without a ticket; its bytes stay."""
+    m = messages.c
+    done = connection.execute(
+        update(messages)
+        .where(m.id == message, m.state.in_([InboxState.QUARANTINED, InboxState.FAILED]))
+        .values(state=InboxState.DONE, disposition=Disposition.RECORDED, due_at=None, done_at=now, reason="discarded")
+    )
+    return bool(done.rowcount)
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next mail is due."""
+    m = messages.c
+    pending = select(func.min(m.due_at)).where(m.state.in_([InboxState.PENDING, InboxState.DONE]))
+    found: datetime | None = connection.execute(pending).scalar()
+    return found
+
+
+def anything_due(connection: Connection, now: datetime) -> bool:
+    """Whether ``claim`` or ``claim_arrivals`` would find something; a read, so that an idle service commits nothing."""
+    m, a = messages.c, arrivals.c
+    due = or_(
+        and_(m.state == InboxState.PENDING, m.due_at <= now),
+        and_(m.state == InboxState.PROCESSING, m.lease_until < now),
+        and_(m.state == InboxState.DONE, m.due_at <= now),
+    )
+    if connection.execute(select(m.id).where(due).limit(1)).first() is not None:
+        return True
+    waiting = or_(a.state == InboxState.PENDING, and_(a.state == InboxState.PROCESSING, a.lease_until < now))
+    settled = m.state.in_([InboxState.DONE, InboxState.QUARANTINED, InboxState.FAILED])
+    query = select(a.id).join(messages, m.id == a.message_id).where(waiting, settled).limit(1)
+    return connection.execute(query).first() is not None

@@ -1,0 +1,267 @@
+"""``decide``: what happens to a mail, as DESIGN's policy table says. Pure: values in, one ``Decision`` out.
+
+No I/O, no clock, no settings look-up. Every silence has its reason in ``silence`` and ``reasons``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.model import (
+    AuthorStatus,
+    Budgets,
+    Decision,
+    Department,
+    Disposition,
+    Incoming,
+    MailClass,
+    Ownership,
+    Priority,
+    Question,
+    ReplyPlan,
+    Rules,
+    Thread,
+    TicketState,
+    Trust,
+)
+
+_FINANCIAL_ROLES = frozenset(("owner", "billing"))
+
+
+def trust_of(incoming: Incoming, rules: Rules) -> tuple[Trust, str]:
+    """How far the author is believed, and why."""
+    author, verdict = incoming.reading.author, incoming.verdict
+    if author.status is AuthorStatus.FORGED:
+        return Trust.FAILED, f"author forged: {author.reason}"
+    if author.status is AuthorStatus.MALFORMED:
+        return Trust.UNKNOWN, f"author malformed: {author.reason}"
+    if (author.address or "").lower() in rules.own_addresses:
+        return Trust.FAILED, "From is our own address, without our proof"
+    if verdict.enforced:
+        return Trust.FAILED, "DMARC fails under quarantine or reject"
+    if not incoming.match.accounts:
+        return Trust.UNKNOWN, "the address is not registered"
+    if verdict.authenticated:
+        return Trust.VERIFIED, f"registered address, proven by {verdict.by}"
+    return Trust.UNVERIFIED, "registered address, not proven"
+
+
+def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
+    """What the desk asks for and the mail does not tell. Foreign and unknown facts count alike."""
+    reading, facts = incoming.reading, incoming.facts
+    topics = reading.topics
+    if topics.question is Question.GENERAL and not topics.critical:
+        return ()
+
+    def told(kind: str) -> bool:
+        found = facts.of(kind)
+        if trust is Trust.VERIFIED:
+            return any(fact.ownership is Ownership.OWN for fact in found)
+        return bool(found)
+
+    absent: list[str] = []
+    if topics.department is Department.FINANCIAL and not topics.critical:
+        if not (told("orders") or told("ips") or told("invoices")):
+            absent.append("order_or_ip")
+        if not reading.described:
+            absent.append("description")
+        return tuple(absent)
+    if not (told("orders") or told("ips")):
+        absent.append("order_or_ip")
+    if not told("services"):
+        absent.append("service")
+    if not reading.described:
+        absent.append("description")
+    if topics.critical and facts.incident_started_at is None:
+        absent.append("started_at")
+    if not reading.diagnostics:
+        absent.append("diagnostics")
+    return tuple(absent)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A decision while it is being made."""
+
+    disposition: Disposition
+    clock: bool = False
+    silent: bool = False
+    recheck: bool = False
+    thread: Thread | None = None
+    outcome: str = ""
+    notify: str = ""
+    silence: str = ""
+    marks: list[str] = field(default_factory=list)
+    reply: ReplyPlan | None = None
+
+
+def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: datetime, rules: Rules) -> Decision:
+    """The decision for one mail. ``thread`` is the candidate its identifiers point at, if any."""
+    trust, why = trust_of(incoming, rules)
+    draft = _routed(incoming, thread, trust, now, rules)
+    reading, topics = incoming.reading, incoming.reading.topics
+    missing = missing_of(incoming, trust)
+    if reading.author.status is AuthorStatus.MALFORMED:
+        draft.marks.append("malformed author")
+    wants_reply = draft.disposition is Disposition.OPENED and not draft.silent
+    if wants_reply and not draft.recheck:
+        draft.silence = _silence(incoming, trust, budgets, now, rules)
+        if not draft.silence:
+            draft.reply = _reply(incoming, trust, rules)
+    elif draft.recheck:
+        draft.silence = "a check could not be made; it is repeated"
+    elif not draft.silence:
+        draft.silence = {
+            Disposition.APPENDED: "follow-ups are not acknowledged",
+            Disposition.PENDING: "a contribution without proof is not acknowledged",
+            Disposition.QUARANTINED: "quarantined mail is not answered",
+        }.get(draft.disposition, "machine mail is never answered")
+    if topics.critical and draft.disposition is Disposition.OPENED:
+        draft.marks.append("critical")
+    account = incoming.match.settled if trust is Trust.VERIFIED else None
+    if trust is Trust.VERIFIED and account is None:
+        draft.marks.append("account not settled")
+    reasons = [*incoming.verdict.reasons, f"trust={trust} ({why})"]
+    if not incoming.match.usable:
+        reasons.append(incoming.match.reason)
+    if reading.class_reason:
+        reasons.append(f"class={reading.mail_class} ({reading.class_reason})")
+    if incoming.blocked:
+        reasons.append(f"blocked: {incoming.blocked}")
+    reasons += [f"terms {line}" for line in topics.terms]
+    if draft.thread is not None:
+        reasons.append(f"thread {draft.thread.reference} by {draft.thread.by}: {draft.outcome}")
+    reasons.append(f"no reply: {draft.silence}" if draft.reply is None else f"reply {draft.reply.template}")
+    return Decision(
+        disposition=draft.disposition,
+        trust=trust,
+        account=account,
+        question=topics.question,
+        department=topics.department,
+        priority=Priority.HIGH if topics.critical and trust is Trust.VERIFIED else Priority.NORMAL,
+        critical=topics.critical,
+        sensitive=topics.sensitive,
+        missing=missing,
+        reply=draft.reply,
+        thread=draft.thread,
+        outcome=draft.outcome,
+        clock=draft.clock,
+        silent=draft.silent,
+        recheck=draft.recheck,
+        marks=tuple(draft.marks),
+        notify=draft.notify,
+        silence="" if draft.reply else draft.silence,
+        reasons=tuple(reasons),
+    )
+
+
+def _routed(incoming: Incoming, thread: Thread | None, trust: Trust, now: datetime, rules: Rules) -> _Draft:
+    """Where the mail goes."""
+    kind = incoming.reading.mail_class
+    critical = incoming.reading.topics.critical
+    if incoming.is_own:
+        return _Draft(Disposition.IGNORED)
+    if kind is MailClass.BOUNCE:
+        return _Draft(Disposition.RECORDED)
+    if not incoming.released:
+        if incoming.blocked:
+            return _Draft(Disposition.QUARANTINED, notify="digest")
+        if trust is Trust.FAILED:
+            return _Draft(Disposition.QUARANTINED, notify="now" if critical and kind is MailClass.HUMAN else "digest")
+    if kind is not MailClass.HUMAN and not incoming.released:
+        if thread is not None and (thread.party or thread.token_bound):
+            return _Draft(Disposition.APPENDED, silent=True, thread=thread, outcome="appended")
+        if trust is Trust.VERIFIED:
+            return _Draft(Disposition.OPENED, silent=True, notify="digest")
+        return _Draft(Disposition.RECORDED, notify="digest")
+    unsure = (incoming.verdict.temperror or not incoming.match.usable) and not incoming.final
+    if thread is not None:
+        draft = _threaded(incoming, thread, now, rules)
+        if draft is not None:
+            return draft
+        return _Draft(Disposition.OPENED, clock=True, recheck=unsure, thread=thread, outcome="linked", notify="now")
+    return _Draft(Disposition.OPENED, clock=True, recheck=unsure, notify="now")
+
+
+def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -> _Draft | None:
+    """A follow-up; ``None`` when a new, linked ticket is due (a stranger, or a thread closed for too long)."""
+    if not thread.party:
+        return None
+    if thread.state is TicketState.CLOSED and thread.closed_at is not None:
+        if (now - thread.closed_at).total_seconds() > rules.reopen_grace_s:
+            return None
+    new_round = not thread.clock_running
+    if incoming.verdict.authenticated:
+        return _Draft(Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", notify="now")
+    if thread.token_bound and not incoming.verdict.refused:
+        marks = ["not authenticated"]
+        return _Draft(
+            Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", notify="now", marks=marks
+        )
+    return _Draft(Disposition.PENDING, clock=new_round, thread=thread, outcome="pending", notify="now")
+
+
+def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, rules: Rules) -> str:
+    """Why nobody is acknowledged, or ``""`` (No cannon)."""
+    reading, verdict = incoming.reading, incoming.verdict
+    if incoming.silent:
+        return "taken in without acknowledgements"
+    if reading.author.status is AuthorStatus.MALFORMED:
+        return "the author is malformed"
+    if trust is Trust.FAILED:
+        return "the author failed verification"
+    if incoming.unanswerable:
+        return incoming.unanswerable
+    if verdict.refused:
+        return "the sender's domain refuses this mail (SPF or DMARC fails)"
+    if (now - incoming.envelope.received_at).total_seconds() > rules.ack_max_age_s:
+        return "the mail is older than ack_max_age"
+    if not verdict.authenticated and budgets.last_to_author is not None:
+        if (now - budgets.last_to_author).total_seconds() < rules.unauthenticated_gap_s:
+            return "an address without proof is acknowledged once in 24 h"
+    return f"budget spent: {budgets.spent}" if budgets.spent else ""
+
+
+def _reply(incoming: Incoming, trust: Trust, rules: Rules) -> ReplyPlan:
+    topics = incoming.reading.topics
+    account = incoming.match.settled if trust is Trust.VERIFIED else None
+    if incoming.final and (incoming.verdict.temperror or not incoming.match.usable):
+        template = "received_general"
+    elif topics.critical:
+        template = "emergency"
+    elif trust is Trust.VERIFIED:
+        template = "verification_needed" if topics.sensitive and not _may_ask(incoming) else "received"
+    elif topics.question is Question.GENERAL:
+        template = "received_general"
+    else:
+        template = "verification_needed"
+    to = [incoming.reading.author.address or ""]
+    if trust is Trust.VERIFIED and account is not None and not topics.sensitive and not incoming.reading.secrets_masked:
+        author = to[0].lower()
+        to += [address for address in incoming.match.support_addresses if address.lower() != author]
+    return ReplyPlan(template, language_for(incoming, trust, rules), tuple(to))
+
+
+def _may_ask(incoming: Incoming) -> bool:
+    """Whether a verified author may ask for something sensitive: proven by more than SPF, and an owner."""
+    if incoming.verdict.weak or incoming.match.settled is None:
+        return False
+    roles = incoming.match.roles.get(incoming.match.settled.account, frozenset())
+    if "owner" in roles:
+        return True
+    financial = incoming.reading.topics.department is Department.FINANCIAL
+    return financial and incoming.reading.topics.sensitive == ("refund",) and bool(roles & _FINANCIAL_ROLES)
+
+
+def language_for(incoming: Incoming, trust: Trust, rules: Rules) -> str:
+    """The language of the reply: of the words, else (verified only) the account's, else Content-Language, else English."""
+    settled = incoming.match.settled
+    stated = incoming.reading.parsed.headers.get("content-language", ("",))[0][:2].lower()
+    wanted = [incoming.reading.language]
+    if wanted[0] is None:
+        wanted = [settled.language if trust is Trust.VERIFIED and settled else None, stated or None]
+    for language in wanted:
+        if language is not None:
+            return language if language in rules.languages else rules.default_language
+    return rules.default_language

@@ -1,0 +1,91 @@
+"""Ticket references and reply tokens (DESIGN, Words).
+
+A reference is ``T-`` and seven Crockford base32 characters, the last a check character; a token is a plus-address that
+carries it with an HMAC over reference and recipient, so that it is of use to that very recipient only.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_READ = str.maketrans({"O": "0", "I": "1", "L": "1"})
+_IN_TEXT = re.compile(r"(?<!\w)[TТ]-([0-9A-Za-z]{7})(?!\w)", re.IGNORECASE)
+_TOKEN = re.compile(r"(?i)^[^@\s+]{1,64}\+([0-9a-z]{7})\.([0-9a-z]{1,6})\.([a-z2-7]{26})@")
+
+
+def check_character(body: str) -> str:
+    """The check character of six characters: the sum of i times the i-th value, modulo 31."""
+    return ALPHABET[sum(index * ALPHABET.index(char) for index, char in enumerate(body, 1)) % 31]
+
+
+def new() -> str:
+    """A random reference. Uniqueness is the database's business."""
+    body = "".join(secrets.choice(ALPHABET) for _ in range(6))
+    return f"T-{body}{check_character(body)}"
+
+
+def normal(text: str) -> str | None:
+    """The reference in its one spelling, or ``None`` when ``text`` is none: case, O/0, I/L/1 and a Cyrillic Т allowed."""
+    found = _IN_TEXT.fullmatch(text.strip())
+    if not found:
+        return None
+    body = found[1].upper().translate(_READ)
+    if any(char not in ALPHABET for char in body) or check_character(body[:6]) != body[6]:
+        return None
+    return f"T-{body}"
+
+
+def find(text: str) -> str | None:
+    """The first valid reference in a subject."""
+    for found in _IN_TEXT.finditer(text):
+        reference = normal(found[0])
+        if reference is not None:
+            return reference
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A well-formed token; whether it is genuine depends on the key and on whom it was made for."""
+
+    reference: str
+    key_id: str
+    mac: str
+
+
+def _mac(secret: bytes, reference: str, recipient: str) -> str:
+    digest = hmac.new(secret, f"token\n{reference}\n{recipient.lower()}".encode(), hashlib.sha256).digest()
+    return base64.b32encode(digest).decode().lower()[:26]
+
+
+def token_address(address: str, domain: str, reference: str, recipient: str, key_id: str, secret: bytes) -> str:
+    """The Reply-To of one reply: ``support+<reference>.<key>.<mac>@domain``."""
+    local = address.partition("@")[0]
+    tag = f"{reference.removeprefix('T-')}.{key_id}.{_mac(secret, reference, recipient)}".lower()
+    return f"{local}+{tag}@{domain}"
+
+
+def tokens(addresses: Iterable[str]) -> list[Token]:
+    """Every well-formed token in these addresses, in order, without repetition."""
+    found: list[Token] = []
+    for address in addresses:
+        match = _TOKEN.match(address)
+        reference = normal("T-" + match[1]) if match else None
+        if match and reference is not None:
+            token = Token(reference, match[2].lower(), match[3].lower())
+            if token not in found:
+                found.append(token)
+    return found[:20]
+
+
+def is_bound(token: Token, recipient: str, keys: Mapping[str, bytes]) -> bool:
+    """Whether we made this token for this recipient. Compared in constant time."""
+    secret = keys.get(token.key_id)
+    return secret is not None and hmac.compare_digest(_mac(secret, token.reference, recipient), token.mac)

@@ -1,0 +1,351 @@
+"""The one place that opens the ticket database: engines, the writer thread, grouped commits, migrations, keys.
+
+Every write is a function of a connection, handed to one writer thread. What waits is committed together in one
+transaction; a failed group is tried again one by one; a lone write never waits for company. SQLite: WAL, FULL,
+``BEGIN IMMEDIATE``. Functions that read or write rows live beside this file and are given the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from gateway import log, metrics
+from gateway.tickets import tables
+
+T = TypeVar("T")
+GROUP = 64
+CHECKPOINT_OCTETS = 4 * 1024**2
+BACKUPS = 2
+
+
+class StoreError(Exception):
+    """The database cannot be used; the text says why and what to do."""
+
+
+class NewerSchema(StoreError):
+    """The database was written by a newer release."""
+
+
+class DiskFull(Exception):
+    """The database's disk is full; nothing was written."""
+
+
+class LostClaim(Exception):
+    """Somebody else holds this row now; the transaction was rolled back."""
+
+
+def _migrations() -> Path:
+    packaged = resources.files("gateway").joinpath("data/migrations")
+    path = Path(str(packaged))
+    return path if path.is_dir() else Path(__file__).resolve().parents[2] / "migrations"
+
+
+def head() -> str:
+    """The newest schema revision this release knows."""
+    return max(path.stem.partition("_")[0] for path in (_migrations() / "versions").glob("[0-9]*.py"))
+
+
+def _known() -> set[str]:
+    return {path.stem.partition("_")[0] for path in (_migrations() / "versions").glob("[0-9]*.py")}
+
+
+def _sqlite_engine(url: str, begin: str, checkpoint: bool) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": 10.0, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: sqlite3.Connection, _: object) -> None:
+        connection.isolation_level = None
+        connection.execute("pragma journal_mode=wal")
+        connection.execute("pragma synchronous=full")
+        connection.execute("pragma foreign_keys=on")
+        connection.execute("pragma secure_delete=on")
+        if not checkpoint:
+            connection.execute("pragma wal_autocheckpoint=0")
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _disk_full(error: BaseException) -> bool:
+    words = str(getattr(error, "orig", error)).lower()
+    return "disk is full" in words or "no space left" in words or "disk i/o error" in words
+
+
+class Store:
+    """The database of a daemon or of one command."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            self._writer_engine = _sqlite_engine(url, "BEGIN IMMEDIATE", checkpoint=False)
+            self._reader_engine = _sqlite_engine(url, "BEGIN", checkpoint=False)
+        else:
+            engine = create_engine(url, poolclass=QueuePool, pool_size=5, max_overflow=5, pool_pre_ping=True)
+            self._writer_engine = self._reader_engine = engine
+        self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(4, "store-read")
+        self._writer: threading.Thread | None = None
+        self._checkpointer: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._commits = threading.Event()
+        self.keys: dict[str, bytes] = {}
+        self.key_id = ""
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file, or ``None``."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.is_sqlite else None
+
+    # -- life
+
+    def open(self, now: datetime, migrate: bool = True) -> None:
+        """Migrates when needed, loads the keys and starts the writer.
+
+        Raises:
+            NewerSchema: a newer release wrote the database.
+            StoreError: it cannot be opened or migrated.
+        """
+        try:
+            if migrate:
+                self._migrate(now)
+            with self._writer_engine.connect() as connection, connection.begin():
+                self._load_keys(connection, now)
+        except SQLAlchemyError as error:
+            raise StoreError(f"the database cannot be opened: {getattr(error, 'orig', error)}") from error
+        self._writer = threading.Thread(target=self._write_loop, name="writer", daemon=True)
+        self._writer.start()
+        if self.is_sqlite:
+            self._checkpointer = threading.Thread(target=self._checkpoint_loop, name="checkpoint", daemon=True)
+            self._checkpointer.start()
+
+    def load_keys(self) -> None:
+        """Only the keys, for commands that read.
+
+        Raises:
+            StoreError: the database is not there, or not set up.
+        """
+        try:
+            if self._version() != head():
+                raise StoreError("the database is not at this release's schema; start the service once")
+            with self._reader_engine.connect() as connection, connection.begin():
+                rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
+        except SQLAlchemyError as error:
+            raise StoreError(f"the database cannot be read: {getattr(error, 'orig', error)}") from error
+        if not rows:
+            raise StoreError("the database has no keys yet; start the service once")
+        self.keys = {row.id: bytes(row.secret) for row in rows}
+        self.key_id = rows[-1].id
+
+    def close(self) -> None:
+        """Finishes what was submitted and closes."""
+        self._closing.set()
+        self._commits.set()
+        if self._writer is not None:
+            self._queue.put(None)
+            self._writer.join(30)
+            self._writer = None
+        if self._checkpointer is not None:
+            self._checkpointer.join(30)
+        self._readers.shutdown(wait=True, cancel_futures=True)
+        if self.is_sqlite and self.path is not None and self.path.exists():
+            with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._writer_engine.connect() as connection:
+                connection.connection.dbapi_connection.execute("pragma wal_checkpoint(truncate)")  # type: ignore[union-attr]
+        self._writer_engine.dispose()
+        self._reader_engine.dispose()
+
+    def _version(self) -> str | None:
+        with self._reader_engine.connect() as connection:
+            exists = connection.dialect.has_table(connection, "alembic_version")
+            return connection.execute(text("select version_num from alembic_version")).scalar() if exists else None
+
+    def _migrate(self, now: datetime) -> None:
+        version = self._version()
+        if version == head():
+            return
+        if version is not None and version not in _known():
+            raise NewerSchema(
+                f"the database has schema {version}, this release knows {head()}: install the newer release"
+            )
+        if self.is_sqlite and version is not None:
+            self._backup(now)
+        from gateway.tickets.migrate import upgrade
+
+        upgrade(self._writer_engine, _migrations())
+
+    def _backup(self, now: datetime) -> None:
+        """A copy by SQLite's online backup API before a migration; the last two are kept."""
+        assert self.path is not None
+        size = self.path.stat().st_size
+        stats = os.statvfs(self.path.parent)
+        if stats.f_bavail * stats.f_frsize < size * 1.2:
+            raise StoreError(f"no space for the backup before the migration ({size} octets needed)")
+        target = self.path.with_name(f"{self.path.name}.{now:%Y%m%dT%H%M%S}.backup")
+        source, copy = sqlite3.connect(self.path), sqlite3.connect(target)
+        with contextlib.closing(source), contextlib.closing(copy):
+            source.backup(copy)
+        for old in sorted(self.path.parent.glob(f"{self.path.name}.*.backup"))[:-BACKUPS]:
+            old.unlink()
+
+    def _load_keys(self, connection: Connection, now: datetime) -> None:
+        rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
+        if not rows:
+            fresh = {"id": "a", "secret": secrets.token_bytes(32), "created_at": now}
+            connection.execute(insert(connection, tables.keys).values(fresh).on_conflict_do_nothing())
+            rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
+        self.keys = {row.id: bytes(row.secret) for row in rows}
+        self.key_id = rows[-1].id
+
+    # -- writing
+
+    def _write_loop(self) -> None:
+        connection: Connection | None = None
+        stop = False
+        while not stop:
+            item = self._queue.get()
+            group: list[tuple[Callable[[Connection], Any], Future[Any]]] = []
+            while True:
+                if item is None:
+                    stop = True
+                    break
+                group.append(item)
+                if len(group) >= GROUP:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if group:
+                connection = self._commit_group(connection, group)
+        if connection is not None:
+            connection.close()
+
+    def _commit_group(
+        self, connection: Connection | None, group: list[tuple[Callable[[Connection], Any], Future[Any]]]
+    ) -> Connection | None:
+        began, cpu = time.perf_counter(), time.thread_time()
+        try:
+            connection, results = self._transaction(connection, [job for job, _ in group])
+        except BaseException as error:
+            connection = self._recovered(connection, error)
+            if len(group) == 1:
+                group[0][1].set_exception(DiskFull() if _disk_full(error) else error)
+            else:
+                for single in group:
+                    connection = self._commit_group(connection, [single])
+        else:
+            for (_, future), result in zip(group, results, strict=True):
+                future.set_result(result)
+            metrics.GROUP.observe(len(group))
+            metrics.COMMIT.observe(time.perf_counter() - began)
+        metrics.STAGE_CPU.labels("database").inc(time.thread_time() - cpu)
+        self._commits.set()
+        return connection
+
+    def _transaction(
+        self, connection: Connection | None, jobs: list[Callable[[Connection], Any]]
+    ) -> tuple[Connection, list[Any]]:
+        if connection is None:
+            connection = self._writer_engine.connect()
+        with connection.begin():
+            results = [job(connection) for job in jobs]
+        return connection, results
+
+    def _recovered(self, connection: Connection | None, error: BaseException) -> Connection | None:
+        """After a failure: the connection, or ``None`` when a new one is needed."""
+        if connection is None or not isinstance(error, OperationalError):
+            return connection
+        with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
+            connection.invalidate()
+        with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
+            connection.close()
+        return None
+
+    def submit(self, job: Callable[[Connection], T]) -> Future[T]:
+        """Hands a write to the writer; the future is done after the commit."""
+        future: Future[T] = Future()
+        if self._writer is None or self._closing.is_set():
+            future.set_exception(StoreError("the store is closed"))
+        else:
+            self._queue.put((job, future))
+        return future
+
+    async def write(self, job: Callable[[Connection], T]) -> T:
+        """Commits ``job``; cancelling the caller never cancels the commit."""
+        return await asyncio.shield(asyncio.wrap_future(self.submit(job)))
+
+    def write_now(self, job: Callable[[Connection], T]) -> T:
+        """Commits ``job`` and waits; for commands and tests."""
+        return self.submit(job).result()
+
+    # -- reading
+
+    def read_now(self, job: Callable[[Connection], T]) -> T:
+        """Runs ``job`` in a read transaction."""
+        with self._reader_engine.connect() as connection, connection.begin():
+            return job(connection)
+
+    async def read(self, job: Callable[[Connection], T]) -> T:
+        """``read_now`` on a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, job)
+
+    # -- SQLite's write-ahead log
+
+    def _checkpoint_loop(self) -> None:
+        """Checkpoints beside the writer, so that no sender waits for it."""
+        assert self.path is not None
+        wal = self.path.with_name(self.path.name + "-wal")
+        while not self._closing.is_set():
+            self._commits.wait()
+            self._commits.clear()
+            if self._closing.wait(0.2):
+                return
+            try:
+                if wal.exists() and wal.stat().st_size >= CHECKPOINT_OCTETS:
+                    with contextlib.closing(
+                        sqlite3.connect(self.path, timeout=10.0, isolation_level=None)
+                    ) as connection:
+                        connection.execute("pragma synchronous=full")
+                        connection.execute("pragma wal_checkpoint(passive)")
+                        if wal.stat().st_size >= CHECKPOINT_OCTETS * 16:
+                            connection.execute("pragma busy_timeout=200")
+                            connection.execute("pragma wal_checkpoint(truncate)")
+            except (sqlite3.Error, OSError) as error:
+                log.warning("checkpoint_failed", error=type(error).__name__)
+                self._closing.wait(1.0)
+
+
+def insert(connection: Connection, table: Any) -> Any:
+    """An INSERT of this dialect that knows ``on_conflict_do_nothing``."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
+
+
+def utc_now() -> datetime:
+    """The clock of the service."""
+    return datetime.now(UTC)

@@ -1,0 +1,251 @@
+"""What commands and health pages show: the fixed JSON objects of DESIGN's "Interfaces"."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from gateway.model import Disposition, InboxState, MailClass, OutboxState, TicketState
+from gateway.tickets.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
+
+UNSEEN_S = 3600.0
+STUCK_S = 300.0
+
+
+def _iso(value: datetime | None) -> str | None:
+    return value.isoformat() if value is not None else None
+
+
+def _facts(connection: Connection, ticket_id: int) -> dict[str, Any]:
+    found: dict[str, list[dict[str, Any]]] = {"orders": [], "ips": [], "services": [], "invoices": []}
+    incident = None
+    rows = connection.execute(select(facts).where(facts.c.ticket_id == ticket_id).order_by(facts.c.id))
+    for row in rows:
+        if row.kind == "incident":
+            incident = row.value
+            continue
+        shown = {"value": row.value, "ownership": row.ownership} | ({"quoted": True} if row.quoted else {})
+        if shown not in found[row.kind]:
+            found[row.kind].append(shown)
+    return {**found, "incident_started_at": incident}
+
+
+def _ticket(connection: Connection, row: Any) -> dict[str, Any]:
+    known = _facts(connection, row.id)
+    return {
+        "reference": row.reference,
+        "state": row.state,
+        "account": row.account,
+        "author": row.author,
+        "trust": row.trust,
+        "department": row.department,
+        "priority": row.priority,
+        "critical": row.critical,
+        "language": row.language,
+        "subject": row.subject,
+        "orders": known["orders"],
+        "ips": known["ips"],
+        "services": known["services"],
+        "opened_at": _iso(row.opened_at),
+        "target_at": _iso(row.target_at),
+        "limit_at": _iso(row.limit_at),
+        "acknowledged_at": _iso(row.acknowledged_at),
+        "first_response_at": _iso(row.first_response_at),
+        "breached": row.breached,
+    }
+
+
+def ticket_list(connection: Connection, state: str | None, account: str | None, limit: int) -> list[dict[str, Any]]:
+    """``tickets list``: high priority first, then what is critical, then the oldest promise."""
+    t = tickets.c
+    query = select(tickets)
+    if state:
+        query = query.where(t.state == state)
+    if account:
+        query = query.where(t.account == account)
+    query = query.order_by(t.priority, t.critical.desc(), func.coalesce(t.limit_at, t.opened_at), t.id).limit(limit)
+    return [_ticket(connection, row) for row in connection.execute(query).all()]
+
+
+def ticket_show(connection: Connection, row: Any) -> dict[str, Any]:
+    """``tickets show REF``."""
+    shown = _ticket(connection, row)
+    known = _facts(connection, row.id)
+    listed = []
+    for entry in connection.execute(select(entries).where(entries.c.ticket_id == row.id).order_by(entries.c.id)).all():
+        files = connection.execute(
+            select(attachments).where(attachments.c.entry_id == entry.id).order_by(attachments.c.id)
+        )
+        listed.append(
+            {
+                "direction": entry.direction,
+                "author": entry.author,
+                "text": entry.text,
+                "at": _iso(entry.at),
+                "status": entry.status,
+                "attachments": [
+                    {"filename": f.filename, "type": f.type, "size": f.size, "sha256": f.sha256} for f in files.all()
+                ],
+            }
+        )
+    lines: list[str] = []
+    for trace in connection.execute(select(traces).where(traces.c.ticket_id == row.id).order_by(traces.c.id)).all():
+        lines += [
+            f"{trace.at.isoformat(timespec='seconds')} message {trace.message_id}: {line}" for line in trace.lines
+        ]
+    linked = connection.execute(select(tickets.c.reference).where(tickets.c.id == row.linked_to)).scalar()
+    return shown | {
+        "question": row.question,
+        "sensitive": row.sensitive,
+        "missing": row.missing,
+        "marks": row.marks,
+        "silence": row.silence,
+        "linked_to": linked,
+        "invoices": known["invoices"],
+        "incident_started_at": known["incident_started_at"],
+        "entries": listed,
+        "trace": lines,
+    }
+
+
+def message_list(
+    connection: Connection, state: str | None, disposition: str | None, limit: int
+) -> list[dict[str, Any]]:
+    """``messages list``, newest first."""
+    m = messages.c
+    query = select(messages, tickets.c.reference).outerjoin(tickets, tickets.c.id == m.ticket_id)
+    if state:
+        query = query.where(m.state == state)
+    if disposition:
+        query = query.where(m.disposition == disposition)
+    rows = connection.execute(query.order_by(m.id.desc()).limit(limit)).all()
+    return [
+        {
+            "id": row.id,
+            "source": row.source,
+            "received_at": _iso(row.received_at),
+            "state": row.state,
+            "disposition": row.disposition,
+            "reason": row.reason,
+            "ticket": row.reference,
+            "attempts": row.attempts,
+        }
+        for row in rows
+    ]
+
+
+def outbox_list(connection: Connection, state: str | None, limit: int) -> list[dict[str, Any]]:
+    """``outbox list``, newest first."""
+    o = outbox.c
+    query = select(outbox, tickets.c.reference).outerjoin(tickets, tickets.c.id == o.ticket_id)
+    if state:
+        query = query.where(o.state == state)
+    rows = connection.execute(query.order_by(o.id.desc()).limit(limit)).all()
+    return [
+        {
+            "id": row.id,
+            "ticket": row.reference,
+            "template": row.template,
+            "to": row.recipient,
+            "state": row.state,
+            "attempts": row.attempts,
+            "next_at": _iso(row.next_at),
+            "last_error": row.last_error or (f"bounced: {row.bounced}" if row.bounced else ""),
+        }
+        for row in rows
+    ]
+
+
+def _count(connection: Connection, query: Any) -> int:
+    return int(connection.execute(query).scalar_one())
+
+
+def status(
+    connection: Connection,
+    now: datetime,
+    directory_age_s: float | None,
+    directory_usable: bool,
+    relay_problem: str = "",
+) -> dict[str, Any]:
+    """``status``; ``problems`` is what needs a person."""
+    m, o, t = messages.c, outbox.c, tickets.c
+    counts = dict(connection.execute(select(m.state, func.count()).group_by(m.state)).all())
+    waiting = [InboxState.PENDING, InboxState.PROCESSING]
+    oldest = connection.execute(select(func.min(m.received_at)).where(m.state.in_(waiting))).scalar()
+    queued = _count(connection, select(func.count()).where(o.state.in_([OutboxState.QUEUED, OutboxState.SENDING])))
+    dead = _count(connection, select(func.count()).where(o.state == OutboxState.DEAD, o.last_error != "discarded"))
+    due = [
+        connection.execute(select(func.min(m.due_at))).scalar(),
+        connection.execute(select(func.min(o.next_at))).scalar(),
+        connection.execute(select(func.min(t.clock_next_at)).where(t.state != TicketState.CLOSED)).scalar(),
+    ]
+    problems: list[str] = []
+    failed = counts.get(InboxState.FAILED, 0)
+    if failed:
+        problems.append(f"{failed} failed mails: gateway messages list --state failed")
+    if dead:
+        problems.append(f"{dead} dead replies: gateway outbox list --state dead")
+    unseen = connection.execute(
+        select(m.id, m.received_at).where(m.state == InboxState.QUARANTINED, m.mail_class == MailClass.HUMAN)
+    ).all()
+    old = [row.id for row in unseen if (now - row.received_at).total_seconds() > UNSEEN_S]
+    if old:
+        problems.append(
+            f"{len(old)} mails of people in quarantine for more than 60 min: gateway messages list --state quarantined"
+        )
+    age = (now - oldest).total_seconds() if oldest is not None else None
+    if age is not None and age > STUCK_S:
+        problems.append(f"a mail has been pending for {age:.0f} s")
+    breaches = _count(
+        connection,
+        select(func.count()).where(t.breached.is_(True), t.round_started_at.is_not(None), t.state == TicketState.OPEN),
+    )
+    if breaches:
+        problems.append(f"{breaches} tickets past their limit: gateway tickets list --state open")
+    if not directory_usable:
+        problems.append("the account directory cannot be read or is too old")
+    if relay_problem:
+        problems.append(f"the relay: {relay_problem}")
+    return {
+        "pending": counts.get(InboxState.PENDING, 0),
+        "processing": counts.get(InboxState.PROCESSING, 0),
+        "failed": failed,
+        "quarantined": counts.get(InboxState.QUARANTINED, 0),
+        "oldest_pending_s": round(age, 1) if age is not None else None,
+        "outbox_queued": queued,
+        "outbox_dead": dead,
+        "due_next": _iso(min((moment for moment in due if moment is not None), default=None)),
+        "directory_age_s": round(directory_age_s, 1) if directory_age_s is not None else None,
+        "sources": [],
+        "problems": problems,
+    }
+
+
+def relay_problem(connection: Connection, now: datetime) -> str:
+    """A word on the relay when replies have waited for more than five minutes after a failure."""
+    o = outbox.c
+    rows = connection.execute(
+        select(o.last_error, o.created_at)
+        .where(o.state == OutboxState.QUEUED, o.last_error != "")
+        .order_by(o.id)
+        .limit(50)
+    ).all()
+    stuck = [row.last_error for row in rows if (now - row.created_at).total_seconds() > STUCK_S]
+    return f"{len(stuck)} replies wait: {stuck[0]}" if stuck else ""
+
+
+def counts(connection: Connection) -> dict[str, dict[str, int]]:
+    """Rows by state of inbox and outbox, for the metrics."""
+    m, o = messages.c, outbox.c
+    return {
+        "inbox": {str(k): int(v) for k, v in connection.execute(select(m.state, func.count()).group_by(m.state)).all()},
+        "outbox": {
+            str(k): int(v) for k, v in connection.execute(select(o.state, func.count()).group_by(o.state)).all()
+        },
+        "arrivals": {"pending": _count(connection, select(func.count()).where(arrivals.c.state == "pending"))},
+        "quarantine": {
+            "human": _count(connection, select(func.count()).where(m.disposition == Disposition.QUARANTINED))
+        },
+    }

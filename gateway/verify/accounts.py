@@ -1,0 +1,70 @@
+"""Whose mail it is and whose facts it names: the author's address against the directory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from gateway.model import Account, AccountMatch, Author, Candidate, Fact, Facts, Ownership, Reading
+from gateway.verify.directory import Directory
+
+NOBODY = AccountMatch((), {}, None, ())
+
+
+def match(author: Author, directory: Directory, now: datetime) -> AccountMatch:
+    """Every account of the author's address; not settled yet when there are several."""
+    if not directory.usable(now):
+        return AccountMatch((), {}, None, (), False, "the directory cannot be read or is too old")
+    if author.address is None:
+        return NOBODY
+    roles = directory.roles_of(author.address)
+    accounts = tuple(account for name in sorted(roles) if (account := directory.account(name)) is not None)
+    return _settled(AccountMatch(accounts, roles, None, ()), accounts[0] if len(accounts) == 1 else None, directory)
+
+
+def _settled(found: AccountMatch, account: Account | None, directory: Directory) -> AccountMatch:
+    support = tuple(a for a, _ in directory.addresses_of(account.account, "support")) if account else ()
+    return AccountMatch(found.accounts, found.roles, account, support, found.usable, found.reason)
+
+
+def judged(reading: Reading, found: AccountMatch, directory: Directory) -> tuple[Facts, AccountMatch]:
+    """The facts with their ownership, and the match settled by order, address or service where several are possible."""
+    mine = frozenset(account.account for account in found.accounts)
+    claimed: dict[str, set[str]] = {}
+
+    def fact(candidate: Candidate, owners: frozenset[str]) -> Fact:
+        for owner in owners & mine:
+            claimed.setdefault(owner, set()).add(candidate.value)
+        ownership = Ownership.OWN if owners & mine else Ownership.FOREIGN if owners else Ownership.UNKNOWN
+        return Fact(candidate.value, ownership, candidate.words, candidate.quoted)
+
+    def facts(candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]]) -> tuple[Fact, ...]:
+        return tuple(fact(candidate, owners(candidate.value)) for candidate in candidates)
+
+    def order_owners(number: str) -> frozenset[str]:
+        order = directory.order(number)
+        return frozenset((order.account,)) if order else frozenset()
+
+    def invoice_owners(number: str) -> frozenset[str]:
+        owner = directory.invoice_owner(number)
+        return frozenset((owner,)) if owner else frozenset()
+
+    # a number that is nobody's order but somebody's invoice is an invoice, whatever it was called
+    called_orders = [c for c in reading.orders if order_owners(c.value) or not invoice_owners(c.value)]
+    billed = [*reading.invoices, *(c for c in reading.orders if c not in called_orders)]
+    services = [
+        candidate
+        for candidate in reading.services
+        if candidate.words.startswith("service:") or directory.service_owners(candidate.value)
+    ]
+    result = Facts(
+        orders=facts(called_orders, order_owners),
+        ips=facts(reading.ips, directory.ip_owners),
+        services=facts(services[:50], directory.service_owners),
+        invoices=facts(billed, invoice_owners),
+        incident_started_at=reading.started_at,
+    )
+    if found.settled is None and len(claimed) == 1:
+        name = next(iter(claimed))
+        found = _settled(found, next(a for a in found.accounts if a.account == name), directory)
+    return result, found
