@@ -589,7 +589,7 @@ def accounts_lookup(
     from gateway.verify.lookup import accounts_of
 
     directory = service.directory(_settings())
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "account": account.account,
             "name": account.name,

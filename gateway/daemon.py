@@ -13,8 +13,11 @@ import ssl
 import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import Connection
 
 from gateway import __version__, config, health, log, metrics, service, systemd
 from gateway.config import ConfigError, Problem, Settings
@@ -243,9 +246,7 @@ class Daemon:
             try:
                 due = await self.store.read(rounds.next_due)
                 if due is not None and due <= now:
-                    done = await self.store.write(
-                        lambda connection, now=now: rounds.tick(connection, self.desk.office, now)
-                    )  # type: ignore[misc]
+                    done = await self.store.write(partial(self._tick, now))
                     for reference, what, late in done:
                         metrics.LATE.labels(what).inc()
                         log.clock(reference, what, late)
@@ -255,6 +256,9 @@ class Daemon:
                     await self._digest(now)
             except Exception as error:  # the one broad net of this loop: what is due stays due
                 log.loop_fault("clock", error)
+
+    def _tick(self, now: datetime, connection: Connection) -> list[tuple[str, str, float]]:
+        return rounds.tick(connection, self.desk.office, now)
 
     async def _digest(self, now: datetime) -> None:
         if await self.store.read(outgoing.anything_to_tell):

@@ -59,7 +59,71 @@ _CHARSETS = {
     "unicode-1-1-utf-7": "utf-7",
 }
 _PLAIN_CODECS = frozenset(
-    ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-7", "big5", "big5hkscs", "cp932", "cp949", "euc-jp", "gb18030", "hz", "iso-2022-jp", "iso-2022-jp-1", "iso-2022-jp-2", "iso-2022-kr", "koi8-r", "koi8-u", "koi8-t", "mac-roman", "macintosh", "mac-cyrillic", "tis-620", "ptcp154", "kz1048", "cp437", "cp850", "cp852", "cp855", "cp862", "cp866", "cp874", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "windows-1250", "windows-1251", "windows-1252", "windows-1253", "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258", "iso-8859-2", "iso-8859-3", "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-10", "iso-8859-11", "iso-8859-13", "iso-8859-14", "iso-8859-15", "iso-8859-16"]
+    [
+        "utf-8",
+        "utf-16",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-7",
+        "big5",
+        "big5hkscs",
+        "cp932",
+        "cp949",
+        "euc-jp",
+        "gb18030",
+        "hz",
+        "iso-2022-jp",
+        "iso-2022-jp-1",
+        "iso-2022-jp-2",
+        "iso-2022-kr",
+        "koi8-r",
+        "koi8-u",
+        "koi8-t",
+        "mac-roman",
+        "macintosh",
+        "mac-cyrillic",
+        "tis-620",
+        "ptcp154",
+        "kz1048",
+        "cp437",
+        "cp850",
+        "cp852",
+        "cp855",
+        "cp862",
+        "cp866",
+        "cp874",
+        "cp1250",
+        "cp1251",
+        "cp1252",
+        "cp1253",
+        "cp1254",
+        "cp1255",
+        "cp1256",
+        "cp1257",
+        "cp1258",
+        "windows-1250",
+        "windows-1251",
+        "windows-1252",
+        "windows-1253",
+        "windows-1254",
+        "windows-1255",
+        "windows-1256",
+        "windows-1257",
+        "windows-1258",
+        "iso-8859-2",
+        "iso-8859-3",
+        "iso-8859-4",
+        "iso-8859-5",
+        "iso-8859-6",
+        "iso-8859-7",
+        "iso-8859-8",
+        "iso-8859-10",
+        "iso-8859-11",
+        "iso-8859-13",
+        "iso-8859-14",
+        "iso-8859-15",
+        "iso-8859-16",
+    ]
 )
 _ENCODED_WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufff9-\ufffb]")
@@ -388,6 +452,10 @@ def _headers(message: Message) -> dict[str, tuple[str, ...]]:
     return {name: tuple(values[:50]) for name, values in collected.items()}
 
 
+def _first(headers: dict[str, tuple[str, ...]], name: str) -> str:
+    return headers.get(name, ("",))[0]
+
+
 def _values(
     message: Message, raw: bytes | bytearray, body: int, cut: dict[int, tuple[int, str]], notes: list[str]
 ) -> ParsedMessage:
@@ -396,20 +464,22 @@ def _values(
         if len(headers.get(name, ())) > 1:
             notes.append(f"repeated header field: {name}")
     plain, html, attachments = _bodies(message, cut, notes)
-    first = lambda name: headers.get(name, ("",))[0]  # noqa: E731
-    ids = _MESSAGE_ID.findall(first("message-id")) or re.findall(r"[^\s<>]{3,250}", first("message-id"))[:1]
+    ids = (
+        _MESSAGE_ID.findall(_first(headers, "message-id"))
+        or re.findall(r"[^\s<>]{3,250}", _first(headers, "message-id"))[:1]
+    )
     addressed = " ".join(
         " ".join(headers.get(name, ())) for name in ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
     )
     kind = message.get_content_type()
     return ParsedMessage(
         message_id=ids[0] if ids else None,
-        subject=clean_line(first("subject"), 500),
+        subject=clean_line(_first(headers, "subject"), 500),
         in_reply_to=tuple(_MESSAGE_ID.findall(" ".join(headers.get("in-reply-to", ())))[:MAX_REFERENCES]),
         references=tuple(_MESSAGE_ID.findall(" ".join(headers.get("references", ())))[-MAX_REFERENCES:]),
         headers=MappingProxyType(headers),
         recipients=tuple(dict.fromkeys(_ADDRESS.findall(addressed[: MAX_FIELD * 4]))),
-        date=_date(first("date")),
+        date=_date(_first(headers, "date")),
         plain=plain,
         html=html,
         attachments=tuple(attachments),
@@ -449,7 +519,11 @@ def _leaf_parts(message: Message) -> list[Message]:
     while stack and len(leaves) < MAX_PARTS:
         part = stack.pop()
         payload = part.get_payload()
-        if part.get_content_type() == "message/rfc822" or not isinstance(payload, list) or part.get_content_maintype() == "message":
+        if (
+            part.get_content_type() == "message/rfc822"
+            or not isinstance(payload, list)
+            or part.get_content_maintype() == "message"
+        ):
             leaves.append(part)
         else:
             stack.extend(reversed([item for item in payload if isinstance(item, Message)]))
@@ -529,7 +603,7 @@ def _measured(data: bytes) -> tuple[int, str]:
 def _default_name(part: Message, kind: str) -> str:
     if kind == "message/rfc822":
         inner = part.get_payload()
-        subject = inner[0].get("subject", "") if isinstance(inner, list) and inner else ""
+        subject = inner[0].get("subject", "") if isinstance(inner, list) and isinstance(inner[0], Message) else ""
         return (clean_line(decode_words(str(subject)), 80) or "message") + ".eml"
     return "unnamed"
 

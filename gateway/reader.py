@@ -124,7 +124,7 @@ class Readers:
         if read is None:
             from gateway.reading import read as real
 
-            read = real  # type: ignore[assignment]
+            read = real
         assert read is not None
         self._read: ReadFunction = read
         self._context = multiprocessing.get_context("forkserver")

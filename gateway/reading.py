@@ -6,6 +6,7 @@ It runs inside the killable reader (``gateway/reader.py``); whatever it needs fr
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -33,10 +34,11 @@ class Hints:
     timezone: str
 
 
-def _candidates(subject: str, new: str, rest: str, finder: object) -> tuple[Candidate, ...]:
-    find = finder  # type: ignore[assignment]
-    own = {c.value: c for c in find(f"{subject}\n{new}"[:MAX_SEARCHED])}  # type: ignore[operator]
-    quoted = {c.value: c for c in find(rest[:MAX_SEARCHED])} if rest else {}  # type: ignore[operator]
+def _candidates(
+    subject: str, new: str, rest: str, find: Callable[[str], tuple[Candidate, ...]]
+) -> tuple[Candidate, ...]:
+    own = {c.value: c for c in find(f"{subject}\n{new}"[:MAX_SEARCHED])}
+    quoted = {c.value: c for c in find(rest[:MAX_SEARCHED])} if rest else {}
     extra = [Candidate(c.value, c.words, True) for value, c in quoted.items() if value not in own]
     return (*own.values(), *extra)
 

@@ -35,7 +35,7 @@ def watchdog_interval() -> float | None:
 
 
 def sockets() -> dict[str, list[socket.socket]]:
-    """The sockets systemd opened for us, by ``FileDescriptorName``."""
+    """The sockets systemd opened for us: ``smtp`` and ``lmtp`` by ``FileDescriptorName``, else by their family."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
     count = int(os.environ.get("LISTEN_FDS", "0") or 0)
@@ -45,5 +45,7 @@ def sockets() -> dict[str, list[socket.socket]]:
         name = names[index] if index < len(names) else "unknown"
         handed = socket.socket(fileno=3 + index)
         handed.setblocking(False)
-        found.setdefault(name.removesuffix(".socket"), []).append(handed)
+        if name not in ("smtp", "lmtp"):  # one unit gives all its sockets one name
+            name = "lmtp" if handed.family == socket.AF_UNIX else "smtp"
+        found.setdefault(name, []).append(handed)
     return found

@@ -10,11 +10,41 @@ MAX_HTML = 1024 * 1024
 MAX_DEPTH = 256
 MAX_TEXT = 256 * 1024
 _BLOCKS = frozenset(
-    ["p", "div", "br", "tr", "table", "li", "ul", "ol", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "pre", "section", "article", "header", "footer", "address", "dl", "dt", "dd"]
+    [
+        "p",
+        "div",
+        "br",
+        "tr",
+        "table",
+        "li",
+        "ul",
+        "ol",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "blockquote",
+        "pre",
+        "section",
+        "article",
+        "header",
+        "footer",
+        "address",
+        "dl",
+        "dt",
+        "dd",
+    ]
 )
-_SKIPPED = frozenset(["script", "style", "head", "title", "template", "noscript", "svg", "math", "object", "iframe", "select"])
+_SKIPPED = frozenset(
+    ["script", "style", "head", "title", "template", "noscript", "svg", "math", "object", "iframe", "select"]
+)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})[^<>]{0,4000}>")
-_VOID = frozenset(["br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"])
+_VOID = frozenset(
+    ["br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"]
+)
 
 
 def _too_deep(html: str) -> bool:

@@ -201,7 +201,7 @@ class MailSession(SMTP):  # type: ignore[misc]
         """A half-close is no reason to drop what was sent: the dialogue ends by itself at the end of the input."""
         if self._reader is not None:
             self._reader.feed_eof()
-        return False if self._tls else True
+        return not self._tls
 
     def _timeout_cb(self) -> None:
         """The idle timer: armed anew while data came in the meantime."""
@@ -592,7 +592,8 @@ class MailSession(SMTP):  # type: ignore[misc]
 
     def _client(self, content: bytearray) -> tuple[str | None, str | None, str]:
         """(client address, its HELO name, why the address is unknown)."""
-        address, helo = self._address, self._helo
+        address: str | None = self._address
+        helo: str | None = self._helo
         if self._override:
             address, helo = self._override.get("ADDR") or None, self._override.get("HELO") or helo
             address = _plain_address(address)

@@ -52,7 +52,6 @@ def _report_type(parsed: ParsedMessage) -> str:
 
 def classify(parsed: ParsedMessage, mail_from: str | None) -> tuple[MailClass, str]:
     """(class, the field or words that decided). ``self`` is decided elsewhere: it needs our keys."""
-    first = lambda name: parsed.headers.get(name, ("",))[0]  # noqa: E731
     kind = _report_type(parsed)
     if kind in ("feedback-report", "tlsrpt"):
         return MailClass.REPORT, f"report-type={kind}"
@@ -63,7 +62,7 @@ def classify(parsed: ParsedMessage, mail_from: str | None) -> tuple[MailClass, s
     bounced = _bounced(parsed, mail_from, kind)
     if bounced:
         return MailClass.BOUNCE, bounced
-    return _automatic(parsed, mail_from, first("auto-submitted"), first)
+    return _automatic(parsed, mail_from)
 
 
 def _bounced(parsed: ParsedMessage, mail_from: str | None, kind: str) -> str:
@@ -93,8 +92,9 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, kind: str) -> str:
     return ""
 
 
-def _automatic(parsed: ParsedMessage, mail_from: str | None, auto: str, first: object) -> tuple[MailClass, str]:
+def _automatic(parsed: ParsedMessage, mail_from: str | None) -> tuple[MailClass, str]:
     headers = parsed.headers
+    auto = headers.get("auto-submitted", ("",))[0]
     precedence = " ".join([*headers.get("precedence", ()), *headers.get("x-precedence", ())]).lower()
     submitted = auto.partition(";")[0].strip().lower()
     if submitted and submitted != "no":

@@ -30,8 +30,8 @@ class Due:
 
 def new_round(started_at: datetime, rules: Rules) -> Round:
     """The round that starts at the receipt of a mail."""
-    after = lambda s: started_at + timedelta(seconds=s)  # noqa: E731
-    return Round(started_at, after(rules.target_s), after(rules.status_reply_s), after(rules.limit_s))
+    moments = (started_at + timedelta(seconds=s) for s in (rules.target_s, rules.status_reply_s, rules.limit_s))
+    return Round(started_at, *moments)
 
 
 def due(running: Round, done: frozenset[str], now: datetime) -> list[Due]:

@@ -24,7 +24,7 @@ from gateway.model import (
 from gateway.tickets import clock, inbox, outgoing, policy, references, threads
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.store import insert
-from gateway.tickets.tables import attachments, entries, facts, messages, thread_ids, tickets, traces
+from gateway.tickets.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
 
 MAX_ENTRY = 200_000
 
@@ -230,7 +230,10 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_co
     """What a template may say. Only verified authors see their subject, their name and their own facts."""
     parsed = incoming.reading.parsed
     verified = decision.trust is Trust.VERIFIED
-    own = lambda kind: [f.value for f in incoming.facts.of(kind) if f.ownership is Ownership.OWN and not f.quoted]  # noqa: E731
+
+    def own(kind: str) -> list[str]:
+        return [f.value for f in incoming.facts.of(kind) if f.ownership is Ownership.OWN and not f.quoted]
+
     return {
         "reference": ticket.reference,
         "verified": verified,
@@ -407,9 +410,7 @@ def _update(connection: Connection, ticket_id: int, **values: Any) -> None:
 
 
 def _acknowledged(connection: Connection, message: int) -> bool:
-    found = select(outgoing.outbox.c.id).where(
-        outgoing.outbox.c.event == f"m{message}", outgoing.outbox.c.kind == "auto"
-    )
+    found = select(outbox.c.id).where(outbox.c.event == f"m{message}", outbox.c.kind == "auto")
     return connection.execute(found).first() is not None
 
 

@@ -171,7 +171,9 @@ def status(
 ) -> dict[str, Any]:
     """``status``; ``problems`` is what needs a person."""
     m, o, t = messages.c, outbox.c, tickets.c
-    counts = dict(connection.execute(select(m.state, func.count()).group_by(m.state)).all())
+    counts = {
+        str(row[0]): int(row[1]) for row in connection.execute(select(m.state, func.count()).group_by(m.state)).all()
+    }
     waiting = [InboxState.PENDING, InboxState.PROCESSING]
     oldest = connection.execute(select(func.min(m.received_at)).where(m.state.in_(waiting))).scalar()
     queued = _count(connection, select(func.count()).where(o.state.in_([OutboxState.QUEUED, OutboxState.SENDING])))

@@ -1,0 +1,122 @@
+"""Every mail of the corpora over SMTP to one running daemon; prints what became of them.
+
+``python -m bench.corpus [--dead-resolver] FOLDER``: FOLDER holds ``mails.txt``. The nameserver answers NXDOMAIN for
+everything, or (dead) nothing at all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import email
+import smtplib
+import socket
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from bench.harness import LoopbackPeers, Running, running
+
+
+def as_sent(path: Path) -> bytes:
+    """A corpus file as a mail on the wire."""
+    raw = path.read_bytes()
+    if path.suffix == ".tnef":
+        head = (
+            b"From: a@sender.example\nTo: support@introserv.com\nSubject: "
+            + path.name.encode()
+            + b"\nMIME-Version: 1.0\n"
+        )
+        body = base64.encodebytes(raw)
+        raw = (
+            head + b'Content-Type: application/ms-tnef; name="winmail.dat"\nContent-Transfer-Encoding: base64\n'
+            b'Content-Disposition: attachment; filename="winmail.dat"\n\n' + body
+        )
+    if raw.startswith(b"From "):
+        raw = raw.partition(b"\n")[2]
+    return raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def send_all(daemon: Running, folder: Path) -> list[tuple[str, int, str]]:
+    """(file, reply code, words) of each mail, over a few kept connections."""
+    results: list[tuple[str, int, str]] = []
+    client: smtplib.SMTP | None = None
+    for number, name in enumerate((folder / "mails.txt").read_text().split("\n")):
+        if not name.strip():
+            continue
+        if client is None or number % 50 == 0:
+            if client is not None:
+                client.quit()
+            client = smtplib.SMTP("127.0.0.1", daemon.smtp_port, local_hostname="client.example", timeout=60)
+            client.ehlo()
+        raw = as_sent(folder / name.strip())
+        returned = email.message_from_bytes(raw[:65536]).get("Return-Path", "").strip()
+        sender = "" if returned == "<>" else "somebody@sender.example"
+        client.mail(sender)
+        client.rcpt("support@introserv.com")
+        code, words = client.data(raw)
+        results.append((name.strip(), code, words.decode()))
+    if client is not None:
+        client.quit()
+    return results
+
+
+def examine(folder: Path, dead: bool) -> dict[str, Any]:
+    """Runs it and returns the counts."""
+    with contextlib.ExitStack() as stack:
+        sections: dict[str, dict[str, Any]] = {"replies": {"budget_domain": "100000/1h", "budget_total": "100000/1h"}}
+        peers = LoopbackPeers(zone={})
+        stack.callback(peers.close)
+        if dead:
+            silent = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            silent.bind(("127.0.0.1", 0))
+            sections["dns"] = {"nameservers": [f"127.0.0.1:{silent.getsockname()[1]}"], "timeout": "0.3s"}
+            sections["verify"] = {"rechecks": ["1s", "2s", "3s", "4s"]}
+        daemon, _ = stack.enter_context(running(peers, **sections))
+        sent = send_all(daemon, folder)
+        daemon.settled(60)
+        messages = daemon.rows("messages", "list", "--limit", "5000")
+        outbox = daemon.rows("outbox", "list", "--limit", "5000")
+        tickets = {row["reference"]: row for row in daemon.rows("tickets", "list", "--limit", "5000")}
+        found = {
+            "sent": len(sent),
+            "codes": dict(Counter(code for _, code, _ in sent)),
+            "refused": [(name, code, words) for name, code, words in sent if code != 250],
+            "messages": len(messages),
+            "states": dict(Counter(row["state"] for row in messages)),
+            "dispositions": dict(Counter(row["disposition"] for row in messages)),
+            "quarantined": [(row["id"], row["reason"]) for row in messages if row["state"] == "quarantined"],
+            "failed": [(row["id"], row["reason"]) for row in messages if row["state"] == "failed"],
+            "outbox": dict(Counter(f"{row['template']} {row['state']}" for row in outbox)),
+            "tickets": len(tickets),
+            "tracebacks": [line for line in daemon.other if "Traceback" in line],
+            "faults": [e for e in daemon.events if e["event"] in ("loop_fault", "session_fault", "accept_failed", "parked")],
+            "taken": len(peers.taken),
+            "to_machines": [
+                t.rcpt_tos for t in peers.taken
+                if any(word in t.rcpt_tos[0].lower() for word in ("daemon", "postmaster", "no-reply", "noreply", "-request"))
+            ],
+        }  # fmt: skip
+        found["replied"] = sorted({message for row in outbox if (message := row["ticket"])})
+        return found
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--dead-resolver", action="store_true")
+    given = arguments.parse_args()
+    found = examine(given.folder, given.dead_resolver)
+    for key in ("sent", "codes", "messages", "states", "dispositions", "tickets", "outbox", "taken"):
+        print(f"{key:14} {found[key]}")
+    for key in ("refused", "quarantined", "failed", "tracebacks", "faults", "to_machines"):
+        print(f"{key:14} {len(found[key])}")
+        for item in found[key][:20]:
+            print(f"    {item}")
+    return 1 if found["failed"] or found["tracebacks"] or found["faults"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
