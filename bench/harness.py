@@ -250,7 +250,8 @@ class Running:
             sending = [
                 found.get(f'gateway_queue{{queue="outbox",state="{state}"}}', 0) for state in ("queued", "sending")
             ]
-            return sum(waiting) + sum(sending) == 0
+            rechecks = found.get('gateway_queue{queue="recheck",state="due"}', 0)
+            return sum(waiting) + sum(sending) + rechecks == 0
 
         until(idle, seconds, "an empty queue")
 

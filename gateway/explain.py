@@ -13,7 +13,7 @@ from typing import Any
 from gateway import service
 from gateway.config import Settings
 from gateway.message import header_end
-from gateway.model import AuthorStatus, Decision, Envelope, Incoming
+from gateway.model import AuthorStatus, Decision, Envelope, Incoming, mail_start
 from gateway.pipeline import Judge
 from gateway.reader import Readers
 from gateway.tickets import desk, inbox
@@ -42,8 +42,7 @@ def return_path(raw: bytes) -> str | None:
 
 def with_crlf(raw: bytes) -> bytes:
     """A mail from a file: without an mbox line, and with CRLF where it has none at all."""
-    if raw.startswith(b"From "):
-        raw = raw.partition(b"\n")[2]
+    raw = raw[mail_start(raw) :]
     return raw if b"\r\n" in raw else raw.replace(b"\n", b"\r\n")
 
 

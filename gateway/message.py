@@ -24,7 +24,7 @@ from types import MappingProxyType
 
 import mailparser
 
-from gateway.model import Attachment, DeliveryReport, ParsedMessage
+from gateway.model import Attachment, DeliveryReport, ParsedMessage, mail_start
 
 # mail-parser logs what it cannot handle, subjects included; notes say the same without the words
 logging.getLogger("mailparser").setLevel(logging.CRITICAL)
@@ -402,9 +402,7 @@ def _without_type(block: bytes) -> bytes:
 def parse(raw: bytes | bytearray) -> ParsedMessage:
     """A mail as values. Never raises; what could not be read is named in ``notes``."""
     notes: list[str] = []
-    start = 0
-    if raw[:5] == b"From ":
-        start = raw.find(b"\n") + 1
+    start = mail_start(raw)
     head_end, body = header_end(raw, start)
     block = bytes(raw[start:head_end])
     if len(block) > MAX_HEADER_BLOCK:
@@ -644,7 +642,7 @@ def _report(message: Message, headers: dict[str, tuple[str, ...]], plain: str) -
 
 def attachment(raw: bytes | bytearray, sha256: str) -> bytes | None:
     """The decoded content of the attachment with this hash, or ``None``."""
-    start = raw.find(b"\n") + 1 if raw[:5] == b"From " else 0
+    start = mail_start(raw)
     head_end, body = header_end(raw, start)
     for leaf in _leaves(raw, body, bytes(raw[start:head_end]), []):
         message = email.message_from_bytes(leaf.header + b"\r\n" + bytes(raw[leaf.start : leaf.end]))

@@ -146,6 +146,13 @@ class Accepted:
     created: bool
 
 
+def mail_start(raw: bytes | bytearray) -> int:
+    """Where the header of a raw mail begins: behind an mbox ``From `` line, which is no ``From :`` field."""
+    if raw[:5] != b"From " or raw[5:200].lstrip(b" \t").startswith(b":"):
+        return 0
+    return raw.find(b"\n") + 1
+
+
 # --------------------------------------------------------------------------- reading
 
 

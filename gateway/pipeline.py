@@ -10,7 +10,7 @@ from datetime import datetime
 
 from gateway import log, metrics
 from gateway.message import header_end
-from gateway.model import Account, AccountMatch, AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict
+from gateway.model import Account, AccountMatch, AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict, mail_start
 from gateway.reader import ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard
@@ -84,7 +84,7 @@ class Judge:
         ), bounced
 
     async def _verdict(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> Verdict:
-        start = claimed.raw.find(b"\n") + 1 if claimed.raw[:5] == b"From " else 0
+        start = mail_start(claimed.raw)
         _, body = header_end(claimed.raw, start)
         now = claimed.envelope.received_at
         return await authenticate(

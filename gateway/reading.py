@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.extract import ips, language, orders, quotes, secrets, services, text, times, topics
 from gateway.message import MAX_HEADER_BLOCK, header_end, parse
-from gateway.model import Candidate, ParsedMessage, Reading
+from gateway.model import Candidate, ParsedMessage, Reading, mail_start
 from gateway.replies.bounces import classify
 from gateway.verify.author import author_of
 
@@ -61,7 +61,7 @@ def _rest(new: str, full: str) -> str:
 def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     """The ``Reading`` of a raw mail."""
     parsed = parse(raw)
-    start = raw.find(b"\n") + 1 if raw[:5] == b"From " else 0
+    start = mail_start(raw)
     end, _ = header_end(raw, start)
     block = bytes(raw[start : min(end, start + MAX_HEADER_BLOCK)])
     new, full = _split(parsed)

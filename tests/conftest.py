@@ -1,15 +1,27 @@
-"""What every test may use: the corpora beside the checkout, and what a missing peer means."""
+"""What every test may use: the corpora beside the checkout, both databases, and what a missing peer means."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
+
+from bench.harness import free_port, until
+from gateway.tickets.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPORA = ROOT.parent / "shared" / "corpora"
 IN_CI = bool(os.environ.get("CI"))
+PG = Path("/usr/lib/postgresql/15/bin")
+NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 
 
 def missing(reason: str) -> None:
@@ -25,3 +37,73 @@ def corpora() -> Path:
     if not CORPORA.is_dir():
         missing("the corpora are not beside this checkout")
     return CORPORA
+
+
+def as_user(user: str) -> list[str]:
+    """The prefix that runs a command as another user when we are root."""
+    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if os.geteuid() == 0 else []
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Callable[[], str]]:
+    """A real PostgreSQL 15 on loopback; each call makes an empty database and returns its URL."""
+    if not (PG / "initdb").exists():
+        missing("PostgreSQL 15 is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="gateway-pg-"))
+    prefix = as_user("postgres")
+    if prefix:
+        shutil.chown(folder, "postgres", "postgres")
+    data, port = folder / "data", free_port()
+    run = lambda *command: subprocess.run([*prefix, *command], check=True, capture_output=True, cwd=folder)  # noqa: E731
+    run(PG / "initdb", "-D", data, "-A", "trust", "-U", "gateway", "--locale=C.UTF-8", "-E", "UTF8")
+    options = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-c", "fsync=off"]
+    server = subprocess.Popen([*prefix, PG / "postgres", "-D", data, *options], cwd=folder, stderr=subprocess.DEVNULL)
+    base = f"host=127.0.0.1 port={port} user=gateway"
+
+    def up() -> bool:
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(f"{base} dbname=postgres"):
+            return True
+        return False
+
+    made = 0
+
+    def fresh() -> str:
+        nonlocal made
+        made += 1
+        with psycopg.connect(f"{base} dbname=postgres", autocommit=True) as connection:
+            connection.execute(f"create database t{made}")
+        return f"postgresql+psycopg://gateway@127.0.0.1:{port}/t{made}"
+
+    try:
+        until(up, 30, "PostgreSQL")
+        yield fresh
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'gateway.db'}"
+    fresh: Callable[[], str] = request.getfixturevalue("postgresql")
+    return fresh()
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    """An open store on each kind of database."""
+    opened = Store(database)
+    opened.open(NOW)
+    yield opened
+    opened.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many tests ran on each database."""
+    ran = [report.nodeid for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])
+           if getattr(report, "when", "") == "call"]  # fmt: skip
+    for kind in ("sqlite", "postgresql"):
+        terminalreporter.write_line(f"tests on {kind}: {sum(f'[{kind}' in name or f'-{kind}' in name for name in ran)}")

@@ -6,6 +6,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from gateway.model import mail_start
+
 _NAMES = (b"message-id", b"from", b"date", b"subject")
 _BLANKS = re.compile(rb"[ \t]+")
 SLICE = 256 * 1024
@@ -14,7 +16,7 @@ SLICE = 256 * 1024
 def _header(raw: bytes | bytearray) -> tuple[dict[bytes, bytes], int]:
     """(first value of each identifying field, unfolded and trimmed; start of the body)."""
     found: dict[bytes, bytes] = {}
-    position = raw.find(b"\n") + 1 if raw[:5] == b"From " else 0
+    position = mail_start(raw)
     name, value = b"", b""
     limit = min(len(raw), position + 1024 * 1024)
     while position < limit:

@@ -239,12 +239,18 @@ def relay_problem(connection: Connection, now: datetime) -> str:
 
 
 def counts(connection: Connection) -> dict[str, dict[str, int]]:
-    """Rows by state of inbox and outbox, for the metrics."""
+    """Rows by state of inbox and outbox, every state named, for the metrics."""
     m, o = messages.c, outbox.c
+
+    def states(column: Any, every: type[InboxState] | type[OutboxState]) -> dict[str, int]:
+        found = {str(row[0]): int(row[1]) for row in connection.execute(select(column, func.count()).group_by(column))}
+        return {str(state): found.get(str(state), 0) for state in every}
+
     return {
-        "inbox": {str(k): int(v) for k, v in connection.execute(select(m.state, func.count()).group_by(m.state)).all()},
-        "outbox": {
-            str(k): int(v) for k, v in connection.execute(select(o.state, func.count()).group_by(o.state)).all()
+        "inbox": states(m.state, InboxState),
+        "outbox": states(o.state, OutboxState),
+        "recheck": {
+            "due": _count(connection, select(func.count()).where(m.state == InboxState.DONE, m.due_at.is_not(None)))
         },
         "arrivals": {"pending": _count(connection, select(func.count()).where(arrivals.c.state == "pending"))},
         "quarantine": {

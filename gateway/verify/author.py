@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.model import Author, AuthorStatus
+from gateway.model import Author, AuthorStatus, mail_start
 
 MAX_FROM = 4096
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
@@ -31,8 +31,7 @@ def malformed(reason: str) -> Author:
 
 def author_of(header_block: bytes) -> Author:
     """The author from the raw header block (everything before the empty line). Never raises, linear in its input."""
-    if header_block.startswith(b"From "):
-        header_block = header_block.partition(b"\n")[2]
+    header_block = header_block[mail_start(header_block) :]
     fields, trick = _from_fields(header_block)
     if trick:
         return forged(trick)

@@ -1,0 +1,74 @@
+"""The configuration: every default, every refusal."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway import config
+
+ROOT = Path(__file__).resolve().parents[1]
+BAD = sorted((ROOT / "tests" / "bad_configs").glob("*.toml"))
+
+
+def test_the_example_documents_every_key_with_its_default() -> None:
+    text = (ROOT / "config.example.toml").read_text()
+    loaded = config.parse(text)
+    assert loaded == config.Settings()
+    written = tomllib.loads(text)
+    for section, model in config.Settings.model_fields.items():
+        for key in model.annotation.model_fields:  # type: ignore[union-attr]
+            if key in written[section]:
+                continue
+            line = re.search(rf"(?m)^# {key} = .*$", text)
+            assert line and re.search(r"\((required|optional)\)", line[0]), f"{section}.{key} is not documented"
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_bad_configuration_is_refused_with_file_key_and_reason(path: Path) -> None:
+    expected = path.with_suffix(".expected").read_text().splitlines()
+    with pytest.raises(config.ConfigError) as caught:
+        config.load(path)
+    shown = [str(problem).removeprefix(str(path)) for problem in caught.value.problems]
+    assert shown == expected
+
+
+def test_there_are_bad_configurations() -> None:
+    assert len(BAD) >= 12
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("15m", 900.0), ("30s", 30.0), ("24h", 86400.0), ("5d", 432000.0), ("250ms", 0.25), (7, 7.0)]
+)
+def test_durations(text: object, value: float) -> None:
+    assert config.seconds(text) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("25MB", 26214400), ("0B", 0), ("64kb", 65536), (12, 12)])
+def test_sizes(text: object, value: int) -> None:
+    assert config.octets(text) == value
+
+
+def test_a_secret_comes_from_its_file_or_from_the_credentials_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "relay-password").write_text("from systemd\n")
+    (tmp_path / "mine").write_text("from a file\n")
+    assert config.secret(None, "relay-password") is None
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert config.secret(None, "relay-password") == "from systemd"
+    assert config.secret(tmp_path / "mine", "relay-password") == "from a file"
+
+
+def test_files_that_the_configuration_names_are_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "open").write_text("secret")
+    (tmp_path / "open").chmod(0o644)
+    settings = config.parse(
+        f'[relay]\nusername="x"\npassword_file="{tmp_path / "open"}"\n[directory]\npath="{tmp_path / "none"}"\n'
+        f'[smtp]\ntls_cert="{tmp_path / "c"}"\ntls_key="{tmp_path / "k"}"\n'
+    )
+    keys = {problem.key for problem in config.file_problems(settings, "c.toml")}
+    assert keys == {"relay.password_file", "directory.path", "smtp.tls_cert"}

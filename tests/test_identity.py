@@ -1,0 +1,59 @@
+"""The identity of a mail: what may change on the way, and what makes it another one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.ingest import identity
+from gateway.ingest.identity import digest_of
+
+MAIL = (
+    b"Message-ID: <a@b>\r\nFrom: a@b.example\r\nDate: x\r\nSubject: hello  world\r\n\r\nOne  line \r\nTwo\r\n\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        b"Received: from x by y; z\r\n" + MAIL,
+        b"DKIM-Signature: v=1\r\nTo: somebody@else\r\n" + MAIL,
+        MAIL.replace(b"hello  world", b"hello\r\n world"),
+        MAIL.replace(b"One  line \r\n", b"One line\r\n"),
+        MAIL.rstrip(b"\r\n") + b"\r\n",
+        MAIL + b"\r\n\r\n",
+        MAIL.replace(b"\r\n", b"\n"),
+        MAIL.replace(b"\r\n\r\nOne", b"\r\nSubject: a second one\r\n\r\nOne"),
+        b"From mbox line\n" + MAIL,
+    ],
+)
+def test_the_same_mail(same: bytes) -> None:
+    assert digest_of(same) == digest_of(MAIL)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        MAIL.replace(b"Two", b"Three"),
+        MAIL.replace(b"<a@b>", b"<c@d>"),
+        MAIL.replace(b"From: a@", b"From: c@"),
+        MAIL.replace(b"Date: x", b"Date: y"),
+        MAIL.replace(b"world", b"World"),
+        MAIL.replace(b"One", b" One"),
+        MAIL.replace(b"Two", b"\r\nTwo"),
+    ],
+)
+def test_another_mail(other: bytes) -> None:
+    assert digest_of(other) != digest_of(MAIL)
+
+
+@given(st.lists(st.sampled_from([b" ", b"\t", b"\r\n", b"\n", b"\r", b"a", b"bc"]), max_size=80), st.integers(1, 9))
+def test_slices_change_nothing(pieces: list[bytes], size: int) -> None:
+    raw = b"Subject: x\r\n\r\n" + b"".join(pieces)
+    whole = digest_of(raw)
+    before, identity.SLICE = identity.SLICE, size
+    try:
+        assert digest_of(bytearray(raw)) == whole
+    finally:
+        identity.SLICE = before
