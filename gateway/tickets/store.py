@@ -131,7 +131,11 @@ class Store:
                 self._migrate(now)
             with self._writer_engine.connect() as connection, connection.begin():
                 self._load_keys(connection, now)
+        except StoreError:
+            self._dispose()
+            raise
         except SQLAlchemyError as error:
+            self._dispose()
             raise StoreError(f"the database cannot be opened: {getattr(error, 'orig', error)}") from error
         self._writer = threading.Thread(target=self._write_loop, name="writer", daemon=True)
         self._writer.start()
@@ -171,6 +175,9 @@ class Store:
         if self.is_sqlite and self.path is not None and self.path.exists():
             with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._writer_engine.connect() as connection:
                 connection.connection.dbapi_connection.execute("pragma wal_checkpoint(truncate)")  # type: ignore[union-attr]
+        self._dispose()
+
+    def _dispose(self) -> None:
         self._writer_engine.dispose()
         self._reader_engine.dispose()
 

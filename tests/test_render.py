@@ -1,0 +1,154 @@
+"""Replies: no header can be injected, and the words are what DOMAIN promises."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.replies import render
+from gateway.replies.render import Draft, RenderError, Sender, Templates, build, reply_subject, samples
+
+TEMPLATES = Templates(None)
+SENDER = Sender(
+    "support@introserv.com",
+    "INTROSERV Support",
+    "introserv.com",
+    "verp",
+    "https://portal.example/",
+    "https://chat.example/",
+    b"s" * 32,
+)
+WHEN = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+BASE = samples("received")[0]
+DRAFT = Draft(7, "received", "en", "anna@example.de", "auto", "abc.tag@introserv.com", BASE, WHEN)
+EXPECTED = {
+    "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
+    "X-Auto-Response-Suppress", "X-Gateway-Loop", "MIME-Version", "Content-Type",
+}  # fmt: skip
+NASTY = st.one_of(
+    st.text(max_size=120),
+    st.lists(
+        st.sampled_from(["\r\n", "\n", "\r", "Bcc: x@y.z", "=?utf-8?q?a=0D=0ABcc:_x@y.z?=", "=?", "?=", "\u2028", "\u202e", "\x00",
+                         "Re: ", "ü", "[T-ABCDEFG]", ";", ",", "<", ">", '"', "{{ 7*7 }}", "%s", "\x1b[31m", " " * 40, "x" * 90]),
+        max_size=12,
+    ).map("".join),
+)  # fmt: skip
+
+
+def header_names(raw: bytes) -> list[str]:
+    block = raw.partition(b"\r\n\r\n")[0]
+    return [line.partition(b":")[0].decode() for line in block.split(b"\r\n") if line[:1] not in (b" ", b"\t")]
+
+
+@settings(max_examples=300, deadline=None)
+@given(subject=NASTY, name=NASTY, parent=NASTY, references=st.lists(NASTY, max_size=4), token=NASTY)
+def test_no_header_can_be_injected(subject: str, name: str, parent: str, references: list[str], token: str) -> None:
+    context = BASE | {
+        "subject": subject, "account_name": name, "in_reply_to": parent, "references": references, "reply_to": token
+    }  # fmt: skip
+    message = build(replace(DRAFT, context=context), replace(SENDER, name=name), TEMPLATES)
+    names = header_names(message.raw)
+    assert len(names) == len(set(names))
+    assert set(names) - {"Reply-To"} <= EXPECTED
+    head = message.raw.partition(b"\r\n\r\n")[0]
+    assert b"\x00" not in head
+    for parsed in (
+        email.message_from_bytes(message.raw),
+        email.message_from_bytes(message.raw, policy=email.policy.default),
+    ):
+        assert [key for key in parsed if key.lower() in ("bcc", "cc")] == []
+        assert str(parsed["To"]) == "<anna@example.de>" or str(parsed["To"]) == "anna@example.de"
+        decoded = str(email.header.make_header(email.header.decode_header(str(parsed["Subject"]))))
+        assert "\r" not in decoded
+        assert "\n" not in decoded
+        # neutralised words reach the subject; had they been left raw, the built headers would not have been as meant
+        # and the fixed subject would stand here
+        assert decoded.startswith("Re: ") or not subject
+    assert (message.mail_from.startswith("bounces+7."), message.rcpt_to) == (True, "anna@example.de")
+
+
+def test_the_check_of_the_built_headers_catches_an_injection() -> None:
+    fields = [("Subject", "x\r\nBcc: y@z.example"), ("To", "<a@b.example>")]
+    assert not render._as_meant(b"Subject: x\r\nBcc: y@z.example\r\nTo: <a@b.example>\r\n\r\n", fields)
+    assert render._as_meant(b"Subject: x\r\nTo: <a@b.example>\r\n\r\n", [("Subject", "x"), ("To", "<a@b.example>")])
+    assert not render._as_meant(b"Subject: x\rBcc: y\r\n\r\n", [("Subject", "x\rBcc: y")])
+
+
+def test_subjects() -> None:
+    reference = "T-ABCDEF0"
+    assert reply_subject("Server down", reference) == "Re: Server down [T-ABCDEF0]"
+    assert reply_subject("RE: AW: Re: WG: Server down [T-ABCDEF0]", reference) == "Re: Server down [T-ABCDEF0]"
+    assert len(reply_subject("x" * 500, reference)) <= 4 + 120 + 12
+
+
+def parts(template: str, language: str, context: dict[str, Any]) -> tuple[str, str]:
+    raw = build(replace(DRAFT, template=template, language=language, context=context), SENDER, TEMPLATES).raw
+    message = email.message_from_bytes(raw, policy=email.policy.default)
+    texts = [part.get_content() for part in message.walk() if not part.is_multipart()]
+    return texts[0], texts[1]
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_replies_state_the_facts_of_the_desk(language: str) -> None:
+    emergency, _ = parts("emergency", language, BASE)
+    assert "10" in emergency
+    assert "https://portal.example/" in emergency
+    assert ("High is served first" if language == "en" else "Hoch wird zuerst bedient") in emergency
+    general, page = parts("received_general", language, samples("x")[1])
+    assert "https://chat.example/" in general
+    assert '<a href="https://chat.example/">' in page
+    assert ("24/7" if language == "en" else "rund um die Uhr") in general
+    needed, _ = parts("verification_needed", language, samples("x")[1])
+    assert ("registered with the account" if language == "en" else "im Konto hinterlegt") in needed
+    asked, _ = parts("received", language, BASE)
+    assert "#123456" in asked
+    assert ("15 to 30 minutes" if language == "en" else "15 bis 30 Minuten") in asked
+    status, _ = parts("status", language, BASE)
+    assert ("may take longer" if language == "en" else "können länger dauern") in status
+
+
+def test_customers_words_are_never_a_template() -> None:
+    text, page = parts("received", "en", BASE | {"account_name": "{{ 7*7 }}<script>alert(1)</script>"})
+    assert "{{ 7*7 }}" in text
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize(("kind", "marks"), [("auto", True), ("person", False), ("staff", True)])
+def test_only_machines_carry_the_marks_of_machines(kind: str, marks: bool) -> None:
+    template = "answer" if kind == "person" else "staff_new" if kind == "staff" else "received"
+    context = samples("staff_new")[0] | {"text": "words"}
+    raw = build(replace(DRAFT, kind=kind, template=template, context=context), SENDER, TEMPLATES).raw
+    names = header_names(raw)
+    assert ("Auto-Submitted" in names) == marks
+    assert ("X-Gateway-Loop" in names) == marks
+
+
+def test_the_shipped_templates_have_no_fault() -> None:
+    assert TEMPLATES.problems(SENDER) == []
+    assert TEMPLATES.languages() == ("de", "en")
+
+
+def test_a_broken_template_is_named(tmp_path: Any) -> None:
+    (tmp_path / "received.en.txt.j2").write_text("{{ nothing_of_this_name }}")
+    (tmp_path / "status.en.txt.j2").write_text("{% if %}")
+    found = Templates(tmp_path).problems(SENDER)
+    assert sorted(problem.file.rpartition("/")[2] for problem in found) == ["received.en.txt.j2", "status.en.txt.j2"]
+
+
+def test_templates_run_in_a_sandbox(tmp_path: Any) -> None:
+    (tmp_path / "received.en.txt.j2").write_text("{{ ''.__class__.__mro__[1].__subclasses__() }}")
+    with pytest.raises(RenderError):
+        Templates(tmp_path).text("received", "en", BASE)
+
+
+def test_an_odd_recipient_is_refused_before_the_relay_sees_it() -> None:
+    with pytest.raises(RenderError):
+        build(replace(DRAFT, recipient="a@b.example\r\nRCPT TO:<x@y.z>"), SENDER, TEMPLATES)

@@ -1,0 +1,155 @@
+"""The store on both databases: accepted once, claimed once, grouped, and never half."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, func, select, text
+
+from gateway.ingest.identity import digest_of
+from gateway.model import InboxState, RawMessage
+from gateway.tickets import inbox, tables
+from gateway.tickets.store import LostClaim, NewerSchema, Store, StoreError, head
+from tests.samples import NOW, envelope, mail
+
+LATER = NOW + timedelta(minutes=5)
+
+
+def accept(store: Store, raw: bytes, **changes: Any) -> Any:
+    message = RawMessage(raw, envelope(**changes))
+    return store.write_now(lambda connection: inbox.accept(connection, message, digest_of(raw)))
+
+
+def count(store: Store, table: Any) -> int:
+    return int(
+        store.read_now(lambda connection: connection.execute(select(func.count()).select_from(table)).scalar_one())
+    )
+
+
+def test_the_same_mail_is_one_and_every_arrival_is_kept(store: Store) -> None:
+    first, second = accept(store, mail()), accept(store, b"Received: from x\r\n" + mail(), source="lmtp")
+    other = accept(store, mail("other words"))
+    assert (first.created, second.created, other.created) == (True, False, True)
+    assert first.id == second.id != other.id
+    assert (count(store, tables.messages), count(store, tables.arrivals)) == (2, 1)
+
+
+def test_the_same_mail_from_many_threads_is_one(store: Store) -> None:
+    outcomes: list[Any] = []
+    threads = [threading.Thread(target=lambda: outcomes.append(accept(store, mail()))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(outcome.created for outcome in outcomes) == 1
+    assert (count(store, tables.messages), count(store, tables.arrivals)) == (1, 15)
+
+
+@pytest.mark.parametrize("size", [0, 1, inbox.PIECE - 1, inbox.PIECE, inbox.PIECE + 1, 3 * inbox.PIECE])
+def test_bytes_come_back_as_they_came(store: Store, size: int) -> None:
+    raw = bytes(range(256)) * (size // 256 + 1)
+    made = accept(store, raw[:size])
+    assert bytes(store.read_now(lambda connection: inbox.load_raw(connection, made.id))) == raw[:size]
+
+
+def claim(store: Store, now: Any = LATER, lease: float = 60) -> tuple[list[inbox.Claimed], list[int]]:
+    return store.write_now(lambda connection: inbox.claim(connection, now, 10, lease))
+
+
+def test_a_claim_is_for_one_and_comes_back_when_its_lease_ends(store: Store) -> None:
+    made = accept(store, mail())
+    (mine,), _ = claim(store)
+    assert (mine.id, mine.attempts, bytes(mine.raw)) == (made.id, 1, mail())
+    assert mine.envelope == envelope()
+    assert claim(store) == ([], [])
+    (again,), _ = claim(store, LATER + timedelta(seconds=61))
+    assert again.attempts == 2
+    with pytest.raises(LostClaim):
+        store.write_now(lambda connection: inbox.finish(connection, mine, state=InboxState.DONE))
+    store.write_now(lambda connection: inbox.finish(connection, again, state=InboxState.DONE, due_at=None))
+    assert claim(store, LATER + timedelta(days=1)) == ([], [])
+
+
+def test_the_third_claim_without_an_outcome_parks_the_mail(store: Store) -> None:
+    made = accept(store, mail())
+    for turn in range(3):
+        claimed, parked = claim(store, LATER + timedelta(hours=turn))
+        assert ([c.attempts for c in claimed], parked) == ([turn + 1], [])
+    assert claim(store, LATER + timedelta(hours=3)) == ([], [made.id])
+    state = store.read_now(lambda c: c.execute(select(tables.messages.c.state)).scalar_one())
+    assert state == InboxState.FAILED
+    assert store.write_now(lambda connection: inbox.replay(connection, made.id, LATER))
+    assert [c.attempts for c in claim(store, LATER + timedelta(hours=4))[0]] == [1]
+
+
+def test_a_drain_hands_its_claims_back_uncounted(store: Store) -> None:
+    accept(store, mail())
+    claimed, _ = claim(store)
+    store.write_now(lambda connection: inbox.hand_back(connection, claimed, LATER))
+    (again,), _ = claim(store)
+    assert again.attempts == 1
+
+
+def test_a_failed_write_of_a_group_fails_alone(store: Store) -> None:
+    gate = threading.Event()
+
+    def slow(connection: Connection) -> int:
+        gate.wait(10)
+        return 0
+
+    def bad(connection: Connection) -> None:
+        connection.execute(text("insert into messages (id) values (1)"))
+
+    holding = store.submit(slow)
+    raws = [mail(f"words {index}") for index in range(5)]
+    jobs: list[Any] = [
+        store.submit(lambda connection, raw=raw: inbox.accept(connection, RawMessage(raw, envelope()), digest_of(raw)))
+        for raw in raws
+    ]
+    jobs.insert(2, store.submit(bad))
+    gate.set()
+    holding.result(10)
+    failed = [job for job in jobs if job.exception(10) is not None]
+    assert failed == [jobs[2]]
+    assert count(store, tables.messages) == 5
+
+
+def test_a_newer_schema_is_refused_with_what_to_do(store: Store, database: str) -> None:
+    store.write_now(lambda connection: connection.execute(text("update alembic_version set version_num = '9999'")))
+    with pytest.raises(NewerSchema, match="install the newer release"):
+        Store(database).open(NOW)
+
+
+def test_keys_survive(store: Store, database: str) -> None:
+    other = Store(database)
+    other.open(NOW)
+    assert other.keys == store.keys
+    assert head() == "0001"
+    other.close()
+
+
+def test_durability_is_switched_on(store: Store) -> None:
+    if store.is_sqlite:
+        modes = store.write_now(
+            lambda c: (
+                c.exec_driver_sql("pragma journal_mode").scalar(),
+                c.exec_driver_sql("pragma synchronous").scalar(),
+            )
+        )
+        assert modes == ("wal", 2)
+    else:
+        assert store.read_now(lambda c: c.execute(text("show synchronous_commit")).scalar()) == "on"
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    store.close()
+    with pytest.raises(StoreError):
+        store.write_now(lambda connection: None)
+
+
+def test_a_naive_datetime_never_goes_in(store: Store) -> None:
+    with pytest.raises(Exception, match="naive"):
+        accept(store, mail(), received_at=NOW.replace(tzinfo=None))
