@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -78,7 +79,7 @@ def postgresql() -> Iterator[Callable[[], str]]:
         until(up, 30, "PostgreSQL")
         yield fresh
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # fast shutdown
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
 

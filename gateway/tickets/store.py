@@ -105,6 +105,7 @@ class Store:
             self._writer_engine = self._reader_engine = engine
         self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(4, "store-read")
+        self._connection: Connection | None = None  # the writer thread's own
         self._writer: threading.Thread | None = None
         self._checkpointer: threading.Thread | None = None
         self._closing = threading.Event()
@@ -226,7 +227,6 @@ class Store:
     # -- writing
 
     def _write_loop(self) -> None:
-        connection: Connection | None = None
         stop = False
         while not stop:
             item = self._queue.get()
@@ -243,50 +243,46 @@ class Store:
                 except queue.Empty:
                     break
             if group:
-                connection = self._commit_group(connection, group)
-        if connection is not None:
-            connection.close()
+                self._commit_group(group)
+        self._let_go(invalidate=False)
 
-    def _commit_group(
-        self, connection: Connection | None, group: list[tuple[Callable[[Connection], Any], Future[Any]]]
-    ) -> Connection | None:
+    def _commit_group(self, group: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
+        """One transaction for the group; if it fails, one for each."""
         began, cpu = time.perf_counter(), time.thread_time()
         try:
-            connection, results = self._transaction(connection, [job for job, _ in group])
+            results = self._transaction([job for job, _ in group])
         except BaseException as error:
-            connection = self._recovered(connection, error)
+            if isinstance(error, OperationalError):
+                self._let_go(invalidate=True)
             if len(group) == 1:
                 group[0][1].set_exception(DiskFull() if _disk_full(error) else error)
             else:
                 for single in group:
-                    connection = self._commit_group(connection, [single])
+                    self._commit_group([single])
         else:
             for (_, future), result in zip(group, results, strict=True):
                 future.set_result(result)
             metrics.GROUP.observe(len(group))
             metrics.COMMIT.observe(time.perf_counter() - began)
-        metrics.STAGE_CPU.labels("database").inc(time.thread_time() - cpu)
+            metrics.STAGE_CPU.labels("database").inc(time.thread_time() - cpu)
         self._commits.set()
-        return connection
 
-    def _transaction(
-        self, connection: Connection | None, jobs: list[Callable[[Connection], Any]]
-    ) -> tuple[Connection, list[Any]]:
+    def _transaction(self, jobs: list[Callable[[Connection], Any]]) -> list[Any]:
+        if self._connection is None:
+            self._connection = self._writer_engine.connect()
+        with self._connection.begin():
+            return [job(self._connection) for job in jobs]
+
+    def _let_go(self, invalidate: bool) -> None:
+        """Closes the writer's connection; after a failure of the database it is not used again."""
+        connection, self._connection = self._connection, None
         if connection is None:
-            connection = self._writer_engine.connect()
-        with connection.begin():
-            results = [job(connection) for job in jobs]
-        return connection, results
-
-    def _recovered(self, connection: Connection | None, error: BaseException) -> Connection | None:
-        """After a failure: the connection, or ``None`` when a new one is needed."""
-        if connection is None or not isinstance(error, OperationalError):
-            return connection
+            return
         with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
-            connection.invalidate()
+            if invalidate:
+                connection.invalidate()
         with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
             connection.close()
-        return None
 
     def submit(self, job: Callable[[Connection], T]) -> Future[T]:
         """Hands a write to the writer; the future is done after the commit."""
