@@ -1,0 +1,481 @@
+"""The dialogue of the listeners, on real sockets: what a peer hears, and what is stored (RELIABILITY X1-X18)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.ingest.limits import Limits
+from gateway.ingest.smtp import DiskIsFull, Ingest, MailSession, Policy, Reply, accepts, received_client
+from gateway.model import Accepted, RawMessage
+from gateway.replies.guard import is_bounce_address
+
+WHEN = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+POLICY = Policy(
+    hostname="mx.introserv.example", max_size=100_000, max_recipients=3, max_errors=5, idle_timeout=30, data_timeout=30,
+    data_deadline=60, reject_bare_newline=False, trusted=(),
+    accepts_recipient=accepts(("support@introserv.com",), "reply.introserv.com", lambda a: is_bounce_address(a, "reply.introserv.com")),
+    smtputf8=False, tls=None,
+)  # fmt: skip
+
+
+class Server:
+    """A listener whose acceptor remembers, or does what a test says."""
+
+    def __init__(self, folder: Path) -> None:
+        self.stored: list[RawMessage] = []
+        self.act: Callable[[RawMessage], Awaitable[None]] | None = None
+        self.limits = Limits(50, 10, 1_000_000, 0, folder)
+        self.ingest = Ingest(POLICY, self.limits, self.accept, lambda: WHEN)
+
+    async def accept(self, message: RawMessage) -> Accepted:
+        if self.act is not None:
+            await self.act(message)
+        self.stored.append(message)
+        return Accepted(len(self.stored), True)
+
+    @contextlib.asynccontextmanager
+    async def listening(self, lmtp: bool = False) -> AsyncIterator[int]:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: MailSession(self.ingest, lmtp, loop), "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            await self.ingest.drain(0.1)
+
+
+OPEN: list[asyncio.StreamWriter] = []
+
+
+class Client:
+    """A raw socket: sends octets, reads replies."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+        OPEN.append(writer)
+
+    @classmethod
+    async def to(cls, port: int, hello: str = "EHLO client.example") -> Client:
+        client = cls(*await asyncio.open_connection("127.0.0.1", port))
+        await client.reply()
+        if hello:
+            await client.say(hello)
+        return client
+
+    async def reply(self) -> str:
+        async with asyncio.timeout(10):
+            lines = []
+            while True:
+                line = (await self.reader.readline()).decode()
+                lines.append(line.rstrip("\r\n"))
+                if len(line) < 4 or line[3] != "-":
+                    return "\n".join(lines)
+
+    async def say(self, text: str | bytes) -> str:
+        self.writer.write(text if isinstance(text, bytes) else text.encode() + b"\r\n")
+        await self.writer.drain()
+        return await self.reply()
+
+    async def mail(self, data: bytes, *to: str) -> list[str]:
+        await self.say("MAIL FROM:<a@sender.example>")
+        for address in to or ("support@introserv.com",):
+            await self.say(f"RCPT TO:<{address}>")
+        assert (await self.say("DATA")).startswith("354")
+        first = await self.say(data + b"\r\n.\r\n")
+        return [first]
+
+    async def closed(self) -> bool:
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                return await self.reader.read() == b""
+        return True
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+def run(folder: Path, story: Callable[[Server, int], Awaitable[Any]], lmtp: bool = False, **policy: Any) -> Server:
+    server = Server(folder)
+    server.ingest.policy = replace(POLICY, **policy)
+
+    async def play() -> None:
+        async with server.listening(lmtp) as port:
+            try:
+                await story(server, port)
+            finally:
+                for writer in OPEN:
+                    writer.close()
+                    with contextlib.suppress(OSError, ssl.SSLError):
+                        await writer.wait_closed()
+                OPEN.clear()
+
+    asyncio.run(play())
+    return server
+
+
+def test_a_mail_is_stored_byte_for_byte_with_its_envelope(tmp_path: Path) -> None:
+    body = b"Subject: x\r\n\r\n.leading\r\n..two\r\n\xff\x00 8bit\r\nbare\nlf and \r cr\r\n" + b"x" * 5000
+
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        wire = body.replace(b"\r\n.", b"\r\n..")
+        assert await client.mail(wire) == ["250 2.0.0 Accepted"]
+        assert await client.say("QUIT") == "221 2.0.0 Bye"
+
+    (message,) = run(tmp_path, story).stored
+    assert bytes(message.raw) == body + b"\r\n"
+    envelope = message.envelope
+    assert (envelope.mail_from, envelope.rcpt_tos, envelope.client) == (
+        "a@sender.example",
+        ("support@introserv.com",),
+        "127.0.0.1",
+    )
+    assert (envelope.helo, envelope.received_at, envelope.trusted) == ("client.example", WHEN, False)
+
+
+@pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n", b"\r\n.\r", b"\r\n\x00.\r\n"])
+def test_only_crlf_dot_crlf_ends_data(tmp_path: Path, end: bytes) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        smuggled = b"one" + end + b"MAIL FROM:<x@evil.example>\r\nRCPT TO:<support@introserv.com>\r\nDATA\r\ntwo"
+        assert await client.mail(smuggled) == ["250 2.0.0 Accepted"]
+
+    (message,) = run(tmp_path, story).stored
+    assert b"MAIL FROM:<x@evil.example>" in message.raw
+
+
+def test_bare_line_ends_are_refused_where_the_admin_says_so(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        assert (await client.mail(b"a\nb"))[0].startswith("550 5.6.11")
+        assert (await client.mail(b"a\r\nb"))[0].startswith("250")
+
+    assert len(run(tmp_path, story, reject_bare_newline=True).stored) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("EXPN list", "502 5.5.1"), ("VRFY anna", "252 2.1.5"), ("VRFY", "501 5.5.4"), ("NOOP", "250 2.0.0"), ("HELP", "214 2.0.0"),
+        ("RSET", "250 2.0.0"), ("RSET now", "501 5.5.4"), ("BDAT 5", "502 5.5.1"), ("DATA", "503 5.5.1"), ("RCPT TO:<support@introserv.com>", "503 5.5.1"),
+        ("NONSENSE", "500 5.5.1"), ("GET / HTTP/1.1", "500 5.5.1"), ("\x16\x03\x01", "500 5.5.1"), ("MAIL FROM:<ü@x.example>", "553 5.6.7"),
+        ("MAIL FROM: <a@b.example>", "250 2.1.0"), ("MAIL FROM:<>", "250 2.1.0"), ("MAIL FROM:<@r.example:a@b.example>", "250 2.1.0"),
+        ("MAIL FROM:<a@b.example> SIZE=100000", "250 2.1.0"), ("MAIL FROM:<a@b.example> SIZE=100001", "552 5.3.4"),
+        ("MAIL FROM:<a@b.example> SIZE=-1", "501 5.5.4"), ("MAIL FROM:<a@b.example> SIZE=big", "501 5.5.4"),
+        ("MAIL FROM:<a@b.example> BODY=8BITMIME", "250 2.1.0"), ("MAIL FROM:<a@b.example> SMTPUTF8", "555 5.5.4"),
+        ("MAIL FROM:<a@b.example> RET=FULL", "555 5.5.4"), ("MAIL FROM:<a b@c.example>", "553 5.1.7"), ("MAIL TO:<a@b.example>", "501 5.5.4"),
+        ("STARTTLS", "454 4.7.0"), ("XCLIENT ADDR=192.0.2.1", "550 5.7.0"), ("XFORWARD ADDR=192.0.2.1", "550 5.7.0"), ("AUTH PLAIN AA==", "502 5.5.1"),
+    ],
+)  # fmt: skip
+def test_a_reply_to(tmp_path: Path, command: str, code: str) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        assert (await client.say(command)).startswith(code)
+        assert (await client.say("NOOP")).startswith("250")
+
+    run(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("support@introserv.com", True), ("SUPPORT@Introserv.COM", True), ("support+T-x.a.b@introserv.com", True),
+        ("support+tag@reply.introserv.com", True), ("postmaster", True), ("postmaster@introserv.com", True),
+        ("bounces+1.abc@reply.introserv.com", True), ("sales@introserv.com", False), ("support@evil.example", False),
+        ("support%evil.example@introserv.com", False), ("evil.example!x@introserv.com", False), ('"support"@introserv.com', False),
+    ],
+)  # fmt: skip
+def test_recipients(tmp_path: Path, address: str, taken: bool) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        await client.say("MAIL FROM:<a@b.example>")
+        assert (await client.say(f"RCPT TO:<{address}>")).startswith("250 2.1.5" if taken else "550 5.1.1")
+
+    run(tmp_path, story)
+
+
+def test_too_many_recipients_and_too_many_errors(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        await client.say("MAIL FROM:<a@b.example>")
+        for _ in range(3):
+            assert (await client.say("RCPT TO:<support@introserv.com>")).startswith("250")
+        assert (await client.say("RCPT TO:<support@introserv.com>")).startswith("452 4.5.3")
+        for _ in range(5):
+            assert (await client.say("RCPT TO:<x@evil.example>"))[:3] in ("550", "452")
+        await client.say("RSET")
+        await client.say("MAIL FROM:<a@b.example>")
+        answers = [await client.say("RCPT TO:<x@evil.example>") for _ in range(6)]
+        assert answers[-1].startswith("421 4.7.0")
+        assert await client.closed()
+
+    run(tmp_path, story)
+
+
+def test_a_message_over_the_limit_is_refused_and_the_session_goes_on(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        assert (await client.mail(b"x" * 60_000 + b"\r\n" + b"y" * 60_000))[0].startswith("552 5.3.4")
+        assert (await client.mail(b"z"))[0].startswith("250")
+        assert server.limits._in_flight == 0
+
+    assert [bytes(m.raw) for m in run(tmp_path, story).stored] == [b"z\r\n"]
+
+
+@pytest.mark.parametrize(("length", "code"), [(65_000, "250"), (70_000, "550 5.6.0")])
+def test_long_lines(tmp_path: Path, length: int, code: str) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        assert (await client.mail(b"x" * length))[0].startswith(code)
+
+    run(tmp_path, story)
+
+
+def test_a_loop_ends(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        assert (await client.mail(b"Received: x\r\n" * 101 + b"\r\nx"))[0].startswith("554 5.4.6")
+
+    run(tmp_path, story)
+
+
+def test_a_hundred_commands_in_one_segment(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        one = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<support@introserv.com>\r\nDATA\r\n"
+        client.writer.write(b"NOOP\r\n" * 100 + one)
+        for _ in range(102):
+            assert (await client.reply()).startswith("250")
+        assert (await client.reply()).startswith("354")
+        client.writer.write(b"x\r\n.\r\n" + one)
+        assert [(await client.reply())[:3] for _ in range(4)] == ["250", "250", "250", "354"]
+
+    assert len(run(tmp_path, story).stored) == 1
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("db password=hunter2"), DiskIsFull(), OSError("disk")])
+def test_a_fault_of_ours_is_451_without_its_words(tmp_path: Path, fault: Exception) -> None:
+    async def story(server: Server, port: int) -> None:
+        async def fail(_: RawMessage) -> None:
+            raise fault
+
+        server.act = fail
+        client = await Client.to(port)
+        (answer,) = await client.mail(b"x")
+        assert answer.startswith("452 4.3.1" if isinstance(fault, DiskIsFull) else "451 4.3.0")
+        assert "hunter2" not in answer
+        assert type(fault).__name__ not in answer
+        server.act = None
+        assert (await client.mail(b"x"))[0].startswith("250")
+
+    run(tmp_path, story)
+
+
+def test_lmtp_answers_once_for_each_recipient(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port, "LHLO client.example")
+        assert (await client.say("EHLO x")).startswith("500")
+        for data, code in ((b"x", "250 2.0.0"), (b"y" * 50_000 + b"\r\n" + b"y" * 60_000, "552 5.3.4")):
+            await client.say("MAIL FROM:<a@b.example>")
+            answers = [
+                await client.say(f"RCPT TO:<{to}>")
+                for to in ("support@introserv.com", "x@evil.example", "postmaster@introserv.com")
+            ]
+            assert [answer[:3] for answer in answers] == ["250", "550", "250"]
+            await client.say("DATA")
+            first = await client.say(data + b"\r\n.\r\n")
+            assert first.startswith(code)
+            assert (await client.reply()).startswith(code)
+
+        async def fail(_: RawMessage) -> None:
+            raise RuntimeError
+
+        server.act = fail
+        await client.say("MAIL FROM:<a@b.example>")
+        await client.say("RCPT TO:<support@introserv.com>")
+        await client.say("RCPT TO:<postmaster>")
+        await client.say("DATA")
+        assert (await client.say(b"x\r\n.\r\n")).startswith("451")
+        assert (await client.reply()).startswith("451")
+        assert (await client.say("NOOP")).startswith("250")
+
+    assert len(run(tmp_path, story, lmtp=True).stored) == 1
+
+
+def test_a_client_that_resets_after_the_dot_does_not_stop_the_commit(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        gate, reached, finished = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def hold(_: RawMessage) -> None:
+            async def commit() -> None:
+                await gate.wait()
+                finished.set()
+
+            reached.set()
+            await asyncio.shield(asyncio.ensure_future(commit()))
+
+        server.act = hold
+        client = await Client.to(port)
+        await client.say("MAIL FROM:<a@b.example>")
+        await client.say("RCPT TO:<support@introserv.com>")
+        await client.say("DATA")
+        client.writer.write(b"x\r\n.\r\n")
+        await reached.wait()
+        client.writer.transport.abort()
+        gate.set()
+        async with asyncio.timeout(10):
+            await finished.wait()
+
+    run(tmp_path, story)
+
+
+def test_a_half_closed_client_still_hears_its_reply(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        client.writer.write(b"MAIL FROM:<a@b.example>\r\nRCPT TO:<support@introserv.com>\r\nDATA\r\n")
+        for _ in range(3):
+            await client.reply()
+        client.writer.write(b"x\r\n.\r\n")
+        client.writer.write_eof()
+        assert (await client.reply()).startswith("250")
+        assert await client.closed()
+
+    assert len(run(tmp_path, story).stored) == 1
+
+
+def test_a_silent_sender_is_closed_and_nothing_is_stored(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        await client.say("MAIL FROM:<a@b.example>")
+        await client.say("RCPT TO:<support@introserv.com>")
+        await client.say("DATA")
+        client.writer.write(b"half a mail\r\n")
+        assert (await client.reply()).startswith("421 4.4.2")
+        assert await client.closed()
+
+    server = run(tmp_path, story, data_timeout=0.3, idle_timeout=0.3)
+    assert (server.stored, server.limits._open, server.limits._in_flight) == ([], 0, 0)
+
+
+def test_connections_are_capped_in_all_and_by_address(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        clients = [await Client.to(port) for _ in range(10)]
+        reader, _writer = await asyncio.open_connection("127.0.0.1", port)
+        assert (await reader.readline()).startswith(b"421 4.7.0")
+        _writer.close()
+        assert (await clients[0].say("NOOP")).startswith("250")
+        for client in clients:
+            client.close()
+
+    run(tmp_path, story)
+
+
+def test_the_budget_for_octets_in_flight(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        server.limits.max_in_flight = 1000
+        client = await Client.to(port)
+        assert (await client.mail(b"x" * 2000))[0].startswith("452 4.3.1")
+        assert (await client.mail(b"x" * 100))[0].startswith("250")
+
+    run(tmp_path, story)
+
+
+def test_a_full_disk_is_said_at_mail_from(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        server.limits.min_free = 1 << 60
+        client = await Client.to(port)
+        assert (await client.say("MAIL FROM:<a@b.example>")).startswith("452 4.3.1")
+        server.limits.min_free = 0
+        assert (await client.say("MAIL FROM:<a@b.example>")).startswith("250")
+
+    run(tmp_path, story)
+
+
+def test_a_trusted_relay_speaks_for_its_client(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        assert (await client.say("XFORWARD ADDR=192.0.2.7 HELO=mx.customer.example")).startswith("250")
+        await client.mail(b"one")
+        await client.mail(b"Received: from mx.two.example (x [198.51.100.2]) by relay.example; x\r\n\r\ntwo")
+        await client.mail(b"three")
+        assert (await client.say("XCLIENT ADDR=203.0.113.9 HELO=mx.four.example")).startswith("220")
+        await client.say("EHLO again.example")
+        await client.mail(b"four")
+
+    stored = run(tmp_path, story, trusted=(ip_network("127.0.0.0/8"),)).stored
+    clients = [(m.envelope.client, m.envelope.trusted) for m in stored]
+    assert clients == [("192.0.2.7", True), ("198.51.100.2", True), (None, True), ("203.0.113.9", True)]
+    assert stored[0].envelope.helo == "mx.customer.example"
+
+
+def test_the_topmost_received_names_the_client() -> None:
+    assert (
+        received_client(
+            b"Received: from h.example (r [IPv6:2001:db8::1])\r\n\tby x; y\r\nReceived: from z ([192.0.2.1]) by q\r\n\r\n"
+        )[0]
+        == "2001:db8::1"
+    )
+    assert received_client(b"Received: by x for y\r\n\r\nReceived: from z ([192.0.2.1]) by q\r\n")[0] is None
+
+
+def test_starttls_forgets_what_was_said_before(tmp_path: Path) -> None:
+    from tests.certificates import self_signed
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*self_signed(tmp_path))
+
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        await client.say("MAIL FROM:<a@b.example>")
+        await client.say("RSET")
+        client.writer.write(b"STARTTLS\r\nRCPT TO:<support@introserv.com>\r\n")
+        assert (await client.reply()).startswith("220 2.0.0")
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        await client.writer.start_tls(trusting)
+        assert (await client.say("MAIL FROM:<a@b.example>")).startswith("503")
+        assert "STARTTLS" not in await client.say("EHLO client.example")
+        assert (await client.mail(b"x"))[0].startswith("250")
+
+    (message,) = run(tmp_path, story, tls=context).stored
+    assert message.envelope.tls
+
+
+def test_the_greeting_offers_what_is_there_and_nothing_else(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port, "")
+        offered = await client.say("EHLO client.example")
+        assert [line[4:] for line in offered.split("\n")] == [
+            "mx.introserv.example", "SIZE 100000", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES"
+        ]  # fmt: skip
+
+    run(tmp_path, story)
+
+
+def test_a_drain_says_421_to_the_idle_and_waits_for_the_busy(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        idle, busy = await Client.to(port), await Client.to(port)
+        await busy.say("MAIL FROM:<a@b.example>")
+        await busy.say("RCPT TO:<support@introserv.com>")
+        await busy.say("DATA")
+        drain = asyncio.create_task(server.ingest.drain(10))
+        assert (await idle.reply()).startswith("421 4.3.2")
+        assert (await busy.say(b"x\r\n.\r\n")).startswith("250")
+        await drain
+
+    assert len(run(tmp_path, story).stored) == 1
+
+
+def test_the_classes_of_codes_agree() -> None:
+    with pytest.raises(ValueError, match="disagree"):
+        Reply(450, "5.1.1", "x")
