@@ -112,7 +112,7 @@ class Running:
 
     def __init__(
         self, folder: Path, peers: LoopbackPeers | None, *, env: dict[str, str] | None = None,
-        prefix: list[str] | None = None, ready: bool = True, **sections: dict[str, Any],
+        prefix: list[str] | None = None, ready: bool = True, module: str = "gateway", **sections: dict[str, Any],
     ) -> None:  # fmt: skip
         self.folder = folder
         self.config = folder / "config.toml"
@@ -121,14 +121,14 @@ class Running:
         if sections or not self.config.exists():
             self.config.write_text(config_text(folder, peers, **sections))
         self._env = os.environ | {"JOURNAL_STREAM": "1:1", "PYTHONUNBUFFERED": "1"} | (env or {})
-        self._prefix = prefix or []
+        self._prefix, self._module = prefix or [], module
         self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self.start(ready)
 
     def start(self, ready: bool = True) -> None:
-        command = [*self._prefix, sys.executable, "-m", "gateway", "--config", str(self.config), "run"]
+        command = [*self._prefix, sys.executable, "-m", self._module, "--config", str(self.config), "run"]
         first = len(self.events)
         self.process = subprocess.Popen(
             command, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -170,6 +170,12 @@ class Running:
         if self.process.stderr is not None and not self._reader.is_alive():
             self.process.stderr.close()
         return code
+
+    def ended(self, seconds: float = 60) -> int:
+        """Waits for the process to end by itself; its exit status."""
+        assert self.process is not None
+        self.process.wait(seconds)
+        return self.stop()
 
     def reload(self) -> None:
         assert self.process is not None

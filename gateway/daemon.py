@@ -39,7 +39,7 @@ READERS = 2
 DRAIN_S = 30.0
 SETTLED_S = 5.0
 CLOCK_S = 0.5
-HANG_S = 10.0
+HANG_S = 5.0
 
 
 class StartError(Exception):
@@ -292,7 +292,8 @@ class Daemon:
 
     def alive(self) -> bool:
         """Whether the pipeline still turns; the loop proves itself by asking."""
-        return asyncio.get_running_loop().time() - self.pipeline.beat < HANG_S
+        limit = max(HANG_S, systemd.watchdog_interval() or 0)
+        return asyncio.get_running_loop().time() - self.pipeline.beat < limit
 
     # -- reload
 

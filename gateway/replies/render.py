@@ -8,6 +8,7 @@ variables only. The HTML part is made from the rendered text unless ``<name>.<la
 from __future__ import annotations
 
 import base64
+import contextlib
 import email.utils
 import html
 import quopri
@@ -101,11 +102,22 @@ class Templates:
             keep_trailing_newline=False,
             finalize=_text_only,
             auto_reload=False,
+            cache_size=-1,
         )
         self._folder = folder
         self._folders = folders
         self._words: dict[str, Mapping[str, str]] = {}
         self._available = {name.removesuffix(".txt.j2") for name in self._environment.list_templates(extensions=["j2"])}
+        self._load_all()
+
+    def _load_all(self) -> None:
+        """Reads every file now: what is changed on disk later takes effect at a reload, or not at all."""
+        for name in self._environment.list_templates(extensions=["j2"]):
+            with contextlib.suppress(TemplateError, UnicodeDecodeError, OSError):
+                self._environment.get_template(name)  # ``problems`` names the ones that cannot be used
+        for language in self.languages():
+            with contextlib.suppress(RenderError):
+                self.words(language)
 
     def languages(self) -> tuple[str, ...]:
         """The languages in which every customer template is there."""

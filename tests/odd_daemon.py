@@ -1,0 +1,49 @@
+"""A real daemon with faults built in: ``python -m tests.odd_daemon --config FILE run``.
+
+Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
+SIGUSR2 hangs its pipeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+
+from gateway import config, log
+from gateway.daemon import Daemon
+from gateway.model import Reading
+from gateway.reading import Hints
+from gateway.reading import read as real
+
+
+def read(raw: bytes, hints: Hints) -> Reading:
+    if b"X-Sleep" in raw:
+        threading.Event().wait()
+    if b"X-Die" in raw:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return real(raw, hints)
+
+
+async def main() -> None:
+    path = sys.argv[2]
+    log.configure()
+    daemon = Daemon(config.load(path), path, read=read)
+
+    def hang_the_pipeline() -> None:
+        async def never(room: int) -> list[object]:
+            await asyncio.Event().wait()
+            return []
+
+        daemon.pipeline._claim = never  # type: ignore[method-assign, assignment]
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, threading.Event().wait)
+    loop.add_signal_handler(signal.SIGUSR2, hang_the_pipeline)
+    await daemon.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

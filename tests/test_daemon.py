@@ -1,0 +1,408 @@
+"""The service as a process: signals, reloads, systemd's protocols, faults in the reader, the clock across kills."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.harness import LoopbackPeers, Running, free_port, until
+from gateway.demo import SAMPLES, Sample, built
+from gateway.tickets.store import utc_now
+from tests.samples import mail
+
+
+@pytest.fixture
+def peers() -> Iterator[LoopbackPeers]:
+    made = LoopbackPeers()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def daemons(tmp_path: Path) -> Iterator[Any]:
+    """Starts daemons in the test's folder and ends them afterwards."""
+    started: list[Running] = []
+
+    def start(peers: LoopbackPeers | None, **options: Any) -> Running:
+        started.append(Running(tmp_path, peers, **options))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.stop(signal.SIGKILL)
+
+
+def signed(number: int, text: str = "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow. Please have a look.\n") -> bytes:
+    """A genuine mail of a registered customer."""
+    return built(Sample("", "Shop Ops <ops@shop.example>", f"Disk {number}", text), number, utc_now())
+
+
+def test_sigterm_drains_and_exits_0(daemons: Any, peers: LoopbackPeers) -> None:
+    daemon = daemons(peers)
+    assert daemon.send(signed(1), "ops@shop.example")[0] == 250
+    until(lambda: len(peers.taken) == 1)
+    assert daemon.stop(signal.SIGTERM) == 0
+    assert [event["event"] for event in daemon.events][-2:] == ["stopping", "stopped"]
+    assert daemon.other == []
+
+
+def test_a_mail_without_its_outcome_survives_the_end(daemons: Any, peers: LoopbackPeers) -> None:
+    daemon = daemons(peers)
+    for number in range(20):
+        daemon.send(signed(number), "ops@shop.example")
+    assert daemon.stop(signal.SIGTERM) == 0
+    daemon.start()
+    daemon.settled()
+    assert len(daemon.rows("tickets", "list")) == 20
+    assert Counter(taken.rcpt_tos[0] for taken in peers.taken) == {"ops@shop.example": 20}
+
+
+def test_exit_codes_of_a_start_that_fails(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:
+    first = daemons(peers)
+    second = Running(tmp_path, peers, ready=False)
+    assert second.ended() == 1
+    assert any(f"in use by process {first.pid}" in line for line in second.other)
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "config.toml").write_text("[smtp]\nmax_sice = 1\n")
+    third = Running(bad, peers, ready=False)
+    assert third.ended() == 2
+    assert third.other == [f"{bad / 'config.toml'}:smtp.max_sice: unknown key; did you mean 'max_size'?"]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = tmp_path / "port"
+        port.mkdir()
+        fourth = Running(port, peers, ready=False, smtp={"listen": [f"smtp://127.0.0.1:{taken.getsockname()[1]}"]})
+        assert fourth.ended() == 1
+        assert any("cannot listen" in line for line in fourth.other)
+
+
+@pytest.mark.parametrize("what", ["configuration", "restart-only key", "template", "directory"])
+def test_a_bad_reload_keeps_the_old(daemons: Any, peers: LoopbackPeers, tmp_path: Path, what: str) -> None:
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    daemon = daemons(peers, replies={"templates_dir": str(templates)})
+    good = daemon.config.read_text()
+    if what == "configuration":
+        daemon.config.write_text(good + "[nonsense]\n")
+    elif what == "restart-only key":
+        daemon.config.write_text(good.replace(str(tmp_path / "state"), str(tmp_path / "other")))
+    elif what == "template":
+        (templates / "received.en.txt.j2").write_text("{{ broken")
+    else:
+        (tmp_path / "accounts" / "accounts.csv").write_text("who,what\n")
+    daemon.reload()
+    until(lambda: daemon.named("reload_refused"))
+    assert daemon.named("reload_refused")[0]["problem"]
+    assert daemon.send(signed(1), "ops@shop.example")[0] == 250
+    until(lambda: len(peers.taken) == 1)
+    daemon.config.write_text(good)
+    (ticket,) = daemon.rows("tickets", "list")
+    assert (ticket["trust"], ticket["account"]) == ("verified", "10042")
+
+
+def test_a_good_reload_takes_effect(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:
+    templates = tmp_path / "templates"
+    templates.mkdir()
+    daemon = daemons(peers, replies={"templates_dir": str(templates)})
+    (templates / "received.en.txt.j2").write_text("A NEW TEXT {{ reference }}")
+    daemon.config.write_text(daemon.config.read_text() + '[block]\naddresses = ["anna@example.de"]\n')
+    daemon.reload()
+    until(lambda: daemon.named("reloaded"))
+    daemon.send(signed(1), "ops@shop.example")
+    until(lambda: len(peers.taken) == 1)
+    assert b"A NEW TEXT" in peers.taken[0].raw
+    daemon.send(built(SAMPLES[1], 2, utc_now()), "anna@example.de")
+    until(lambda: any(e["disposition"] == "quarantined" for e in daemon.named("decided")))
+
+
+class NotifySocket:
+    """What systemd would hear."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "notify"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self.heard: list[str] = []
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while True:
+            try:
+                self.heard += self._socket.recv(4096).decode().split("\n")
+            except OSError:
+                return
+
+    def count(self, what: str) -> int:
+        return sum(line.startswith(what) for line in self.heard)
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._socket.close()
+
+
+@pytest.fixture
+def notify(tmp_path: Path) -> Iterator[NotifySocket]:
+    made = NotifySocket(tmp_path)
+    yield made
+    made.close()
+
+
+def test_systemd_hears_ready_watchdog_reloading_stopping(
+    daemons: Any, peers: LoopbackPeers, notify: NotifySocket
+) -> None:
+    daemon = daemons(peers, env={"NOTIFY_SOCKET": str(notify.path), "WATCHDOG_USEC": "200000"})
+    until(lambda: notify.count("READY=1") == 1)
+    until(lambda: notify.count("WATCHDOG=1") >= 3)
+    daemon.reload()
+    until(lambda: notify.count("READY=1") == 2)
+    assert notify.count("RELOADING=1") == 1
+    assert notify.count("MONOTONIC_USEC=") == 1
+    daemon.stop()
+    until(lambda: notify.count("STOPPING=1") == 1)
+
+
+@pytest.mark.parametrize("sig", [signal.SIGUSR1, signal.SIGUSR2], ids=["loop", "worker"])
+def test_the_watchdog_starves_when_something_hangs(
+    daemons: Any, peers: LoopbackPeers, notify: NotifySocket, sig: signal.Signals
+) -> None:
+    env = {"NOTIFY_SOCKET": str(notify.path), "WATCHDOG_USEC": "400000"}
+    daemon = daemons(peers, module="tests.odd_daemon", env=env)
+    until(lambda: notify.count("WATCHDOG=1") >= 2)
+    os.kill(daemon.pid, sig)
+    before = -1
+
+    def starved() -> bool:
+        nonlocal before
+        fed, before_ = notify.count("WATCHDOG=1"), before
+        before = fed
+        threading.Event().wait(1.5)  # longer than seven feedings take
+        return fed == before_
+
+    until(starved, 30, "the watchdog to starve")
+    daemon.stop(signal.SIGKILL)
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("X-Sleep", "took longer"), ("X-Die", "SIGSEGV")])
+def test_a_reader_that_sleeps_or_dies_costs_one_mail(
+    daemons: Any, peers: LoopbackPeers, fault: str, reason: str
+) -> None:
+    daemon = daemons(peers, module="tests.odd_daemon", gateway={"read_limit": "1s"})
+    daemon.send(signed(0), "ops@shop.example")
+    until(lambda: len(peers.taken) == 1)
+    daemon.send(f"{fault}: 1\r\n".encode() + signed(1), "ops@shop.example")
+    daemon.send(signed(2), "ops@shop.example")
+    until(lambda: len(peers.taken) == 2, 3, "the next mail")
+    until(lambda: daemon.named("parked"), 5)
+    assert reason in daemon.named("parked")[0]["reason"]
+    daemon.send(signed(3), "ops@shop.example")
+    until(lambda: len(peers.taken) == 3, 3, "the mail after that")
+    (failed,) = daemon.rows("messages", "list", "--state", "failed")
+    assert reason in failed["reason"]
+    assert fault.encode() in subprocess.run(
+        [sys.executable, "-m", "gateway", "--config", str(daemon.config), "messages", "raw", str(failed["id"])],
+        capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    status = daemon.command("status", "--json")
+    assert status.returncode == 1
+    assert any("failed" in problem for problem in json.loads(status.stdout)["problems"])
+
+
+def test_the_clock_keeps_its_promises_across_kills(daemons: Any, peers: LoopbackPeers) -> None:
+    staff = {"technical": ["l1@introserv.example"], "escalation": ["boss@introserv.example"]}
+    daemon = daemons(peers, clock={"target": "1s", "status_reply": "3s", "limit": "5s"}, staff=staff)
+    daemon.send(signed(1), "ops@shop.example")
+    until(lambda: len(peers.taken) == 2)
+    alerts = (b"Not answered within the target", 1), (b"Re: Disk 1", 2), (b"The promised answer is overdue", 2)
+    for subject, times in alerts:
+        until(lambda subject=subject, times=times: sum(subject in taken.raw for taken in peers.taken) == times)  # type: ignore[misc]
+        until(lambda: not any(row["state"] == "sending" for row in daemon.rows("outbox", "list")))
+        daemon.stop(signal.SIGKILL)
+        daemon.start()
+    until(lambda: sum("boss" in taken.rcpt_tos[0] for taken in peers.taken) == 1)
+    daemon.settled()
+    rows = Counter(row["template"] for row in daemon.rows("outbox", "list"))
+    assert rows == {"received": 1, "staff_new": 1, "staff_alert": 1, "status": 1, "staff_breach": 2}
+    assert len(peers.taken) == 6
+    (ticket,) = daemon.rows("tickets", "list")
+    assert ticket["breached"]
+
+
+def test_a_persons_answer_goes_out_and_stops_the_clock(daemons: Any, peers: LoopbackPeers) -> None:
+    daemon = daemons(peers)
+    daemon.send(signed(1), "ops@shop.example")
+    until(lambda: len(peers.taken) == 1)
+    (ticket,) = daemon.rows("tickets", "list")
+    done = daemon.command("tickets", "reply", ticket["reference"], stdin="Hello,\n\nwe replaced the disk.\n")
+    assert done.returncode == 0, done.stderr
+    until(lambda: len(peers.taken) == 2)
+    assert b"we replaced the disk" in peers.taken[1].raw
+    assert b"Auto-Submitted" not in peers.taken[1].raw
+    (ticket,) = daemon.rows("tickets", "list")
+    assert (ticket["state"], ticket["target_at"]) == ("waiting", None)
+    assert ticket["first_response_at"]
+    for command in (("note",), ("close",), ("reopen",)):
+        assert daemon.command("tickets", *command, ticket["reference"], stdin="a note").returncode == 0
+    assert daemon.command("tickets", "show", "T-0000000").returncode == 1
+
+
+def test_the_same_mail_by_three_ways_is_one_ticket_and_one_reply(
+    daemons: Any, peers: LoopbackPeers, tmp_path: Path
+) -> None:
+    daemon = daemons(peers)
+    raw = signed(1)
+    (tmp_path / "mail.eml").write_bytes(raw)
+    accept = [
+        sys.executable,
+        "-m",
+        "gateway",
+        "--config",
+        str(daemon.config),
+        "accept",
+        str(tmp_path / "mail.eml"),
+        "--mail-from",
+        "ops@shop.example",
+    ]
+    pipes = [subprocess.Popen(accept, stderr=subprocess.DEVNULL) for _ in range(2)]
+    direct = subprocess.Popen([*accept, "--direct"], stderr=subprocess.DEVNULL)
+    for _ in range(3):
+        assert daemon.send(raw, "ops@shop.example")[0] == 250
+    assert [process.wait(60) for process in [*pipes, direct]] == [0, 0, 0]
+    daemon.settled()
+    assert len(daemon.rows("tickets", "list")) == 1
+    assert len(peers.taken) == 1
+    other = signed(1, "Hello, the disk of tfz1cvkr (#234567) has died now, please help.\n")
+    assert daemon.send(other, "ops@shop.example")[0] == 250
+    until(lambda: len(daemon.rows("tickets", "list")) == 2)
+
+
+def test_accept_says_75_when_nobody_listens_and_65_when_refused(
+    daemons: Any, peers: LoopbackPeers, tmp_path: Path
+) -> None:
+    daemon = daemons(peers)
+    (tmp_path / "mail.eml").write_bytes(mail())
+    assert daemon.command("accept", str(tmp_path / "mail.eml"), "--rcpt", "x@evil.example").returncode == 65
+    daemon.stop()
+    assert daemon.command("accept", str(tmp_path / "mail.eml")).returncode == 75
+
+
+def test_a_reset_between_the_dot_and_the_250_loses_and_doubles_nothing(
+    daemons: Any, peers: LoopbackPeers, tmp_path: Path
+) -> None:
+    daemon = daemons(peers)
+    raw = signed(1)
+    lock = sqlite3.connect(tmp_path / "state" / "gateway.db", isolation_level=None)
+    lock.execute("begin immediate")
+    client = socket.create_connection(("127.0.0.1", daemon.smtp_port))
+    talk = client.makefile("rwb")
+    talk.readline()
+    for command in (b"HELO x", b"MAIL FROM:<ops@shop.example>", b"RCPT TO:<support@introserv.com>", b"DATA"):
+        talk.write(command + b"\r\n")
+        talk.flush()
+        talk.readline()
+    talk.write(raw + b".\r\n" if raw.endswith(b"\r\n") else raw + b"\r\n.\r\n")
+    talk.flush()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    talk.close()
+    client.close()
+    lock.execute("rollback")
+    lock.close()
+    until(lambda: len(peers.taken) == 1)
+    assert daemon.send(raw, "ops@shop.example")[0] == 250
+    daemon.settled()
+    assert (len(daemon.rows("messages", "list")), len(daemon.rows("tickets", "list")), len(peers.taken)) == (1, 1, 1)
+
+
+def test_a_forged_copy_first_and_the_genuine_one_after_it(daemons: Any, peers: LoopbackPeers) -> None:
+    daemon = daemons(peers)
+    genuine = signed(1)
+    forged = genuine.partition(b"From:")[1] + genuine.partition(b"From:")[2]
+    assert daemon.send(forged, "eve@evil.example")[0] == 250
+    until(lambda: any(e["disposition"] == "quarantined" for e in daemon.named("decided")))
+    assert peers.taken == []
+    assert daemon.send(genuine, "ops@shop.example")[0] == 250
+    until(lambda: len(peers.taken) == 1)
+    (ticket,) = daemon.rows("tickets", "list")
+    assert (ticket["account"], ticket["trust"], peers.taken[0].rcpt_tos) == ("10042", "verified", ("ops@shop.example",))
+
+
+def test_health_and_metrics(daemons: Any, peers: LoopbackPeers) -> None:
+    daemon = daemons(peers)
+    daemon.send(signed(1), "ops@shop.example")
+    until(lambda: len(peers.taken) == 1)
+    import urllib.request
+
+    for path, expected in (("/healthz", b"ok\n"), ("/readyz", b"ready\n")):
+        with urllib.request.urlopen(daemon.http + path, timeout=10) as answer:
+            assert answer.read() == expected
+    found = daemon.metrics()
+    assert found['gateway_accepted_total{new="true",source="smtp"}'] == 1
+    assert found['gateway_decided_total{disposition="opened",trust="verified"}'] == 1
+
+
+def test_no_body_subject_or_secret_is_logged(daemons: Any, peers: LoopbackPeers) -> None:
+    daemon = daemons(peers)
+    text = "Hello, my order #234567, the root password is: hunter2hunter2 and a body of words.\n"
+    daemon.send(signed(77, text), "ops@shop.example")
+    until(lambda: len(peers.taken) == 1)
+    daemon.stop()
+    logged = json.dumps(daemon.events) + "".join(daemon.other)
+    for word in ("hunter2", "body of words", "Disk 77", "ops@shop.example"):
+        assert word not in logged
+    assert "o***@shop.example" in logged
+
+
+def test_socket_activation(peers: LoopbackPeers, tmp_path: Path) -> None:
+    """systemd's own tool hands over an inet and a UNIX socket."""
+    if not Path("/usr/bin/systemd-socket-activate").exists():
+        from tests.conftest import missing
+
+        missing("systemd-socket-activate is not installed")
+    port, path = free_port(), tmp_path / "handed.sock"
+    prefix = [
+        "systemd-socket-activate",
+        "-l",
+        f"127.0.0.1:{port}",
+        "-l",
+        str(path),
+        "--fdname=smtp:lmtp",
+        "-E",
+        "JOURNAL_STREAM",
+        "-E",
+        "PYTHONUNBUFFERED",
+        "-E",
+        "PATH",
+        "-E",
+        "PYTHONPATH",
+    ]
+    daemon = Running(tmp_path, peers, prefix=prefix, ready=False)
+    try:
+
+        def greeting(family: int, address: Any) -> bytes:
+            with socket.socket(family) as client:
+                client.settimeout(20)
+                client.connect(address)
+                return client.recv(200)
+
+        until(lambda: path.exists())
+        assert greeting(socket.AF_INET, ("127.0.0.1", port)).endswith(b"ESMTP\r\n")
+        assert greeting(socket.AF_UNIX, str(path)).endswith(b"LMTP\r\n")
+        assert "smtp://(systemd),lmtp://(systemd)" in daemon.named("started")[0]["listen"]
+    finally:
+        assert daemon.stop() == 0
