@@ -100,7 +100,7 @@ class Daemon:
             smtp.max_connections, smtp.max_connections_per_address, smtp.max_in_flight, smtp.min_free,
             self.settings.gateway.state_dir,
         )  # fmt: skip
-        judge = Judge(self._readers, lambda: self.desk.around, self._clock)
+        judge = Judge(self._readers, lambda: self.desk.around, self._clock, self.store)
         self.outbox = Outbox(
             outgoing.StoredQueue(self.store, lambda: self.desk.office), self._sending, self._clock,
             self.settings.relay.max_connections,

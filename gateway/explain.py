@@ -103,7 +103,7 @@ class Explainer:
             client_reason="" if given.peer else "no peer was given",
         )
         claimed = inbox.Claimed(0, 1, raw, envelope, 0, False)
-        judge = Judge(readers, lambda: self._desk.around, lambda: given.now)
+        judge = Judge(readers, lambda: self._desk.around, lambda: given.now, self._store)
         incoming, _ = await judge.incoming(claimed)
         decision = self._store.read_now(
             lambda connection: desk.considered(connection, incoming, self._desk.office, given.now)

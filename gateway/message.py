@@ -34,7 +34,7 @@ MAX_FIELD = 32 * 1024
 MAX_FIELDS = 1000
 MAX_PARTS = 1000
 MAX_DEPTH = 50
-MAX_TEXT = 1024 * 1024
+MAX_TEXT = 256 * 1024
 MAX_REFERENCES = 50
 WHOLE = 512 * 1024  #: mails up to this size, if not odd, are parsed as they are
 
@@ -336,7 +336,7 @@ def _sections(raw: bytes | bytearray, start: int, end: int, boundary: bytes) -> 
 
 
 def _digest(raw: bytes | bytearray, leaf: _Leaf, encoding: str) -> tuple[int, str]:
-    """Decoded size and SHA-256 of a long leaf, 1 MB at a time."""
+    """Decoded size and SHA-256 of a long leaf, piece by piece."""
     sha, size = hashlib.sha256(), 0
     if encoding != "base64":
         for offset in range(leaf.start, leaf.end, MAX_TEXT):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from gateway import log, metrics
 from gateway.message import header_end
@@ -45,8 +46,10 @@ class Surroundings:
 class Judge:
     """Everything up to the decision: the same code serves the daemon and ``gateway explain``."""
 
-    def __init__(self, readers: Readers, around: Callable[[], Surroundings], clock: Callable[[], datetime]) -> None:
-        self._readers, self._around, self._clock = readers, around, clock
+    def __init__(
+        self, readers: Readers, around: Callable[[], Surroundings], clock: Callable[[], datetime], store: Store
+    ) -> None:
+        self._readers, self._around, self._clock, self._store = readers, around, clock, store
 
     async def incoming(self, claimed: inbox.Claimed) -> tuple[Incoming, int | None]:
         """(what policy looks at, the outbox row a bounce is about).
@@ -57,7 +60,10 @@ class Judge:
         around = self._around()
         envelope = claimed.envelope
         hints = Hints(envelope.mail_from, envelope.received_at, around.timezone)
-        reading = await self._readers.read(claimed.raw, hints)
+        if claimed.pieces:
+            reading = await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints)
+        else:
+            reading = await self._readers.read(claimed.raw, hints)
         own = guard.is_own(reading.parsed, around.office.keys)
         bounced = self._bounced_row(claimed, around)
         verdict = nobody(reading.author)
@@ -83,13 +89,17 @@ class Judge:
             released=claimed.released,
         ), bounced
 
+    def _pieces(self, claimed: inbox.Claimed) -> Iterator[bytes]:
+        for seq in range(claimed.pieces):
+            yield self._store.read_now(partial(inbox.load_piece, key=claimed.id, seq=seq))
+
     async def _verdict(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> Verdict:
-        start = mail_start(claimed.raw)
-        _, body = header_end(claimed.raw, start)
+        raw = claimed.raw
+        if claimed.pieces and b"dkim-signature" in reading.header_block.lower():
+            raw = await self._store.read(partial(inbox.load_raw, key=claimed.id))
+        _, body = header_end(raw, mail_start(raw))
         now = claimed.envelope.received_at
-        return await authenticate(
-            reading.author, claimed.envelope, claimed.raw, reading.header_block, body, around.checks, now
-        )
+        return await authenticate(reading.author, claimed.envelope, raw, reading.header_block, body, around.checks, now)
 
     async def _null_mx(self, reading: Reading, around: Surroundings) -> bool:
         if reading.author.status is not AuthorStatus.OK or reading.author.address is None:

@@ -13,16 +13,17 @@ import pickle
 import resource
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
+from typing import Any
 
 from gateway import log, metrics
 from gateway.model import Reading
 from gateway.reading import Hints
 
 #: the function a reader runs; tests pass their own to see a reader hang or die
-ReadFunction = Callable[[bytes, Hints], Reading]
+ReadFunction = Callable[[Any, Hints], Reading]
 MEMORY_LIMIT = 1024**3
 RECYCLE_OCTETS = 64 * 1024**2
 
@@ -40,7 +41,7 @@ def _serve(connection: Connection, read: ReadFunction) -> None:
     while True:
         try:
             hints, size = pickle.loads(connection.recv_bytes())  # noqa: S301 - our own parent wrote it
-            raw = connection.recv_bytes() if size else b""
+            raw = _received(connection, size)
         except (EOFError, OSError):
             return
         before = _cpu()
@@ -54,6 +55,21 @@ def _serve(connection: Connection, read: ReadFunction) -> None:
             connection.send_bytes(payload)
         if size > RECYCLE_OCTETS:
             return
+
+
+def _received(connection: Connection, size: int) -> bytes | bytearray:
+    """A mail that comes in one piece or in many; never held twice."""
+    first = connection.recv_bytes() if size else b""
+    if len(first) >= size:
+        return first
+    whole = bytearray(size)
+    whole[: len(first)] = first
+    filled = len(first)
+    while filled < size:
+        piece = connection.recv_bytes()
+        whole[filled : filled + len(piece)] = piece
+        filled += len(piece)
+    return whole
 
 
 def _cpu() -> float:
@@ -87,13 +103,14 @@ class _Process:
     def alive(self) -> bool:
         return bool(self._process.is_alive())
 
-    def ask(self, raw: bytes | bytearray, hints: Hints, limit: float) -> Reading:
+    def ask(self, pieces: Iterable[bytes | bytearray], size: int, hints: Hints, limit: float) -> Reading:
         """Blocks until the reading is there; raises ReaderFailed after ``limit`` seconds or when the process died."""
         with self._lock:
             try:
-                self._pipe.send_bytes(pickle.dumps((hints, len(raw))))
-                if raw:
-                    self._pipe.send_bytes(raw)
+                self._pipe.send_bytes(pickle.dumps((hints, size)))
+                if size:
+                    for piece in pieces:
+                        self._pipe.send_bytes(piece)
                 if not self._pipe.poll(limit):
                     raise ReaderFailed(f"reading took longer than {limit:g} s")
                 good, outcome, cpu = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our own child wrote it
@@ -151,7 +168,11 @@ class Readers:
         return [pid for process in self._all if (pid := process.pid) is not None]
 
     async def read(self, raw: bytes | bytearray, hints: Hints) -> Reading:
-        """The reading of one mail.
+        """The reading of one mail; see ``read_pieces``."""
+        return await self.read_pieces((raw,), len(raw), hints)
+
+    async def read_pieces(self, pieces: Iterable[bytes | bytearray], size: int, hints: Hints) -> Reading:
+        """The reading of a mail of ``size`` octets whose pieces are fetched on the reader's thread.
 
         Raises:
             ReaderFailed: it took longer than the limit, or its process died.
@@ -162,7 +183,9 @@ class Readers:
         try:
             if not process.alive:
                 process = await loop.run_in_executor(self._threads, self._replaced, process)
-            reading = await asyncio.shield(loop.run_in_executor(self._threads, process.ask, raw, hints, self._limit))
+            reading = await asyncio.shield(
+                loop.run_in_executor(self._threads, process.ask, pieces, size, hints, self._limit)
+            )
             keep = True
             return reading
         except ReaderFailed as failure:

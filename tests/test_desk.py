@@ -322,5 +322,5 @@ def test_the_list_shows_high_priority_first(at: Desk) -> None:
     raw = mail("My server is down since 14:30 CET.", Message_ID="<down@example.de>")
     urgent = at.take(incoming(raw), raw)
     listed = at.store.read_now(lambda c: views.ticket_list(c, "open", None, 10))
-    assert [row["reference"] for row in listed][0] == urgent.reference
+    assert next(row["reference"] for row in listed) == urgent.reference
     assert at.store.write_now(lambda c: outgoing.claim(c, NOW, 1, 60))[0].context["critical"]

@@ -28,6 +28,8 @@ class Claimed:
     recheck: int
     released: bool
     arrival: int | None = None
+    size: int = 0
+    pieces: int = 0  #: of a large mail, whose ``raw`` is empty here: it is read piece by piece
 
 
 def _pieces(data: bytes | bytearray) -> Iterator[bytes]:
@@ -53,6 +55,12 @@ def load_raw(connection: Connection, key: int) -> bytes | bytearray:
             whole = bytearray(whole)
         whole += row[0]
     return whole
+
+
+def load_piece(connection: Connection, key: int, seq: int) -> bytes:
+    """One piece of a mail, at most ``PIECE`` octets."""
+    found = connection.execute(select(raw.c.data).where(raw.c.message_id == key, raw.c.seq == seq)).scalar()
+    return bytes(found or b"")
 
 
 def _envelope_values(envelope: Envelope) -> dict[str, Any]:
@@ -137,8 +145,13 @@ def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> 
         values = {"attempts": row.attempts + 1, "lease_until": lease}
         values |= {"due_at": lease} if row.state == InboxState.DONE else {"state": InboxState.PROCESSING}
         connection.execute(update(messages).where(m.id == row.id).values(values))
-        data = load_raw(connection, row.id)
-        ours.append(Claimed(row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released))
+        pieces = -(-row.size // PIECE) if row.size > PIECE else 0
+        data = b"" if pieces else load_raw(connection, row.id)
+        ours.append(
+            Claimed(
+                row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released, size=row.size, pieces=pieces
+            )
+        )
     return ours, parked
 
 

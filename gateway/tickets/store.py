@@ -244,6 +244,7 @@ class Store:
                     break
             if group:
                 self._commit_group(group)
+            del group, item  # a mail of 25 MB is not kept while waiting for the next
         self._let_go(invalidate=False)
 
     def _commit_group(self, group: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
