@@ -128,6 +128,7 @@ def syncs(count: int = 32) -> dict[str, Any]:
         lines = len(re.findall(r"f(?:data)?sync\(", trace.read_text()))
         tracer.terminate()
         tracer.wait(10)
+        tracer.stderr.close()
         daemon.settled(60)
         daemon.stop()
     peers.close()

@@ -181,12 +181,16 @@ class Pipeline:
 
     async def _claim(self, room: int) -> list[inbox.Claimed]:
         now = self._clock()
-        count = min(room, BATCH)
+        count, alone = min(room, BATCH), not self._held
+        if any(held.suspect for held in self._held.values()):
+            return []
         if not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
             return []
 
         def job(connection: object) -> tuple[list[inbox.Claimed], list[int]]:
-            claimed, parked = inbox.claim(connection, now, count, LEASE_S)  # type: ignore[arg-type]
+            claimed, parked = inbox.claim(connection, now, count, LEASE_S, alone)  # type: ignore[arg-type]
+            if any(claim.suspect for claim in claimed):
+                return claimed, parked
             if len(claimed) < count:
                 claimed += inbox.claim_arrivals(connection, now, count - len(claimed), LEASE_S)  # type: ignore[arg-type]
             return claimed, parked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -66,23 +67,42 @@ def test_a_claim_is_for_one_and_comes_back_when_its_lease_ends(store: Store) -> 
     assert mine.envelope == envelope()
     assert claim(store) == ([], [])
     (again,), _ = claim(store, LATER + timedelta(seconds=61))
-    assert again.attempts == 2
+    assert (again.attempts, again.suspect) == (1, True)
+    later = replace(mine, attempts=2)
     with pytest.raises(LostClaim):
-        store.write_now(lambda connection: inbox.finish(connection, mine, state=InboxState.DONE))
+        store.write_now(lambda connection: inbox.finish(connection, later, state=InboxState.DONE))
     store.write_now(lambda connection: inbox.finish(connection, again, state=InboxState.DONE, due_at=None))
     assert claim(store, LATER + timedelta(days=1)) == ([], [])
 
 
-def test_the_third_claim_without_an_outcome_parks_the_mail(store: Store) -> None:
+def test_three_claims_alone_without_an_outcome_park_the_mail(store: Store) -> None:
     made = accept(store, mail())
-    for turn in range(3):
+    turns = []
+    for turn in range(4):
         claimed, parked = claim(store, LATER + timedelta(hours=turn))
-        assert ([c.attempts for c in claimed], parked) == ([turn + 1], [])
-    assert claim(store, LATER + timedelta(hours=3)) == ([], [made.id])
+        turns.append(([(c.attempts, c.suspect) for c in claimed], parked))
+    # the first claim was in company, as far as anybody knows, and does not count
+    assert turns == [([(1, False)], []), ([(1, True)], []), ([(2, True)], []), ([(3, True)], [])]
+    assert claim(store, LATER + timedelta(hours=4)) == ([], [made.id])
     state = store.read_now(lambda c: c.execute(select(tables.messages.c.state)).scalar_one())
     assert state == InboxState.FAILED
     assert store.write_now(lambda connection: inbox.replay(connection, made.id, LATER))
-    assert [c.attempts for c in claim(store, LATER + timedelta(hours=4))[0]] == [1]
+    assert [c.attempts for c in claim(store, LATER + timedelta(hours=5))[0]] == [1]
+
+
+def test_a_crash_costs_no_mail_that_happened_to_be_in_work(store: Store) -> None:
+    made = {accept(store, mail(f"words {number}")).id for number in range(5)}
+    assert len(claim(store)[0]) == 5
+    for _ in range(20):
+        store.write_now(lambda connection: inbox.free_all(connection, LATER))
+        assert store.write_now(lambda connection: inbox.claim(connection, LATER, 10, 60, False)) == ([], [])
+        (alone,), parked = claim(store)
+        assert (alone.suspect, parked) == (True, [])
+        store.write_now(lambda c, alone=alone: inbox.finish(c, alone, state=InboxState.DONE, due_at=None))
+        made.discard(alone.id)
+        if not made:
+            break
+    assert made == set()
 
 
 def test_a_drain_hands_its_claims_back_uncounted(store: Store) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
 
 from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
 from gateway.tickets.store import LostClaim, insert
@@ -28,6 +28,7 @@ class Claimed:
     recheck: int
     released: bool
     arrival: int | None = None
+    suspect: bool = False
     size: int = 0
     pieces: int = 0  #: of a large mail, whose ``raw`` is empty here: it is read piece by piece
 
@@ -120,17 +121,25 @@ def _envelope(row: Any) -> Envelope:
     )
 
 
-def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> tuple[list[Claimed], list[int]]:
-    """(due mails, now ours; mails parked because three claims had no outcome)."""
+def claim(
+    connection: Connection, now: datetime, count: int, lease_s: float, alone: bool = True
+) -> tuple[list[Claimed], list[int]]:
+    """(due mails, now ours; mails parked because three claims had no outcome).
+
+    Mails that were in work when a service died are suspects: each is claimed alone, when nothing else is in work
+    (``alone``), and only such claims count against it. So a mail that kills the service is found and set aside, and
+    a crash of another origin never costs the mails that happened to be in work.
+    """
     m = messages.c
-    due = or_(
-        and_(m.state == InboxState.PENDING, m.due_at <= now),
-        and_(m.state == InboxState.PROCESSING, m.lease_until < now),
-        and_(m.state == InboxState.DONE, m.due_at <= now),
-    )
+    expired = and_(m.state == InboxState.PROCESSING, m.lease_until < now)
+    connection.execute(update(messages).where(expired).values(_freed()))
+    due = or_(and_(m.state == InboxState.PENDING, m.due_at <= now), and_(m.state == InboxState.DONE, m.due_at <= now))
+    order = (m.suspect.desc(), m.attempts, m.due_at, m.id)
     found = connection.execute(
-        select(messages).where(due).order_by(m.due_at, m.id).limit(count).with_for_update(skip_locked=True)
+        select(messages).where(due).order_by(*order).limit(count).with_for_update(skip_locked=True)
     ).all()
+    if found and found[0].suspect:
+        found = found[:1] if alone else []
     ours: list[Claimed] = []
     parked: list[int] = []
     for row in found:
@@ -139,7 +148,7 @@ def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> 
             values: dict[str, Any] = {"due_at": None, "reason": "claimed three times without an outcome"}
             if row.state != InboxState.DONE:
                 values["state"] = InboxState.FAILED
-            connection.execute(update(messages).where(m.id == row.id).values(values))
+            connection.execute(update(messages).where(m.id == row.id).values(suspect=False, **values))
             parked.append(row.id)
             continue
         values = {"attempts": row.attempts + 1, "lease_until": lease}
@@ -149,10 +158,22 @@ def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> 
         data = b"" if pieces else load_raw(connection, row.id)
         ours.append(
             Claimed(
-                row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released, size=row.size, pieces=pieces
+                row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released, size=row.size,
+                pieces=pieces, suspect=row.suspect,
             )
-        )
+        )  # fmt: skip
     return ours, parked
+
+
+def _freed() -> dict[str, Any]:
+    """What becomes of a mail whose claim ended without an outcome: only a claim alone counts."""
+    m = messages.c
+    return {
+        "state": InboxState.PENDING,
+        "lease_until": None,
+        "attempts": case((m.suspect, m.attempts), else_=m.attempts - 1),
+        "suspect": True,
+    }
 
 
 def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: float) -> list[Claimed]:
@@ -212,7 +233,9 @@ def finish(connection: Connection, claimed: Claimed, **values: Any) -> None:
     """
     m = messages.c
     where = and_(m.id == claimed.id, m.attempts == claimed.attempts) if claimed.arrival is None else m.id == claimed.id
-    done = connection.execute(update(messages).where(where).values(lease_until=None, attempts=0, **values))
+    done = connection.execute(
+        update(messages).where(where).values(lease_until=None, attempts=0, suspect=False, **values)
+    )
     if done.rowcount != 1:
         raise LostClaim
 
@@ -251,13 +274,14 @@ def hand_back(connection: Connection, claims: list[Claimed], now: datetime) -> N
 def free_all(connection: Connection, now: datetime) -> int:
     """At the start of the only daemon on a SQLite file: every lease of the dead one is free."""
     m = messages.c
-    freed = connection.execute(
-        update(messages).where(m.state == InboxState.PROCESSING).values(state=InboxState.PENDING, lease_until=None)
-    ).rowcount
-    connection.execute(update(messages).where(m.state == InboxState.DONE, m.due_at > now, m.lease_until.is_not(None))
-                       .values(due_at=now, lease_until=None))  # fmt: skip
+    freed = connection.execute(update(messages).where(m.state == InboxState.PROCESSING).values(_freed())).rowcount
+    again = {"due_at": now, "lease_until": None, "attempts": 0}
+    rechecks = and_(m.state == InboxState.DONE, m.due_at > now, m.lease_until.is_not(None))
+    connection.execute(update(messages).where(rechecks).values(again))
     connection.execute(
-        update(arrivals).where(arrivals.c.state == InboxState.PROCESSING).values(state=InboxState.PENDING)
+        update(arrivals)
+        .where(arrivals.c.state == InboxState.PROCESSING)
+        .values(state=InboxState.PENDING, attempts=0, lease_until=None)
     )
     return int(freed)
 

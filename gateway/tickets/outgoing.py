@@ -110,6 +110,8 @@ def budgets(
     last = connection.execute(
         select(func.max(o.created_at)).where(automatic, o.recipient == author, o.template != "status")
     ).scalar()
+    if count(office.budget_address[1], o.recipient == author, o.template != "status") < office.budget_address[0]:
+        last = None  # the address has not used up its acknowledgements
     spent = ""
     domain = author.rpartition("@")[2].lower()
     if count(office.budget_total[1]) >= office.budget_total[0]:

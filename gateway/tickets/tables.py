@@ -98,6 +98,7 @@ class Message(SQLModel, table=True):
     disposition: str | None = Field(default=None, sa_column=Column(String(12)))
     reason: str = Field(default="", sa_column=Column(Text, nullable=False))
     attempts: int = Field(default=0)
+    suspect: bool = Field(default=False)  # the service died while it was in work: it is worked on alone from now on
     lease_until: datetime | None = _when()
     due_at: datetime | None = _when()
     recheck: int = Field(default=0)

@@ -89,6 +89,7 @@ def upgrade() -> None:
     sa.Column('disposition', sa.String(length=12), nullable=True),
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('attempts', sa.Integer(), nullable=False),
+    sa.Column('suspect', sa.Boolean(), nullable=False),
     sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('recheck', sa.Integer(), nullable=False),
