@@ -516,30 +516,29 @@ def _leaf_parts(message: Message) -> list[Message]:
     stack: list[Message] = [message]
     while stack and len(leaves) < MAX_PARTS:
         part = stack.pop()
-        payload = part.get_payload()
-        if (
-            part.get_content_type() == "message/rfc822"
-            or not isinstance(payload, list)
-            or part.get_content_maintype() == "message"
-        ):
+        # get_payload() of a leaf decodes by its charset, and raises for some: only containers are asked
+        if not part.is_multipart() or part.get_content_maintype() == "message":
             leaves.append(part)
         else:
-            stack.extend(reversed([item for item in payload if isinstance(item, Message)]))
+            stack.extend(reversed([item for item in part.get_payload() if isinstance(item, Message)]))
     return leaves
 
 
 def _payload(part: Message) -> bytes:
+    if part.is_multipart():
+        return b"\r\n".join(_bytes(item) for item in part.get_payload() if isinstance(item, Message))
     try:
         payload = part.get_payload(decode=True)
-        if isinstance(payload, bytes):
-            return payload
-        inner = part.get_payload()
-        if isinstance(inner, list):
-            return b"\r\n".join(bytes(item) for item in inner if isinstance(item, Message))
-        return _octets(str(inner))
-    except (MessageError, ValueError, LookupError, TypeError, AttributeError, KeyError, RecursionError):
-        text = part.get_payload()
-        return _octets(text) if isinstance(text, str) else b""
+    except (MessageError, ValueError, LookupError, TypeError, AttributeError):
+        payload = None
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _bytes(message: Message) -> bytes:
+    try:
+        return bytes(message)
+    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return b""
 
 
 def _charset(part: Message) -> str | None:
@@ -600,7 +599,7 @@ def _measured(data: bytes) -> tuple[int, str]:
 
 def _default_name(part: Message, kind: str) -> str:
     if kind == "message/rfc822":
-        inner = part.get_payload()
+        inner = part.get_payload() if part.is_multipart() else None
         subject = inner[0].get("subject", "") if isinstance(inner, list) and isinstance(inner[0], Message) else ""
         return (clean_line(decode_words(str(subject)), 80) or "message") + ".eml"
     return "unnamed"
