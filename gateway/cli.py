@@ -316,6 +316,7 @@ def _accept_directly(
     )
     store = Store(settings.database_url)
     try:
+        settings.gateway.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         store.open(utc_now())
         store.write_now(lambda connection: inbox.accept(connection, RawMessage(raw, envelope), digest_of(raw)))
     except (StoreError, DiskFull, OSError) as error:

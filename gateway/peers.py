@@ -49,10 +49,18 @@ class Nameserver:
                         wire = reply.to_wire()
                     self.transport.sendto(wire, peer)  # type: ignore[attr-defined]
 
-        self._udp, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=(host, port))
-        port = self._udp.get_extra_info("sockname")[1]
-        self._tcp = await asyncio.start_server(self._stream, host, port)
-        self.address = f"{host}:{port}"
+        for attempt in range(20):  # a free UDP port may be taken for TCP
+            self._tcp = await asyncio.start_server(self._stream, host, port)
+            bound = self._tcp.sockets[0].getsockname()[1]
+            try:
+                self._udp, _ = await loop.create_datagram_endpoint(Datagrams, local_addr=(host, bound))
+            except OSError:
+                self._tcp.close()
+                if port or attempt == 19:
+                    raise
+                continue
+            self.address = f"{host}:{bound}"
+            break
         return self.address
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

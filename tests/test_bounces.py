@@ -60,7 +60,7 @@ def test_bounces_of_the_foreign_suites_are_machines(corpora: Path) -> None:
         for line in (corpora / folder / "index.jsonl").read_text().splitlines():
             row = json.loads(line)
             expect = json.dumps(row["expect"]).lower()
-            if '"is_bounce": false' in expect or '"permanent": []' in expect and '"temporary": []' in expect:
+            if '"is_bounce": false' in expect or ('"permanent": []' in expect and '"temporary": []' in expect):
                 continue
             total += 1
             if kind((corpora / folder / row["file"]).read_bytes()) is MailClass.HUMAN:

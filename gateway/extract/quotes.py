@@ -15,7 +15,10 @@ _WROTE = (
     r"wrote|writes|schrieb|a écrit|escribió|ha scritto|scrisse|escreveu|schreef|napisał\(?a?\)?|написал\(?а?\)?|пишет|"
     r"написав|пише|yazdı|napsal\(?a?\)?|skrev|kirjoitti"
 )
-_ATTRIBUTION = re.compile(rf"(?:{_WROTE})\s*[:：]?\s*$|写道\s*[:：]\s*$|のメール\s*[:：]?\s*$", re.IGNORECASE)
+_ATTRIBUTION = re.compile(
+    rf"(?:{_WROTE})(?:\s[^:：]{{0,150}})?[:：]\s*$|(?:{_WROTE})\s*$|写道\s*[:：]\s*$|のメール\s*[:：]?\s*$",
+    re.IGNORECASE,
+)
 _ON = re.compile(r"^(On|Am|Le|El|Il|Em|Op|W dniu|Dne|Den|Вт|Пн|Ср|Чт|Пт|Сб|Вс|Нд)\b|^\d{1,4}[./-]\d", re.IGNORECASE)
 _DIVIDER = re.compile(
     r"^\s*[-_=*]{2,}\s*(original message|ursprüngliche nachricht|originalnachricht|message d'origine|mensaje original|"
@@ -57,10 +60,12 @@ def _attribution(lines: list[str], index: int) -> int:
     if not line or len(line) > 300:
         return 0
     for count in (1, 2, 3):
-        joined = " ".join(part.strip() for part in lines[index : index + count])
-        if len(joined) > 400:
+        parts = [part.strip() for part in lines[index : index + count]]
+        joined = " ".join(parts)
+        if len(joined) > 400 or not all(parts):
             return 0
-        if _ATTRIBUTION.search(joined[-80:]) and (_ON.match(joined) or "@" in joined or "<" in joined):
+        begins = bool(_ON.match(joined)) or (count == 1 and ("@" in joined or "<" in joined))
+        if begins and _ATTRIBUTION.search(joined[-240:]):
             return count
     return 0
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, case, delete, func, literal, or_, select, update
 
 from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
 from gateway.tickets.store import LostClaim, insert
-from gateway.tickets.tables import arrivals, messages, raw
+from gateway.tickets.tables import UtcDateTime, arrivals, messages, raw
 
 PIECE = 1024 * 1024
 MAX_CLAIMS = 3
@@ -132,7 +132,7 @@ def claim(
     """
     m = messages.c
     expired = and_(m.state == InboxState.PROCESSING, m.lease_until < now)
-    connection.execute(update(messages).where(expired).values(_freed()))
+    connection.execute(update(messages).where(expired).values(_freed(now)))
     due = or_(and_(m.state == InboxState.PENDING, m.due_at <= now), and_(m.state == InboxState.DONE, m.due_at <= now))
     order = (m.suspect.desc(), m.attempts, m.due_at, m.id)
     found = connection.execute(
@@ -165,10 +165,17 @@ def claim(
     return ours, parked
 
 
-def _freed() -> dict[str, Any]:
-    """What becomes of a mail whose claim ended without an outcome: only a claim alone counts."""
+def _freed(now: datetime) -> dict[str, Any]:
+    """What becomes of a mail whose claim ended without an outcome: only a claim alone counts, and each time it waits
+    longer, so that a service that is being killed for another reason is well up again before it is tried."""
     m = messages.c
+    waits = case(
+        (and_(m.suspect, m.attempts >= 2), literal(now + timedelta(seconds=30), UtcDateTime())),
+        (and_(m.suspect, m.attempts == 1), literal(now + timedelta(seconds=5), UtcDateTime())),
+        else_=literal(now, UtcDateTime()),
+    )
     return {
+        "due_at": waits,
         "state": InboxState.PENDING,
         "lease_until": None,
         "attempts": case((m.suspect, m.attempts), else_=m.attempts - 1),
@@ -274,7 +281,7 @@ def hand_back(connection: Connection, claims: list[Claimed], now: datetime) -> N
 def free_all(connection: Connection, now: datetime) -> int:
     """At the start of the only daemon on a SQLite file: every lease of the dead one is free."""
     m = messages.c
-    freed = connection.execute(update(messages).where(m.state == InboxState.PROCESSING).values(_freed())).rowcount
+    freed = connection.execute(update(messages).where(m.state == InboxState.PROCESSING).values(_freed(now))).rowcount
     again = {"due_at": now, "lease_until": None, "attempts": 0}
     rechecks = and_(m.state == InboxState.DONE, m.due_at > now, m.lease_until.is_not(None))
     connection.execute(update(messages).where(rechecks).values(again))
