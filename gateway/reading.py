@@ -18,11 +18,12 @@ from gateway.replies.bounces import classify
 from gateway.verify.author import author_of
 
 MAX_SEARCHED = 128 * 1024
-_DIAGNOSTICS = re.compile(
-    r"(?im)(\bping\b|traceroute|tracert|\bmtr\b|icmp|packet loss|\berrno\b|traceback|stack trace|exception|error log|"
-    r"connection (refused|timed out|reset)|timed out|timeout|\bhttp[/ ]?\d|\b50[0-4]\b|kernel:|dmesg|syslog|"
-    r"\berror\b.{0,40}:|ssh: connect|no route to host|\d{2}:\d{2}:\d{2}.{0,80}(error|fail|warn))"
-)
+#: words that only diagnostic output or a report of it holds
+_DIAGNOSTIC_WORDS = (
+    "traceroute", "tracert", "icmp", "packet loss", "errno", "traceback", "stack trace", "exception", "error log", "connection refused",
+    "connection timed out", "connection reset", "timed out", "timeout", "kernel:", "dmesg", "syslog", "no route to host", "ssh: connect",
+)  # fmt: skip
+_DIAGNOSTICS = re.compile(r"(?<!\w)(?:ping|mtr|http[/ ]?\d|50[0-4])(?!\w)|\d\d:\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,10 @@ def _rest(new: str, full: str) -> str:
     return "\n".join(line for line in full.split("\n") if line not in kept)
 
 
+def _diagnostic(lower: str) -> bool:
+    return any(word in lower for word in _DIAGNOSTIC_WORDS) or bool(_DIAGNOSTICS.search(lower))
+
+
 def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     """The ``Reading`` of a raw mail."""
     parsed = parse(raw)
@@ -91,7 +96,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         invoices=found_invoices,
         started_at=started_at,
         started_words=started_words,
-        diagnostics=bool(_DIAGNOSTICS.search(new[:MAX_SEARCHED]))
+        diagnostics=_diagnostic(new[:MAX_SEARCHED].lower())
         or any(
             attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
         ),

@@ -28,11 +28,11 @@ def prepare() -> None:
 
 def _prose(text: str) -> str:
     kept = []
-    for line in text[:8000].split("\n"):
+    for line in text[:4000].split("\n"):
         words = _WORD.findall(line)
         if words and not _LOG.match(line[:200]) and sum(map(len, words)) * 2 > len(line.strip()):
             kept.append(" ".join(words))
-    return " ".join(kept)[:3000]
+    return " ".join(kept)[:1000]
 
 
 def language_of(text: str) -> str | None:

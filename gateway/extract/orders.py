@@ -15,32 +15,46 @@ _INVOICE_WORD = (
     r"faktur[ay]"
 )
 _GLUE = r"(?:\s{0,3}(?:number|nummer|nr|no|num|numéro|número|numero|номер|id|n)\b\.?)?\s{0,3}[:=]?\s{0,3}(?:№|n°|nº|#)?\s{0,3}"
-_HASH = re.compile(r"(?<![\w#&/.])#\s?(\d{5,9})(?![\w.-]*\w)")
-_ORDER = re.compile(rf"(?<!\w)(?:{_ORDER_WORD}){_GLUE}(\d{{4,9}})(?!\d|[.,]\d|-\d)", re.IGNORECASE)
-_INVOICE = re.compile(rf"(?<!\w)(?:{_INVOICE_WORD}){_GLUE}(\d{{4,9}})(?!\d|[.,]\d|-\d)", re.IGNORECASE)
-_MORE = re.compile(r"(?:\s{0,2}(?:,|and|und|et|y|e|и|та|&)\s{0,2}#?\s?)(\d{5,9})(?!\d|[.,]\d)", re.IGNORECASE)
+_NUMBER = re.compile(r"(?<![\d.,])(\d{4,9})(?!\d|[.,]\d|-\d)")
+_ORDER = re.compile(rf"(?<!\w)(?:{_ORDER_WORD}){_GLUE}\Z", re.IGNORECASE)
+_INVOICE = re.compile(rf"(?<!\w)(?:{_INVOICE_WORD}){_GLUE}\Z", re.IGNORECASE)
+_HASH = re.compile(r"(?<![\w#&/.])#\s?\Z")
+_GLUED = re.compile(r"[\w.-]*\w")
+_MORE = re.compile(r"\s{0,2}(?:,|and|und|et|y|e|и|та|&)\s{0,2}#?\s?", re.IGNORECASE)
 _NOT_ORDER = re.compile(
     r"(colou?r|farbe|css|ticket|case|invoice|rechnung|facture|factura|fattura|сч[её]т|рахун)\W{0,8}$", re.IGNORECASE
 )
 MAX = 50
+MAX_NUMBERS = 500
 
 
 def _around(text: str, start: int, end: int) -> str:
     return " ".join(text[max(0, start - 30) : end + 20].split())
 
 
-def _series(pattern: re.Pattern[str], text: str) -> list[Candidate]:
-    found: list[Candidate] = []
-    for match in pattern.finditer(text):
-        if pattern is _HASH and _NOT_ORDER.search(text[max(0, match.start() - 16) : match.start()]):
-            continue
-        found.append(Candidate(match[1], _around(text, match.start(), match.end())))
-        position = match.end()
-        while (more := _MORE.match(text, position)) is not None:
-            found.append(Candidate(more[1], _around(text, match.start(), more.end())))
-            position = more.end()
-        if len(found) >= MAX:
+def _called(text: str) -> list[tuple[str, Candidate]]:
+    """(``order`` or ``invoice``, candidate) of every number whose words before it say what it is."""
+    found: list[tuple[str, Candidate]] = []
+    kind, end = "", -1
+    for number, match in enumerate(_NUMBER.finditer(text)):
+        if number >= MAX_NUMBERS or len(found) >= MAX * 2:
             break
+        before = text[max(0, match.start() - 48) : match.start()]
+        if _ORDER.search(before):
+            kind = "order"
+        elif _INVOICE.search(before):
+            kind = "invoice"
+        elif (
+            _HASH.search(before)
+            and not _NOT_ORDER.search(before[:-1].rstrip("#"))
+            and not _GLUED.match(text, match.end())
+        ):
+            kind = "order" if len(match[1]) >= 5 else ""
+        elif not (kind and end >= 0 and _MORE.fullmatch(text, end, match.start()) and len(match[1]) >= 5):
+            kind = ""
+        if kind:
+            found.append((kind, Candidate(match[1], _around(text, match.start(), match.end()))))
+            end = match.end()
     return found
 
 
@@ -50,13 +64,11 @@ def _unique(found: list[Candidate]) -> tuple[Candidate, ...]:
 
 def invoices_in(text: str) -> tuple[Candidate, ...]:
     """Invoice numbers, in order of appearance."""
-    return _unique(_series(_INVOICE, text))
+    return _unique([candidate for kind, candidate in _called(text) if kind == "invoice"])
 
 
 def orders_in(text: str) -> tuple[Candidate, ...]:
     """Order numbers (digits without ``#``), in order of appearance; numbers called invoices are not among them."""
-    billed = {candidate.value for candidate in invoices_in(text)}
-    found = [*_series(_ORDER, text), *_series(_HASH, text)]
-    found = [candidate for candidate in found if candidate.value not in billed]
-    found.sort(key=lambda candidate: text.find(candidate.value))
-    return _unique(found)
+    called = _called(text)
+    billed = {candidate.value for kind, candidate in called if kind == "invoice"}
+    return _unique([candidate for kind, candidate in called if kind == "order" and candidate.value not in billed])

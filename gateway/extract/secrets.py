@@ -20,6 +20,26 @@ _CARD = re.compile(r"(?<![\d.-])(\d(?:[ -]?\d){12,18})(?![\d.-])")
 _TOKEN = re.compile(r"(?<!\w)((?:ghp|gho|ghs|github_pat|sk|pk|xox[abp]|glpat|AKIA)[-_]?[A-Za-z0-9_-]{16,200})(?!\w)")
 
 
+#: cheap signs without which the dear expressions cannot match
+_LABEL_WORDS = (
+    "pass",
+    "pwd",
+    "kennwort",
+    "contraseña",
+    "parola",
+    "парол",
+    "code",
+    "código",
+    "codice",
+    "код",
+    "key",
+    "token",
+    "pin",
+)
+_TOKEN_WORDS = ("ghp", "gho", "ghs", "github_pat", "sk", "pk", "xox", "glpat", "akia")
+_LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")
+
+
 def _luhn(digits: str) -> bool:
     total = 0
     for index, digit in enumerate(reversed(digits)):
@@ -40,8 +60,14 @@ def mask(text: str) -> tuple[str, int]:
         count += 1
         return MASK
 
-    text, keys = _KEY.subn(MASK, text)
-    text, labels = _LABEL.subn(lambda match: match[1] + MASK, text)
-    text, tokens = _TOKEN.subn(MASK, text)
-    text = _CARD.sub(card, text)
+    lower = text.lower()
+    keys = labels = tokens = 0
+    if "private key-----" in lower:
+        text, keys = _KEY.subn(MASK, text)
+    if any(word in lower for word in _LABEL_WORDS):
+        text, labels = _LABEL.subn(lambda match: match[1] + MASK, text)
+    if any(word in lower for word in _TOKEN_WORDS):
+        text, tokens = _TOKEN.subn(MASK, text)
+    if _LONG_DIGITS.search(text):
+        text = _CARD.sub(card, text)
     return text, count + keys + labels + tokens

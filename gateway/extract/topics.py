@@ -16,61 +16,80 @@ from importlib import resources
 from gateway.model import Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
+_PLAIN = ("financial", "technical", "account", "general", "outage", "service", "resolved")
+_WORD_START = re.compile(r"(?<!\w)\w")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s*\n")
 
 
 @dataclass(frozen=True)
-class _Stems:
-    """One alternation of stems with their weights."""
+class _Table:
+    """Every stem by its first three characters: (stem, topic, weight), longest first."""
 
-    pattern: re.Pattern[str]
-    weights: Mapping[str, float]
-
-    def score(self, text: str) -> tuple[float, list[str]]:
-        total, terms = 0.0, []
-        for match in self.pattern.finditer(text):
-            stem = match[1].lower()
-            total += self.weights.get(stem, 1.0)
-            if stem not in terms:
-                terms.append(stem)
-        return total, terms
+    stems: Mapping[str, tuple[tuple[str, str, float], ...]]
+    topics: tuple[str, ...]
 
 
-def _stems(table: Mapping[str, float]) -> _Stems:
-    ordered = sorted(table, key=len, reverse=True)
-    pattern = "|".join(re.escape(stem) for stem in ordered) or "(?!)"
-    return _Stems(re.compile(rf"(?<!\w)({pattern})", re.IGNORECASE), {stem.lower(): w for stem, w in table.items()})
+@dataclass(slots=True)
+class _Found:
+    """What a text scores: weight and terms by topic."""
+
+    weight: dict[str, float]
+    terms: dict[str, list[str]]
 
 
 @functools.cache
-def _tables() -> dict[str, _Stems]:
+def _table() -> _Table:
     text = resources.files("gateway.extract").joinpath("topics.toml").read_text(encoding="utf-8")
     raw = tomllib.loads(text)
-    tables = {
-        name: _stems(raw[name])
-        for name in ("financial", "technical", "account", "general", "outage", "service", "resolved")
-    }
-    return tables | {f"sensitive.{name}": _stems(table) for name, table in raw["sensitive"].items()}
+    topics: dict[str, Mapping[str, float]] = {name: raw[name] for name in _PLAIN}
+    topics |= {f"sensitive.{name}": stems for name, stems in raw["sensitive"].items()}
+    by_start: dict[str, list[tuple[str, str, float]]] = {}
+    for topic, stems in topics.items():
+        for stem, weight in stems.items():
+            by_start.setdefault(stem.lower()[:3], []).append((stem.lower(), topic, float(weight)))
+    ordered = {start: tuple(sorted(found, key=lambda item: -len(item[0]))) for start, found in by_start.items()}
+    return _Table(ordered, tuple(topics))
+
+
+def _score(text: str) -> _Found:
+    """One pass over the word starts; of a topic's stems the longest at a place counts."""
+    table = _table().stems
+    lower = text.lower()
+    found = _Found({}, {})
+    for start in _WORD_START.finditer(lower):
+        position = start.start()
+        candidates = table.get(lower[position : position + 3])
+        if candidates is None:
+            continue
+        seen: set[str] = set()
+        for stem, topic, weight in candidates:
+            if topic not in seen and lower.startswith(stem, position):
+                seen.add(topic)
+                found.weight[topic] = found.weight.get(topic, 0.0) + weight
+                terms = found.terms.setdefault(topic, [])
+                if stem not in terms:
+                    terms.append(stem)
+    return found
 
 
 def topics_of(subject: str, text: str, names_a_fact: bool) -> Topics:
     """What a mail asks for. ``names_a_fact``: it names an order, invoice, address or service."""
-    tables = _tables()
     text = text[:32768]
     terms: list[str] = []
+    above, below = _score(subject), _score(text)
 
-    def score(name: str) -> float:
-        in_subject, first = tables[name].score(subject)
-        in_text, second = tables[name].score(text)
-        found = list(dict.fromkeys([*first, *second]))
+    def score(topic: str) -> float:
+        found = list(dict.fromkeys([*above.terms.get(topic, ()), *below.terms.get(topic, ())]))
         if found:
-            terms.append(f"{name}: {', '.join(found[:8])}")
-        return in_subject * SUBJECT_WEIGHT + in_text
+            terms.append(f"{topic}: {', '.join(found[:8])}")
+        return above.weight.get(topic, 0.0) * SUBJECT_WEIGHT + below.weight.get(topic, 0.0)
 
     financial, technical = score("financial"), score("technical")
     account, general = score("account"), score("general")
-    sensitive = tuple(name.partition(".")[2] for name in tables if name.startswith("sensitive.") and score(name) >= 1.0)
-    critical = _critical(subject, text, terms)
+    sensitive = tuple(
+        topic.partition(".")[2] for topic in _table().topics if topic.startswith("sensitive.") and score(topic) >= 1.0
+    )
+    critical = _critical(subject, text, above, below, terms)
     is_account = (
         names_a_fact or critical or bool(sensitive) or account > general or (account > 0 and account >= general)
     )
@@ -79,16 +98,15 @@ def topics_of(subject: str, text: str, names_a_fact: bool) -> Topics:
     return Topics(department, question, critical, sensitive, tuple(terms))
 
 
-def _critical(subject: str, text: str, terms: list[str]) -> bool:
-    tables = _tables()
+def _critical(subject: str, text: str, above: _Found, below: _Found, terms: list[str]) -> bool:
+    if not (above.terms.get("outage") or below.terms.get("outage")):
+        return False
     for sentence in [subject, *_SENTENCE.split(text)[:400]]:
-        outage = tables["outage"].score(sentence)
-        if outage[0] < 1 or tables["resolved"].score(sentence)[0] > 0:
+        found = _score(sentence)
+        if not found.terms.get("outage") or found.weight.get("resolved", 0.0) > 0 or not found.terms.get("service"):
             continue
-        noun = tables["service"].score(sentence)
-        if noun[0] > 0:
-            if tables["resolved"].score(text)[0] >= 2:
-                return False
-            terms.append(f"critical: {', '.join([*outage[1], *noun[1]][:6])}")
-            return True
+        if below.weight.get("resolved", 0.0) >= 2:
+            return False
+        terms.append(f"critical: {', '.join([*found.terms['outage'], *found.terms['service']][:6])}")
+        return True
     return False

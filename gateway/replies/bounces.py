@@ -80,6 +80,8 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, kind: str) -> str:
     from_daemon = bool(_BOUNCE_FROM.search(sender))
     subject = bool(_BOUNCE_SUBJECT.match(parsed.subject))
     body = f"{parsed.plain[:6000]}\n{parsed.html[:6000] if not parsed.plain else ''}"
+    if not (from_daemon or null or subject):
+        return ""
     words = bool(_BOUNCE_WORDS.search(body))
     if _OUT_OF_OFFICE.match(parsed.subject) or (auto.startswith("auto-replied") and not from_daemon and not subject):
         return ""

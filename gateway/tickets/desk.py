@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from gateway.model import (
@@ -23,10 +23,11 @@ from gateway.model import (
 )
 from gateway.tickets import clock, inbox, outgoing, policy, references, threads
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.store import insert
+from gateway.tickets.store import change, put, put_once
 from gateway.tickets.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
 
 MAX_ENTRY = 200_000
+_ATTACHMENTS, _FACTS = attachments.insert(), facts.insert()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,7 @@ def commit(
 def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Any:
     for _ in range(20):
         reference = references.new()
-        statement = insert(connection, tickets).values(reference=reference, **values).on_conflict_do_nothing()
-        row = connection.execute(statement.returning(tickets)).first()
+        row = put_once(connection, tickets, {"reference": reference, **values}, everything=True)
         if row is not None:
             return row
     raise IntegrityError("no free reference", None, ValueError("twenty references in a row were taken"))
@@ -174,27 +174,23 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
     if decision.clock:
         values |= _round_values(clock.new_round(incoming.envelope.received_at, office.rules), row.round + 1)
     if values:
-        connection.execute(update(tickets).where(tickets.c.id == row.id).values(values))
+        change(connection, tickets, row.id, values)
     return connection.execute(select(tickets).where(tickets.c.id == row.id)).one()
 
 
 def _entry(connection: Connection, ticket_id: int, message: int, incoming: Incoming, status: str) -> int:
     reading = incoming.reading
-    row = connection.execute(
-        entries.insert()
-        .values(
-            ticket_id=ticket_id,
-            message_id=message,
-            direction="in",
-            author=reading.author.address or "",
-            text=reading.masked_text[:MAX_ENTRY],
-            full_text=reading.masked_full_text[:MAX_ENTRY] if reading.masked_full_text != reading.masked_text else "",
-            at=incoming.envelope.received_at,
-            status=status,
-        )
-        .returning(entries.c.id)
-    )
-    return int(row.scalar_one())
+    values = {
+        "ticket_id": ticket_id,
+        "message_id": message,
+        "direction": "in",
+        "author": reading.author.address or "",
+        "text": reading.masked_text[:MAX_ENTRY],
+        "full_text": reading.masked_full_text[:MAX_ENTRY] if reading.masked_full_text != reading.masked_text else "",
+        "at": incoming.envelope.received_at,
+        "status": status,
+    }
+    return int(put(connection, entries, values))
 
 
 def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incoming, decision: Decision) -> None:
@@ -204,7 +200,7 @@ def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incom
         for a in parsed.attachments[:200]
     ]
     if files:
-        connection.execute(attachments.insert(), files)
+        connection.execute(_ATTACHMENTS, files)
     if decision.disposition is not Disposition.PENDING:
         rows = [
             {"ticket_id": ticket_id, "entry_id": entry, "kind": kind, "value": fact.value, "quoted": fact.quoted,
@@ -217,13 +213,9 @@ def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incom
             rows.append({"ticket_id": ticket_id, "entry_id": entry, "kind": "incident", "value": began, "quoted": False,
                          "ownership": Ownership.UNKNOWN, "words": incoming.reading.started_words[:200]})  # fmt: skip
         if rows:
-            connection.execute(facts.insert(), rows)
+            connection.execute(_FACTS, rows)
     if parsed.message_id and len(parsed.message_id) <= 255 and decision.disposition is not Disposition.PENDING:
-        connection.execute(
-            insert(connection, thread_ids)
-            .values(rfc_id=parsed.message_id, ticket_id=ticket_id, ours=False)
-            .on_conflict_do_nothing()
-        )
+        put_once(connection, thread_ids, {"rfc_id": parsed.message_id, "ticket_id": ticket_id, "ours": False})
 
 
 def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_copy: bool) -> dict[str, Any]:
@@ -309,9 +301,8 @@ def _tell(
 
 
 def _trace(connection: Connection, message: int, ticket: Any, reasons: list[str], now: datetime) -> None:
-    connection.execute(
-        traces.insert().values(message_id=message, ticket_id=ticket.id if ticket else None, at=now, lines=reasons)
-    )
+    ticket_id = ticket.id if ticket else None
+    put(connection, traces, {"message_id": message, "ticket_id": ticket_id, "at": now, "lines": reasons})
 
 
 def _finish(
@@ -406,7 +397,7 @@ def commit_recheck(
 
 
 def _update(connection: Connection, ticket_id: int, **values: Any) -> None:
-    connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(**values))
+    change(connection, tickets, ticket_id, values)
 
 
 def _acknowledged(connection: Connection, message: int) -> bool:

@@ -7,13 +7,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal, or_, select, update
 
 from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
-from gateway.tickets.store import LostClaim, insert
+from gateway.tickets.store import LostClaim, change, put, put_once
 from gateway.tickets.tables import UtcDateTime, arrivals, messages, raw
 
 PIECE = 1024 * 1024
+_RAW = raw.insert()
+_PIECES = select(raw.c.data).where(raw.c.message_id == bindparam("key")).order_by(raw.c.seq)
+_FINISH = update(messages).where(messages.c.id == bindparam("row_id"), messages.c.attempts == bindparam("claim"))
+_DUE = (
+    select(messages)
+    .where(
+        or_(
+            and_(messages.c.state == "pending", messages.c.due_at <= bindparam("now")),
+            and_(messages.c.state == "done", messages.c.due_at <= bindparam("now")),
+        )
+    )
+    .order_by(messages.c.suspect.desc(), messages.c.attempts, messages.c.due_at, messages.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
+_EXPIRED = select(messages.c.id).where(messages.c.state == "processing", messages.c.lease_until < bindparam("now"))
 MAX_CLAIMS = 3
 
 
@@ -41,12 +57,12 @@ def _pieces(data: bytes | bytearray) -> Iterator[bytes]:
 
 def _store_raw(connection: Connection, key: int, data: bytes | bytearray) -> None:
     for seq, piece in enumerate(_pieces(data)):
-        connection.execute(raw.insert().values(message_id=key, seq=seq, data=piece))
+        connection.execute(_RAW, {"message_id": key, "seq": seq, "data": piece})
 
 
 def load_raw(connection: Connection, key: int) -> bytes | bytearray:
     """The bytes of a mail (or, under minus its id, of an arrival)."""
-    found = connection.execute(select(raw.c.data).where(raw.c.message_id == key).order_by(raw.c.seq))
+    found = connection.execute(_PIECES, {"key": key})
     first = found.fetchone()
     if first is None:
         return b""
@@ -87,22 +103,19 @@ def accept(connection: Connection, message: RawMessage, digest: str, silent: boo
         "due_at": message.envelope.received_at,
         "reason": "",
         "attempts": 0,
+        "suspect": False,
         "recheck": 0,
         "released": False,
         "authenticated": False,
     }
-    statement = insert(connection, messages).values(values).on_conflict_do_nothing().returning(messages.c.id)
-    created = connection.execute(statement).scalar()
+    created = put_once(connection, messages, values)
     if created is not None:
         _store_raw(connection, int(created), message.raw)
         return Accepted(int(created), True)
     known = connection.execute(select(messages.c.id).where(messages.c.digest == digest)).scalar_one()
-    arrival = connection.execute(
-        arrivals.insert()
-        .values(_envelope_values(message.envelope) | {"message_id": known, "state": InboxState.PENDING, "note": "",
-                "attempts": 0, "authenticated": False})
-        .returning(arrivals.c.id)
-    ).scalar_one()  # fmt: skip
+    values = _envelope_values(message.envelope)
+    values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
+    arrival = put(connection, arrivals, values)
     _store_raw(connection, -int(arrival), message.raw)
     return Accepted(int(known), False)
 
@@ -131,13 +144,10 @@ def claim(
     a crash of another origin never costs the mails that happened to be in work.
     """
     m = messages.c
-    expired = and_(m.state == InboxState.PROCESSING, m.lease_until < now)
-    connection.execute(update(messages).where(expired).values(_freed(now)))
-    due = or_(and_(m.state == InboxState.PENDING, m.due_at <= now), and_(m.state == InboxState.DONE, m.due_at <= now))
-    order = (m.suspect.desc(), m.attempts, m.due_at, m.id)
-    found = connection.execute(
-        select(messages).where(due).order_by(*order).limit(count).with_for_update(skip_locked=True)
-    ).all()
+    if connection.execute(_EXPIRED, {"now": now}).first() is not None:
+        expired = and_(m.state == InboxState.PROCESSING, m.lease_until < now)
+        connection.execute(update(messages).where(expired).values(_freed(now)))
+    found = connection.execute(_DUE, {"now": now, "count": count}).all()
     if found and found[0].suspect:
         found = found[:1] if alone else []
     ours: list[Claimed] = []
@@ -148,12 +158,12 @@ def claim(
             values: dict[str, Any] = {"due_at": None, "reason": "claimed three times without an outcome"}
             if row.state != InboxState.DONE:
                 values["state"] = InboxState.FAILED
-            connection.execute(update(messages).where(m.id == row.id).values(suspect=False, **values))
+            change(connection, messages, row.id, {"suspect": False, **values})
             parked.append(row.id)
             continue
         values = {"attempts": row.attempts + 1, "lease_until": lease}
         values |= {"due_at": lease} if row.state == InboxState.DONE else {"state": InboxState.PROCESSING}
-        connection.execute(update(messages).where(m.id == row.id).values(values))
+        change(connection, messages, row.id, values)
         pieces = -(-row.size // PIECE) if row.size > PIECE else 0
         data = b"" if pieces else load_raw(connection, row.id)
         ours.append(
@@ -165,17 +175,21 @@ def claim(
     return ours, parked
 
 
-def _freed(now: datetime) -> dict[str, Any]:
-    """What becomes of a mail whose claim ended without an outcome: only a claim alone counts, and each time it waits
-    longer, so that a service that is being killed for another reason is well up again before it is tried."""
+def _waits(now: datetime) -> Any:
     m = messages.c
-    waits = case(
+    return case(
         (and_(m.suspect, m.attempts >= 2), literal(now + timedelta(seconds=30), UtcDateTime())),
         (and_(m.suspect, m.attempts == 1), literal(now + timedelta(seconds=5), UtcDateTime())),
         else_=literal(now, UtcDateTime()),
     )
+
+
+def _freed(now: datetime) -> dict[str, Any]:
+    """What becomes of a mail whose claim ended without an outcome: only a claim alone counts, and each time it waits
+    longer, so that a service that is being killed for another reason is well up again before it is tried."""
+    m = messages.c
     return {
-        "due_at": waits,
+        "due_at": _waits(now),
         "state": InboxState.PENDING,
         "lease_until": None,
         "attempts": case((m.suspect, m.attempts), else_=m.attempts - 1),
@@ -238,12 +252,12 @@ def finish(connection: Connection, claimed: Claimed, **values: Any) -> None:
     Raises:
         LostClaim: the row is not ours any more.
     """
-    m = messages.c
-    where = and_(m.id == claimed.id, m.attempts == claimed.attempts) if claimed.arrival is None else m.id == claimed.id
-    done = connection.execute(
-        update(messages).where(where).values(lease_until=None, attempts=0, suspect=False, **values)
-    )
-    if done.rowcount != 1:
+    values |= {"lease_until": None, "attempts": 0, "suspect": False}
+    if claimed.arrival is not None:
+        done = change(connection, messages, claimed.id, values)
+    else:
+        done = connection.execute(_FINISH, {"row_id": claimed.id, "claim": claimed.attempts, **values}).rowcount
+    if done != 1:
         raise LostClaim
 
 
@@ -282,6 +296,8 @@ def free_all(connection: Connection, now: datetime) -> int:
     """At the start of the only daemon on a SQLite file: every lease of the dead one is free."""
     m = messages.c
     freed = connection.execute(update(messages).where(m.state == InboxState.PROCESSING).values(_freed(now))).rowcount
+    waiting = and_(m.state == InboxState.PENDING, m.suspect, m.attempts > 0)
+    connection.execute(update(messages).where(waiting).values(due_at=_waits(now)))  # counted from this start
     again = {"due_at": now, "lease_until": None, "attempts": 0}
     rechecks = and_(m.state == InboxState.DONE, m.due_at > now, m.lease_until.is_not(None))
     connection.execute(update(messages).where(rechecks).values(again))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from gateway.model import Budgets, OutboxState, Rules, TicketState
 from gateway.tickets import references
-from gateway.tickets.store import LostClaim, Store, insert
+from gateway.tickets.store import LostClaim, Store, change, put, put_once
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
 
 
@@ -60,37 +60,28 @@ def write(connection: Connection, reply: Reply, office: Office, now: datetime) -
         context["reply_to"] = references.token_address(
             office.address, office.domain, reply.reference, reply.recipient, office.key_id, secret
         )
-    statement = (
-        insert(connection, outbox)
-        .values(
-            event=reply.event,
-            template=reply.template,
-            language=reply.language,
-            recipient=reply.recipient,
-            domain=reply.recipient.rpartition("@")[2].lower(),
-            kind=reply.kind,
-            ticket_id=reply.ticket_id,
-            entry_id=reply.entry_id,
-            rfc_id=rfc_id,
-            context=context,
-            urgent=reply.urgent,
-            state=OutboxState.QUEUED,
-            attempts=0,
-            next_at=now,
-            created_at=now,
-            last_error="",
-            bounced="",
-        )
-        .on_conflict_do_nothing(index_elements=["event", "template", "recipient"])
-        .returning(outbox.c.id)
-    )
-    row: int | None = connection.execute(statement).scalar()
+    values = {
+        "event": reply.event,
+        "template": reply.template,
+        "language": reply.language,
+        "recipient": reply.recipient,
+        "domain": reply.recipient.rpartition("@")[2].lower(),
+        "kind": reply.kind,
+        "ticket_id": reply.ticket_id,
+        "entry_id": reply.entry_id,
+        "rfc_id": rfc_id,
+        "context": context,
+        "urgent": reply.urgent,
+        "state": OutboxState.QUEUED,
+        "attempts": 0,
+        "next_at": now,
+        "created_at": now,
+        "last_error": "",
+        "bounced": "",
+    }
+    row: int | None = put_once(connection, outbox, values)
     if row is not None and reply.ticket_id is not None and reply.kind != "staff":
-        connection.execute(
-            insert(connection, thread_ids)
-            .values(rfc_id=rfc_id, ticket_id=reply.ticket_id, ours=True)
-            .on_conflict_do_nothing()
-        )
+        put_once(connection, thread_ids, {"rfc_id": rfc_id, "ticket_id": reply.ticket_id, "ours": True})
     return row
 
 
@@ -100,27 +91,63 @@ def budgets(
     """What automatic replies were written already; read at the start of the commit transaction."""
     if author is None:
         return Budgets()
-    o = outbox.c
-    automatic = o.kind == "auto"
-
-    def count(span: float, *where: Any) -> int:
-        since = now - timedelta(seconds=span)
-        return int(connection.execute(select(func.count()).where(automatic, o.created_at > since, *where)).scalar_one())
-
-    last = connection.execute(
-        select(func.max(o.created_at)).where(automatic, o.recipient == author, o.template != "status")
-    ).scalar()
-    if count(office.budget_address[1], o.recipient == author, o.template != "status") < office.budget_address[0]:
-        last = None  # the address has not used up its acknowledgements
-    spent = ""
     domain = author.rpartition("@")[2].lower()
-    if count(office.budget_total[1]) >= office.budget_total[0]:
-        spent = "budget_total"
-    elif count(office.budget_domain[1], o.domain == domain) >= office.budget_domain[0]:
-        spent = "budget_domain"
-    elif ticket_id is not None and count(office.budget_thread[1], o.ticket_id == ticket_id) >= office.budget_thread[0]:
-        spent = "budget_thread"
-    return Budgets(last, spent)
+    spans = {"total": office.budget_total, "of_domain": office.budget_domain, "of_thread": office.budget_thread,
+             "of_address": office.budget_address}  # fmt: skip
+    since = {f"{name}_since": now - timedelta(seconds=span) for name, (_, span) in spans.items()}
+    row = connection.execute(
+        _BUDGETS, {"author": author, "domain_name": domain, "thread_id": ticket_id or 0, **since}
+    ).one()
+    last = row.last if row.of_address >= office.budget_address[0] else None  # else not used up yet
+    if row.total >= office.budget_total[0]:
+        return Budgets(last, "budget_total")
+    if row.of_domain >= office.budget_domain[0]:
+        return Budgets(last, "budget_domain")
+    if ticket_id is not None and row.of_thread >= office.budget_thread[0]:
+        return Budgets(last, "budget_thread")
+    return Budgets(last)
+
+
+def _counted(name: str, *where: Any) -> Any:
+    """How many automatic replies were written since ``<name>_since``."""
+    o = outbox.c
+    recent = o.created_at > bindparam(f"{name}_since")
+    return (
+        select(func.count()).select_from(outbox).where(o.kind == "auto", recent, *where).scalar_subquery().label(name)
+    )
+
+
+_ACKNOWLEDGES = outbox.c.template != "status"
+_BUDGETS = select(
+    select(func.max(outbox.c.created_at))
+    .where(outbox.c.kind == "auto", outbox.c.recipient == bindparam("author"), _ACKNOWLEDGES)
+    .scalar_subquery()
+    .label("last"),
+    _counted("total"),
+    _counted("of_domain", outbox.c.domain == bindparam("domain_name")),
+    _counted("of_thread", outbox.c.ticket_id == bindparam("thread_id")),
+    _counted("of_address", outbox.c.recipient == bindparam("author"), _ACKNOWLEDGES),
+)
+_DUE = (
+    select(outbox)
+    .where(
+        or_(
+            and_(outbox.c.state == "queued", outbox.c.next_at <= bindparam("now")),
+            and_(outbox.c.state == "sending", outbox.c.lease_until < bindparam("now")),
+        )
+    )
+    .order_by(outbox.c.urgent.desc(), outbox.c.next_at, outbox.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
+_MINE = update(outbox).where(
+    outbox.c.id == bindparam("row_id"), outbox.c.attempts == bindparam("claim"), outbox.c.state == "sending"
+)
+_ACKNOWLEDGED = (
+    update(tickets)
+    .where(tickets.c.id == bindparam("ticket"), tickets.c.acknowledged_at.is_(None))
+    .values(acknowledged_at=bindparam("moment"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,44 +165,32 @@ class Claimed:
     context: Mapping[str, Any]
     created_at: datetime
     resent: bool
+    ticket_id: int | None = None
 
 
 def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> list[Claimed]:
     """Due rows, urgent ones first."""
-    o = outbox.c
-    due = or_(
-        and_(o.state == OutboxState.QUEUED, o.next_at <= now), and_(o.state == OutboxState.SENDING, o.lease_until < now)
-    )
-    rows = connection.execute(
-        select(outbox)
-        .where(due)
-        .order_by(o.urgent.desc(), o.next_at, o.id)
-        .limit(count)
-        .with_for_update(skip_locked=True)
-    ).all()
-    if not rows:
-        return []
-    connection.execute(
-        update(outbox)
-        .where(o.id.in_([row.id for row in rows]))
-        .values(state=OutboxState.SENDING, attempts=o.attempts + 1, lease_until=now + timedelta(seconds=lease_s))
-    )
+    rows = connection.execute(_DUE, {"now": now, "count": count}).all()
+    lease = now + timedelta(seconds=lease_s)
+    for row in rows:
+        change(
+            connection,
+            outbox,
+            row.id,
+            {"state": OutboxState.SENDING, "attempts": row.attempts + 1, "lease_until": lease},
+        )
     return [
         Claimed(
             row.id, row.attempts + 1, row.event, row.template, row.language, row.recipient, row.kind, row.rfc_id,
-            row.context, row.created_at, row.state == OutboxState.SENDING,
+            row.context, row.created_at, row.state == OutboxState.SENDING, row.ticket_id,
         )
         for row in rows
     ]  # fmt: skip
 
 
 def _mark(connection: Connection, claimed: Claimed, **values: Any) -> None:
-    o = outbox.c
-    done = connection.execute(
-        update(outbox)
-        .where(o.id == claimed.id, o.attempts == claimed.attempts, o.state == OutboxState.SENDING)
-        .values(lease_until=None, **values)
-    )
+    values |= {"lease_until": None}
+    done = connection.execute(_MINE, {"row_id": claimed.id, "claim": claimed.attempts, **values})
     if done.rowcount != 1:
         raise LostClaim
 
@@ -183,14 +198,8 @@ def _mark(connection: Connection, claimed: Claimed, **values: Any) -> None:
 def mark_sent(connection: Connection, claimed: Claimed, now: datetime) -> None:
     """The relay took it; the first acknowledgement stamps the ticket."""
     _mark(connection, claimed, state=OutboxState.SENT, sent_at=now, last_error="")
-    if claimed.kind == "auto" and claimed.template != "status":
-        ticket = connection.execute(select(outbox.c.ticket_id).where(outbox.c.id == claimed.id)).scalar()
-        if ticket is not None:
-            connection.execute(
-                update(tickets)
-                .where(tickets.c.id == ticket, tickets.c.acknowledged_at.is_(None))
-                .values(acknowledged_at=now)
-            )
+    if claimed.kind == "auto" and claimed.template != "status" and claimed.ticket_id is not None:
+        connection.execute(_ACKNOWLEDGED, {"ticket": claimed.ticket_id, "moment": now})
 
 
 def mark_later(connection: Connection, claimed: Claimed, error: str, next_at: datetime) -> None:
@@ -266,7 +275,7 @@ def tell(
 
 def notice(connection: Connection, kind: str, line: str, now: datetime) -> None:
     """A line of the next digest."""
-    connection.execute(notices.insert().values(kind=kind, at=now, line=line[:500]))
+    put(connection, notices, {"kind": kind, "at": now, "line": line[:500], "told_at": None})
 
 
 def digest(connection: Connection, office: Office, now: datetime) -> int:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import queue
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event, select, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -219,7 +220,7 @@ class Store:
         rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
         if not rows:
             fresh = {"id": "a", "secret": secrets.token_bytes(32), "created_at": now}
-            connection.execute(insert(connection, tables.keys).values(fresh).on_conflict_do_nothing())
+            put_once(connection, tables.keys, fresh)
             rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
         self.keys = {row.id: bytes(row.secret) for row in rows}
         self.key_id = rows[-1].id
@@ -339,15 +340,44 @@ class Store:
                 self._closing.wait(1.0)
 
 
-def insert(connection: Connection, table: Any) -> Any:
-    """An INSERT of this dialect that knows ``on_conflict_do_nothing``."""
-    if connection.dialect.name == "sqlite":
+# Statements are built once and executed with parameters: building one for each row costs more than running it.
+
+
+@functools.cache
+def _insert(dialect: str, table: Any, once: bool, everything: bool) -> Any:
+    statement: Any
+    if dialect == "sqlite":
         from sqlalchemy.dialects import sqlite
 
-        return sqlite.insert(table)
-    from sqlalchemy.dialects import postgresql
+        statement = sqlite.insert(table)
+    else:
+        from sqlalchemy.dialects import postgresql
 
-    return postgresql.insert(table)
+        statement = postgresql.insert(table)
+    if once:
+        statement = statement.on_conflict_do_nothing()
+    return statement.returning(table) if everything else statement.returning(*table.primary_key.columns)
+
+
+@functools.cache
+def _update(table: Any) -> Any:
+    return table.update().where(table.c.id == bindparam("row_id"))
+
+
+def put(connection: Connection, table: Any, values: Mapping[str, Any]) -> Any:
+    """Inserts a row and returns its primary key."""
+    return connection.execute(_insert(connection.dialect.name, table, False, False), values).scalar_one()
+
+
+def put_once(connection: Connection, table: Any, values: Mapping[str, Any], everything: bool = False) -> Any:
+    """Inserts a row unless a unique key is taken: its primary key (or the whole row), or ``None``."""
+    found = connection.execute(_insert(connection.dialect.name, table, True, everything), values)
+    return found.first() if everything else found.scalar()
+
+
+def change(connection: Connection, table: Any, row: int, values: Mapping[str, Any]) -> int:
+    """Updates a row by its id; the number of rows, 0 or 1."""
+    return int(connection.execute(_update(table), {"row_id": row, **values}).rowcount)
 
 
 def utc_now() -> datetime:
