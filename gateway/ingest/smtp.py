@@ -165,8 +165,9 @@ class MailSession(SMTP):  # type: ignore[misc]
         self._last_data = 0.0
         self.finished: asyncio.Future[None] = loop.create_future()
         policy = ingest.policy
+        # no handler: aiosmtpd looks through every member of one for hooks, at each connection
         super().__init__(
-            self, hostname=policy.hostname, ident="ESMTP", data_size_limit=policy.max_size, tls_context=policy.tls,
+            None, hostname=policy.hostname, ident="ESMTP", data_size_limit=policy.max_size, tls_context=policy.tls,
             timeout=policy.idle_timeout, loop=loop,
         )  # fmt: skip
 

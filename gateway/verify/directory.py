@@ -182,7 +182,8 @@ class Directory:
         self._generation = 0
         self._seen: tuple[tuple[str, int, int], ...] = ()
         self.checked_at: datetime | None = None
-        if self._file.exists():
+        self._there = self._file.exists()
+        if self._there:
             self.checked_at = datetime.fromtimestamp(self._file.stat().st_mtime, UTC)
 
     # -- loading
@@ -230,6 +231,7 @@ class Directory:
             raise DirectoryError([Problem(str(self._source / "accounts.csv"), "", problem)])
         os.replace(fresh, self._file)
         self._generation += 1
+        self._there = True
         self.checked_at = now
         return counts
 
@@ -238,7 +240,7 @@ class Directory:
     @property
     def loaded(self) -> bool:
         """Whether there is a set to look in."""
-        return self._file.exists()
+        return self._there
 
     def age(self, now: datetime) -> float | None:
         """Seconds since the set was known to be current; ``None`` without a set."""
@@ -252,7 +254,7 @@ class Directory:
         return self.loaded and age is not None and age <= self._max_age
 
     def _connection(self) -> sqlite3.Connection | None:
-        if not self._file.exists():
+        if not self._there:
             return None
         held: tuple[int, sqlite3.Connection] | None = getattr(self._local, "held", None)
         if held is None or held[0] != self._generation:

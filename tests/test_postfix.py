@@ -1,0 +1,168 @@
+"""Behind a real Postfix, as the README installs it: LMTP in with XFORWARD, the same Postfix as the relay out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import smtplib
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.harness import LoopbackPeers, Running, free_port, until
+from gateway.demo import SAMPLES, built
+from gateway.tickets.store import utc_now
+from tests.conftest import missing
+
+pytestmark = pytest.mark.peer
+
+
+class Postfix:
+    """A Postfix instance of its own, in a folder its users can enter, in the foreground."""
+
+    def __init__(self, lmtp_port: int, sink_port: int) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="gateway-postfix-", dir="/var/tmp"))
+        self.folder.chmod(0o755)
+        self.port = free_port()
+        etc, queue, data = self.folder / "etc", self.folder / "queue", self.folder / "data"
+        for path in (etc, queue, data):
+            path.mkdir()
+        shutil.chown(data, "postfix", "postfix")
+        (etc / "main.cf").write_text(
+            f"""
+compatibility_level = 3.6
+queue_directory = {queue}
+data_directory = {data}
+maillog_file = {self.folder}/mail.log
+maillog_file_prefixes = {self.folder}
+myhostname = mx.introserv.example
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.1/32
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+virtual_mailbox_domains = introserv.com
+virtual_mailbox_maps = regexp:{etc}/mailboxes
+virtual_transport = lmtp:inet:127.0.0.1:{lmtp_port}
+lmtp_send_xforward_command = yes
+recipient_delimiter = +
+relayhost = [127.0.0.1]:{sink_port}
+smtp_tls_security_level = none
+smtpd_tls_security_level = none
+smtpd_authorized_xclient_hosts = 127.0.0.1
+disable_dns_lookups = yes
+alias_maps =
+minimal_backoff_time = 1s
+"""
+        )
+        (etc / "mailboxes").write_text("/^(support|bounces|postmaster)(\\+.*)?@introserv\\.com$/ ok\n")
+        services = (
+            "pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 1 1 qmgr",
+            "rewrite unix - - n - - trivial-rewrite", "bounce unix - - n - 0 bounce", "defer unix - - n - 0 bounce",
+            "trace unix - - n - 0 bounce", "verify unix - - n - 1 verify", "flush unix n - n 1000? 0 flush",
+            "proxymap unix - - n - - proxymap", "smtp unix - - n - - smtp", "lmtp unix - - n - - lmtp",
+            "error unix - - n - - error", "retry unix - - n - - error", "anvil unix - - n - 1 anvil",
+            "tlsmgr unix - - n 1000? 1 tlsmgr", "postlog unix-dgram n - n - 1 postlogd",
+        )  # fmt: skip
+        (etc / "master.cf").write_text("\n".join([f"127.0.0.1:{self.port} inet n - n - - smtpd", *services]) + "\n")
+        shutil.copy("/etc/postfix/dynamicmaps.cf", etc / "dynamicmaps.cf") if Path(
+            "/etc/postfix/dynamicmaps.cf"
+        ).exists() else None
+        self.process = subprocess.Popen(
+            ["postfix", "-c", str(etc), "start-fg"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )  # fmt: skip
+
+        def up() -> bool:
+            if self.process.poll() is not None:
+                raise RuntimeError(
+                    f"Postfix ended: {self.process.stderr.read() if self.process.stderr else ''}{self.log()}"
+                )
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+        until(up, 30, "Postfix")
+
+    def log(self) -> str:
+        path = self.folder / "mail.log"
+        return path.read_text() if path.exists() else ""
+
+    def stop(self) -> None:
+        subprocess.run(["postfix", "-c", str(self.folder / "etc"), "stop"], capture_output=True, check=False)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait(10)
+        if self.process.stderr is not None:
+            self.process.stderr.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def mail_system(tmp_path: Path) -> Iterator[tuple[Postfix, Running, LoopbackPeers]]:
+    if os.geteuid() != 0 or not shutil.which("postfix"):
+        missing("a Postfix of our own needs root and the package postfix")
+    peers = LoopbackPeers()
+    lmtp = free_port()
+    postfix = Postfix(lmtp, peers.relay)
+    daemon = Running(
+        tmp_path, peers, relay={"port": postfix.port},
+        smtp={"listen": ["smtp://127.0.0.1:0", f"lmtp://127.0.0.1:{lmtp}"], "trusted_relays": ["127.0.0.1"], "evaluate_private": False},
+    )  # fmt: skip
+    yield postfix, daemon, peers
+    daemon.stop()
+    postfix.stop()
+    peers.close()
+
+
+def through(postfix: Postfix, raw: bytes, sender: str, client: str) -> None:
+    """A mail from the world: XCLIENT tells Postfix which address it came from, as a proxy in front of it would."""
+    with smtplib.SMTP("127.0.0.1", postfix.port, local_hostname="mx.example.de", timeout=30) as session:
+        session.ehlo()
+        assert session.docmd(f"XCLIENT ADDR={client} NAME=mx.example.de HELO=mx.example.de")[0] == 220
+        session.ehlo()
+        session.sendmail(sender, ["support@introserv.com"], raw)
+
+
+def test_a_mail_through_postfix_is_judged_by_its_true_client_and_answered(
+    mail_system: tuple[Postfix, Running, LoopbackPeers],
+) -> None:
+    postfix, daemon, peers = mail_system
+    through(postfix, built(SAMPLES[0], 1, utc_now()), "ops@shop.example", "198.51.100.20")
+    through(postfix, built(SAMPLES[4], 2, utc_now()), "carla@curious.example", "203.0.113.99")
+    until(lambda: len(daemon.named("decided")) == 2, 30, postfix.log())
+    until(lambda: len(peers.taken) == 1, 30, postfix.log())
+    tickets = {row["author"]: row for row in daemon.rows("tickets", "list")}
+    assert (tickets["ops@shop.example"]["trust"], tickets["ops@shop.example"]["account"]) == ("verified", "10042")
+    shown = daemon.command("tickets", "show", tickets["carla@curious.example"]["reference"]).stdout
+    assert "spf=fail" in shown  # judged for 203.0.113.99, which Postfix forwarded, not for Postfix itself
+    assert "203.0.113.99" in shown
+    assert "refuses this mail" in shown  # so nobody is acknowledged
+    (answer,) = peers.taken
+    assert answer.rcpt_tos == ("ops@shop.example",)
+    assert answer.mail_from.startswith("bounces+")
+
+
+def test_a_refused_recipient_stays_with_postfix(mail_system: tuple[Postfix, Running, LoopbackPeers]) -> None:
+    postfix, _, _ = mail_system
+    with smtplib.SMTP("127.0.0.1", postfix.port, timeout=30) as session:
+        session.ehlo()
+        session.mail("a@b.example")
+        assert session.rcpt("sales@introserv.com")[0] == 550
+
+
+def test_a_bounce_comes_back_to_its_reply(mail_system: tuple[Postfix, Running, LoopbackPeers]) -> None:
+    postfix, daemon, peers = mail_system
+    peers.sink._answer = lambda taken: (
+        "550 5.1.1 no such user" if taken.rcpt_tos[0] == "ops@shop.example" else "250 2.0.0 OK"
+    )
+    through(postfix, built(SAMPLES[0], 1, utc_now()), "ops@shop.example", "198.51.100.20")
+    until(lambda: any(event["disposition"] == "recorded" for event in daemon.named("decided")), 30, postfix.log())
+    (ticket,) = daemon.rows("tickets", "list")
+    shown = daemon.command("tickets", "show", ticket["reference"]).stdout
+    assert "the customer did not get this" in shown
+    assert len(daemon.rows("tickets", "list")) == 1
