@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -70,16 +70,21 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     end, _ = header_end(raw, start)
     block = bytes(raw[start : min(end, start + MAX_HEADER_BLOCK)])
     new, full = _split(parsed)
-    rest = _rest(new, full)
-    subject = parsed.subject
-    found_orders = _candidates(subject, new, rest, orders.orders_in)
-    found_ips = _candidates(subject, new, rest, ips.ips_in)
-    found_services = _candidates(subject, new, rest, services.services_in)
-    found_invoices = _candidates(subject, new, rest, orders.invoices_in)
+    # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
+    masked, count = secrets.mask(new)
+    masked_full = secrets.mask(full)[0] if full != new else masked
+    subject, in_subject = secrets.mask(parsed.subject)
+    parsed = replace(parsed, subject=subject)
+    rest = _rest(masked, masked_full)
+    found_orders = _candidates(subject, masked, rest, orders.orders_in)
+    found_ips = _candidates(subject, masked, rest, ips.ips_in)
+    found_services = _candidates(subject, masked, rest, services.services_in)
+    found_invoices = _candidates(subject, masked, rest, orders.invoices_in)
     stated_services = [c for c in found_services if c.words.startswith("service:") and not c.quoted]
     names_a_fact = any(not c.quoted for c in (*found_orders, *found_ips, *found_invoices)) or bool(stated_services)
-    started_at, started_words = times.incident_start(f"{subject}\n{new}", hints.received_at, ZoneInfo(hints.timezone))
-    masked, count = secrets.mask(new)
+    started_at, started_words = times.incident_start(
+        f"{subject}\n{masked}", hints.received_at, ZoneInfo(hints.timezone)
+    )
     mail_class, class_reason = classify(parsed, hints.mail_from)
     return Reading(
         parsed=parsed,
@@ -101,8 +106,8 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
             attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
         ),
         described=len(re.findall(r"\w{2,}", new[:2000])) >= 5,
-        topics=topics.topics_of(subject, new, names_a_fact),
-        secrets_masked=count + secrets.mask(subject)[1],
+        topics=topics.topics_of(subject, masked, names_a_fact),
+        secrets_masked=count + in_subject,
         masked_text=masked,
-        masked_full_text=secrets.mask(full)[0] if full != new else masked,
+        masked_full_text=masked_full,
     )

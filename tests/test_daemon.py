@@ -406,3 +406,22 @@ def test_socket_activation(peers: LoopbackPeers, tmp_path: Path) -> None:
         assert "smtp://(systemd),lmtp://(systemd)" in daemon.named("started")[0]["listen"]
     finally:
         assert daemon.stop() == 0
+
+
+def test_the_service_on_each_database(daemons: Any, peers: LoopbackPeers, database: str) -> None:
+    daemon = daemons(peers, database={"url": database})
+    for number in range(5):
+        assert daemon.send(signed(number), "ops@shop.example")[0] == 250
+    assert daemon.send(signed(0), "ops@shop.example")[0] == 250
+    until(lambda: len(peers.taken) == 5)
+    daemon.settled()
+    rows = daemon.rows("tickets", "list")
+    assert {(row["trust"], row["account"], row["acknowledged_at"] is not None) for row in rows} == {
+        ("verified", "10042", True)
+    }
+    assert daemon.command("tickets", "reply", rows[0]["reference"], stdin="Done.\n").returncode == 0
+    until(lambda: len(peers.taken) == 6)
+    status = daemon.command("status", "--json")
+    assert json.loads(status.stdout)["problems"] == []
+    assert daemon.stop() == 0
+    assert not [event for event in daemon.events if event["level"] == "error"]

@@ -123,6 +123,10 @@ def test_a_party_without_proof_is_pending_and_gives_no_facts(at: Desk) -> None:
     assert second.decision.disposition == "pending"
     assert [entry["status"] for entry in shown["entries"]] == ["shown", "pending"]
     assert {fact["value"] for fact in shown["orders"]} == {"123456"}
+    (row, _) = at.store.read_now(lambda c: views.message_list(c, None, None, 10))
+    assert row["disposition"] == "pending"
+    assert at.store.write_now(lambda c: inbox.release(c, row["id"], NOW))
+    assert [entry["status"] for entry in at.show(first.reference)["entries"]] == ["shown", "shown"]
 
 
 def test_a_persons_answer_stops_the_clock_and_a_follow_up_starts_a_new_round(at: Desk) -> None:
@@ -310,7 +314,10 @@ def test_quarantine_is_told_in_one_digest(at: Desk) -> None:
 
 
 def test_secrets_stay_in_the_original(at: Desk) -> None:
-    raw = mail("My order is #123456, the root password is: hunter2hunter2, please look at the disk.")
+    raw = mail(
+        "My order is #123456, the root password is: hunter2hunter2, please look at the disk.",
+        subject="the password: hunter2hunter2 of #123456",
+    )
     outcome = at.take(incoming(raw), raw)
     shown = str(at.show(outcome.reference)) + str([dict(row.context) for row in at.outbox()])
     assert "hunter2" not in shown

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal,
 
 from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
 from gateway.tickets.store import LostClaim, change, put, put_once
-from gateway.tickets.tables import UtcDateTime, arrivals, messages, raw
+from gateway.tickets.tables import UtcDateTime, arrivals, entries, messages, raw
 
 PIECE = 1024 * 1024
 _RAW = raw.insert()
@@ -310,14 +310,22 @@ def free_all(connection: Connection, now: datetime) -> int:
 
 
 def release(connection: Connection, message: int, now: datetime) -> bool:
-    """A quarantined mail goes to the desk after all; its clock starts now."""
+    """A quarantined mail goes to the desk after all, and its clock starts now; a contribution without proof is shown."""
     m = messages.c
     done = connection.execute(
         update(messages)
         .where(m.id == message, m.state == InboxState.QUARANTINED)
         .values(state=InboxState.PENDING, released=True, due_at=now, attempts=0, reason="released")
     )
-    return bool(done.rowcount)
+    if done.rowcount:
+        return True
+    pending = and_(m.id == message, m.state == InboxState.DONE, m.disposition == Disposition.PENDING)
+    entry = connection.execute(select(m.entry_id).where(pending)).scalar()
+    if entry is None:
+        return False
+    change(connection, entries, entry, {"status": "shown"})
+    change(connection, messages, message, {"disposition": Disposition.APPENDED, "released": True, "reason": "released"})
+    return True
 
 
 def replay(connection: Connection, message: int, now: datetime) -> bool:
