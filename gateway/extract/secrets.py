@@ -16,7 +16,7 @@ _LABEL = re.compile(
     r"(?<![\w-])(?:password|passwort|kennwort|security code|sicherheitscode|пароль)\s{1,2}(?:is|ist|lautet)\s{1,2})"
     r"([^\s\"'<>]{3,200}|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
 )
-_CARD = re.compile(r"(?<![\d.-])(\d(?:[ -]?\d){12,18})(?![\d.-])")
+_CARD = re.compile(r"(?<![\d.-])(\d(?:[ -]?\d){12,18})(?!\d|[.-]\d)")
 _TOKEN = re.compile(r"(?<!\w)((?:ghp|gho|ghs|github_pat|sk|pk|xox[abp]|glpat|AKIA)[-_]?[A-Za-z0-9_-]{16,200})(?!\w)")
 
 

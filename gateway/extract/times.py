@@ -32,6 +32,7 @@ _EUROPEAN = re.compile(
 )
 _CLOCK = re.compile(
     rf"(?<!\w)(?:{_SINCE})\s{{1,2}}(?:(?:about|around|approximately|ca\.?|etwa|gegen|около|ungefähr|circa)\s{{1,2}})?"
+    rf"(?:(?:las|la|les|alle|ore|dem|den)\s{{1,2}})?"
     rf"(?:({'|'.join(map(re.escape, _DAYS))})\s{{1,2}}(?:at|um|gegen|à|a las|alle|в|о|около|ca\.)?\s{{0,2}})?"
     rf"(\d{{1,2}})[:.](\d\d)(?!\d|\.\d){_ZONE}",
     re.IGNORECASE,
