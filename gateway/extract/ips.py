@@ -26,6 +26,7 @@ _PUBLIC_RESOLVERS = frozenset(
         "2606:4700:4700::1001",
     ]
 )
+_HINT = re.compile(r"\d\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f:]")  # cheap: most lines have no address
 _VERSION_BEFORE = re.compile(r"(\bversion|release|firmware|\bbuild|\bv|\bver\.?)\s{0,2}$", re.IGNORECASE)
 _ATTACKER_LINE = re.compile(
     r"^\s*received:|failed password|rhost=|invalid user|attack|authentication failure|\bfrom \S+ port \d|banned?\b|"
@@ -61,8 +62,9 @@ def _value(address: str, prefix: str | None) -> str | None:
 def ips_in(text: str) -> tuple[Candidate, ...]:
     """Addresses and networks in canonical text form, in order of appearance."""
     found: dict[str, Candidate] = {}
-    offset = 0
     for line in text.split("\n"):
+        if not _HINT.search(line):
+            continue
         hostile: bool | None = None
         for match in sorted([*_V4.finditer(line), *_V6.finditer(line)], key=lambda m: m.start()):
             if "." not in match[1] and match[1].count(":") < 2:
@@ -77,5 +79,4 @@ def ips_in(text: str) -> tuple[Candidate, ...]:
                 found[value] = Candidate(value, words)
                 if len(found) >= MAX:
                     return tuple(found.values())
-        offset += len(line) + 1
     return tuple(found.values())

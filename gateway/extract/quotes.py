@@ -57,7 +57,7 @@ def _log_like(lines: list[str], index: int) -> bool:
 def _attribution(lines: list[str], index: int) -> int:
     """How many lines the attribution beginning here takes; 0 when there is none."""
     line = lines[index].strip()
-    if not line or len(line) > 300:
+    if not line or len(line) > 300 or not ("@" in line or "<" in line or _ON.match(line)):
         return 0
     for count in (1, 2, 3):
         parts = [part.strip() for part in lines[index : index + count]]

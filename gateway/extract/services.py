@@ -7,7 +7,8 @@ import re
 from gateway.model import Candidate
 
 MAX = 50
-_OPAQUE = re.compile(r"(?<![\w.@/-])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
+_WORD = re.compile(r"\w+")
+_SHAPE = re.compile(r"(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{8}")
 _CALLED = re.compile(
     r"(?<!\w)(?:service name|service|servicename|dienst(?:name)?|nom du service|servicio|servizio|имя услуги|услуга|сервис|"
     r"послуга)\s{0,2}[:=\"'„“«]{1,3}\s{0,2}([A-Za-z0-9][A-Za-z0-9.-]{1,62}[A-Za-z0-9])",
@@ -18,6 +19,12 @@ _HOST = re.compile(
 )
 _STATED = re.compile(r"service|dienst|servicio|servizio|услуг|сервис|послуг", re.IGNORECASE)
 
+_GLUE = frozenset("@/-.")
+
+
+def _around(text: str, match: re.Match[str]) -> str:
+    return " ".join(text[max(0, match.start() - 30) : match.end() + 20].split())
+
 
 def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
@@ -25,13 +32,26 @@ def services_in(text: str) -> tuple[Candidate, ...]:
     for match in _CALLED.finditer(text) if _STATED.search(text) else ():
         value = match[1].lower()
         found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
-    for pattern in (_OPAQUE, _HOST) if "." in text else (_OPAQUE,):
-        for match in pattern.finditer(text):
-            value = match[0].lower()
-            if "." not in value and (value.isdigit() or value.isalpha()):
-                continue
-            around = " ".join(text[max(0, match.start() - 30) : match.end() + 20].split())
-            found.setdefault(value, Candidate(value, around))
+    for match in _WORD.finditer(text):
+        if match.end() - match.start() != 8:
+            continue
+        value, before, after = (
+            match[0].lower(),
+            text[match.start() - 1 : match.start()],
+            text[match.end() : match.end() + 2],
+        )
+        glued = (
+            (before in _GLUE and before != "")
+            or (after[:1] in _GLUE and after != "")
+            or (after[:1] == "." and after[1:].isalnum())
+        )
+        if _SHAPE.fullmatch(value) and not glued:
+            found.setdefault(value, Candidate(value, _around(text, match)))
             if len(found) >= MAX * 4:
                 break
+    for match in _HOST.finditer(text) if "." in text else ():
+        value = match[0].lower()
+        found.setdefault(value, Candidate(value, _around(text, match)))
+        if len(found) >= MAX * 8:
+            break
     return tuple(found.values())
