@@ -35,16 +35,9 @@ def services_in(text: str) -> tuple[Candidate, ...]:
     for match in _WORD.finditer(text):
         if match.end() - match.start() != 8:
             continue
-        value, before, after = (
-            match[0].lower(),
-            text[match.start() - 1 : match.start()],
-            text[match.end() : match.end() + 2],
-        )
-        glued = (
-            (before in _GLUE and before != "")
-            or (after[:1] in _GLUE and after != "")
-            or (after[:1] == "." and after[1:].isalnum())
-        )
+        value = match[0].lower()
+        before, after = text[max(0, match.start() - 1) : match.start()], text[match.end() : match.end() + 2]
+        glued = before in _GLUE or after[:1] in ("@", "/", "-") or (after[:1] == "." and after[1:].isalnum())
         if _SHAPE.fullmatch(value) and not glued:
             found.setdefault(value, Candidate(value, _around(text, match)))
             if len(found) >= MAX * 4:
