@@ -24,7 +24,6 @@ from gateway.config import ConfigError, Problem, Settings
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.limits import Limits
 from gateway.ingest.smtp import Ingest, MailSession
-from gateway.model import Outgoing, Sent
 from gateway.pipeline import Judge, Pipeline
 from gateway.reader import Readers, ReadFunction
 from gateway.replies.outbox import Outbox
@@ -62,7 +61,6 @@ class Daemon:
         self._reload = asyncio.Event()
         self._servers: list[asyncio.Server] = []
         self._lock: Any = None
-        self._old_relays: list[Transport] = []
         self.addresses: list[str] = []
 
     # -- starting
@@ -367,6 +365,3 @@ class Daemon:
                 metrics.QUEUE.labels(name, state).set(count)
         shown = await self.store.read(lambda connection: views.status(connection, now, None, True))
         metrics.OLDEST_PENDING.set(shown["oldest_pending_s"] or 0)
-
-
-__all__ = ["Daemon", "Outgoing", "Sent", "StartError"]

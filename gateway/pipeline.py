@@ -11,7 +11,7 @@ from functools import partial
 
 from gateway import log, metrics
 from gateway.message import header_end
-from gateway.model import Account, AccountMatch, AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict, mail_start
+from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict, mail_start
 from gateway.reader import ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard
@@ -26,8 +26,6 @@ POLL_S = 1.0
 LEASE_S = 120.0
 BATCH = 16
 CONCURRENCY = 16
-
-__all__ = ["Account", "AccountMatch", "Judge", "Pipeline", "Surroundings"]
 
 
 @dataclass(frozen=True, slots=True)

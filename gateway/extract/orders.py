@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from gateway.model import Candidate
@@ -32,6 +33,7 @@ def _around(text: str, start: int, end: int) -> str:
     return " ".join(text[max(0, start - 30) : end + 20].split())
 
 
+@functools.lru_cache(maxsize=2)  # orders and invoices are asked for one after the other
 def _called(text: str) -> list[tuple[str, Candidate]]:
     """(``order`` or ``invoice``, candidate) of every number whose words before it say what it is."""
     found: list[tuple[str, Candidate]] = []

@@ -17,7 +17,7 @@ _CALLED = re.compile(
 _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
-_STATED = re.compile(r"service|dienst|servicio|servizio|услуг|сервис|послуг", re.IGNORECASE)
+_STATED = ("service", "dienst", "servicio", "servizio", "услуг", "сервис", "послуг")
 
 _GLUE = frozenset("@/-.")
 
@@ -29,7 +29,8 @@ def _around(text: str, match: re.Match[str]) -> str:
 def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
     found: dict[str, Candidate] = {}
-    for match in _CALLED.finditer(text) if _STATED.search(text) else ():
+    lower = text.lower()
+    for match in _CALLED.finditer(text) if any(word in lower for word in _STATED) else ():
         value = match[1].lower()
         found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
     for match in _WORD.finditer(text):
@@ -42,9 +43,12 @@ def services_in(text: str) -> tuple[Candidate, ...]:
             found.setdefault(value, Candidate(value, _around(text, match)))
             if len(found) >= MAX * 4:
                 break
-    for match in _HOST.finditer(text) if "." in text else ():
-        value = match[0].lower()
-        found.setdefault(value, Candidate(value, _around(text, match)))
-        if len(found) >= MAX * 8:
-            break
+    for token in text.split():
+        if "." not in token[1:-1] or len(token) > 300:
+            continue
+        host = _HOST.search(token)
+        if host is not None:
+            found.setdefault(host[0].lower(), Candidate(host[0].lower(), token[:80]))
+            if len(found) >= MAX * 8:
+                break
     return tuple(found.values())
