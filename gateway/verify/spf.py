@@ -79,11 +79,14 @@ async def check(
     return SpfResult(found.result, domain, _explained(found.result, domain, str(address)))
 
 
+#: set aside for documentation, and judged like any other address: samples and tests use them
+_DOCUMENTATION = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
+
+
 def _local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    documentation = any(
-        address in ipaddress.ip_network(net)
-        for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
-    )
+    documentation = any(address in network for network in _DOCUMENTATION if network.version == address.version)
     return (address.is_private and not documentation) or address.is_loopback or address.is_link_local
 
 
