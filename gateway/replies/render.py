@@ -300,9 +300,9 @@ def subject_of(draft: Draft, sender: Sender, words: Mapping[str, str]) -> str:
 
 def _part(content_type: str, text: str) -> bytes:
     data = text.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace")
-    if all(octet < 128 for octet in data) and max(map(len, data.split(b"\r\n"))) <= 900:
+    if data.isascii() and max(map(len, data.split(b"\r\n"))) <= 900:
         encoding, body = "7bit", data
-    elif len(data) < 4 * sum(octet < 128 for octet in data) // 3:
+    elif len(data.decode().encode("ascii", "ignore")) * 4 > len(data) * 3:
         encoding = "quoted-printable"
         body = quopri.encodestring(data.replace(b"\r\n", b"\n")).replace(b"\n", b"\r\n")
     else:
