@@ -135,8 +135,14 @@ class Pipeline:
                  replied: Callable[[], None]) -> None:  # fmt: skip
         self._store, self._judge, self._around, self._clock, self._replied = store, judge, around, clock, replied
         self.wake = asyncio.Event()
+        self._sure = False
         self.beat = 0.0
         self._held: dict[asyncio.Task[None], inbox.Claimed] = {}
+
+    def arrived(self) -> None:
+        """A mail was stored: there is something to claim."""
+        self._sure = True
+        self.wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop``; what is begun is finished or handed back."""
@@ -182,7 +188,8 @@ class Pipeline:
         count, alone = min(room, BATCH), not self._held
         if any(held.suspect for held in self._held.values()):
             return []
-        if not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
+        sure, self._sure = self._sure, False
+        if not sure and not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
             return []
 
         def job(connection: object) -> tuple[list[inbox.Claimed], list[int]]:
@@ -220,7 +227,8 @@ class Pipeline:
         log.decided(
             claimed.id, decision.disposition, decision.trust, outcome.reference, outcome.replied, decision.silence
         )
-        self._replied()
+        if outcome.replied or decision.notify:
+            self._replied()
 
     async def _commit(self, claimed: inbox.Claimed, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:
         office, now = self._around().office, self._clock()

@@ -45,7 +45,7 @@ class Row(Protocol):
 class Queue(Protocol):
     """The outbox table; every call is a commit."""
 
-    async def claim(self, now: datetime, count: int) -> list[Any]: ...
+    async def claim(self, now: datetime, count: int, sure: bool) -> list[Any]: ...
     async def sent(self, claimed: Any, now: datetime) -> None: ...
     async def later(self, claimed: Any, error: str, next_at: datetime) -> None: ...
     async def dead(self, claimed: Any, error: str, now: datetime) -> None: ...
@@ -83,12 +83,13 @@ class Outbox:
         running: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
         while not stop.is_set():
+            woken = self.wake.is_set()
             self.wake.clear()
             free = self._concurrency * 2 - len(running)
             claimed: list[Row] = []
             if free > 0 and loop.time() >= self._paused_until:
                 try:
-                    claimed = await self._queue.claim(self._clock(), free)
+                    claimed = await self._queue.claim(self._clock(), free, woken)
                 except Exception as error:  # the one broad net of this loop: the next turn tries again
                     log.loop_fault("outbox", error)
                     await self._rest(stop, POLL_S)

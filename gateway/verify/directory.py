@@ -180,6 +180,7 @@ class Directory:
         self._source, self._max_shrink, self._max_age = source, max_shrink, max_age
         self._local = threading.local()
         self._generation = 0
+        self._lengths: dict[tuple[int, int], tuple[int, ...]] = {}
         self._seen: tuple[tuple[str, int, int], ...] = ()
         self.checked_at: datetime | None = None
         self._there = self._file.exists()
@@ -319,18 +320,24 @@ class Directory:
         """The accounts that have a service of this name."""
         return frozenset(row[0] for row in self._all("select account from services where service = ?", service.lower()))
 
+    def _prefixes(self, version: int) -> tuple[int, ...]:
+        """The prefix lengths that occur, longest first; looked up once a set."""
+        known = self._lengths.get((self._generation, version))
+        if known is None:
+            query = "select distinct prefix from networks where version = ? order by prefix desc"
+            known = tuple(int(row[0]) for row in self._all(query, version))
+            self._lengths = {key: value for key, value in self._lengths.items() if key[0] == self._generation}
+            self._lengths[self._generation, version] = known
+        return known
+
     def ip_owners(self, value: str) -> frozenset[str]:
         """The accounts of the longest network that holds this address or network."""
         network = ipaddress.ip_network(value, strict=False)
         address = int(network.network_address)
         width = network.max_prefixlen
-        prefixes = self._all(
-            "select distinct prefix from networks where version = ? and prefix <= ? order by prefix desc",
-            network.version,
-            network.prefixlen,
-        )
-        for (prefix,) in prefixes:
-            length = int(prefix)
+        for length in self._prefixes(network.version):
+            if length > network.prefixlen:
+                continue
             start = (address >> (width - length) << (width - length)).to_bytes(width // 8, "big")
             found = self._all(
                 "select account from networks where version = ? and prefix = ? and network = ?",

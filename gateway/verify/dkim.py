@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -125,17 +126,26 @@ def _key_record(values: Sequence[str], signature: _Signature) -> bytes:
 
 
 def _bounded_key(encoded: bytes) -> None:
+    refusal = _key_fault(encoded)
+    if refusal is not None:
+        raise _Refused(*refusal)
+
+
+@functools.lru_cache(maxsize=1024)
+def _key_fault(encoded: bytes) -> tuple[str, str] | None:
+    """(result, reason) when an RSA key is not to be used."""
     if len(encoded) > 2048:
-        raise _Refused("permerror", "the key is too long")
+        return "permerror", "the key is too long"
     try:
         key = dkim.crypto.parse_public_key(base64.b64decode(encoded))
-    except (dkim.crypto.UnparsableKeyError, binascii.Error, ValueError) as error:
-        raise _Refused("permerror", "the key cannot be read") from error
+    except (dkim.crypto.UnparsableKeyError, binascii.Error, ValueError):
+        return "permerror", "the key cannot be read"
     bits = int(key["modulus"]).bit_length()
     if not MIN_BITS <= bits <= MAX_BITS:
-        raise _Refused("policy", f"an RSA key of {bits} bits is not accepted (RFC 8301)")
+        return "policy", f"an RSA key of {bits} bits is not accepted (RFC 8301)"
     if int(key["publicExponent"]).bit_length() > 64:
-        raise _Refused("policy", "the RSA exponent is too large")
+        return "policy", "the RSA exponent is too large"
+    return None
 
 
 def _body(raw: bytes | bytearray, start: int, relaxed: bool) -> bytes:
