@@ -301,8 +301,8 @@ def _accept_directly(
     settings: Settings, raw: bytes, sender: str | None, to: str, peer: str | None, helo: str | None
 ) -> int:
     from gateway import service
+    from gateway.ingest.client import received_client
     from gateway.ingest.identity import digest_of
-    from gateway.ingest.smtp import received_client
     from gateway.model import Envelope, RawMessage
     from gateway.tickets import inbox
     from gateway.tickets.store import DiskFull, Store, StoreError, utc_now

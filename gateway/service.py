@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from gateway.config import Settings, secret, tls_context
-from gateway.ingest.smtp import Policy, accepts
+from gateway.ingest.client import accepts
+from gateway.ingest.smtp import Policy
 from gateway.model import Rules
 from gateway.pipeline import Surroundings
 from gateway.replies import guard

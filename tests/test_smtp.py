@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from gateway.ingest.answers import Reply
+from gateway.ingest.client import accepts, received_client
 from gateway.ingest.limits import Limits
-from gateway.ingest.smtp import DiskIsFull, Ingest, MailSession, Policy, Reply, accepts, received_client
+from gateway.ingest.smtp import DiskIsFull, Ingest, MailSession, Policy
 from gateway.model import Accepted, RawMessage
 from gateway.replies.guard import is_bounce_address
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import ipaddress
 import re
-import secrets
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,41 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from gateway import log, metrics
+from gateway.ingest.answers import (
+    ACCEPTED,
+    BAD_ARGUMENT,
+    BAD_RECIPIENT,
+    BAD_SENDER,
+    BAD_SEQUENCE,
+    BAD_SYNTAX,
+    BARE_NEWLINE,
+    BUSY,
+    BYE,
+    CANNOT_VERIFY,
+    DENIED,
+    GO_AHEAD,
+    HELP,
+    LINES_TOO_LONG,
+    LOOP,
+    NEEDS_UTF8,
+    NO_SPACE,
+    NO_SUCH_USER,
+    NO_TLS,
+    NOT_IMPLEMENTED,
+    OK,
+    SHUTDOWN,
+    TIMEOUT,
+    TOO_BIG,
+    TOO_LONG,
+    TOO_MANY_ERRORS,
+    TOO_MANY_RECIPIENTS,
+    UNKNOWN_COMMAND,
+    UNKNOWN_PARAMETER,
+    Reply,
+    incident_reply,
+    new_incident,
+)
+from gateway.ingest.client import plain_address, received_client
 from gateway.ingest.limits import Limits
 from gateway.model import Accepted, Envelope, RawMessage
 
@@ -33,69 +67,10 @@ _PATH = re.compile(
 )
 _SIMPLE = re.compile(r"[^\s<>]{3,320}")
 _XTEXT = re.compile(r"\+([0-9A-Fa-f]{2})")
-_RECEIVED_FROM = re.compile(rb"(?is)\Afrom\s(.*?)(?:\sby\s|\Z)")
-_BRACKETED = re.compile(rb"\[(?:IPv6:)?([0-9A-Fa-f:.]{3,45})\]")
 
 
 class DiskIsFull(Exception):
     """Raised by an acceptor: nothing was stored for want of space."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a peer hears. Nothing private in it; ``enhanced`` is empty for greeting and HELO, EHLO, LHLO."""
-
-    code: int
-    enhanced: str
-    text: str
-
-    def __post_init__(self) -> None:
-        if self.enhanced and str(self.code)[0] != self.enhanced[0]:
-            raise ValueError("the classes of code and enhanced code disagree")
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.enhanced} {self.text}" if self.enhanced else f"{self.code} {self.text}"
-
-
-OK = Reply(250, "2.0.0", "OK")
-ACCEPTED = Reply(250, "2.0.0", "Accepted")
-BYE = Reply(221, "2.0.0", "Bye")
-GO_AHEAD = Reply(354, "", "End data with <CRLF>.<CRLF>")
-BAD_SYNTAX = Reply(500, "5.5.2", "Bad syntax")
-TOO_LONG = Reply(500, "5.5.2", "Line too long")
-UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognized")
-NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
-BAD_ARGUMENT = Reply(501, "5.5.4", "Bad argument")
-BAD_SEQUENCE = Reply(503, "5.5.1", "Bad sequence of commands")
-BAD_SENDER = Reply(553, "5.1.7", "Bad sender address")
-BAD_RECIPIENT = Reply(553, "5.1.3", "Bad recipient address")
-NEEDS_UTF8 = Reply(553, "5.6.7", "Internationalized addresses are not supported")
-UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognized")
-NO_SUCH_USER = Reply(550, "5.1.1", "No such mailbox here")
-TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
-TOO_BIG = Reply(552, "5.3.4", "Message too big")
-LOOP = Reply(554, "5.4.6", "Too many hops")
-BARE_NEWLINE = Reply(550, "5.6.11", "Bare CR or LF is not allowed")
-LINES_TOO_LONG = Reply(550, "5.6.0", "A line is longer than 64 KiB")
-NO_SPACE = Reply(452, "4.3.1", "Insufficient storage, try again later")
-BUSY = Reply(452, "4.3.1", "Too much mail at once, try again later")
-TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
-TIMEOUT = Reply(421, "4.4.2", "Timeout")
-SHUTDOWN = Reply(421, "4.3.2", "Shutting down, try again later")
-CANNOT_VERIFY = Reply(252, "2.1.5", "Cannot verify, but will take the message")
-HELP = Reply(214, "2.0.0", "See RFC 5321")
-DENIED = Reply(550, "5.7.0", "Not allowed")
-NO_TLS = Reply(454, "4.7.0", "TLS not available")
-
-
-def incident_reply(incident: str) -> Reply:
-    """The one answer to every internal fault."""
-    return Reply(451, "4.3.0", f"Temporary trouble here, try again later (incident {incident})")
-
-
-def new_incident() -> str:
-    """A short id that joins what a peer heard with our log."""
-    return secrets.token_hex(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -597,12 +572,12 @@ class MailSession(SMTP):  # type: ignore[misc]
         helo: str | None = self._helo
         if self._override:
             address, helo = self._override.get("ADDR") or None, self._override.get("HELO") or helo
-            address = _plain_address(address)
+            address = plain_address(address)
             return address, helo, "" if address else "the relay's XCLIENT names no client"
         if not self._trusted:
             return address, helo, ""
         if self._forwarded:
-            address = _plain_address(self._forwarded.get("ADDR"))
+            address = plain_address(self._forwarded.get("ADDR"))
             return (
                 address,
                 self._forwarded.get("HELO") or None,
@@ -667,44 +642,3 @@ def _longest_line(content: bytearray) -> int:
         else:
             position = window + 1
     return longest if longest > LINE_LIMIT else 0
-
-
-def _plain_address(text: str | None) -> str | None:
-    """An IP address as XFORWARD writes it (``IPV6:`` prefix allowed), or ``None``."""
-    try:
-        return str(ipaddress.ip_address(re.sub(r"(?i)^ipv6:", "", text or "")))
-    except ValueError:
-        return None
-
-
-def received_client(head: bytes) -> tuple[str | None, str | None]:
-    """(address, HELO name) of the client in the topmost Received field."""
-    found = re.search(rb"(?im)^received:((?:[^\n]|\n[ \t])*)", head.partition(b"\r\n\r\n")[0])
-    if not found:
-        return None, None
-    start = _RECEIVED_FROM.match(b" ".join(found[1].split()))
-    if not start:
-        return None, None
-    address = _BRACKETED.search(start[1])
-    helo = start[1].split()[0].decode("ascii", "replace") if start[1].split() else None
-    return (_plain_address(address[1].decode("ascii")) if address else None), helo
-
-
-def accepts(recipients: tuple[str, ...], reply_domain: str, is_bounce: Callable[[str], bool]) -> Callable[[str], bool]:
-    """Whether RCPT is ours: a configured address, any plus-address of one, a bounce address, or postmaster."""
-    known = {address.lower() for address in recipients}
-    domains = {address.rpartition("@")[2] for address in known} | {reply_domain.lower()}
-    locals_ = {address.rpartition("@")[0] for address in known}
-
-    def accept(address: str) -> bool:
-        local, at, domain = address.lower().rpartition("@")
-        if not at:
-            return domain == "postmaster"
-        if domain not in domains:
-            return False
-        if local == "postmaster" or is_bounce(address) or f"{local}@{domain}" in known:
-            return True
-        base, plus, _ = local.partition("+")
-        return bool(plus) and (f"{base}@{domain}" in known or (domain == reply_domain.lower() and base in locals_))
-
-    return accept
