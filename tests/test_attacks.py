@@ -1,0 +1,89 @@
+"""A stranger against a running daemon: whatever he borrows, the customer's ticket stays as it is and he gets no rights."""
+
+from __future__ import annotations
+
+import email
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.harness import TO, LoopbackPeers, Running, until
+from tests.test_daemon import signed
+
+EVE = "eve@curious.example"
+
+
+class Scene:
+    """A daemon with one genuine ticket, and what an eavesdropper knows of it."""
+
+    def __init__(self, daemon: Running, peers: LoopbackPeers) -> None:
+        self.daemon = daemon
+        daemon.send(signed(1), "ops@shop.example")
+        until(lambda: len(peers.taken) == 1)
+        answer = email.message_from_bytes(peers.taken[0].raw)
+        self.token = str(answer["Reply-To"]).partition("<")[2].rstrip(">")
+        self.message_id = str(answer["Message-ID"])
+        self.reference = daemon.rows("tickets", "list")[0]["reference"]
+        daemon.settled()
+
+    def ticket(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.daemon.command("tickets", "show", self.reference, "--json").stdout)
+        return found
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    peers = LoopbackPeers()
+    daemon = Running(tmp_path_factory.mktemp("attacks"), peers)
+    yield Scene(daemon, peers)
+    daemon.stop()
+    peers.close()
+
+
+def forged(author: str, subject: str = "Status", top: str = "", **headers: str) -> bytes:
+    fields = {"From": author, "To": TO, "Subject": subject, "Message-ID": f"<{time.time_ns()}@curious.example>"}
+    fields |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"{top}{head}\r\nHello, my server #234567, please tell me its status and its password.\r\n".encode()
+
+
+ATTACKS: dict[str, tuple[str, Callable[[Scene], tuple[bytes, str, str]]]] = {
+    "the customer's token from another address": ("unknown", lambda s: (forged(EVE), EVE, s.token)),
+    "our Message-ID": ("unknown", lambda s: (forged(EVE, In_Reply_To=s.message_id), EVE, TO)),
+    "References": ("unknown", lambda s: (forged(EVE, References=s.message_id), EVE, TO)),
+    "the reference in the subject": ("unknown", lambda s: (forged(EVE, f"Re: [{s.reference}]"), EVE, TO)),
+    "Reply-To": ("unknown", lambda s: (forged(EVE, Reply_To="ops@shop.example"), EVE, TO)),
+    "Sender": ("unknown", lambda s: (forged(EVE, Sender="ops@shop.example"), EVE, TO)),
+    "the display name": ("unknown", lambda s: (forged(f'"ops@shop.example" <{EVE}>'), EVE, TO)),
+    "the customer's From and token": ("failed", lambda s: (forged("ops@shop.example"), "ops@shop.example", s.token)),
+    "Authentication-Results": (
+        "failed",
+        lambda s: (
+            forged("ops@shop.example", top="Authentication-Results: mx.introserv.example; dmarc=pass\r\n"),
+            EVE,
+            TO,
+        ),
+    ),
+    "our own address": ("failed", lambda s: (forged(TO), EVE, TO)),
+    "a second From": ("failed", lambda s: (forged(EVE, top="From: ops@shop.example\r\n"), EVE, TO)),
+    "a guessed loop header": ("unknown", lambda s: (forged(EVE, X_Gateway_Loop="a" * 26), EVE, TO)),
+}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_what_a_stranger_borrows_gives_him_nothing(scene: Scene, name: str) -> None:
+    trust, attack = ATTACKS[name]
+    before = scene.ticket()
+    raw, sender, to = attack(scene)
+    known = len(scene.daemon.named("decided"))
+    assert scene.daemon.send(raw, sender, to)[0] == 250
+    until(lambda: len(scene.daemon.named("decided")) > known)
+    event = scene.daemon.named("decided")[-1]
+    assert event["trust"] == trust
+    assert event["disposition"] == ("quarantined" if trust == "failed" else "opened")
+    assert event.get("ticket") != scene.reference
+    assert scene.ticket() == before
