@@ -195,7 +195,7 @@ def test_the_watchdog_starves_when_something_hangs(
         threading.Event().wait(1.5)  # longer than seven feedings take
         return fed == before_
 
-    until(starved, 30, "the watchdog to starve")
+    assert until(starved, 30, "the watchdog to starve")
     daemon.stop(signal.SIGKILL)
 
 
