@@ -143,6 +143,15 @@ def test_a_broken_template_is_named(tmp_path: Any) -> None:
     assert sorted(problem.file.rpartition("/")[2] for problem in found) == ["received.en.txt.j2", "status.en.txt.j2"]
 
 
+def test_an_html_template_of_the_admin_goes_before_and_is_escaped(tmp_path: Any) -> None:
+    (tmp_path / "received.en.html.j2").write_text("<h1>{{ account_name }}</h1>")
+    context = BASE | {"account_name": "<b>Anna</b>"}
+    raw = build(replace(DRAFT, context=context), SENDER, Templates(tmp_path)).raw
+    assert b"<h1>&lt;b&gt;Anna&lt;/b&gt;</h1>" in raw
+    (tmp_path / "received.en.html.j2").write_text("{{ nothing }}")
+    assert Templates(tmp_path).problems(SENDER) != []
+
+
 def test_templates_run_in_a_sandbox(tmp_path: Any) -> None:
     (tmp_path / "received.en.txt.j2").write_text("{{ ''.__class__.__mro__[1].__subclasses__() }}")
     with pytest.raises(RenderError):

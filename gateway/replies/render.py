@@ -93,10 +93,20 @@ class Templates:
 
     def __init__(self, folder: Path | None) -> None:
         folders = [str(path) for path in (folder, shipped_templates()) if path is not None]
-        self._environment = ImmutableSandboxedEnvironment(
+        self._environment = self._sandbox(folders, escaped=False)
+        self._pages = self._sandbox(folders, escaped=True)
+        self._folder = folder
+        self._folders = folders
+        self._words: dict[str, Mapping[str, str]] = {}
+        self._available = {name.removesuffix(".txt.j2") for name in self._environment.list_templates(extensions=["j2"])}
+        self._load_all()
+
+    @staticmethod
+    def _sandbox(folders: list[str], escaped: bool) -> ImmutableSandboxedEnvironment:
+        return ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(folders),
             undefined=StrictUndefined,
-            autoescape=False,
+            autoescape=escaped,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=False,
@@ -104,17 +114,14 @@ class Templates:
             auto_reload=False,
             cache_size=-1,
         )
-        self._folder = folder
-        self._folders = folders
-        self._words: dict[str, Mapping[str, str]] = {}
-        self._available = {name.removesuffix(".txt.j2") for name in self._environment.list_templates(extensions=["j2"])}
-        self._load_all()
 
     def _load_all(self) -> None:
         """Reads every file now: what is changed on disk later takes effect at a reload, or not at all."""
         for name in self._environment.list_templates(extensions=["j2"]):
             with contextlib.suppress(TemplateError, UnicodeDecodeError, OSError):
-                self._environment.get_template(name)  # ``problems`` names the ones that cannot be used
+                (self._pages if name.endswith(".html.j2") else self._environment).get_template(
+                    name
+                )  # ``problems`` names the ones that cannot be used
         for language in self.languages():
             with contextlib.suppress(RenderError):
                 self.words(language)
@@ -158,6 +165,20 @@ class Templates:
             raise RenderError(f"template {which}: {type(error).__name__}") from error
         return re.sub(r"\n{3,}", "\n\n", text).strip()[:MAX_BODY] + "\n"
 
+    def page(self, name: str, language: str, values: Mapping[str, Any], text: str) -> str:
+        """The HTML part: of ``<name>.<language>.html.j2`` when it is there, else made from the rendered text.
+
+        Raises:
+            RenderError: the file is there and cannot be rendered.
+        """
+        which = f"{name}.{language}.html.j2"
+        if which not in self._available:
+            return html_of(text)
+        try:
+            return self._pages.get_template(which).render(dict(values))[:MAX_BODY]
+        except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError, RecursionError) as error:
+            raise RenderError(f"template {which}: {type(error).__name__}") from error
+
     def problems(self, sender: Sender) -> list[Problem]:
         """Every template tried with every kind of values; a fault a line."""
         found: list[Problem] = []
@@ -165,7 +186,8 @@ class Templates:
             name, _, language = which.partition(".")
             for context in samples(name):
                 try:
-                    self.text(name, language, variables(sender, context))
+                    values = variables(sender, context)
+                    self.page(name, language, values, self.text(name, language, values))
                 except RenderError as error:
                     path = (self._folder or shipped_templates()) / f"{which}.txt.j2"
                     cause = error.__cause__
@@ -352,11 +374,13 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
     """
     if not _ATOM.fullmatch(draft.recipient):
         raise RenderError("the recipient is no plain ASCII address")
-    text = templates.text(draft.template, draft.language, variables(sender, draft.context))
+    values = variables(sender, draft.context)
+    text = templates.text(draft.template, draft.language, values)
+    page = templates.page(draft.template, draft.language, values, text) if draft.kind != "staff" else ""
     words = templates.words(draft.language)
     subject = subject_of(draft, sender, words)
     fields = headers_for(draft, sender, subject)
-    raw = _assembled(fields, text, draft.kind)
+    raw = _assembled(fields, text, page)
     if not _as_meant(raw, fields):
         fixed = f"[{draft.context.get('reference') or ''}] " + words["subject_fixed"].format(name="Support")
         fields = [
@@ -364,7 +388,7 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
             for name, value in fields
             if name not in ("In-Reply-To", "References")
         ]
-        raw = _assembled(fields, text, draft.kind)
+        raw = _assembled(fields, text, page)
         if not _as_meant(raw, fields):
             raise RenderError("the built headers are not the intended ones")
     mail_from = {
@@ -375,14 +399,14 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
     return Outgoing(raw, mail_from[sender.envelope], draft.recipient)
 
 
-def _assembled(fields: list[tuple[str, str]], text: str, kind: str) -> bytes:
+def _assembled(fields: list[tuple[str, str]], text: str, page: str) -> bytes:
     head = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii", "replace")
-    if kind == "staff":
+    if not page:
         return head + _part("text/plain", text)
     boundary = f"=_{random.token_hex(16)}"
     opening = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'.encode()
     marker = f"\r\n--{boundary}\r\n".encode()
-    parts = _part("text/plain", text), _part("text/html", html_of(text))
+    parts = _part("text/plain", text), _part("text/html", page)
     return head + opening + marker[2:] + parts[0] + marker + parts[1] + f"\r\n--{boundary}--\r\n".encode()
 
 
