@@ -27,6 +27,16 @@ _BOUNCE_WORDS = re.compile(
     r"was not delivered|failed addresses|invalid (recipient|address)|message was undeliverable|"
     r"couldn.t be delivered|not been delivered|not listed in|cannot be reached|unknown (address|recipient))"
 )
+#: what a mail system says to the sender of a mail, at the top of its report
+_TOLD = re.compile(
+    r"(?is)\byour (?:message|mail|e-?mail)\b[^>]{0,250}?\b(?:could not be|was not|has not been|cannot be) delivered\b"
+)
+_FAILED_SUBJECT = re.compile(r"(?i)\bdelivery (?:has )?fail(?:ed|ure)|undeliver(?:ed|able)\b")
+#: a challenge: the sender is asked to prove himself before his mail is let through
+_CHALLENGE = re.compile(
+    r"(?is)(?:click|follow|visit|reply)[^.]{0,160}\b(?:your (?:e-?mail )?address|the sender|your message)\b[^.]{0,60}"
+    r"\b(?:added|approved|allowed|verified|released|whitelisted)\b"
+)
 _OUT_OF_OFFICE = re.compile(
     r"(?i)^\W*(auto(matic(al)?)?[ -_]?(reply|response|responder|svar|antwort)|auto:|out of (the )?office|"
     r"autosvar|automatisk svar|automatisch antwoord|automatische antwort|abwesenheit|ich bin nicht im b[üu]ro|"
@@ -80,6 +90,8 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, kind: str) -> str:
     from_daemon = bool(_BOUNCE_FROM.search(sender))
     subject = bool(_BOUNCE_SUBJECT.match(parsed.subject))
     body = f"{parsed.plain[:6000]}\n{parsed.html[:6000] if not parsed.plain else ''}"
+    if _FAILED_SUBJECT.search(parsed.subject) and _TOLD.search(body[:1500]):
+        return "subject and words of a mail system"
     if not (from_daemon or null or subject):
         return ""
     words = bool(_BOUNCE_WORDS.search(body))
@@ -120,6 +132,8 @@ def _automatic(parsed: ParsedMessage, mail_from: str | None) -> tuple[MailClass,
             return MailClass.AUTO_REPLY, name
     if _OUT_OF_OFFICE.match(parsed.subject):
         return MailClass.AUTO_REPLY, "the subject of an automatic reply"
+    if _CHALLENGE.search(parsed.plain[:3000]):
+        return MailClass.AUTO_REPLY, "a challenge to the sender"
     if mail_from == "":
         return MailClass.AUTO_REPLY, "null sender"
     return MailClass.HUMAN, ""
