@@ -103,8 +103,8 @@ class Daemon:
             outgoing.StoredQueue(self.store, lambda: self.desk.office), self._sending, self._clock,
             self.settings.relay.max_connections,
         )  # fmt: skip
-        self.pipeline = Pipeline(self.store, judge, lambda: self.desk.around, self._clock, self.outbox.wake.set)
-        self.ingest = Ingest(self.desk.policy, limits, Acceptor(self.store, self.pipeline.arrived), self._clock)
+        self.pipeline = Pipeline(self.store, judge, lambda: self.desk.around, self._clock, self.outbox)
+        self.ingest = Ingest(self.desk.policy, limits, Acceptor(self.store, self.pipeline, self._clock), self._clock)
 
     def _sending(self) -> tuple[Sender, Templates, Transport, float]:
         return self.desk.sender, self.desk.templates, self.desk.relay, self.desk.settings.relay.retry_for

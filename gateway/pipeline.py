@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Protocol
+
+from sqlalchemy import Connection
 
 from gateway import log, metrics
 from gateway.message import header_end
@@ -15,7 +19,7 @@ from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Ver
 from gateway.reader import ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard
-from gateway.tickets import desk, inbox
+from gateway.tickets import desk, inbox, outgoing
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store
 from gateway.verify import accounts
@@ -128,21 +132,66 @@ class Judge:
         return ""
 
 
+class Replies(Protocol):
+    """Whoever sends the replies."""
+
+    wake: asyncio.Event
+
+    def reserve(self) -> bool:
+        """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
+        ...
+
+    def take(self, claimed: outgoing.Claimed | None) -> None:
+        """The reply, claimed as it was written; ``None`` when none was."""
+        ...
+
+
 class Pipeline:
     """Claims due mails and brings each to its outcome; one bad mail never stops the next."""
 
     def __init__(self, store: Store, judge: Judge, around: Callable[[], Surroundings], clock: Callable[[], datetime],
-                 replied: Callable[[], None]) -> None:  # fmt: skip
-        self._store, self._judge, self._around, self._clock, self._replied = store, judge, around, clock, replied
+                 replies: Replies) -> None:  # fmt: skip
+        self._store, self._judge, self._around, self._clock, self._replies = store, judge, around, clock, replies
         self.wake = asyncio.Event()
         self._sure = False
         self.beat = 0.0
         self._held: dict[asyncio.Task[None], inbox.Claimed] = {}
+        self._reserved = 0
+        self._clear = False  # nothing older waits in the table: a new mail may be taken as it is stored
+
+    # -- what the ways in see
+
+    def reserve(self) -> bool:
+        """Whether a hand is free for a mail that is being stored now; then it is kept until ``take`` or ``release``."""
+        if not self._clear or self._room() <= 0 or any(held.suspect for held in self._held.values()):
+            return False
+        self._reserved += 1
+        return True
+
+    def release(self) -> None:
+        """The hand is not needed."""
+        self._reserved -= 1
+        self.wake.set()
+
+    def take(self, claimed: inbox.Claimed) -> None:
+        """A mail that was stored and claimed at once."""
+        self._reserved -= 1
+        self._begin(claimed)
 
     def arrived(self) -> None:
         """A mail was stored: there is something to claim."""
-        self._sure = True
+        self._sure, self._clear = True, False
         self.wake.set()
+
+    # -- the loop
+
+    def _room(self) -> int:
+        return CONCURRENCY - len(self._held) - self._reserved
+
+    def _begin(self, claimed: inbox.Claimed) -> None:
+        task = asyncio.create_task(self._one(claimed))
+        self._held[task] = claimed
+        task.add_done_callback(self._let_go)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop``; what is begun is finished or handed back."""
@@ -151,22 +200,22 @@ class Pipeline:
             self.beat = loop.time()
             self.wake.clear()
             claimed: list[inbox.Claimed] = []
-            if len(self._held) < CONCURRENCY:
+            if self._room() > 0:
                 try:
-                    claimed = await self._claim(CONCURRENCY - len(self._held))
+                    claimed = await self._claim(self._room())
                 except Exception as error:  # the one broad net of this loop: the database may be back next turn
                     log.loop_fault("pipeline", error)
             for claim in claimed:
-                task = asyncio.create_task(self._one(claim))
-                self._held[task] = claim
-                task.add_done_callback(self._let_go)
+                self._begin(claim)
             if not claimed:
                 await self._rest(stop)
+        self._clear = False
         await self._drain()
 
     def _let_go(self, task: asyncio.Task[None]) -> None:
         self._held.pop(task, None)
-        self.wake.set()
+        if not self._clear:
+            self.wake.set()
 
     async def _rest(self, stop: asyncio.Event) -> None:
         waits = [asyncio.create_task(self.wake.wait()), asyncio.create_task(stop.wait())]
@@ -175,8 +224,11 @@ class Pipeline:
             wait.cancel()
 
     async def _drain(self) -> None:
-        if self._held:
-            await asyncio.wait(list(self._held), timeout=15)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(15):
+                while self._held or self._reserved:
+                    self.wake.clear()
+                    await self.wake.wait()
         left = list(self._held.values())
         for task in list(self._held):
             task.cancel()
@@ -185,22 +237,26 @@ class Pipeline:
 
     async def _claim(self, room: int) -> list[inbox.Claimed]:
         now = self._clock()
-        count, alone = min(room, BATCH), not self._held
+        count, alone = min(room, BATCH), not self._held and not self._reserved
         if any(held.suspect for held in self._held.values()):
             return []
         sure, self._sure = self._sure, False
         if not sure and not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
+            self._clear = not self._sure
             return []
 
-        def job(connection: object) -> tuple[list[inbox.Claimed], list[int]]:
-            claimed, parked = inbox.claim(connection, now, count, LEASE_S, alone)  # type: ignore[arg-type]
+        def job(connection: Connection) -> tuple[list[inbox.Claimed], list[int], bool]:
+            claimed, parked = inbox.claim(connection, now, count, LEASE_S, alone)
             if any(claim.suspect for claim in claimed):
-                return claimed, parked
+                return claimed, parked, False
             if len(claimed) < count:
-                claimed += inbox.claim_arrivals(connection, now, count - len(claimed), LEASE_S)  # type: ignore[arg-type]
-            return claimed, parked
+                claimed += inbox.claim_arrivals(connection, now, count - len(claimed), LEASE_S)
+            clear = len(claimed) < count and (alone or bool(claimed) or not inbox.anything_due(connection, now))
+            return claimed, parked, clear
 
-        claimed, parked = await self._store.write(job)
+        self._clear = False
+        claimed, parked, clear = await self._store.write(job)
+        self._clear = clear and not self._sure
         for message in parked:
             metrics.PARKED.inc()
             log.parked(message, "claimed three times without an outcome")
@@ -227,8 +283,8 @@ class Pipeline:
         log.decided(
             claimed.id, decision.disposition, decision.trust, outcome.reference, outcome.replied, decision.silence
         )
-        if outcome.replied or decision.notify:
-            self._replied()
+        if decision.notify or (outcome.replied and not outcome.sending):
+            self._replies.wake.set()
 
     async def _commit(self, claimed: inbox.Claimed, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:
         office, now = self._around().office, self._clock()
@@ -240,9 +296,16 @@ class Pipeline:
             return await self._store.write(
                 lambda connection: desk.commit_recheck(connection, claimed, incoming, office, now)
             )
-        return await self._store.write(
-            lambda connection: desk.commit(connection, claimed, incoming, bounced, office, now)
-        )
+        direct = self._replies.reserve()
+        outcome = None
+        try:
+            outcome = await self._store.write(
+                lambda connection: desk.commit(connection, claimed, incoming, bounced, office, now, direct)
+            )
+        finally:
+            if direct:
+                self._replies.take(outcome.sending if outcome is not None else None)
+        return outcome
 
     async def _park(self, claimed: inbox.Claimed, reason: str, error: BaseException | None) -> None:
         metrics.PARKED.inc()

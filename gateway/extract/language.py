@@ -8,6 +8,7 @@ from typing import Any
 
 KNOWN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "cs")
 CERTAIN = 0.70
+ENOUGH = 600  #: characters of prose that decide
 _LOG = re.compile(
     r"^\s*([$#>]|\d{4}-\d\d-\d\d|\[|\d+ bytes|traceroute|ping|icmp|[\w.-]+\s*:\s*\d|\d+\s+\S+\s+\()", re.I
 )
@@ -27,12 +28,16 @@ def prepare() -> None:
 
 
 def _prose(text: str) -> str:
-    kept = []
+    kept: list[str] = []
+    size = 0
     for line in text[:4000].split("\n"):
         words = _WORD.findall(line)
         if words and not _LOG.match(line[:200]) and sum(map(len, words)) * 2 > len(line.strip()):
             kept.append(" ".join(words))
-    return " ".join(kept)[:1000]
+            size += len(kept[-1]) + 1
+            if size >= ENOUGH:
+                break
+    return " ".join(kept)[:ENOUGH]
 
 
 def language_of(text: str) -> str | None:

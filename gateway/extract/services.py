@@ -7,8 +7,7 @@ import re
 from gateway.model import Candidate
 
 MAX = 50
-_WORD = re.compile(r"\w+")
-_SHAPE = re.compile(r"(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{8}")
+_OPAQUE = re.compile(r"(?<![\w@/.-])(?=[A-Za-z]{0,7}\d)(?=\d{0,7}[A-Za-z])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
 _CALLED = re.compile(
     r"(?<!\w)(?:service name|service|servicename|dienst(?:name)?|nom du service|servicio|servizio|имя услуги|услуга|сервис|"
     r"послуга)\s{0,2}[:=\"'„“«]{1,3}\s{0,2}([A-Za-z0-9][A-Za-z0-9.-]{1,62}[A-Za-z0-9])",
@@ -18,8 +17,6 @@ _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
 _STATED = ("service", "dienst", "servicio", "servizio", "услуг", "сервис", "послуг")
-
-_GLUE = frozenset("@/-.")
 
 
 def _around(text: str, match: re.Match[str]) -> str:
@@ -33,18 +30,13 @@ def services_in(text: str) -> tuple[Candidate, ...]:
     for match in _CALLED.finditer(text) if any(word in lower for word in _STATED) else ():
         value = match[1].lower()
         found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
-    for match in _WORD.finditer(text):
-        if match.end() - match.start() != 8:
-            continue
+    for match in _OPAQUE.finditer(text):
         value = match[0].lower()
-        before, after = text[max(0, match.start() - 1) : match.start()], text[match.end() : match.end() + 2]
-        glued = before in _GLUE or after[:1] in ("@", "/", "-") or (after[:1] == "." and after[1:].isalnum())
-        if _SHAPE.fullmatch(value) and not glued:
-            found.setdefault(value, Candidate(value, _around(text, match)))
-            if len(found) >= MAX * 4:
-                break
-    for token in text.split():
-        if "." not in token[1:-1] or len(token) > 300:
+        found.setdefault(value, Candidate(value, _around(text, match)))
+        if len(found) >= MAX * 4:
+            break
+    for token in text.split() if "." in text else ():
+        if "." not in token or "." not in token[1:-1] or len(token) > 300:
             continue
         host = _HOST.search(token)
         if host is not None:

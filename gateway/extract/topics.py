@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -17,7 +17,6 @@ from gateway.model import Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
 _PLAIN = ("financial", "technical", "account", "general", "outage", "service", "resolved")
-_WORD_START = re.compile(r"(?<!\w)\w")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s*\n")
 
 
@@ -27,6 +26,7 @@ class _Table:
 
     stems: Mapping[str, tuple[tuple[str, str, float], ...]]
     topics: tuple[str, ...]
+    starts: re.Pattern[str]  #: a word start with one of those three characters
 
 
 @dataclass(slots=True)
@@ -48,19 +48,33 @@ def _table() -> _Table:
         for stem, weight in stems.items():
             by_start.setdefault(stem.lower()[:3], []).append((stem.lower(), topic, float(weight)))
     ordered = {start: tuple(sorted(found, key=lambda item: -len(item[0]))) for start, found in by_start.items()}
-    return _Table(ordered, tuple(topics))
+    return _Table(ordered, tuple(topics), re.compile(rf"(?<!\w)(?:{_branches(ordered)})"))
+
+
+def _branches(starts: Iterable[str]) -> str:
+    """Three-character starts as an expression that branches once a character."""
+    tree: dict[str, dict[str, set[str]]] = {}
+    for start in starts:
+        tree.setdefault(start[0], {}).setdefault(start[1], set()).add(start[2])
+    return "|".join(
+        re.escape(first)
+        + "(?:"
+        + "|".join(
+            re.escape(second) + "[" + "".join(map(re.escape, sorted(thirds))) + "]"
+            for second, thirds in sorted(below.items())
+        )
+        + ")"
+        for first, below in sorted(tree.items())
+    )
 
 
 def _score(text: str) -> _Found:
     """One pass over the word starts; of a topic's stems the longest at a place counts."""
-    table = _table().stems
+    table = _table()
     lower = text.lower()
     found = _Found({}, {})
-    for start in _WORD_START.finditer(lower):
-        position = start.start()
-        candidates = table.get(lower[position : position + 3])
-        if candidates is None:
-            continue
+    for start in table.starts.finditer(lower):
+        position, candidates = start.start(), table.stems[start[0]]
         seen: set[str] = set()
         for stem, topic, weight in candidates:
             if topic not in seen and lower.startswith(stem, position):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from gateway.ingest.identity import digest_of
 from gateway.ingest.smtp import DiskIsFull
@@ -12,16 +14,37 @@ from gateway.tickets import inbox
 from gateway.tickets.store import DiskFull, Store
 
 INLINE = 256 * 1024
+LEASE_S = 120.0
+
+
+class Work(Protocol):
+    """Whoever works on mails."""
+
+    def reserve(self) -> bool:
+        """Whether a hand is free for a mail that is being stored now; it is kept until ``take`` or ``release``."""
+        ...
+
+    def release(self) -> None:
+        """The hand is not needed."""
+        ...
+
+    def take(self, claimed: inbox.Claimed) -> None:
+        """The mail is stored and claimed."""
+        ...
+
+    def arrived(self) -> None:
+        """Something was stored that nobody claimed yet."""
+        ...
 
 
 class Acceptor:
-    """Stores mails and tells the pipeline."""
+    """Stores mails and hands each to a free hand, or tells that it waits."""
 
-    def __init__(self, store: Store, accepted: Callable[[], None]) -> None:
-        self._store, self._accepted = store, accepted
+    def __init__(self, store: Store, work: Work, clock: Callable[[], datetime]) -> None:
+        self._store, self._work, self._clock = store, work, clock
 
     async def __call__(self, message: RawMessage) -> Accepted:
-        """Commits a mail; the caller may vanish meanwhile, the commit does not.
+        """Commits a mail; the caller may vanish meanwhile, the commit and the handing over do not.
 
         Raises:
             DiskIsFull: nothing was stored.
@@ -30,9 +53,24 @@ class Acceptor:
             digest = digest_of(message.raw)
         else:
             digest = await asyncio.to_thread(digest_of, message.raw)
+        direct = len(message.raw) <= INLINE and self._work.reserve()
+        lease = self._clock() + timedelta(seconds=LEASE_S) if direct else None
+        stored = asyncio.wrap_future(
+            self._store.submit(lambda connection: inbox.accept(connection, message, digest, lease))
+        )
+        stored.add_done_callback(lambda done: self._stored(done, message, direct))
         try:
-            outcome = await self._store.write(lambda connection: inbox.accept(connection, message, digest))
+            return await asyncio.shield(stored)
         except DiskFull as error:
             raise DiskIsFull from error
-        self._accepted()
-        return outcome
+
+    def _stored(self, done: asyncio.Future[Accepted], message: RawMessage, direct: bool) -> None:
+        """After the commit, whether or not the client is still there."""
+        accepted = None if done.cancelled() or done.exception() is not None else done.result()
+        if direct and accepted is not None and accepted.created:
+            self._work.take(inbox.claim_of(accepted, message))
+            return
+        if direct:
+            self._work.release()
+        if accepted is not None:
+            self._work.arrived()

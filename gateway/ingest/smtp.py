@@ -146,6 +146,10 @@ class MailSession(SMTP):  # type: ignore[misc]
             timeout=policy.idle_timeout, loop=loop,
         )  # fmt: skip
 
+    def __dir__(self) -> list[str]:
+        """Nothing: aiosmtpd looks through every member of a session for commands, and this dialogue is its own."""
+        return []
+
     # -- connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

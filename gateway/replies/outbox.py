@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -77,30 +78,68 @@ class Outbox:
         self.wake = asyncio.Event()
         self._paused_until = 0.0
         self.problem = ""
+        self._running: set[asyncio.Task[None]] = set()
+        self._reserved = 0
+        self._clear = False  # nothing older waits in the table: a reply may be sent as it is written
+
+    # -- what the pipeline sees
+
+    def _room(self) -> int:
+        return self._concurrency * 2 - len(self._running) - self._reserved
+
+    def reserve(self) -> bool:
+        """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
+        if not self._clear or self._room() <= 0 or asyncio.get_running_loop().time() < self._paused_until:
+            return False
+        self._reserved += 1
+        return True
+
+    def take(self, row: Row | None) -> None:
+        """A reply that was claimed as it was written; ``None`` when none was written."""
+        self._reserved -= 1
+        if row is not None:
+            self._begin(row)
+        else:
+            self.wake.set()
+
+    def _begin(self, row: Row) -> None:
+        task = asyncio.create_task(self._one(row))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    # -- the loop
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sends until ``stop``; finishes what it began."""
-        running: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
         while not stop.is_set():
             woken = self.wake.is_set()
             self.wake.clear()
-            free = self._concurrency * 2 - len(running)
+            free = self._room()
             claimed: list[Row] = []
             if free > 0 and loop.time() >= self._paused_until:
+                self._clear = False
                 try:
                     claimed = await self._queue.claim(self._clock(), free, woken)
+                    self._clear = len(claimed) < free and not self.wake.is_set()
                 except Exception as error:  # the one broad net of this loop: the next turn tries again
                     log.loop_fault("outbox", error)
                     await self._rest(stop, POLL_S)
             for row in claimed:
-                task = asyncio.create_task(self._one(row))
-                running.add(task)
-                task.add_done_callback(running.discard)
-            if not claimed or len(running) >= self._concurrency * 2:
-                await self._rest(stop, POLL_S, running)
-        if running:
-            await asyncio.wait(running, timeout=20)
+                self._begin(row)
+            if not claimed or self._room() <= 0:
+                await self._rest(stop, POLL_S, self._running if self._room() <= 0 else None)
+        self._clear = False
+        await self._drain()
+
+    async def _drain(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(20):
+                while self._running or self._reserved:
+                    self.wake.clear()
+                    waits = [asyncio.create_task(self.wake.wait()), *self._running]
+                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                    waits[0].cancel()
 
     async def _rest(self, stop: asyncio.Event, seconds: float, running: set[asyncio.Task[None]] | None = None) -> None:
         waits = [asyncio.create_task(self.wake.wait()), asyncio.create_task(stop.wait())]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -23,11 +24,10 @@ from gateway.model import (
 )
 from gateway.tickets import clock, inbox, outgoing, policy, references, threads
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.store import change, put, put_once
+from gateway.tickets.statements import change, put, put_all, put_once
 from gateway.tickets.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
 
 MAX_ENTRY = 200_000
-_ATTACHMENTS, _FACTS = attachments.insert(), facts.insert()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Outcome:
     decision: Decision
     reference: str | None
     replied: str | None
+    sending: outgoing.Claimed | None = None  #: the reply, when it was claimed as it was written
 
 
 def pointers(incoming: Incoming) -> threads.Pointers:
@@ -61,9 +62,10 @@ def considered(connection: Connection, incoming: Incoming, office: Office, now: 
 
 
 def commit(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office, now: datetime
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office,
+    now: datetime, direct: bool = False,
 ) -> Outcome:  # fmt: skip
-    """Matches, decides and writes one mail.
+    """Matches, decides and writes one mail. ``direct``: the reply is claimed as it is written, to be sent at once.
 
     Raises:
         LostClaim: the row is not ours any more; nothing was written.
@@ -84,20 +86,22 @@ def commit(
         reasons.append("bounce of " + (f"a reply of ticket {about}" if about else "nothing of ours that is known"))
     if entry is not None and ticket is not None:
         _details(connection, ticket.id, entry, incoming, decision)
-    replied = _acknowledge(connection, claimed, ticket, incoming, decision, office, now) if ticket else None
+    replied, sending = None, None
+    if ticket:
+        replied, sending = _acknowledge(connection, claimed, ticket, incoming, decision, office, now, direct)
     _tell(connection, claimed, ticket, incoming, decision, office, now)
     reference = ticket.reference if ticket else None
     _trace(connection, claimed.id, ticket, reasons, now)
     _finish(connection, claimed, incoming, decision, ticket, entry, office, now)
-    return Outcome(decision, reference, replied)
+    return Outcome(decision, reference, replied, sending)
 
 
 def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Any:
     for _ in range(20):
         reference = references.new()
-        row = put_once(connection, tickets, {"reference": reference, **values}, everything=True)
-        if row is not None:
-            return row
+        key = put_once(connection, tickets, {"reference": reference, **values})
+        if key is not None:
+            return SimpleNamespace(id=key, reference=reference, **values)
     raise IntegrityError("no free reference", None, ValueError("twenty references in a row were taken"))
 
 
@@ -199,8 +203,7 @@ def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incom
         {"entry_id": entry, "filename": a.filename, "type": a.type[:200], "size": a.size, "sha256": a.sha256}
         for a in parsed.attachments[:200]
     ]
-    if files:
-        connection.execute(_ATTACHMENTS, files)
+    put_all(connection, attachments, files)
     if decision.disposition is not Disposition.PENDING:
         rows = [
             {"ticket_id": ticket_id, "entry_id": entry, "kind": kind, "value": fact.value, "quoted": fact.quoted,
@@ -212,8 +215,7 @@ def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incom
             began = incoming.facts.incident_started_at.isoformat()
             rows.append({"ticket_id": ticket_id, "entry_id": entry, "kind": "incident", "value": began, "quoted": False,
                          "ownership": Ownership.UNKNOWN, "words": incoming.reading.started_words[:200]})  # fmt: skip
-        if rows:
-            connection.execute(_FACTS, rows)
+        put_all(connection, facts, rows)
     if parsed.message_id and len(parsed.message_id) <= 255 and decision.disposition is not Disposition.PENDING:
         put_once(connection, thread_ids, {"rfc_id": parsed.message_id, "ticket_id": ticket_id, "ours": False})
 
@@ -246,10 +248,12 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_co
 
 def _acknowledge(
     connection: Connection, claimed: inbox.Claimed, ticket: Any, incoming: Incoming, decision: Decision, office: Office,
-    now: datetime,
-) -> str | None:  # fmt: skip
+    now: datetime, direct: bool = False,
+) -> tuple[str | None, outgoing.Claimed | None]:  # fmt: skip
+    """(the template of the reply, the first of its rows when it was claimed for sending)."""
     if decision.reply is None:
-        return None
+        return None, None
+    sending: outgoing.Claimed | None = None
     for index, recipient in enumerate(decision.reply.to):
         context = reply_context(incoming, decision, ticket, index == 0)
         reply = Reply(
@@ -263,8 +267,11 @@ def _acknowledge(
             reference=ticket.reference,
             urgent=ticket.priority == Priority.HIGH or ticket.critical,
         )
-        outgoing.write(connection, reply, office, now)
-    return decision.reply.template
+        if direct and index == 0 and len(decision.reply.to) == 1:
+            sending = outgoing.write_claimed(connection, reply, office, now)
+        else:
+            outgoing.write(connection, reply, office, now)
+    return decision.reply.template, sending
 
 
 def _bounce(connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime) -> int | None:
@@ -381,7 +388,7 @@ def commit_recheck(
             and not answered
             and not _acknowledged(connection, claimed.id)
         ):
-            replied = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
+            replied, _ = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
             _update(connection, ticket.id, silence=decision.silence)
     _trace(connection, claimed.id, ticket, [f"recheck {claimed.recheck}", *decision.reasons], now)
     more = unsure and claimed.recheck < len(office.rechecks)
@@ -441,7 +448,7 @@ def commit_arrival(
         ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).one()
         replied = None
         if ticket.first_response_at is None and not _acknowledged(connection, claimed.id):
-            replied = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
+            replied, _ = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
         _trace(connection, claimed.id, ticket, ["a better copy arrived", *decision.reasons], now)
         inbox.finish(connection, claimed, trust=decision.trust, authenticated=True)
         outcome = Outcome(decision, ticket.reference, replied)

@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal, or_, select, update
 
 from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
-from gateway.tickets.store import LostClaim, change, put, put_once
+from gateway.tickets.statements import change, put, put_all, put_once, run
+from gateway.tickets.store import LostClaim
 from gateway.tickets.tables import UtcDateTime, arrivals, entries, messages, raw
 
 PIECE = 1024 * 1024
-_RAW = raw.insert()
 _PIECES = select(raw.c.data).where(raw.c.message_id == bindparam("key")).order_by(raw.c.seq)
 _FINISH = update(messages).where(messages.c.id == bindparam("row_id"), messages.c.attempts == bindparam("claim"))
 _DUE = (
@@ -57,7 +57,7 @@ def _pieces(data: bytes | bytearray) -> Iterator[bytes]:
 
 def _store_raw(connection: Connection, key: int, data: bytes | bytearray) -> None:
     for seq, piece in enumerate(_pieces(data)):
-        connection.execute(_RAW, {"message_id": key, "seq": seq, "data": piece})
+        put_all(connection, raw, [{"message_id": key, "seq": seq, "data": piece}])
 
 
 def load_raw(connection: Connection, key: int) -> bytes | bytearray:
@@ -94,15 +94,17 @@ def _envelope_values(envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def accept(connection: Connection, message: RawMessage, digest: str, silent: bool = False) -> Accepted:
-    """Stores a mail once. A mail that is there already gets another arrival instead."""
+def accept(connection: Connection, message: RawMessage, digest: str, lease_until: datetime | None = None) -> Accepted:
+    """Stores a mail once. A mail that is there already gets another arrival instead. With a lease the new mail is
+    claimed in the same transaction: the caller has a free hand for it (see ``claim_of``)."""
     values = _envelope_values(message.envelope) | {
         "digest": digest,
         "size": len(message.raw),
-        "state": InboxState.PENDING,
+        "state": InboxState.PENDING if lease_until is None else InboxState.PROCESSING,
         "due_at": message.envelope.received_at,
+        "lease_until": lease_until,
         "reason": "",
-        "attempts": 0,
+        "attempts": 0 if lease_until is None else 1,
         "suspect": False,
         "recheck": 0,
         "released": False,
@@ -118,6 +120,11 @@ def accept(connection: Connection, message: RawMessage, digest: str, silent: boo
     arrival = put(connection, arrivals, values)
     _store_raw(connection, -int(arrival), message.raw)
     return Accepted(int(known), False)
+
+
+def claim_of(accepted: Accepted, message: RawMessage) -> Claimed:
+    """The claim that ``accept`` made with a lease."""
+    return Claimed(accepted.id, 1, message.raw, message.envelope, 0, False, size=len(message.raw))
 
 
 def _envelope(row: Any) -> Envelope:
@@ -256,7 +263,7 @@ def finish(connection: Connection, claimed: Claimed, **values: Any) -> None:
     if claimed.arrival is not None:
         done = change(connection, messages, claimed.id, values)
     else:
-        done = connection.execute(_FINISH, {"row_id": claimed.id, "claim": claimed.attempts, **values}).rowcount
+        done = run(connection, _FINISH, {"row_id": claimed.id, "claim": claimed.attempts, **values})
     if done != 1:
         raise LostClaim
 

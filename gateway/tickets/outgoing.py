@@ -11,8 +11,11 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from gateway.model import Budgets, OutboxState, Rules, TicketState
 from gateway.tickets import references
-from gateway.tickets.store import LostClaim, Store, change, put, put_once
+from gateway.tickets.statements import change, put, put_once, run
+from gateway.tickets.store import LostClaim, Store
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
+
+LEASE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,24 @@ class Reply:
 
 def write(connection: Connection, reply: Reply, office: Office, now: datetime) -> int | None:
     """Writes a row once; ``None`` when this event was answered already."""
+    values = _row(reply, office, now)
+    return _written(connection, values, reply)
+
+
+def write_claimed(connection: Connection, reply: Reply, office: Office, now: datetime) -> Claimed | None:
+    """``write``, and the row is ours to send in the same transaction."""
+    lease = now + timedelta(seconds=LEASE_S)
+    values = _row(reply, office, now) | {"state": OutboxState.SENDING, "attempts": 1, "lease_until": lease}
+    row = _written(connection, values, reply)
+    if row is None:
+        return None
+    return Claimed(
+        row, 1, reply.event, reply.template, reply.language, reply.recipient, reply.kind, values["rfc_id"],
+        values["context"], now, False, reply.ticket_id,
+    )  # fmt: skip
+
+
+def _row(reply: Reply, office: Office, now: datetime) -> dict[str, Any]:
     rfc_id = office.new_message_id()
     context = dict(reply.context)
     if reply.reference is not None and office.plus_address and reply.kind != "staff":
@@ -60,7 +81,7 @@ def write(connection: Connection, reply: Reply, office: Office, now: datetime) -
         context["reply_to"] = references.token_address(
             office.address, office.domain, reply.reference, reply.recipient, office.key_id, secret
         )
-    values = {
+    return {
         "event": reply.event,
         "template": reply.template,
         "language": reply.language,
@@ -79,9 +100,13 @@ def write(connection: Connection, reply: Reply, office: Office, now: datetime) -
         "last_error": "",
         "bounced": "",
     }
+
+
+def _written(connection: Connection, values: Mapping[str, Any], reply: Reply) -> int | None:
     row: int | None = put_once(connection, outbox, values)
     if row is not None and reply.ticket_id is not None and reply.kind != "staff":
-        put_once(connection, thread_ids, {"rfc_id": rfc_id, "ticket_id": reply.ticket_id, "ours": True})
+        known = {"rfc_id": values["rfc_id"], "ticket_id": reply.ticket_id, "ours": True}
+        put_once(connection, thread_ids, known)
     return row
 
 
@@ -190,8 +215,7 @@ def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> 
 
 def _mark(connection: Connection, claimed: Claimed, **values: Any) -> None:
     values |= {"lease_until": None}
-    done = connection.execute(_MINE, {"row_id": claimed.id, "claim": claimed.attempts, **values})
-    if done.rowcount != 1:
+    if run(connection, _MINE, {"row_id": claimed.id, "claim": claimed.attempts, **values}) != 1:
         raise LostClaim
 
 
@@ -199,7 +223,7 @@ def mark_sent(connection: Connection, claimed: Claimed, now: datetime) -> None:
     """The relay took it; the first acknowledgement stamps the ticket."""
     _mark(connection, claimed, state=OutboxState.SENT, sent_at=now, last_error="")
     if claimed.kind == "auto" and claimed.template != "status" and claimed.ticket_id is not None:
-        connection.execute(_ACKNOWLEDGED, {"ticket": claimed.ticket_id, "moment": now})
+        run(connection, _ACKNOWLEDGED, {"ticket": claimed.ticket_id, "moment": now})
 
 
 def mark_later(connection: Connection, claimed: Claimed, error: str, next_at: datetime) -> None:
@@ -350,8 +374,6 @@ def record_bounce(
 class StoredQueue:
     """The outbox as the sender sees it: every step is a committed write."""
 
-    LEASE_S = 300.0
-
     def __init__(self, store: Store, office: Callable[[], Office]) -> None:
         self._store, self._office = store, office
 
@@ -359,7 +381,7 @@ class StoredQueue:
         """Due rows, now ours. Unless ``sure``, a read first: an idle outbox costs no commit."""
         if not sure and not await self._store.read(lambda connection: _anything_due(connection, now)):
             return []
-        return await self._store.write(lambda connection: claim(connection, now, count, self.LEASE_S))
+        return await self._store.write(lambda connection: claim(connection, now, count, LEASE_S))
 
     async def sent(self, claimed: Claimed, now: datetime) -> None:
         """The relay took it."""

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import queue
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, create_engine, event, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, select, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from gateway import log, metrics
 from gateway.tickets import tables
+from gateway.tickets.statements import put_once
 
 T = TypeVar("T")
 GROUP = 64
+GATHER_S = 0.005  #: how long a commit waits for company when the last one had some
 CHECKPOINT_OCTETS = 4 * 1024**2
 BACKUPS = 2
 
@@ -234,9 +235,10 @@ class Store:
     # -- writing
 
     def _write_loop(self) -> None:
-        stop = False
+        stop = company = False
         while not stop:
             item = self._queue.get()
+            ends = time.monotonic() + GATHER_S if company else 0.0
             group: list[tuple[Callable[[Connection], Any], Future[Any]]] = []
             while True:
                 if item is None:
@@ -245,11 +247,13 @@ class Store:
                 group.append(item)
                 if len(group) >= GROUP:
                     break
+                left = ends - time.monotonic()
                 try:
-                    item = self._queue.get_nowait()
+                    item = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
                 except queue.Empty:
                     break
             if group:
+                company = len(group) > 1
                 self._commit_group(group)
             del group, item  # a mail of 25 MB is not kept while waiting for the next
         self._let_go(invalidate=False)
@@ -344,46 +348,6 @@ class Store:
             except (sqlite3.Error, OSError) as error:
                 log.warning("checkpoint_failed", error=type(error).__name__)
                 self._closing.wait(1.0)
-
-
-# Statements are built once and executed with parameters: building one for each row costs more than running it.
-
-
-@functools.cache
-def _insert(dialect: str, table: Any, once: bool, everything: bool) -> Any:
-    statement: Any
-    if dialect == "sqlite":
-        from sqlalchemy.dialects import sqlite
-
-        statement = sqlite.insert(table)
-    else:
-        from sqlalchemy.dialects import postgresql
-
-        statement = postgresql.insert(table)
-    if once:
-        statement = statement.on_conflict_do_nothing()
-    return statement.returning(table) if everything else statement.returning(*table.primary_key.columns)
-
-
-@functools.cache
-def _update(table: Any) -> Any:
-    return table.update().where(table.c.id == bindparam("row_id"))
-
-
-def put(connection: Connection, table: Any, values: Mapping[str, Any]) -> Any:
-    """Inserts a row and returns its primary key."""
-    return connection.execute(_insert(connection.dialect.name, table, False, False), values).scalar_one()
-
-
-def put_once(connection: Connection, table: Any, values: Mapping[str, Any], everything: bool = False) -> Any:
-    """Inserts a row unless a unique key is taken: its primary key (or the whole row), or ``None``."""
-    found = connection.execute(_insert(connection.dialect.name, table, True, everything), values)
-    return found.first() if everything else found.scalar()
-
-
-def change(connection: Connection, table: Any, row: int, values: Mapping[str, Any]) -> int:
-    """Updates a row by its id; the number of rows, 0 or 1."""
-    return int(connection.execute(_update(table), {"row_id": row, **values}).rowcount)
 
 
 def utc_now() -> datetime:
