@@ -19,7 +19,10 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 def _identifier() -> Any:
     from py3langid.langid import _load_identifier
 
-    return _load_identifier(norm_probs=True, langs=list(KNOWN))
+    identifier = _load_identifier(norm_probs=True, langs=list(KNOWN))
+    # 28 MB of the languages that are not asked about
+    identifier._full_model = (identifier.nb_ptc, identifier.nb_pc, identifier.nb_classes)
+    return identifier
 
 
 def prepare() -> None:
