@@ -75,7 +75,7 @@ def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -
         pause.wait(0.02)
 
 
-def config_text(folder: Path, peers: LoopbackPeers | None, **sections: dict[str, Any]) -> str:
+def config_text(folder: Path, peers: LoopbackPeers | None, **sections: Any) -> str:
     """A configuration for loopback; ``sections`` overlay single keys: ``smtp={"max_size": "1MB"}``."""
     values: dict[str, dict[str, Any]] = {
         "gateway": {"hostname": "mx.introserv.example", "state_dir": str(folder / "state")},
@@ -92,13 +92,23 @@ def config_text(folder: Path, peers: LoopbackPeers | None, **sections: dict[str,
     if peers is not None:
         values["dns"]["nameservers"] = [peers.dns]
         values["relay"]["port"] = peers.relay
+    tables: list[tuple[str, dict[str, Any]]] = []
     for section, keys in sections.items():
-        values.setdefault(section, {}).update(keys)
+        if isinstance(keys, list):
+            tables += [(f"[[{section}]]", entry) for entry in keys]
+        else:
+            values.setdefault(section, {}).update(keys)
     lines: list[str] = []
-    for section, keys in values.items():
-        lines.append(f"[{section}]")
-        lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+    for head, keys in [*((f"[{section}]", keys) for section, keys in values.items()), *tables]:
+        lines.append(head)
+        lines += [f"{key} = {_toml(value)}" for key, value in keys.items()]
     return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
 
 
 def write_accounts(folder: Path, files: dict[str, str] | None = None) -> None:
@@ -112,7 +122,7 @@ class Running:
 
     def __init__(
         self, folder: Path, peers: LoopbackPeers | None, *, env: dict[str, str] | None = None,
-        prefix: list[str] | None = None, ready: bool = True, module: str = "gateway", **sections: dict[str, Any],
+        prefix: list[str] | None = None, ready: bool = True, module: str = "gateway", **sections: Any,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.config = folder / "config.toml"
@@ -263,7 +273,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(peers: LoopbackPeers | None = None, **sections: dict[str, Any]) -> Iterator[tuple[Running, LoopbackPeers]]:
+def running(peers: LoopbackPeers | None = None, **sections: Any) -> Iterator[tuple[Running, LoopbackPeers]]:
     """A daemon in a temporary folder, with peers, ended afterwards."""
     mine = peers or LoopbackPeers()
     with tempfile.TemporaryDirectory(prefix="gateway-") as name:

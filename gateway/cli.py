@@ -276,8 +276,9 @@ def accept(
     direct: Annotated[bool, typer.Option("--direct", help="Write the database itself.")] = False,
 ) -> None:
     """Take in one raw mail: exit 0 stored, 75 try again, 65 refused."""
-    from gateway.explain import return_path, with_crlf
+    from gateway.explain import with_crlf
     from gateway.ingest import pipe
+    from gateway.ingest.client import return_path
 
     settings = _settings()
     try:

@@ -17,7 +17,7 @@ import zoneinfo
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -200,6 +200,110 @@ class Smtp(_Section):
         return self
 
 
+def _folder(value: str) -> str:
+    if not value or any(ord(char) < 32 or ord(char) == 127 for char in value) or len(value) > 255:
+        raise ValueError(f"{value!r} is no folder name")
+    return value
+
+
+SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,29}$")]
+Folder = Annotated[str, BeforeValidator(_folder)]
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_TOKEN_URLS = {
+    "google": "https://oauth2.googleapis.com/token",
+    "microsoft": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
+}
+_SCOPES = {"google": "https://mail.google.com/", "microsoft": "https://outlook.office365.com/.default"}
+
+
+class Oauth2(_Section):
+    """``[imap.oauth2]``: XOAUTH2 instead of a password; a refresh token, or client credentials where there is none."""
+
+    provider: Literal["google", "microsoft", "other"] = "other"
+    tenant: str = "organizations"
+    client_id: str
+    client_secret_file: Path | None = None
+    refresh_token_file: Path | None = None
+    token_url: str | None = None
+    scope: str | None = None
+
+    @property
+    def url(self) -> str:
+        """Where tokens come from."""
+        return self.token_url or _TOKEN_URLS[self.provider].format(tenant=self.tenant)
+
+    @property
+    def wanted_scope(self) -> str | None:
+        """The scope that is asked for, if any."""
+        return self.scope or _SCOPES.get(self.provider)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Oauth2:
+        if self.provider == "other" and self.token_url is None:
+            raise ValueError("token_url is needed unless provider is google or microsoft")
+        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", self.url):
+            raise ValueError("token_url must begin with https://")
+        if self.client_secret_file is None and self.refresh_token_file is None:
+            raise ValueError("a refresh_token_file or a client_secret_file is needed")
+        return self
+
+
+class Imap(_Section):
+    """``[[imap]]``: a mailbox that is read."""
+
+    name: SourceName
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    security: Literal["tls", "starttls", "none"] = "tls"
+    ca_file: Path | None = None
+    username: str
+    password_file: Path | None = None
+    oauth2: Oauth2 | None = None
+    folder: Folder = "INBOX"
+    junk_folder: Folder | None = None
+    done_folder: Folder | None = None
+    failed_folder: Folder | None = None
+    start_from: Literal["now", "all"] = "now"
+    idle: Seconds = 480.0
+    poll_interval: Seconds = 120.0
+    silence: Seconds = 600.0
+    timeout: Seconds = 60.0
+    authserv_id: str | None = None
+
+    @property
+    def connects_to(self) -> int:
+        """The port."""
+        return self.port or (993 if self.security == "tls" else 143)
+
+    @model_validator(mode="after")
+    def _sound(self) -> Imap:
+        if self.password_file is not None and self.oauth2 is not None:
+            raise ValueError("password_file and oauth2 exclude each other")
+        if self.security == "none" and self.host not in _LOOPBACK:
+            raise ValueError("a password is never sent without TLS: set security to tls or starttls")
+        if self.idle >= 540:
+            raise ValueError("idle must stay under 9 minutes: servers and firewalls drop a longer IDLE without a word")
+        if self.poll_interval <= 0 or self.timeout <= 0:
+            raise ValueError("poll_interval and timeout must be more than 0")
+        if self.poll_interval >= self.silence:
+            raise ValueError("silence must be longer than poll_interval, or an idle mailbox looks dead")
+        folders = [self.folder, self.junk_folder, self.done_folder, self.failed_folder]
+        named = [folder.upper() if folder.upper() == "INBOX" else folder for folder in folders if folder is not None]
+        if len(set(named)) != len(named):
+            raise ValueError("folder, junk_folder, done_folder and failed_folder must differ")
+        return self
+
+
+class Maildir(_Section):
+    """``[[maildir]]``: a Maildir of this machine that is read."""
+
+    name: SourceName
+    path: Path
+    poll_interval: Seconds = 1.0
+    silence: Seconds = 600.0
+    authserv_id: str | None = None
+
+
 class Dns(_Section):
     """``[dns]``: resolvers as host:port, default the system's; ``timeout`` is the total for one message."""
 
@@ -259,7 +363,7 @@ class Relay(_Section):
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Relay:
-        if self.username and self.security == "none" and self.host not in ("127.0.0.1", "::1", "localhost"):
+        if self.username and self.security == "none" and self.host not in _LOOPBACK:
             raise ValueError("a password is never sent without TLS: set security to tls or starttls")
         return self
 
@@ -329,6 +433,16 @@ class Settings(_Section):
     clock: Clock = Clock()
     staff: Staff = Staff()
     http: Http = Http()
+    imap: tuple[Imap, ...] = ()
+    maildir: tuple[Maildir, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_name_each(self) -> Settings:
+        names = [*(account.name for account in self.imap), *(one.name for one in self.maildir)]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are named {name!r}")
+        return self
 
     @property
     def database_url(self) -> str:
@@ -355,15 +469,24 @@ def _nearest(key: str, model: type[BaseModel]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; known keys: {', '.join(sorted(model.model_fields))}"
 
 
+def _section_of(model: type[BaseModel], part: str) -> type[BaseModel]:
+    """The section behind a key (for ``[[imap]]`` the one of each entry); the model itself for an index."""
+    if part not in model.model_fields:
+        return model
+    annotation = model.model_fields[part].annotation
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return model
+
+
 def _problem(path: str, error: Any) -> Problem:
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
     if error["type"] == "extra_forbidden":
         model: type[BaseModel] = Settings
         for part in location[:-1]:
-            annotation = model.model_fields[part].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                model = annotation
+            model = _section_of(model, part)
         return Problem(path, key, f"unknown key{_nearest(location[-1], model)}")
     text = str(error["msg"]).removeprefix("Value error, ")
     return Problem(path, key, text)
@@ -416,20 +539,42 @@ def tls_context(settings: Smtp) -> ssl.SSLContext | None:
     return context
 
 
+def _secret_problems(path: str, key: str, file: Path, found: list[Problem]) -> None:
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+        file.read_text(encoding="utf-8")
+        if mode & 0o007:
+            found.append(Problem(path, key, f"{file} can be read by everybody; chmod 600"))
+    except (OSError, UnicodeDecodeError) as error:
+        found.append(Problem(path, key, f"cannot be read: {error}"))
+
+
+def _source_problems(settings: Settings, path: str, found: list[Problem]) -> None:
+    for index, account in enumerate(settings.imap):
+        key = f"imap.{index}"
+        if account.password_file is not None:
+            _secret_problems(path, f"{key}.password_file", account.password_file, found)
+        elif account.oauth2 is not None:
+            for name in ("client_secret_file", "refresh_token_file"):
+                file = getattr(account.oauth2, name)
+                if file is not None:
+                    _secret_problems(path, f"{key}.oauth2.{name}", file, found)
+        elif secret(None, f"imap-{account.name}") is None:
+            wanted = f"a password file, oauth2 or the credential imap-{account.name} is needed"
+            found.append(Problem(path, f"{key}.password_file", wanted))
+    for index, maildir in enumerate(settings.maildir):
+        if not (maildir.path / "new").is_dir() or not (maildir.path / "cur").is_dir():
+            found.append(Problem(path, f"maildir.{index}.path", f"{maildir.path} is no Maildir (new and cur)"))
+
+
 def file_problems(settings: Settings, path: str) -> list[Problem]:
     """Faults in the files that the configuration names: passwords, certificates, the directory's folder."""
     found: list[Problem] = []
-    secret_file = settings.relay.password_file
-    if secret_file is not None:
-        try:
-            mode = stat.S_IMODE(secret_file.stat().st_mode)
-            secret_file.read_text(encoding="utf-8")
-            if mode & 0o007:
-                found.append(Problem(path, "relay.password_file", f"{secret_file} can be read by everybody; chmod 600"))
-        except (OSError, UnicodeDecodeError) as error:
-            found.append(Problem(path, "relay.password_file", f"cannot be read: {error}"))
+    if settings.relay.password_file is not None:
+        _secret_problems(path, "relay.password_file", settings.relay.password_file, found)
     elif settings.relay.username and secret(None, "relay-password") is None:
         found.append(Problem(path, "relay.password_file", "relay.username needs a password file or credential"))
+    _source_problems(settings, path, found)
     try:
         tls_context(settings.smtp)
     except (OSError, ssl.SSLError) as error:

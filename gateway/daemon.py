@@ -24,6 +24,7 @@ from gateway.config import ConfigError, Problem, Settings
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.limits import Limits
 from gateway.ingest.smtp import Ingest, MailSession
+from gateway.ingest.sources import Sources
 from gateway.pipeline import Judge, Pipeline
 from gateway.reader import Readers, ReadFunction
 from gateway.replies.outbox import Outbox
@@ -104,6 +105,9 @@ class Daemon:
             self.settings.relay.max_connections,
         )  # fmt: skip
         self.pipeline = Pipeline(self.store, judge, lambda: self.desk.around, self._clock, self.outbox)
+        self.sources = Sources(
+            self.store, self._clock, lambda: self.desk.office, self.pipeline.arrived, self.outbox.wake.set
+        )
         self.ingest = Ingest(self.desk.policy, limits, Acceptor(self.store, self.pipeline, self._clock), self._clock)
 
     def _sending(self) -> tuple[Sender, Templates, Transport, float]:
@@ -173,6 +177,7 @@ class Daemon:
             self._prepare()
             await self._readers.start()
             await self._listen()
+            await self.sources.apply(self.settings)
         except BaseException:
             await self._close()
             raise
@@ -188,6 +193,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.pipeline.run(self._stop))
                 group.create_task(self.outbox.run(self._stop))
+                group.create_task(self.sources.watch(self._wait))
                 for loop_of in (
                     self._clock_loop,
                     self._directory_loop,
@@ -216,12 +222,14 @@ class Daemon:
         await self._stop.wait()
         for server in self._servers:
             server.close()
-        await self.ingest.drain(DRAIN_S)
+        await asyncio.gather(self.ingest.drain(DRAIN_S), self.sources.stop())
 
     async def _close(self) -> None:
         for server in self._servers:
             server.close()
         self._readers.stop()
+        if hasattr(self, "sources"):
+            await self.sources.stop()
         if hasattr(self, "desk"):
             await self.desk.relay.close()
         await asyncio.to_thread(self.store.close)
@@ -325,6 +333,7 @@ class Daemon:
         old = self.desk.relay
         self.desk, self.settings, self.ingest.policy = desk, settings, desk.policy
         await old.close()
+        await self.sources.apply(settings)
         metrics.RELOADS.labels("done").inc()
         log.reloaded()
 
@@ -355,7 +364,7 @@ class Daemon:
             return "the pipeline hangs"
         if not self.directory.usable(self._clock()):
             return "the account directory cannot be read or is too old"
-        return ""
+        return self.sources.not_ready()
 
     async def _gauges(self) -> None:
         now = self._clock()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from gateway import service
 from gateway.config import Settings
+from gateway.ingest.client import return_path
 from gateway.message import header_end
 from gateway.model import AuthorStatus, Decision, Envelope, Incoming, mail_start
 from gateway.pipeline import Judge
@@ -31,13 +31,6 @@ class Given:
     mail_from: str | None
     rcpt: tuple[str, ...]
     now: datetime
-
-
-def return_path(raw: bytes) -> str | None:
-    """The address of the Return-Path field, ``""`` for the null sender, ``None`` without the field."""
-    head = raw[: header_end(raw)[0]]
-    found = re.search(rb"(?im)^return-path[ \t]*:[ \t]*<?([^<>\s]*)>?[ \t]*\r?$", head)
-    return found[1].decode("ascii", "replace") if found else None
 
 
 def with_crlf(raw: bytes) -> bytes:

@@ -158,6 +158,11 @@ def loop_fault(name: str, error: BaseException) -> None:
     _emit("error", "loop_fault", {"loop": name, "error": type(error).__name__, "where": where(error)})
 
 
+def source(name: str, state: str, why: str) -> None:
+    """A mailbox changed its state, or something about it needs a look."""
+    _emit("info" if state == "connected" else "warning", "source", {"source": name, "state": state, "why": why})
+
+
 def reader_killed(reason: str) -> None:
     """The reader process was ended and is replaced."""
     _emit("warning", "reader_killed", {"reason": reason})

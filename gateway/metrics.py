@@ -27,6 +27,15 @@ QUEUE = Gauge("gateway_queue", "Rows by queue and state", ["queue", "state"], re
 OLDEST_PENDING = Gauge("gateway_oldest_pending_seconds", "Age of the oldest mail not decided", registry=REGISTRY)
 DIRECTORY_AGE = Gauge("gateway_directory_age_seconds", "Age of the account directory", registry=REGISTRY)
 
+SOURCE_UP = Gauge("gateway_source_connected", "1 while a mailbox is connected", ["source"], registry=REGISTRY)
+SOURCE_READ = Gauge(
+    "gateway_source_read_timestamp_seconds", "When a mailbox was last read to the end", ["source"], registry=REGISTRY
+)
+SOURCE_LAG = Gauge("gateway_source_lag", "Mails on the server that are not stored yet", ["source"], registry=REGISTRY)
+SOURCE_TOKEN = Gauge(
+    "gateway_source_token_expiry_timestamp_seconds", "When the access token expires", ["source"], registry=REGISTRY
+)
+
 
 def exposition() -> bytes:
     """The text exposition of every metric."""

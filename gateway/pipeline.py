@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -43,6 +43,7 @@ class Surroundings:
     spam_headers: tuple[str, ...]
     blocked_addresses: frozenset[str]
     blocked_domains: frozenset[str]
+    authserv_ids: Mapping[str, str]  #: whose Authentication-Results count, by source; ``relay`` for trusted relays
 
 
 class Judge:
@@ -89,6 +90,7 @@ class Judge:
             unanswerable=guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, null_mx),
             is_own=own,
             released=claimed.released,
+            silent=envelope.source.startswith("import:"),
         ), bounced
 
     def _pieces(self, claimed: inbox.Claimed) -> Iterator[bytes]:
@@ -101,7 +103,10 @@ class Judge:
             raw = await self._store.read(partial(inbox.load_raw, key=claimed.id))
         _, body = header_end(raw, mail_start(raw))
         now = claimed.envelope.received_at
-        return await authenticate(reading.author, claimed.envelope, raw, reading.header_block, body, around.checks, now)
+        authserv_id = around.authserv_ids.get("relay" if claimed.envelope.trusted else claimed.envelope.source)
+        return await authenticate(
+            reading.author, claimed.envelope, raw, reading.header_block, body, around.checks, now, authserv_id
+        )
 
     async def _null_mx(self, reading: Reading, around: Surroundings) -> bool:
         if reading.author.status is not AuthorStatus.OK or reading.author.address is None:
@@ -123,12 +128,15 @@ class Judge:
         domain = address.rpartition("@")[2]
         if any(domain == name or domain.endswith("." + name) for name in around.blocked_domains):
             return f"the domain {domain} is in [block]"
-        if claimed.envelope.trusted:
+        kind, _, name = claimed.envelope.source.partition(":")
+        if kind == "junk":
+            return f"the mailbox {name} has it in its junk folder"
+        if claimed.envelope.trusted or name:
             for wanted in around.spam_headers:
-                name, colon, value = wanted.partition(":")
-                found = reading.parsed.headers.get(name.strip().lower(), ())
+                header, colon, value = wanted.partition(":")
+                found = reading.parsed.headers.get(header.strip().lower(), ())
                 if found and (not colon or any(v.lower().startswith(value.strip().lower()) for v in found)):
-                    return f"the relay marked it: {name.strip()}"
+                    return f"its host marked it: {header.strip()}"
         return ""
 
 

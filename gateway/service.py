@@ -105,7 +105,16 @@ def surroundings(
         spam_headers=settings.verify.spam_headers,
         blocked_addresses=frozenset(address.lower() for address in settings.block.addresses),
         blocked_domains=frozenset(domain.lower() for domain in settings.block.domains),
+        authserv_ids=_authserv_ids(settings),
     )
+
+
+def _authserv_ids(settings: Settings) -> dict[str, str]:
+    found = {"relay": settings.smtp.authserv_id} if settings.smtp.authserv_id else {}
+    for account in settings.imap:
+        if account.authserv_id:
+            found |= {f"{kind}:{account.name}": account.authserv_id for kind in ("imap", "import", "junk")}
+    return found | {f"maildir:{one.name}": one.authserv_id for one in settings.maildir if one.authserv_id}
 
 
 def relay(settings: Settings) -> Relay:

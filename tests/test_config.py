@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -19,12 +20,33 @@ def test_the_example_documents_every_key_with_its_default() -> None:
     loaded = config.parse(text)
     assert loaded == config.Settings()
     written = tomllib.loads(text)
-    for section, model in config.Settings.model_fields.items():
-        for key in model.annotation.model_fields:  # type: ignore[union-attr]
-            if key in written[section]:
+    for section, field in config.Settings.model_fields.items():
+        model, part = field.annotation, text
+        if get_args(model):  # [[imap]]: an example of each key, commented out as a whole
+            model = get_args(model)[0]
+            part = text[text.index(f"# [[{section}]]") :].partition("\n\n")[0]
+        for key in model.model_fields:  # type: ignore[union-attr]
+            if key in written.get(section, ()):
                 continue
-            line = re.search(rf"(?m)^# {key} = .*$", text)
+            line = re.search(rf"(?m)^# {key} = .*$", part)
             assert line and re.search(r"\((required|optional)\)", line[0]), f"{section}.{key} is not documented"
+
+
+def test_the_examples_of_sources_hold_their_defaults() -> None:
+    text = (ROOT / "config.example.toml").read_text()
+    part = "\n".join(
+        line.removeprefix("# ") for line in text[text.index("# [[imap]]") :].partition("\n[dns]")[0].split("\n")
+    )
+    kept = [line for line in part.split("\n") if re.match(r"\[\[|(?!oauth2)\w+ = ", line)]
+    loaded = config.parse("\n".join(kept))
+    optional = {"ca_file", "password_file", "junk_folder", "done_folder", "failed_folder", "authserv_id", "port"}
+    for shown, needed in (
+        (loaded.imap[0], {"name", "host", "username"}), (loaded.maildir[0], {"name", "path"}),
+    ):  # fmt: skip
+        for key, field in type(shown).model_fields.items():
+            if key not in needed | optional:
+                assert getattr(shown, key) == field.default, key
+    assert loaded.imap[0].connects_to == 993
 
 
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)

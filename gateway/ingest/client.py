@@ -31,6 +31,30 @@ def received_client(head: bytes) -> tuple[str | None, str | None]:
     return (plain_address(address[1].decode("ascii")) if address else None), helo
 
 
+_RETURN_PATH = re.compile(rb"(?im)^return-path[ \t]*:[ \t]*<?([^<>\s]*)>?[ \t]*\r?$")
+_DELIVERED_TO = re.compile(
+    rb"(?im)^(?:delivered-to|x-original-to|envelope-to)[ \t]*:[ \t]*<?([^<>\s,;]{3,320})>?[ \t]*\r?$"
+)
+
+
+def _head(raw: bytes | bytearray) -> bytes:
+    """The header of a mail, at most 256 KB of it."""
+    head = bytes(raw[: 256 * 1024])
+    return re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0]
+
+
+def return_path(raw: bytes | bytearray) -> str | None:
+    """The address of the Return-Path field, ``""`` for the null sender, ``None`` without the field."""
+    found = _RETURN_PATH.search(_head(raw))
+    return found[1].decode("ascii", "replace") if found else None
+
+
+def delivered_to(raw: bytes | bytearray) -> tuple[str, ...]:
+    """The envelope recipients that the mailbox's host wrote down (Delivered-To, X-Original-To, Envelope-To)."""
+    found = _DELIVERED_TO.findall(_head(raw))
+    return tuple(dict.fromkeys(address.decode("ascii", "replace") for address in found))[:20]
+
+
 def accepts(recipients: tuple[str, ...], reply_domain: str, is_bounce: Callable[[str], bool]) -> Callable[[str], bool]:
     """Whether RCPT is ours: a configured address, any plus-address of one, a bounce address, or postmaster."""
     known = {address.lower() for address in recipients}

@@ -434,7 +434,8 @@ def commit_arrival(
     assert claimed.arrival is not None
     row = connection.execute(select(messages).where(messages.c.id == claimed.id)).one()
     trust, why = policy.trust_of(incoming, office.rules)
-    better = incoming.verdict.authenticated and not row.authenticated
+    rescued = row.source.startswith("junk:") and not incoming.envelope.source.startswith("junk:")
+    better = rescued or (incoming.verdict.authenticated and not row.authenticated)
     outcome: Outcome | None = None
     if better and row.state == InboxState.QUARANTINED and trust is not Trust.FAILED:
         inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)

@@ -122,6 +122,13 @@ def accept(connection: Connection, message: RawMessage, digest: str, lease_until
     return Accepted(int(known), False)
 
 
+def again(connection: Connection, digest: str, source: str) -> Accepted | None:
+    """The mail with this identity, if it came from this very source before."""
+    m = messages.c
+    found = connection.execute(select(m.id).where(m.digest == digest, m.source == source)).scalar()
+    return None if found is None else Accepted(int(found), False)
+
+
 def claim_of(accepted: Accepted, message: RawMessage) -> Claimed:
     """The claim that ``accept`` made with a lease."""
     return Claimed(accepted.id, 1, message.raw, message.envelope, 0, False, size=len(message.raw))
@@ -249,7 +256,7 @@ def adopt_raw(connection: Connection, message: int, arrival: int, envelope: Enve
     connection.execute(delete(raw).where(raw.c.message_id == message))
     connection.execute(update(raw).where(raw.c.message_id == -arrival).values(message_id=message))
     values = _envelope_values(envelope)
-    del values["received_at"], values["source"]
+    del values["received_at"]
     connection.execute(update(messages).where(messages.c.id == message).values(values))
 
 

@@ -100,6 +100,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     """The decision for one mail. ``thread`` is the candidate its identifiers point at, if any."""
     trust, why = trust_of(incoming, rules)
     draft = _routed(incoming, thread, trust, now, rules)
+    if incoming.silent:  # old mail of a mailbox: nobody waits for it
+        draft.clock, draft.notify = False, ""
     reading, topics = incoming.reading, incoming.reading.topics
     missing = missing_of(incoming, trust)
     if reading.author.status is AuthorStatus.MALFORMED:

@@ -290,6 +290,50 @@ class Notice(SQLModel, table=True):
     told_at: datetime | None = _when(index=True)
 
 
+class Mailbox(SQLModel, table=True):
+    """One folder of a mailbox (or a Maildir) that is read: how far, and how it stands."""
+
+    __tablename__ = "mailboxes"
+    __table_args__ = (UniqueConstraint("account", "folder"),)
+    id: int | None = _id()
+    account: str = Field(sa_column=Column(String(30), nullable=False))
+    folder: str = Field(sa_column=Column(String(255), nullable=False))
+    uidvalidity: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    last_uid: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # every UID up to it is settled
+    old_below: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # UIDs of before us are below it
+    since: datetime | None = _when()  # mail that the server took in before is not ours; none: everything is
+    reconciled_at: datetime | None = _when()
+
+
+class MailboxUid(SQLModel, table=True):
+    """A mail of a folder that was dealt with. ``state``: stored (and to be moved), moved, or poison."""
+
+    __tablename__ = "mailbox_uids"
+    mailbox_id: int = Field(sa_column=Column(BigId, primary_key=True, autoincrement=False))
+    uidvalidity: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    uid: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    state: str = Field(sa_column=Column(String(8), nullable=False))
+    message_id: int | None = _ref(index=False)
+
+
+class SourceState(SQLModel, table=True):
+    """How a mailbox account stands, for ``gateway status`` and the alerts."""
+
+    __tablename__ = "sources"
+    name: str = Field(sa_column=Column(String(30), primary_key=True))
+    kind: str = Field(sa_column=Column(String(10), nullable=False))
+    state: str = Field(sa_column=Column(String(12), nullable=False))
+    error: str = Field(default="", sa_column=Column(Text, nullable=False))
+    connected_since: datetime | None = _when()
+    read_at: datetime | None = _when()
+    last_mail_at: datetime | None = _when()
+    lag: int = Field(default=0)
+    next_retry_at: datetime | None = _when()
+    token_expires_at: datetime | None = _when()
+    silence_s: float = Field(default=600.0)
+    told_at: datetime | None = _when()  # staff were told that it is not read
+
+
 METADATA = SQLModel.metadata
 keys = Key.__table__  # type: ignore[attr-defined]
 messages = Message.__table__  # type: ignore[attr-defined]
@@ -303,3 +347,6 @@ traces = Trace.__table__  # type: ignore[attr-defined]
 thread_ids = ThreadId.__table__  # type: ignore[attr-defined]
 outbox = OutboxRow.__table__  # type: ignore[attr-defined]
 notices = Notice.__table__  # type: ignore[attr-defined]
+mailboxes = Mailbox.__table__  # type: ignore[attr-defined]
+mailbox_uids = MailboxUid.__table__  # type: ignore[attr-defined]
+sources = SourceState.__table__  # type: ignore[attr-defined]

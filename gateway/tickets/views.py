@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.model import Disposition, InboxState, MailClass, OutboxState, TicketState
+from gateway.tickets import mailboxes
 from gateway.tickets.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
 
 UNSEEN_S = 3600.0
@@ -210,6 +211,11 @@ def status(
         problems.append("the account directory cannot be read or is too old")
     if relay_problem:
         problems.append(f"the relay: {relay_problem}")
+    listed = mailboxes.rows(connection)
+    for row in listed:
+        away = mailboxes.away_for(row, now, row.read_at or now)
+        if row.state in ("auth_failed", "away") or away >= row.silence_s or row.error:
+            problems.append(f"the mailbox {row.name}: {row.state}, not read for {away:.0f} s; {row.error}".rstrip("; "))
     return {
         "pending": counts.get(InboxState.PENDING, 0),
         "processing": counts.get(InboxState.PROCESSING, 0),
@@ -220,8 +226,23 @@ def status(
         "outbox_dead": dead,
         "due_next": _iso(min((moment for moment in due if moment is not None), default=None)),
         "directory_age_s": round(directory_age_s, 1) if directory_age_s is not None else None,
-        "sources": [],
+        "sources": [_source(row) for row in listed],
         "problems": problems,
+    }
+
+
+def _source(row: Any) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "state": row.state,
+        "error": row.error,
+        "connected_since": _iso(row.connected_since),
+        "read_at": _iso(row.read_at),
+        "last_mail_at": _iso(row.last_mail_at),
+        "lag": row.lag,
+        "next_retry_at": _iso(row.next_retry_at),
+        "token_expires_at": _iso(row.token_expires_at),
     }
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
 from gateway.verify import dkim, dmarc, spf
+from gateway.verify.authentication_results import reported_spf
 from gateway.verify.dns import Bounded, Resolver
 
 
@@ -35,9 +36,10 @@ def nobody(author: Author) -> Verdict:
 
 async def authenticate(
     author: Author, envelope: Envelope, raw: bytes | bytearray, header_block: bytes, body_start: int, checks: Checks,
-    now: datetime,
+    now: datetime, authserv_id: str | None = None,
 ) -> Verdict:  # fmt: skip
-    """The verdict on one mail that came with this envelope. ``now`` is the clock for signature expiry."""
+    """The verdict on one mail that came with this envelope. ``now`` is the clock for signature expiry; ``authserv_id``
+    names the host whose Authentication-Results count for this mail, if any does."""
     if author.status is not AuthorStatus.OK or author.address is None:
         return nobody(author)
     resolver = Bounded(checks.resolver, checks.timeout)
@@ -45,6 +47,8 @@ async def authenticate(
     sender = await spf.check(
         envelope.client, envelope.mail_from, envelope.helo, resolver, checks.evaluate_private, envelope.client_reason
     )
+    if authserv_id is not None and envelope.client is None:
+        sender = reported_spf(header_block, authserv_id) or sender
     signatures = await dkim.verify(raw, header_block, body_start, domain, resolver, now)
     unsure = sender.result == "temperror" or any(result.result == "temperror" for result in signatures)
     policy = await dmarc.evaluate(

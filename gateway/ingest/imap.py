@@ -1,0 +1,518 @@
+"""A mailbox over IMAP (RFC 9051) by imapclient, one thread an account.
+
+A mail is stored first, together with its UID, and moved afterwards; ``\\Seen`` means nothing. UIDVALIDITY and the highest
+settled UID say where to go on; whatever breaks, the connection is dropped and the folder looked at again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import tenacity
+from imapclient import IMAPClient, SocketTimeout
+from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
+
+from gateway import config, log, metrics
+from gateway.ingest.client import delivered_to, return_path
+from gateway.ingest.halt import Halt
+from gateway.ingest.oauth import TokenRefused, Tokens, TokenUnavailable
+from gateway.model import Accepted, Envelope, RawMessage
+from gateway.tickets.mailboxes import KEPT, TO_MOVE, Cursor
+from gateway.tickets.store import DiskFull
+
+PIECE = 1024 * 1024
+SMALL = 256 * 1024
+BATCH, BATCH_OCTETS = 50, 2 * 1024**2
+LOOK = 500  #: mails whose sizes are asked for at once
+MANY = 40_000  #: UIDs in one SEARCH answer; imaplib takes a line of 1 MB
+TRIES = 3
+STEADY_S = 60.0
+AUTH_WAIT_S = 300.0
+RECONCILE_S = 86400.0
+_NETWORK = tenacity.wait_exponential_jitter(multiplier=1, max=120, jitter=1)
+_REFUSED = tenacity.wait_exponential_jitter(multiplier=AUTH_WAIT_S, max=1800, jitter=30)
+_LATER = ("[UNAVAILABLE]", "[LIMIT]", "[INUSE]", "[SERVERBUG]", "[CONTACTADMIN]")
+
+
+class Refused(Exception):
+    """The server does not let us in: a person has to look."""
+
+
+class Away(Exception):
+    """The mailbox cannot be read now."""
+
+
+class Ledger(Protocol):
+    """What is committed about a mailbox; every call waits for its commit."""
+
+    def opened(self, folder: str, uidvalidity: int, next_uid: int, from_now: bool) -> Cursor: ...
+    def known(self, cursor: Cursor, above: int) -> dict[int, str]: ...
+    def store(self, cursor: Cursor, uid: int, state: str, message: RawMessage) -> Future[Accepted]: ...
+    def settled(self, cursor: Cursor, last_uid: int) -> None: ...
+    def poisoned(self, cursor: Cursor, uid: int, line: str) -> None: ...
+    def moved(self, cursor: Cursor, uids: Iterable[int]) -> None: ...
+    def reconciled(self, cursor: Cursor, on_server: set[int]) -> None: ...
+    def report(self, **values: Any) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Mail:
+    """A mail as the server lists it."""
+
+    uid: int
+    size: int
+    received_at: datetime
+
+
+def _backoff(wait: Callable[[tenacity.RetryCallState], float], failures: int) -> float:
+    state = tenacity.RetryCallState(retry_object=tenacity.Retrying(), fn=None, args=(), kwargs={})
+    state.attempt_number = failures
+    return wait(state)
+
+
+class Mailbox:
+    """Reads one account until ``halt``. ``run`` is the life of its thread."""
+
+    def __init__(
+        self, account: config.Imap, password: Callable[[], str | None], tokens: Tokens | None, ledger: Ledger, halt: Halt,
+        clock: Callable[[], datetime], max_size: int,
+    ) -> None:  # fmt: skip
+        self._account, self._password, self._tokens = account, password, tokens
+        self._ledger, self._halt, self._clock, self._max_size = ledger, halt, clock, max_size
+        self._alone: set[tuple[str, int, int]] = set()  # mails whose batch failed: fetched one by one
+        self._tries: dict[tuple[str, int, int], int] = {}
+        self._partial: tuple[tuple[str, int, int], bytearray] | None = None
+        self._delimiter, self._prefix = "/", ""
+        self._trouble = ""  # what does not stop the reading: a folder that is not there
+        self._failures = 0
+
+    # -- the life of the thread
+
+    def run(self) -> None:
+        """Connects, reads, waits, and begins again after a failure, until the stop."""
+        while not self._halt.is_set():
+            began = self._clock()
+            try:
+                self._session()
+                continue
+            except Refused as error:
+                state, wait, why = "auth_failed", _REFUSED, str(error)
+            except TokenRefused as error:
+                state, wait, why = "auth_failed", _REFUSED, f"the token server refuses: {error}"
+            except (Away, TokenUnavailable) as error:
+                state, wait, why = "away", _NETWORK, str(error)
+            except DiskFull:
+                state, wait, why = "away", _NETWORK, "the disk of the gateway is full"
+            except (IMAPClientError, OSError, EOFError) as error:
+                state, wait, why = "away", _NETWORK, _words(error)
+            except Exception as error:  # the one broad net of this thread: a server may answer anything
+                log.loop_fault("mailbox", error)
+                state, wait, why = "away", _NETWORK, type(error).__name__
+            if self._halt.is_set():
+                break
+            if (self._clock() - began).total_seconds() >= STEADY_S:
+                self._failures = 0
+            self._failures += 1
+            seconds = _backoff(wait, self._failures)
+            log.source(self._account.name, state, why)
+            self._report(
+                state=state, error=why[:300], connected_since=None,
+                next_retry_at=self._clock() + timedelta(seconds=seconds),
+            )  # fmt: skip
+            self._halt.pause(seconds)
+
+    def _report(self, **values: Any) -> None:
+        if self._tokens is not None:
+            values["token_expires_at"] = self._tokens.expires_at
+        with contextlib.suppress(Exception):  # the database may be away too; the next report tells
+            self._ledger.report(**values)
+
+    def _session(self) -> None:
+        """One connection, until it breaks or the stop."""
+        client = self._connect()
+        try:
+            now = self._clock()
+            log.source(self._account.name, "connected", "")
+            self._report(state="connected", error="", connected_since=now, next_retry_at=None)
+            while not self._halt.is_set():
+                self.look(client)
+                self._wait(client)
+        finally:
+            self._leave(client)
+
+    # -- the connection
+
+    def _connect(self) -> IMAPClient:
+        account = self._account
+        context = ssl.create_default_context(cafile=str(account.ca_file) if account.ca_file else None)
+        try:
+            client = IMAPClient(
+                account.host, account.connects_to, ssl=account.security == "tls",
+                ssl_context=context if account.security == "tls" else None,
+                timeout=SocketTimeout(min(account.timeout, 15.0), account.timeout),
+            )  # fmt: skip
+        except (OSError, EOFError, IMAPClientError) as error:
+            raise Away(f"connecting: {_words(error)}") from error
+        try:
+            _bounded(client, max(BATCH_OCTETS, SMALL) * 4 + PIECE)
+            client.normalise_times = False
+            if account.security == "starttls":
+                client.starttls(context)
+            self._login(client)
+            self._names(client)
+        except BaseException:
+            self._leave(client)
+            raise
+        return client
+
+    def _login(self, client: IMAPClient) -> None:
+        """By password, or by a token that is renewed once when it is refused."""
+        try:
+            if self._tokens is None:
+                password = self._password()
+                if password is None:
+                    raise Refused("the password file cannot be read")
+                client.login(self._account.username, password)
+                return
+            try:
+                client.oauth2_login(self._account.username, self._tokens.access())
+            except LoginError as error:
+                if isinstance(error.__context__, (IMAPClientAbortError, OSError)):
+                    raise
+                client.oauth2_login(self._account.username, self._tokens.access(anew=True))
+        except LoginError as error:
+            text = _words(error)
+            dropped = isinstance(error.__context__, (IMAPClientAbortError, OSError))
+            if dropped or any(code in text for code in _LATER):  # RFC 5530: not about the password
+                raise Away(f"logging in: {text}") from error
+            raise Refused(f"the server refuses our login: {text}") from error
+
+    def _names(self, client: IMAPClient) -> None:
+        """How this server writes folder names."""
+        if client.has_capability("NAMESPACE"):
+            personal = client.namespace().personal
+            if personal:
+                self._prefix, self._delimiter = str(personal[0][0] or ""), str(personal[0][1] or "/")
+
+    def _folder(self, name: str) -> str:
+        """A configured folder name in the server's words: its delimiter for ``/``, its prefix where one is needed."""
+        if name.upper() == "INBOX":
+            return "INBOX"
+        written = name.replace("/", self._delimiter)
+        return written if written.startswith(self._prefix) else self._prefix + written
+
+    @staticmethod
+    def _leave(client: IMAPClient) -> None:
+        with contextlib.suppress(Exception):
+            client.socket().settimeout(2.0)
+            client.logout()
+        with contextlib.suppress(Exception):
+            client.shutdown()
+
+    # -- waiting for mail
+
+    def _wait(self, client: IMAPClient) -> None:
+        """IDLE (RFC 2177), renewed by the poll beside it; a plain pause where the server has none."""
+        seconds = self._account.poll_interval
+        if self._account.idle <= 0 or not client.has_capability("IDLE"):
+            self._halt.pause(seconds)
+            return
+        client.idle()
+        if not _buffered(client):
+            self._halt.readable(client.socket(), min(seconds, self._account.idle))
+        client.idle_done()  # no answer within the timeout: the connection is dead, whatever TCP says
+
+    # -- looking at the folders
+
+    def look(self, client: IMAPClient) -> None:
+        """Takes in what is new in every folder."""
+        self._trouble = ""
+        if self._account.junk_folder is not None:
+            try:
+                self._read(client, self._account.junk_folder, junk=True)
+            except IMAPClientAbortError:
+                raise
+            except IMAPClientError as error:
+                self._trouble = f"junk_folder {self._account.junk_folder}: {_words(error)}"
+        self._read(client, self._account.folder, junk=False)
+        self._report(state="connected", error=self._trouble[:300], read_at=self._clock(), lag=0)
+
+    def _read(self, client: IMAPClient, folder: str, junk: bool) -> None:
+        try:
+            chosen = client.select_folder(self._folder(folder), readonly=junk)
+        except IMAPClientAbortError:
+            raise
+        except IMAPClientError as error:
+            if junk:
+                raise
+            raise Away(f"folder {folder}: {_words(error)}") from error
+        if b"UIDVALIDITY" not in chosen:
+            raise Away(f"folder {folder}: the server gives no UIDVALIDITY")
+        next_uid, count = int(chosen.get(b"UIDNEXT", 0)), int(chosen.get(b"EXISTS", 0))
+        from_now = self._account.start_from == "now"
+        if not next_uid:
+            next_uid = max(self._uids(client, 1, count), default=0) + 1
+        cursor = self._ledger.opened(folder, int(chosen[b"UIDVALIDITY"]), next_uid, from_now)
+        known = self._ledger.known(cursor, cursor.last_uid)
+        if count and next_uid > cursor.last_uid + 1:
+            waiting = [uid for uid in self._uids(client, cursor.last_uid + 1, count) if uid not in known]
+            self._take(client, folder, cursor, waiting, junk)
+        left = [uid for uid, state in known.items() if state == TO_MOVE]
+        if left and not junk:
+            self._move(client, cursor, left, self._account.done_folder)
+        due = cursor.reconciled_at is None or (self._clock() - cursor.reconciled_at).total_seconds() >= RECONCILE_S
+        if due:
+            self._reconcile(client, folder, cursor, count, junk)
+
+    def _uids(self, client: IMAPClient, low: int, count: int) -> list[int]:
+        """The UIDs from ``low`` up, ascending; in several questions when there are very many."""
+        marks: list[int] = []
+        if count > MANY:
+            places = list(range(MANY, count, MANY))
+            client.use_uid = False
+            try:
+                found = client.fetch(places, ["UID"])
+            finally:
+                client.use_uid = True
+            marks = sorted(int(item[b"UID"]) for item in found.values() if b"UID" in item)
+        uids: set[int] = set()
+        for first, last in zip([1, *(mark + 1 for mark in marks)], [*map(str, marks), "*"], strict=True):
+            if last == "*" or int(last) >= low:
+                uids.update(client.search(["UID", f"{max(first, low)}:{last}"]))
+        return sorted(uid for uid in uids if uid >= low)  # "n:*" names the last mail even when it is below n
+
+    def _reconcile(self, client: IMAPClient, folder: str, cursor: Cursor, count: int, junk: bool) -> None:
+        """Once a day: every UID of the server against ours; what was missed is taken in."""
+        on_server = set(self._uids(client, 1, count)) if count else set()
+        known = self._ledger.known(cursor, 0)
+        missed = sorted(uid for uid in on_server if uid not in known and uid <= cursor.last_uid)
+        if missed:
+            self._take(client, folder, cursor, missed, junk)
+        self._ledger.reconciled(cursor, on_server)
+
+    # -- taking mails in
+
+    def _take(self, client: IMAPClient, folder: str, cursor: Cursor, uids: Sequence[int], junk: bool) -> None:
+        """Stores these mails in order; what was there before the account was configured is left alone."""
+        lag = len(uids)
+        for start in range(0, len(uids), LOOK):
+            chunk = uids[start : start + LOOK]
+            mails = [mail for mail in self._listed(client, chunk) if not self._before_us(cursor, mail)]
+            for batch in self._batches(folder, cursor, mails):
+                if self._halt.is_set():
+                    return
+                self._store(client, folder, cursor, batch, junk)
+                lag -= len(batch)
+                self._report(lag=lag, last_mail_at=self._clock())
+            self._ledger.settled(cursor, chunk[-1])
+
+    @staticmethod
+    def _before_us(cursor: Cursor, mail: _Mail) -> bool:
+        return cursor.since is not None and mail.uid < cursor.old_below and mail.received_at < cursor.since
+
+    def _listed(self, client: IMAPClient, uids: Sequence[int]) -> list[_Mail]:
+        """Size and time of receipt; what another client has deleted meanwhile is missing."""
+        found = client.fetch(list(uids), ["RFC822.SIZE", "INTERNALDATE"])
+        now = self._clock()
+        mails = []
+        for uid in uids:
+            item = found.get(uid)
+            if item is None or b"RFC822.SIZE" not in item:
+                continue
+            at = item.get(b"INTERNALDATE")
+            at = at.replace(tzinfo=UTC) if isinstance(at, datetime) and at.tzinfo is None else at
+            received = min(at.astimezone(UTC), now) if isinstance(at, datetime) else now
+            mails.append(_Mail(uid, int(item[b"RFC822.SIZE"]), received))
+        return mails
+
+    def _batches(self, folder: str, cursor: Cursor, mails: Sequence[_Mail]) -> Iterator[list[_Mail]]:
+        batch: list[_Mail] = []
+        for mail in mails:
+            alone = mail.size > SMALL or (folder, cursor.uidvalidity, mail.uid) in self._alone
+            full = len(batch) >= BATCH or sum(m.size for m in batch) + mail.size > BATCH_OCTETS
+            if batch and (alone or full):
+                yield batch
+                batch = []
+            if alone:
+                yield [mail]
+            else:
+                batch.append(mail)
+        if batch:
+            yield batch
+
+    def _store(self, client: IMAPClient, folder: str, cursor: Cursor, batch: Sequence[_Mail], junk: bool) -> None:
+        """Fetches, commits, moves. A mail that cannot be fetched three times by itself is set aside."""
+        keys = [(folder, cursor.uidvalidity, mail.uid) for mail in batch]
+        if len(batch) == 1 and self._tries.get(keys[0], 0) >= TRIES:
+            self._poison(client, folder, cursor, batch[0], junk)
+            return
+        try:
+            contents = self._fetched(client, keys[0], batch)
+        except Exception:
+            if not self._halt.is_set():
+                self._alone.update(keys)
+                if len(batch) == 1:
+                    self._tries[keys[0]] = self._tries.get(keys[0], 0) + 1
+            raise
+        state = TO_MOVE if self._account.done_folder is not None and not junk else KEPT
+        futures = [
+            self._ledger.store(cursor, mail.uid, state, RawMessage(raw, self._envelope(mail, raw, cut, junk)))
+            for mail, raw, cut in contents
+        ]
+        for (_, raw, _), future in zip(contents, futures, strict=True):
+            accepted = future.result()
+            metrics.ACCEPTED.labels("imap", str(accepted.created).lower()).inc()
+            log.accepted(accepted.id, accepted.created, self._source(junk), len(raw), return_path(raw), None)
+        for key in keys:
+            self._tries.pop(key, None)
+            self._alone.discard(key)
+        if state == TO_MOVE:
+            self._move(client, cursor, [mail.uid for mail, _, cut in contents if not cut], self._account.done_folder)
+        if not junk:
+            self._move(client, cursor, [mail.uid for mail, _, cut in contents if cut], self._account.failed_folder)
+
+    def _fetched(
+        self, client: IMAPClient, key: tuple[str, int, int], batch: Sequence[_Mail]
+    ) -> list[tuple[_Mail, bytes | bytearray, bool]]:
+        """(mail, its bytes, whether they are only its beginning); what is gone is missing."""
+        if len(batch) == 1 and batch[0].size > SMALL:
+            return self._in_pieces(client, key, batch[0])
+        found = client.fetch([mail.uid for mail in batch], ["BODY.PEEK[]"])
+        contents: list[tuple[_Mail, bytes | bytearray, bool]] = []
+        for mail in batch:
+            raw = found.get(mail.uid, {}).get(b"BODY[]")
+            if isinstance(raw, bytes):
+                contents.append((mail, raw, False))
+        return contents
+
+    def _in_pieces(
+        self, client: IMAPClient, key: tuple[str, int, int], mail: _Mail
+    ) -> list[tuple[_Mail, bytes | bytearray, bool]]:
+        """A large mail, a megabyte at a time, going on where a lost connection stopped; of one that is larger than we
+        take, the first megabyte only."""
+        if self._partial is None or self._partial[0] != key:
+            self._partial = (key, bytearray())
+        whole = self._partial[1]
+        too_large = mail.size > self._max_size
+        while True:
+            if self._halt.is_set():
+                raise Away("stopping")
+            item = client.fetch([mail.uid], [f"BODY.PEEK[]<{len(whole)}.{PIECE}>"]).get(mail.uid)
+            if item is None:
+                self._partial = None
+                return []
+            piece = next((value for name, value in item.items() if name.startswith(b"BODY[]")), b"") or b""
+            whole += piece
+            self._tries.pop(key, None)  # it moves on
+            too_large = too_large or len(whole) > self._max_size  # some servers only guess the size
+            if too_large or len(piece) < PIECE:
+                break
+        self._partial = None
+        if too_large:
+            del whole[PIECE:]
+        return [(mail, whole, too_large)]
+
+    def _source(self, junk: bool) -> str:
+        return f"{'junk' if junk else 'imap'}:{self._account.name}"
+
+    def _envelope(self, mail: _Mail, raw: bytes | bytearray, cut: bool, junk: bool) -> Envelope:
+        note = f"; only the first {len(raw)} of {mail.size} octets were taken in" if cut else ""
+        return Envelope(
+            mail_from=return_path(raw),
+            rcpt_tos=delivered_to(raw),
+            client=None,
+            helo=None,
+            source=self._source(junk),
+            received_at=mail.received_at,
+            trusted=False,
+            tls=self._account.security != "none",
+            client_reason=f"read from a mailbox{note}",
+        )
+
+    # -- moving
+
+    def _move(self, client: IMAPClient, cursor: Cursor, uids: Sequence[int], folder: str | None) -> None:
+        """Moves stored mails (RFC 6851, or COPY, \\Deleted and UID EXPUNGE); what cannot be moved now stays known."""
+        if not uids or folder is None:
+            return
+        try:
+            self._moved(client, list(uids), self._folder(folder))
+        except IMAPClientAbortError:
+            raise
+        except IMAPClientError as error:
+            self._trouble = f"mails cannot be moved to {folder}: {_words(error)}"
+            log.source(self._account.name, "trouble", self._trouble)
+            return
+        self._ledger.moved(cursor, uids)
+
+    def _moved(self, client: IMAPClient, uids: list[int], folder: str) -> None:
+        for attempt in (1, 2):
+            try:
+                if client.has_capability("MOVE"):
+                    client.move(uids, folder)
+                    return
+                client.copy(uids, folder)
+                break
+            except IMAPClientAbortError:
+                raise
+            except IMAPClientError:
+                if attempt == 2 or client.folder_exists(folder):
+                    raise
+                client.create_folder(folder)
+        client.delete_messages(uids, silent=True)
+        if client.has_capability("UIDPLUS"):  # a plain EXPUNGE would remove what others have marked
+            client.uid_expunge(uids)
+
+    def _poison(self, client: IMAPClient, folder: str, cursor: Cursor, mail: _Mail, junk: bool) -> None:
+        line = f"{self._account.name}: the mail with UID {mail.uid} in {folder} ({mail.size} octets) cannot be fetched"
+        log.source(self._account.name, "poison", line)
+        self._ledger.poisoned(cursor, mail.uid, line)
+        self._tries.pop((folder, cursor.uidvalidity, mail.uid), None)
+        if not junk:
+            self._move(client, cursor, [mail.uid], self._account.failed_folder)
+
+
+def _words(error: BaseException) -> str:
+    """What a server or the network said, on one short line."""
+    text = " ".join(str(error).split())
+    text = "".join(char if char.isprintable() else "?" for char in text)
+    return (text or type(error).__name__)[:200]
+
+
+def _bounded(client: IMAPClient, limit: int) -> None:
+    """Refuses a literal that is longer than anything we asked for, before it is read into memory."""
+    imap = client._imap
+    read = imap.read
+
+    def bounded(size: int) -> bytes:
+        if size > limit:
+            raise IMAPClientAbortError(f"the server announces a literal of {size} octets")
+        data: bytes = read(size)
+        return data
+
+    imap.read = bounded
+
+
+def _buffered(client: IMAPClient) -> bool:
+    """Whether the server said more together with the answer to IDLE; the socket alone would not show it."""
+    sock = client.socket()
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    file = getattr(client._imap, "_file", None) or getattr(client._imap, "file", None)
+    if not isinstance(file, io.BufferedReader):
+        return False
+    timeout = sock.gettimeout()
+    sock.setblocking(False)
+    try:
+        return bool(file.peek(1))
+    except OSError:  # nothing there
+        return False
+    finally:
+        sock.settimeout(timeout)

@@ -1,0 +1,108 @@
+"""A Maildir of this machine (maildir(5)): what lies in ``new`` is stored, then renamed into ``cur``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from gateway import config, log, metrics
+from gateway.ingest.client import delivered_to, return_path
+from gateway.ingest.halt import Halt
+from gateway.model import Accepted, Envelope, RawMessage
+
+PIECE = 1024 * 1024
+WAIT_S = 10.0
+REPORT_S = 30.0
+
+
+class Ledger(Protocol):
+    """Where a mail is stored; every call waits for its commit."""
+
+    def accept(self, message: RawMessage) -> Future[Accepted]: ...
+    def report(self, **values: Any) -> None: ...
+
+
+class Maildir:
+    """Reads one Maildir until ``halt``. ``run`` is the life of its thread."""
+
+    def __init__(
+        self, settings: config.Maildir, ledger: Ledger, halt: Halt, clock: Callable[[], datetime], max_size: int
+    ) -> None:
+        self._settings, self._ledger, self._halt, self._clock = settings, ledger, halt, clock
+        self._max_size = max_size
+        self._state = ""
+        self._reported = 0.0
+
+    def run(self) -> None:
+        """Looks, waits, looks again, until the stop."""
+        while not self._halt.is_set():
+            try:
+                count = self.look()
+            except Exception as error:  # the one broad net of this thread: the disk or the database may be back soon
+                why = getattr(error, "strerror", None) or type(error).__name__
+                log.source(self._settings.name, "away", why)
+                self._tell("away", why, 0)
+                self._halt.pause(WAIT_S)
+                continue
+            self._tell("connected", "", count)
+            self._halt.pause(self._settings.poll_interval)
+
+    def _tell(self, state: str, error: str, count: int) -> None:
+        now = self._clock()
+        if state == self._state and not count and now.timestamp() - self._reported < REPORT_S:
+            return
+        values: dict[str, Any] = {"state": state, "error": error}
+        if state == "connected":
+            values |= {"read_at": now, "lag": 0} | ({"last_mail_at": now} if count else {})
+            values |= {"connected_since": now} if self._state != state else {}
+        self._state, self._reported = state, now.timestamp()
+        try:
+            self._ledger.report(**values)
+        except Exception:  # the database is away too; the next report tells
+            self._reported = 0.0
+
+    def look(self) -> int:
+        """Takes in what is there, oldest first; how many. OSError when the folder cannot be read."""
+        new = self._settings.path / "new"
+        with os.scandir(new) as entries:
+            found = sorted((e.stat().st_mtime, e.name) for e in entries if not e.name.startswith(".") and e.is_file())
+        for modified, name in found:
+            if self._halt.is_set():
+                break
+            self._take(new / name, modified)
+        return len(found)
+
+    def _take(self, path: Path, modified: float) -> None:
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                raw = file.read(self._max_size if size <= self._max_size else PIECE)
+        except FileNotFoundError:
+            return  # another program took it
+        # an MTA writes a local file with the line ends of this machine
+        raw = raw if b"\r\n" in raw else raw.replace(b"\n", b"\r\n")
+        note = f"; only the first {len(raw)} of {size} octets were taken in" if size > self._max_size else ""
+        source = f"maildir:{self._settings.name}"
+        envelope = Envelope(
+            mail_from=return_path(raw),
+            rcpt_tos=delivered_to(raw),
+            client=None,
+            helo=None,
+            source=source,
+            received_at=min(datetime.fromtimestamp(modified, UTC), self._clock()),
+            trusted=False,
+            tls=False,
+            client_reason=f"read from a mailbox{note}",
+        )
+        accepted = self._ledger.accept(RawMessage(raw, envelope)).result()
+        metrics.ACCEPTED.labels("maildir", str(accepted.created).lower()).inc()
+        log.accepted(accepted.id, accepted.created, source, len(raw), envelope.mail_from, None)
+        target = self._settings.path / "cur" / (path.name if ":2," in path.name else path.name + ":2,")
+        try:
+            path.rename(target)
+        except FileNotFoundError:
+            return
