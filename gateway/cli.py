@@ -328,6 +328,40 @@ def _accept_directly(
     return 0
 
 
+@app.command("import")
+def import_(
+    account: Annotated[str, typer.Option(help="The name of the [[imap]] account.")],
+    folder: Annotated[str | None, typer.Option(help="Another folder than the account's.")] = None,
+    since: Annotated[str | None, typer.Option(help="Nothing older than this day, as 2026-11-01.")] = None,
+) -> None:
+    """Take in old mail of a mailbox, without any acknowledgement and without a clock; it stays in its folder."""
+    from datetime import UTC, datetime
+
+    from imapclient.exceptions import IMAPClientError
+
+    from gateway.ingest import imap, oauth, sources
+    from gateway.ingest.halt import Halt
+    from gateway.tickets.store import DiskFull, utc_now
+
+    try:
+        day = datetime.fromisoformat(since).replace(tzinfo=UTC) if since else None
+    except ValueError:
+        _fail(f"{since!r} is no day; write 2026-11-01", 2)
+    with _store(write=True) as (settings, store):
+        chosen = next((one for one in settings.imap if one.name == account), None)
+        if chosen is None:
+            _fail(f"no [[imap]] account is named {account!r}", 2)
+        ledger = sources.StoredLedger(store, account, "imap", chosen.silence, utc_now, lambda: None)
+        reader = sources.mailbox(chosen, settings, ledger, Halt(), utc_now)
+        try:
+            count = reader.bring(folder or chosen.folder, day)
+        except (imap.Refused, imap.Away, oauth.TokenRefused, oauth.TokenUnavailable, IMAPClientError, OSError) as error:
+            _fail(str(error) or type(error).__name__, 1)
+        except DiskFull:
+            _fail("the disk is full", 1)
+    print(f"{count} mails taken in")
+
+
 @app.command()
 def status(as_json: Json = False) -> None:
     """How things stand. Exit 1 when something needs a person."""
@@ -346,7 +380,11 @@ def status(as_json: Json = False) -> None:
         print(json.dumps(found, ensure_ascii=False))
     else:
         for key, value in found.items():
-            if key != "problems":
+            if key == "sources":
+                for source in value:
+                    words = (f"{name}={_safe(str(told))}" for name, told in source.items() if told not in (None, ""))
+                    print(f"source               {' '.join(words)}")
+            elif key != "problems":
                 print(f"{key:20} {'-' if value is None else value}")
         for problem in found["problems"]:
             print(f"PROBLEM              {_safe(problem)}")

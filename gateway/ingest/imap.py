@@ -33,6 +33,7 @@ BATCH, BATCH_OCTETS = 50, 2 * 1024**2
 LOOK = 500  #: mails whose sizes are asked for at once
 MANY = 40_000  #: UIDs in one SEARCH answer; imaplib takes a line of 1 MB
 TRIES = 3
+MAIL, JUNK, OLD = "imap", "junk", "import"  #: what a folder is read as; the first part of a mail's source
 STEADY_S = 60.0
 AUTH_WAIT_S = 300.0
 RECONCILE_S = 86400.0
@@ -58,6 +59,7 @@ class Ledger(Protocol):
     def settled(self, cursor: Cursor, last_uid: int) -> None: ...
     def poisoned(self, cursor: Cursor, uid: int, line: str) -> None: ...
     def moved(self, cursor: Cursor, uids: Iterable[int]) -> None: ...
+    def kept(self, cursor: Cursor, uids: Iterable[int]) -> None: ...
     def reconciled(self, cursor: Cursor, on_server: set[int]) -> None: ...
     def report(self, **values: Any) -> None: ...
 
@@ -236,21 +238,21 @@ class Mailbox:
         self._trouble = ""
         if self._account.junk_folder is not None:
             try:
-                self._read(client, self._account.junk_folder, junk=True)
+                self._read(client, self._account.junk_folder, JUNK)
             except IMAPClientAbortError:
                 raise
             except IMAPClientError as error:
                 self._trouble = f"junk_folder {self._account.junk_folder}: {_words(error)}"
-        self._read(client, self._account.folder, junk=False)
+        self._read(client, self._account.folder, MAIL)
         self._report(state="connected", error=self._trouble[:300], read_at=self._clock(), lag=0)
 
-    def _read(self, client: IMAPClient, folder: str, junk: bool) -> None:
+    def _read(self, client: IMAPClient, folder: str, kind: str) -> None:
         try:
-            chosen = client.select_folder(self._folder(folder), readonly=junk)
+            chosen = client.select_folder(self._folder(folder), readonly=kind == JUNK)
         except IMAPClientAbortError:
             raise
         except IMAPClientError as error:
-            if junk:
+            if kind == JUNK:
                 raise
             raise Away(f"folder {folder}: {_words(error)}") from error
         if b"UIDVALIDITY" not in chosen:
@@ -263,13 +265,13 @@ class Mailbox:
         known = self._ledger.known(cursor, cursor.last_uid)
         if count and next_uid > cursor.last_uid + 1:
             waiting = [uid for uid in self._uids(client, cursor.last_uid + 1, count) if uid not in known]
-            self._take(client, folder, cursor, waiting, junk)
+            self._take(client, folder, cursor, waiting, kind)
         left = [uid for uid, state in known.items() if state == TO_MOVE]
-        if left and not junk:
+        if left and kind == MAIL:
             self._move(client, cursor, left, self._account.done_folder)
         due = cursor.reconciled_at is None or (self._clock() - cursor.reconciled_at).total_seconds() >= RECONCILE_S
         if due:
-            self._reconcile(client, folder, cursor, count, junk)
+            self._reconcile(client, folder, cursor, count, kind)
 
     def _uids(self, client: IMAPClient, low: int, count: int) -> list[int]:
         """The UIDs from ``low`` up, ascending; in several questions when there are very many."""
@@ -288,18 +290,43 @@ class Mailbox:
                 uids.update(client.search(["UID", f"{max(first, low)}:{last}"]))
         return sorted(uid for uid in uids if uid >= low)  # "n:*" names the last mail even when it is below n
 
-    def _reconcile(self, client: IMAPClient, folder: str, cursor: Cursor, count: int, junk: bool) -> None:
+    def _reconcile(self, client: IMAPClient, folder: str, cursor: Cursor, count: int, kind: str) -> None:
         """Once a day: every UID of the server against ours; what was missed is taken in."""
         on_server = set(self._uids(client, 1, count)) if count else set()
         known = self._ledger.known(cursor, 0)
         missed = sorted(uid for uid in on_server if uid not in known and uid <= cursor.last_uid)
         if missed:
-            self._take(client, folder, cursor, missed, junk)
+            self._take(client, folder, cursor, missed, kind)
         self._ledger.reconciled(cursor, on_server)
+
+    def bring(self, folder: str, since: datetime | None) -> int:
+        """``gateway import``: takes in the mails of a folder that are not known yet and not older than ``since``; how
+        many there were. They stay where they are.
+
+        Raises:
+            Refused, Away, TokenRefused, TokenUnavailable, IMAPClientError, OSError: it broke off; it can be run again.
+        """
+        client = self._connect()
+        try:
+            chosen = client.select_folder(self._folder(folder), readonly=True)
+            count = int(chosen.get(b"EXISTS", 0))
+            uids = self._uids(client, 1, count) if count else []
+            cursor = self._ledger.opened(folder, int(chosen.get(b"UIDVALIDITY", 0)), max(uids, default=0) + 1, True)
+            known = self._ledger.known(cursor, 0)
+            brought = 0
+            for start in range(0, len(uids), LOOK):
+                mails = self._listed(client, [uid for uid in uids[start : start + LOOK] if uid not in known])
+                wanted = [mail for mail in mails if since is None or mail.received_at >= since]
+                for batch in self._batches(folder, cursor, wanted):
+                    self._store(client, folder, cursor, batch, OLD)
+                    brought += len(batch)
+            return brought
+        finally:
+            self._leave(client)
 
     # -- taking mails in
 
-    def _take(self, client: IMAPClient, folder: str, cursor: Cursor, uids: Sequence[int], junk: bool) -> None:
+    def _take(self, client: IMAPClient, folder: str, cursor: Cursor, uids: Sequence[int], kind: str) -> None:
         """Stores these mails in order; what was there before the account was configured is left alone."""
         lag = len(uids)
         for start in range(0, len(uids), LOOK):
@@ -308,7 +335,7 @@ class Mailbox:
             for batch in self._batches(folder, cursor, mails):
                 if self._halt.is_set():
                     return
-                self._store(client, folder, cursor, batch, junk)
+                self._store(client, folder, cursor, batch, kind)
                 lag -= len(batch)
                 self._report(lag=lag, last_mail_at=self._clock())
             self._ledger.settled(cursor, chunk[-1])
@@ -347,11 +374,11 @@ class Mailbox:
         if batch:
             yield batch
 
-    def _store(self, client: IMAPClient, folder: str, cursor: Cursor, batch: Sequence[_Mail], junk: bool) -> None:
+    def _store(self, client: IMAPClient, folder: str, cursor: Cursor, batch: Sequence[_Mail], kind: str) -> None:
         """Fetches, commits, moves. A mail that cannot be fetched three times by itself is set aside."""
         keys = [(folder, cursor.uidvalidity, mail.uid) for mail in batch]
         if len(batch) == 1 and self._tries.get(keys[0], 0) >= TRIES:
-            self._poison(client, folder, cursor, batch[0], junk)
+            self._poison(client, folder, cursor, batch[0], kind)
             return
         try:
             contents = self._fetched(client, keys[0], batch)
@@ -361,21 +388,21 @@ class Mailbox:
                 if len(batch) == 1:
                     self._tries[keys[0]] = self._tries.get(keys[0], 0) + 1
             raise
-        state = TO_MOVE if self._account.done_folder is not None and not junk else KEPT
+        state = TO_MOVE if self._account.done_folder is not None and kind == MAIL else KEPT
         futures = [
-            self._ledger.store(cursor, mail.uid, state, RawMessage(raw, self._envelope(mail, raw, cut, junk)))
+            self._ledger.store(cursor, mail.uid, state, RawMessage(raw, self._envelope(mail, raw, cut, kind)))
             for mail, raw, cut in contents
         ]
         for (_, raw, _), future in zip(contents, futures, strict=True):
             accepted = future.result()
             metrics.ACCEPTED.labels("imap", str(accepted.created).lower()).inc()
-            log.accepted(accepted.id, accepted.created, self._source(junk), len(raw), return_path(raw), None)
+            log.accepted(accepted.id, accepted.created, self._source(kind), len(raw), return_path(raw), None)
         for key in keys:
             self._tries.pop(key, None)
             self._alone.discard(key)
         if state == TO_MOVE:
             self._move(client, cursor, [mail.uid for mail, _, cut in contents if not cut], self._account.done_folder)
-        if not junk:
+        if kind == MAIL:
             self._move(client, cursor, [mail.uid for mail, _, cut in contents if cut], self._account.failed_folder)
 
     def _fetched(
@@ -419,17 +446,17 @@ class Mailbox:
             del whole[PIECE:]
         return [(mail, whole, too_large)]
 
-    def _source(self, junk: bool) -> str:
-        return f"{'junk' if junk else 'imap'}:{self._account.name}"
+    def _source(self, kind: str) -> str:
+        return f"{kind}:{self._account.name}"
 
-    def _envelope(self, mail: _Mail, raw: bytes | bytearray, cut: bool, junk: bool) -> Envelope:
+    def _envelope(self, mail: _Mail, raw: bytes | bytearray, cut: bool, kind: str) -> Envelope:
         note = f"; only the first {len(raw)} of {mail.size} octets were taken in" if cut else ""
         return Envelope(
             mail_from=return_path(raw),
             rcpt_tos=delivered_to(raw),
             client=None,
             helo=None,
-            source=self._source(junk),
+            source=self._source(kind),
             received_at=mail.received_at,
             trusted=False,
             tls=self._account.security != "none",
@@ -443,21 +470,25 @@ class Mailbox:
         if not uids or folder is None:
             return
         try:
-            self._moved(client, list(uids), self._folder(folder))
+            gone = self._moved(client, list(uids), self._folder(folder))
         except IMAPClientAbortError:
             raise
         except IMAPClientError as error:
             self._trouble = f"mails cannot be moved to {folder}: {_words(error)}"
             log.source(self._account.name, "trouble", self._trouble)
             return
-        self._ledger.moved(cursor, uids)
+        if gone:
+            self._ledger.moved(cursor, uids)
+        else:
+            self._ledger.kept(cursor, uids)
 
-    def _moved(self, client: IMAPClient, uids: list[int], folder: str) -> None:
+    def _moved(self, client: IMAPClient, uids: list[int], folder: str) -> bool:
+        """Whether they are out of the folder now, and not only marked."""
         for attempt in (1, 2):
             try:
                 if client.has_capability("MOVE"):
                     client.move(uids, folder)
-                    return
+                    return True
                 client.copy(uids, folder)
                 break
             except IMAPClientAbortError:
@@ -467,15 +498,17 @@ class Mailbox:
                     raise
                 client.create_folder(folder)
         client.delete_messages(uids, silent=True)
-        if client.has_capability("UIDPLUS"):  # a plain EXPUNGE would remove what others have marked
-            client.uid_expunge(uids)
+        if not client.has_capability("UIDPLUS"):  # a plain EXPUNGE would remove what others have marked
+            return False
+        client.uid_expunge(uids)
+        return True
 
-    def _poison(self, client: IMAPClient, folder: str, cursor: Cursor, mail: _Mail, junk: bool) -> None:
+    def _poison(self, client: IMAPClient, folder: str, cursor: Cursor, mail: _Mail, kind: str) -> None:
         line = f"{self._account.name}: the mail with UID {mail.uid} in {folder} ({mail.size} octets) cannot be fetched"
         log.source(self._account.name, "poison", line)
         self._ledger.poisoned(cursor, mail.uid, line)
         self._tries.pop((folder, cursor.uidvalidity, mail.uid), None)
-        if not junk:
+        if kind == MAIL:
             self._move(client, cursor, [mail.uid], self._account.failed_folder)
 
 

@@ -81,6 +81,10 @@ class StoredLedger:
         """Out of the folder."""
         self._store.write_now(lambda connection: mailboxes.moved(connection, cursor, uids))
 
+    def kept(self, cursor: Cursor, uids: Iterable[int]) -> None:
+        """They stay in the folder."""
+        self._store.write_now(lambda connection: mailboxes.kept(connection, cursor, uids))
+
     def reconciled(self, cursor: Cursor, on_server: set[int]) -> None:
         """The daily comparison is done."""
         now = self._clock()

@@ -103,6 +103,12 @@ def moved(connection: Connection, cursor: Cursor, uids: Iterable[int]) -> None:
         connection.execute(delete(mailbox_uids).where(_of(cursor), mailbox_uids.c.uid.in_(gone[start : start + 500])))
 
 
+def kept(connection: Connection, cursor: Cursor, uids: Iterable[int]) -> None:
+    """These stay in the folder, marked as deleted where the server can do no better."""
+    for uid in uids:
+        connection.execute(update(mailbox_uids).where(_of(cursor), mailbox_uids.c.uid == uid).values(state=KEPT))
+
+
 def reconciled(connection: Connection, cursor: Cursor, on_server: set[int], now: datetime) -> None:
     """What is not in the folder any more is forgotten; the next look is a day away."""
     rows = connection.execute(select(mailbox_uids.c.uid).where(_of(cursor))).all()
