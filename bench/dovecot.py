@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -101,7 +102,7 @@ class Dovecot:
     def start(self) -> None:
         self.process = subprocess.Popen(
             ["dovecot", "-F", "-c", str(self.folder / "dovecot.conf")], stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True,
+            stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
 
         def up() -> bool:
@@ -121,6 +122,8 @@ class Dovecot:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(10)
+        with contextlib.suppress(ProcessLookupError):  # sessions outlive their master
+            os.killpg(self.process.pid, signal.SIGKILL)
         if self.process.stderr is not None:
             self.process.stderr.close()
 

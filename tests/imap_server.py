@@ -197,7 +197,8 @@ class _Session:
     def do_authenticate(self, tag: str, arguments: str) -> None:
         import base64
 
-        token = base64.b64decode(arguments.split()[1]).decode().partition("Bearer ")[2].strip("\1")
+        self.send("+ \r\n")
+        token = base64.b64decode(self.file.readline()).decode().partition("Bearer ")[2].strip("\1")
         if self.step("AUTHENTICATE", token, tag):
             if self.server.accept_token(token):
                 self.ok(tag)
