@@ -36,7 +36,8 @@ def tagged(corpora: Path, count: int) -> list[bytes]:
     """Mails of the corpora over and over, each with a number in a header and, so that it is another mail, at its end."""
     names = (corpora / "mails.txt").read_text().split("\n")
     raws = [(corpora / name).read_bytes() for name in names if name.strip()]
-    raws = [raw for raw in raws if len(raw) < 512 * 1024]
+    # without a body, a number at the end would not make it another mail
+    raws = [raw for raw in raws if len(raw) < 512 * 1024 and re.search(rb"\n\r?\n.", raw)]
     made = []
     for number in range(count):
         raw = raws[number % len(raws)]

@@ -514,7 +514,8 @@ class Mailbox:
 
 def _words(error: BaseException) -> str:
     """What a server or the network said, on one short line."""
-    text = " ".join(str(error).split())
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = " ".join(said.split())
     text = "".join(char if char.isprintable() else "?" for char in text)
     return (text or type(error).__name__)[:200]
 

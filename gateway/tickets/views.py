@@ -215,7 +215,8 @@ def status(
     for row in listed:
         away = mailboxes.away_for(row, now, row.read_at or now)
         if row.state in ("auth_failed", "away") or away >= row.silence_s or row.error:
-            problems.append(f"the mailbox {row.name}: {row.state}, not read for {away:.0f} s; {row.error}".rstrip("; "))
+            read = f"last read {away:.0f} s ago" if row.read_at else "not read yet"
+            problems.append(f"the mailbox {row.name}: {row.state}, {read}; {row.error}".rstrip("; "))
     return {
         "pending": counts.get(InboxState.PENDING, 0),
         "processing": counts.get(InboxState.PROCESSING, 0),
