@@ -328,6 +328,7 @@ class Verify(_Section):
     """``[verify]``: what else is believed, and when a check that could not be made is repeated."""
 
     spam_headers: tuple[str, ...] = ()
+    arc_sealers: tuple[str, ...] = ()
     rechecks: tuple[Seconds, ...] = (60.0, 300.0, 600.0, 1800.0)
 
 

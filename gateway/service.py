@@ -98,7 +98,12 @@ def surroundings(
     """What the pipeline sees of the configuration."""
     resolver = resolver or DnsResolver(settings.dns.nameservers, settings.dns.timeout)
     return Surroundings(
-        checks=Checks(resolver, settings.dns.timeout, settings.smtp.evaluate_private),
+        checks=Checks(
+            resolver,
+            settings.dns.timeout,
+            settings.smtp.evaluate_private,
+            frozenset(domain.lower() for domain in settings.verify.arc_sealers),
+        ),
         directory=accounts,
         office=whose,
         timezone=settings.gateway.timezone,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
-from gateway.verify import dkim, dmarc, spf
+from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.authentication_results import reported_spf
 from gateway.verify.dns import Bounded, Resolver
 
@@ -18,6 +18,7 @@ class Checks:
     resolver: Resolver
     timeout: float
     evaluate_private: bool
+    arc_sealers: frozenset[str] = frozenset()  #: whose ARC seals count, lower-case
 
 
 def _overall(results: tuple[DkimResult, ...]) -> str:
@@ -58,38 +59,55 @@ async def authenticate(
         unsure,
         resolver,
     )
-    return _verdict(sender, signatures, policy, unsure)
+    chain, vouched = arc.ArcResult("none", "not looked at"), None
+    if checks.arc_sealers and policy.result != "pass" and not policy.dkim_aligned:
+        chain = await arc.verify(raw, header_block, body_start, checks.arc_sealers, resolver)
+        vouched = await _vouched(domain, chain, resolver)
+    return _verdict(sender, signatures, policy, unsure, chain, vouched)
+
+
+async def _vouched(domain: str, chain: arc.ArcResult, resolver: Resolver) -> str | None:
+    """The trusted sealer whose results prove the author's domain, by our own alignment."""
+    for sealer, seen in chain.sealed:
+        spf_domain = seen.spf[1] if seen.spf and seen.spf[0] == "pass" else None
+        policy = await dmarc.evaluate(domain, spf_domain, list(seen.dkim), False, resolver)
+        if policy.dkim_aligned or policy.spf_aligned:
+            return sealer
+    return None
 
 
 def _verdict(
-    sender: spf.SpfResult, signatures: tuple[DkimResult, ...], policy: dmarc.DmarcResult, unsure: bool
-) -> Verdict:
+    sender: spf.SpfResult, signatures: tuple[DkimResult, ...], policy: dmarc.DmarcResult, unsure: bool,
+    chain: arc.ArcResult, vouched: str | None,
+) -> Verdict:  # fmt: skip
     aligned = bool(policy.dkim_aligned) or policy.spf_aligned
     by: str | None = None
     if policy.result == "pass":
         by = "dmarc"
     elif policy.result == "none" and aligned:
         by = "dkim" if policy.dkim_aligned else "spf"
-    refused = policy.result == "fail" or (
-        policy.result == "none" and sender.result == "fail" and not policy.dkim_aligned
-    )
+    elif vouched is not None:
+        by = "arc"
+    refused = by is None and (policy.result == "fail" or (policy.result == "none" and sender.result == "fail"))
     reasons = [f"spf={sender.result} ({sender.reason})"]
     reasons += [
         f"dkim={result.result} (d={result.domain or '?'}{': ' + result.reason if result.reason else ''})"
         for result in signatures
     ] or ["dkim=none (no signature)"]
     reasons.append(f"dmarc={policy.result} ({policy.reason})")
+    if chain.reason != "not looked at":
+        reasons.append(f"arc={chain.result} ({chain.reason}{'; it vouches for the author' if vouched else ''})")
     return Verdict(
         spf=sender.result,
         spf_domain=sender.domain,
         dkim=_overall(signatures),
         dmarc=policy.result,
-        arc="none",
+        arc=chain.result,
         authenticated=by is not None,
         by=by,
-        weak=by is not None and not policy.dkim_aligned,
+        weak=by in ("dmarc", "spf") and not policy.dkim_aligned,
         refused=refused and not (unsure and policy.result == "none"),
-        enforced=policy.result == "fail" and policy.policy in ("quarantine", "reject"),
+        enforced=by is None and policy.result == "fail" and policy.policy in ("quarantine", "reject"),
         temperror=by is None and (policy.result == "temperror" or (unsure and policy.result == "none")),
         reasons=tuple(reasons),
     )

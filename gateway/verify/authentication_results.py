@@ -1,12 +1,13 @@
-"""Authentication-Results (RFC 8601) of the one host whose word counts: the relay in front, or the mailbox's host.
+"""Authentication-Results (RFC 8601): what one named host says it saw. Fields of anybody else are somebody's claim.
 
-Only its SPF result is taken, for a client that we did not see ourselves; DKIM and DMARC are evaluated here from the raw
-bytes. Fields of any other authserv-id are somebody's claim and are not looked at.
+From the relay in front or the mailbox's host only the SPF result is taken, for a client that we did not see ourselves;
+DKIM and DMARC are evaluated here from the raw bytes. An ARC sealer's results are parsed by the same code.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import authres
 
@@ -16,6 +17,45 @@ MAX_FIELD = 16 * 1024
 MAX_FIELDS = 20
 _FIELD = re.compile(rb"(?im)^authentication-results[ \t]*:((?:[^\n]|\n[ \t]){0,20000})")
 _RESULTS = frozenset(["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"])
+_DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)+")
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """SPF as (result, MAIL FROM domain), ``None`` where it is not named; the domains of DKIM signatures that passed."""
+
+    spf: tuple[str, str] | None = None
+    dkim: tuple[str, ...] = ()
+
+
+def reported(value: bytes) -> Reported:
+    """The results in a field's value, the authserv-id first. What cannot be read says nothing."""
+    text = b" ".join(value[:MAX_FIELD].split()).decode("ascii", "replace")
+    if text.count("(") > 200:
+        return Reported()
+    try:
+        results = list(authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {text}").results)
+    except Exception:  # authres raises what its author did not foresee
+        return Reported()
+    spf: tuple[str, str] | None = None
+    signed: list[str] = []
+    for result in results[:50]:
+        method, word = str(getattr(result, "method", "")).lower(), str(result.result).lower()
+        if method == "spf" and spf is None and word in _RESULTS:
+            domain = _domain(_property(result, "smtp", ("mailfrom", "mfrom")))
+            spf = (word, domain) if domain or word != "pass" else None
+        elif method == "dkim" and word == "pass":
+            signed.append(_domain(_property(result, "header", ("d",)) or _property(result, "header", ("i",))))
+    return Reported(spf, tuple(domain for domain in signed if domain))
+
+
+def _property(result: authres.AuthenticationResult, kind: str, names: tuple[str, ...]) -> str:
+    return next((str(p.value) for p in result.properties if p.type == kind and p.name in names), "")
+
+
+def _domain(text: str) -> str:
+    domain = text.rpartition("@")[2].strip("<>").lower().rstrip(".")
+    return domain if _DOMAIN.fullmatch(domain) else ""
 
 
 def reported_spf(header_block: bytes, authserv_id: str) -> SpfResult | None:
@@ -23,35 +63,9 @@ def reported_spf(header_block: bytes, authserv_id: str) -> SpfResult | None:
     for number, found in enumerate(_FIELD.finditer(header_block)):
         if number >= MAX_FIELDS:
             break
-        value = b" ".join(found[1][:MAX_FIELD].split()).decode("ascii", "replace")
-        if not _is_from(value, authserv_id):
+        name = re.match(rb"\s{0,10}\"?([^\s;\"()]{1,255})", found[1])
+        if name is None or name[1].decode("ascii", "replace").lower().rstrip(".") != authserv_id.lower().rstrip("."):
             continue
-        return _spf(value, authserv_id) if value.count("(") < 200 else None
-    return None
-
-
-def _is_from(value: str, authserv_id: str) -> bool:
-    name = re.match(r"\s{0,10}\"?([^\s;\"()]{1,255})", value)
-    return name is not None and name[1].lower().rstrip(".") == authserv_id.lower().rstrip(".")
-
-
-def _spf(value: str, authserv_id: str) -> SpfResult | None:
-    try:
-        parsed = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
-        results = list(parsed.results)
-    except Exception:  # authres raises what its author did not foresee; a field that cannot be read says nothing
-        return None
-    for result in results:
-        if str(getattr(result, "method", "")).lower() != "spf":
-            continue
-        word = str(result.result).lower()
-        if word not in _RESULTS:
-            return None
-        sender = next(
-            (str(p.value) for p in result.properties if p.type == "smtp" and p.name in ("mailfrom", "mfrom")), ""
-        )
-        domain = sender.rpartition("@")[2].strip("<>").lower().rstrip(".")
-        if word == "pass" and not re.fullmatch(r"[a-z0-9_.-]{1,253}", domain):
-            return None
-        return SpfResult(word, domain, f"as {authserv_id} reports")
+        spf = reported(found[1]).spf
+        return SpfResult(*spf, f"as {authserv_id} reports") if spf else None
     return None

@@ -29,7 +29,7 @@ MAX_LINES = 4000
 MIN_BITS, MAX_BITS = 1024, 4096
 SLOP = 3600  # seconds of clock difference allowed for t= and x=
 INLINE = 64 * 1024
-_NAME = re.compile(
+NAME = re.compile(
     rb"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 )
 _BLANKS = re.compile(rb"[ \t]+")
@@ -37,7 +37,7 @@ _WHITE = re.compile(rb"\s+")
 _SHA256 = utils.Prehashed(hashes.SHA256())
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """A signature that is not usable; (result, reason)."""
 
     def __init__(self, result: str, reason: str) -> None:
@@ -53,13 +53,13 @@ class _Signature:
     selector: str
 
 
-def _tag_list(value: bytes) -> dict[bytes, bytes]:
+def tag_list(value: bytes) -> dict[bytes, bytes]:
     if len(value) > 16384:
-        raise _Refused("permerror", "signature header too long")
+        raise Refused("permerror", "signature header too long")
     try:
         tags: dict[bytes, bytes] = dkim.util.parse_tag_value(value)
     except dkim.util.InvalidTagValueList as error:
-        raise _Refused("permerror", "signature header is no tag list") from error
+        raise Refused("permerror", "signature header is no tag list") from error
     return tags
 
 
@@ -67,81 +67,84 @@ def _checked(index: int, value: bytes, now: datetime) -> _Signature:
     """A signature header whose own fields are in order.
 
     Raises:
-        _Refused: with the RFC 8601 result.
+        Refused: with the RFC 8601 result.
     """
-    tags = _tag_list(value)
+    tags = tag_list(value)
     for name in (b"v", b"a", b"b", b"bh", b"d", b"h", b"s"):
         if not tags.get(name):
-            raise _Refused("permerror", f"missing {name.decode()}=")
+            raise Refused("permerror", f"missing {name.decode()}=")
     if tags[b"a"] not in (b"rsa-sha256", b"ed25519-sha256"):
-        raise _Refused("neutral", f"algorithm {tags[b'a'][:20].decode('ascii', 'replace')} is not accepted (RFC 8301)")
+        raise Refused("neutral", f"algorithm {tags[b'a'][:20].decode('ascii', 'replace')} is not accepted (RFC 8301)")
     domain, selector = tags[b"d"], tags[b"s"]
-    if not _NAME.fullmatch(domain) or not _NAME.fullmatch(selector) or b"." not in domain:
-        raise _Refused("permerror", "d= or s= is no domain name")
+    if not NAME.fullmatch(domain) or not NAME.fullmatch(selector) or b"." not in domain:
+        raise Refused("permerror", "d= or s= is no domain name")
     if b"from" not in [name.strip().lower() for name in tags[b"h"].split(b":")]:
-        raise _Refused("permerror", "h= does not sign From")
+        raise Refused("permerror", "h= does not sign From")
     if tags[b"h"].count(b":") > 200:
-        raise _Refused("permerror", "h= is too long")
+        raise Refused("permerror", "h= is too long")
     for name, late in ((b"t", False), (b"x", True)):
         if name not in tags:
             continue
         if not re.fullmatch(rb"\d{1,12}", tags[name]):
-            raise _Refused("permerror", f"{name.decode()}= is no time")
+            raise Refused("permerror", f"{name.decode()}= is no time")
         moment = int(tags[name])
         if late and moment < now.timestamp() - SLOP:
-            raise _Refused("fail", "the signature has expired (x=)")
+            raise Refused("fail", "the signature has expired (x=)")
         if not late and moment > now.timestamp() + SLOP:
-            raise _Refused("fail", "the signature lies in the future (t=)")
+            raise Refused("fail", "the signature lies in the future (t=)")
     if b"t" in tags and b"x" in tags and int(tags[b"x"]) < int(tags[b"t"]):
-        raise _Refused("permerror", "x= is before t=")
+        raise Refused("permerror", "x= is before t=")
     plain = {key: text for key, text in tags.items() if key not in (b"t", b"x")}
     try:
         dkim.validate_signature_fields(plain)
     except dkim.DKIMException as error:
-        raise _Refused("permerror", str(error)[:100]) from error
+        raise Refused("permerror", str(error)[:100]) from error
     return _Signature(index, tags, domain.decode().lower(), selector.decode())
 
 
-def _key_record(values: Sequence[str], signature: _Signature) -> _Key:
-    """The key of the one usable record (RFC 6376 section 3.6.1)."""
+def key_of(values: Sequence[str], algorithm: bytes, domain: bytes, identity: bytes) -> Key:
+    """The key of the one usable record (RFC 6376 section 3.6.1). ``identity``: the domain of i=.
+
+    Raises:
+        Refused: there is none.
+    """
     records = [value for value in values if re.search(r"(^|;)\s*p\s*=", value)]
     if not records:
-        raise _Refused("permerror", "no key record")
+        raise Refused("permerror", "no key record")
     if len(records) > 1:
-        raise _Refused("permerror", "two key records")
+        raise Refused("permerror", "two key records")
     record = records[0].encode("utf-8", "replace")
-    tags = _tag_list(record)
+    tags = tag_list(record)
     if b"v" in tags and tags[b"v"] != b"DKIM1":
-        raise _Refused("permerror", "the key record is of another version")
+        raise Refused("permerror", "the key record is of another version")
     if not tags.get(b"p"):
-        raise _Refused("permerror", "the key has been revoked")
+        raise Refused("permerror", "the key has been revoked")
     if b"h" in tags and b"sha256" not in [name.strip() for name in tags[b"h"].split(b":")]:
-        raise _Refused("permerror", "the key does not allow sha256")
+        raise Refused("permerror", "the key does not allow sha256")
     services = [name.strip() for name in tags.get(b"s", b"*").split(b":")]
     if b"*" not in services and b"email" not in services:
-        raise _Refused("permerror", "the key is not for e-mail")
+        raise Refused("permerror", "the key is not for e-mail")
     kind = tags.get(b"k", b"rsa")
-    if not signature.tags[b"a"].startswith(kind + b"-"):
-        raise _Refused("permerror", "the key is of another kind than the signature")
-    identity = signature.tags.get(b"i", b"@" + signature.tags[b"d"]).rpartition(b"@")[2].lower()
-    if b"s" in [flag.strip() for flag in tags.get(b"t", b"").split(b":")] and identity != signature.tags[b"d"].lower():
-        raise _Refused("permerror", "the key allows no subdomain in i= (t=s)")
+    if not algorithm.startswith(kind + b"-"):
+        raise Refused("permerror", "the key is of another kind than the signature")
+    if b"s" in [flag.strip() for flag in tags.get(b"t", b"").split(b":")] and identity.lower() != domain.lower():
+        raise Refused("permerror", "the key allows no subdomain in i= (t=s)")
     return _key(record)
 
 
-_Key = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
+Key = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
-def _key(record: bytes) -> _Key:
-    tags = _tag_list(record)
+def _key(record: bytes) -> Key:
+    tags = tag_list(record)
     found = _public_key(tags.get(b"k", b"rsa"), tags[b"p"])
     if isinstance(found, tuple):
-        raise _Refused(*found)
+        raise Refused(*found)
     return found
 
 
 @functools.lru_cache(maxsize=1024)
-def _public_key(kind: bytes, encoded: bytes) -> _Key | tuple[str, str]:
+def _public_key(kind: bytes, encoded: bytes) -> Key | tuple[str, str]:
     """The key of a record's ``p=``, or (result, reason) when it is not to be used."""
     if len(encoded) > 2048:
         return "permerror", "the key is too long"
@@ -161,7 +164,7 @@ def _public_key(kind: bytes, encoded: bytes) -> _Key | tuple[str, str]:
         return "permerror", "the key cannot be read"
 
 
-def _body(raw: bytes | bytearray, start: int, relaxed: bool) -> bytes:
+def harmless_body(raw: bytes | bytearray, start: int, relaxed: bool) -> bytes:
     """The body, made harmless for dkimpy: no empty lines at the end, and no runs of blanks when relaxed."""
     end = len(raw)
     while end - start >= 4 and raw[end - 4 : end] == b"\r\n\r\n":
@@ -180,47 +183,52 @@ def _body(raw: bytes | bytearray, start: int, relaxed: bool) -> bytes:
 
 
 def _verified(
-    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: _Key
+    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: Key
 ) -> bool:
-    """Whether the signature holds; raises _Refused for what makes it unusable.
+    """Whether the signature holds; raises Refused for what makes it unusable.
 
     dkimpy canonicalises and chooses the signed fields, OpenSSL does the arithmetic.
     """
     try:
         return _holds(headers, raw, body_start, sig, key)
     except (dkim.DKIMException, dkim.canonicalization.InvalidCanonicalizationPolicyError) as error:
-        raise _Refused("permerror", str(error)[:80]) from error
+        raise Refused("permerror", str(error)[:80]) from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, binascii.Error, OverflowError) as error:
-        raise _Refused("permerror", f"cannot be evaluated ({type(error).__name__})") from error
+        raise Refused("permerror", f"cannot be evaluated ({type(error).__name__})") from error
 
 
 def _holds(
-    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: _Key
+    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: Key
 ) -> bool:
     canon = sig.tags.get(b"c", b"simple/simple")
     policy = dkim.canonicalization.CanonicalizationPolicy.from_c_value(canon)
-    body: bytes = policy.canonicalize_body(_body(raw, body_start, canon.partition(b"/")[2] == b"relaxed"))
+    body: bytes = policy.canonicalize_body(harmless_body(raw, body_start, canon.partition(b"/")[2] == b"relaxed"))
     if b"l" in sig.tags and int(sig.tags[b"l"]) < len(body):
-        raise _Refused("policy", "l= leaves a part of the body unsigned")
+        raise Refused("policy", "l= leaves a part of the body unsigned")
     if hashlib.sha256(body).digest() != base64.b64decode(_WHITE.sub(b"", sig.tags[b"bh"])):
-        raise _Refused("fail", "the body was changed")
+        raise Refused("fail", "the body was changed")
     signatures = [(name, value) for name, value in headers if name.lower() == b"dkim-signature"]
     # one From more than h= names: a second one that nobody signed breaks the signature (RFC 6376 section 8.15)
     include = [*(name.strip().lower() for name in sig.tags[b"h"].split(b":")), b"from"]
     digest = hashlib.sha256()
     dkim.hash_headers(digest, policy, policy.canonicalize_headers(headers), include, signatures[sig.index], sig.tags)
-    signature = base64.b64decode(_WHITE.sub(b"", sig.tags[b"b"]))
+    return holds(key, sig.tags[b"b"], digest.digest())
+
+
+def holds(key: Key, encoded: bytes, digest: bytes) -> bool:
+    """Whether the base64 signature is this key's over a SHA-256 digest. ValueError when it is no base64."""
+    signature = base64.b64decode(_WHITE.sub(b"", encoded))
     try:
         if isinstance(key, rsa.RSAPublicKey):
-            key.verify(signature, digest.digest(), padding.PKCS1v15(), _SHA256)
+            key.verify(signature, digest, padding.PKCS1v15(), _SHA256)
         else:
-            key.verify(signature, digest.digest())
+            key.verify(signature, digest)
     except InvalidSignature:
         return False
     return True
 
 
-def _fields(header_block: bytes) -> list[tuple[bytes, bytes]] | None:
+def header_fields(header_block: bytes) -> list[tuple[bytes, bytes]] | None:
     if len(header_block) > MAX_HEADER or header_block.count(b"\n") > MAX_LINES:
         return None
     try:
@@ -236,7 +244,7 @@ async def verify(
     """One result a signature, at most five checked; signatures of the author's domain go first, so junk hides none."""
     if b"dkim-signature" not in header_block.lower():
         return ()
-    headers = _fields(header_block)
+    headers = header_fields(header_block)
     if headers is None:
         return (DkimResult("permerror", "", "", "the header is too large or odd for DKIM"),)
     values = [value for name, value in headers if name.lower() == b"dkim-signature"][:MAX_SEEN]
@@ -245,7 +253,7 @@ async def verify(
     for index, value in enumerate(values):
         try:
             usable.append(_checked(index, value, now))
-        except _Refused as refusal:
+        except Refused as refusal:
             results.append(DkimResult(refusal.result, "", "", refusal.reason))
     tail = ".".join(author_domain.split(".")[-2:])
     usable.sort(
@@ -265,12 +273,13 @@ async def _result(
     if answer.failed:
         return DkimResult("temperror", sig.domain, sig.selector, "the key could not be looked up")
     try:
-        key = _key_record(answer.values, sig)
+        identity = sig.tags.get(b"i", b"@" + sig.tags[b"d"]).rpartition(b"@")[2]
+        key = key_of(answer.values, sig.tags[b"a"], sig.tags[b"d"], identity)
         if len(raw) <= INLINE:
             good = _verified(headers, raw, body_start, sig, key)
         else:
             good = await asyncio.to_thread(_verified, headers, raw, body_start, sig, key)
-    except _Refused as refusal:
+    except Refused as refusal:
         return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
     return DkimResult(
         "pass" if good else "fail", sig.domain, sig.selector, "" if good else "the signature does not match"

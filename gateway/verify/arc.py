@@ -1,0 +1,172 @@
+"""ARC (RFC 8617): the chain is validated in full, and believed only where its last sealers are named in the configuration.
+
+A sealer's word is the Authentication-Results that it sealed: what it says of SPF and DKIM is parsed and aligned here, like
+results of our own; that a chain is sound says nothing by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dkim as dkimpy
+
+from gateway.verify import dkim
+from gateway.verify.authentication_results import Reported, reported
+from gateway.verify.dns import Resolver
+
+MAX_SETS = 50
+_RELAXED = dkimpy.canonicalization.Relaxed
+_KINDS = (b"arc-authentication-results", b"arc-message-signature", b"arc-seal")
+_INSTANCE = re.compile(rb"\s*i\s*=\s*(\d{1,2})\s*(?:;|$)")
+_B_TAG = re.compile(rb"([;\s]b\s*=|^b\s*=)[^;]*", re.DOTALL)
+_WHITE = re.compile(rb"\s+")
+_Field = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ArcResult:
+    """``result``: none, pass, fail, permerror or temperror. ``sealed``: (sealer, its results), the last sealer first."""
+
+    result: str
+    reason: str
+    sealed: tuple[tuple[str, Reported], ...] = ()
+
+
+class _Broken(Exception):
+    """The chain does not hold; (result, reason)."""
+
+    def __init__(self, result: str, reason: str) -> None:
+        super().__init__(reason)
+        self.result, self.reason = result, reason
+
+
+def _sets(fields: Sequence[_Field]) -> list[dict[bytes, _Field]]:
+    """The ARC sets in order of their instance; RFC 8617 section 5.2 step 2 and 3A."""
+    found: dict[int, dict[bytes, _Field]] = {}
+    for name, value in fields:
+        kind = name.lower()
+        if kind not in _KINDS:
+            continue
+        instance = _INSTANCE.search(value) if kind != _KINDS[0] else _INSTANCE.match(value)
+        number = int(instance[1]) if instance else 0
+        if not 1 <= number <= MAX_SETS or kind in found.setdefault(number, {}):
+            raise _Broken("fail", "a field without a usable i=, or two of one kind")
+        found[number][kind] = (name, value)
+    if sorted(found) != list(range(1, len(found) + 1)) or any(len(one) != 3 for one in found.values()):
+        raise _Broken("fail", "the chain has gaps")
+    return [found[number] for number in sorted(found)]
+
+
+def _tags(field: _Field, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
+    try:
+        tags = dkim.tag_list(field[1])
+    except dkim.Refused as refusal:
+        raise _Broken("fail", refusal.reason) from refusal
+    if any(not tags.get(name) for name in wanted) or tags.get(b"a") not in (b"rsa-sha256", b"ed25519-sha256"):
+        raise _Broken("fail", "a tag is missing, or its algorithm is not accepted")
+    if not dkim.NAME.fullmatch(tags[b"d"]) or not dkim.NAME.fullmatch(tags[b"s"]):
+        raise _Broken("fail", "d= or s= is no domain name")
+    return tags
+
+
+async def _key(tags: dict[bytes, bytes], resolver: Resolver) -> dkim.Key:
+    domain = tags[b"d"].decode("ascii", "replace").lower()
+    answer = await resolver.lookup(f"{tags[b's'].decode('ascii', 'replace')}._domainkey.{domain}", "TXT")
+    if answer.failed:
+        raise _Broken("temperror", f"the key of {domain} could not be looked up")
+    try:
+        return dkim.key_of(answer.values, tags[b"a"], tags[b"d"], tags[b"d"])
+    except dkim.Refused as refusal:
+        raise _Broken("fail", f"{domain}: {refusal.reason}") from refusal
+
+
+def _canonical(field: _Field) -> bytes:
+    ((name, value),) = _RELAXED.canonicalize_headers([field])
+    return bytes(name + b":" + value)
+
+
+def _seal_digests(sets: Sequence[dict[bytes, _Field]]) -> list[bytes]:
+    """What each set's seal covers: every field of the sets up to it, its own without b= (RFC 8617 section 5.1.1)."""
+    digests, before = [], hashlib.sha256()
+    for one in sets:
+        before.update(_canonical(one[_KINDS[0]]) + _canonical(one[_KINDS[1]]))
+        sealed = before.copy()
+        name, value = one[_KINDS[2]]
+        sealed.update(_canonical((name, _B_TAG.sub(rb"\1", value))).removesuffix(b"\r\n"))
+        digests.append(sealed.digest())
+        before.update(_canonical(one[_KINDS[2]]))
+    return digests
+
+
+def _message_holds(
+    fields: list[_Field], field: _Field, tags: dict[bytes, bytes], raw: bytes | bytearray, body: int, key: dkim.Key
+) -> bool:
+    canon = tags.get(b"c", b"simple/simple")
+    policy = dkimpy.canonicalization.CanonicalizationPolicy.from_c_value(canon)
+    content = policy.canonicalize_body(dkim.harmless_body(raw, body, canon.partition(b"/")[2] == b"relaxed"))
+    if b"l" in tags:
+        raise _Broken("fail", "l= leaves a part of the body unsigned")
+    if hashlib.sha256(content).digest() != base64.b64decode(_WHITE.sub(b"", tags[b"bh"])):
+        return False
+    include = [name.strip().lower() for name in tags[b"h"].split(b":")][:200]
+    if b"arc-seal" in include or b"from" not in include:
+        raise _Broken("fail", "h= names ARC-Seal, or not From")
+    digest = hashlib.sha256()
+    dkimpy.hash_headers(digest, policy, policy.canonicalize_headers(fields), include, field, tags)
+    return dkim.holds(key, tags[b"b"], digest.digest())
+
+
+async def verify(
+    raw: bytes | bytearray, header_block: bytes, body_start: int, sealers: frozenset[str], resolver: Resolver
+) -> ArcResult:
+    """The chain of a mail. Where its last sealer is not among ``sealers`` nothing is computed: its word would not count."""
+    if b"arc-seal" not in header_block.lower():
+        return ArcResult("none", "no chain")
+    fields = dkim.header_fields(header_block)
+    if fields is None:
+        return ArcResult("permerror", "the header is too large or odd")
+    try:
+        return await _chain(fields, raw, body_start, sealers, resolver)
+    except _Broken as broken:
+        return ArcResult(broken.result, broken.reason)
+    except (dkimpy.DKIMException, dkimpy.canonicalization.InvalidCanonicalizationPolicyError, ValueError, KeyError,
+            IndexError, TypeError, binascii.Error, OverflowError) as error:  # fmt: skip
+        return ArcResult("permerror", f"cannot be evaluated ({type(error).__name__})")
+
+
+async def _chain(
+    fields: list[_Field], raw: bytes | bytearray, body_start: int, sealers: frozenset[str], resolver: Resolver
+) -> ArcResult:
+    sets = _sets(fields)
+    seals = [_tags(one[b"arc-seal"], (b"a", b"b", b"d", b"s", b"cv")) for one in sets]
+    domains = [tags[b"d"].decode("ascii", "replace").lower() for tags in seals]
+    if domains[-1] not in sealers:
+        return ArcResult("none", f"sealed by {domains[-1][:100]}, which is not in arc_sealers")
+    for number, tags in enumerate(seals):
+        if tags[b"cv"].lower() != (b"pass" if number else b"none"):
+            raise _Broken("fail", "a seal says that the chain was broken before")
+        if b"h" in tags:
+            raise _Broken("fail", "a seal has h=")
+    last = sets[-1]
+    tags = _tags(last[b"arc-message-signature"], (b"a", b"b", b"bh", b"d", b"h", b"s"))
+    key = await _key(tags, resolver)
+    whole = (fields, last[b"arc-message-signature"], tags, raw, body_start, key)
+    good = _message_holds(*whole) if len(raw) <= dkim.INLINE else await asyncio.to_thread(_message_holds, *whole)
+    if not good:
+        raise _Broken("fail", "the message was changed after it was sealed")
+    for tags, digest in zip(reversed(seals), reversed(_seal_digests(sets)), strict=True):
+        if not dkim.holds(await _key(tags, resolver), tags[b"b"], digest):
+            raise _Broken("fail", f"the seal of {tags[b'd'][:100].decode('ascii', 'replace')} does not match")
+    sealed = []
+    for one, domain in zip(reversed(sets), reversed(domains), strict=True):
+        if domain not in sealers:
+            break  # what came before is the word of somebody whom we do not know
+        value = one[b"arc-authentication-results"][1].partition(b";")[2]
+        sealed.append((domain, reported(value)))
+    return ArcResult("pass", f"sealed by {', '.join(domain for domain, _ in sealed)}", tuple(sealed))
