@@ -161,7 +161,9 @@ def run() -> None:
     settings = _settings()
     problems = config.file_problems(settings, _state["config"])
     if not problems:
-        problems = Templates(settings.replies.templates_dir).problems(service.sender(settings, b"check" * 8))
+        problems = Templates(settings.replies.templates_dir).problems(
+            service.sender(settings, b"check" * 8, _state["config"])
+        )
     if problems:
         raise config.ConfigError(problems)
     log.configure()
@@ -186,8 +188,13 @@ def check(as_json: Json = False) -> None:
         problems = error.problems
     else:
         problems = config.file_problems(settings, path)
-        if not any(problem.key == "replies.templates_dir" for problem in problems):
-            problems += Templates(settings.replies.templates_dir).problems(service.sender(settings, b"check" * 8))
+        try:
+            who = service.sender(settings, b"check" * 8, path)
+            if not any(problem.key == "replies.templates_dir" for problem in problems):
+                problems += Templates(settings.replies.templates_dir).problems(who)
+        except config.ConfigError as error:
+            known = {problem.key for problem in problems}
+            problems += [problem for problem in error.problems if problem.key not in known]
         if settings.directory.path is not None and settings.directory.path.is_dir():
             with tempfile.TemporaryDirectory() as folder:
                 try:

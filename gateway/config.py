@@ -369,6 +369,14 @@ class Relay(_Section):
         return self
 
 
+class Dkim(_Section):
+    """``[[dkim]]``: a key that signs our replies; none where the relay signs."""
+
+    selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")]
+    key_file: Path
+    domain: str | None = None
+
+
 class Replies(_Section):
     """``[replies]``: templates, envelope and budgets."""
 
@@ -434,6 +442,7 @@ class Settings(_Section):
     clock: Clock = Clock()
     staff: Staff = Staff()
     http: Http = Http()
+    dkim: tuple[Dkim, ...] = ()
     imap: tuple[Imap, ...] = ()
     maildir: tuple[Maildir, ...] = ()
 
@@ -563,6 +572,8 @@ def _source_problems(settings: Settings, path: str, found: list[Problem]) -> Non
         elif secret(None, f"imap-{account.name}") is None:
             wanted = f"a password file, oauth2 or the credential imap-{account.name} is needed"
             found.append(Problem(path, f"{key}.password_file", wanted))
+    for index, signing in enumerate(settings.dkim):
+        _secret_problems(path, f"dkim.{index}.key_file", signing.key_file, found)
     for index, maildir in enumerate(settings.maildir):
         if not (maildir.path / "new").is_dir() or not (maildir.path / "cur").is_dir():
             found.append(Problem(path, f"maildir.{index}.path", f"{maildir.path} is no Maildir (new and cur)"))

@@ -269,6 +269,7 @@ class DkimResult:
     domain: str
     selector: str
     reason: str
+    signed_at: int | None = None  #: t=, seconds since 1970
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from gateway.config import Settings, secret, tls_context
+from gateway.config import ConfigError, Problem, Settings, secret, tls_context
 from gateway.ingest.client import accepts
 from gateway.ingest.smtp import Policy
 from gateway.model import Rules
@@ -16,6 +16,7 @@ from gateway.pipeline import Surroundings
 from gateway.replies import guard
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Relay
+from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.tickets.outgoing import Office
 from gateway.verify.authenticate import Checks
 from gateway.verify.directory import Directory
@@ -73,8 +74,26 @@ def office(settings: Settings, templates: Templates, keys: Mapping[str, bytes], 
     )
 
 
-def sender(settings: Settings, key: bytes) -> Sender:
-    """Who replies come from."""
+def signing_keys(settings: Settings, path: str = "config.toml") -> tuple[SigningKey, ...]:
+    """The keys of ``[[dkim]]``.
+
+    Raises:
+        ConfigError: one cannot be used.
+    """
+    ours = settings.gateway.address.rpartition("@")[2]
+    keys, problems = [], []
+    for index, one in enumerate(settings.dkim):
+        try:
+            keys.append(load_key(one.domain or ours, one.selector, one.key_file))
+        except (KeyFault, OSError) as error:
+            problems.append(Problem(path, f"dkim.{index}.key_file", str(error)))
+    if problems:
+        raise ConfigError(problems)
+    return tuple(keys)
+
+
+def sender(settings: Settings, key: bytes, path: str = "config.toml") -> Sender:
+    """Who replies come from. ConfigError when a signing key cannot be used."""
     return Sender(
         address=settings.gateway.address,
         name=settings.gateway.name,
@@ -83,6 +102,7 @@ def sender(settings: Settings, key: bytes) -> Sender:
         client_area_url=settings.gateway.client_area_url,
         chat_url=settings.gateway.chat_url,
         secret=key,
+        signing=signing_keys(settings, path),
     )
 
 

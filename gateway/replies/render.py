@@ -14,6 +14,7 @@ import html
 import quopri
 import re
 import secrets as random
+import time
 import tomllib
 import unicodedata
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from gateway.config import Problem
 from gateway.model import Outgoing
 from gateway.replies import guard
+from gateway.replies.sign import SigningKey, signed
 
 NAMES = ("received", "received_general", "verification_needed", "emergency", "status", "answer")
 STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered")
@@ -59,6 +61,7 @@ class Sender:
     client_area_url: str
     chat_url: str
     secret: bytes
+    signing: tuple[SigningKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +399,8 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
         "address": sender.address,
         "null": "",
     }
+    if sender.signing:
+        raw = signed(raw, sender.signing, int(time.time()))
     return Outgoing(raw, mail_from[sender.envelope], draft.recipient)
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
 from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.authentication_results import reported_spf
 from gateway.verify.dns import Bounded, Resolver
+
+#: fields that a mail has at most once (RFC 5322 section 3.6)
+SINGLETONS = ("from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject", "date")
+REPLAY_S = 7 * 86400.0
+_FIELD_NAME = re.compile(rb"(?m)^([A-Za-z-]{2,20})[ \t]{0,20}:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,24 @@ def _overall(results: tuple[DkimResult, ...]) -> str:
         if name in names:
             return name
     return "none"
+
+
+def _not_replayed(results: tuple[DkimResult, ...], header_block: bytes, now: datetime) -> tuple[DkimResult, ...]:
+    """A sound signature on a mail that looks like a copy sent by somebody else does not count (``policy``, RFC 8601)."""
+    names = Counter(name.lower().decode("ascii") for name in _FIELD_NAME.findall(header_block))
+    repeated = next((name for name in SINGLETONS if names[name] > 1), "")
+
+    def judged(result: DkimResult) -> DkimResult:
+        if result.result != "pass":
+            return result
+        if repeated:
+            return replace(result, result="policy", reason=f"perhaps a replay: {repeated} stands there twice")
+        if result.signed_at is not None and now.timestamp() - result.signed_at > REPLAY_S:
+            days = (now.timestamp() - result.signed_at) / 86400
+            return replace(result, result="policy", reason=f"perhaps a replay: signed {days:.0f} days ago")
+        return result
+
+    return tuple(judged(result) for result in results)
 
 
 def nobody(author: Author) -> Verdict:
@@ -50,7 +75,9 @@ async def authenticate(
     )
     if authserv_id is not None and envelope.client is None:
         sender = reported_spf(header_block, authserv_id) or sender
-    signatures = await dkim.verify(raw, header_block, body_start, domain, resolver, now)
+    signatures = _not_replayed(
+        await dkim.verify(raw, header_block, body_start, domain, resolver, now), header_block, now
+    )
     unsure = sender.result == "temperror" or any(result.result == "temperror" for result in signatures)
     policy = await dmarc.evaluate(
         domain,

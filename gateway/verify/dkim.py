@@ -281,6 +281,5 @@ async def _result(
             good = await asyncio.to_thread(_verified, headers, raw, body_start, sig, key)
     except Refused as refusal:
         return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
-    return DkimResult(
-        "pass" if good else "fail", sig.domain, sig.selector, "" if good else "the signature does not match"
-    )
+    why = "" if good else "the signature does not match"
+    return DkimResult("pass" if good else "fail", sig.domain, sig.selector, why, int(sig.tags.get(b"t", b"0")) or None)
