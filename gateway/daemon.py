@@ -176,13 +176,13 @@ class Daemon:
         try:
             self._prepare()
             await self._readers.start()
+            for name in (signal.SIGTERM, signal.SIGINT):  # from the first connection on, a stop is a drain
+                loop.add_signal_handler(name, self.stop)
             await self._listen()
             await self.sources.apply(self.settings)
         except BaseException:
             await self._close()
             raise
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, self.stop)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         log.started(__version__, "sqlite" if self.store.is_sqlite else "postgresql", self.addresses)
         systemd.notify("READY=1\nSTATUS=taking mail")

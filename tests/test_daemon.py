@@ -403,6 +403,7 @@ def test_socket_activation(peers: LoopbackPeers, tmp_path: Path) -> None:
         until(lambda: path.exists())
         assert greeting(socket.AF_INET, ("127.0.0.1", port)).endswith(b"ESMTP\r\n")
         assert greeting(socket.AF_UNIX, str(path)).endswith(b"LMTP\r\n")
+        until(lambda: daemon.named("started"))
         assert "smtp://(systemd),lmtp://(systemd)" in daemon.named("started")[0]["listen"]
     finally:
         assert daemon.stop() == 0

@@ -151,7 +151,6 @@ def test_a_follow_up_after_an_answer_starts_a_new_round() -> None:
         ({"verdict": NONE}, Budgets(last_to_author=NOW - timedelta(hours=23)), "once in 24 h"),
         ({}, Budgets(spent="budget_total"), "budget_total"),
         ({"envelope_": envelope(received_at=NOW - timedelta(hours=25))}, Budgets(), "ack_max_age"),
-        ({"silent": True}, Budgets(), "without acknowledgements"),
     ],
 )
 def test_no_cannon(more: dict[str, object], budgets: Budgets, why: str) -> None:
@@ -160,6 +159,12 @@ def test_no_cannon(more: dict[str, object], budgets: Budgets, why: str) -> None:
     assert found.clock
     assert found.reply is None
     assert why in found.silence
+
+
+def test_imported_mail_is_not_answered_and_has_no_clock() -> None:
+    found = decide(incoming(silent=True), None, Budgets(), NOW, RULES)
+    assert (found.disposition, found.clock, found.reply, found.notify) == (Disposition.OPENED, False, None, "")
+    assert found.silence == "taken in without acknowledgements"
 
 
 def test_an_authenticated_author_is_acknowledged_again() -> None:

@@ -140,7 +140,8 @@ async def _policy(author: str, records: list[Record], resolver: Resolver) -> tup
 
 
 async def _missing(domain: str, resolver: Resolver) -> bool:
-    for rtype in ("A", "AAAA", "MX"):
+    """Whether the name does not exist (NXDOMAIN, RFC 8020), or holds nothing that a mail domain holds."""
+    for rtype in ("A", "AAAA", "MX", "TXT"):
         answer = await resolver.lookup(domain, rtype)
         if answer.failed:
             raise LookupFailed(domain)
