@@ -147,7 +147,7 @@ async def _missing(domain: str, resolver: Resolver) -> bool:
             raise LookupFailed(domain)
         if answer.status is Status.NXDOMAIN:
             return True
-        if answer.values:
+        if any(value.strip() for value in answer.values):
             return False
     return True
 
