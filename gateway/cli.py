@@ -195,10 +195,11 @@ def check(as_json: Json = False) -> None:
         except config.ConfigError as error:
             known = {problem.key for problem in problems}
             problems += [problem for problem in error.problems if problem.key not in known]
-        if settings.directory.path is not None and settings.directory.path.is_dir():
+        source = service.directory_source(settings)
+        if source is not None and not any(problem.key.startswith("directory.") for problem in problems):
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    build(settings.directory.path, Path(folder) / "check.sqlite", utc_now())
+                    build(source, Path(folder) / "check.sqlite", utc_now())
                 except DirectoryError as error:
                     problems += error.problems
     for problem in problems:
@@ -621,7 +622,7 @@ def accounts_sync() -> None:
     from gateway.tickets.store import utc_now
 
     settings = _settings()
-    if settings.directory.path is None:
+    if not settings.directory.configured:
         _fail("directory.path is not set", 2)
     counts = service.directory(settings).reload(utc_now())
     print(", ".join(f"{count} {what}" for what, count in counts.items()))

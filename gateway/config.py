@@ -342,11 +342,29 @@ class Block(_Section):
 class Directory(_Section):
     """``[directory]``: the accounts."""
 
-    source: Literal["csv"] = "csv"
+    source: Literal["csv", "sql"] = "csv"
     path: Path | None = None
+    url_file: Path | None = None
+    accounts_query: str = ""
+    addresses_query: str = ""
+    orders_query: str = ""
+    invoices_query: str = ""
     refresh: Seconds = 30.0
     max_shrink: Annotated[float, Field(ge=0, le=1)] = 0.2
     max_age: Seconds = 86400.0
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is anything to read."""
+        return self.path is not None if self.source == "csv" else True
+
+    @model_validator(mode="after")
+    def _complete(self) -> Directory:
+        if self.source == "sql":
+            for key in ("url_file", "accounts_query", "addresses_query", "orders_query"):
+                if not getattr(self, key):
+                    raise ValueError(f'source = "sql" needs {key}')
+        return self
 
 
 class Relay(_Section):
@@ -591,7 +609,9 @@ def file_problems(settings: Settings, path: str) -> list[Problem]:
         tls_context(settings.smtp)
     except (OSError, ssl.SSLError) as error:
         found.append(Problem(path, "smtp.tls_cert", f"certificate and key cannot be used: {error}"))
-    if settings.directory.path is not None and not settings.directory.path.is_dir():
+    if settings.directory.source == "sql" and settings.directory.url_file is not None:
+        _secret_problems(path, "directory.url_file", settings.directory.url_file, found)
+    elif settings.directory.path is not None and not settings.directory.path.is_dir():
         found.append(Problem(path, "directory.path", f"{settings.directory.path} is no folder"))
     if settings.replies.templates_dir is not None and not settings.replies.templates_dir.is_dir():
         found.append(Problem(path, "replies.templates_dir", f"{settings.replies.templates_dir} is no folder"))

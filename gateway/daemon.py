@@ -318,20 +318,24 @@ class Daemon:
     async def _reloaded(self) -> None:
         try:
             settings = await asyncio.to_thread(self._fresh_settings)
+            accounts = self.directory
+            if settings.directory != self.settings.directory:
+                accounts = service.directory(settings)
+                self._log_directory(await asyncio.to_thread(accounts.reload, self._clock()))
             desk = await asyncio.to_thread(
-                service.build, settings, self.store.keys, self.store.key_id, self.directory, self._resolver
+                service.build, settings, self.store.keys, self.store.key_id, accounts, self._resolver
             )
             problems = await asyncio.to_thread(desk.templates.problems, desk.sender)
             if problems:
                 raise ConfigError(problems)
-            if self.directory.changed():
-                self._log_directory(await asyncio.to_thread(self.directory.reload, self._clock()))
+            if accounts is self.directory and accounts.changed():
+                self._log_directory(await asyncio.to_thread(accounts.reload, self._clock()))
         except (ConfigError, DirectoryError, OSError, ssl.SSLError) as error:
             metrics.RELOADS.labels("refused").inc()
             log.reload_refused(str(error).replace("\n", "; "))
             return
         old = self.desk.relay
-        self.desk, self.settings, self.ingest.policy = desk, settings, desk.policy
+        self.desk, self.settings, self.ingest.policy, self.directory = desk, settings, desk.policy, accounts
         await old.close()
         await self.sources.apply(settings)
         metrics.RELOADS.labels("done").inc()
@@ -346,7 +350,6 @@ class Daemon:
             ("database.url", old.database_url, fresh.database_url),
             ("smtp.listen", old.smtp.listen, fresh.smtp.listen),
             ("http.listen", old.http.listen, fresh.http.listen),
-            ("directory.path", old.directory.path, fresh.directory.path),
         ):
             if before != after:
                 needs.append(Problem(self._path, key, "a change here needs a restart"))

@@ -20,6 +20,7 @@ from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.tickets.outgoing import Office
 from gateway.verify.authenticate import Checks
 from gateway.verify.directory import Directory
+from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source, SqlQueries
 from gateway.verify.dns import DnsResolver, Resolver
 
 
@@ -109,7 +110,16 @@ def sender(settings: Settings, key: bytes, path: str = "config.toml") -> Sender:
 def directory(settings: Settings) -> Directory:
     """The account directory of the configuration."""
     chosen = settings.directory
-    return Directory(settings.gateway.state_dir, chosen.path, chosen.max_shrink, chosen.max_age)
+    return Directory(settings.gateway.state_dir, directory_source(settings), chosen.max_shrink, chosen.max_age)
+
+
+def directory_source(settings: Settings) -> Source | None:
+    """Where the accounts come from; ``None`` where nothing is configured."""
+    chosen = settings.directory
+    if chosen.source == "sql" and chosen.url_file is not None:
+        queries = {table: str(getattr(chosen, f"{table}_query")) for table in COLUMNS}
+        return SqlQueries(chosen.url_file, queries, chosen.refresh)
+    return CsvFolder(chosen.path) if chosen.path is not None else None
 
 
 def surroundings(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from bench.harness import write_accounts
+from gateway import config, service
 from gateway.verify.directory import Directory, DirectoryError, canonical
 from gateway.verify.lookup import accounts_of
 from tests.samples import NOW
@@ -111,3 +115,84 @@ def test_a_change_is_seen(directory: Directory, tmp_path: Path) -> None:
     assert directory.changed()
     assert directory.reload(NOW)["accounts"] == 4
     assert directory.account("4") is not None
+
+
+QUERIES = {
+    "accounts_query": "select id, name, language, status from clients order by id",
+    "addresses_query": "select client, email, role from contacts",
+    "orders_query": "select number, client, service, status, ips from orders",
+}
+TABLES = (
+    "create table clients (id integer, name text, language text, status text)",
+    "create table contacts (client integer, email text, role text)",
+    "create table orders (number integer, client integer, service text, status text, ips {array})",
+    "insert into clients values (1, 'Anna', 'de', 'active'), (2, 'Bob & Co', null, 'active')",
+    "insert into contacts values (1, 'Anna@Example.DE', 'owner'), (2, 'bob@shop.example', 'billing')",
+)
+
+
+def billing(database: str, tmp_path: Path) -> tuple[Any, config.Settings]:
+    """A billing database of the kind given, and the configuration that reads it."""
+    url = database.replace("gateway.db", "billing.db")
+    engine = create_engine(url)
+    array = url.startswith("postgresql")
+    ips = "array['203.0.113.7', '2001:db8:1::/48']" if array else "'203.0.113.7 2001:db8:1::/48'"
+    with engine.begin() as connection:
+        for statement in TABLES:
+            connection.execute(text(statement.replace("{array}", "text[]" if array else "text")))
+        connection.execute(text(f"insert into orders values (123456, 1, 'R1Z7OG44', 'processed', {ips})"))
+    (tmp_path / "url").write_text(url + "\n")
+    written = {"source": "sql", "url_file": str(tmp_path / "url"), **QUERIES}
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in written.items())
+    return engine, config.parse(f'[gateway]\nstate_dir = "{tmp_path}"\n[directory]\n{lines}')
+
+
+def test_the_accounts_come_from_queries_on_the_billing_database(database: str, tmp_path: Path) -> None:
+    engine, settings = billing(database, tmp_path)
+    made = service.directory(settings)
+    assert made.reload(NOW) == {"accounts": 2, "addresses": 2, "orders": 1}
+    assert made.roles_of("anna@example.de") == {"1": {"owner"}}
+    assert made.ip_owners("2001:db8:1::5") == made.service_owners("r1z7og44") == {"1"}
+    assert made.order("123456").status == "active"  # type: ignore[union-attr]
+    assert made.account("2").language is None  # type: ignore[union-attr]
+    made.close()
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("key", "query", "why"),
+    [
+        ("accounts_query", "select id, name from clients", "gives 2 columns, not 4"),
+        ("accounts_query", "select nothing from nowhere", "accounts_query: cannot be read"),
+        ("addresses_query", "select 9, email, role from contacts", "account '9' is not among the accounts"),
+        ("orders_query", "insert into orders values (1, 1, 'x', 'active', null) returning *", "orders_query: cannot be read"),
+        ("accounts_query", "select id, name, language, status from clients where id > 5", "not among the accounts"),
+    ],
+)  # fmt: skip
+def test_a_query_that_does_not_fit_is_refused_and_nothing_is_written(
+    database: str, tmp_path: Path, key: str, query: str, why: str
+) -> None:
+    engine, settings = billing(database, tmp_path)
+    made = service.directory(settings)
+    made.reload(NOW)
+    bad = settings.directory.model_copy(update={key: query})
+    again = service.directory(settings.model_copy(update={"directory": bad}))
+    with pytest.raises(DirectoryError, match=why):
+        again.reload(NOW)
+    assert made.roles_of("anna@example.de") == {"1": {"owner"}}
+    with engine.connect() as connection:
+        assert connection.execute(text("select count(*) from orders")).scalar() == 1
+    made.close()
+    again.close()
+    engine.dispose()
+
+
+def test_what_was_refused_does_not_keep_the_old_set_young(directory: Directory, tmp_path: Path) -> None:
+    directory.touch(NOW + timedelta(hours=1))
+    assert directory.checked_at == NOW + timedelta(hours=1)
+    (tmp_path / "accounts" / "accounts.csv").write_text("broken\n")
+    with pytest.raises(DirectoryError):
+        directory.reload(NOW + timedelta(hours=2))
+    directory.touch(NOW + timedelta(hours=3))
+    assert directory.checked_at == NOW + timedelta(hours=1)
+    assert not directory.usable(NOW + timedelta(hours=26))

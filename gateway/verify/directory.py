@@ -1,4 +1,4 @@
-"""The directory of accounts: CSV files read whole, refused whole, swapped by rename into an indexed SQLite file.
+"""The directory of accounts: a source read whole, refused whole, swapped by rename into an indexed SQLite file.
 
 The SQLite file is read-only and lies in ``state_dir``: the last good set survives a restart, and a million accounts
 cost no memory. It is the directory's own; it has nothing to do with the ticket database.
@@ -7,29 +7,24 @@ cost no memory. It is the directory's own; it has nothing to do with the ticket 
 from __future__ import annotations
 
 import contextlib
-import csv
 import ipaddress
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.config import Problem
 from gateway.model import Account
+from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 
+MAX_PROBLEMS = 20
 ROLES = frozenset(("owner", "billing", "support", "abuse"))
 STATUSES = frozenset(
     ("unprocessed", "processing", "active", "cancelled", "suspended_violation", "suspended_payment", "processed")
 )
-_HEADERS = {
-    "accounts.csv": ("account", "name", "language", "status"),
-    "addresses.csv": ("account", "address", "role"),
-    "orders.csv": ("order", "account", "service", "status", "ips"),
-    "invoices.csv": ("invoice", "account"),
-}
 _SCHEMA = """
 create table meta (name text primary key, value text);
 create table accounts (account text primary key, name text, language text, status text) without rowid;
@@ -74,114 +69,113 @@ def canonical(address: str) -> str:
     return f"{local.lower()}@{domain}"
 
 
-def _rows(folder: Path, name: str, problems: list[Problem]) -> Iterator[tuple[int, list[str]]]:
-    path = folder / name
-    columns = _HEADERS[name]
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [cell.strip() for cell in next(reader, [])]
-            if header != list(columns):
-                problems.append(Problem(str(path), "line 1", f"the header must be {','.join(columns)}"))
-                return
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(columns):
-                    problems.append(
-                        Problem(str(path), f"line {reader.line_num}", f"{len(row)} fields, not {len(columns)}")
-                    )
-                    continue
-                yield reader.line_num, [cell.strip() for cell in row]
-    except FileNotFoundError:
-        if name != "invoices.csv":
-            problems.append(Problem(str(path), "", "is missing"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        problems.append(Problem(str(path), "", f"cannot be read: {error}"))
-
-
 def _networks(text: str) -> Iterator[tuple[int, int, bytes]]:
     for item in text.split():
         network = ipaddress.ip_network(item, strict=False)
         yield network.version, network.prefixlen, network.network_address.packed
 
 
-def build(folder: Path, target: Path, now: datetime) -> dict[str, int]:
-    """Writes the SQLite file for the CSV files of ``folder`` and returns the counts.
+class _Building:
+    """One reading of a source into a fresh file; a fault in any row refuses the whole."""
+
+    def __init__(self, source: Source, connection: sqlite3.Connection) -> None:
+        self._source, self._connection = source, connection
+        self.problems: list[Problem] = []
+
+    def _fault(self, table: str, where: str, what: str) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(self._source.label(table), where, what))
+
+    def _read(self, table: str, statement: str, cells: Callable[[str, list[str]], tuple[str, ...] | None]) -> None:
+        rows = (cells(where, row) for where, row in self._source.rows(table, self.problems))
+        self._connection.executemany(statement, (row for row in rows if row is not None))
+
+    def everything(self) -> None:
+        """Reads every table, then looks for rows of accounts that are not there."""
+        self._read("accounts", "insert or replace into accounts values (?,?,?,?)", lambda _, row: tuple(row))
+        self._read("addresses", "insert or ignore into addresses values (?,?,?)", self._address)
+        self._read("orders", "insert or replace into orders values (?,?,?,?)", self._order)
+        self._read("invoices", "insert or replace into invoices values (?,?)", lambda _, row: tuple(row))
+        for table in ("addresses", "orders", "invoices"):
+            self._orphans(table)
+        if not self.problems and not self._connection.execute("select 1 from accounts").fetchone():
+            self._fault("accounts", "", "names no account")
+
+    def _address(self, where: str, row: list[str]) -> tuple[str, ...] | None:
+        account, address, role = row
+        if role not in ROLES:
+            self._fault("addresses", where, f"unknown role {role!r}")
+        elif "@" not in address:
+            self._fault("addresses", where, f"{address!r} is no address")
+        else:
+            return canonical(address), account, role
+        return None
+
+    def _order(self, where: str, row: list[str]) -> tuple[str, ...] | None:
+        number, account, service, status, ips = row
+        if status not in STATUSES:
+            self._fault("orders", where, f"unknown status {status!r}")
+            return None
+        number, service = number.removeprefix("#"), service.lower()
+        status = "active" if status == "processed" else status
+        if status != "cancelled":
+            if service:
+                self._connection.execute("insert or ignore into services values (?,?,?)", (service, account, number))
+            try:
+                for network in _networks(ips):
+                    self._connection.execute(
+                        "insert or ignore into networks values (?,?,?,?,?)", (*network, account, number)
+                    )
+            except ValueError as error:
+                self._fault("orders", where, str(error))
+        return number, account, service, status
+
+    def _orphans(self, table: str) -> None:
+        query = f"select distinct account from {table} where account not in (select account from accounts) limit 5"  # noqa: S608
+        lost = {row[0] for row in self._connection.execute(query)}
+        if not lost:
+            return
+        place = COLUMNS[table].index("account")
+        for where, row in self._source.rows(table, []):  # read again, only to say where they stand
+            if row[place] in lost:
+                self._fault(table, where, f"account {row[place]!r} is not among the accounts")
+
+
+def build(source: Source, target: Path, now: datetime) -> dict[str, int]:
+    """Writes the SQLite file of a source and returns the counts.
 
     Raises:
-        DirectoryError: with every fault found (at most 20); ``target`` is not left behind then.
+        DirectoryError: with the faults found (at most 20); ``target`` is not left behind then.
     """
-    problems: list[Problem] = []
     target.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(target)) as connection:
         connection.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
-        known: set[str] = set()
-        for _, (account, name, language, status) in _rows(folder, "accounts.csv", problems):
-            known.add(account)
-            connection.execute("insert or replace into accounts values (?,?,?,?)", (account, name, language, status))
-
-        def owned(file: str, line: int, account: str) -> bool:
-            if account not in known:
-                problems.append(
-                    Problem(str(folder / file), f"line {line}", f"account {account!r} is not in accounts.csv")
-                )
-            return account in known
-
-        for line, (account, address, role) in _rows(folder, "addresses.csv", problems):
-            if role not in ROLES:
-                problems.append(Problem(str(folder / "addresses.csv"), f"line {line}", f"unknown role {role!r}"))
-            elif "@" not in address:
-                problems.append(Problem(str(folder / "addresses.csv"), f"line {line}", f"{address!r} is no address"))
-            elif owned("addresses.csv", line, account):
-                connection.execute(
-                    "insert or ignore into addresses values (?,?,?)", (canonical(address), account, role)
-                )
-        for line, (number, account, service, status, ips) in _rows(folder, "orders.csv", problems):
-            if not owned("orders.csv", line, account):
-                continue
-            if status not in STATUSES:
-                problems.append(Problem(str(folder / "orders.csv"), f"line {line}", f"unknown status {status!r}"))
-                continue
-            number, service = number.removeprefix("#"), service.lower()
-            status = "active" if status == "processed" else status
-            connection.execute("insert or replace into orders values (?,?,?,?)", (number, account, service, status))
-            if status == "cancelled":
-                continue
-            if service:
-                connection.execute("insert or ignore into services values (?,?,?)", (service, account, number))
-            try:
-                for network in _networks(ips):
-                    connection.execute("insert or ignore into networks values (?,?,?,?,?)", (*network, account, number))
-            except ValueError as error:
-                problems.append(Problem(str(folder / "orders.csv"), f"line {line}", str(error)))
-        for line, (invoice, account) in _rows(folder, "invoices.csv", problems):
-            if owned("invoices.csv", line, account):
-                connection.execute("insert or replace into invoices values (?,?)", (invoice, account))
-        if not known and not problems:
-            problems.append(Problem(str(folder / "accounts.csv"), "", "names no account"))
+        building = _Building(source, connection)
+        building.everything()
         counts = {
             table: int(connection.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608
             for table in ("accounts", "addresses", "orders")
         }
         connection.execute("insert into meta values ('built_at', ?)", (now.isoformat(),))
         connection.commit()
-    if problems:
+    if building.problems:
         target.unlink(missing_ok=True)
-        raise DirectoryError(problems[:20])
+        raise DirectoryError(building.problems[:MAX_PROBLEMS])
     return counts
 
 
 class Directory:
     """Look-ups in the last good set. Safe to use from several threads; ``reload`` may run in the background."""
 
-    def __init__(self, state_dir: Path, source: Path | None, max_shrink: float, max_age: float) -> None:
+    def __init__(self, state_dir: Path, source: Source | Path | None, max_shrink: float, max_age: float) -> None:
         self._file = state_dir / "directory.sqlite"
+        source = CsvFolder(source) if isinstance(source, Path) else source
         self._source, self._max_shrink, self._max_age = source, max_shrink, max_age
         self._local = threading.local()
         self._generation = 0
         self._lengths: dict[tuple[int, int], tuple[int, ...]] = {}
         self._seen: tuple[tuple[str, int, int], ...] = ()
+        self._good: tuple[tuple[str, int, int], ...] = ()
         self.checked_at: datetime | None = None
         self._there = self._file.exists()
         if self._there:
@@ -189,28 +183,18 @@ class Directory:
 
     # -- loading
 
-    def _fingerprint(self) -> tuple[tuple[str, int, int], ...]:
-        assert self._source is not None
-        found = []
-        for name in _HEADERS:
-            path = self._source / name
-            if path.exists():
-                stat = path.stat()
-                found.append((name, stat.st_mtime_ns, stat.st_size))
-        return tuple(found)
-
     def settled_for(self, now: datetime) -> float:
-        """Seconds since the newest source file changed."""
-        newest = max((stamp for _, stamp, _ in self._fingerprint()), default=0)
-        return now.timestamp() - newest / 1e9
+        """Seconds since the source last changed."""
+        return self._source.settled_for(now) if self._source is not None else 0.0
 
     def changed(self) -> bool:
         """Whether the source differs from what was loaded last (or refused last)."""
-        return self._source is not None and self._fingerprint() != self._seen
+        return self._source is not None and self._source.fingerprint() != self._seen
 
     def touch(self, now: datetime) -> None:
-        """The source was looked at and is readable and unchanged: what we have is current."""
-        if self.loaded and self._fingerprint():
+        """The source was looked at and is unchanged since it was loaded: what we have is current. What was refused
+        is not, and the last good set grows old."""
+        if self.loaded and self._seen and self._seen == self._good:
             self.checked_at = now
 
     def reload(self, now: datetime) -> dict[str, int]:
@@ -221,7 +205,7 @@ class Directory:
         """
         if self._source is None:
             return {}
-        self._seen = self._fingerprint()
+        self._seen = self._source.fingerprint()
         fresh = self._file.with_suffix(".new")
         counts = build(self._source, fresh, now)
         before = self.count()
@@ -229,10 +213,11 @@ class Directory:
             fresh.unlink()
             lost = before - counts["accounts"]
             problem = f"{lost} of {before} accounts would vanish, more than max_shrink allows"
-            raise DirectoryError([Problem(str(self._source / "accounts.csv"), "", problem)])
+            raise DirectoryError([Problem(self._source.label("accounts"), "", problem)])
         os.replace(fresh, self._file)
         self._generation += 1
         self._there = True
+        self._good = self._seen
         self.checked_at = now
         return counts
 

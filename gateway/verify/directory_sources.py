@@ -1,0 +1,152 @@
+"""Where the accounts come from: a folder of CSV files, or queries on the billing database. Both give the same rows."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from gateway.config import Problem
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "accounts": ("account", "name", "language", "status"),
+    "addresses": ("account", "address", "role"),
+    "orders": ("order", "account", "service", "status", "ips"),
+    "invoices": ("invoice", "account"),
+}
+CHUNK = 5000
+
+
+class Source(Protocol):
+    """Rows by table, with the place each stands at."""
+
+    def label(self, table: str) -> str:
+        """The file or query, for a problem."""
+        ...
+
+    def rows(self, table: str, problems: list[Problem]) -> Iterator[tuple[str, list[str]]]:
+        """(where, cells) of each row; faults are appended to ``problems``."""
+        ...
+
+    def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
+        """Something that differs when it should be read again; empty when it is not there."""
+        ...
+
+    def settled_for(self, now: datetime) -> float:
+        """Seconds since it last changed."""
+        ...
+
+
+class CsvFolder:
+    """``accounts.csv``, ``addresses.csv``, ``orders.csv`` and optionally ``invoices.csv``: UTF-8, comma, header row."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def label(self, table: str) -> str:
+        """The file."""
+        return str(self._folder / f"{table}.csv")
+
+    def rows(self, table: str, problems: list[Problem]) -> Iterator[tuple[str, list[str]]]:
+        """See ``Source``."""
+        path, columns = self._folder / f"{table}.csv", COLUMNS[table]
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.reader(file)
+                if [cell.strip() for cell in next(reader, [])] != list(columns):
+                    problems.append(Problem(str(path), "line 1", f"the header must be {','.join(columns)}"))
+                    return
+                for row in reader:
+                    if not row:
+                        continue
+                    where = f"line {reader.line_num}"
+                    if len(row) != len(columns):
+                        problems.append(Problem(str(path), where, f"{len(row)} fields, not {len(columns)}"))
+                        continue
+                    yield where, [cell.strip() for cell in row]
+        except FileNotFoundError:
+            if table != "invoices":
+                problems.append(Problem(str(path), "", "is missing"))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            problems.append(Problem(str(path), "", f"cannot be read: {error}"))
+
+    def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
+        """Time and size of each file."""
+        found = []
+        for table in COLUMNS:
+            path = self._folder / f"{table}.csv"
+            if path.exists():
+                stat = path.stat()
+                found.append((table, stat.st_mtime_ns, stat.st_size))
+        return tuple(found)
+
+    def settled_for(self, now: datetime) -> float:
+        """Seconds since the newest file changed."""
+        newest = max((stamp for _, stamp, _ in self.fingerprint()), default=0)
+        return now.timestamp() - newest / 1e9
+
+
+class SqlQueries:
+    """Queries on the billing database over a connection that can only read; read anew every ``refresh`` seconds.
+
+    ``url_file`` holds the SQLAlchemy URL (it has a password); each query gives the columns of its table, in order.
+    """
+
+    def __init__(self, url_file: Path, queries: Mapping[str, str], refresh: float) -> None:
+        self._url_file, self._queries, self._refresh = url_file, queries, max(refresh, 1.0)
+
+    def label(self, table: str) -> str:
+        """The key of the query."""
+        return f"directory.{table}_query"
+
+    def rows(self, table: str, problems: list[Problem]) -> Iterator[tuple[str, list[str]]]:
+        """See ``Source``."""
+        from sqlalchemy import create_engine, text
+        from sqlalchemy.exc import SQLAlchemyError
+        from sqlalchemy.pool import NullPool
+
+        query = self._queries.get(table)
+        if not query:
+            return
+        columns = COLUMNS[table]
+        try:
+            url = self._url_file.read_text(encoding="utf-8").strip()
+            engine = create_engine(url, poolclass=NullPool)
+            with engine.connect() as connection:
+                if connection.dialect.name == "postgresql":
+                    connection.execute(text("set transaction read only"))
+                elif connection.dialect.name == "sqlite":
+                    connection.execute(text("pragma query_only = on"))
+                found = connection.execution_options(yield_per=CHUNK).execute(text(query))
+                if len(found.keys()) != len(columns):
+                    wrong = f"gives {len(found.keys())} columns, not {len(columns)}: {', '.join(columns)}"
+                    problems.append(Problem(self.label(table), "", wrong))
+                    found.close()
+                    return
+                for number, row in enumerate(found, 1):
+                    yield f"row {number}", [_cell(value) for value in row]
+        except (SQLAlchemyError, OSError, UnicodeDecodeError) as error:
+            original = getattr(error, "orig", None)
+            words = " ".join(str(original or type(error).__name__).split())[:200]
+            problems.append(Problem(self.label(table), "", f"cannot be read: {words}"))
+
+    def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
+        """Another one every ``refresh`` seconds."""
+        import time
+
+        return (("sql", int(time.time() // self._refresh), 0),)
+
+    def settled_for(self, now: datetime) -> float:
+        """A query always sees a settled state."""
+        return float("inf")
+
+
+def _cell(value: object) -> str:
+    """A value as the CSV files would hold it; an array of addresses becomes words."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple, set)):
+        return " ".join(str(item) for item in value)
+    return str(value).strip()
