@@ -1,0 +1,86 @@
+"""A reply tells nobody whether an address is registered, or whether an order exists and whose it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+import pytest
+
+from bench.harness import TO, LoopbackPeers, Running, until, write_accounts
+
+WORDS = {
+    "en": "Hello, my server of order #{order} has been slow since this morning. Please have a look at it, thank you very much.",
+    "de": "Guten Tag, mein Server der Bestellung #{order} ist seit heute Morgen sehr langsam. Bitte schauen Sie sich das an, vielen Dank.",
+    "fr": "Bonjour, mon serveur de la commande #{order} est très lent depuis ce matin. Merci de bien vouloir le regarder.",
+    "ru": "Здравствуйте, мой сервер по заказу #{order} очень медленно работает с утра. Посмотрите, пожалуйста, спасибо.",
+}
+ORDERS = {"own": "111111", "foreign": "222222", "none": "999999"}
+ASKED = ("", " Please cancel the order and send me the root password.")
+#: what differs from mail to mail in any case
+_PRIVATE = re.compile(
+    rb"(?im)^(?:date|message-id|to|in-reply-to|references|dkim-signature|reply-to|x-gateway-loop)\s*:[^\n]*\n(?:[ \t][^\n]*\n)*"
+)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, LoopbackPeers]]:
+    folder = tmp_path_factory.mktemp("oracle")
+    addresses = "".join(f"1,known{number}@plain.example,owner\n" for number in range(40))
+    files = {
+        "accounts.csv": "account,name,language,status\n1,Known,de,active\n2,Other,en,active\n",
+        "addresses.csv": "account,address,role\n2,other@plain.example,owner\n" + addresses,
+        "orders.csv": "order,account,service,status,ips\n111111,1,aaaa1111,active,203.0.113.9\n222222,2,bbbb2222,active,203.0.113.10\n",
+        "invoices.csv": "invoice,account\n",
+    }
+    write_accounts(folder, files)
+    peers = LoopbackPeers(
+        zone={"plain.example": {"MX": [[10, "mx.plain.example"]]}, "mx.plain.example": {"A": ["192.0.2.1"]}}
+    )
+    daemon = Running(folder, peers, replies={"budget_domain": "1000/1h", "budget_thread": "1000/1h"})
+    yield daemon, peers
+    daemon.stop()
+    peers.close()
+
+
+def bare(raw: bytes) -> bytes:
+    """A reply without what is private to each: names of mails, reference, token, boundary, base64 unfolded."""
+    text = _PRIVATE.sub(b"", raw.replace(b"\r\n", b"\n"))
+    text = re.sub(rb"T-[0-9A-Z]{7}", b"T-REF", text)
+    return re.sub(rb"=_[0-9a-f]{32}", b"=_boundary", text)
+
+
+def decoded(raw: bytes) -> bytes:
+    """The same with the parts decoded: a reference inside base64 would hide."""
+    import email
+
+    message = email.message_from_bytes(raw)
+    parts = [part.get_payload(decode=True) or b"" for part in message.walk() if not part.is_multipart()]
+    return re.sub(rb"T-[0-9A-Z]{7}", b"T-REF", b"\n".join(parts)) + str(message["Subject"])[:2].encode()
+
+
+def test_registered_and_unknown_senders_get_the_same_words(scene: tuple[Running, LoopbackPeers]) -> None:
+    daemon, peers = scene
+    answers: dict[tuple[str, str, str], dict[str, bytes]] = {}
+    for number, (language, order, asked) in enumerate(product(WORDS, ORDERS, ASKED)):
+        for who in ("known", "unknown"):
+            author = f"{who}{number}@plain.example"
+            text = WORDS[language].format(order=ORDERS[order]) + asked
+            head = f"From: {author}\r\nTo: {TO}\r\nSubject: =?utf-8?q?Server?=\r\nMessage-ID: <{number}.{who}@plain.example>\r\n"
+            raw = f"{head}MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n".encode()
+            before = len(peers.taken)
+            assert daemon.send(raw, author)[0] == 250
+            until(lambda before=before: len(peers.taken) > before)
+            taken = peers.taken[-1]
+            assert taken.rcpt_tos == (author,)
+            answers.setdefault((language, asked, order), {})[who] = taken.raw
+    trusts = {event["trust"] for event in daemon.named("decided")}
+    assert trusts == {"unverified", "unknown"}
+    for key, pair in answers.items():
+        assert decoded(pair["known"]) == decoded(pair["unknown"]), key
+        if b"base64" not in pair["known"].lower():
+            assert bare(pair["known"]) == bare(pair["unknown"]), key
+    for (language, asked, _), pair in answers.items():
+        assert decoded(pair["known"]) == decoded(answers[language, asked, "none"]["unknown"]), (language, asked)
+    assert len(answers) == len(WORDS) * len(ORDERS) * len(ASKED)
