@@ -14,7 +14,7 @@ from bench.harness import free_port, until
 class Postfix:
     """Takes mail for introserv.com and hands it to the LMTP server on ``lmtp_port``; all other mail to ``sink_port``."""
 
-    def __init__(self, lmtp_port: int, sink_port: int) -> None:
+    def __init__(self, lmtp_port: int, sink_port: int, extra: str = "") -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="gateway-postfix-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         self.port = free_port()
@@ -47,6 +47,7 @@ smtpd_authorized_xclient_hosts = 127.0.0.1
 disable_dns_lookups = yes
 alias_maps =
 minimal_backoff_time = 1s
+{extra}
 """
         )
         (etc / "mailboxes").write_text("/^(support|bounces|postmaster)(\\+.*)?@introserv\\.com$/ ok\n")
