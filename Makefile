@@ -19,6 +19,7 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.throughput
+	$(BIN)/python -m bench.verification
 
 peers:
 	sh tests/peers/install

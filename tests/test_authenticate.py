@@ -78,3 +78,13 @@ def test_only_the_topmost_field_of_the_named_host_counts() -> None:
     found = reported_spf(block, "mx.host.example")
     assert found is not None and found.result == "fail"
     assert reported_spf(block, "other.example") is None
+
+
+def test_results_that_somebody_claims_are_ignored_and_noted() -> None:
+    raw = (
+        b"Authentication-Results: mx.introserv.com; spf=pass smtp.mailfrom=support@introserv.com; dmarc=pass\r\n" + MAIL
+    )
+    found = verdict(raw)
+    assert (found.authenticated, found.spf) == (False, "none")
+    assert "ignored" in found.reasons[-1]
+    assert not any("ignored" in reason for reason in verdict(MAIL).reasons)

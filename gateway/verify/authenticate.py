@@ -90,7 +90,11 @@ async def authenticate(
     if checks.arc_sealers and policy.result != "pass" and not policy.dkim_aligned:
         chain = await arc.verify(raw, header_block, body_start, checks.arc_sealers, resolver)
         vouched = await _vouched(domain, chain, resolver)
-    return _verdict(sender, signatures, policy, unsure, chain, vouched)
+    verdict = _verdict(sender, signatures, policy, unsure, chain, vouched)
+    if authserv_id is None and b"\nauthentication-results:" in b"\n" + header_block.lower():
+        note = "Authentication-Results in the mail are somebody's claim and were ignored"
+        verdict = replace(verdict, reasons=(*verdict.reasons, note))
+    return verdict
 
 
 async def _vouched(domain: str, chain: arc.ArcResult, resolver: Resolver) -> str | None:
