@@ -17,6 +17,7 @@ import pytest
 
 from bench.harness import free_port, until
 from gateway.tickets.store import Store
+from tests.scores import SCORES
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPORA = ROOT.parent / "shared" / "corpora"
@@ -103,7 +104,9 @@ def store(database: str) -> Iterator[Store]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many tests ran on each database."""
+    """How many tests ran on each database, and what the suites of others say."""
+    for name, right, count, note in SCORES:
+        terminalreporter.write_line(f"{name:24} {right:6} of {count:6}  {note}")
     ran = [report.nodeid for name in ("passed", "failed") for report in terminalreporter.stats.get(name, [])
            if getattr(report, "when", "") == "call"]  # fmt: skip
     for kind in ("sqlite", "postgresql"):

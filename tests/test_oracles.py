@@ -23,6 +23,7 @@ from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.authentication_results import reported, reported_spf
 from gateway.verify.author import author_of
 from gateway.verify.dns import Answer, Status, ZoneResolver
+from tests.scores import SCORES
 from tests.test_sign import KEYS, MAIL, zone
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=UTC)
@@ -83,10 +84,11 @@ def test_twenty_thousand_records_never_pass_where_pyspf_fails() -> None:
                     wrong.append((names["d.example"]["TXT"], client, ours, theirs))
     finally:
         pyspf.DNSLookup = original
-    print(f"seed {SEED}: {dict(seen.most_common())}")
+    agreed = sum(times for (ours, theirs), times in seen.items() if ours == theirs)
+    SCORES.append(("pyspf", agreed, RECORDS, f"generated records, seed {SEED}; pass against fail: {len(wrong)}"))
     assert wrong == []
     assert seen["pass", "pass"] > 2000 and seen["fail", "fail"] > 1000
-    assert sum(times for (ours, theirs), times in seen.items() if ours == theirs) > RECORDS * 0.97
+    assert agreed > RECORDS * 0.97
 
 
 # --------------------------------------------------------------------------- noise

@@ -15,6 +15,7 @@ from gateway.verify import dkim, dmarc, spf
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.author import author_of
 from gateway.verify.dns import ZoneResolver
+from tests.scores import SCORES
 
 NOW = datetime(2026, 11, 22, 20, tzinfo=UTC)  # after the vectors were signed, before anything expires
 
@@ -41,6 +42,7 @@ def test_spf_gives_the_results_of_the_rfc_7208_suite(corpora: Path) -> None:
         )
         if found.result not in case["expect"]["spf"]:
             wrong.append((case["id"], found.result, case["expect"]["spf"]))
+    SCORES.append(("spf_openspf", len(cases) - len(wrong), len(cases), ""))
     assert len(cases) == 203
     assert wrong == []
 
@@ -61,6 +63,7 @@ def test_every_spoof_is_seen_through(corpora: Path) -> None:
         }[case["want"]]
         if not right:
             wrong.append((case["id"], author, verdict.reasons))
+    SCORES.append(("spoofs", len(suite["cases"]) - len(wrong), len(suite["cases"]), ""))
     assert len(suite["cases"]) >= 38
     assert wrong == []
 
@@ -74,12 +77,13 @@ def test_dmarc_vectors(corpora: Path) -> None:
         found = asyncio.run(dmarc.evaluate(case["frm"].lower(), spf_domain, signed, False, ZoneResolver(case["zone"])))
         if found.result != case["res"] or (case["pol"] and found.policy != case["pol"]):
             wrong.append((case["id"], found, case["res"], case["pol"]))
+    SCORES.append(("dmarc_vectors", len(cases) - len(wrong), len(cases), ""))
     assert wrong == []
 
 
 def test_dkim_vectors_of_chasquid(corpora: Path) -> None:
     """09 accepts a body signed in part (l=), which we do not; 10 and 11 are chasquid's own policy."""
-    wrong = []
+    wrong, count = [], 0
     folder = corpora / "dkim_chasquid"
     for case in rows(folder / "index.jsonl"):
         if case["file"][:2] in ("09", "10", "11") or "states" not in case["expect"]:
@@ -89,9 +93,10 @@ def test_dkim_vectors_of_chasquid(corpora: Path) -> None:
         author = author_of(raw[:end])
         domain = (author.address or "@x").rpartition("@")[2]
         found = asyncio.run(dkim.verify(raw, raw[:end], body, domain, ZoneResolver(case["zone"]), NOW))
-        good = sum(result.result == "pass" for result in found)
+        good, count = sum(result.result == "pass" for result in found), count + 1
         if good != case["expect"]["valid"]:
             wrong.append((case["file"], found, case["expect"]))
+    SCORES.append(("dkim_chasquid", count - len(wrong), count, "without 09 (l=), 10 and 11: our policy differs"))
     assert wrong == []
 
 
@@ -119,6 +124,7 @@ def test_dmarc_results_of_mail_auth(corpora: Path) -> None:
         wanted = tuple("pass" if expect.get(key) == "pass" else "" for key in ("dmarc_dkim", "dmarc_spf"))
         if aligned != wanted or (expect.get("policy") and found.policy != expect["policy"]):
             wrong.append((case["id"], found, expect))
+    SCORES.append(("dmarc_mail_auth_rs", len(cases) - len(wrong), len(cases), ""))
     assert len(cases) == 11
     assert wrong == []
 
@@ -157,4 +163,6 @@ def test_results_of_authheaders(corpora: Path) -> None:
             assert found.get("dmarc") != ["pass"], case["id"]
         elif any(found[key] != case["expect"].get(key) for key in found):
             wrong.append((case["id"], author, found, case["expect"]))
+    count = len(rows(folder / "index.jsonl"))
+    SCORES.append(("auth_authheaders", count - len(_DIFFERS) - len(wrong), count, "; ".join(_DIFFERS.values())))
     assert wrong == []
