@@ -19,7 +19,8 @@ from gateway.ingest.halt import Halt
 from gateway.ingest.imap import RECONCILE_S, Mailbox
 from gateway.tickets import mailboxes
 from gateway.tickets.store import Store
-from gateway.tickets.tables import messages, notices
+from gateway.tickets.tables import messages, notices, outbox
+from tests import samples
 from tests.imap_server import Box, Server
 from tests.samples import NOW, mail
 
@@ -411,3 +412,23 @@ def test_seen_means_nothing_and_is_never_set(at: Bench) -> None:
     at.read(done_folder=None, until=lambda: len(at.rows()) == 2)
     assert at.server.steps("STORE") == []
     assert all("PEEK" in line or line for line in at.server.steps("BODY"))
+
+
+def test_staff_are_told_of_a_refused_account_once_however_often_it_is_looked_at(at: Bench) -> None:
+    at.server.fault = lambda step, line: "no:[AUTHENTICATIONFAILED] wrong" if step == "LOGIN" else ""
+    at.read(until=lambda: False, most=3)
+    office = samples.office(at.store.keys, at.store.key_id)
+    told: list[str] = []
+    for minute in (5, 11, 12, 60):
+        at.clock.now = NOW + timedelta(minutes=minute)
+        told += at.store.write_now(lambda c: mailboxes.alerts(c, office, at.clock.now, NOW))
+    assert len(told) == 1
+    assert "has not been read for 0:11:00 (auth_failed: the server refuses our login" in told[0]
+    at.server.fault = lambda step, line: ""
+    at.read(until=lambda: True, start_from="now")
+    told += at.store.write_now(lambda c: mailboxes.alerts(c, office, at.clock.now, NOW))
+    told += at.store.write_now(lambda c: mailboxes.alerts(c, office, at.clock.now, NOW))
+    assert told[1:] == ["the mailbox box is read again"]
+    rows = at.store.read_now(lambda c: c.execute(select(outbox.c.recipient, outbox.c.kind)).all())
+    addresses = {*office.staff["technical"], *office.staff["escalation"]}
+    assert sorted(row.recipient for row in rows) == sorted([*addresses, *addresses])
