@@ -9,14 +9,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
 from gateway import service
 from gateway.config import Settings
 from gateway.ingest.client import return_path
+from gateway.ingest.identity import digest_of
 from gateway.message import header_end
 from gateway.model import AuthorStatus, Decision, Envelope, Incoming, mail_start
 from gateway.pipeline import Judge
 from gateway.reader import Readers
-from gateway.tickets import desk, inbox
+from gateway.tickets import desk, inbox, replays
 from gateway.tickets.store import Store, StoreError
 from gateway.verify.author import author_of
 from gateway.verify.dns import Resolver
@@ -98,9 +101,13 @@ class Explainer:
         claimed = inbox.Claimed(0, 1, raw, envelope, 0, False)
         judge = Judge(readers, lambda: self._desk.around, lambda: given.now, self._store)
         incoming, _ = await judge.incoming(claimed)
-        decision = self._store.read_now(
-            lambda connection: desk.considered(connection, incoming, self._desk.office, given.now)
-        )
+        digest = digest_of(raw)
+
+        def decided(connection: Connection) -> tuple[Incoming, Decision]:
+            seen = replays.judged(connection, incoming, inbox.id_of(connection, digest))
+            return seen, desk.considered(connection, seen, self._desk.office, given.now)
+
+        incoming, decision = self._store.read_now(decided)
         return as_json(incoming, decision, reasons)
 
 

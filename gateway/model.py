@@ -270,6 +270,7 @@ class DkimResult:
     selector: str
     reason: str
     signed_at: int | None = None  #: t=, seconds since 1970
+    mark: str = ""  #: a digest of b= by which the signature is known again
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +289,7 @@ class Verdict:
     enforced: bool  #: DMARC failed under quarantine or reject
     temperror: bool
     reasons: tuple[str, ...]
+    signatures: tuple[str, ...] = ()  #: of the DKIM signatures that passed: by each it can be known again
 
 
 @dataclass(frozen=True, slots=True)

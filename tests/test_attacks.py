@@ -86,3 +86,46 @@ def test_what_a_stranger_borrows_gives_him_nothing(scene: Scene, name: str) -> N
     assert event["disposition"] == ("quarantined" if trust == "failed" else "opened")
     assert event.get("ticket") != scene.reference
     assert scene.ticket() == before
+
+
+def test_a_signed_mail_that_somebody_kept_and_altered_proves_nobody(scene: Scene) -> None:
+    """The signature covers From and Date only: its Subject and Message-ID can be anything, and it still verifies."""
+    daemon = scene.daemon
+    kept = kept_mail(1)
+    altered = kept.replace(b"Subject: Thanks", b"Subject: Cancel #234567 at once").replace(b"<kept.1@", b"<kept.2@")
+    events = []
+    for raw in (kept, altered):
+        known = len(daemon.named("decided"))
+        assert daemon.send(raw, "ops@shop.example", TO)[0] == 250
+        until(lambda known=known: len(daemon.named("decided")) > known)
+        events.append(daemon.named("decided")[-1])
+        assert daemon.send(raw, "ops@shop.example", TO)[0] == 250  # the very same mail again is no replay
+    assert [event["trust"] for event in events] == ["verified", "unverified"]
+    shown = daemon.command("tickets", "show", events[1]["ticket"]).stdout
+    assert f"the signature came with message {events[0]['message']} before" in shown
+    daemon.settled()
+    listed = {row["reference"]: row["trust"] for row in daemon.rows("tickets", "list")}
+    assert [listed[event["ticket"]] for event in events] == ["verified", "unverified"]
+
+
+def kept_mail(number: int) -> bytes:
+    """A mail of a customer whose signer covers too little; by the key of the demo's zone."""
+    import base64
+
+    import dkim
+
+    from gateway.demo import KEY
+
+    text = (
+        f"From: Shop Ops <ops@shop.example>\r\nTo: somebody@elsewhere.example\r\nSubject: Thanks\r\nMessage-ID: <kept.{number}@shop.example>\r\n"
+        "Date: Sun, 22 Nov 2026 18:00:00 +0000\r\n\r\nPlease do it for my server tfz1cvkr.\r\n"
+    ).encode()
+    head = dkim.sign(
+        text,
+        b"demo",
+        b"shop.example",
+        base64.b64encode(KEY.encode()),
+        signature_algorithm=b"ed25519-sha256",
+        include_headers=[b"from", b"date"],
+    )
+    return bytes(head) + text

@@ -22,7 +22,7 @@ from gateway.model import (
     TicketState,
     Trust,
 )
-from gateway.tickets import clock, inbox, outgoing, policy, references, threads
+from gateway.tickets import clock, inbox, outgoing, policy, references, replays, threads
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.statements import change, put, put_all, put_once
 from gateway.tickets.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
@@ -70,6 +70,8 @@ def commit(
     Raises:
         LostClaim: the row is not ours any more; nothing was written.
     """
+    incoming = replays.judged(connection, incoming, claimed.id)
+    replays.remember(connection, incoming, claimed.id)
     decision = considered(connection, incoming, office, now)
     reasons = list(decision.reasons)
     ticket: Any = None
@@ -369,7 +371,7 @@ def commit_recheck(
     row = connection.execute(select(messages).where(messages.c.id == claimed.id)).one()
     ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).first()
     final = is_final(claimed.recheck, office)
-    incoming = replace(incoming, final=final)
+    incoming = replays.judged(connection, replace(incoming, final=final), claimed.id)
     spent = outgoing.budgets(connection, incoming.reading.author.address, row.ticket_id, office, now)
     decision = policy.decide(incoming, None, spent, now, office.rules)
     unsure = incoming.verdict.temperror or not incoming.match.usable
@@ -433,6 +435,7 @@ def commit_arrival(
     """A further arrival of a mail with an outcome: a better verdict lifts it; otherwise the arrival is only noted."""
     assert claimed.arrival is not None
     row = connection.execute(select(messages).where(messages.c.id == claimed.id)).one()
+    incoming = replays.judged(connection, incoming, claimed.id)
     trust, why = policy.trust_of(incoming, office.rules)
     rescued = row.source.startswith("junk:") and not incoming.envelope.source.startswith("junk:")
     better = rescued or (incoming.verdict.authenticated and not row.authenticated)

@@ -114,12 +114,13 @@ def accept(connection: Connection, message: RawMessage, digest: str, lease_until
     if created is not None:
         _store_raw(connection, int(created), message.raw)
         return Accepted(int(created), True)
-    known = connection.execute(select(messages.c.id).where(messages.c.digest == digest)).scalar_one()
+    known = id_of(connection, digest)
+    assert known is not None
     values = _envelope_values(message.envelope)
     values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
     arrival = put(connection, arrivals, values)
     _store_raw(connection, -int(arrival), message.raw)
-    return Accepted(int(known), False)
+    return Accepted(known, False)
 
 
 def again(connection: Connection, digest: str, source: str) -> Accepted | None:
@@ -127,6 +128,12 @@ def again(connection: Connection, digest: str, source: str) -> Accepted | None:
     m = messages.c
     found = connection.execute(select(m.id).where(m.digest == digest, m.source == source)).scalar()
     return None if found is None else Accepted(int(found), False)
+
+
+def id_of(connection: Connection, digest: str) -> int | None:
+    """The mail with this identity, if it is known."""
+    found = connection.execute(select(messages.c.id).where(messages.c.digest == digest)).scalar()
+    return None if found is None else int(found)
 
 
 def claim_of(accepted: Accepted, message: RawMessage) -> Claimed:

@@ -316,6 +316,14 @@ class MailboxUid(SQLModel, table=True):
     message_id: int | None = _ref(index=False)
 
 
+class SeenSignature(SQLModel, table=True):
+    """A DKIM signature that passed, and the message it came with first."""
+
+    __tablename__ = "signatures"
+    mark: str = Field(sa_column=Column(String(40), primary_key=True))
+    message_id: int = _ref(nullable=False, index=False)
+
+
 class SourceState(SQLModel, table=True):
     """How a mailbox account stands, for ``gateway status`` and the alerts."""
 
@@ -350,3 +358,4 @@ notices = Notice.__table__  # type: ignore[attr-defined]
 mailboxes = Mailbox.__table__  # type: ignore[attr-defined]
 mailbox_uids = MailboxUid.__table__  # type: ignore[attr-defined]
 sources = SourceState.__table__  # type: ignore[attr-defined]
+signatures = SeenSignature.__table__  # type: ignore[attr-defined]

@@ -141,4 +141,5 @@ def _verdict(
         enforced=by is None and policy.result == "fail" and policy.policy in ("quarantine", "reject"),
         temperror=by is None and (policy.result == "temperror" or (unsure and policy.result == "none")),
         reasons=tuple(reasons),
+        signatures=tuple(result.mark for result in signatures if result.result == "pass"),
     )

@@ -293,4 +293,6 @@ async def _result(
     except Refused as refusal:
         return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
     why = "" if good else "the signature does not match"
-    return DkimResult("pass" if good else "fail", sig.domain, sig.selector, why, int(sig.tags.get(b"t", b"0")) or None)
+    mark = hashlib.sha256(_WHITE.sub(b"", sig.tags[b"b"])).hexdigest()[:40]
+    signed_at = int(sig.tags.get(b"t", b"0")) or None
+    return DkimResult("pass" if good else "fail", sig.domain, sig.selector, why, signed_at, mark)

@@ -1,4 +1,4 @@
-"""Mailboxes: how far each folder is read, which of its mails are dealt with, and how each account stands."""
+"""DKIM signatures seen; mailboxes: how far each folder is read, which of its mails are dealt with, and how each account stands."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,4 +48,10 @@ def upgrade() -> None:
         sa.Column("silence_s", sa.Float(), nullable=False),
         sa.Column("told_at", _TIME, nullable=True),
         sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "signatures",
+        sa.Column("mark", sa.String(length=40), nullable=False),
+        sa.Column("message_id", _ID, nullable=False),
+        sa.PrimaryKeyConstraint("mark"),
     )

@@ -1,0 +1,42 @@
+"""A signature that came with another mail before: somebody may have kept a signed mail and sent it again, altered where
+the signature does not look. Such a mail proves nobody.
+
+The same mail by another way has the same identity and is another arrival of the same message; it is no replay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection, select
+
+from gateway.model import Incoming
+from gateway.tickets.statements import put_all
+from gateway.tickets.tables import signatures
+
+
+def judged(connection: Connection, incoming: Incoming, message: int | None) -> Incoming:
+    """The mail, not authenticated when one of its signatures stands on another message than ``message``."""
+    marks = incoming.verdict.signatures
+    if not marks or not incoming.verdict.authenticated:
+        return incoming
+    s = signatures.c
+    before = [
+        row.message_id
+        for row in connection.execute(select(s.message_id).where(s.mark.in_(marks))).all()
+        if row.message_id != message
+    ]
+    if not before:
+        return incoming
+    why = f"perhaps a replay: the signature came with message {min(before)} before; it proves nobody"
+    verdict = incoming.verdict
+    return replace(
+        incoming,
+        verdict=replace(verdict, authenticated=False, by=None, weak=False, reasons=(*verdict.reasons, why)),
+    )
+
+
+def remember(connection: Connection, incoming: Incoming, message: int) -> None:
+    """From now on these signatures belong to this message."""
+    rows = [{"mark": mark, "message_id": message} for mark in incoming.verdict.signatures]
+    put_all(connection, signatures, rows, once=True)
