@@ -5,15 +5,18 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 
 from gateway.ingest.identity import digest_of
 from gateway.model import InboxState, RawMessage
-from gateway.tickets import inbox, tables
-from gateway.tickets.store import LostClaim, NewerSchema, Store, StoreError, head
+from gateway.tickets import inbox, migrate, tables
+from gateway.tickets.store import LostClaim, NewerSchema, Store, StoreError, _migrations, head
 from tests.samples import NOW, envelope, mail
 
 LATER = NOW + timedelta(minutes=5)
@@ -151,6 +154,26 @@ def test_keys_survive(store: Store, database: str) -> None:
     assert other.keys == store.keys
     assert head() == "0002"
     other.close()
+
+
+def test_the_first_release_is_migrated_with_what_it_holds(database: str, tmp_path: Path) -> None:
+    old = Store(database)
+    migrate.upgrade(old._writer_engine, _migrations(), "0001")
+    with old._writer_engine.connect() as connection, connection.begin():
+        old._load_keys(connection, NOW)
+        inbox.accept(connection, RawMessage(mail("kept"), envelope()), digest_of(mail("kept")))
+    keys = dict(old.keys)
+    old.close()
+    opened = Store(database)
+    opened.open(NOW)
+    assert opened.keys == keys
+    assert count(opened, tables.messages) == 1
+    differences = opened.read_now(
+        lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": False}), tables.METADATA)
+    )
+    assert differences == []
+    assert len(list(tmp_path.glob("gateway.db.*.backup"))) == (1 if opened.is_sqlite else 0)
+    opened.close()
 
 
 def test_durability_is_switched_on(store: Store) -> None:
