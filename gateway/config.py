@@ -349,6 +349,8 @@ class Directory(_Section):
     addresses_query: str = ""
     orders_query: str = ""
     invoices_query: str = ""
+    ignore_plus_tags: bool = False
+    ignore_dots: tuple[str, ...] = ()
     refresh: Seconds = 30.0
     max_shrink: Annotated[float, Field(ge=0, le=1)] = 0.2
     max_age: Seconds = 86400.0

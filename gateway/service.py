@@ -19,7 +19,7 @@ from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.tickets.outgoing import Office
 from gateway.verify.authenticate import Checks
-from gateway.verify.directory import Directory
+from gateway.verify.directory import AddressRules, Directory
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source, SqlQueries
 from gateway.verify.dns import DnsResolver, Resolver
 
@@ -110,7 +110,8 @@ def sender(settings: Settings, key: bytes, path: str = "config.toml") -> Sender:
 def directory(settings: Settings) -> Directory:
     """The account directory of the configuration."""
     chosen = settings.directory
-    return Directory(settings.gateway.state_dir, directory_source(settings), chosen.max_shrink, chosen.max_age)
+    rules = AddressRules(chosen.ignore_plus_tags, frozenset(domain.lower() for domain in chosen.ignore_dots))
+    return Directory(settings.gateway.state_dir, directory_source(settings), chosen.max_shrink, chosen.max_age, rules)
 
 
 def directory_source(settings: Settings) -> Source | None:

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, text
 
 from bench.harness import write_accounts
 from gateway import config, service
-from gateway.verify.directory import Directory, DirectoryError, canonical
+from gateway.verify.directory import AddressRules, Directory, DirectoryError, canonical
 from gateway.verify.lookup import accounts_of
 from tests.samples import NOW
 
@@ -43,6 +43,28 @@ def test_idn_plus_and_dots(directory: Directory) -> None:
     assert directory.roles_of("anna+x@example.de") == {}
     assert directory.roles_of("an.na@example.de") == {}
     assert canonical("A@B.Example.") == "a@b.example"
+
+
+@pytest.mark.parametrize(
+    ("address", "literal", "tags", "dots"),
+    [
+        ("anna@example.de", True, True, True), ("anna+shop@example.de", False, True, False), ("an.na@example.de", False, False, True),
+        ("An.Na+x@EXAMPLE.de.", False, False, False), ("+anna@example.de", False, False, False), ("an.na@shop.example", False, False, False),
+    ],
+)  # fmt: skip
+def test_tags_and_dots_are_ignored_only_where_it_is_configured(
+    tmp_path: Path, address: str, literal: bool, tags: bool, dots: bool
+) -> None:
+    write_accounts(tmp_path, FILES)
+    for number, (rules, expected) in enumerate((
+        (AddressRules(), literal), (AddressRules(ignore_plus_tags=True), tags),
+        (AddressRules(ignore_dots=frozenset(["example.de"])), dots),
+    )):  # fmt: skip
+        (tmp_path / str(number)).mkdir()
+        made = Directory(tmp_path / str(number), tmp_path / "accounts", 0.2, 86400, rules)
+        made.reload(NOW)
+        assert bool(made.roles_of(address)) is expected
+        made.close()
 
 
 def test_who_owns_what(directory: Directory) -> None:

@@ -57,8 +57,16 @@ class Order:
     status: str
 
 
-def canonical(address: str) -> str:
-    """The form addresses are compared in: lower-case, domain as A-label, no final dot; plus-tags and dots literal."""
+@dataclass(frozen=True, slots=True)
+class AddressRules:
+    """Which addresses are the same mailbox, besides case, A-label and final dot. By default plus-tags and dots are literal."""
+
+    ignore_plus_tags: bool = False
+    ignore_dots: frozenset[str] = frozenset()  #: domains whose mailboxes have no dots, lower-case
+
+
+def canonical(address: str, rules: AddressRules = AddressRules()) -> str:
+    """The form addresses are compared in: lower-case, domain as A-label, no final dot."""
     local, _, domain = address.strip().rpartition("@")
     domain = domain.lower().removesuffix(".")
     if not domain.isascii():
@@ -66,7 +74,12 @@ def canonical(address: str) -> str:
             domain = domain.encode("idna").decode("ascii")
         except UnicodeError:
             pass
-    return f"{local.lower()}@{domain}"
+    local = local.lower()
+    if rules.ignore_plus_tags and "+" in local[1:]:
+        local = local[0] + local[1:].partition("+")[0]
+    if domain in rules.ignore_dots:
+        local = local.replace(".", "") or local
+    return f"{local}@{domain}"
 
 
 def _networks(text: str) -> Iterator[tuple[int, int, bytes]]:
@@ -78,8 +91,8 @@ def _networks(text: str) -> Iterator[tuple[int, int, bytes]]:
 class _Building:
     """One reading of a source into a fresh file; a fault in any row refuses the whole."""
 
-    def __init__(self, source: Source, connection: sqlite3.Connection) -> None:
-        self._source, self._connection = source, connection
+    def __init__(self, source: Source, connection: sqlite3.Connection, rules: AddressRules) -> None:
+        self._source, self._connection, self._rules = source, connection, rules
         self.problems: list[Problem] = []
 
     def _fault(self, table: str, where: str, what: str) -> None:
@@ -108,7 +121,7 @@ class _Building:
         elif "@" not in address:
             self._fault("addresses", where, f"{address!r} is no address")
         else:
-            return canonical(address), account, role
+            return canonical(address, self._rules), account, role
         return None
 
     def _order(self, where: str, row: list[str]) -> tuple[str, ...] | None:
@@ -141,7 +154,7 @@ class _Building:
                 self._fault(table, where, f"account {row[place]!r} is not among the accounts")
 
 
-def build(source: Source, target: Path, now: datetime) -> dict[str, int]:
+def build(source: Source, target: Path, now: datetime, rules: AddressRules = AddressRules()) -> dict[str, int]:
     """Writes the SQLite file of a source and returns the counts.
 
     Raises:
@@ -150,7 +163,7 @@ def build(source: Source, target: Path, now: datetime) -> dict[str, int]:
     target.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(target)) as connection:
         connection.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
-        building = _Building(source, connection)
+        building = _Building(source, connection, rules)
         building.everything()
         counts = {
             table: int(connection.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608
@@ -167,7 +180,11 @@ def build(source: Source, target: Path, now: datetime) -> dict[str, int]:
 class Directory:
     """Look-ups in the last good set. Safe to use from several threads; ``reload`` may run in the background."""
 
-    def __init__(self, state_dir: Path, source: Source | Path | None, max_shrink: float, max_age: float) -> None:
+    def __init__(
+        self, state_dir: Path, source: Source | Path | None, max_shrink: float, max_age: float,
+        rules: AddressRules = AddressRules(),
+    ) -> None:  # fmt: skip
+        self._rules = rules
         self._file = state_dir / "directory.sqlite"
         source = CsvFolder(source) if isinstance(source, Path) else source
         self._source, self._max_shrink, self._max_age = source, max_shrink, max_age
@@ -207,7 +224,7 @@ class Directory:
             return {}
         self._seen = self._source.fingerprint()
         fresh = self._file.with_suffix(".new")
-        counts = build(self._source, fresh, now)
+        counts = build(self._source, fresh, now, self._rules)
         before = self.count()
         if before and counts["accounts"] < before * (1 - self._max_shrink):
             fresh.unlink()
@@ -276,7 +293,9 @@ class Directory:
     def roles_of(self, address: str) -> dict[str, frozenset[str]]:
         """``{account: roles}`` of an address, by the one canonical form."""
         found: dict[str, set[str]] = {}
-        for account, role in self._all("select account, role from addresses where address = ?", canonical(address)):
+        for account, role in self._all(
+            "select account, role from addresses where address = ?", canonical(address, self._rules)
+        ):
             found.setdefault(account, set()).add(role)
         return {account: frozenset(roles) for account, roles in found.items()}
 
