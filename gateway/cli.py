@@ -347,7 +347,7 @@ def import_(
 
     from imapclient.exceptions import IMAPClientError
 
-    from gateway.ingest import imap, oauth, sources
+    from gateway.ingest import imap, imap_folders, oauth, sources
     from gateway.ingest.halt import Halt
     from gateway.tickets.store import DiskFull, utc_now
 
@@ -363,7 +363,14 @@ def import_(
         reader = sources.mailbox(chosen, settings, ledger, Halt(), utc_now)
         try:
             count = reader.bring(folder or chosen.folder, day)
-        except (imap.Refused, imap.Away, oauth.TokenRefused, oauth.TokenUnavailable, IMAPClientError, OSError) as error:
+        except (
+            imap.Refused,
+            imap_folders.Away,
+            oauth.TokenRefused,
+            oauth.TokenUnavailable,
+            IMAPClientError,
+            OSError,
+        ) as error:
             _fail(str(error) or type(error).__name__, 1)
         except DiskFull:
             _fail("the disk is full", 1)

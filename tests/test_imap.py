@@ -16,7 +16,8 @@ from sqlalchemy import select
 from gateway import config
 from gateway.ingest import sources
 from gateway.ingest.halt import Halt
-from gateway.ingest.imap import RECONCILE_S, Mailbox
+from gateway.ingest.imap import Mailbox
+from gateway.ingest.imap_folders import RECONCILE_S
 from gateway.tickets import mailboxes
 from gateway.tickets.store import Store
 from gateway.tickets.tables import messages, notices, outbox
