@@ -212,11 +212,7 @@ def status(
     if relay_problem:
         problems.append(f"the relay: {relay_problem}")
     listed = mailboxes.rows(connection)
-    for row in listed:
-        away = mailboxes.away_for(row, now, row.read_at or now)
-        if row.state in ("auth_failed", "away") or away >= row.silence_s or row.error:
-            read = f"last read {away:.0f} s ago" if row.read_at else "not read yet"
-            problems.append(f"the mailbox {row.name}: {row.state}, {read}; {row.error}".rstrip("; "))
+    problems += [problem for row in listed if (problem := _source_problem(row, now))]
     return {
         "pending": counts.get(InboxState.PENDING, 0),
         "processing": counts.get(InboxState.PROCESSING, 0),
@@ -230,6 +226,15 @@ def status(
         "sources": [_source(row) for row in listed],
         "problems": problems,
     }
+
+
+def _source_problem(row: Any, now: datetime) -> str:
+    """What a person should know of a mailbox, or an empty string."""
+    away = mailboxes.away_for(row, now, row.read_at or now)
+    if row.state not in ("auth_failed", "away") and away < row.silence_s and not row.error:
+        return ""
+    read = f"last read {away:.0f} s ago" if row.read_at else "not read yet"
+    return f"the mailbox {row.name}: {row.state}, {read}; {row.error}".rstrip("; ")
 
 
 def _source(row: Any) -> dict[str, Any]:
