@@ -318,17 +318,15 @@ class Daemon:
     async def _reloaded(self) -> None:
         try:
             settings = await asyncio.to_thread(self._fresh_settings)
-            accounts = self.directory
-            if settings.directory != self.settings.directory:
-                accounts = service.directory(settings)
-                self._log_directory(await asyncio.to_thread(accounts.reload, self._clock()))
+            other = settings.directory != self.settings.directory
+            accounts = service.directory(settings) if other else self.directory
             desk = await asyncio.to_thread(
                 service.build, settings, self.store.keys, self.store.key_id, accounts, self._resolver
             )
             problems = await asyncio.to_thread(desk.templates.problems, desk.sender)
             if problems:
                 raise ConfigError(problems)
-            if accounts is self.directory and accounts.changed():
+            if accounts.changed():  # last: nothing is swapped in before everything else is known to be good
                 self._log_directory(await asyncio.to_thread(accounts.reload, self._clock()))
         except (ConfigError, DirectoryError, OSError, ssl.SSLError) as error:
             metrics.RELOADS.labels("refused").inc()

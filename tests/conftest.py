@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench.harness import free_port, until
+from bench.harness import LoopbackPeers, free_port, until
 from gateway.tickets.store import Store
 from tests.scores import SCORES
 
@@ -83,6 +83,14 @@ def postgresql() -> Iterator[Callable[[], str]]:
         server.send_signal(signal.SIGINT)  # fast shutdown
         server.wait(30)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def peers() -> Iterator[LoopbackPeers]:
+    """A nameserver and a relay of our own."""
+    made = LoopbackPeers()
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

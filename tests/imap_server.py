@@ -265,11 +265,15 @@ class _Session:
         if not self.step("BODY" if body else "LIST", uids, tag):
             return
         assert self.box is not None
+        self.server.log.append(("ITEMS", items))
         for mail in self.chosen(uids):
             number = bisect.bisect_left(self.box.mails, mail.uid, key=lambda one: one.uid) + 1
             if body is None:
                 at = mail.at.strftime("%d-%b-%Y %H:%M:%S +0000")
                 self.send(f'* {number} FETCH (UID {mail.uid} RFC822.SIZE {mail.size} INTERNALDATE "{at}")\r\n')
+                continue
+            if self.how == "nothing":
+                self.send(f"* {number} FETCH (UID {mail.uid} BODY[] NIL)\r\n")
                 continue
             offset, length = (int(body[1]), int(body[2])) if body[1] else (0, mail.size)
             data = mail.part(offset, length)

@@ -24,13 +24,6 @@ from tests.samples import mail
 
 
 @pytest.fixture
-def peers() -> Iterator[LoopbackPeers]:
-    made = LoopbackPeers()
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def daemons(tmp_path: Path) -> Iterator[Any]:
     """Starts daemons in the test's folder and ends them afterwards."""
     started: list[Running] = []

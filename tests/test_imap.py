@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import tracemalloc
@@ -146,7 +147,7 @@ def test_a_server_that_breaks_off_at_any_step_costs_nothing(at: Bench, step: str
     assert len(at.rows()) == 5
     assert at.server.connections == 2
     assert len(halt.pauses) == 1
-    assert halt.pauses[0] >= 1.0
+    assert 1.0 <= halt.pauses[0] < 10  # also at LOGIN: a lost connection is no refused account
 
 
 @pytest.mark.parametrize("how", ["half", "long", "short", "drip"])
@@ -159,7 +160,7 @@ def test_a_literal_that_is_not_what_it_says_is_fetched_again(at: Bench, how: str
     assert len(at.server.boxes["Done"].mails) == len(mails)
 
 
-@pytest.mark.parametrize("how", ["long", "half", "huge", "drop", "no:[SERVERBUG] internal error"])
+@pytest.mark.parametrize("how", ["long", "half", "huge", "drop", "nothing", "no:[SERVERBUG] internal error"])
 def test_a_mail_that_can_never_be_fetched_is_set_aside_and_told(at: Bench, how: str) -> None:
     fill(at, 3)
     poison = at.server.boxes["INBOX"].add(mail("poison"))
@@ -412,7 +413,8 @@ def test_seen_means_nothing_and_is_never_set(at: Bench) -> None:
     fill(at, 2)
     at.read(done_folder=None, until=lambda: len(at.rows()) == 2)
     assert at.server.steps("STORE") == []
-    assert all("PEEK" in line or line for line in at.server.steps("BODY"))
+    assert any("BODY.PEEK[]" in items for items in at.server.steps("ITEMS"))
+    assert not any(re.search(r"BODY\[|RFC822(?!\.SIZE)", items) for items in at.server.steps("ITEMS"))
 
 
 def test_staff_are_told_of_a_refused_account_once_however_often_it_is_looked_at(at: Bench) -> None:
@@ -430,6 +432,9 @@ def test_staff_are_told_of_a_refused_account_once_however_often_it_is_looked_at(
     told += at.store.write_now(lambda c: mailboxes.alerts(c, office, at.clock.now, NOW))
     told += at.store.write_now(lambda c: mailboxes.alerts(c, office, at.clock.now, NOW))
     assert told[1:] == ["the mailbox box is read again"]
+    # while the service itself was down, no mailbox was silent
+    hour, up = at.clock.now + timedelta(hours=1), at.clock.now + timedelta(minutes=59)
+    assert at.store.write_now(lambda c: mailboxes.alerts(c, office, hour, up)) == []
     rows = at.store.read_now(lambda c: c.execute(select(outbox.c.recipient, outbox.c.kind)).all())
     addresses = {*office.staff["technical"], *office.staff["escalation"]}
     assert sorted(row.recipient for row in rows) == sorted([*addresses, *addresses])

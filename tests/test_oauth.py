@@ -120,8 +120,6 @@ def test_a_rotated_refresh_token_survives_a_restart(tmp_path: Path, server: Toke
     assert stat.S_IMODE(saved.stat().st_mode) == 0o600
     tokens(tmp_path, server, Ticking()).access()
     assert [form["refresh_token"] for form in server.asked] == ["first-refresh", "rotated-1"]
-    (tmp_path / "refresh").write_text("a new one of the admin\n")
-    Tokens(settings(tmp_path, server).model_copy(), saved, Ticking(), 0.5)
     fresh = Tokens(settings(tmp_path, server), saved, Ticking(), 0.5)
     (tmp_path / "refresh").write_text("a new one of the admin\n")
     fresh.access()

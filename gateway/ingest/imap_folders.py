@@ -152,7 +152,8 @@ class Folders:
         missed = sorted(uid for uid in on_server if uid not in known and uid <= cursor.last_uid)
         if missed:
             self._take(client, folder, cursor, missed, kind)
-        self._ledger.reconciled(cursor, on_server)
+        if not self._halt.is_set():  # else it may have ended half-way: it is due again
+            self._ledger.reconciled(cursor, on_server)
 
     def bring(self, client: IMAPClient, folder: str, since: datetime | None) -> int:
         """Takes in the mails of a folder that are not known yet and not older than ``since``; how many there were. They
@@ -261,9 +262,12 @@ class Folders:
         found = client.fetch([mail.uid for mail in batch], ["BODY.PEEK[]"])
         contents: list[tuple[_Mail, bytes | bytearray, bool]] = []
         for mail in batch:
-            raw = found.get(mail.uid, {}).get(b"BODY[]")
+            item = found.get(mail.uid)
+            raw = item.get(b"BODY[]") if item is not None else None
             if isinstance(raw, bytes):
                 contents.append((mail, raw, False))
+            elif item is not None:  # it is there and has no content: that is no mail that somebody has deleted
+                raise Away(f"the server gives the mail with UID {mail.uid} without its content")
         return contents
 
     def _in_pieces(

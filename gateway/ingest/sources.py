@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -142,6 +143,10 @@ class Sources:
         wanted |= {one.name: one for one in settings.maildir}
         gone = [name for name, running in self._running.items() if wanted.get(name) != running.settings]
         await asyncio.gather(*(self._end(self._running.pop(name)) for name in gone))
+        for gauge in (metrics.SOURCE_UP, metrics.SOURCE_LAG, metrics.SOURCE_READ, metrics.SOURCE_TOKEN):
+            for name in gone:
+                with contextlib.suppress(KeyError):
+                    gauge.remove(name)
         await self._store.write(lambda connection: mailboxes.keep_only(connection, wanted))
         for name, source in wanted.items():
             if name not in self._running:

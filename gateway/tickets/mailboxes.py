@@ -142,8 +142,9 @@ def rows(connection: Connection) -> list[Any]:
 
 
 def away_for(row: Any, now: datetime, started_at: datetime) -> float:
-    """Seconds since an account was last read to the end; before the first time, since the service started."""
-    return max(0.0, (now - (row.read_at or started_at)).total_seconds())
+    """Seconds since an account was last read to the end, counted from the start of the service at the earliest: while it
+    was down, no mailbox was silent."""
+    return max(0.0, (now - max(row.read_at or started_at, started_at)).total_seconds())
 
 
 def alerts(connection: Connection, office: Office, now: datetime, started_at: datetime) -> list[str]:

@@ -190,14 +190,7 @@ def status(
         problems.append(f"{failed} failed mails: gateway messages list --state failed")
     if dead:
         problems.append(f"{dead} dead replies: gateway outbox list --state dead")
-    unseen = connection.execute(
-        select(m.id, m.received_at).where(m.state == InboxState.QUARANTINED, m.mail_class == MailClass.HUMAN)
-    ).all()
-    old = [row.id for row in unseen if (now - row.received_at).total_seconds() > UNSEEN_S]
-    if old:
-        problems.append(
-            f"{len(old)} mails of people in quarantine for more than 60 min: gateway messages list --state quarantined"
-        )
+    problems += _unseen(connection, now)
     age = (now - oldest).total_seconds() if oldest is not None else None
     if age is not None and age > STUCK_S:
         problems.append(f"a mail has been pending for {age:.0f} s")
@@ -226,6 +219,17 @@ def status(
         "sources": [_source(row) for row in listed],
         "problems": problems,
     }
+
+
+def _unseen(connection: Connection, now: datetime) -> list[str]:
+    """Mail of people that nobody has looked at in quarantine for an hour."""
+    m = messages.c
+    rows = connection.execute(
+        select(m.received_at).where(m.state == InboxState.QUARANTINED, m.mail_class == MailClass.HUMAN)
+    ).all()
+    count = sum((now - row.received_at).total_seconds() > UNSEEN_S for row in rows)
+    more = "in quarantine for more than 60 min: gateway messages list --state quarantined"
+    return [f"{count} mails of people {more}"] if count else []
 
 
 def _source_problem(row: Any, now: datetime) -> str:
