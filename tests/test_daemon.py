@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, free_port, until
+from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
 from gateway.demo import SAMPLES, Sample, built
 from gateway.tickets.store import utc_now
 from tests.samples import mail
@@ -419,3 +419,32 @@ def test_the_service_on_each_database(daemons: Any, peers: LoopbackPeers, databa
     assert json.loads(status.stdout)["problems"] == []
     assert daemon.stop() == 0
     assert not [event for event in daemon.events if event["level"] == "error"]
+
+
+def test_a_reload_takes_another_directory_or_keeps_all_of_the_old(
+    tmp_path: Path, daemons: Any, peers: LoopbackPeers
+) -> None:
+    daemon = daemons(peers)
+    other = tmp_path / "other"
+    other.mkdir()
+    write_accounts(
+        other,
+        {
+            "accounts.csv": "account,name,language,status\n7,Seven,en,active\n8,Eight,en,active\n",
+            "addresses.csv": "account,address,role\n7,seven@shop.example,owner\n",
+            "orders.csv": "order,account,service,status,ips\n",
+        },
+    )
+    before = daemon.config.read_text()
+    changed = before.replace(str(tmp_path / "accounts"), str(other / "accounts"))
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "templates" / "received.en.txt.j2").write_text("{{ nothing_of_that_name }}")
+    daemon.config.write_text(changed + f'[replies]\ntemplates_dir = "{tmp_path / "templates"}"\n')
+    daemon.reload()
+    until(lambda: daemon.named("reload_refused"))
+    assert daemon.rows("accounts", "lookup", "ops@shop.example")[0]["account"] == "10042"
+    daemon.config.write_text(changed)
+    daemon.reload()
+    until(lambda: daemon.named("reloaded"))
+    assert daemon.rows("accounts", "lookup", "seven@shop.example")[0]["account"] == "7"
+    assert daemon.rows("accounts", "lookup", "ops@shop.example") == []
