@@ -7,7 +7,7 @@ Times are timezone-aware ``datetime`` in UTC unless a field says otherwise; addr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -290,6 +290,14 @@ class Verdict:
     temperror: bool
     reasons: tuple[str, ...]
     signatures: tuple[str, ...] = ()  #: of the DKIM signatures that passed: by each it can be known again
+    spf_aligned: bool = False  #: SPF alone would prove the author as well
+
+    def without_signatures(self, why: str) -> Verdict:
+        """The same mail when its signatures prove nobody: what is left is SPF, which is weak, or nothing."""
+        reasons = (*self.reasons, why)
+        if self.spf_aligned:
+            return replace(self, by="dmarc" if self.by == "dmarc" else "spf", weak=True, reasons=reasons)
+        return replace(self, authenticated=False, by=None, weak=False, reasons=reasons)
 
 
 @dataclass(frozen=True, slots=True)

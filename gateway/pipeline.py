@@ -22,7 +22,7 @@ from gateway.replies import guard
 from gateway.tickets import desk, inbox, outgoing
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store
-from gateway.verify import accounts
+from gateway.verify import accounts, replay
 from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
 
@@ -43,6 +43,7 @@ class Surroundings:
     spam_headers: tuple[str, ...]
     blocked_addresses: frozenset[str]
     blocked_domains: frozenset[str]
+    domains: frozenset[str]  #: in which addresses are ours
     authserv_ids: Mapping[str, str]  #: whose Authentication-Results count, by source; ``relay`` for trusted relays
 
 
@@ -77,6 +78,8 @@ class Judge:
             match = accounts.match(reading.author, around.directory, self._clock())
             if match.usable:
                 facts, match = accounts.judged(reading, match, around.directory)
+            if match.accounts:
+                verdict = replay.addressed(verdict, reading.parsed, envelope.rcpt_tos, around.domains)
             metrics.STAGE_CPU.labels("directory").inc(time.thread_time() - cpu)
         null_mx = await self._null_mx(reading, around) if verdict.authenticated else False
         address = reading.author.address

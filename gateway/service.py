@@ -141,8 +141,15 @@ def surroundings(
         spam_headers=settings.verify.spam_headers,
         blocked_addresses=frozenset(address.lower() for address in settings.block.addresses),
         blocked_domains=frozenset(domain.lower() for domain in settings.block.domains),
+        domains=_domains(settings),
         authserv_ids=_authserv_ids(settings),
     )
+
+
+def _domains(settings: Settings) -> frozenset[str]:
+    addresses = [settings.gateway.address, *settings.smtp.recipients, *(one.username for one in settings.imap)]
+    found = {address.rpartition("@")[2].lower() for address in addresses if "@" in address}
+    return frozenset(found | {settings.gateway.replies_at.lower()} - {""})
 
 
 def _authserv_ids(settings: Settings) -> dict[str, str]:

@@ -20,7 +20,7 @@ class Scene:
     """A daemon with one genuine ticket, and what an eavesdropper knows of it."""
 
     def __init__(self, daemon: Running, peers: LoopbackPeers) -> None:
-        self.daemon = daemon
+        self.daemon, self.peers = daemon, peers
         daemon.send(signed(1), "ops@shop.example")
         until(lambda: len(peers.taken) == 1)
         answer = email.message_from_bytes(peers.taken[0].raw)
@@ -88,6 +88,52 @@ def test_what_a_stranger_borrows_gives_him_nothing(scene: Scene, name: str) -> N
     assert scene.ticket() == before
 
 
+#: ways to write the customer's address that somebody else may own, or that only a lenient reader takes for it
+BORROWED_FROM = {
+    "a group": "Shop: ops@shop.example;",
+    "a route": "<@curious.example:ops@shop.example>",
+    "a comment": "eve@curious.example (ops@shop.example)",
+    "a comment inside": "ops(x)@shop.example",
+    "an encoded word": "=?utf-8?q?ops=40shop.example?= <eve@curious.example>",
+    "an encoded address": "=?utf-8?b?b3BzQHNob3AuZXhhbXBsZQ==?=",
+    "quoted local part": '"ops"@shop.example',
+    "a quoted address in front": '"ops@shop.example" <ops@shop.example.curious.example>',
+    "two addresses": "eve@curious.example, ops@shop.example",
+    "two addresses, turned": "ops@shop.example, eve@curious.example",
+    "a subdomain": "ops@mail.shop.example",
+    "a longer domain": "ops@shop.example.curious.example",
+    "a trailing dot": "ops@shop.example.",
+    "capitals": "OPS@SHOP.EXAMPLE",
+    "a plus tag": "ops+x@shop.example",
+    "a homograph": "ops@xn--shp-tlc.example",
+    "a full-width at": "ops＠shop.example <eve@curious.example>",
+    "a null byte": "ops@shop.example\0 <eve@curious.example>",
+    "a bare CR": "eve@curious.example\rFrom: ops@shop.example",
+    "a fold in the middle": "ops@\r\n shop.example",
+    "a blank name": " <ops@shop.example>",
+    "a source literal": "ops@[127.0.0.1]",
+}
+
+
+@pytest.mark.parametrize("sender", [EVE, "ops@shop.example", ""])
+def test_no_way_of_writing_the_address_makes_a_customer(scene: Scene, sender: str) -> None:
+    """Sent by Eve's server, whose SPF passes for her own domain only, with every envelope sender she can name."""
+    before = scene.ticket()
+    for way, author in BORROWED_FROM.items():
+        known = len(scene.daemon.named("decided"))
+        assert scene.daemon.send(forged(author), sender, scene.token)[0] == 250
+        until(lambda known=known: len(scene.daemon.named("decided")) > known)
+        event = scene.daemon.named("decided")[-1]
+        assert event["trust"] != "verified", way
+        assert event.get("account") is None, way
+        assert event.get("ticket") != scene.reference, way
+    scene.daemon.settled()
+    assert scene.ticket() == before
+    for taken in scene.peers.taken[1:]:
+        assert b"Shop Example" not in taken.raw
+        assert b"tfz1cvkr" not in taken.raw
+
+
 def test_a_signed_mail_that_somebody_kept_and_altered_proves_nobody(scene: Scene) -> None:
     """The signature covers From and Date only: its Subject and Message-ID can be anything, and it still verifies."""
     daemon = scene.daemon
@@ -108,7 +154,18 @@ def test_a_signed_mail_that_somebody_kept_and_altered_proves_nobody(scene: Scene
     assert [listed[event["ticket"]] for event in events] == ["verified", "unverified"]
 
 
-def kept_mail(number: int) -> bytes:
+def test_a_mail_that_a_customer_signed_for_somebody_else_proves_nobody(scene: Scene) -> None:
+    """Whoever receives a signed mail can send it on to the desk: "do it" was not said to us."""
+    daemon = scene.daemon
+    known = len(daemon.named("decided"))
+    assert daemon.send(kept_mail(3, "friend@elsewhere.example"), EVE, TO)[0] == 250
+    until(lambda: len(daemon.named("decided")) > known)
+    event = daemon.named("decided")[-1]
+    assert (event["trust"], event["disposition"]) == ("unverified", "opened")
+    assert "To and Cc name other people only" in daemon.command("tickets", "show", event["ticket"]).stdout
+
+
+def kept_mail(number: int, to: str = TO) -> bytes:
     """A mail of a customer whose signer covers too little; by the key of the demo's zone."""
     import base64
 
@@ -117,7 +174,7 @@ def kept_mail(number: int) -> bytes:
     from gateway.demo import KEY
 
     text = (
-        f"From: Shop Ops <ops@shop.example>\r\nTo: somebody@elsewhere.example\r\nSubject: Thanks\r\nMessage-ID: <kept.{number}@shop.example>\r\n"
+        f"From: Shop Ops <ops@shop.example>\r\nTo: {to}\r\nSubject: Thanks\r\nMessage-ID: <kept.{number}@shop.example>\r\n"
         "Date: Sun, 22 Nov 2026 18:00:00 +0000\r\n\r\nPlease do it for my server tfz1cvkr.\r\n"
     ).encode()
     head = dkim.sign(

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.message import header_end
-from gateway.model import Envelope, Verdict
+from gateway.message import header_end, parse
+from gateway.model import Author, AuthorStatus, Envelope, ParsedMessage, Verdict
 from gateway.replies.sign import signed
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.authentication_results import Reported, reported, reported_spf
 from gateway.verify.author import author_of
 from gateway.verify.dns import ZoneResolver
+from gateway.verify.replay import addressed
+from tests.samples import PASS
 from tests.test_sign import KEYS, MAIL, zone
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=UTC)
@@ -88,3 +91,62 @@ def test_results_that_somebody_claims_are_ignored_and_noted() -> None:
     assert (found.authenticated, found.spf) == (False, "none")
     assert "ignored" in found.reasons[-1]
     assert not any("ignored" in reason for reason in verdict(MAIL).reasons)
+
+
+@pytest.mark.parametrize(
+    ("helo", "mail_from", "said"),
+    [
+        ("mx.sender.example", "a@other.example", "spf of HELO=pass (mx.sender.example lists 192.0.2.1)"),
+        ("bad.sender.example", "a@other.example", "spf of HELO=fail (the SPF record of bad.sender.example does not list 192.0.2.1)"),
+        ("silent.example", "a@other.example", None),  # publishes nothing
+        ("other.example", "a@other.example", None),  # said already
+        ("mx.sender.example", "", None),  # the null sender: HELO is the identity itself
+        ("[192.0.2.1]", "a@other.example", None),
+    ],
+)  # fmt: skip
+def test_the_helo_identity_is_evidence_and_proves_no_author(helo: str, mail_from: str, said: str | None) -> None:
+    names = {
+        "mx.sender.example": {"TXT": ["v=spf1 ip4:192.0.2.1 -all"]},
+        "bad.sender.example": {"TXT": ["v=spf1 -all"]},
+        "other.example": {"TXT": ["v=spf1 ?all"]},
+        "_dmarc.sender.example": {"TXT": ["v=DMARC1; p=none"]},
+    }
+    end, body = header_end(MAIL)
+    envelope = Envelope(mail_from, ("support@introserv.com",), "192.0.2.1", helo, "smtp", NOW)
+    author = Author(AuthorStatus.OK, "a@sender.example", "", "")
+    found = asyncio.run(
+        authenticate(author, envelope, MAIL, MAIL[:end], body, Checks(ZoneResolver(names), 10, False), NOW)
+    )
+    assert [reason for reason in found.reasons if "HELO" in reason] == ([said] if said else [])
+    # the HELO of the null sender is aligned (RFC 9989); beside a MAIL FROM it proves nothing
+    assert found.authenticated is (mail_from == "")
+
+
+def _parsed(head: str) -> ParsedMessage:
+    return parse(f"From: a@b.example\r\n{head}\r\nhello\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("head", "suspect"),
+    [
+        ("To: friend@elsewhere.example\r\n", True),
+        ("To: friend@elsewhere.example\r\nCc: Other <o@elsewhere.example>\r\n", True),
+        ("To: friend@elsewhere.example\r\nCc: SUPPORT@introserv.com\r\n", False),
+        ("To: Support <support@introserv.com>\r\n", False),
+        ("To: billing@introserv.com\r\n", False),  # another address of our domain is brought here by its owner
+        ("To: desk@forwarded.example\r\n", False),  # the recipient that the mail came for
+        ("To: support@introserv.com.evil.example\r\n", True),
+        ('To: "support@introserv.com" <friend@elsewhere.example>\r\n', True),
+        ("To: undisclosed-recipients:;\r\n", False),
+        ("", False),
+    ],
+)
+def test_a_mail_to_other_people_was_perhaps_not_sent_to_us_by_its_author(head: str, suspect: bool) -> None:
+    proven = replace(PASS, spf_aligned=False)
+    domains = frozenset({"introserv.com"})
+    found = addressed(proven, _parsed(head), ("desk@forwarded.example",), domains)
+    assert found.authenticated is not suspect
+    assert any("replay" in reason for reason in found.reasons) is suspect
+    # SPF proves that the author's own server brought it: served, but nothing sensitive
+    known = addressed(replace(proven, spf_aligned=True), _parsed(head), ("desk@forwarded.example",), domains)
+    assert (known.authenticated, known.weak) == (True, suspect)

@@ -14,6 +14,9 @@ WORDS = {
     "en": "Hello, my server of order #{order} has been slow since this morning. Please have a look at it, thank you very much.",
     "de": "Guten Tag, mein Server der Bestellung #{order} ist seit heute Morgen sehr langsam. Bitte schauen Sie sich das an, vielen Dank.",
     "fr": "Bonjour, mon serveur de la commande #{order} est très lent depuis ce matin. Merci de bien vouloir le regarder.",
+    "es": "Buenos días, mi servidor del pedido #{order} va muy lento desde esta mañana. Por favor, mírenlo, muchas gracias.",
+    "it": "Buongiorno, il mio server dell'ordine #{order} è molto lento da stamattina. Potete controllare, per favore? Grazie mille.",
+    "uk": "Добрий день, мій сервер за замовленням #{order} дуже повільно працює від ранку. Подивіться, будь ласка, дякую.",
     "ru": "Здравствуйте, мой сервер по заказу #{order} очень медленно работает с утра. Посмотрите, пожалуйста, спасибо.",
 }
 ORDERS = {"own": "111111", "foreign": "222222", "none": "999999"}
@@ -27,7 +30,7 @@ _PRIVATE = re.compile(
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, LoopbackPeers]]:
     folder = tmp_path_factory.mktemp("oracle")
-    addresses = "".join(f"1,known{number}@plain.example,owner\n" for number in range(40))
+    addresses = "".join(f"1,known{number}@plain.example,owner\n" for number in range(60))
     files = {
         "accounts.csv": "account,name,language,status\n1,Known,de,active\n2,Other,en,active\n",
         "addresses.csv": "account,address,role\n2,other@plain.example,owner\n" + addresses,

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.message import header_end
-from gateway.model import AuthorStatus
+from gateway.model import Author, AuthorStatus, Envelope
 from gateway.replies.sign import signed
 from gateway.verify import arc, dkim, dmarc, spf
+from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.authentication_results import Reported, reported, reported_spf
 from gateway.verify.author import author_of
 from gateway.verify.dns import Answer, Status, ZoneResolver
@@ -217,30 +218,6 @@ def test_the_body_in_slices_is_the_canonical_body_of_dkimpy(pieces: list[bytes],
     assert found == (hashlib.sha256(wanted).digest(), len(wanted)), (body, wanted)
 
 
-def test_a_mail_of_25_mb_never_blocks_the_loop_for_long() -> None:
-    line = b"words \t and  words" * 50 + b" \r\n"
-    raw = signed(MAIL + line * (25 * 1024 * 1024 // len(line)), KEYS, int(NOW.timestamp()))
-    end, body = header_end(raw)
-    gaps = [0.0]
-
-    async def beside() -> None:
-        last = time.perf_counter()
-        while True:
-            await asyncio.sleep(0)
-            now = time.perf_counter()
-            gaps.append(now - last)
-            last = now
-
-    async def judge() -> list[str]:
-        watch = asyncio.create_task(beside())
-        found = await dkim.verify(raw, raw[:end], body, "introserv.com", ZoneResolver(zone()), NOW)
-        watch.cancel()
-        return [result.result for result in found]
-
-    assert asyncio.run(judge()) == ["pass", "pass"]
-    assert max(gaps) < 0.25  # a slice; the whole body at once takes a second
-
-
 # --------------------------------------------------------------------------- what hangs others
 
 
@@ -310,10 +287,12 @@ def _hostile(kind: str) -> bytes:
     }[kind]
 
 
-@pytest.mark.parametrize(
-    "kind",
-    ["blanks in a line", "blanks at the end", "folds", "many From", "many signatures", "empty lines", "bare newlines", "one header line"],
+HOSTILE = (
+    "blanks in a line", "blanks at the end", "folds", "many From", "many signatures", "empty lines", "bare newlines", "one header line",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_mails_cost_less_than_a_second(kind: str) -> None:
     raw = _hostile(kind)
     end, body = header_end(raw)
@@ -326,13 +305,50 @@ def test_hostile_mails_cost_less_than_a_second(kind: str) -> None:
     assert _spent(judge) < 1.0
 
 
-def test_a_huge_key_is_refused_before_any_arithmetic() -> None:
+def _longest_block(raw: bytes) -> float:
+    """Seconds that the loop's other tasks had to wait at most while this mail was verified."""
+    end, body = header_end(raw)
+    author = Author(AuthorStatus.OK, "a@introserv.com", "", "")
+    envelope = Envelope("x@elsewhere.example", ("support@introserv.com",), "192.0.2.1", "h.example", "smtp", NOW)
+    checks = Checks(ZoneResolver(zone()), 5, True, frozenset(["f.example"]))
+    gaps = [0.0]
+
+    async def beside() -> None:
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            gaps.append(now - last)
+            last = now
+
+    async def judge() -> None:
+        watch = asyncio.create_task(beside())
+        await asyncio.sleep(0)
+        await authenticate(author, envelope, raw, raw[:end][:262144], body, checks, NOW)
+        watch.cancel()
+
+    asyncio.run(judge())
+    return max(gaps)
+
+
+@pytest.mark.parametrize("kind", [*HOSTILE, "25 MB"])
+def test_no_mail_blocks_the_loop_for_50_ms(kind: str) -> None:
+    if kind == "25 MB":
+        line = b"words \t and  words" * 50 + b" \r\n"
+        raw = signed(MAIL + line * (25 * 1024 * 1024 // len(line)), KEYS, int(NOW.timestamp()))
+    else:
+        raw = _hostile(kind)
+    assert min(_longest_block(raw) for _ in range(3)) < 0.05  # the quietest of three: the machine has other work too
+
+
+@pytest.mark.parametrize("bits", [16384, 32768])
+def test_a_huge_key_is_refused_before_any_arithmetic(bits: int) -> None:
     import base64
 
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    numbers = rsa.RSAPublicNumbers(2**63 + 29, (1 << 16383) | 1)
+    numbers = rsa.RSAPublicNumbers(2**63 + 29, (1 << (bits - 1)) | 1)
     der = numbers.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     raw = signed(MAIL, KEYS[:1], int(NOW.timestamp()))
     record = {"r._domainkey.introserv.com": {"TXT": [f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"]}}

@@ -29,11 +29,7 @@ def judged(connection: Connection, incoming: Incoming, message: int | None) -> I
     if not before:
         return incoming
     why = f"perhaps a replay: the signature came with message {min(before)} before; it proves nobody"
-    verdict = incoming.verdict
-    return replace(
-        incoming,
-        verdict=replace(verdict, authenticated=False, by=None, weak=False, reasons=(*verdict.reasons, why)),
-    )
+    return replace(incoming, verdict=incoming.verdict.without_signatures(why))
 
 
 def remember(connection: Connection, incoming: Incoming, message: int) -> None:

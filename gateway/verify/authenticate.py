@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
-from gateway.verify import arc, dkim, dmarc, spf
+from gateway.verify import arc, dkim, dmarc, replay, spf
 from gateway.verify.authentication_results import reported_spf
 from gateway.verify.dns import Bounded, Resolver
-
-#: fields that a mail has at most once (RFC 5322 section 3.6)
-SINGLETONS = ("from", "sender", "reply-to", "to", "cc", "message-id", "in-reply-to", "references", "subject", "date")
-REPLAY_S = 7 * 86400.0
-_FIELD_NAME = re.compile(rb"(?m)^([A-Za-z-]{2,20})[ \t]{0,20}:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +27,6 @@ def _overall(results: tuple[DkimResult, ...]) -> str:
         if name in names:
             return name
     return "none"
-
-
-def _not_replayed(results: tuple[DkimResult, ...], header_block: bytes, now: datetime) -> tuple[DkimResult, ...]:
-    """A sound signature on a mail that looks like a copy sent by somebody else does not count (``policy``, RFC 8601)."""
-    names = Counter(name.lower().decode("ascii") for name in _FIELD_NAME.findall(header_block))
-    repeated = next((name for name in SINGLETONS if names[name] > 1), "")
-
-    def judged(result: DkimResult) -> DkimResult:
-        if result.result != "pass":
-            return result
-        if repeated:
-            return replace(result, result="policy", reason=f"perhaps a replay: {repeated} stands there twice")
-        if result.signed_at is not None and now.timestamp() - result.signed_at > REPLAY_S:
-            days = (now.timestamp() - result.signed_at) / 86400
-            return replace(result, result="policy", reason=f"perhaps a replay: signed {days:.0f} days ago")
-        return result
-
-    return tuple(judged(result) for result in results)
 
 
 def nobody(author: Author) -> Verdict:
@@ -75,7 +50,7 @@ async def authenticate(
     )
     if authserv_id is not None and envelope.client is None:
         sender = reported_spf(header_block, authserv_id) or sender
-    signatures = _not_replayed(
+    signatures = replay.not_repeated(
         await dkim.verify(raw, header_block, body_start, domain, resolver, now), header_block, now
     )
     unsure = sender.result == "temperror" or any(result.result == "temperror" for result in signatures)
@@ -91,6 +66,9 @@ async def authenticate(
         chain = await arc.verify(raw, header_block, body_start, checks.arc_sealers, resolver)
         vouched = await _vouched(domain, chain, resolver)
     verdict = _verdict(sender, signatures, policy, unsure, chain, vouched)
+    host = await spf.check_helo(envelope.client, envelope.mail_from, envelope.helo, resolver, checks.evaluate_private)
+    if host is not None and host.result != "none":
+        verdict = replace(verdict, reasons=(*verdict.reasons, f"spf of HELO={host.result} ({host.reason})"))
     if authserv_id is None and b"\nauthentication-results:" in b"\n" + header_block.lower():
         note = "Authentication-Results in the mail are somebody's claim and were ignored"
         verdict = replace(verdict, reasons=(*verdict.reasons, note))
@@ -142,4 +120,5 @@ def _verdict(
         temperror=by is None and (policy.result == "temperror" or (unsure and policy.result == "none")),
         reasons=tuple(reasons),
         signatures=tuple(result.mark for result in signatures if result.result == "pass"),
+        spf_aligned=policy.spf_aligned and sender.result == "pass",
     )

@@ -52,6 +52,19 @@ def _identity(mail_from: str | None, helo: str | None) -> tuple[str, str]:
     return (f"postmaster@{name}", name.lower()) if _DOMAIN.fullmatch(name) else ("", "")
 
 
+async def check_helo(
+    client: str | None, mail_from: str | None, helo: str | None, resolver: Resolver, evaluate_private: bool
+) -> SpfResult | None:
+    """The HELO identity beside MAIL FROM (RFC 7208 section 2.3): evidence for whoever asks why, it proves no author.
+
+    ``None`` where ``check`` has said it already (null sender, or the same domain) or the name is no domain.
+    """
+    _, domain = _identity(None, helo)
+    if client is None or not mail_from or not domain or domain == _identity(mail_from, None)[1]:
+        return None
+    return await check(client, None, helo, resolver, evaluate_private)
+
+
 async def check(
     client: str | None,
     mail_from: str | None,
