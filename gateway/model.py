@@ -219,6 +219,7 @@ class Candidate:
     value: str
     words: str
     quoted: bool = False
+    weak: bool = False  #: it stands among other people's addresses: only a fact when somebody here knows it
 
 
 @dataclass(frozen=True, slots=True)

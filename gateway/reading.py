@@ -33,6 +33,7 @@ class Hints:
     mail_from: str | None
     received_at: datetime
     timezone: str
+    topics: str = ""  #: the text of the admin's own topics file
 
 
 def _candidates(
@@ -40,7 +41,7 @@ def _candidates(
 ) -> tuple[Candidate, ...]:
     own = {c.value: c for c in find(f"{subject}\n{new}"[:MAX_SEARCHED])}
     quoted = {c.value: c for c in find(rest[:MAX_SEARCHED])} if rest else {}
-    extra = [Candidate(c.value, c.words, True) for value, c in quoted.items() if value not in own]
+    extra = [replace(c, quoted=True) for value, c in quoted.items() if value not in own]
     return (*own.values(), *extra)
 
 
@@ -81,10 +82,11 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     found_services = _candidates(subject, masked, rest, services.services_in)
     found_invoices = _candidates(subject, masked, rest, orders.invoices_in)
     stated_services = [c for c in found_services if c.words.startswith("service:") and not c.quoted]
-    names_a_fact = any(not c.quoted for c in (*found_orders, *found_ips, *found_invoices)) or bool(stated_services)
-    started_at, started_words = times.incident_start(
-        f"{subject}\n{masked}", hints.received_at, ZoneInfo(hints.timezone)
+    names_a_fact = any(not c.quoted and not c.weak for c in (*found_orders, *found_ips, *found_invoices)) or bool(
+        stated_services
     )
+    started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
+    named = {c.value for c in (*found_ips, *found_services) if not c.quoted}
     mail_class, class_reason = classify(parsed, hints.mail_from)
     return Reading(
         parsed=parsed,
@@ -106,7 +108,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
             attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
         ),
         described=len(re.findall(r"\w{2,}", new[:2000])) >= 5,
-        topics=topics.topics_of(subject, masked, names_a_fact),
+        topics=topics.topics_of(subject, masked, names_a_fact, named, hints.topics),
         secrets_masked=count + in_subject,
         masked_text=masked,
         masked_full_text=masked_full,

@@ -1,41 +1,60 @@
-"""IP addresses and networks that can be a customer's server. Linear expressions plus ``ipaddress``."""
+"""IP addresses and networks that can be a customer's server. Linear expressions plus ``ipaddress``.
+
+Customers paste traceroutes and logs full of other people's addresses: what stands in such a line only, or is named as the
+attacker, is ``weak``, a fact only when the directory or the company's own networks know it.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import replace
 
 from gateway.model import Candidate
 
 MAX = 50
 _V4 = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|-\d|/\d)")
 _V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
+#: in addresses that stand in a URL or before a port
+_V4_IN_URL = re.compile(r"(?<=://)(\d{1,3}(?:\.\d{1,3}){3})(?!\w|\.\d)")
+_V4_PORT = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(?=:\d{1,5}(?!\d))")
 _PUBLIC_RESOLVERS = frozenset(
     [
-        "8.8.8.8",
-        "8.8.4.4",
-        "1.1.1.1",
-        "1.0.0.1",
-        "9.9.9.9",
-        "149.112.112.112",
-        "208.67.222.222",
-        "208.67.220.220",
-        "2001:4860:4860::8888",
-        "2001:4860:4860::8844",
-        "2606:4700:4700::1111",
-        "2606:4700:4700::1001",
+        "8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220", "77.88.8.8", "77.88.8.1", "94.140.14.14",
+        "76.76.2.0", "4.2.2.1", "4.2.2.2", "64.6.64.6", "185.228.168.9", "2001:4860:4860::8888", "2001:4860:4860::8844", "2606:4700:4700::1111",
+        "2606:4700:4700::1001", "2620:fe::fe", "2620:fe::9",
     ]
-)
+)  # fmt: skip
 _HINT = re.compile(r"\d\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f:]")  # cheap: most lines have no address
-_VERSION_BEFORE = re.compile(r"(\bversion|release|firmware|\bbuild|\bv|\bver\.?)\s{0,2}$", re.IGNORECASE)
+_VERSION_BEFORE = re.compile(
+    r"(?:\bversions?|\bversión|\bversion[ei]|\bversão|\bwersj[aieę]|\bverze|\bversie|\bsürüm\w{0,3}|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|\bbuild|\bv|\bver\.?|\boid|\bsection|\bkernel|\bdriver)[ \t:]{0,2}\Z",
+    re.IGNORECASE,
+)
+_NETMASK_BEFORE = re.compile(r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи])\W{0,3}\Z", re.IGNORECASE)
 _ATTACKER_LINE = re.compile(
-    r"^\s*received:|failed password|rhost=|invalid user|attack|authentication failure|\bfrom \S+ port \d|banned?\b|"
-    r"\[client |refused connect",
+    r"^\s{0,20}received:|failed password|rhost=|invalid user|authentication failure|\bfrom \S{1,80} port \d|\bbanned?\b|"
+    r"\[client |refused connect|\bSRC=|\bsrc=|\bclient: |disconnected from|connection closed by|\battacker\b|possible SYN",
+    re.IGNORECASE,
+)
+_ATTACKER_WORD = re.compile(
+    r"(?:attack(?:s|ed|er|ing)?(?: (?:us|me|it))?(?: from| by)?|attacked by|angegriffen von|angriff(?:e)? von|attaqué par|atacado por|attaccato da|атак[аиуе]?(?: идёт)? с|hacked from|brute.?force(?:d)? from)[ \t:]{1,2}(?:the |an? |ip |address |der |die |adresse )*\Z",
+    re.IGNORECASE,
+)
+#: lines of a traceroute, a ping, a log: they name everybody on the way
+_HOP_LINE = re.compile(
+    r"^[ \t>|]{0,8}(?:\d{1,2}[ \t|.]{1,6}(?:\S.{0,200}?)?(?:[ \t]|\(|\[|<|\d)(?:\d|\*|<)|from [0-9A-Fa-f:.]{3,45}:?[ \t]{1,3}(?:icmp|\()|\d{1,5} bytes from |\S{1,40} (?:sshd|kernel|postfix|dovecot|named|nginx|cron|systemd)\[|"
+    r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[ ]{1,2}\d{1,2} \d\d:\d\d:\d\d|\d{1,3}(?:\.\d{1,3}){3} - \S{1,40} \[|(?:tcp|udp)[46]?[ \t]|inet6? |.{0,60}\bhops? max|--- )",
+    re.IGNORECASE,
+)
+#: lines that name whom the tool was asked about
+_TARGET = re.compile(
+    r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|nmap|connect to host|traceroute to|tracing route to)[ \t]",
     re.IGNORECASE,
 )
 _DOCUMENTATION = tuple(
     map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
 )
+_EXCHANGE = ipaddress.ip_network("2001:7f8::/32")  # peering points: routers on the way
 
 
 def _usable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
@@ -50,7 +69,7 @@ def _usable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 def _value(address: str, prefix: str | None) -> str | None:
     try:
         parsed = ipaddress.ip_address(address)
-        if not _usable(parsed) or str(parsed) in _PUBLIC_RESOLVERS:
+        if not _usable(parsed) or str(parsed) in _PUBLIC_RESOLVERS or parsed in _EXCHANGE:
             return None
         if prefix:
             return str(ipaddress.ip_network(address + prefix, strict=False))
@@ -59,24 +78,38 @@ def _value(address: str, prefix: str | None) -> str | None:
         return None
 
 
+def _weak_line(line: str) -> bool:
+    """Whether the addresses of the line are other people's, as far as one can see."""
+    head = line[:300]
+    return not _TARGET.search(head) and bool(_ATTACKER_LINE.search(head) or _HOP_LINE.match(head))
+
+
 def ips_in(text: str) -> tuple[Candidate, ...]:
     """Addresses and networks in canonical text form, in order of appearance."""
     found: dict[str, Candidate] = {}
     for line in text.split("\n"):
         if not _HINT.search(line):
             continue
-        hostile: bool | None = None
-        for match in sorted([*_V4.finditer(line), *_V6.finditer(line)], key=lambda m: m.start()):
+        weak: bool | None = None
+        places = {m.start(1): m for pattern in (_V4_IN_URL, _V4_PORT, _V6, _V4) for m in pattern.finditer(line)}
+        for _, match in sorted(places.items()):
             if "." not in match[1] and match[1].count(":") < 2:
                 continue
-            if _VERSION_BEFORE.search(line[max(0, match.start() - 12) : match.start()]):
+            before = line[max(0, match.start() - 40) : match.start()]
+            if _VERSION_BEFORE.search(before) or _NETMASK_BEFORE.search(before):
                 continue
-            if hostile is None:
-                hostile = bool(_ATTACKER_LINE.search(line[:500]))
-            value = None if hostile else _value(match[1], match[2])
-            if value is not None and value not in found:
+            value = _value(match[1], match[2] if match.re.groups > 1 else None)
+            if value is None:
+                continue
+            if weak is None:
+                weak = _weak_line(line)
+            doubtful = weak or bool(_ATTACKER_WORD.search(before))
+            known = found.get(value)
+            if known is None:
                 words = " ".join(line[max(0, match.start() - 30) : match.end() + 20].split())
-                found[value] = Candidate(value, words)
+                found[value] = Candidate(value, words, weak=doubtful)
                 if len(found) >= MAX:
                     return tuple(found.values())
+            elif known.weak and not doubtful:
+                found[value] = replace(known, weak=False)
     return tuple(found.values())

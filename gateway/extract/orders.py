@@ -5,55 +5,66 @@ from __future__ import annotations
 import functools
 import re
 
+from gateway.extract.tables import alternation, words
 from gateway.model import Candidate
 
-_ORDER_WORD = (
-    r"order|bestell(?:ung|nummer|nr)|auftrag(?:snummer|s-nr)?|commande|pedido|ordine|заказ[а-я]{0,2}|замовлення|encomenda|"
-    r"bestelling|zamówieni[ae]|sipariş|objednávk[ay]"
-)
-_INVOICE_WORD = (
-    r"invoice|rechnung(?:snummer|s-nr)?|facture|factura|fattura|сч[её]т[а-я]{0,2}|рахунк[а-я]{0,2}|рахунок|fatura|factuur|"
-    r"faktur[ay]"
-)
-_GLUE = r"(?:\s{0,3}(?:number|nummer|nr|no|num|numéro|número|numero|номер|id|n)\b\.?)?\s{0,3}[:=]?\s{0,3}(?:№|n°|nº|#)?\s{0,3}"
-_NUMBER = re.compile(r"(?<![\d.,])(\d{4,9})(?!\d|[.,]\d|-\d)")
-_ORDER = re.compile(rf"(?<!\w)(?:{_ORDER_WORD}){_GLUE}\Z", re.IGNORECASE)
-_INVOICE = re.compile(rf"(?<!\w)(?:{_INVOICE_WORD}){_GLUE}\Z", re.IGNORECASE)
-_HASH = re.compile(r"(?<![\w#&/.])#\s?\Z")
-_GLUED = re.compile(r"[\w.-]*\w")
-_MORE = re.compile(r"\s{0,2}(?:,|and|und|et|y|e|и|та|&)\s{0,2}#?\s?", re.IGNORECASE)
-_NOT_ORDER = re.compile(
-    r"(colou?r|farbe|css|ticket|case|invoice|rechnung|facture|factura|fattura|сч[её]т|рахун)\W{0,8}$", re.IGNORECASE
-)
 MAX = 50
 MAX_NUMBERS = 500
+_NUMBER = re.compile(r"(?<![\d.,])(\d{4,9})(?!\d|[.,]\d|-\d|:\d)")
+_GLUE = rf"(?:[ \t\xa0]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?[ \t\xa0]{{0,3}}(?:[:=][ \t\xa0]{{0,3}})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{{0,3}}\Z"
+_ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}", re.IGNORECASE)
+_INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}", re.IGNORECASE)
+#: "the 214382 invoice", "214382 numaralı fatura"
+_AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
+_ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})", re.IGNORECASE)
+_INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})", re.IGNORECASE)
+_HASH = re.compile(r"(?<![\w#&/.])#[ \t]?\Z")
+_GLUED = re.compile(r"[\w.-]{0,20}\w")
+_MORE = re.compile(
+    rf"[ \t]{{0,2}}(?:,|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(
+    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice')))})\W{{0,8}}\Z", re.IGNORECASE
+)
 
 
 def _around(text: str, start: int, end: int) -> str:
     return " ".join(text[max(0, start - 30) : end + 20].split())
 
 
+def _kind(text: str, match: re.Match[str], before: str) -> str:
+    """``order``, ``invoice`` or nothing: what the words around the number call it."""
+    if _INVOICE.search(before):
+        return "invoice"
+    if _ORDER.search(before):
+        return "order"
+    hashed = _HASH.search(before)
+    if hashed and len(match[1]) >= 5 and not _GLUED.match(text, match.end()):
+        if _INVOICE_AFTER.match(text, match.end()):
+            return "invoice"
+        return "" if _OTHER.search(before[: hashed.start()]) else "order"
+    if len(match[1]) >= 5 and not _OTHER.search(before):
+        if _INVOICE_AFTER.match(text, match.end()):
+            return "invoice"
+        if _ORDER_AFTER.match(text, match.end()):
+            return "order"
+    return ""
+
+
 @functools.lru_cache(maxsize=2)  # orders and invoices are asked for one after the other
 def _called(text: str) -> list[tuple[str, Candidate]]:
-    """(``order`` or ``invoice``, candidate) of every number whose words before it say what it is."""
+    """(``order`` or ``invoice``, candidate) of every number whose words around it say what it is."""
     found: list[tuple[str, Candidate]] = []
     kind, end = "", -1
     for number, match in enumerate(_NUMBER.finditer(text)):
         if number >= MAX_NUMBERS or len(found) >= MAX * 2:
             break
-        before = text[max(0, match.start() - 48) : match.start()]
-        if _ORDER.search(before):
-            kind = "order"
-        elif _INVOICE.search(before):
-            kind = "invoice"
-        elif (
-            _HASH.search(before)
-            and not _NOT_ORDER.search(before[:-1].rstrip("#"))
-            and not _GLUED.match(text, match.end())
-        ):
-            kind = "order" if len(match[1]) >= 5 else ""
-        elif not (kind and end >= 0 and _MORE.fullmatch(text, end, match.start()) and len(match[1]) >= 5):
-            kind = ""
+        said = _kind(text, match, text[max(0, match.start() - 48) : match.start()])
+        listed = kind and end >= 0 and _MORE.fullmatch(text, end, match.start()) and len(match[1]) >= 5
+        if listed and said != "invoice":
+            said = kind
+        kind = said
         if kind:
             found.append((kind, Candidate(match[1], _around(text, match.start(), match.end()))))
             end = match.end()

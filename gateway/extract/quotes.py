@@ -1,116 +1,233 @@
-"""The author's own new words: quoted history, signatures and forwarded mail cut off.
+"""The author's own new words: quoted history, signatures, disclaimers, phone footers and forwarded mail cut off.
 
-Line rules only, each linear. Nothing is lost: the full text is kept beside, and when nothing else is left, or answers
-stand between the quotes, the full text is what is shown.
+Line rules only, each linear; the words of each language stand in ``languages/*.toml``. Nothing is lost: the full text is kept
+beside, and when nothing else is left, the full text is what is shown. Answers between the quotes are kept.
 """
 
 from __future__ import annotations
 
 import re
 
+from gateway.extract.tables import alternation, words
+
 #: the line in our own replies above which the customer writes; language-free
 MARKER = "-- reply above this line --"
 
-_WROTE = (
-    r"wrote|writes|schrieb|a écrit|escribió|ha scritto|scrisse|escreveu|schreef|napisał\(?a?\)?|написал\(?а?\)?|пишет|"
-    r"написав|пише|yazdı|napsal\(?a?\)?|skrev|kirjoitti"
-)
-_ATTRIBUTION = re.compile(
-    rf"(?:{_WROTE})(?:\s[^:：]{{0,150}})?[:：]\s*$|(?:{_WROTE})\s*$|写道\s*[:：]\s*$|のメール\s*[:：]?\s*$",
+MAX_LINES = 20_000
+_LONGEST = 400  #: characters of an attribution that is folded over lines
+_SIGNATURE_LINES = 16
+
+_WROTE = re.compile(rf"(?:(?<!\w)|(?<=[>）)\d\s]))(?:{alternation(words('quotes', 'wrote'))})(?!\w)", re.IGNORECASE)
+_ENDS = re.compile(r"[:：][ \t\xa0*_>]{0,5}\Z")
+_WHEN = re.compile(r"\d{1,2}[:.h]\d\d|\d{4}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
+_SOMEBODY = re.compile(r"<[^<>\s]{1,100}>|[\w.+-]{1,64}@[\w-]|\[mailto:|\(https?:")
+_LABEL = re.compile(
+    rf"^[ \t>|*_]{{0,8}}(?:{alternation(words('quotes', 'header'))})[ \t\xa0*_]{{0,3}}[:：][ \t\xa0*_]{{0,4}}(?P<value>.{{0,400}})",
     re.IGNORECASE,
 )
-_ON = re.compile(r"^(On|Am|Le|El|Il|Em|Op|W dniu|Dne|Den|Вт|Пн|Ср|Чт|Пт|Сб|Вс|Нд)\b|^\d{1,4}[./-]\d", re.IGNORECASE)
+_DASHED = re.compile(
+    r"^[ \t>|]{0,8}[-_=*#]{2,60}[ \t]{0,5}(?P<words>[^\n=_*#]{2,80}?)[ \t]{0,5}[-_=*#]{2,60}[ \t]{0,5}$"
+)
 _DIVIDER = re.compile(
-    r"^\s*[-_=*]{2,}\s*(original message|ursprüngliche nachricht|originalnachricht|message d'origine|mensaje original|"
-    r"messaggio originale|mensagem original|forwarded message|weitergeleitete nachricht|message transféré|"
-    r"mensaje reenviado|исходное сообщение|пересылаемое сообщение|пересланное сообщение|оригінальне повідомлення)"
-    r"\s*[-_=*]{2,}\s*$",
+    rf"^[ \t>|*]{{0,8}}(?:[-_=*]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*]{{2,60}})",
     re.IGNORECASE,
 )
-_FORWARD = re.compile(r"^(begin forwarded message|anfang der weitergeleiteten nachricht)\s*:\s*$", re.IGNORECASE)
-_HEADER = re.compile(
-    r"^\s*\*?(From|Von|De|Da|От|Від|Kimden|Van|Od|Fra|Från)\s*:\*?\s+\S.*(@|\[mailto:|<)", re.IGNORECASE
-)
-_HEADER_NEXT = re.compile(
-    r"^\s*\*?(Sent|Gesendet|Envoyé|Enviado|Inviato|Date|Datum|Отправлено|Дата|Надіслано|To|An|À|Para|A|Кому|"
-    r"Subject|Betreff|Objet|Asunto|Oggetto|Тема|Gönderildi|Verzonden|Odesláno|Wysłano)\s*:\*?",
+_RULE = re.compile(r"^[ \t>|]{0,8}[_]{10,200}[ \t]{0,5}$|^[ \t>|]{0,8}[-]{20,200}[ \t]{0,5}$")
+_SIGNATURE = re.compile(r"^[ \t]?(?:--[ \xa0]?|—|–|_{2,5}|-{2}[ ]?\*?)$")
+_FOOTER = re.compile(rf"^[ \t*_]{{0,4}}(?:{alternation(words('quotes', 'footer'))})", re.IGNORECASE)
+_DISCLAIMER = re.compile(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNORECASE)
+_COMMAND = re.compile(
+    r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select|update|insert)\b",
     re.IGNORECASE,
 )
-_SIGNATURE = re.compile(r"^(-- ?|__+|—)$")
-_MOBILE = re.compile(
-    r"^(sent from my|sent from (outlook|yahoo|mail)|von meinem .{1,40} gesendet|gesendet von|envoyé de(puis)? mon|"
-    r"enviado desde mi|inviato da(l mio)?|отправлено (с|из)|надіслано з|get outlook for)\b",
-    re.IGNORECASE,
-)
+_BLANKS = re.compile(r"\n{3,}")
 
 
-def _quote(line: str) -> bool:
-    return line.lstrip(" \t").startswith((">", "|>"))
+def _is_quote(line: str) -> bool:
+    return line.lstrip(" \t").startswith((">", "|>", "＞"))
 
 
-def _log_like(lines: list[str], index: int) -> bool:
-    """A pasted log that uses ``>``: the line before is a prompt or the text after ``>`` looks like a command."""
-    text = lines[index].lstrip(" \t>")
-    return bool(re.match(r"(ping|traceroute|ssh|curl|tracert|nslookup|dig)\b", text))
+def _label(line: str) -> str | None:
+    """What stands after the label of a quoted header line, ``None`` when it is none."""
+    match = _LABEL.match(line[:500])
+    return match["value"].strip() if match else None
+
+
+def _header_block(lines: list[str], index: int) -> bool:
+    """Whether a quoted header block begins here: three labelled lines close together, one of them naming somebody."""
+    first = _label(lines[index])
+    if first is None:
+        return False
+    found, somebody, gap = 1, bool(_SOMEBODY.search(first)), 0
+    when = bool(_WHEN.search(first))
+    for line in lines[index + 1 : index + 12]:
+        value = _label(line)
+        if value is not None:
+            found, gap = found + 1, 0
+            somebody = somebody or bool(_SOMEBODY.search(value))
+            when = when or bool(_WHEN.search(value))
+        elif not line.strip(" \t>*_"):
+            gap += 1
+            if gap > 1:
+                break
+        elif not line.startswith((" ", "\t")) and gap + 1 > 2:
+            break
+        else:
+            gap += 1
+    return (found >= 3 and (somebody or when)) or (found == 2 and somebody and when)
+
+
+def _dashed(lines: list[str], index: int) -> bool:
+    """A divider with words between dashes, or one that announces the header block that follows it."""
+    line = lines[index][:300]
+    if _DIVIDER.match(line):
+        return True
+    following = [number for number in range(index + 1, min(index + 4, len(lines))) if lines[number].strip(" \t>")]
+    announces = bool(following) and _header_block(lines, following[0])
+    return announces and bool(_DASHED.match(line) or _RULE.match(line))
 
 
 def _attribution(lines: list[str], index: int) -> int:
-    """How many lines the attribution beginning here takes; 0 when there is none."""
-    line = lines[index].strip()
-    if not line or len(line) > 300 or not ("@" in line or "<" in line or _ON.match(line)):
+    """How many lines the attribution beginning here takes ("On ... wrote:"); 0 when there is none."""
+    first = lines[index].strip(" \t*_")
+    if not first or len(first) > _LONGEST or (_label(first) is not None and not _SOMEBODY.search(first)):
         return 0
-    for count in (1, 2, 3):
-        parts = [part.strip() for part in lines[index : index + count]]
-        joined = " ".join(parts)
-        if len(joined) > 400 or not all(parts):
+    joined = ""
+    for count in range(1, 5):
+        if index + count > len(lines):
             return 0
-        begins = bool(_ON.match(joined)) or (count == 1 and ("@" in joined or "<" in joined))
-        if begins and _ATTRIBUTION.search(joined[-240:]):
-            return count
+        part = lines[index + count - 1].strip(" \t*_")
+        if not part or (count > 1 and _is_quote(part) and not _is_quote(first)):
+            return 0
+        joined = f"{joined} {part}" if joined else part
+        if len(joined) > _LONGEST:
+            return 0
+        if _attributes(joined):
+            # a folded attribution begins where its date or its name does, not with a sentence of the author
+            return count if count == 1 or not _sentence(lines[index]) else 0
     return 0
 
 
+_SENTENCE_END = re.compile(r"[.!?][ \t]*\Z")
+
+
+def _sentence(line: str) -> bool:
+    return bool(_SENTENCE_END.search(line)) and not _WHEN.search(line) and not _SOMEBODY.search(line)
+
+
+def _attributes(joined: str) -> bool:
+    when, somebody = bool(_WHEN.search(joined)), bool(_SOMEBODY.search(joined))
+    wrote = any(True for _ in _WROTE.finditer(joined[-260:])) or any(True for _ in _WROTE.finditer(joined[:260]))
+    if _ENDS.search(joined):
+        return (wrote and (when or somebody)) or (
+            when and somebody and joined.rstrip(" *_:：>)").endswith(_MAIL_END(joined))
+        )
+    return wrote and when and somebody and bool(_WROTE_LAST.search(joined))
+
+
+_WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE)
+_LAST_WORD = re.compile(r"(\S{1,100})\Z")
+
+
+def _MAIL_END(joined: str) -> tuple[str, ...]:
+    """The end of an attribution without a verb: an address just before the colon."""
+    match = _LAST_WORD.search(joined.rstrip(" *_:：>)"))
+    return (match[1],) if match and "@" in match[1] else ("\0",)
+
+
+def _history(lines: list[str], index: int) -> int:
+    """How many lines introduce quoted history here; 0 when none does."""
+    line = lines[index]
+    if MARKER in line:
+        return len(lines) - index
+    if _dashed(lines, index) or _header_block(lines, index):
+        return 1
+    return _attribution(lines, index)
+
+
+def _own_below(lines: list[str], start: int) -> bool:
+    """Whether the author goes on below or between the quotes that begin at ``start``."""
+    rest = lines[start:]
+    if not any(map(_is_quote, rest)):
+        return False
+    quoted = False
+    for index, line in enumerate(rest):
+        if not line.strip():
+            continue
+        if _is_quote(line):
+            quoted = True
+        elif quoted and not _SIGNATURE.match(line) and not _FOOTER.match(line[:200]) and not _history(rest, index):
+            return True
+        elif quoted:
+            return False
+    return False
+
+
 def new_words(text: str) -> str:
-    """The author's own words of ``text``; the whole text when nothing else is left or quotes are interleaved."""
-    lines = text.split("\n")
-    cut = len(lines)
+    """The author's own words of ``text``; the whole text when nothing else is left."""
+    lines = text.split("\n")[:MAX_LINES]
+    kept: list[str] = []
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        quote = _is_quote(line)
+        size = _history(lines, index) if not quote or kept == [] or _quoted_divider(line) else 0
+        if size:
+            if quote or not _own_below(lines, index + size):
+                break
+            index += size  # the words that introduce the quote go with it
+            continue
+        if not quote or _log_like(lines, index):
+            kept.append(line)
+        index += 1
+    own = _trimmed(kept)
+    return own or _trimmed([line for line in lines if MARKER not in line]) or text.strip()
+
+
+def _quoted_divider(line: str) -> bool:
+    return bool(_DIVIDER.match(line[:300]))
+
+
+def _log_like(lines: list[str], index: int) -> bool:
+    """A pasted prompt that uses ``>``: what stands after it is a command."""
+    return bool(_COMMAND.match(lines[index][:200])) and (
+        index == 0 or not _is_quote(lines[index - 1]) or _log_like(lines, index - 1)
+    )
+
+
+def _trimmed(lines: list[str]) -> str:
+    """Lines without the signature, the footer of a phone and disclaimers at their end."""
     for index, line in enumerate(lines):
-        if MARKER in line or _DIVIDER.match(line[:200]) or _FORWARD.match(line[:200]):
-            cut = index
+        before = any(part.strip() for part in lines[:index])
+        if before and _SIGNATURE.match(line):
+            rest = [part for part in lines[index + 1 :] if part.strip()]
+            if len(rest) <= _SIGNATURE_LINES or line.startswith("--"):
+                lines = lines[:index]
+                break
+        if before and _FOOTER.match(line[:200]) and len(line) < 160:
+            rest = [part for part in lines[index + 1 :] if part.strip()]
+            if len(rest) <= 6:
+                lines = lines[:index]
+                break
+            lines = [*lines[:index], *lines[index + 1 :]]
             break
-        if (
-            _HEADER.match(line[:300])
-            and sum(bool(_HEADER_NEXT.match(n[:200])) for n in lines[index + 1 : index + 6]) >= 2
-        ):
-            cut = index
-            break
-        count = _attribution(lines, index)
-        if count and _rest_is_quote(lines, index + count):
-            cut = index
-            break
-    kept = lines[:cut]
-    own = [line for index, line in enumerate(kept) if not _quote(line) or _log_like(kept, index)]
-    own = _without_signature(own)
-    result = re.sub(r"\n{3,}", "\n\n", "\n".join(own)).strip()
-    return result or text.strip()
+    lines = _undisclaimed(lines)
+    while lines and (not lines[-1].strip() or _RULE.match(lines[-1])):
+        lines.pop()
+    return _BLANKS.sub("\n\n", "\n".join(lines)).strip()
 
 
-def _rest_is_quote(lines: list[str], start: int) -> bool:
-    """Whether what follows an attribution is quoted to the end, or not marked at all (top posting)."""
-    rest = [line for line in lines[start:] if line.strip()]
-    if not rest:
-        return True
-    quoted = sum(map(_quote, rest))
-    if quoted == 0:
-        return True
-    first_own = next((i for i, line in enumerate(rest) if not _quote(line)), len(rest))
-    return first_own == len(rest) or (first_own > 0 and bool(_SIGNATURE.match(rest[first_own].strip())))
-
-
-def _without_signature(lines: list[str]) -> list[str]:
-    for index, line in enumerate(lines):
-        if _SIGNATURE.match(line.strip()) and index > 0 and any(part.strip() for part in lines[:index]):
-            return lines[:index]
-        if _MOBILE.match(line.strip()[:100]) and any(part.strip() for part in lines[:index]):
-            return lines[:index]
-    return lines
+def _undisclaimed(lines: list[str]) -> list[str]:
+    """Without the paragraphs of a disclaimer that end the mail."""
+    while True:
+        end = len(lines)
+        while end and not lines[end - 1].strip():
+            end -= 1
+        begin = end
+        while begin and lines[begin - 1].strip():
+            begin -= 1
+        paragraph = " ".join(lines[begin:end])[:2000]
+        if begin and paragraph and _DISCLAIMER.search(paragraph) and any(line.strip() for line in lines[:begin]):
+            lines = lines[:begin]
+            continue
+        return lines[:end]

@@ -4,39 +4,53 @@ from __future__ import annotations
 
 import re
 
+from gateway.extract.tables import alternation, words
+
 MASK = "[masked]"
 _KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY-----)?"
+    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?"
 )
-_LABEL = re.compile(
-    r"(?i)(?<![\w-])((?:root[- ]?)?(?:password|passwort|passwd|pwd|kennwort|pass|mot de passe|contraseña|parola|пароль|"
-    r"security[- ]?code|sicherheitscode|code de sécurité|código de seguridad|codice di sicurezza|код безопасности|код безпеки|"
-    r"api[-_ ]?key|api[-_ ]?token|access[-_ ]?token|secret[-_ ]?key|pin)"
-    r"(?:\s{1,2}(?:is|ist|lautet|est|es|è|for root|für root))?\s{0,2}[:=]\s{0,2}|"
-    r"(?<![\w-])(?:password|passwort|kennwort|security code|sicherheitscode|пароль)\s{1,2}(?:is|ist|lautet)\s{1,2})"
-    r"([^\s\"'<>]{3,200}|\"[^\"\n]{1,200}\"|'[^'\n]{1,200}')"
+_LABELS = words("secrets", "label")
+_VALUE = r"(?P<value>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|«[^»\n]{1,200}»|„[^“\n]{1,200}“|[^\s\"'<>«„]{3,200})"
+#: "for root", "of the server": whose it is
+_WHOSE = (
+    r"(?:[ \t]{1,2}(?:for|of|to|für|von|zum|zur|pour|du|de|para|del|per|di|для|от|до|к|do|od|voor|van|k|ke|için)(?:[ \t]{1,2}[^\s:=]{1,24}){1,2}"
+    r"|[ \t]{1,2}(?:root|admin|ssh|ftp|mysql|vnc|ipmi|kvm|wp|rdp|sudo))?"
 )
-_CARD = re.compile(r"(?<![\d.-])(\d(?:[ -]?\d){12,18})(?!\d|[.-]\d)")
-_TOKEN = re.compile(r"(?<!\w)((?:ghp|gho|ghs|github_pat|sk|pk|xox[abp]|glpat|AKIA)[-_]?[A-Za-z0-9_-]{16,200})(?!\w)")
-
+#: "password: x", "Passwort = x", and the value on the next line
+_COLON = re.compile(
+    rf"(?<![\w-])(?P<label>(?:root|admin|ssh|ftp|mysql|user|sudo|login|mein|mon|mi|il mio|our|my)?[ \t/-]?(?:{alternation(_LABELS)}){_WHOSE}[ \t\xa0]{{0,3}}(?:[:=：]|->|→|–>)[ \t\xa0]{{0,3}}(?:\r?\n[ \t]{{0,4}})?){_VALUE}",
+    re.IGNORECASE,
+)
+#: "my password is x": the value must look like one
+_VERB = re.compile(
+    rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)}){_WHOSE}[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))})[ \t:]{{1,3}}){_VALUE}",
+    re.IGNORECASE,
+)
+#: "user / password" on one line: "root / hunter2", "login root password hunter2"
+_PAIR = re.compile(
+    rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)})[ \t]{{1,2}})(?P<value>(?=[^\s]{{0,40}}\d)(?=[^\s]{{0,40}}[^\W\d_])[^\s\"'<>]{{6,64}})(?!\S)",
+    re.IGNORECASE,
+)
+_URL = re.compile(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{1,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
+_CARD = re.compile(r"(?<![\d.+-])(\d(?:[ -]?\d){12,18})(?!\d|[.-]\d)")
+_TOKEN = re.compile(
+    r"(?<![\w-])((?:ghp|gho|ghs|ghu|github_pat|sk|pk|rk|xox[abprs]|glpat|AKIA|ASIA|npm|dop_v1|hf|SG)[-_.]?[A-Za-z0-9_.-]{16,200}|eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,2000}\.?[A-Za-z0-9_-]{0,2000})(?![\w-])"
+)
+_BEARER = re.compile(r"(?P<label>(?<!\w)bearer[ \t]{1,2})(?P<value>[A-Za-z0-9._~+/=-]{16,2000})", re.IGNORECASE)
+#: what stands after a label and is no secret
+_NOT_VALUE = re.compile(
+    r"(?:see|none|unknown|unbekannt|siehe|below|unten|leer|empty|same|wie|reset|forgot\w*|vergessen|n/a|incorrect|wrong|falsch|invalid|expired|required|missing|not|nicht|pas|non|не|нет|как|see\w*|sent|gesendet|"
+    r"\[masked\]|\*{3,}|x{3,}|\.{3,}|_{3,}|-{3,})[.,;!?)]{0,3}\Z",
+    re.IGNORECASE,
+)
+_LOOKS_SECRET = re.compile(r"\d|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
-_LABEL_WORDS = (
-    "pass",
-    "pwd",
-    "kennwort",
-    "contraseña",
-    "parola",
-    "парол",
-    "code",
-    "código",
-    "codice",
-    "код",
-    "key",
-    "token",
-    "pin",
+_LABEL_HINT = re.compile(alternation(sorted({word[:4] for word in _LABELS})), re.IGNORECASE)
+_TOKEN_HINT = re.compile(
+    r"ghp|gho|ghs|ghu|github_pat|sk[-_]|pk[-_]|rk[-_]|xox|glpat|AKIA|ASIA|npm_|dop_v1|hf_|SG\.|eyJ"
 )
-_TOKEN_WORDS = ("ghp", "gho", "ghs", "github_pat", "sk", "pk", "xox", "glpat", "akia")
 _LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")
 
 
@@ -48,26 +62,55 @@ def _luhn(digits: str) -> bool:
     return total % 10 == 0
 
 
-def mask(text: str) -> tuple[str, int]:
-    """(text with every secret replaced, how many)."""
-    count = 0
+class _Masking:
+    """Counts what it replaces."""
 
-    def card(match: re.Match[str]) -> str:
-        nonlocal count
-        digits = re.sub(r"\D", "", match[1])
+    def __init__(self) -> None:
+        self.count = 0
+
+    def card(self, match: re.Match[str]) -> str:
+        digits = _NOT_DIGIT.sub("", match[1])
         if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) == 1:
             return match[0]
-        count += 1
+        self.count += 1
         return MASK
 
-    lower = text.lower()
-    keys = labels = tokens = 0
-    if "private key-----" in lower:
-        text, keys = _KEY.subn(MASK, text)
-    if any(word in lower for word in _LABEL_WORDS):
-        text, labels = _LABEL.subn(lambda match: match[1] + MASK, text)
-    if any(word in lower for word in _TOKEN_WORDS):
-        text, tokens = _TOKEN.subn(MASK, text)
+    def whole(self, match: re.Match[str]) -> str:
+        self.count += 1
+        return MASK
+
+    def value(self, match: re.Match[str]) -> str:
+        if MASK in match["value"] or _NOT_VALUE.match(match["value"]):
+            return match[0]
+        self.count += 1
+        return match["label"] + MASK
+
+    def likely(self, match: re.Match[str]) -> str:
+        """What follows a verb is a secret when it looks like one; the full stop is the sentence's."""
+        value = match["value"]
+        if value[0] not in "\"'«„" and not _LOOKS_SECRET.search(value.rstrip(".,;:!?)")):
+            return match[0]
+        return self.value(match) + ("." if value.endswith(".") else "")
+
+
+_NOT_DIGIT = re.compile(r"\D")
+
+
+def mask(text: str) -> tuple[str, int]:
+    """(text with every secret replaced, how many)."""
+    masking = _Masking()
+    if "PRIVATE KEY" in text:
+        text = _KEY.sub(masking.whole, text)
+    if _TOKEN_HINT.search(text):
+        text = _TOKEN.sub(masking.whole, text)
+    if "earer" in text or "EARER" in text:
+        text = _BEARER.sub(masking.value, text)
+    if _LABEL_HINT.search(text):
+        text = _COLON.sub(masking.value, text)
+        text = _VERB.sub(masking.likely, text)
+        text = _PAIR.sub(masking.likely, text)
+    if "://" in text and "@" in text:
+        text = _URL.sub(masking.value, text)
     if _LONG_DIGITS.search(text):
-        text = _CARD.sub(card, text)
-    return text, count + keys + labels + tokens
+        text = _CARD.sub(masking.card, text)
+    return text, masking.count

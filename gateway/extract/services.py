@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 
+from gateway.extract.tables import alternation, words
 from gateway.model import Candidate
 
 MAX = 50
 _OPAQUE = re.compile(r"(?<![\w@/.-])(?=[A-Za-z]{0,7}\d)(?=\d{0,7}[A-Za-z])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
+_LABELS = words("services", "label")
 _CALLED = re.compile(
-    r"(?<!\w)(?:service name|service|servicename|dienst(?:name)?|nom du service|servicio|servizio|имя услуги|услуга|сервис|"
-    r"послуга)\s{0,2}[:=\"'„“«]{1,3}\s{0,2}([A-Za-z0-9][A-Za-z0-9.-]{1,62}[A-Za-z0-9])",
+    rf"(?<!\w)(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ \t]{{0,2}}([A-Za-z0-9][A-Za-z0-9.-]{{1,62}}[A-Za-z0-9])(?![\w@-])",
+    re.IGNORECASE,
+)
+#: "service x9k2m4p7": a word that says so before an opaque name
+_SAID = re.compile(
+    rf"(?<!\w)(?:{alternation(_LABELS)}|vps|vds|server|serveur|servidor|сервер\w{{0,3}})[ \t]{{1,2}}(?:name[ \t])?\Z",
     re.IGNORECASE,
 )
 _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
-_STATED = ("service", "dienst", "servicio", "servizio", "услуг", "сервис", "послуг")
+_STATED = re.compile(alternation(sorted({label[:4] for label in _LABELS})), re.IGNORECASE)
 
 
 def _around(text: str, match: re.Match[str]) -> str:
@@ -26,13 +32,13 @@ def _around(text: str, match: re.Match[str]) -> str:
 def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
     found: dict[str, Candidate] = {}
-    lower = text.lower()
-    for match in _CALLED.finditer(text) if any(word in lower for word in _STATED) else ():
+    for match in _CALLED.finditer(text) if _STATED.search(text) else ():
         value = match[1].lower()
         found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
     for match in _OPAQUE.finditer(text):
         value = match[0].lower()
-        found.setdefault(value, Candidate(value, _around(text, match)))
+        said = _SAID.search(text, max(0, match.start() - 24), match.start())
+        found.setdefault(value, Candidate(value, ("service: " if said else "") + _around(text, match)))
         if len(found) >= MAX * 4:
             break
     for token in text.split() if "." in text else ():

@@ -1,87 +1,381 @@
-"""When the problem began: own rules with ``zoneinfo``. No guess without a word that says "since" or "started"."""
+"""When the problem began: own rules with ``zoneinfo`` over the word tables of each language.
+
+A clock time counts when a word such as "since" leads to it and trouble is told beside it, or when "at" does and the trouble
+stands in the same clause. A clock without a day that lies ahead is yesterday's. A zone that could be two is none: no time is
+better than a wrong one. Where the words name no time at all, the first time stamp of a pasted log is the last resort.
+"""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-_ZONES = {
-    "utc": UTC, "gmt": UTC, "z": UTC, "uhr utc": UTC,
-    "cet": ZoneInfo("Europe/Berlin"), "cest": ZoneInfo("Europe/Berlin"), "mez": ZoneInfo("Europe/Berlin"),
-    "mesz": ZoneInfo("Europe/Berlin"), "мск": ZoneInfo("Europe/Moscow"), "msk": ZoneInfo("Europe/Moscow"),
-    "eet": ZoneInfo("Europe/Kyiv"), "eest": ZoneInfo("Europe/Kyiv"), "bst": ZoneInfo("Europe/London"),
-    "est": timezone(timedelta(hours=-5)), "edt": timezone(timedelta(hours=-4)),
-    "pst": timezone(timedelta(hours=-8)), "pdt": timezone(timedelta(hours=-7)),
-}  # fmt: skip
-_SINCE = (
-    r"since|from|began|begun|started|starting|start|down at|seit|ab|begann|beginn|angefangen|depuis|à partir de|desde|dal|dalle|da|"
-    r"с|со|около|начал\w{0,4}|з|від|близько|почал\w{0,4}|at|around|about|gegen|um"
+from gateway.extract.tables import alternation, languages, mapping, words
+
+MAX_TEXT = 65536
+MAX_CLOCKS = 60
+OLDEST = timedelta(days=60)
+_BEFORE, _AFTER = 90, 60
+
+_ZONES: dict[str, tzinfo] = {
+    "utc": UTC, "gmt": UTC, "z": UTC,
+    "cet": ZoneInfo("Europe/Berlin"), "cest": ZoneInfo("Europe/Berlin"), "mez": ZoneInfo("Europe/Berlin"), "mesz": ZoneInfo("Europe/Berlin"),
+    "msk": ZoneInfo("Europe/Moscow"), "мск": ZoneInfo("Europe/Moscow"), "eet": ZoneInfo("Europe/Kyiv"), "eest": ZoneInfo("Europe/Kyiv"),
+    "wet": ZoneInfo("Europe/Lisbon"), "west": ZoneInfo("Europe/Lisbon"), "bst": ZoneInfo("Europe/London"), "jst": ZoneInfo("Asia/Tokyo"),
+    "est": timezone(timedelta(hours=-5)), "edt": timezone(timedelta(hours=-4)), "cdt": timezone(timedelta(hours=-5)),
+    "mst": timezone(timedelta(hours=-7)), "mdt": timezone(timedelta(hours=-6)), "pst": timezone(timedelta(hours=-8)), "pdt": timezone(timedelta(hours=-7)),
+    "trt": ZoneInfo("Europe/Istanbul"), "aest": timezone(timedelta(hours=10)), "aedt": timezone(timedelta(hours=11)),
+} | {phrase: ZoneInfo(zone) for phrase, zone in mapping("times", "zones").items()}  # fmt: skip
+#: abbreviations that name more than one zone
+_UNKNOWN_ZONES = ("ist", "cst", "ast", "sst", "bdt", "gst", "pkt", "amt", "ict")
+
+_TODAY, _YESTERDAY, _EARLIER = words("times", "today"), words("times", "yesterday"), words("times", "before_yesterday")
+_MORNING, _EVENING = words("times", "am"), words("times", "pm")
+_ARTICLES = (
+    "the", "on", "of", "at", "le", "la", "les", "l'", "las", "los", "el", "il", "lo", "am", "um", "dem", "den", "der", "vom", "de", "del", "du", "da",
+    "às", "as", "à", "a", "alle", "dalle", "ore", "в", "во", "о", "об", "v", "ve", "o", "om", "op", "dne", "dnia", "w", "ca", "saat", "kl", "gg", "от", "від",
+    "c", "so", "um ca", "godz", "godziny", "o godz", "o godzinie", "hour", "time", "dia", "día", "día", "giorno",
+)  # fmt: skip
+
+
+def _weekdays() -> dict[str, int]:
+    found: dict[str, int] = {}
+    for table in languages().values():
+        for key in ("weekdays", "weekdays_short"):
+            for index, stem in enumerate(table.get("times", {}).get(key, ())):
+                found[stem.lower()] = index
+    return found
+
+
+def _months() -> dict[str, int]:
+    found: dict[str, int] = {}
+    for table in languages().values():
+        for index, stem in enumerate(table.get("times", {}).get("months", ()), 1):
+            found[stem.lower()] = index
+    return found
+
+
+_WEEKDAYS, _MONTHS = _weekdays(), _months()
+_STEMS_DAY = sorted(
+    ((stem.rstrip("*").replace("'", ""), index) for stem, index in _WEEKDAYS.items()), key=lambda item: -len(item[0])
 )
-_DAYS = {
-    "today": 0, "heute": 0, "aujourd'hui": 0, "hoy": 0, "oggi": 0, "сегодня": 0, "сьогодні": 0,
-    "yesterday": 1, "gestern": 1, "hier": 1, "ayer": 1, "ieri": 1, "вчера": 1, "вчора": 1,
-}  # fmt: skip
-_ZONE = r"(?:\s{0,2}(?:uhr|h|ч)?\.?\s{0,2}\(?(utc|gmt|cest|cet|mesz|mez|мск|msk|eest|eet|bst|est|edt|pst|pdt|z|[+-]\d{2}:?\d{2})\)?(?!\w))?"
-_ISO = re.compile(
-    rf"(?<!\d)(\d{{4}})-(\d\d)-(\d\d)[T ,]{{1,2}}(\d{{1,2}}):(\d\d)(?::\d\d(?:\.\d{{1,6}})?)?{_ZONE}", re.IGNORECASE
-)
-_EUROPEAN = re.compile(
-    rf"(?<!\d)(\d{{1,2}})\.(\d{{1,2}})\.(\d{{4}}),?\s{{1,2}}(?:um |at |в |о )?(\d{{1,2}}):(\d\d)(?::\d\d)?{_ZONE}",
+_STEMS_MONTH = sorted(((stem.rstrip("*"), index) for stem, index in _MONTHS.items()), key=lambda item: -len(item[0]))
+
+_HOUR_WORD = alternation(words("times", "hour"))
+_HALF_DAY = alternation((*_MORNING, *_EVENING))
+_ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|[+-]\d\d:?\d\d|{alternation((*_ZONES, *_UNKNOWN_ZONES))}"
+_TAIL = re.compile(
+    rf"(?P<word>[ \t\xa0]{{0,2}}(?:{_HOUR_WORD})(?!\w)\.?)?(?P<half>[ \t\xa0]{{0,2}}(?:{_HALF_DAY})(?!\w)\.?)?"
+    rf"(?P<zone>[ \t\xa0,]{{0,2}}\(?(?:{_ZONE})(?!\w)\)?)?",
     re.IGNORECASE,
 )
 _CLOCK = re.compile(
-    rf"(?<!\w)(?:{_SINCE})\s{{1,2}}(?:(?:about|around|approximately|ca\.?|etwa|gegen|около|ungefähr|circa)\s{{1,2}})?"
-    rf"(?:(?:las|la|les|alle|ore|dem|den)\s{{1,2}})?"
-    rf"(?:({'|'.join(map(re.escape, _DAYS))})\s{{1,2}}(?:at|um|gegen|à|a las|alle|в|о|около|ca\.)?\s{{0,2}})?"
-    rf"(\d{{1,2}})[:.](\d\d)(?!\d|\.\d){_ZONE}",
+    r"(?<![\w:,/.+-])(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
+    r"|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?![\w:%/]|[.,]\d))"
+)
+_ISO_DATE = r"(?P<y1>\d{4})-(?P<m1>\d{1,2})-(?P<d1>\d{1,2})"
+_NUMBER_DATE = r"(?P<d2>\d{1,2})[./-](?P<m2>\d{1,2})(?:[./-](?P<y2>\d{4}|\d\d)|\.)?"
+_MONTH = alternation(_MONTHS)
+_WORD_DATE = rf"(?P<d3>\d{{1,2}})(?:st|nd|rd|th|er|º|-го|\.)?[ \t\xa0]{{1,2}}(?:de[ \t]|of[ \t]|d')?(?P<m3>{_MONTH})(?!\w)\.?(?:,?[ \t\xa0]{{1,2}}(?:de[ \t])?(?P<y3>\d{{4}}))?"
+_MONTH_DATE = (
+    rf"(?P<m4>{_MONTH})(?!\w)\.?[ \t]{{1,2}}(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?[ \t]{{1,2}}(?P<y4>\d{{4}}))?"
+)
+_DATE = re.compile(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)", re.IGNORECASE)
+_DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)", re.IGNORECASE)
+_WEEKDAY = re.compile(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)", re.IGNORECASE)
+#: what may stand between "since" and the clock
+_FILL = re.compile(
+    rf"[ \t\xa0\r\n,:(\[~≈.-]{{1,4}}|(?<!\w)(?:{alternation((*words('times', 'about'), *_ARTICLES, *_TODAY, *_YESTERDAY, *_EARLIER, *_MORNING, *_EVENING, *_WEEKDAYS, *words('times', 'hour')))})(?!\w)\.?"
+    rf"|(?<![\w./-])(?:{re.sub('[?]P<[a-z0-9]+>', '?:', '|'.join((_ISO_DATE, _WORD_DATE, _MONTH_DATE, _NUMBER_DATE)))})(?!\w)|\d{{4}}(?!\d)",
     re.IGNORECASE,
 )
-_TELLS = re.compile(
-    r"since|began|begun|start|down|outage|offline|unreachable|seit|begann|beginn|ausfall|nicht erreichbar|depuis|panne|desde|caíd|"
-    r"dal|offline|с |начал|не работает|недоступ|з |почал|не працює|incident|störung|problem",
+_SINCE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'since'))})(?!\w)", re.IGNORECASE)
+_AT = re.compile(
+    rf"(?<!\w)(?:{alternation((*words('times', 'at'), *_TODAY, *_YESTERDAY, *_EARLIER, *_WEEKDAYS))})(?!\w)",
     re.IGNORECASE,
+)
+_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z", re.IGNORECASE)
+_SINCE_AFTER = re.compile(
+    rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)", re.IGNORECASE
+)
+_TROUBLE = re.compile(
+    "(?<!\\w)(?:"
+    + "|".join(
+        (
+            alternation(stem for stem in words("times", "trouble") if len(stem) > 4),
+            rf"{alternation(stem for stem in words('times', 'trouble') if len(stem) <= 4)}(?!\w)",
+        )
+    )
+    + ")",
+    re.IGNORECASE,
+)
+_NOT = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'not'))})", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?<!\d)[.!?](?=\s)|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])")
+_CLAUSE = re.compile(r"[,;](?=\s)")
+_LOG = re.compile(
+    r"^[ \t]{0,4}\[?(?:(?P<y>\d{4})[-/](?P<mo>\d\d)[-/](?P<d>\d\d)[T ](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,]\d{1,9})?[ ]?(?P<z>Z|UTC|[+-]\d\d:?\d\d)?"
+    r"|(?P<mon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[ ]{1,2}(?P<sd>\d{1,2})[ ](?P<sh>\d\d):(?P<smi>\d\d):(?P<ss>\d\d)"
+    r"|(?P<ad>\d\d)/(?P<amon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)/(?P<ay>\d{4}):(?P<ah>\d\d):(?P<ami>\d\d):(?P<as>\d\d)[ ](?P<az>[+-]\d{4}))",
+    re.MULTILINE,
+)
+_ATTACK = re.compile(
+    r"(?i)failed password|invalid user|authentication failure|refused connect|attack|abuse|scan|banned"
 )
 
 
-def _at(day: date, hour: str, minute: str, zone: str | None, default: ZoneInfo) -> datetime | None:
-    if int(hour) > 23 or int(minute) > 59:
+@dataclass(frozen=True, slots=True)
+class _Clock:
+    """A clock time where it stands. ``end`` is after its zone."""
+
+    start: int
+    end: int
+    hour: int
+    minute: int
+    second: int
+    zone: str
+    bare: bool
+
+
+def _offset(zone: str) -> tzinfo | None:
+    sign, digits = (-1 if "-" in zone else 1), re.sub(_NOT_DIGIT, "", zone)
+    hours, minutes = (int(digits[:2]), int(digits[2:] or 0)) if len(digits) != 3 else (int(digits[0]), int(digits[1:]))
+    if hours > 14 or minutes > 59:
         return None
-    name = (zone or "").lower()
-    if re.fullmatch(r"[+-]\d{2}:?\d{2}", name):
-        sign = -1 if name[0] == "-" else 1
-        offset = timedelta(hours=int(name[1:3]), minutes=int(name[-2:]))
-        if offset > timedelta(hours=14):
-            return None
-        where: ZoneInfo | timezone = timezone(sign * offset)
-    else:
-        found = _ZONES.get(name)
-        where = default if found is None else found  # type: ignore[assignment]
-    return datetime.combine(day, time(int(hour), int(minute)), where)
+    return timezone(sign * timedelta(hours=hours, minutes=minutes))
 
 
-def incident_start(text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
-    """(when it began with its zone, the words that say so). A time ahead of the receipt is yesterday's or none."""
-    local = received_at.astimezone(zone)
-    for match in _CLOCK.finditer(text[:65536]):
-        around = text[max(0, match.start() - 60) : match.end() + 60]
-        if not _TELLS.search(around):
+_NOT_DIGIT = re.compile(r"\D")
+
+
+def _zone_of(name: str, default: tzinfo) -> tzinfo | None:
+    """The zone of these words, the default without any, ``None`` when they could be two."""
+    name = " ".join(name.lower().strip(" \t\xa0,()").split())
+    if not name:
+        return default
+    if name in _UNKNOWN_ZONES:
+        return None
+    found = _ZONES.get(name.replace("’", "'"))
+    return found if found is not None else _offset(name)
+
+
+def _matching(found: str, choices: Sequence[str]) -> bool:
+    return " ".join(found.lower().split()).replace("’", "'") in choices
+
+
+def _clocks(text: str) -> list[_Clock]:
+    found: list[_Clock] = []
+    for match in _CLOCK.finditer(text):
+        tail = _TAIL.match(text, match.end())
+        assert tail is not None  # every part of it may be missing
+        half = (tail["half"] or "").strip(" \t\xa0.").lower()
+        sure = bool(tail["word"] or half)
+        bare = match["bare"] is not None
+        if bare and not sure and not _BARE.search(text, max(0, match.start() - 12), match.start()):
             continue
-        day = local.date() - timedelta(days=_DAYS.get((match[1] or "").lower(), 0))
-        start = _at(day, match[2], match[3], match[4], zone)
-        if start is not None and start > received_at and not match[1]:
-            start -= timedelta(days=1)
-        if start is not None and start <= received_at:
-            return start, match[0].strip()
-    for pattern, order in ((_ISO, (1, 2, 3)), (_EUROPEAN, (3, 2, 1))):
-        for match in pattern.finditer(text[:65536]):
-            if not _TELLS.search(text[max(0, match.start() - 60) : match.end() + 40]):
-                continue
-            try:
-                day = date(*(int(match[index]) for index in order))
-            except ValueError:
-                continue
-            start = _at(day, match[4], match[5], match[6], zone)
-            if start is not None and start <= received_at and start > received_at - timedelta(days=60):
-                return start, match[0].strip()
+        if match["sep"] == "." and not sure and not _AT_DOT.search(text, max(0, match.start() - 10), match.start()):
+            continue
+        hour = int(match["h"] or match["hh"] or match["bare"])
+        minute = int(match["m"] or match["hm"] or 0)
+        if _matching(half, _EVENING) and hour < 12:
+            hour += 12
+        elif _matching(half, _MORNING) and hour == 12:
+            hour = 0
+        if hour == 24 and minute == 0:
+            hour = 0
+        if hour > 23 or minute > 59:
+            continue
+        found.append(_Clock(match.start(), tail.end(), hour, minute, int(match["s"] or 0), tail["zone"] or "", bare))
+        if len(found) >= MAX_CLOCKS:
+            break
+    return found
+
+
+_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
+
+
+def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where the sentence around a place begins and ends, within the window."""
+    low, high = max(0, start - 300), min(len(text), end + 200)
+    begins = low
+    for boundary in _SENTENCE.finditer(text, low, start):
+        begins = boundary.end()
+    after = _SENTENCE.search(text, end, high)
+    return begins, after.start() if after else high
+
+
+def _led(text: str, low: int, start: int) -> tuple[str, int]:
+    """(``since``, ``at`` or nothing, where the leading word begins): what leads to the clock at ``start``."""
+    place = start
+    low = max(low, start - _BEFORE)
+    at = -1
+    for _ in range(16):
+        word = _last(_SINCE, text, low, place)
+        if word is not None:
+            return "since", word
+        there = _last(_AT, text, low, place)
+        if there is not None:
+            at = there
+        step = _last(_FILL, text, low, place)
+        if step is None:
+            break
+        place = step
+    return ("at", at) if at >= 0 else ("", start)
+
+
+def _last(pattern: re.Pattern[str], text: str, low: int, place: int) -> int | None:
+    """Where a match that ends at ``place`` (blanks aside) begins, the longest of them."""
+    end = place
+    while end > low and text[end - 1] in " \t\xa0\r\n":
+        end -= 1
+    if pattern is _FILL and end < place:
+        return end
+    for begin in range(max(low, end - 28), end):
+        match = pattern.match(text, begin, end)
+        if match and match.end() == end and (begin == low or not (text[begin - 1].isalnum() and text[begin].isalnum())):
+            return begin
+    return None
+
+
+def _day(text: str, low: int, clock: _Clock, high: int, local: datetime) -> date | bool | None:
+    """The day that the words around name; ``None`` when they name none, ``False`` when there is no such day."""
+    before, after = text[max(low, clock.start - _BEFORE) : clock.start], text[clock.end : min(high, clock.end + 30)]
+    for part in (before, after):
+        dates = list(_DATE.finditer(part))
+        if dates:
+            return _dated(dates[-1] if part is before else dates[0], local)
+        days = list(_DAY_WORD.finditer(part))
+        if days:
+            word = (days[-1] if part is before else days[0])["day"]
+            back = 1 if _matching(word, _YESTERDAY) else 2 if _matching(word, _EARLIER) else 0
+            return local.date() - timedelta(days=back)
+        named = list(_WEEKDAY.finditer(part))
+        if named:
+            lower = (named[-1] if part is before else named[0])["weekday"].lower().translate(_APOSTROPHES)
+            index = next(index for stem, index in _STEMS_DAY if lower.startswith(stem))
+            back = (local.weekday() - index) % 7
+            if back == 0 and (clock.hour, clock.minute) > (local.hour, local.minute):
+                back = 7
+            return local.date() - timedelta(days=back)
+    return None
+
+
+_APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
+
+
+def _dated(match: re.Match[str], local: datetime) -> date | bool:
+    month_word = match["m3"] or match["m4"]
+    if month_word:
+        month = next(index for stem, index in _STEMS_MONTH if month_word.lower().startswith(stem))
+        day, year = match["d3"] or match["d4"], match["y3"] or match["y4"]
+    elif match["y1"]:
+        month, day, year = int(match["m1"]), match["d1"], match["y1"]
+    else:
+        month, day, year = int(match["m2"]), match["d2"], match["y2"]
+        if month > 12 >= int(day):
+            month, day = int(day), str(month)
+    try:
+        if year:
+            return date(int(year) + (2000 if len(year) == 2 else 0), month, int(day))
+        found = date(local.year, month, int(day))
+        return found if found <= local.date() else date(local.year - 1, month, int(day))
+    except ValueError:
+        return False
+
+
+def _told(
+    text: str, clock: _Clock, troubled: bool, received_at: datetime, default: ZoneInfo
+) -> tuple[datetime, str] | None:
+    """The moment that this clock time means, if it is when something began."""
+    low, high = _sentence(text, clock.start, clock.end)
+    lead, begins = _led(text, low, clock.start)
+    turned = _SINCE_AFTER.match(text, clock.end)
+    if turned is not None:
+        lead = "since"
+    if not lead:
+        return None
+    clause_low, clause_high = low, high
+    for comma in _CLAUSE.finditer(text, low, begins):
+        clause_low = comma.end()
+    comma_after = _CLAUSE.search(text, clock.end, high)
+    if comma_after:
+        clause_high = comma_after.start()
+    clause = _DAY_WORD.sub(" ", text[clause_low : min(begins, clock.start)]) + " " + text[clock.end : clause_high]
+    if _NOT.search(clause):
+        return None
+    wide = text[low:high]
+    if lead == "at" and not _TROUBLE.search(wide):
+        return None
+    if lead == "since" and not (_TROUBLE.search(wide) or troubled):
+        return None
+    zone = _zone_of(clock.zone, default)
+    if zone is None:
+        return None
+    local = received_at.astimezone(zone)
+    day = _day(text, low, clock, high, local)
+    if day is False or day is True:
+        return None
+    moment = datetime.combine(day or local.date(), time(clock.hour, clock.minute, clock.second), zone)
+    if moment > received_at and day is None and lead == "since":
+        moment = datetime.combine(local.date() - timedelta(days=1), time(clock.hour, clock.minute, clock.second), zone)
+    if moment > received_at or moment < received_at - OLDEST:
+        return None
+    return moment, " ".join(text[min(begins, clock.start) : (turned.end() if turned else clock.end)].split())[:120]
+
+
+def _logged(text: str, received_at: datetime, default: ZoneInfo) -> tuple[datetime, str] | None:
+    """The first time stamp of a pasted log."""
+    for match in _LOG.finditer(text):
+        line = text[match.start() : match.start() + 300].split("\n", 1)[0]
+        if _ATTACK.search(line):
+            continue
+        local = received_at.astimezone(default)
+        if match["y"]:
+            parts = [match[name] for name in ("y", "mo", "d", "h", "mi", "s")]
+        elif match["mon"]:
+            parts = [str(local.year), _number(match["mon"]), *(match[name] for name in ("sd", "sh", "smi", "ss"))]
+        else:
+            parts = [match["ay"], _number(match["amon"]), *(match[name] for name in ("ad", "ah", "ami", "as"))]
+        zone = _zone_of(match["z"] or match["az"] or "", default)
+        try:
+            moment = datetime(*map(int, parts), tzinfo=zone)  # type: ignore[arg-type, misc]
+        except ValueError:
+            continue
+        if received_at - OLDEST <= moment <= received_at:
+            return moment, " ".join(line.split())[:120]
+    return None
+
+
+def _number(month: str) -> str:
+    return str(_MONTHS_EN.index(month) + 1)
+
+
+_MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DIGIT = re.compile(r"\d")
+
+
+def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
+    """(when it began with its zone, the words that say so), or ``(None, "")``."""
+    whole = f"{subject}.\n\n{text}"[:MAX_TEXT]
+    if not _DIGIT.search(whole):
+        return None, ""
+    troubled = bool(_TROUBLE.search(whole[:8192]))
+    for clock in _clocks(whole):
+        found = _told(whole, clock, troubled, received_at, zone)
+        if found is not None:
+            return found
+    if troubled and not _vague(whole):
+        found = _logged(whole, received_at, zone)
+        if found is not None:
+            return found
     return None, ""
+
+
+_VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)", re.IGNORECASE)
+
+
+def _vague(text: str) -> bool:
+    """Whether the words say since when without a clock ("for days"): then a log line is not the beginning."""
+    return bool(_VAGUE.search(text))

@@ -57,9 +57,10 @@ def judged(reading: Reading, found: AccountMatch, directory: Directory) -> tuple
         for candidate in reading.services
         if candidate.words.startswith("service:") or directory.service_owners(candidate.value)
     ]
+    addresses = [c for c in reading.ips if not c.weak or directory.ip_owners(c.value)]
     result = Facts(
         orders=facts(called_orders, order_owners),
-        ips=facts(reading.ips, directory.ip_owners),
+        ips=facts(addresses, directory.ip_owners),
         services=facts(services[:50], directory.service_owners),
         invoices=facts(billed, invoice_owners),
         incident_started_at=reading.started_at,
