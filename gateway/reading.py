@@ -11,19 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from gateway.extract import ips, language, orders, quotes, secrets, services, text, times, topics
+from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, text, times, topics
 from gateway.message import MAX_HEADER_BLOCK, header_end, parse
 from gateway.model import Candidate, ParsedMessage, Reading, mail_start
 from gateway.replies.bounces import classify
 from gateway.verify.author import author_of
 
 MAX_SEARCHED = 128 * 1024
-#: words that only diagnostic output or a report of it holds
-_DIAGNOSTIC_WORDS = (
-    "traceroute", "tracert", "icmp", "packet loss", "errno", "traceback", "stack trace", "exception", "error log", "connection refused",
-    "connection timed out", "connection reset", "timed out", "timeout", "kernel:", "dmesg", "syslog", "no route to host", "ssh: connect",
-)  # fmt: skip
-_DIAGNOSTICS = re.compile(r"(?<!\w)(?:ping|mtr|http[/ ]?\d|50[0-4])(?!\w)|\d\d:\d\d:\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +54,6 @@ def _rest(new: str, full: str) -> str:
     return "\n".join(line for line in full.split("\n") if line not in kept)
 
 
-def _diagnostic(lower: str) -> bool:
-    return any(word in lower for word in _DIAGNOSTIC_WORDS) or bool(_DIAGNOSTICS.search(lower))
-
-
 def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     """The ``Reading`` of a raw mail."""
     parsed = parse(raw)
@@ -86,6 +76,8 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         stated_services
     )
     started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
+    opaque = any(services.is_opaque(c.value) for c in found_services if not c.quoted)
+    leaning = (1.0 if opaque else 0.0) + (2.0 if count else 0.0)
     named = {c.value for c in (*found_ips, *found_services) if not c.quoted}
     mail_class, class_reason = classify(parsed, hints.mail_from)
     return Reading(
@@ -103,12 +95,12 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         invoices=found_invoices,
         started_at=started_at,
         started_words=started_words,
-        diagnostics=_diagnostic(new[:MAX_SEARCHED].lower())
+        diagnostics=pasted.has_diagnostics(new[:MAX_SEARCHED])
         or any(
             attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
         ),
         described=len(re.findall(r"\w{2,}", new[:2000])) >= 5,
-        topics=topics.topics_of(subject, masked, names_a_fact, named, hints.topics),
+        topics=topics.topics_of(subject, masked, names_a_fact, named, leaning, hints.topics),
         secrets_masked=count + in_subject,
         masked_text=masked,
         masked_full_text=masked_full,

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from dataclasses import replace
 
+from gateway.extract.pasted import PASSERS_BY
 from gateway.model import Candidate
 
 MAX = 50
@@ -38,12 +39,6 @@ _ATTACKER_LINE = re.compile(
 )
 _ATTACKER_WORD = re.compile(
     r"(?:attack(?:s|ed|er|ing)?(?: (?:us|me|it))?(?: from| by)?|attacked by|angegriffen von|angriff(?:e)? von|attaqué par|atacado por|attaccato da|атак[аиуе]?(?: идёт)? с|hacked from|brute.?force(?:d)? from)[ \t:]{1,2}(?:the |an? |ip |address |der |die |adresse )*\Z",
-    re.IGNORECASE,
-)
-#: lines of a traceroute, a ping, a log: they name everybody on the way
-_HOP_LINE = re.compile(
-    r"^[ \t>|]{0,8}(?:\d{1,2}[ \t|.]{1,6}(?:\S.{0,200}?)?(?:[ \t]|\(|\[|<|\d)(?:\d|\*|<)|from [0-9A-Fa-f:.]{3,45}:?[ \t]{1,3}(?:icmp|\()|\d{1,5} bytes from |\S{1,40} (?:sshd|kernel|postfix|dovecot|named|nginx|cron|systemd)\[|"
-    r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[ ]{1,2}\d{1,2} \d\d:\d\d:\d\d|\d{1,3}(?:\.\d{1,3}){3} - \S{1,40} \[|(?:tcp|udp)[46]?[ \t]|inet6? |.{0,60}\bhops? max|--- )",
     re.IGNORECASE,
 )
 #: lines that name whom the tool was asked about
@@ -81,7 +76,7 @@ def _value(address: str, prefix: str | None) -> str | None:
 def _weak_line(line: str) -> bool:
     """Whether the addresses of the line are other people's, as far as one can see."""
     head = line[:300]
-    return not _TARGET.search(head) and bool(_ATTACKER_LINE.search(head) or _HOP_LINE.match(head))
+    return not _TARGET.search(head) and bool(_ATTACKER_LINE.search(head) or PASSERS_BY.match(head))
 
 
 def ips_in(text: str) -> tuple[Candidate, ...]:

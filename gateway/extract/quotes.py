@@ -19,7 +19,7 @@ _SIGNATURE_LINES = 16
 
 _WROTE = re.compile(rf"(?:(?<!\w)|(?<=[>）)\d\s]))(?:{alternation(words('quotes', 'wrote'))})(?!\w)", re.IGNORECASE)
 _ENDS = re.compile(r"[:：][ \t\xa0*_>]{0,5}\Z")
-_WHEN = re.compile(r"\d{1,2}[:.h]\d\d|\d{4}|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
+_WHEN = re.compile(r"(?<!\d)(?:\d{1,2}[:.h]\d\d|(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})(?!\d)")
 _SOMEBODY = re.compile(r"<[^<>\s]{1,100}>|[\w.+-]{1,64}@[\w-]|\[mailto:|\(https?:")
 _LABEL = re.compile(
     rf"^[ \t>|*_]{{0,8}}(?:{alternation(words('quotes', 'header'))})[ \t\xa0*_]{{0,3}}[:：][ \t\xa0*_]{{0,4}}(?P<value>.{{0,400}})",
@@ -32,7 +32,8 @@ _DIVIDER = re.compile(
     rf"^[ \t>|*]{{0,8}}(?:[-_=*]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*]{{2,60}})",
     re.IGNORECASE,
 )
-_RULE = re.compile(r"^[ \t>|]{0,8}[_]{10,200}[ \t]{0,5}$|^[ \t>|]{0,8}[-]{20,200}[ \t]{0,5}$")
+_RULE = re.compile(r"^[ \t>|]{0,8}(?:_{10,200}|-{20,200}|={4,200})[ \t]{0,5}$")
+_LIST_RULE = re.compile(r"^_{20,200}[ \t]{0,5}$")
 _SIGNATURE = re.compile(r"^[ \t]?(?:--[ \xa0]?|—|–|_{2,5}|-{2}[ ]?\*?)$")
 _FOOTER = re.compile(rf"^[ \t*_]{{0,4}}(?:{alternation(words('quotes', 'footer'))})", re.IGNORECASE)
 _DISCLAIMER = re.compile(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNORECASE)
@@ -40,6 +41,7 @@ _COMMAND = re.compile(
     r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select|update|insert)\b",
     re.IGNORECASE,
 )
+_DASH_NAME = re.compile(r"^[-–—~/][ ]?[^\W\d_]{2,20}(?:[ ][^\W\d_]{2,20}){0,2}[ ]?$")  # "-Anna"
 _BLANKS = re.compile(r"\n{3,}")
 
 
@@ -97,22 +99,17 @@ def _attribution(lines: list[str], index: int) -> int:
         if index + count > len(lines):
             return 0
         part = lines[index + count - 1].strip(" \t*_")
-        if not part or (count > 1 and _is_quote(part) and not _is_quote(first)):
+        if not part or (count > 1 and _is_quote(part) and part != ">:" and not _is_quote(first)):
             return 0
+        short = len(first) <= 40 and not first.endswith((".", "!", "?"))
+        if count > 1 and not (_WHEN.search(first) or _SOMEBODY.search(first) or short):
+            return 0  # a folded attribution begins where its date or its name does, not with a sentence of the author
         joined = f"{joined} {part}" if joined else part
         if len(joined) > _LONGEST:
             return 0
         if _attributes(joined):
-            # a folded attribution begins where its date or its name does, not with a sentence of the author
-            return count if count == 1 or not _sentence(lines[index]) else 0
+            return count
     return 0
-
-
-_SENTENCE_END = re.compile(r"[.!?][ \t]*\Z")
-
-
-def _sentence(line: str) -> bool:
-    return bool(_SENTENCE_END.search(line)) and not _WHEN.search(line) and not _SOMEBODY.search(line)
 
 
 def _attributes(joined: str) -> bool:
@@ -122,6 +119,8 @@ def _attributes(joined: str) -> bool:
         return (wrote and (when or somebody)) or (
             when and somebody and joined.rstrip(" *_:：>)").endswith(_MAIL_END(joined))
         )
+    if joined.startswith("--") and joined.endswith("--"):  # "---- On Wed, 24 Feb 2021 john@example.com wrote ----"
+        return wrote and (when or somebody)
     return wrote and when and somebody and bool(_WROTE_LAST.search(joined))
 
 
@@ -142,7 +141,21 @@ def _history(lines: list[str], index: int) -> int:
         return len(lines) - index
     if _dashed(lines, index) or _header_block(lines, index):
         return 1
-    return _attribution(lines, index)
+    count = _attribution(lines, index)
+    return count if count and _introduces(lines, index, count) else 0
+
+
+#: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
+_OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
+
+
+def _introduces(lines: list[str], index: int, count: int) -> bool:
+    """Whether quoted lines follow the attribution; without marks it must name both when and who."""
+    following = next((line for line in lines[index + count : index + count + 4] if line.strip()), "")
+    joined = " ".join(lines[index : index + count])
+    if not following or _is_quote(following) or joined.startswith("--"):
+        return True
+    return bool(_WHEN.search(joined) and (_SOMEBODY.search(joined) or _OPENS.match(joined)))
 
 
 def _own_below(lines: list[str], start: int) -> bool:
@@ -156,7 +169,9 @@ def _own_below(lines: list[str], start: int) -> bool:
             continue
         if _is_quote(line):
             quoted = True
-        elif quoted and not _SIGNATURE.match(line) and not _FOOTER.match(line[:200]) and not _history(rest, index):
+        elif quoted and _LIST_RULE.match(line):
+            return False  # the footer of a mailing list
+        elif quoted and not _SIGNATURE.match(line) and not _is_footer(line) and not _history(rest, index):
             return True
         elif quoted:
             return False
@@ -171,9 +186,9 @@ def new_words(text: str) -> str:
     while index < len(lines):
         line = lines[index]
         quote = _is_quote(line)
-        size = _history(lines, index) if not quote or kept == [] or _quoted_divider(line) else 0
+        size = _history(lines, index) if not quote or MARKER in line else 0
         if size:
-            if quote or not _own_below(lines, index + size):
+            if MARKER in line or not _own_below(lines, index + size):
                 break
             index += size  # the words that introduce the quote go with it
             continue
@@ -182,10 +197,6 @@ def new_words(text: str) -> str:
         index += 1
     own = _trimmed(kept)
     return own or _trimmed([line for line in lines if MARKER not in line]) or text.strip()
-
-
-def _quoted_divider(line: str) -> bool:
-    return bool(_DIVIDER.match(line[:300]))
 
 
 def _log_like(lines: list[str], index: int) -> bool:
@@ -204,7 +215,10 @@ def _trimmed(lines: list[str]) -> str:
             if len(rest) <= _SIGNATURE_LINES or line.startswith("--"):
                 lines = lines[:index]
                 break
-        if before and _FOOTER.match(line[:200]) and len(line) < 160:
+        if before and _LIST_RULE.match(line) and len([part for part in lines[index + 1 :] if part.strip()]) <= 4:
+            lines = lines[:index]
+            break
+        if before and _is_footer(line):
             rest = [part for part in lines[index + 1 :] if part.strip()]
             if len(rest) <= 6:
                 lines = lines[:index]
@@ -214,7 +228,25 @@ def _trimmed(lines: list[str]) -> str:
     lines = _undisclaimed(lines)
     while lines and (not lines[-1].strip() or _RULE.match(lines[-1])):
         lines.pop()
+    if (
+        len(lines) > 1
+        and _DASH_NAME.match(lines[-1])
+        and not _DASH_NAME.match(lines[-2])
+        and not lines[-2].lstrip().startswith("-")
+    ):
+        lines.pop()
     return _BLANKS.sub("\n\n", "\n".join(lines)).strip()
+
+
+_LINK = re.compile(r"[<(\[]?https?://\S{1,300}")
+
+
+def _is_footer(line: str) -> bool:
+    """The footer of a phone or a mail program: short, and no sentence that goes on."""
+    if len(line) > 400 or not _FOOTER.match(line):
+        return False
+    bare = _LINK.sub("", line).strip()
+    return len(bare.split()) <= 12 and not (len(bare.split()) > 7 and ("," in bare or bare.endswith(".")))
 
 
 def _undisclaimed(lines: list[str]) -> list[str]:

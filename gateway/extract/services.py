@@ -11,7 +11,7 @@ MAX = 50
 _OPAQUE = re.compile(r"(?<![\w@/.-])(?=[A-Za-z]{0,7}\d)(?=\d{0,7}[A-Za-z])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
 _LABELS = words("services", "label")
 _CALLED = re.compile(
-    rf"(?<!\w)(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ \t]{{0,2}}([A-Za-z0-9][A-Za-z0-9.-]{{1,62}}[A-Za-z0-9])(?![\w@-])",
+    rf"(?<![\w.-])(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ \t]{{0,2}}([A-Za-z0-9][A-Za-z0-9.-]{{1,62}}[A-Za-z0-9])(?![\w@-])",
     re.IGNORECASE,
 )
 #: "service x9k2m4p7": a word that says so before an opaque name
@@ -23,6 +23,11 @@ _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
 _STATED = re.compile(alternation(sorted({label[:4] for label in _LABELS})), re.IGNORECASE)
+
+
+def is_opaque(name: str) -> bool:
+    """Whether it looks like the names that the Client Area gives: eight letters and digits, some of each."""
+    return bool(_OPAQUE.fullmatch(name)) and sum(map(str.isdigit, name)) >= 1
 
 
 def _around(text: str, match: re.Match[str]) -> str:

@@ -44,7 +44,7 @@ _ARTICLES = (
 def _weekdays() -> dict[str, int]:
     found: dict[str, int] = {}
     for table in languages().values():
-        for key in ("weekdays", "weekdays_short"):
+        for key in ("weekdays",):
             for index, stem in enumerate(table.get("times", {}).get(key, ())):
                 found[stem.lower()] = index
     return found
@@ -101,15 +101,10 @@ _BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{
 _SINCE_AFTER = re.compile(
     rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)", re.IGNORECASE
 )
+_STEMS_TROUBLE = words("times", "trouble")
 _TROUBLE = re.compile(
-    "(?<!\\w)(?:"
-    + "|".join(
-        (
-            alternation(stem for stem in words("times", "trouble") if len(stem) > 4),
-            rf"{alternation(stem for stem in words('times', 'trouble') if len(stem) <= 4)}(?!\w)",
-        )
-    )
-    + ")",
+    rf"(?<!\w)(?:{alternation(stem for stem in _STEMS_TROUBLE if not stem.endswith('='))}"
+    rf"|(?:{alternation(stem[:-1] for stem in _STEMS_TROUBLE if stem.endswith('='))})(?!\w))",
     re.IGNORECASE,
 )
 _NOT = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'not'))})", re.IGNORECASE)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from gateway.extract.pasted import prose
 from gateway.extract.tables import alternation
 from gateway.model import Department, Question, Topics
 
@@ -134,11 +135,14 @@ def _score(text: str, stems: Table) -> _Found:
     return found
 
 
-def topics_of(subject: str, text: str, names_a_fact: bool, named: Collection[str] = (), custom: str = "") -> Topics:
+def topics_of(
+    subject: str, text: str, names_a_fact: bool, named: Collection[str] = (), leaning: float = 0.0, custom: str = ""
+) -> Topics:
     """What a mail asks for.
 
     Args:
         names_a_fact: it names an order, invoice, address or service.
+        leaning: what else speaks for an account, as a weight: a name that looks like a service's, a secret.
         named: the addresses and service names in it, lower-case: an outage of one of them is an outage of a service.
         custom: the text of the admin's own topics file, if there is one.
     """
@@ -157,7 +161,7 @@ def topics_of(subject: str, text: str, names_a_fact: bool, named: Collection[str
         return total
 
     financial, technical = score("financial"), score("technical")
-    account, general, abuse = score("account"), score("general"), score("abuse")
+    account, general, abuse = score("account") + leaning, score("general"), score("abuse")
     sensitive = tuple(name for name in SENSITIVE if score(f"sensitive.{name}") >= 1.0)
     critical = _critical(subject, text, above, below, stems, named, terms)
     reported = abuse >= ABUSE_ENOUGH and not sensitive and not critical
@@ -176,7 +180,7 @@ def _critical(
         return False
     if below.weight.get("resolved", 0.0) >= 2 or above.weight.get("resolved", 0.0) >= 2:
         return False
-    for sentence in [subject, *_SENTENCE.split(text)[:MAX_SENTENCES]]:
+    for sentence in [subject, *_SENTENCE.split(prose(text))[:MAX_SENTENCES]]:
         found = _score(sentence, stems)
         if not found.terms.get("outage") or found.weight.get("resolved", 0.0) > 0:
             continue

@@ -1,0 +1,50 @@
+"""Lines that a person did not write but pasted: logs, commands and their output, error messages."""
+
+from __future__ import annotations
+
+import re
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_STAMP = rf"\[?\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|{_MONTH}[ ]{{1,2}}\d{{1,2}} \d\d:\d\d:\d\d|\[ {{0,6}}\d{{1,9}}\.\d{{6}}\]|\d\d:\d\d:\d\d[.,]\d"
+_PROGRAM = (
+    r"(?:rsync|ssh|scp|sftp|curl|wget|mysql|mysqld|mariadb|nginx|apache2?|httpd|apt|apt-get|dpkg|yum|dnf|systemctl|systemd|postfix|dovecot|exim|docker|php|python3?|"
+    r"java|npm|git|mount|fsck|e2fsck|kernel|sshd|cron|crontab|bash|sh|sudo|psql|pg_dump|mysqldump|tar|cp|mv|rm|fatal|error|warning|panic|e|w|critical|ata\d{1,2}(?:\.\d\d)?|sd[a-z]|md\d|nvme\d{1,2}|"
+    r"php fatal error|php warning|uncaught|unhandled|traceback|caused by|exception in)"
+)
+#: lines of a traceroute, a ping, a log or a table of connections: they name everybody on the way
+PASSERS_BY = re.compile(
+    r"^[ \t>|]{0,8}(?:\d{1,2}[ \t|.]{1,6}(?:\S.{0,200}?)?(?:[ \t]|\(|\[|<|\d)(?:\d|\*|<)|from [0-9A-Fa-f:.]{3,45}:?[ \t]{1,3}(?:icmp|\()|\d{1,5} bytes from |"
+    rf"\S{{1,40}} (?:sshd|kernel|postfix|dovecot|named|nginx|cron|systemd)\[|{_STAMP}|\d{{1,3}}(?:\.\d{{1,3}}){{3}} - \S{{1,40}} \[|(?:tcp|udp)[46]?[ \t]|inet6? |.{{0,60}}\bhops? max|--- )",
+    re.IGNORECASE,
+)
+_OUTPUT = re.compile(
+    rf"^[ \t>|]{{0,8}}(?:{_STAMP}|[$#][ ][a-z./]|\S{{1,30}}@\S{{1,60}}[:~][^ ]{{0,60}}[$#]|[a-z]:\\|ps [a-z]:|mysql>|\d{{1,5}} bytes (?:from|of)|from [0-9a-f:.]{{3,45}}:?[ ]{{1,3}}icmp|ping6? \S{{1,80}} ?\(|"
+    rf"traceroute (?:to|6)|tracing route|\d{{1,9}} packets transmitted|rtt min|round-trip min|--- \S{{1,80}} ping|(?:reply from|antwort von|réponse de|respuesta desde|risposta da|resposta de|odpowiedź z|ответ от|відповідь від|antwoord van|odpověď od)[ ][0-9a-f]|"
+    rf"(?:request timed out|zeitüberschreitung der anforderung|délai d'attente|tiempo de espera agotado|richiesta scaduta|превышен интервал|перевищено інтервал)|"
+    rf"[ \t]{{0,4}}\d{{1,2}}[ \t]{{1,4}}(?:\*|<?\d{{1,5}}(?:\.\d{{1,3}})?[ ]ms|[\w.-]{{1,80}}[ ]{{1,3}}\(?\d{{1,3}}\.|\d{{1,3}}\.\d{{1,3}}\.)|[45]\d\d[ -][45]\.\d{{1,3}}\.\d{{1,3}}|http/[\d.]{{1,3}} [1-5]\d\d|"
+    rf"{_PROGRAM}(?:\[\d{{1,9}}\])?: ?\S|\S{{1,40}}\[\d{{1,9}}\]: |\S{{1,60}} kernel: |kernel: |traceback \(most|file \"[^\"]{{1,200}}\", line \d|at [\w.$<>]{{2,200}}\(|[\w.]{{3,80}}(?:error|exception): |error \d{{3,5}}|"
+    rf"(?:\S{{1,40}}[ \t]{{1,20}}){{1,3}}(?:\d{{1,12}}(?:\.\d{{1,6}})?%?[ \t]{{1,20}}){{4}})",
+    re.IGNORECASE,
+)
+_MESSAGE = re.compile(
+    r"no space left on device|connection (?:refused|timed out|reset by peer|closed by)|no route to host|segmentation fault|out of memory|err_[a-z_]{4,40}|oom-kill|kernel panic|i/o error|"
+    r"destination (?:host|net) ?unreachable|permission denied \(|name or service not known|certificate has expired|core dumped|x509:|ssl_error_",
+    re.IGNORECASE,
+)
+MAX_LINES = 4000
+
+
+def is_pasted(line: str) -> bool:
+    """Whether the line looks like the output of a program rather than a person's words."""
+    head = line[:400]
+    return bool(_OUTPUT.match(head))
+
+
+def has_diagnostics(text: str) -> bool:
+    """Whether logs, output or error messages are in the text, which is what the desk asks for."""
+    return bool(_MESSAGE.search(text)) or any(is_pasted(line) for line in text.split("\n")[:MAX_LINES] if line)
+
+
+def prose(text: str) -> str:
+    """The text without its pasted lines."""
+    return "\n".join("" if is_pasted(line) else line for line in text.split("\n"))
