@@ -14,7 +14,7 @@ from gateway.extract.pasted import PASSERS_BY
 from gateway.model import Candidate
 
 MAX = 50
-_V4 = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|-\d|/\d)")
+_V4 = re.compile(r"(?<![\w./-])(?<![0-9A-Fa-f:]:)(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|-\d|/\d)")
 _V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
 #: in addresses that stand in a URL or before a port
 _V4_IN_URL = re.compile(r"(?<=://)(\d{1,3}(?:\.\d{1,3}){3})(?!\w|\.\d)")
@@ -28,7 +28,7 @@ _PUBLIC_RESOLVERS = frozenset(
 )  # fmt: skip
 _HINT = re.compile(r"\d\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f:]")  # cheap: most lines have no address
 _VERSION_BEFORE = re.compile(
-    r"(?:\bversions?|\bversión|\bversion[ei]|\bversão|\bwersj[aieę]|\bverze|\bversie|\bsürüm\w{0,3}|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|\bbuild|\bv|\bver\.?|\boid|\bsection|\bkernel|\bdriver)[ \t:]{0,2}\Z",
+    r"(?:\bversions?|\bversión|\bversion[ei]|\bversão|\bwersj[aieę]|\bverze|\bversie|\bsürüm\w{0,3}|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|\bbuild|\bv|\bver\.?|\boid|\bsection|\bkernel|\bdriver|\bopenssl|\bphp|\bnginx|\bapache|\bmysql|\bmariadb|\blinux|\bubuntu|\bdebian|\bchrome|\bfirefox|\bplesk|\bcpanel|\bwordpress|\bjava|\bpython|\besxi|\bproxmox|\bchromium|\bsafari|\bdirectadmin|\bwindows)[ \t:]{0,2}\Z",
     re.IGNORECASE,
 )
 _NETMASK_BEFORE = re.compile(r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи])\W{0,3}\Z", re.IGNORECASE)

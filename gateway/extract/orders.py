@@ -10,15 +10,39 @@ from gateway.model import Candidate
 
 MAX = 50
 MAX_NUMBERS = 500
-_NUMBER = re.compile(r"(?<![\d.,])(\d{4,9})(?!\d|[.,]\d|-\d|:\d)")
-_GLUE = rf"(?:[ \t\xa0]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?[ \t\xa0]{{0,3}}(?:[:=][ \t\xa0]{{0,3}})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{{0,3}}\Z"
+_NUMBER = re.compile(r"(?<!\d)(?<!\d[.,])(\d{4,9})(?!\d|[.,]\d|-\d|:\d)")
+_LINK = alternation(
+    (
+        "is",
+        "ist",
+        "lautet",
+        "est",
+        "es",
+        "è",
+        "mit der",
+        "mit",
+        "with the",
+        "with",
+        "avec le",
+        "con el",
+        "con il",
+        "z",
+        "с",
+        "под",
+    )
+)
+_GLUE = (
+    rf"(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
+    r"[ \t\xa0]{0,3}(?:[:=.-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}\Z"
+)
 _ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}", re.IGNORECASE)
 _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}", re.IGNORECASE)
 #: "the 214382 invoice", "214382 numaralı fatura"
 _AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
 _ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})", re.IGNORECASE)
 _INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})", re.IGNORECASE)
-_HASH = re.compile(r"(?<![\w#&/.])#[ \t]?\Z")
+_HASH = re.compile(r"(?<![\w#&/.])[#№][ \t]?\Z")
+_COLOUR = re.compile(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)", re.IGNORECASE)
 _GLUED = re.compile(r"[\w.-]{0,20}\w")
 _MORE = re.compile(
     rf"[ \t]{{0,2}}(?:,|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
@@ -40,7 +64,7 @@ def _kind(text: str, match: re.Match[str], before: str) -> str:
     if _ORDER.search(before):
         return "order"
     hashed = _HASH.search(before)
-    if hashed and len(match[1]) >= 5 and not _GLUED.match(text, match.end()):
+    if hashed and len(match[1]) >= 5 and not _GLUED.match(text, match.end()) and not _COLOUR.match(text, match.end()):
         if _INVOICE_AFTER.match(text, match.end()):
             return "invoice"
         return "" if _OTHER.search(before[: hashed.start()]) else "order"

@@ -182,7 +182,7 @@ def new_words(text: str) -> str:
     """The author's own words of ``text``; the whole text when nothing else is left."""
     lines = text.split("\n")[:MAX_LINES]
     kept: list[str] = []
-    index = 0
+    index, quoting = 0, False
     while index < len(lines):
         line = lines[index]
         quote = _is_quote(line)
@@ -190,13 +190,21 @@ def new_words(text: str) -> str:
         if size:
             if MARKER in line or not _own_below(lines, index + size):
                 break
-            index += size  # the words that introduce the quote go with it
+            index, quoting = index + size, True  # the words that introduce the quote go with it
             continue
-        if not quote or _log_like(lines, index):
+        if not quote or _log_like(lines, index) or (not quoting and _announced(kept)):
             kept.append(line)
+        elif quote:
+            quoting = True
         index += 1
     own = _trimmed(kept)
     return own or _trimmed([line for line in lines if MARKER not in line]) or text.strip()
+
+
+def _announced(kept: list[str]) -> bool:
+    """Whether the author's words announce what is pasted below: "This is the log:", and the lines of it."""
+    last = next((line for line in reversed(kept[-3:]) if line.strip()), "")
+    return last.rstrip().endswith(":") or _is_quote(last)
 
 
 def _log_like(lines: list[str], index: int) -> bool:

@@ -24,12 +24,17 @@ _COLON = re.compile(
 )
 #: "my password is x": the value must look like one
 _VERB = re.compile(
-    rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)}){_WHOSE}[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))})[ \t:]{{1,3}}){_VALUE}",
+    rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)}){_WHOSE}[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}|-|–|—)[ \t:]{{1,3}}){_VALUE}",
     re.IGNORECASE,
 )
 #: "user / password" on one line: "root / hunter2", "login root password hunter2"
 _PAIR = re.compile(
     rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)})[ \t]{{1,2}})(?P<value>(?=[^\s]{{0,40}}\d)(?=[^\s]{{0,40}}[^\W\d_])[^\s\"'<>]{{6,64}})(?!\S)",
+    re.IGNORECASE,
+)
+#: "root / S3cr3t!x"
+_LOGIN = re.compile(
+    r"(?<![\w/-])(?P<label>(?:root|admin|administrator|ubuntu|debian)[ \t]{1,2}[/|][ \t]{1,2})(?P<value>[^\s\"'<>]{6,64})(?!\S)",
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{1,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
@@ -109,6 +114,8 @@ def mask(text: str) -> tuple[str, int]:
         text = _COLON.sub(masking.value, text)
         text = _VERB.sub(masking.likely, text)
         text = _PAIR.sub(masking.likely, text)
+    if " / " in text or " | " in text:
+        text = _LOGIN.sub(masking.likely, text)
     if "://" in text and "@" in text:
         text = _URL.sub(masking.value, text)
     if _LONG_DIGITS.search(text):

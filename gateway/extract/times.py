@@ -29,6 +29,8 @@ _ZONES: dict[str, tzinfo] = {
     "mst": timezone(timedelta(hours=-7)), "mdt": timezone(timedelta(hours=-6)), "pst": timezone(timedelta(hours=-8)), "pdt": timezone(timedelta(hours=-7)),
     "trt": ZoneInfo("Europe/Istanbul"), "aest": timezone(timedelta(hours=10)), "aedt": timezone(timedelta(hours=11)),
 } | {phrase: ZoneInfo(zone) for phrase, zone in mapping("times", "zones").items()}  # fmt: skip
+#: abbreviations that people write in small letters and that are no words
+_LOWER_ZONES = ("utc", "gmt", "cet", "cest", "mez", "mesz", "msk", "мск")
 #: abbreviations that name more than one zone
 _UNKNOWN_ZONES = ("ist", "cst", "ast", "sst", "bdt", "gst", "pkt", "amt", "ict")
 
@@ -74,7 +76,8 @@ _TAIL = re.compile(
 )
 _CLOCK = re.compile(
     r"(?<![\w:,/.+-])(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
-    r"|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?![\w:%/]|[.,]\d))"
+    r"|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
+    re.IGNORECASE,
 )
 _ISO_DATE = r"(?P<y1>\d{4})-(?P<m1>\d{1,2})-(?P<d1>\d{1,2})"
 _NUMBER_DATE = r"(?P<d2>\d{1,2})[./-](?P<m2>\d{1,2})(?:[./-](?P<y2>\d{4}|\d\d)|\.)?"
@@ -108,7 +111,10 @@ _TROUBLE = re.compile(
     re.IGNORECASE,
 )
 _NOT = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'not'))})", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<!\d)[.!?](?=\s)|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])")
+_SENTENCE = re.compile(
+    r"(?<!\d)(?<![ (]ca)(?<![ (]ok)(?<!godz)(?<!approx)(?<![ (]nr)(?<![ (]no)(?<![ (]hod)(?<![ (]\w)(?<!ungef)[.!?](?=\s)"
+    r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
+)
 _CLAUSE = re.compile(r"[,;](?=\s)")
 _LOG = re.compile(
     r"^[ \t]{0,4}\[?(?:(?P<y>\d{4})[-/](?P<mo>\d\d)[-/](?P<d>\d\d)[T ](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,]\d{1,9})?[ ]?(?P<z>Z|UTC|[+-]\d\d:?\d\d)?"
@@ -147,9 +153,10 @@ _NOT_DIGIT = re.compile(r"\D")
 
 def _zone_of(name: str, default: tzinfo) -> tzinfo | None:
     """The zone of these words, the default without any, ``None`` when they could be two."""
-    name = " ".join(name.lower().strip(" \t\xa0,()").split())
-    if not name:
-        return default
+    written = name.strip(" \t\xa0,()")
+    name = " ".join(written.lower().split())
+    if not name or (len(name) <= 4 and name.isalpha() and not written.isupper() and name not in _LOWER_ZONES):
+        return default  # "ist", "est", "west" are words too
     if name in _UNKNOWN_ZONES:
         return None
     found = _ZONES.get(name.replace("’", "'"))
@@ -168,6 +175,8 @@ def _clocks(text: str) -> list[_Clock]:
         half = (tail["half"] or "").strip(" \t\xa0.").lower()
         sure = bool(tail["word"] or half)
         bare = match["bare"] is not None
+        if bare and not sure and _MONTH_NEXT.match(text, match.end()):
+            continue
         if bare and not sure and not _BARE.search(text, max(0, match.start() - 12), match.start()):
             continue
         if match["sep"] == "." and not sure and not _AT_DOT.search(text, max(0, match.start() - 10), match.start()):
@@ -188,6 +197,8 @@ def _clocks(text: str) -> list[_Clock]:
     return found
 
 
+_MONTH_NEXT = re.compile(rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{_MONTH})(?!\w)", re.IGNORECASE)
+_ISO_T = re.compile(r"(?<=\d\d-\d\d)T(?=\d\d:\d\d)")
 _AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
 
 
@@ -353,7 +364,7 @@ _DIGIT = re.compile(r"\d")
 
 def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
     """(when it began with its zone, the words that say so), or ``(None, "")``."""
-    whole = f"{subject}.\n\n{text}"[:MAX_TEXT]
+    whole = _ISO_T.sub(" ", f"{subject}.\n\n{text}"[:MAX_TEXT])
     if not _DIGIT.search(whole):
         return None, ""
     troubled = bool(_TROUBLE.search(whole[:8192]))
