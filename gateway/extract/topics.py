@@ -23,6 +23,8 @@ SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768
 MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
+BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
+DENIED = 36  #: characters before a request in which a denial counts
 PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
@@ -40,6 +42,7 @@ class _Stem:
     topic: str
     weight: float
     exact: bool
+    beside: tuple[tuple[str, bool], ...] = ()  #: one of these (text, exact) must stand beside it in the sentence
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Table:
     stems: Mapping[str, tuple[_Stem, ...]]
     topics: tuple[str, ...]
     starts: re.Pattern[str]
+    denials: tuple[tuple[str, bool], ...]
 
 
 @dataclass(slots=True)
@@ -76,7 +80,7 @@ def table(text: str = "") -> Table:
     except tomllib.TOMLDecodeError as error:
         raise TopicsError(f"no TOML: {error}") from error
     topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
-    sensitive = raw.pop("sensitive", {})
+    sensitive, denial = raw.pop("sensitive", {}), raw.pop("denial", {})
     topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
     for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
         raise TopicsError(
@@ -91,7 +95,8 @@ def table(text: str = "") -> Table:
     for start in by_start:
         by_start[start] += [stem for stem in stems if len(stem.text) < len(start) and start.startswith(stem.text)]
     ordered = {start: tuple(sorted(found, key=lambda stem: -len(stem.text))) for start, found in by_start.items()}
-    return Table(ordered, tuple(topics), re.compile(rf"(?<!\w)(?:{alternation(ordered)})"))
+    denials = tuple((stem.text, stem.exact) for stem in _stems("denial", denial))
+    return Table(ordered, tuple(topics), re.compile(rf"(?<!\w)(?:{alternation(ordered)})"), denials)
 
 
 def _stems(topic: str, languages: Any) -> list[_Stem]:
@@ -109,11 +114,47 @@ def _stems(topic: str, languages: Any) -> list[_Stem]:
             if not 0 < value <= 100 or not isinstance(words, list):
                 raise TopicsError(f"{topic}.{language}.{weight}: a weight above 0 with a list of stems is wanted")
             for word in words:
-                stem = word.removesuffix("=").lower() if isinstance(word, str) else ""
-                if not stem.strip() or stem[0].isspace():
-                    raise TopicsError(f"{topic}.{language}.{weight}: {word!r} is no stem")
-                found.append(_Stem(stem, topic, value, word.endswith("=")))
+                found += _expanded(word, topic, value, f"{topic}.{language}.{weight}")
     return found
+
+
+def _expanded(word: Any, topic: str, weight: float, where: str) -> list[_Stem]:
+    """The stems that an entry stands for: ``a|b & c|d`` is ``a`` or ``b`` with ``c`` or ``d`` beside it."""
+    if not isinstance(word, str) or not word.strip():
+        raise TopicsError(f"{where}: {word!r} is no stem")
+    first, _, second = word.lower().partition(" & ")
+    beside = tuple((part.removesuffix("="), part.endswith("=")) for part in second.split("|")) if second else ()
+    stems = [_Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside) for part in first.split("|")]
+    if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
+        not text.strip() for text, _ in beside
+    ):
+        raise TopicsError(f"{where}: {word!r} is no stem")
+    return stems
+
+
+def _stands(text: str, part: str, exact: bool) -> bool:
+    """Whether a stem stands in the text at a word start."""
+    at = text.find(part)
+    while at >= 0:
+        end = at + len(part)
+        begins = at == 0 or not (text[at - 1].isalnum() or text[at - 1] == "_")
+        if begins and not (exact and end < len(text) and (text[end].isalnum() or text[end] == "_")):
+            return True
+        at = text.find(part, at + 1)
+    return False
+
+
+def _denied(before: str, stems: Table) -> bool:
+    """Whether the words just before a request say that it is none ("I do not want a refund")."""
+    return any(_stands(before[-DENIED:], text, exact) for text, exact in stems.denials)
+
+
+def _beside(lower: str, start: int, end: int) -> str:
+    """The words around a place, within its sentence."""
+    before, after = lower[max(0, start - BESIDE) : start], lower[end : end + BESIDE]
+    cut = max(before.rfind(mark) for mark in (". ", "! ", "? ", "\n"))
+    ends = [place for mark in (". ", "! ", "? ", "\n") if (place := after.find(mark)) >= 0]
+    return before[cut + 1 :] + " \0 " + (after[: min(ends)] if ends else after)
 
 
 def _score(text: str, stems: Table) -> _Found:
@@ -128,6 +169,12 @@ def _score(text: str, stems: Table) -> _Found:
             end = position + len(stem.text)
             if stem.exact and end < len(lower) and (lower[end].isalnum() or lower[end] == "_"):
                 continue
+            if stem.beside or stem.topic.startswith("sensitive."):
+                around = _beside(lower, position, end)
+                if stem.beside and not any(_stands(around, part, exact) for part, exact in stem.beside):
+                    continue
+                if stem.topic.startswith("sensitive.") and _denied(around.partition("\0")[0], stems):
+                    continue
             seen.add(stem.topic)
             found.weight[stem.topic] = found.weight.get(stem.topic, 0.0) + stem.weight
             terms = found.terms.setdefault(stem.topic, {})
@@ -166,7 +213,12 @@ def topics_of(
     critical = _critical(subject, text, above, below, stems, named, terms)
     reported = abuse >= ABUSE_ENOUGH and not sensitive and not critical
     is_account = not reported and (
-        names_a_fact or critical or bool(sensitive) or account > general or (account > 0 and account >= general)
+        names_a_fact
+        or critical
+        or bool(sensitive)
+        or account > general
+        or (account > 0 and account >= general)
+        or (general == 0 and financial >= 1.5)
     )
     department = Department.FINANCIAL if financial > technical else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
