@@ -14,11 +14,9 @@ from gateway.extract.pasted import PASSERS_BY
 from gateway.model import Candidate
 
 MAX = 50
-_V4 = re.compile(r"(?<![\w./-])(?<![0-9A-Fa-f:]:)(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|-\d|/\d)")
+_V4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|-\d(?!\d{0,2}\.\d)|/\d)")
+_V4_BEFORE = re.compile(r"(?:\A|://|[^\w./:-]|-|[^0-9A-Fa-f:]:)\Z")  # "1-203.0.113.7" may end a range
 _V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
-#: in addresses that stand in a URL or before a port
-_V4_IN_URL = re.compile(r"(?<=://)(\d{1,3}(?:\.\d{1,3}){3})(?!\w|\.\d)")
-_V4_PORT = re.compile(r"(?<![\w.:/-])(\d{1,3}(?:\.\d{1,3}){3})(?=:\d{1,5}(?!\d))")
 _PUBLIC_RESOLVERS = frozenset(
     [
         "8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220", "77.88.8.8", "77.88.8.1", "94.140.14.14",
@@ -26,7 +24,9 @@ _PUBLIC_RESOLVERS = frozenset(
         "2606:4700:4700::1001", "2620:fe::fe", "2620:fe::9",
     ]
 )  # fmt: skip
-_HINT = re.compile(r"\d\.\d|[0-9A-Fa-f:]:[0-9A-Fa-f:]")  # cheap: most lines have no address
+#: cheap: most lines have no address
+_V4_HINT = re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d")
+_V6_HINT = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _VERSION_BEFORE = re.compile(
     r"(?:\bversions?|\bversión|\bversion[ei]|\bversão|\bwersj[aieę]|\bverze|\bversie|\bsürüm\w{0,3}|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|\bbuild|\bv|\bver\.?|\boid|\bsection|\bkernel|\bdriver|\bopenssl|\bphp|\bnginx|\bapache|\bmysql|\bmariadb|\blinux|\bubuntu|\bdebian|\bchrome|\bfirefox|\bplesk|\bcpanel|\bwordpress|\bjava|\bpython|\besxi|\bproxmox|\bchromium|\bsafari|\bdirectadmin|\bwindows)[ \t:]{0,2}\Z",
     re.IGNORECASE,
@@ -82,18 +82,22 @@ def _weak_line(line: str) -> bool:
 def ips_in(text: str) -> tuple[Candidate, ...]:
     """Addresses and networks in canonical text form, in order of appearance."""
     found: dict[str, Candidate] = {}
+    if not (_V4_HINT.search(text) or _V6_HINT.search(text)):
+        return ()
     for line in text.split("\n"):
-        if not _HINT.search(line):
-            continue
+        matches: list[re.Match[str]] = []
+        if _V4_HINT.search(line):
+            matches += [m for m in _V4.finditer(line) if _V4_BEFORE.search(line, max(0, m.start() - 3), m.start())]
+        if _V6_HINT.search(line):
+            matches += _V6.finditer(line)
         weak: bool | None = None
-        places = {m.start(1): m for pattern in (_V4_IN_URL, _V4_PORT, _V6, _V4) for m in pattern.finditer(line)}
-        for _, match in sorted(places.items()):
+        for match in sorted(matches, key=lambda m: m.start()):
             if "." not in match[1] and match[1].count(":") < 2:
                 continue
             before = line[max(0, match.start() - 40) : match.start()]
             if _VERSION_BEFORE.search(before) or _NETMASK_BEFORE.search(before):
                 continue
-            value = _value(match[1], match[2] if match.re.groups > 1 else None)
+            value = _value(match[1], match[2])
             if value is None:
                 continue
             if weak is None:

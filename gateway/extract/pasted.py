@@ -31,13 +31,15 @@ _MESSAGE = re.compile(
     r"destination (?:host|net) ?unreachable|permission denied \(|name or service not known|certificate has expired|core dumped|x509:|ssl_error_",
     re.IGNORECASE,
 )
+#: cheap: what no pasted line lacks
+_ODD = re.compile(r"[\d:$#\\(>]")
 MAX_LINES = 4000
 
 
 def is_pasted(line: str) -> bool:
     """Whether the line looks like the output of a program rather than a person's words."""
     head = line[:400]
-    return bool(_OUTPUT.match(head))
+    return bool(_ODD.search(head)) and bool(_OUTPUT.match(head))
 
 
 def has_diagnostics(text: str) -> bool:

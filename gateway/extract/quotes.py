@@ -32,6 +32,7 @@ _DIVIDER = re.compile(
     rf"^[ \t>|*]{{0,8}}(?:[-_=*]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*]{{2,60}})",
     re.IGNORECASE,
 )
+_MAY_DIVIDE = re.compile(r"[ \t>|]{0,8}[-_=*#]|.{0,80}[:：][ \t]{0,5}\Z")  # cheap: most lines cannot
 _RULE = re.compile(r"^[ \t>|]{0,8}(?:_{10,200}|-{20,200}|={4,200})[ \t]{0,5}$")
 _LIST_RULE = re.compile(r"^_{20,200}[ \t]{0,5}$")
 _SIGNATURE = re.compile(r"^[ \t]?(?:--[ \xa0]?|—|–|_{2,5}|-{2}[ ]?\*?)$")
@@ -39,6 +40,10 @@ _FOOTER = re.compile(rf"^[ \t*_]{{0,4}}(?:{alternation(words('quotes', 'footer')
 _DISCLAIMER = re.compile(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNORECASE)
 _COMMAND = re.compile(
     r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select|update|insert)\b",
+    re.IGNORECASE,
+)
+_MAY_CLOSE = re.compile(
+    rf"[ \t]?[-—–_]|[ \t*_]{{0,4}}(?:{alternation({footer[:3] for footer in words('quotes', 'footer')})})",
     re.IGNORECASE,
 )
 _DASH_NAME = re.compile(r"^[-–—~/][ ]?[^\W\d_]{2,20}(?:[ ][^\W\d_]{2,20}){0,2}[ ]?$")  # "-Anna"
@@ -51,6 +56,8 @@ def _is_quote(line: str) -> bool:
 
 def _label(line: str) -> str | None:
     """What stands after the label of a quoted header line, ``None`` when it is none."""
+    if ":" not in line and "：" not in line:
+        return None
     match = _LABEL.match(line[:500])
     return match["value"].strip() if match else None
 
@@ -82,6 +89,8 @@ def _header_block(lines: list[str], index: int) -> bool:
 def _dashed(lines: list[str], index: int) -> bool:
     """A divider with words between dashes, or one that announces the header block that follows it."""
     line = lines[index][:300]
+    if not _MAY_DIVIDE.match(line):
+        return False
     if _DIVIDER.match(line):
         return True
     following = [number for number in range(index + 1, min(index + 4, len(lines))) if lines[number].strip(" \t>")]
@@ -141,10 +150,16 @@ def _history(lines: list[str], index: int) -> int:
         return len(lines) - index
     if _dashed(lines, index) or _header_block(lines, index):
         return 1
+    if not any(_MAY_END.search(ending[-60:]) for ending in lines[index : index + 4]):
+        return 0
     count = _attribution(lines, index)
     return count if count and _introduces(lines, index, count) else 0
 
 
+#: how an attribution can end: a colon, the verb, dashes
+_MAY_END = re.compile(
+    rf"[:：>*_-][ \t\xa0*_>]{{0,6}}\Z|(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE
+)
 #: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
 _OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
 
@@ -216,34 +231,34 @@ def _log_like(lines: list[str], index: int) -> bool:
 
 def _trimmed(lines: list[str]) -> str:
     """Lines without the signature, the footer of a phone and disclaimers at their end."""
+    before = False
     for index, line in enumerate(lines):
-        before = any(part.strip() for part in lines[:index])
-        if before and _SIGNATURE.match(line):
-            rest = [part for part in lines[index + 1 :] if part.strip()]
-            if len(rest) <= _SIGNATURE_LINES or line.startswith("--"):
-                lines = lines[:index]
+        if before and _MAY_CLOSE.match(line):
+            left = _closed(lines, index)
+            if left is not None:
+                lines = left
                 break
-        if before and _LIST_RULE.match(line) and len([part for part in lines[index + 1 :] if part.strip()]) <= 4:
-            lines = lines[:index]
-            break
-        if before and _is_footer(line):
-            rest = [part for part in lines[index + 1 :] if part.strip()]
-            if len(rest) <= 6:
-                lines = lines[:index]
-                break
-            lines = [*lines[:index], *lines[index + 1 :]]
-            break
+        before = before or bool(line.strip())
     lines = _undisclaimed(lines)
     while lines and (not lines[-1].strip() or _RULE.match(lines[-1])):
         lines.pop()
-    if (
-        len(lines) > 1
-        and _DASH_NAME.match(lines[-1])
-        and not _DASH_NAME.match(lines[-2])
-        and not lines[-2].lstrip().startswith("-")
-    ):
+    if len(lines) > 1 and _DASH_NAME.match(lines[-1]) and not lines[-2].lstrip().startswith("-"):
         lines.pop()
     return _BLANKS.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _closed(lines: list[str], index: int) -> list[str] | None:
+    """The lines without what closes the mail at this line; ``None`` when nothing does."""
+    line = lines[index]
+    signature, listed, footer = _SIGNATURE.match(line), _LIST_RULE.match(line), _is_footer(line)
+    if not (signature or listed or footer):
+        return None
+    rest = sum(1 for part in lines[index + 1 : index + 200] if part.strip())
+    if (signature and (rest <= _SIGNATURE_LINES or line.startswith("--"))) or (listed and rest <= 4):
+        return lines[:index]
+    if footer:
+        return lines[:index] if rest <= 6 else [*lines[:index], *lines[index + 1 :]]
+    return None
 
 
 _LINK = re.compile(r"[<(\[]?https?://\S{1,300}")

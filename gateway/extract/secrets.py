@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 
 from gateway.extract.tables import alternation, words
@@ -52,7 +53,10 @@ _NOT_VALUE = re.compile(
 _LOOKS_SECRET = re.compile(r"\d|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
-_LABEL_HINT = re.compile(alternation(sorted({word[:4] for word in _LABELS})), re.IGNORECASE)
+_LABEL_HINTS = tuple({word[:4] for word in _LABELS})
+MAX_LABELLED = 2000
+#: what must stand between a label and its value: a colon, a verb, or a value that has a digit
+_SAYS = re.compile(r"[:=：→\d—–]|->| - | is | ist | lautet | est | es | è ")
 _TOKEN_HINT = re.compile(
     r"ghp|gho|ghs|ghu|github_pat|sk[-_]|pk[-_]|rk[-_]|xox|glpat|AKIA|ASIA|npm_|dop_v1|hf_|SG\.|eyJ"
 )
@@ -101,6 +105,36 @@ class _Masking:
 _NOT_DIGIT = re.compile(r"\D")
 
 
+def _by_label(text: str, masking: _Masking) -> str:
+    """Masks what stands after a label, looking only at the lines that have one and the line below."""
+    lower = text.lower()
+    if len(lower) != len(text):
+        lower = text
+    lines: set[int] = set()
+    starts: list[int] = []
+    for hint in _LABEL_HINTS:
+        at = lower.find(hint)
+        while at >= 0 and len(lines) < MAX_LABELLED:
+            if not starts:
+                starts = [0, *(place + 1 for place, char in enumerate(text) if char == "\n")]
+            number = bisect.bisect_right(starts, at) - 1
+            lines.add(number)
+            at = lower.find(hint, starts[number + 1]) if number + 1 < len(starts) else -1
+    if not lines:
+        return text
+    pieces, done = [], 0
+    for number in sorted(lines):
+        begin = starts[number]
+        end = starts[number + 2] if number + 2 < len(starts) else len(text)
+        if begin < done or not _SAYS.search(text, begin, end):
+            continue
+        piece = _COLON.sub(masking.value, text[begin:end])
+        piece = _PAIR.sub(masking.likely, _VERB.sub(masking.likely, piece))
+        pieces += [text[done:begin], piece]
+        done = end
+    return "".join([*pieces, text[done:]])
+
+
 def mask(text: str) -> tuple[str, int]:
     """(text with every secret replaced, how many)."""
     masking = _Masking()
@@ -110,10 +144,7 @@ def mask(text: str) -> tuple[str, int]:
         text = _TOKEN.sub(masking.whole, text)
     if "earer" in text or "EARER" in text:
         text = _BEARER.sub(masking.value, text)
-    if _LABEL_HINT.search(text):
-        text = _COLON.sub(masking.value, text)
-        text = _VERB.sub(masking.likely, text)
-        text = _PAIR.sub(masking.likely, text)
+    text = _by_label(text, masking)
     if " / " in text or " | " in text:
         text = _LOGIN.sub(masking.likely, text)
     if "://" in text and "@" in text:

@@ -22,7 +22,10 @@ _SAID = re.compile(
 _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
-_STATED = re.compile(alternation(sorted({label[:4] for label in _LABELS})), re.IGNORECASE)
+_STATED = tuple(sorted({label[:4] for label in _LABELS}))
+_MIXED = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
+_OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
+_DOTTED = re.compile(r"[A-Za-z0-9][^\s]{0,60}\.[A-Za-z][^\s]{0,240}")
 
 
 def is_opaque(name: str) -> bool:
@@ -37,17 +40,22 @@ def _around(text: str, match: re.Match[str]) -> str:
 def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
     found: dict[str, Candidate] = {}
-    for match in _CALLED.finditer(text) if _STATED.search(text) else ():
+    lower = text.lower()
+    for match in _CALLED.finditer(text) if any(hint in lower for hint in _STATED) else ():
         value = match[1].lower()
         found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
-    for match in _OPAQUE.finditer(text):
-        value = match[0].lower()
-        said = _SAID.search(text, max(0, match.start() - 24), match.start())
-        found.setdefault(value, Candidate(value, ("service: " if said else "") + _around(text, match)))
+    for mixed in _MIXED.finditer(text):
+        opaque = _OPAQUE_AT.search(text, max(0, mixed.start() - 8), mixed.end() + 9)
+        if opaque is None or not _OPAQUE.match(text, opaque.start()):
+            continue
+        value = opaque[0].lower()
+        said = _SAID.search(text, max(0, opaque.start() - 24), opaque.start())
+        found.setdefault(value, Candidate(value, ("service: " if said else "") + _around(text, opaque)))
         if len(found) >= MAX * 4:
             break
-    for token in text.split() if "." in text else ():
-        if "." not in token or "." not in token[1:-1] or len(token) > 300:
+    for dotted in _DOTTED.finditer(text):
+        token = dotted[0]
+        if "." not in token[1:-1]:
             continue
         host = _HOST.search(token)
         if host is not None:

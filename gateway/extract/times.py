@@ -75,7 +75,7 @@ _TAIL = re.compile(
     re.IGNORECASE,
 )
 _CLOCK = re.compile(
-    r"(?<![\w:,/.+-])(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
+    r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
     r"|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
     re.IGNORECASE,
 )
@@ -170,6 +170,8 @@ def _matching(found: str, choices: Sequence[str]) -> bool:
 def _clocks(text: str) -> list[_Clock]:
     found: list[_Clock] = []
     for match in _CLOCK.finditer(text):
+        if match.start() and (text[match.start() - 1] in ":,/.+-_" or text[match.start() - 1].isalnum()):
+            continue
         tail = _TAIL.match(text, match.end())
         assert tail is not None  # every part of it may be missing
         half = (tail["half"] or "").strip(" \t\xa0.").lower()
@@ -367,12 +369,16 @@ def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInf
     whole = _ISO_T.sub(" ", f"{subject}.\n\n{text}"[:MAX_TEXT])
     if not _DIGIT.search(whole):
         return None, ""
+    clocks = _clocks(whole)
+    stamped = _LOG.search(whole)
+    if not clocks and not stamped:
+        return None, ""
     troubled = bool(_TROUBLE.search(whole[:8192]))
-    for clock in _clocks(whole):
+    for clock in clocks:
         found = _told(whole, clock, troubled, received_at, zone)
         if found is not None:
             return found
-    if troubled and not _vague(whole):
+    if troubled and stamped and not _vague(whole):
         found = _logged(whole, received_at, zone)
         if found is not None:
             return found

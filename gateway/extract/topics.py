@@ -16,7 +16,6 @@ from importlib import resources
 from typing import Any
 
 from gateway.extract.pasted import prose
-from gateway.extract.tables import alternation
 from gateway.model import Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
@@ -28,6 +27,7 @@ DENIED = 36  #: characters before a request in which a denial counts
 PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
+_WORD_START = re.compile(r"\w+|[^\w\s.,;:!?()'\"-]")
 _SPACE = re.compile(r"\s+")
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 
@@ -47,11 +47,10 @@ class _Stem:
 
 @dataclass(frozen=True)
 class Table:
-    """Every stem by its first characters, the longest first; ``starts`` finds the places where one may begin."""
+    """Every stem by its first three characters (or all it has), the longest first."""
 
     stems: Mapping[str, tuple[_Stem, ...]]
     topics: tuple[str, ...]
-    starts: re.Pattern[str]
     denials: tuple[tuple[str, bool], ...]
 
 
@@ -96,7 +95,7 @@ def table(text: str = "") -> Table:
         by_start[start] += [stem for stem in stems if len(stem.text) < len(start) and start.startswith(stem.text)]
     ordered = {start: tuple(sorted(found, key=lambda stem: -len(stem.text))) for start, found in by_start.items()}
     denials = tuple((stem.text, stem.exact) for stem in _stems("denial", denial))
-    return Table(ordered, tuple(topics), re.compile(rf"(?<!\w)(?:{alternation(ordered)})"), denials)
+    return Table(ordered, tuple(topics), denials)
 
 
 def _stems(topic: str, languages: Any) -> list[_Stem]:
@@ -161,9 +160,18 @@ def _score(text: str, stems: Table) -> _Found:
     """One pass over the word starts; of a topic's stems the longest at a place counts."""
     lower = _SPACE.sub(" ", text).translate(_QUOTES).lower()
     found = _Found({}, {})
-    for start in stems.starts.finditer(lower):
-        position, seen = start.start(), set()
-        for stem in stems.stems[start[0]]:
+    by_start = stems.stems
+    for word in _WORD_START.finditer(lower):
+        position = word.start()
+        candidates = by_start.get(lower[position : position + 3])
+        if candidates is None:
+            candidates = by_start.get(lower[position : position + 2])
+        if candidates is None:
+            candidates = by_start.get(lower[position])
+        if candidates is None:
+            continue
+        seen: set[str] = set()
+        for stem in candidates:
             if stem.topic in seen or not lower.startswith(stem.text, position):
                 continue
             end = position + len(stem.text)
@@ -232,11 +240,14 @@ def _critical(
         return False
     if below.weight.get("resolved", 0.0) >= 2 or above.weight.get("resolved", 0.0) >= 2:
         return False
+    outages = {*above.terms.get("outage", ()), *below.terms.get("outage", ())}
     for sentence in [subject, *_SENTENCE.split(prose(text))[:MAX_SENTENCES]]:
+        lower = _SPACE.sub(" ", sentence).translate(_QUOTES).lower()
+        if not any(term in lower for term in outages):
+            continue
         found = _score(sentence, stems)
         if not found.terms.get("outage") or found.weight.get("resolved", 0.0) > 0:
             continue
-        lower = sentence.lower()
         what = [*found.terms.get("service", ()), *(name for name in named if name in lower)]
         if not what:
             continue
