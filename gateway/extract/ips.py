@@ -10,7 +10,7 @@ import ipaddress
 import re
 from dataclasses import replace
 
-from gateway.extract.pasted import PASSERS_BY
+from gateway.extract.pasted import names_passers_by
 from gateway.model import Candidate
 
 MAX = 50
@@ -32,11 +32,11 @@ _VERSION_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _NETMASK_BEFORE = re.compile(r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи])\W{0,3}\Z", re.IGNORECASE)
-_ATTACKER_LINE = re.compile(
-    r"^\s{0,20}received:|failed password|rhost=|invalid user|authentication failure|\bfrom \S{1,80} port \d|\bbanned?\b|"
-    r"\[client |refused connect|\bSRC=|\bsrc=|\bclient: |disconnected from|connection closed by|\battacker\b|possible SYN",
-    re.IGNORECASE,
-)
+_ATTACKER_SIGNS = (
+    "failed password", "rhost=", "invalid user", "authentication failure", " banned", "ban ", "[client ", "refused connect", "src=", " client: ", "disconnected from",
+    "connection closed by", "attacker", "possible syn",
+)  # fmt: skip
+_FROM_PORT = re.compile(r"\bfrom \S{1,80} port \d")
 _ATTACKER_WORD = re.compile(
     r"(?:attack(?:s|ed|er|ing)?(?: (?:us|me|it))?(?: from| by)?|attacked by|angegriffen von|angriff(?:e)? von|attaqué par|atacado por|attaccato da|атак[аиуе]?(?: идёт)? с|hacked from|brute.?force(?:d)? from)[ \t:]{1,2}(?:the |an? |ip |address |der |die |adresse )*\Z",
     re.IGNORECASE,
@@ -75,40 +75,38 @@ def _value(address: str, prefix: str | None) -> str | None:
 
 def _weak_line(line: str) -> bool:
     """Whether the addresses of the line are other people's, as far as one can see."""
-    head = line[:300]
-    return not _TARGET.search(head) and bool(_ATTACKER_LINE.search(head) or PASSERS_BY.match(head))
+    lower = line[:300].lower()
+    if (
+        lower.lstrip().startswith("received:")
+        or any(sign in lower for sign in _ATTACKER_SIGNS)
+        or _FROM_PORT.search(lower)
+    ):
+        return not _TARGET.search(lower)
+    return names_passers_by(lower) and not _TARGET.search(lower)
 
 
 def ips_in(text: str) -> tuple[Candidate, ...]:
     """Addresses and networks in canonical text form, in order of appearance."""
+    matches = [m for m in _V4.finditer(text) if _V4_BEFORE.search(text, max(0, m.start() - 3), m.start())]
+    if _V6_HINT.search(text):
+        matches += [m for m in _V6.finditer(text) if "." in m[1] or m[1].count(":") >= 2]
     found: dict[str, Candidate] = {}
-    if not (_V4_HINT.search(text) or _V6_HINT.search(text)):
-        return ()
-    for line in text.split("\n"):
-        matches: list[re.Match[str]] = []
-        if _V4_HINT.search(line):
-            matches += [m for m in _V4.finditer(line) if _V4_BEFORE.search(line, max(0, m.start() - 3), m.start())]
-        if _V6_HINT.search(line):
-            matches += _V6.finditer(line)
-        weak: bool | None = None
-        for match in sorted(matches, key=lambda m: m.start()):
-            if "." not in match[1] and match[1].count(":") < 2:
-                continue
-            before = line[max(0, match.start() - 40) : match.start()]
-            if _VERSION_BEFORE.search(before) or _NETMASK_BEFORE.search(before):
-                continue
-            value = _value(match[1], match[2])
-            if value is None:
-                continue
-            if weak is None:
-                weak = _weak_line(line)
-            doubtful = weak or bool(_ATTACKER_WORD.search(before))
-            known = found.get(value)
-            if known is None:
-                words = " ".join(line[max(0, match.start() - 30) : match.end() + 20].split())
-                found[value] = Candidate(value, words, weak=doubtful)
-                if len(found) >= MAX:
-                    return tuple(found.values())
-            elif known.weak and not doubtful:
-                found[value] = replace(known, weak=False)
+    weak_lines: dict[int, bool] = {}
+    for match in sorted(matches, key=lambda m: m.start()):
+        line_start = text.rfind("\n", 0, match.start()) + 1
+        before = text[max(line_start, match.start() - 40) : match.start()]
+        value = _value(match[1], match[2])
+        if value is None or _VERSION_BEFORE.search(before) or _NETMASK_BEFORE.search(before):
+            continue
+        if line_start not in weak_lines:
+            weak_lines[line_start] = _weak_line(text[line_start : line_start + 500].split("\n", 1)[0])
+        doubtful = weak_lines[line_start] or bool(_ATTACKER_WORD.search(before))
+        known = found.get(value)
+        if known is None:
+            around = text[max(line_start, match.start() - 30) : match.end() + 20].split("\n", 1)[0]
+            found[value] = Candidate(value, " ".join(around.split()), weak=doubtful)
+            if len(found) >= MAX:
+                break
+        elif known.weak and not doubtful:
+            found[value] = replace(known, weak=False)
     return tuple(found.values())

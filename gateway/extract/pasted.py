@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
@@ -12,11 +13,24 @@ _PROGRAM = (
     r"php fatal error|php warning|uncaught|unhandled|traceback|caused by|exception in)"
 )
 #: lines of a traceroute, a ping, a log or a table of connections: they name everybody on the way
-PASSERS_BY = re.compile(
-    r"^[ \t>|]{0,8}(?:\d{1,2}[ \t|.]{1,6}(?:\S.{0,200}?)?(?:[ \t]|\(|\[|<|\d)(?:\d|\*|<)|from [0-9A-Fa-f:.]{3,45}:?[ \t]{1,3}(?:icmp|\()|\d{1,5} bytes from |"
-    rf"\S{{1,40}} (?:sshd|kernel|postfix|dovecot|named|nginx|cron|systemd)\[|{_STAMP}|\d{{1,3}}(?:\.\d{{1,3}}){{3}} - \S{{1,40}} \[|(?:tcp|udp)[46]?[ \t]|inet6? |.{{0,60}}\bhops? max|--- )",
-    re.IGNORECASE,
+_PASSERS_BY = re.compile(
+    rf"[ \t>|]{{0,8}}(?:{_STAMP}|from [0-9a-f:.]{{3,45}}:?[ \t]{{1,3}}(?:icmp|\()|\d{{1,5}} bytes from |\d{{1,3}}(?:\.\d{{1,3}}){{3}} - \S{{1,40}} \[|(?:tcp|udp)[46]?[ \t]|inet6? |--- |"
+    r"\S{1,40} (?:sshd|kernel|postfix|dovecot|named|nginx|cron|systemd)\[)"
 )
+#: "  5  gw.example (203.0.113.1)  31.2 ms"
+_HOP = re.compile(r"[ \t>|]{0,8}\d{1,2}[ \t|.]{1,6}\S")
+_HOP_SIGNS = re.compile(r"\bms\b|\*[ \t]{1,4}\*|[ \t]\d{1,3}\.\d{1,3}%|\[as\d")
+
+
+def names_passers_by(lower: str) -> bool:
+    """Whether a line (in small letters) names whoever came by: a hop, a log entry, a connection."""
+    return (
+        bool(_PASSERS_BY.match(lower))
+        or "hops max" in lower
+        or (bool(_HOP.match(lower)) and bool(_HOP_SIGNS.search(lower)))
+    )
+
+
 _OUTPUT = re.compile(
     rf"^[ \t>|]{{0,8}}(?:{_STAMP}|[$#][ ][a-z./]|\S{{1,30}}@\S{{1,60}}[:~][^ ]{{0,60}}[$#]|[a-z]:\\|ps [a-z]:|mysql>|\d{{1,5}} bytes (?:from|of)|from [0-9a-f:.]{{3,45}}:?[ ]{{1,3}}icmp|ping6? \S{{1,80}} ?\(|"
     rf"traceroute (?:to|6)|tracing route|\d{{1,9}} packets transmitted|rtt min|round-trip min|--- \S{{1,80}} ping|(?:reply from|antwort von|réponse de|respuesta desde|risposta da|resposta de|odpowiedź z|ответ от|відповідь від|antwoord van|odpověď od)[ ][0-9a-f]|"
@@ -36,6 +50,7 @@ _ODD = re.compile(r"[\d:$#\\(>]")
 MAX_LINES = 4000
 
 
+@functools.lru_cache(maxsize=2048)  # several readers ask about the same lines
 def is_pasted(line: str) -> bool:
     """Whether the line looks like the output of a program rather than a person's words."""
     head = line[:400]

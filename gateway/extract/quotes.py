@@ -143,23 +143,27 @@ def _MAIL_END(joined: str) -> tuple[str, ...]:
     return (match[1],) if match and "@" in match[1] else ("\0",)
 
 
-def _history(lines: list[str], index: int) -> int:
-    """How many lines introduce quoted history here; 0 when none does."""
+def _history(lines: list[str], index: int, ends: list[bool]) -> int:
+    """How many lines introduce quoted history here; 0 when none does. ``ends``: the lines an attribution may end with."""
     line = lines[index]
     if MARKER in line:
         return len(lines) - index
     if _dashed(lines, index) or _header_block(lines, index):
         return 1
-    if not any(_MAY_END.search(ending[-60:]) for ending in lines[index : index + 4]):
+    if not any(ends[index : index + 4]):
         return 0
     count = _attribution(lines, index)
     return count if count and _introduces(lines, index, count) else 0
 
 
 #: how an attribution can end: a colon, the verb, dashes
-_MAY_END = re.compile(
-    rf"[:：>*_-][ \t\xa0*_>]{{0,6}}\Z|(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE
-)
+_ENDINGS = (":", "：", ">", "*", "_", "-", *(word[-12:] for word in words("quotes", "wrote")))
+
+
+def _may_end(line: str) -> bool:
+    return line.rstrip(" \t\xa0.*_>")[-12:].lower().endswith(_ENDINGS) or line.rstrip()[-1:] in (">", "*", "_")
+
+
 #: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
 _OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
 
@@ -173,9 +177,9 @@ def _introduces(lines: list[str], index: int, count: int) -> bool:
     return bool(_WHEN.search(joined) and (_SOMEBODY.search(joined) or _OPENS.match(joined)))
 
 
-def _own_below(lines: list[str], start: int) -> bool:
+def _own_below(lines: list[str], start: int, ends: list[bool]) -> bool:
     """Whether the author goes on below or between the quotes that begin at ``start``."""
-    rest = lines[start:]
+    rest, ends = lines[start:], ends[start:]
     if not any(map(_is_quote, rest)):
         return False
     quoted = False
@@ -186,7 +190,7 @@ def _own_below(lines: list[str], start: int) -> bool:
             quoted = True
         elif quoted and _LIST_RULE.match(line):
             return False  # the footer of a mailing list
-        elif quoted and not _SIGNATURE.match(line) and not _is_footer(line) and not _history(rest, index):
+        elif quoted and not _SIGNATURE.match(line) and not _is_footer(line) and not _history(rest, index, ends):
             return True
         elif quoted:
             return False
@@ -196,14 +200,15 @@ def _own_below(lines: list[str], start: int) -> bool:
 def new_words(text: str) -> str:
     """The author's own words of ``text``; the whole text when nothing else is left."""
     lines = text.split("\n")[:MAX_LINES]
+    ends = [_may_end(line) for line in lines]
     kept: list[str] = []
     index, quoting = 0, False
     while index < len(lines):
         line = lines[index]
         quote = _is_quote(line)
-        size = _history(lines, index) if not quote or MARKER in line else 0
+        size = _history(lines, index, ends) if not quote or MARKER in line else 0
         if size:
-            if MARKER in line or not _own_below(lines, index + size):
+            if MARKER in line or not _own_below(lines, index + size, ends):
                 break
             index, quoting = index + size, True  # the words that introduce the quote go with it
             continue

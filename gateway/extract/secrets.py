@@ -53,7 +53,7 @@ _NOT_VALUE = re.compile(
 _LOOKS_SECRET = re.compile(r"\d|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
-_LABEL_HINTS = tuple({word[:4] for word in _LABELS})
+_LABEL_HINTS = tuple({word.partition(" ")[0][:5] for word in _LABELS})
 MAX_LABELLED = 2000
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(r"[:=：→\d—–]|->| - | is | ist | lautet | est | es | è ")
@@ -115,6 +115,9 @@ def _by_label(text: str, masking: _Masking) -> str:
     for hint in _LABEL_HINTS:
         at = lower.find(hint)
         while at >= 0 and len(lines) < MAX_LABELLED:
+            if at and lower[at - 1].isalnum():
+                at = lower.find(hint, at + 1)
+                continue
             if not starts:
                 starts = [0, *(place + 1 for place, char in enumerate(text) if char == "\n")]
             number = bisect.bisect_right(starts, at) - 1

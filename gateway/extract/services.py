@@ -25,7 +25,8 @@ _HOST = re.compile(
 _STATED = tuple(sorted({label[:4] for label in _LABELS}))
 _MIXED = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
 _OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
-_DOTTED = re.compile(r"[A-Za-z0-9][^\s]{0,60}\.[A-Za-z][^\s]{0,240}")
+_DOT = re.compile(r"[A-Za-z0-9]\.[A-Za-z]")
+_BLANK = re.compile(r"\s")
 
 
 def is_opaque(name: str) -> bool:
@@ -35,6 +36,15 @@ def is_opaque(name: str) -> bool:
 
 def _around(text: str, match: re.Match[str]) -> str:
     return " ".join(text[max(0, match.start() - 30) : match.end() + 20].split())
+
+
+def _token(text: str, place: int) -> tuple[str, int]:
+    """(the word around a place, at most 300 characters of it, where it ends)."""
+    before = text[max(0, place - 60) : place]
+    start = place - (len(before) - 1 - max(before.rfind(blank) for blank in " \n\t\r"))
+    after = _BLANK.search(text, place, place + 240)
+    end = after.start() if after else min(len(text), place + 240)
+    return text[start:end], end
 
 
 def services_in(text: str) -> tuple[Candidate, ...]:
@@ -53,10 +63,11 @@ def services_in(text: str) -> tuple[Candidate, ...]:
         found.setdefault(value, Candidate(value, ("service: " if said else "") + _around(text, opaque)))
         if len(found) >= MAX * 4:
             break
-    for dotted in _DOTTED.finditer(text):
-        token = dotted[0]
-        if "." not in token[1:-1]:
+    end = 0
+    for dot in _DOT.finditer(text):
+        if dot.start() < end:
             continue
+        token, end = _token(text, dot.start())
         host = _HOST.search(token)
         if host is not None:
             found.setdefault(host[0].lower(), Candidate(host[0].lower(), token[:80]))

@@ -163,11 +163,7 @@ def _score(text: str, stems: Table) -> _Found:
     by_start = stems.stems
     for word in _WORD_START.finditer(lower):
         position = word.start()
-        candidates = by_start.get(lower[position : position + 3])
-        if candidates is None:
-            candidates = by_start.get(lower[position : position + 2])
-        if candidates is None:
-            candidates = by_start.get(lower[position])
+        candidates = by_start.get(lower[position : position + 3]) or by_start.get(word[0])
         if candidates is None:
             continue
         seen: set[str] = set()
