@@ -96,6 +96,8 @@ def ips_in(text: str) -> tuple[Candidate, ...]:
         line_start = text.rfind("\n", 0, match.start()) + 1
         before = text[max(line_start, match.start() - 40) : match.start()]
         value = _value(match[1], match[2])
+        if value in found and not found[value].weak:
+            continue
         if value is None or _VERSION_BEFORE.search(before) or _NETMASK_BEFORE.search(before):
             continue
         if line_start not in weak_lines:

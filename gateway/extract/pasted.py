@@ -40,11 +40,11 @@ _OUTPUT = re.compile(
     rf"(?:\S{{1,40}}[ \t]{{1,20}}){{1,3}}(?:\d{{1,12}}(?:\.\d{{1,6}})?%?[ \t]{{1,20}}){{4}})",
     re.IGNORECASE,
 )
-_MESSAGE = re.compile(
-    r"no space left on device|connection (?:refused|timed out|reset by peer|closed by)|no route to host|segmentation fault|out of memory|err_[a-z_]{4,40}|oom-kill|kernel panic|i/o error|"
-    r"destination (?:host|net) ?unreachable|permission denied \(|name or service not known|certificate has expired|core dumped|x509:|ssl_error_",
-    re.IGNORECASE,
-)
+_MESSAGES = (
+    "no space left on device", "connection refused", "connection timed out", "connection reset by peer", "connection closed by", "no route to host", "segmentation fault", "out of memory",
+    "oom-kill", "kernel panic", "i/o error", "destination host unreachable", "destination net unreachable", "destination unreachable", "permission denied (", "name or service not known",
+    "certificate has expired", "core dumped", "x509:", "ssl_error_", "err_connection", "err_ssl", "err_name", "err_cert", "err_timed", "err_empty",
+)  # fmt: skip
 #: cheap: what no pasted line lacks
 _ODD = re.compile(r"[\d:$#\\(>]")
 MAX_LINES = 4000
@@ -59,7 +59,10 @@ def is_pasted(line: str) -> bool:
 
 def has_diagnostics(text: str) -> bool:
     """Whether logs, output or error messages are in the text, which is what the desk asks for."""
-    return bool(_MESSAGE.search(text)) or any(is_pasted(line) for line in text.split("\n")[:MAX_LINES] if line)
+    lower = text.lower()
+    return any(message in lower for message in _MESSAGES) or any(
+        is_pasted(line) for line in text.split("\n")[:MAX_LINES] if line
+    )
 
 
 def prose(text: str) -> str:

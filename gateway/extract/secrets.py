@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import bisect
 import re
 
-from gateway.extract.tables import alternation, words
+from gateway.extract.tables import alternation, places, words
 
 MASK = "[masked]"
 _KEY = re.compile(
@@ -53,6 +52,7 @@ _NOT_VALUE = re.compile(
 _LOOKS_SECRET = re.compile(r"\d|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
+_LABEL_AT = re.compile(alternation(_LABELS), re.IGNORECASE)
 _LABEL_HINTS = tuple({word.partition(" ")[0][:5] for word in _LABELS})
 MAX_LABELLED = 2000
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
@@ -110,26 +110,15 @@ def _by_label(text: str, masking: _Masking) -> str:
     lower = text.lower()
     if len(lower) != len(text):
         lower = text
-    lines: set[int] = set()
-    starts: list[int] = []
-    for hint in _LABEL_HINTS:
-        at = lower.find(hint)
-        while at >= 0 and len(lines) < MAX_LABELLED:
-            if at and lower[at - 1].isalnum():
-                at = lower.find(hint, at + 1)
-                continue
-            if not starts:
-                starts = [0, *(place + 1 for place, char in enumerate(text) if char == "\n")]
-            number = bisect.bisect_right(starts, at) - 1
-            lines.add(number)
-            at = lower.find(hint, starts[number + 1]) if number + 1 < len(starts) else -1
-    if not lines:
-        return text
     pieces, done = [], 0
-    for number in sorted(lines):
-        begin = starts[number]
-        end = starts[number + 2] if number + 2 < len(starts) else len(text)
-        if begin < done or not _SAYS.search(text, begin, end):
+    for at in places(lower, _LABEL_HINTS, MAX_LABELLED):
+        if at < done or not _LABEL_AT.match(text, at):
+            continue
+        begin = max(text.rfind("\n", done, at) + 1, done)
+        below = text.find("\n", at)
+        end = text.find("\n", below + 1) if below >= 0 else -1
+        end = len(text) if end < 0 else end
+        if not _SAYS.search(text, at, min(end, at + 400)):
             continue
         piece = _COLON.sub(masking.value, text[begin:end])
         piece = _PAIR.sub(masking.likely, _VERB.sub(masking.likely, piece))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import alternation, words
+from gateway.extract.tables import alternation, places, words
 from gateway.model import Candidate
 
 MAX = 50
 _OPAQUE = re.compile(r"(?<![\w@/.-])(?=[A-Za-z]{0,7}\d)(?=\d{0,7}[A-Za-z])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
 _LABELS = words("services", "label")
 _CALLED = re.compile(
-    rf"(?<![\w.-])(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ \t]{{0,2}}([A-Za-z0-9][A-Za-z0-9.-]{{1,62}}[A-Za-z0-9])(?![\w@-])",
+    rf"(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ \t]{{0,2}}([A-Za-z0-9][A-Za-z0-9.-]{{1,62}}[A-Za-z0-9])(?![\w@-])",
     re.IGNORECASE,
 )
 #: "service x9k2m4p7": a word that says so before an opaque name
@@ -51,14 +51,20 @@ def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
     found: dict[str, Candidate] = {}
     lower = text.lower()
-    for match in _CALLED.finditer(text) if any(hint in lower for hint in _STATED) else ():
-        value = match[1].lower()
-        found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
+    if len(lower) != len(text):
+        lower = text
+    for at in places(lower, _STATED, MAX * 4):
+        match = _CALLED.match(text, at)
+        if match and (at == 0 or text[at - 1] not in ".-"):
+            value = match[1].lower()
+            found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
     for mixed in _MIXED.finditer(text):
         opaque = _OPAQUE_AT.search(text, max(0, mixed.start() - 8), mixed.end() + 9)
         if opaque is None or not _OPAQUE.match(text, opaque.start()):
             continue
         value = opaque[0].lower()
+        if value in found:
+            continue
         said = _SAID.search(text, max(0, opaque.start() - 24), opaque.start())
         found.setdefault(value, Candidate(value, ("service: " if said else "") + _around(text, opaque)))
         if len(found) >= MAX * 4:

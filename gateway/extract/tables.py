@@ -65,3 +65,16 @@ def _branch(tree: Mapping[str, Any]) -> str:
     if len(branches) == 1:
         return branches[0]
     return f"(?:{'|'.join(branches)})"
+
+
+def places(lower: str, hints: Iterable[str], most: int) -> list[int]:
+    """Where one of these hints stands at a word start of a text in small letters, in order; at most so many of each."""
+    found = []
+    for hint in hints:
+        at, count = lower.find(hint), 0
+        while at >= 0 and count < most:
+            if at == 0 or not lower[at - 1].isalnum():
+                found.append(at)
+                count += 1
+            at = lower.find(hint, at + 1)
+    return sorted(found)

@@ -241,8 +241,10 @@ def _last(pattern: re.Pattern[str], text: str, low: int, place: int) -> int | No
     if pattern is _FILL and end < place:
         return end
     for begin in range(max(low, end - 28), end):
+        if begin > low and text[begin - 1].isalnum() and text[begin].isalnum():
+            continue
         match = pattern.match(text, begin, end)
-        if match and match.end() == end and (begin == low or not (text[begin - 1].isalnum() and text[begin].isalnum())):
+        if match and match.end() == end:
             return begin
     return None
 
