@@ -26,8 +26,9 @@ messages_app = typer.Typer(no_args_is_help=True, help="The inbox: list, raw, rep
 outbox_app = typer.Typer(no_args_is_help=True, help="Replies: list, retry, discard.")
 accounts_app = typer.Typer(no_args_is_help=True, help="The account directory: sync, lookup.")
 templates_app = typer.Typer(no_args_is_help=True, help="Reply templates: list, preview.")
+topics_app = typer.Typer(no_args_is_help=True, help="The topic rules: test.")
 for name, part in (("tickets", tickets_app), ("messages", messages_app), ("outbox", outbox_app),
-                   ("accounts", accounts_app), ("templates", templates_app)):  # fmt: skip
+                   ("accounts", accounts_app), ("templates", templates_app), ("topics", topics_app)):  # fmt: skip
     app.add_typer(part, name=name)
 
 _state: dict[str, str] = {}
@@ -189,6 +190,7 @@ def check(as_json: Json = False) -> None:
     else:
         problems = config.file_problems(settings, path)
         try:
+            service.topics_text(settings, path)
             who = service.sender(settings, b"check" * 8, path)
             if not any(problem.key == "replies.templates_dir" for problem in problems):
                 problems += Templates(settings.replies.templates_dir).problems(who)
@@ -695,3 +697,34 @@ def templates_preview(name: str, language: Annotated[str, typer.Option(help="Two
         print(Templates(settings.replies.templates_dir).text(name, language, variables(sender, samples(name)[0])))
     except RenderError as error:
         _fail(str(error))
+
+
+@topics_app.callback()
+def _topics() -> None:
+    """So that ``topics test`` is a command of its own."""
+
+
+@topics_app.command("test")
+def topics_test(
+    file: Annotated[
+        Path, typer.Argument(help="CSV with text and any of subject, department, question, critical, sensitive.")
+    ],
+    topics_file: Annotated[
+        Path | None, typer.Option("--topics", help="Another topics file than the configured one.")
+    ] = None,
+) -> None:
+    """Scores the topic rules on labelled texts and prints the confusion. Exit 1 when the file cannot be read."""
+    from gateway import config, service
+    from gateway.extract import scoring, topics
+
+    try:
+        if topics_file is not None:
+            custom = config.read_text(topics_file)
+            topics.table(custom)
+        else:
+            custom = service.topics_text(_settings(), _state["config"]) if Path(_state["config"]).exists() else ""
+        found = scoring.scored(config.read_text(file).splitlines(keepends=True), custom)
+    except (scoring.ScoringError, topics.TopicsError, OSError, UnicodeDecodeError) as error:
+        _fail(_safe(f"{error}"))
+    for line in scoring.table(found):
+        print(_safe(line))

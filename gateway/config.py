@@ -332,6 +332,23 @@ class Verify(_Section):
     rechecks: tuple[Seconds, ...] = (60.0, 300.0, 600.0, 1800.0)
 
 
+class Extract(_Section):
+    """``[extract]``: how mails are read."""
+
+    topics: Path | None = None
+    networks: tuple[str, ...] = ()
+
+    @field_validator("networks")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError as error:
+                raise ValueError(f"{network!r} is no network: {error}") from error
+        return value
+
+
 class Block(_Section):
     """``[block]``: authors that go to quarantine."""
 
@@ -455,6 +472,7 @@ class Settings(_Section):
     smtp: Smtp = Smtp()
     dns: Dns = Dns()
     verify: Verify = Verify()
+    extract: Extract = Extract()
     block: Block = Block()
     directory: Directory = Directory()
     relay: Relay = Relay()
@@ -537,6 +555,16 @@ def parse(text: str, path: str = "config.toml") -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_problem(path, fault) for fault in error.errors()) from error
+
+
+def read_text(path: Path) -> str:
+    """A file that the configuration names, as text.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    return path.read_text(encoding="utf-8-sig")
 
 
 def load(path: str | Path) -> Settings:

@@ -156,8 +156,20 @@ def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str
         }
         if decision.reply
         else None,
+        "evidence": _evidence(incoming),
         "reasons": [*more, *decision.reasons, *(f"note: {note}" for note in reading.parsed.notes)],
     }
+
+
+def _evidence(incoming: Incoming) -> list[str]:
+    """The words that gave each fact."""
+    reading = incoming.reading
+    found = [
+        f"{kind} {fact.value}: {fact.words}"
+        for kind in ("orders", "ips", "services", "invoices")
+        for fact in incoming.facts.of(kind)
+    ]
+    return [*found, f"began: {reading.started_words}"] if reading.started_at else found
 
 
 def as_text(found: dict[str, Any]) -> str:
@@ -173,13 +185,16 @@ def as_text(found: dict[str, Any]) -> str:
         + (", CRITICAL" if found["critical"] else "")
         + (f", sensitive: {', '.join(found['sensitive'])}" if found["sensitive"] else ""),
     ]
+    said = dict(line.split(": ", 1) for line in found["evidence"] if ": " in line)
     for kind in ("orders", "ips", "services", "invoices"):
         for fact in facts[kind]:
+            whose = f"{fact['ownership']}{', quoted' if fact.get('quoted') else ''}"
+            words = said.get(f"{kind} {fact['value']}", "")
             lines.append(
-                f"fact        {kind}: {fact['value']} ({fact['ownership']}{', quoted' if fact.get('quoted') else ''})"
+                f"fact        {kind}: {fact['value']} ({whose})" + (f"   from \u201c{words}\u201d" if words else "")
             )
     if facts["incident_started_at"]:
-        lines.append(f"fact        began: {facts['incident_started_at']}")
+        lines.append(f"fact        began: {facts['incident_started_at']}   from \u201c{said.get('began', '')}\u201d")
     if found["missing"]:
         lines.append(f"missing     {', '.join(found['missing'])}")
     lines.append(f"becomes     {found['disposition']}")

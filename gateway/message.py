@@ -13,6 +13,7 @@ import binascii
 import email
 import hashlib
 import logging
+import mimetypes
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ from datetime import UTC, datetime
 from email.errors import MessageError
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from html import escape
 from types import MappingProxyType
 
 import mailparser
 
+from gateway import unpack
 from gateway.model import Attachment, DeliveryReport, ParsedMessage, mail_start
 
 # mail-parser logs what it cannot handle, subjects included; notes say the same without the words
@@ -470,6 +473,9 @@ def _values(
         " ".join(headers.get(name, ())) for name in ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
     )
     kind = message.get_content_type()
+    sealed = _sealed(message, plain)
+    if sealed:
+        notes.append(sealed)
     return ParsedMessage(
         message_id=ids[0] if ids else None,
         subject=clean_line(_first(headers, "subject"), 500),
@@ -483,16 +489,30 @@ def _values(
         attachments=tuple(attachments),
         content_type=kind,
         report=_report(message, headers, plain),
-        signed_or_encrypted=_sealed(kind),
+        signed_or_encrypted=sealed,
         bare_newlines=_bare_newlines(raw),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _sealed(kind: str) -> str:
-    if kind in ("multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"):
-        return "encrypted"
-    return "signed" if kind == "multipart/signed" else ""
+def _sealed(message: Message, plain: str) -> str:
+    """What of the mail is signed or encrypted (RFC 8551, 9580), in words for a person; empty for most."""
+    kind, protocol = message.get_content_type(), str(message.get_param("protocol", "") or "").lower()
+    how = "OpenPGP" if "pgp" in protocol else "S/MIME"
+    if kind == "multipart/encrypted":
+        return f"encrypted ({how}): its words cannot be read"
+    if kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
+        opaque = str(message.get_param("smime-type", "") or "").lower() == "signed-data"
+        return (
+            "signed (S/MIME), its words inside the signature"
+            if opaque
+            else "encrypted (S/MIME): its words cannot be read"
+        )
+    if kind == "multipart/signed":
+        return f"signed ({how}); the signature was not checked"
+    if "-----BEGIN PGP MESSAGE-----" in plain:
+        return "encrypted (OpenPGP): its words cannot be read"
+    return "signed (OpenPGP); the signature was not checked" if "-----BEGIN PGP SIGNED MESSAGE-----" in plain else ""
 
 
 def _bare_newlines(raw: bytes | bytearray) -> bool:
@@ -553,7 +573,12 @@ def _filename(part: Message) -> str:
         name = part.get_filename() or ""
     except (LookupError, UnicodeError, ValueError, TypeError, MessageError):
         name = ""
-    text = unicodedata.normalize("NFKC", clean_line(decode_words(str(name)), 1000))
+    return _named(decode_words(str(name)))
+
+
+def _named(name: str) -> str:
+    """A file name without path and without what nobody sees."""
+    text = unicodedata.normalize("NFKC", clean_line(name, 1000))
     text = "".join(char for char in text if unicodedata.category(char) not in ("Cf", "Cc", "Cs", "Co", "Cn"))
     return text.replace("\\", "/").rpartition("/")[2].strip(" .")[:200]
 
@@ -562,6 +587,8 @@ def _bodies(message: Message, cut: dict[int, tuple[int, str]], notes: list[str])
     plain: list[str] = []
     html: list[str] = []
     attachments: list[Attachment] = []
+    words: list[tuple[str, str]] = []  # of winmail.dat: they count where the mail has no others
+    invitations: list[str] = []
     room = MAX_TEXT
     for index, part in enumerate(_leaf_parts(message)):
         kind = part.get_content_type()
@@ -588,9 +615,39 @@ def _bodies(message: Message, cut: dict[int, tuple[int, str]], notes: list[str])
             continue
         if kind in ("message/delivery-status", "text/rfc822-headers", "message/disposition-notification"):
             continue
+        if kind in _TNEF and index not in cut:
+            inside = unpack.tnef(_payload(part))
+            if inside is not None:
+                words.append((clean(inside.text), clean(inside.html)))
+                for number, (inner, content) in enumerate(inside.attachments, 1):
+                    size, sha = _measured(content)
+                    attachments.append(
+                        Attachment(_named(inner) or f"unnamed-{number}", guessed(inner), size, sha, index)
+                    )
+                notes.append("winmail.dat unpacked")
+                continue
+            notes.append("winmail.dat cannot be read")
+        if kind == "text/calendar" and index not in cut:
+            invitations.append(clean(unpack.calendar(decode_bytes(_payload(part)[:room], _charset(part))[0])))
         size, sha = cut.get(index) or _measured(_payload(part))
         attachments.append(Attachment(name or _default_name(part, kind), kind, size, sha, index))
+    if not any(map(str.strip, (*plain, *html))):
+        plain += [text for text, _ in words]
+        html += [text for _, text in words]
+    if invitations and not any(map(str.strip, plain)) and html:
+        html += [f"<p>{escape(line)}</p>" for line in invitations]
+    else:
+        plain += invitations
     return "\n\n".join(filter(str.strip, plain)), "\n".join(filter(str.strip, html)), attachments
+
+
+_TYPES = mimetypes.MimeTypes()  # its own list, not the machine's
+_TNEF = ("application/ms-tnef", "application/vnd.ms-tnef")
+
+
+def guessed(name: str) -> str:
+    """The media type that a file name speaks of."""
+    return _TYPES.guess_type(name)[0] or "application/octet-stream"
 
 
 def _measured(data: bytes) -> tuple[int, str]:
@@ -649,4 +706,8 @@ def attachment(raw: bytes | bytearray, sha256: str) -> bytes | None:
             data = _payload(part)
             if hashlib.sha256(data).hexdigest() == sha256:
                 return data
+            inside = unpack.tnef(data) if part.get_content_type() in _TNEF else None
+            for _, content in inside.attachments if inside else ():
+                if hashlib.sha256(content).hexdigest() == sha256:
+                    return content
     return None

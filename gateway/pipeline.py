@@ -44,6 +44,8 @@ class Surroundings:
     blocked_addresses: frozenset[str]
     blocked_domains: frozenset[str]
     domains: frozenset[str]  #: in which addresses are ours
+    networks: tuple[accounts.Network, ...]  #: the company's own
+    topics: str  #: the text of the admin's own topics file
     authserv_ids: Mapping[str, str]  #: whose Authentication-Results count, by source; ``relay`` for trusted relays
 
 
@@ -63,7 +65,7 @@ class Judge:
         """
         around = self._around()
         envelope = claimed.envelope
-        hints = Hints(envelope.mail_from, envelope.received_at, around.timezone)
+        hints = Hints(envelope.mail_from, envelope.received_at, around.timezone, around.topics)
         if claimed.pieces:
             reading = await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints)
         else:
@@ -77,7 +79,7 @@ class Judge:
             cpu = time.thread_time()
             match = accounts.match(reading.author, around.directory, self._clock())
             if match.usable:
-                facts, match = accounts.judged(reading, match, around.directory)
+                facts, match = accounts.judged(reading, match, around.directory, around.networks)
             if match.accounts:
                 verdict = replay.addressed(verdict, reading.parsed, envelope.rcpt_tos, around.domains)
             metrics.STAGE_CPU.labels("directory").inc(time.thread_time() - cpu)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
-from gateway.config import ConfigError, Problem, Settings, secret, tls_context
+from gateway.config import ConfigError, Problem, Settings, read_text, secret, tls_context
+from gateway.extract import topics
 from gateway.ingest.client import accepts
 from gateway.ingest.smtp import Policy
 from gateway.model import Rules
@@ -123,10 +124,30 @@ def directory_source(settings: Settings) -> Source | None:
     return CsvFolder(chosen.path) if chosen.path is not None else None
 
 
+def topics_text(settings: Settings, path: str = "config.toml") -> str:
+    """The text of the admin's own topics file; empty where the one of the package serves.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    if settings.extract.topics is None:
+        return ""
+    try:
+        text = read_text(settings.extract.topics)
+        topics.table(text)
+    except (topics.TopicsError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(path, "extract.topics", f"{settings.extract.topics}: {error}")]) from error
+    return text
+
+
 def surroundings(
-    settings: Settings, whose: Office, accounts: Directory, resolver: Resolver | None = None
+    settings: Settings, whose: Office, accounts: Directory, resolver: Resolver | None = None, path: str = "config.toml"
 ) -> Surroundings:
-    """What the pipeline sees of the configuration."""
+    """What the pipeline sees of the configuration.
+
+    Raises:
+        ConfigError: the topics file cannot be used.
+    """
     resolver = resolver or DnsResolver(settings.dns.nameservers, settings.dns.timeout)
     return Surroundings(
         checks=Checks(
@@ -142,6 +163,8 @@ def surroundings(
         blocked_addresses=frozenset(address.lower() for address in settings.block.addresses),
         blocked_domains=frozenset(domain.lower() for domain in settings.block.domains),
         domains=_domains(settings),
+        networks=tuple(ip_network(network, strict=False) for network in settings.extract.networks),
+        topics=topics_text(settings, path),
         authserv_ids=_authserv_ids(settings),
     )
 
@@ -207,7 +230,7 @@ class Desk:
 def build(
     settings: Settings, keys: Mapping[str, bytes], key_id: str, accounts: Directory, resolver: Resolver | None = None
 ) -> Desk:
-    """The whole desk; raises before anything is replaced when a file cannot be used."""
+    """The whole desk; raises before anything is replaced when a file cannot be used (ConfigError)."""
     templates = Templates(settings.replies.templates_dir)
     whose = office(settings, templates, keys, key_id)
     return Desk(

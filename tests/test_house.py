@@ -16,7 +16,9 @@ ALLOWED = {
     "log": {"model"},
     "metrics": {"model"},
     **dict.fromkeys(NEIGHBOURS, {"model"} | FOUNDATION),
+    "message": {"model", "unpack"} | FOUNDATION,
     "ingest": {"model", "tickets"} | FOUNDATION,
+    "unpack": set(),
     "reading": {"model", "message", "extract", "verify", "replies"} | FOUNDATION,
     "reader_preload": {"reading", "extract"},
     "reader": {"model", "reading"} | FOUNDATION,
@@ -24,7 +26,7 @@ ALLOWED = {
     "peers": {"verify"},
     "systemd": set(),
     "health": {"metrics"},
-    "service": {"model", "ingest", "pipeline"} | FOUNDATION | NEIGHBOURS,
+    "service": {"model", "ingest", "pipeline", "extract"} | FOUNDATION | NEIGHBOURS,
     "explain": {"model", "service", "pipeline", "reader", "ingest"} | FOUNDATION | NEIGHBOURS,
 }
 

@@ -19,7 +19,7 @@ _WHOSE = (
 )
 #: "password: x", "Passwort = x", and the value on the next line
 _COLON = re.compile(
-    rf"(?<![\w-])(?P<label>(?:root|admin|ssh|ftp|mysql|user|sudo|login|mein|mon|mi|il mio|our|my)?[ \t/-]?(?:{alternation(_LABELS)}){_WHOSE}[ \t\xa0]{{0,3}}(?:[:=：]|->|→|–>)[ \t\xa0]{{0,3}}(?:\r?\n[ \t]{{0,4}})?){_VALUE}",
+    rf"(?<![\w-])(?P<label>(?:root|admin|ssh|ftp|mysql|user|sudo|login|mein|mon|mi|il mio|our|my)?[ \t/-]?(?:{alternation(_LABELS)}){_WHOSE}(?:[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}))?[ \t\xa0]{{0,3}}(?:[:=：]|->|→|–>)[ \t\xa0]{{0,3}}(?:\r?\n[ \t]{{0,4}})?){_VALUE}",
     re.IGNORECASE,
 )
 #: "my password is x": the value must look like one

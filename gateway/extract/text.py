@@ -114,8 +114,19 @@ def _walk(root: LexborNode, skip_quotes: bool) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
+_ARMOUR = re.compile(
+    r"-----BEGIN PGP SIGNED MESSAGE-----[ \t]{0,5}\n(?:[A-Za-z-]{1,40}: [^\n]{0,200}\n){0,10}|-----BEGIN PGP SIGNATURE-----[^-]{0,20000}-----END PGP SIGNATURE-----"
+)
+
+
+def unarmoured(plain: str) -> str:
+    """The text without the armour of an OpenPGP signature around it (RFC 9580 section 7)."""
+    return _ARMOUR.sub("", plain) if "-----BEGIN PGP SIG" in plain else plain
+
+
 def words_of(plain: str, html: str) -> tuple[str, str]:
     """(words to search for quotes, full words) of a mail with these bodies."""
     if plain.strip():
-        return plain[:MAX_TEXT], plain[:MAX_TEXT]
+        plain = unarmoured(plain[:MAX_TEXT])
+        return plain, plain
     return html_to_text(html) if html.strip() else ("", "")

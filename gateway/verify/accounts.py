@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from gateway.model import Account, AccountMatch, Author, Candidate, Fact, Facts, Ownership, Reading
 from gateway.verify.directory import Directory
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NOBODY = AccountMatch((), {}, None, ())
 
 
@@ -27,7 +29,26 @@ def _settled(found: AccountMatch, account: Account | None, directory: Directory)
     return AccountMatch(found.accounts, found.roles, account, support, found.usable, found.reason)
 
 
-def judged(reading: Reading, found: AccountMatch, directory: Directory) -> tuple[Facts, AccountMatch]:
+def _ranked(candidates: Iterable[Candidate], directory: Directory, networks: Sequence[Network]) -> list[Candidate]:
+    """The addresses that count, those first that somebody here knows: the directory, then the company's own networks."""
+    ranked: list[tuple[int, Candidate]] = []
+    for candidate in candidates:
+        address = ipaddress.ip_network(candidate.value)
+        if directory.ip_owners(candidate.value):
+            rank = 0
+        elif any(address.version == own.version and address.subnet_of(own) for own in networks):  # type: ignore[arg-type]
+            rank = 1
+        elif candidate.weak:
+            continue
+        else:
+            rank = 2
+        ranked.append((rank, candidate))
+    return [candidate for _, candidate in sorted(ranked, key=lambda item: item[0])]
+
+
+def judged(
+    reading: Reading, found: AccountMatch, directory: Directory, networks: Sequence[Network] = ()
+) -> tuple[Facts, AccountMatch]:
     """The facts with their ownership, and the match settled by order, address or service where several are possible."""
     mine = frozenset(account.account for account in found.accounts)
     claimed: dict[str, set[str]] = {}
@@ -57,7 +78,7 @@ def judged(reading: Reading, found: AccountMatch, directory: Directory) -> tuple
         for candidate in reading.services
         if candidate.words.startswith("service:") or directory.service_owners(candidate.value)
     ]
-    addresses = [c for c in reading.ips if not c.weak or directory.ip_owners(c.value)]
+    addresses = _ranked(reading.ips, directory, networks)
     result = Facts(
         orders=facts(called_orders, order_owners),
         ips=facts(addresses, directory.ip_owners),
