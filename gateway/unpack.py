@@ -30,7 +30,7 @@ class Unpacked:
 
 #: what the decoder may raise on bytes that are no TNEF
 _FAULTS = (
-    ValueError, struct.error, IndexError, KeyError, TypeError, AttributeError, OverflowError, LookupError, AssertionError, NotImplementedError, RecursionError, EOFError,
+    ValueError, struct.error, IndexError, KeyError, TypeError, AttributeError, OverflowError, LookupError, AssertionError, NotImplementedError, RecursionError, EOFError, NameError,
 )  # fmt: skip
 
 
@@ -114,7 +114,8 @@ def rtf_text(data: bytes) -> str:
             elif word == b"uc" and token["number"]:
                 unicode_skip = min(int(token["number"]), 8)
             elif word == b"u" and token["number"] and not skipping:
-                out.append(chr(int(token["number"]) % 65536))
+                number = int(token["number"])
+                out.append(chr(number % 65536) if -32768 <= number <= 65535 else "\ufffd")
                 pending = unicode_skip
             elif word in _BREAKS and not skipping:
                 out.append(_BREAKS[word])

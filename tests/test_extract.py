@@ -57,7 +57,7 @@ def test_invoices(text: str, found: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_addresses(text: str, found: list[str]) -> None:
-    assert [candidate.value for candidate in ips.ips_in(text)] == found
+    assert [candidate.value for candidate in ips.ips_in(text) if not candidate.weak] == found
 
 
 @pytest.mark.parametrize(

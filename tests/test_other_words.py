@@ -1,0 +1,457 @@
+"""What people write in other words than the labelled mails: times, outages, facts, secrets, quotes, requests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.extract import ips, orders, quotes, secrets
+from gateway.model import Reading
+from gateway.reading import Hints, read
+
+BERLIN = ZoneInfo("Europe/Berlin")
+RECEIVED = datetime(2026, 11, 22, 16, tzinfo=UTC)  # a Sunday, 17:00 in Berlin
+
+
+def reading(text: str, at: datetime = RECEIVED) -> Reading:
+    raw = f"From: a@b.example\r\nSubject: Question\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n"
+    return read(raw.encode(), Hints("a@b.example", at, "Europe/Berlin"))
+
+
+TIMES = [
+    ("Since around 3pm today our site is not loading.", "2026-11-22T15:00"),
+    ("The VPS stopped responding at approximately 02:45 this morning.", "2026-11-22T02:45"),
+    ("Outage started 2026-11-21T23:10:00Z", "2026-11-22T00:10"),
+    ("server offline from 11:20 UTC", "2026-11-22T12:20"),
+    ("It went down last night at 23:40.", "2026-11-21T23:40"),
+    ("My server crashed on November 20 at 6:15 PM", "2026-11-20T18:15"),
+    ("Problem since Nov 19, 2026 08:05", "2026-11-19T08:05"),
+    ("The machine has been unreachable since 20/11/2026 07:30 CET", "2026-11-20T07:30"),
+    ("Der Server ist seit ca. 13:05 Uhr offline", "2026-11-22T13:05"),
+    ("Seit gestern Abend gegen 22 Uhr ist die Seite nicht mehr erreichbar", "2026-11-21T22:00"),
+    ("Heute um 6:45 Uhr ist der Server abgestürzt", "2026-11-22T06:45"),
+    ("Ausfall am 20.11.2026 um 18:20 Uhr", "2026-11-20T18:20"),
+    ("Seit Samstag, 21.11., 04:10 Uhr antwortet der VPS nicht", "2026-11-21T04:10"),
+    ("seit Mittwoch 8 Uhr früh geht nichts mehr", "2026-11-18T08:00"),
+    ("Le serveur ne répond plus depuis hier soir 22h45", "2026-11-21T22:45"),
+    ("Depuis 8h ce matin le site est en panne", "2026-11-22T08:00"),
+    ("panne depuis le 20 novembre à 17h", "2026-11-20T17:00"),
+    ("El servidor no responde desde ayer a las 10 de la noche", "2026-11-21T22:00"),
+    ("Desde el 20 de noviembre a las 9:30 no funciona la web", "2026-11-20T09:30"),
+    ("Il server non risponde da stamattina alle 7:50", "2026-11-22T07:50"),
+    ("Dalle ore 13.15 il sito è irraggiungibile", "2026-11-22T13:15"),
+    ("Il sito è giù da ieri sera alle 22", "2026-11-21T22:00"),
+    ("Сервер не отвечает примерно с 11:30 по Москве", "2026-11-22T09:30"),
+    ("Сегодня в 12:05 упал сервер", "2026-11-22T12:05"),
+    ("сайт лежит со вчера 20:00", "2026-11-21T20:00"),
+    ("Не работает с 20 ноября 15:40 МСК", "2026-11-20T13:40"),
+    ("Сервер недоступний приблизно з 13:20 за київським часом", "2026-11-22T12:20"),
+    ("Сайт впав сьогодні о 8:15", "2026-11-22T08:15"),
+    ("Serwer nie działa od wczoraj od godz. 19:00", "2026-11-21T19:00"),
+    ("Server neodpovídá od dnešních 9:40", "2026-11-22T09:40"),
+    ("De server is sinds vanochtend 8:10 uur onbereikbaar", "2026-11-22T08:10"),
+    ("O servidor caiu ontem às 23h10", "2026-11-21T23:10"),
+    ("since 10:00 (GMT+2) the server is unreachable", "2026-11-22T09:00"),
+    ("offline since 09:12:33", "2026-11-22T09:12:33"),
+    ("Server is down since 1:15 p.m.", "2026-11-22T13:15"),
+    ("Begin: 22.11.2026, 14:02 Uhr. Server offline.", "2026-11-22T14:02"),
+    ("Start of the incident: 13:47 CET", "2026-11-22T13:47"),
+    ("no connection to the server since 23:50", "2026-11-21T23:50"),
+    ("Please reboot the server at 22:00 tonight", None),
+    ("Maintenance is planned for 14:30 tomorrow", None),
+    ("Our office hours are from 9:00 to 17:00, please call us about the error", None),
+    ("I ordered at 14:30 yesterday, when will the server be ready?", None),
+    ("The backup runs every day at 03:00. Please tell me how to change it.", None),
+    ("Bitte rufen Sie mich um 15:30 Uhr zurück, der Server ist langsam", None),
+    ("The video is 14:30 long and does not play", None),
+    ("Can you upgrade the server on Monday at 08:00?", None),
+    ("Ratio 16:9 and score 3:2, resolution problem", None),
+    ("Our cron job at 02:00 takes 14:30 minutes", None),
+    ("We paid on 12.11.2026 at 10:15 by card but the invoice is still open", None),
+    ("Please answer by 18:00 today, it is important", None),
+    ("Le paiement a été fait hier à 15h30", None),
+    ("Я оплатил счёт вчера в 15:30", None),
+]
+
+
+@pytest.mark.parametrize(("text", "began"), TIMES)
+def test_when_it_began(text: str, began: str | None) -> None:
+    found = reading(text).started_at
+    told = found.astimezone(BERLIN).strftime("%Y-%m-%dT%H:%M:%S").removesuffix(":00") if found else None
+    assert told == (began.removesuffix(":00") if began and began.count(":") == 2 else began)
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "began"),
+    [
+        ("2026-07-01T12:00:00+00:00", "down since 13:30", "2026-07-01T13:30:00+02:00"),
+        ("2026-10-25T03:00:00+00:00", "offline since 00:30 UTC", "2026-10-25T00:30:00+00:00"),
+        ("2026-03-29T05:00:00+00:00", "Der Server ist seit 1:30 Uhr nicht erreichbar", "2026-03-29T01:30:00+01:00"),
+        ("2026-01-02T05:00:00+00:00", "server down since December 31, 23:10", "2025-12-31T23:10:00+01:00"),
+        ("2026-11-22T16:00:00+00:00", "server down since 14:30 IST", None),  # India, Israel or Ireland
+        ("2026-11-22T16:00:00+00:00", "server down since 14:30 CST", None),  # America or China
+    ],
+)
+def test_zones_and_their_summer(at: str, text: str, began: str | None) -> None:
+    found = reading(text, datetime.fromisoformat(at)).started_at
+    assert (found.isoformat() if found else None) == began
+
+
+OUTAGES = [
+    ("Our server has been down for an hour, nothing works", True),
+    ("The website shows a 502 error sometimes", False),
+    ("URGENT urgent please answer", False),
+    ("All of our VPS are unreachable", True),
+    ("my dedicated machine does not come up after reboot", True),
+    ("SSH is not working but the site is fine", False),
+    ("I can't reach my server", True),
+    ("Site is dead, customers complain", True),
+    ("Der Server reagiert nicht mehr, Totalausfall", True),
+    ("Die Webseite lädt manchmal langsam", False),
+    ("Unser Shop ist komplett offline!", True),
+    ("Können Sie prüfen, ob der Server erreichbar ist?", False),
+    ("Was mache ich, wenn der Server ausgefallen ist?", False),
+    ("Server war gestern nicht erreichbar, warum?", False),
+    ("Nichts geht mehr, alle Server sind tot", True),
+    ("Notre site est complètement en panne", True),
+    ("Le serveur est lent", False),
+    ("Mon VPS ne répond plus du tout", True),
+    ("El servidor está totalmente inaccesible", True),
+    ("La web va un poco lenta", False),
+    ("Il sito è completamente irraggiungibile", True),
+    ("Il server è lento", False),
+    ("Все серверы недоступны, ничего не работает", True),
+    ("Сервер тормозит", False),
+    ("Сайт полностью лёг", True),
+    ("Сервер повністю не відповідає", True),
+    ("Сайт трохи повільний", False),
+    ("Is your status page down?", False),
+    ("We will shut down the server tomorrow", False),
+    ("Download is slow", False),
+    ("The server is not down, I only want to know the price", False),
+    ("Our main server is unresponsive since this morning", True),
+    ("mail server refuses connections, completely dead since 10:00", True),
+    ("The payment page of your website is not available, how can I pay the invoice?", False),
+    ("Please shut the server down", False),
+    ("I'm locked out of my server, it is unreachable after I changed the firewall", True),
+]
+
+
+@pytest.mark.parametrize(("text", "critical"), OUTAGES)
+def test_an_outage_is_told_from_its_words(text: str, critical: bool) -> None:
+    found = reading(text).topics
+    assert found.critical is critical, found.terms
+
+
+NUMBERS: list[tuple[str, list[str], list[str]]] = [
+    ("My order number is 123456", ["123456"], []),
+    ("Order ID: 123456", ["123456"], []),
+    ("order-123456", ["123456"], []),
+    ("Order#123456", ["123456"], []),
+    ("ordernr.123456", ["123456"], []),
+    ("#123456/#234567", ["123456", "234567"], []),
+    ("orders 123456, 234567", ["123456", "234567"], []),
+    ("order 123456 and invoice 214382", ["123456"], ["214382"]),
+    ("Invoice #214382 for order #123456", ["123456"], ["214382"]),
+    ("invoices 214382 and 214383", [], ["214382", "214383"]),
+    ("Rechnungen 214382 und 214383", [], ["214382", "214383"]),
+    ("die Bestellung mit der Nummer 123456", ["123456"], []),
+    ("Rechnungsnummer 214382", [], ["214382"]),
+    ("Rechnung mit der Nr. 214382", [], ["214382"]),
+    ("facture no 214382", [], ["214382"]),
+    ("la commande numéro 123456", ["123456"], []),
+    ("заказ № 123456", ["123456"], []),
+    ("по заказу 123456", ["123456"], []),
+    ("заказы 123456 и 234567", ["123456", "234567"], []),
+    ("счёт № 214382", [], ["214382"]),
+    ("счета 214382", [], ["214382"]),
+    ("замовлення №123456 та №234567", ["123456", "234567"], []),
+    ("рахунок №214382", [], ["214382"]),
+    ("pedido nº 123456", ["123456"], []),
+    ("Pedido: 123456", ["123456"], []),
+    ("factura número 214382", [], ["214382"]),
+    ("ordine n° 123456", ["123456"], []),
+    ("fattura nr 214382", [], ["214382"]),
+    ("Auftrag 123456", ["123456"], []),
+    ("Auftragsnummer: 123456", ["123456"], []),
+    ("The order no.: #123456", ["123456"], []),
+    ("№123456", ["123456"], []),
+    ("Order Nr 123456", ["123456"], []),
+    ("Ticket #123456", [], []),
+    ("Case #123456", [], []),
+    ("phone 123456", [], []),
+    ("Tel. 030123456", [], []),
+    ("#336699 is the colour", [], []),
+    ("color:#123456;", [], []),
+    ("pin 123456", [], []),
+    ("PLZ 101150", [], []),
+    ("we paid 123456 EUR", [], []),
+    ("bug #12345 in nginx", [], []),
+    ("error code 500123", [], []),
+    ("build 123456", [], []),
+    ("2026112214", [], []),
+    ("postal code 101000", [], []),
+    ("in order to save 123456 bytes", [], []),
+    ("order of 123456 requests per second", [], []),
+    ("commit #1234567", [], []),
+    ("PR #12345", [], []),
+    ("IBAN DE89 3704 0044 0532 0130 00", [], []),
+    ("customer number 778899", [], []),
+    ("Kundennummer 778899", [], []),
+    ("https://example.com/#123456", [], []),
+    ("room #123456x", [], []),
+    ("(#123456)", ["123456"], []),
+    ("[#123456]", ["123456"], []),
+    ("order 123456's server", ["123456"], []),
+    ("#123456:", ["123456"], []),
+    ("Re: #123456 - down", ["123456"], []),
+    ("Order 123.456", [], []),
+    ("Bestellung vom 12.11.2026", [], []),
+    ("order from 2026-11-12", [], []),
+    ("invoice of 2026", [], []),
+    ("Rechnung 2026-11", [], []),
+    ("invoice 11/2026", [], []),
+    ("Order 12345678", ["12345678"], []),
+]
+
+
+@pytest.mark.parametrize(("text", "ordered", "billed"), NUMBERS)
+def test_numbers(text: str, ordered: list[str], billed: list[str]) -> None:
+    assert [c.value for c in orders.orders_in(text)] == ordered
+    assert [c.value for c in orders.invoices_in(text)] == billed
+
+
+ADDRESSES: list[tuple[str, list[str]]] = [
+    ("My IP is 203.0.113.7", ["203.0.113.7"]),
+    ("203.0.113.7:22", ["203.0.113.7"]),
+    ("https://203.0.113.7/admin", ["203.0.113.7"]),
+    ("ssh root@203.0.113.7", ["203.0.113.7"]),
+    ("203.0.113.7/32", ["203.0.113.7/32"]),
+    ("IPs: 203.0.113.7, 203.0.113.8; 203.0.113.9", ["203.0.113.7", "203.0.113.8", "203.0.113.9"]),
+    ("[2001:db8:20::5]", ["2001:db8:20::5"]),
+    ("http://[2001:db8:20::5]:8080/", ["2001:db8:20::5"]),
+    ("2001:db8:20::/48", ["2001:db8:20::/48"]),
+    ("version 10.4.32.1", []),
+    ("nginx/1.25.3.1", []),
+    ("netmask 255.255.255.0 gateway 192.168.1.1", []),
+    ("DNS 8.8.8.8", []),
+    ("my home ip is 93.184.216.34", ["93.184.216.34"]),
+    ("attack from 45.155.205.233", []),
+    ("Angriff von 45.155.205.233", []),
+    ("Nov 21 03:12:44 web sshd[1]: Failed password for root from 45.155.205.233 port 4 ssh2", []),
+    ("Received: from mail.x (mail.x [45.155.205.233])", []),
+    ("00:1A:2B:3C:4D:5E", []),
+    ("12:30:45", []),
+    ("time 10:20:30:40", []),
+    ("std::vector", []),
+    ("Foo::Bar::baz", []),
+    ("::1", []),
+    ("fe80::1%eth0", []),
+    ("PING 203.0.113.7 (203.0.113.7) 56(84) bytes of data.", ["203.0.113.7"]),
+    ("64 bytes from 45.1.2.3: icmp_seq=1", []),
+    ("ssh: connect to host 203.0.113.7 port 22: Connection timed out", ["203.0.113.7"]),
+    ("traceroute to 203.0.113.7 (203.0.113.7), 30 hops max", ["203.0.113.7"]),
+    ("2.5.4.10.1", []),
+    ("1.2.3.4.", ["1.2.3.4"]),
+    ("IP:203.0.113.7", ["203.0.113.7"]),
+    ("ip=203.0.113.7", ["203.0.113.7"]),
+    ("203.0.113.07", []),
+    ("203.0.113.300", []),
+    ("IP 203.0.113.7.", ["203.0.113.7"]),
+    ("Server(203.0.113.7)", ["203.0.113.7"]),
+]
+
+
+@pytest.mark.parametrize(("text", "found"), ADDRESSES)
+def test_addresses(text: str, found: list[str]) -> None:
+    assert [c.value for c in ips.ips_in(text) if not c.weak] == found
+
+
+SECRETS = [
+    ("password: hunter2", 1),
+    ("Passwort: geheim", 1),
+    ("pw: abc", 1),
+    ("PW=abc123", 1),
+    ("The root password is S3cr3t!x.", 1),
+    ("my password is not working", 0),
+    ("I forgot my password. Please help", 0),
+    ("password reset is needed", 0),
+    ("Password: see attachment", 0),
+    ("login: root\npassword: abc\n", 1),
+    ("Password:\n  S3cr3t99", 1),
+    ("ssh root@host with password S3cr3t99", 1),
+    ("Der Sicherheitscode lautet 4711", 1),
+    ("Security code: 4711", 1),
+    ("mot de passe: abc123", 1),
+    ("mot de passe : abc123", 1),
+    ("Mon mot de passe est abc123", 1),
+    ("contraseña: abc", 1),
+    ("La contraseña es abc123", 1),
+    ("la password è abc123", 1),
+    ("пароль: абв123", 1),
+    ("Пароль от root: qwerty1", 1),
+    ("https://user:pass@host/x", 1),
+    ("mysql://root:toor@localhost", 1),
+    ("Authorization: Bearer abcdef0123456789abcdef", 1),
+    ("AKIAIOSFODNN7EXAMPLE1", 1),
+    ("card 4111-1111-1111-1111", 1),
+    ("5500 0000 0000 0004", 1),
+    ("card: 378282246310005", 1),
+    ("phone 0049301234567890", 0),
+    ("order 4111111111111112", 0),
+    ("-----BEGIN OPENSSH PRIVATE KEY-----\nabc\n-----END OPENSSH PRIVATE KEY-----", 1),
+    ("pin: 4711", 1),
+    ("pinned version: 7", 0),
+    ("Pass the salt: please", 0),
+    ("token expired", 0),
+    ("API key: abcdef123456", 1),
+    ("passing: grade", 0),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U", 1),
+    ("Password for the panel: abc123", 1),
+    ("root password = abc", 1),
+    ("user: bob, pass: abc123", 1),
+    ("the password has been changed", 0),
+    ("passwords are hard", 0),
+    ("Keyboard: QWERTZ", 0),
+    ("ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQ user@host", 0),
+]
+
+
+@pytest.mark.parametrize(("text", "count"), SECRETS)
+def test_secrets(text: str, count: int) -> None:
+    assert secrets.mask(text)[1] == count
+
+
+WORDS = [
+    (
+        "Hello, please check the server.\n\nBest regards\nAnna\n\n-- \nAnna S.\n+49 30 123",
+        "Hello, please check the server.\n\nBest regards\nAnna",
+    ),
+    ("Yes please.\n\nVon: Support <s@x.de>\nGesendet: Montag\nAn: Anna\nBetreff: Re: x\n\nalt", "Yes please."),
+    (
+        "From: the panel I see an error\nTo: fix it I need help\nIt does not work.",
+        "From: the panel I see an error\nTo: fix it I need help\nIt does not work.",
+    ),
+    (
+        "$ cat /var/log/mail.log\nFrom: root\nSubject: test\nDate: today\nerror",
+        "$ cat /var/log/mail.log\nFrom: root\nSubject: test\nDate: today\nerror",
+    ),
+    (
+        "My answers below.\n\nOn Mon, 1 Jan 2026 at 10:00, A <a@b.c> wrote:\n> Which OS?\nDebian 12\n> Which IP?\n203.0.113.7\n\nThanks",
+        "My answers below.\n\nDebian 12\n203.0.113.7\n\nThanks",
+    ),
+    ("Ok\n\nEnviado desde mi Samsung", "Ok"),
+    ("Ok\n\nSent from Yahoo Mail on Android\n\nOn Mon, Jan 1, 2026 at 1:00 PM, A<a@b.c> wrote:   old text", "Ok"),
+    (
+        "Ok\n\nVon meinem Samsung Galaxy Smartphone gesendet.\n\n-------- Ursprüngliche Nachricht --------\nVon: A <a@b.c>\nDatum: 1.1.26\n\nalt",
+        "Ok",
+    ),
+    ("Bitte neu starten\n\nAm 20. November 2026 10:15:00 MEZ schrieb A <a@b.c>:\n>alt", "Bitte neu starten"),
+    ("Test\n\n*Von:* A <a@b.c>\n*Gesendet:* Montag, 1. Januar 2026 10:00\n*An:* B\n*Betreff:* c\n\nalt", "Test"),
+    (
+        "hi\n\n________________________________\nFrom: A <a@b.c>\nSent: Monday, January 1, 2026 10:00 AM\nTo: B <b@c.d>\nSubject: RE: x\n\nold",
+        "hi",
+    ),
+    ("FYI\n\nBegin forwarded message:\n\nFrom: A <a@b.c>\nSubject: x\nDate: 1 Jan\nTo: b@c.d\n\nold", "FYI"),
+    (
+        "fixed, thanks\n\nPozdrawiam\nJan\n\nW dniu pon., 22 lis 2026 o 10:15 INTROSERV <s@x.y> napisał(a):\n\n> stare",
+        "fixed, thanks\n\nPozdrawiam\nJan",
+    ),
+    (
+        "My colleague wrote: restart it at 10:00.\nPlease do so.",
+        "My colleague wrote: restart it at 10:00.\nPlease do so.",
+    ),
+    (
+        "He wrote on 20.11.2026 that it is broken:\nthe server does not boot",
+        "He wrote on 20.11.2026 that it is broken:\nthe server does not boot",
+    ),
+    (
+        "Am Montag schrieb ich Ihnen schon: der Server ist langsam.",
+        "Am Montag schrieb ich Ihnen schon: der Server ist langsam.",
+    ),
+    ("Here is the log:\n> error 1\n> error 2\nWhat is it?", "Here is the log:\n> error 1\n> error 2\nWhat is it?"),
+]
+
+
+@pytest.mark.parametrize(("text", "own"), WORDS)
+def test_own_words(text: str, own: str) -> None:
+    assert quotes.new_words(text) == own
+
+
+REQUESTS: list[tuple[str, str | None, str | None, str | None]] = [
+    ("I want to cancel my VPS next month.", "financial", "account", "cancellation"),
+    ("How do I cancel a service?", None, None, None),
+    ("Please refund my last payment, the server never worked.", "financial", "account", "refund"),
+    ("I cannot pay my invoice, the page shows an error", "financial", "account", ""),
+    ("When is my next payment due?", "financial", "account", ""),
+    ("Do you have servers in Germany?", "technical", "general", ""),
+    ("What is the difference between VPS and dedicated?", "technical", "general", ""),
+    ("Can I get a discount for a yearly plan?", "financial", "general", ""),
+    ("Is it possible to pay with Bitcoin?", "financial", "general", ""),
+    ("My disk is full, please help", "technical", "account", ""),
+    ("Please install Ubuntu 24.04 again on my server", "technical", "account", "reinstall"),
+    ("Please update the address on my invoices", "financial", "account", ""),
+    ("I lost access to my two factor device, please disable 2FA on my account", "technical", "account", "access"),
+    ("Please unblock port 25 on my server", "technical", "account", ""),
+    ("We need a quote for three servers", "financial", "general", ""),
+    ("Please remove the suspension, we have paid", "financial", "account", ""),
+    ("Ich habe mein Passwort vergessen", "technical", "account", "password"),
+    ("Ich möchte meinen Vertrag zum 31.12. kündigen", "financial", "account", "cancellation"),
+    ("Wann wird meine Rechnung fällig?", "financial", "account", ""),
+    ("Was kostet ein Server mit 128 GB?", None, "general", ""),
+    ("Bitte erstatten Sie mir den Betrag", "financial", "account", "refund"),
+    ("Bitte setzen Sie den Server neu auf", "technical", "account", "reinstall"),
+    ("Mein VPS ist sehr langsam", "technical", "account", ""),
+    ("Bitte fügen Sie meinen SSH-Key hinzu", "technical", "account", "access"),
+    ("Ist es möglich, per Rechnung zu zahlen?", "financial", "general", ""),
+    ("J'ai perdu l'accès à mon compte", "technical", "account", "access"),
+    ("Quand sera prélevée ma prochaine facture ?", "financial", "account", ""),
+    ("Pouvez-vous réinstaller mon serveur sous Ubuntu ?", "technical", "account", "reinstall"),
+    ("Je voudrais résilier mon abonnement", "financial", "account", "cancellation"),
+    ("Avez-vous des serveurs à Paris ?", "technical", "general", ""),
+    ("Quiero dar de baja mi servicio", "financial", "account", "cancellation"),
+    ("No puedo acceder a mi panel", "technical", "account", ""),
+    ("¿Tienen servidores en México?", "technical", "general", ""),
+    ("Necesito la factura de octubre", "financial", "account", ""),
+    ("Vorrei un rimborso per il mese scorso", "financial", "account", "refund"),
+    ("Non riesco ad accedere al pannello del mio server", "technical", "account", ""),
+    ("Avete server in Italia?", "technical", "general", ""),
+    ("Quando scade la mia fattura?", "financial", "account", ""),
+    ("Как сменить пароль от панели?", None, None, None),
+    ("Хочу вернуть деньги за прошлый месяц", "financial", "account", "refund"),
+    ("Есть ли у вас серверы в Москве?", "technical", "general", ""),
+    ("Мой сайт тормозит, посмотрите", "technical", "account", ""),
+    ("Выставьте, пожалуйста, счёт на следующий месяц", "financial", "account", ""),
+    ("Поменяйте email в моём аккаунте", "technical", "account", "email_change"),
+    ("Чи маєте ви сервери в Києві?", "technical", "general", ""),
+    ("Хочу повернути кошти за минулий місяць", "financial", "account", "refund"),
+    ("Мій сайт гальмує, подивіться", "technical", "account", ""),
+    ("Виставте, будь ласка, рахунок", "financial", "account", ""),
+    ("Змініть email у моєму обліковому записі", "technical", "account", "email_change"),
+    ("Please transfer my server to my colleague's account", "technical", "account", "ownership"),
+    ("Change the owner of the account to my company", "technical", "account", "ownership"),
+    ("Please change my login e-mail to new@x.example", "technical", "account", "email_change"),
+    ("Send me the root password please", "technical", "account", "password"),
+    ("Can you give my developer access to the panel?", "technical", "account", "access"),
+    ("Your phishing site on 198.51.100.20 must be removed", "technical", "general", ""),
+    ("We received spam from your server 198.51.100.20", "technical", "general", ""),
+    ("Copyright infringement notice for content hosted on your network at 198.51.100.20", "technical", "general", ""),
+    ("The new password works, thank you", None, None, ""),
+    ("I don't want a refund, just fix it", None, None, ""),
+    ("We don't want to cancel, only to upgrade", None, None, ""),
+    ("Our customer wants to access your website", "technical", None, ""),
+]
+
+
+@pytest.mark.parametrize(("text", "department", "question", "sensitive"), REQUESTS)
+def test_requests(text: str, department: str | None, question: str | None, sensitive: str | None) -> None:
+    """``None`` where people would not agree."""
+    found = reading(text).topics
+    for wanted, have in (
+        (department, found.department),
+        (question, found.question),
+        (sensitive, ",".join(found.sensitive)),
+    ):
+        assert wanted is None or have == wanted, found.terms
