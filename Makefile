@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check bench peers clean
+.PHONY: demo test check accuracy bench peers clean
 
 demo: $(VENV)/.demo
 	$(BIN)/gateway demo
@@ -16,6 +16,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
+
+accuracy: $(VENV)/.dev
+	$(BIN)/python -m bench.accuracy
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.throughput

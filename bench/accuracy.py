@@ -337,12 +337,43 @@ def measured(corpora: Path | None) -> Table:
     return table
 
 
-def lines(table: Table) -> list[str]:
-    """The table, a line a figure of a set: ``set | what | right/of | percent``."""
-    found = []
-    for name, of in table.items():
-        cells = [f"{column} {of[column].right}/{of[column].of}" for column in COLUMNS if column in of]
-        found.append(f"{name}: " + ", ".join(cells))
+def markdown(table: Table) -> list[str]:
+    """The tables of the README: our own mails by language, then the foreign sets."""
+    own = [name for name in table if name == "all twelve" or name in language.KNOWN]
+    columns = [column for column in COLUMNS if column in table["all twelve"]]
+    found = ["| | " + " | ".join(own) + " |", "|---" * (len(own) + 1) + "|"]
+    for column in columns:
+        cells = [f"{of[column].right}/{of[column].of}" if column in (of := table[name]) else "" for name in own]
+        found.append(f"| {column} | " + " | ".join(cells) + " |")
+    found += ["", "| set | what | right |", "|---|---|---|"]
+    for name in (name for name in table if name not in own):
+        found += [
+            f"| {name} | {column} | {table[name][column].right}/{table[name][column].of} |"
+            for column in COLUMNS
+            if column in table[name]
+        ]
+    return found
+
+
+def figures(lines: list[str]) -> dict[tuple[str, str], tuple[int, int]]:
+    """(right, of) by set and column of such tables."""
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    head: list[str] = []
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("|"):
+            head = []
+        if not line.startswith("|") or set(line) <= set("|- "):
+            continue
+        if cells[:2] in (["set", "what"], ["", "all twelve"]):
+            head = cells
+        elif head[:2] == ["set", "what"]:
+            right, _, of = cells[2].partition("/")
+            found[cells[0], cells[1]] = int(right), int(of)
+        elif head:
+            for name, cell in zip(head[1:], cells[1:], strict=True):
+                if cell:
+                    found[name, cells[0]] = int(cell.partition("/")[0]), int(cell.partition("/")[2])
     return found
 
 
@@ -352,7 +383,7 @@ def main() -> int:
     parser.add_argument("--misses", action="store_true", help="print what was missed")
     given = parser.parse_args()
     table = measured(given.corpora)
-    print("\n".join(lines(table)))
+    print("\n".join(markdown(table)))
     if given.misses:
         for name, of in table.items():
             for what, score in of.items():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import tomllib
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -132,7 +133,7 @@ def carried(language: str, carrier: str, subject: str, text: str) -> bytes:
     message["From"] = "Anna Schmidt <anna@example.de>"
     message["To"] = "support@introserv.com"
     message["Subject"] = subject
-    message["Message-ID"] = f"<{abs(hash((language, carrier, subject, text)))}@example.de>"
+    message["Message-ID"] = f"<{zlib.crc32(f'{language} {carrier} {subject} {text}'.encode())}@example.de>"
     message["Date"] = "Sun, 22 Nov 2026 16:59:00 +0100"
     message.set_content(plain)
     if carrier.startswith("html"):

@@ -1,0 +1,96 @@
+"""How well a mail is understood: no figure of the README may fall."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench import accuracy
+from tests.conftest import missing
+from tests.labelled import mails
+
+README = Path(__file__).parent.parent / "README.md"
+LEAST = dict.fromkeys(("en", "de", "fr", "es", "it", "ru", "uk"), 30) | dict.fromkeys(
+    ("pt", "nl", "pl", "tr", "cs"), 15
+)
+
+
+@pytest.fixture(scope="module")
+def measured() -> accuracy.Table:
+    return accuracy.measured(accuracy.CORPORA if accuracy.CORPORA.is_dir() else None)
+
+
+def quoted() -> dict[tuple[str, str], tuple[int, int]]:
+    return accuracy.figures(README.read_text(encoding="utf-8").splitlines())
+
+
+def test_there_are_labelled_mails_enough_and_in_every_wrapping() -> None:
+    assert {
+        code: count for code, count in Counter(mail.language for mail in mails()).items() if count < LEAST[code]
+    } == {}
+    assert {mail.language for mail in mails()} == set(LEAST)
+    assert {mail.carrier for mail in mails()} >= {
+        "plain",
+        "html",
+        "html_gmail",
+        "gmail",
+        "outlook",
+        "apple",
+        "forward",
+        "mobile",
+        "signature",
+        "disclaimer",
+    }
+
+
+def test_no_figure_falls(measured: accuracy.Table) -> None:
+    figures = quoted()
+    have = {(name, column): (score.right, score.of) for name, of in measured.items() for column, score in of.items()}
+    if not accuracy.CORPORA.is_dir():
+        figures = {key: value for key, value in figures.items() if key in have}
+    assert len(figures) > 200
+    fallen = {
+        key: (have.get(key), value)
+        for key, value in figures.items()
+        if key not in have or have[key][0] / max(1, have[key][1]) < value[0] / value[1]
+    }
+    assert fallen == {}, [miss for of in measured.values() for score in of.values() for miss in score.misses][:20]
+    assert set(have) == set(figures)  # the README quotes all of them
+
+
+def test_the_aims_are_met(measured: accuracy.Table) -> None:
+    whole = measured["all twelve"]
+    for column in ("orders", "ips", "services"):
+        assert min(whole[f"{column} precision"].percent, whole[f"{column} recall"].percent) >= 99
+    assert whole["time"].percent >= 97
+    assert whole["no false time"].percent == 100
+    assert whole["language"].percent >= 99
+    assert whole["department"].percent >= 97
+    assert whole["critical precision"].percent >= 97
+    assert whole["critical recall"].percent >= 95
+
+
+def test_the_foreign_sets(measured: accuracy.Table) -> None:
+    if not accuracy.CORPORA.is_dir():
+        missing("the corpora")
+    for name in ("reply_crisp", "reply_github", "reply_mail_parser_reply", "reply_quotequail"):
+        assert measured[name]["new words"].percent >= 90
+    assert measured["langid, twelve languages"]["language"].percent >= 99
+    assert measured["support_text"]["not confidently wrong"].percent == 100
+    assert (
+        measured["mime_mail_parser_rs_legacy"]["subject"].right,
+        measured["mime_mail_parser_rs_legacy"]["body"].right,
+    ) == (54, 54)
+    known = {f"{path.parent.name}" for path in accuracy.CORPORA.glob("reply_*/index.jsonl")}
+    assert {name.partition("/")[0] for name in accuracy.wrong_truths()} <= known
+
+
+def test_a_wrong_reading_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The measurement itself: when a reader finds nothing, its figure falls."""
+    monkeypatch.setattr("gateway.reading.orders.orders_in", lambda text: ())
+    monkeypatch.setattr("gateway.reading.language.language_of", lambda text: "en")
+    table = accuracy.labelled()
+    assert table["de"]["orders recall"].right == 0
+    assert table["de"]["language"].right == 0
