@@ -224,7 +224,8 @@ def new_words(text: str) -> str:
 def _announced(kept: list[str]) -> bool:
     """Whether the author's words announce what is pasted below: "This is the log:", and the lines of it."""
     last = next((line for line in reversed(kept[-3:]) if line.strip()), "")
-    return (last.rstrip().endswith(":") and not _WROTE.search(last[:_LONGEST])) or _is_quote(last)
+    announces = last.rstrip().endswith(":") and len(last.split()) > 2 and not _WROTE.search(last[:_LONGEST])
+    return announces or _is_quote(last)
 
 
 def _log_like(lines: list[str], index: int) -> bool:

@@ -61,7 +61,8 @@ def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
         return bool(found)
 
     absent: list[str] = []
-    if topics.department is Department.FINANCIAL and not topics.critical:
+    if (topics.department is Department.FINANCIAL or topics.sensitive) and not topics.critical:
+        # a payment, or something to be done: nobody needs logs or a time of begin for it
         if not (told("orders") or told("ips") or told("invoices")):
             absent.append("order_or_ip")
         if not reading.described:
