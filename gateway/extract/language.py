@@ -35,7 +35,7 @@ def _identifier() -> Any:
 
     identifier = _load_identifier(norm_probs=True)
     known = {str(code) for code in identifier.nb_classes}
-    identifier = _load_identifier(norm_probs=True, langs=[code for code in (*KNOWN, *_OTHERS) if code in known])
+    identifier.set_languages([code for code in (*KNOWN, *_OTHERS) if code in known])
     # 28 MB of the languages that are not asked about
     identifier._full_model = (identifier.nb_ptc, identifier.nb_pc, identifier.nb_classes)
     return identifier
