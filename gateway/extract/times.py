@@ -169,8 +169,12 @@ def _matching(found: str, choices: Sequence[str]) -> bool:
 
 def _clocks(text: str) -> list[_Clock]:
     found: list[_Clock] = []
-    for match in _CLOCK.finditer(text):
-        if match.start() and (text[match.start() - 1] in ":,/.+-_" or text[match.start() - 1].isalnum()):
+    for digits in _NUMBER.finditer(text):
+        start = digits.start()
+        if start and (text[start - 1] in ":,/.+-_" or text[start - 1].isalnum()):
+            continue
+        match = _CLOCK.match(text, start)
+        if match is None:
             continue
         tail = _TAIL.match(text, match.end())
         assert tail is not None  # every part of it may be missing
@@ -364,6 +368,7 @@ def _number(month: str) -> str:
 
 _MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"\d+")
 
 
 def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -23,6 +23,8 @@ MAX_TEXT = 32768
 MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
+PREFIX = 4  #: characters by which stems are found that may go on
+MAX_KNOWN = 20_000
 DENIED = 36  #: characters before a request in which a denial counts
 PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
@@ -47,11 +49,27 @@ class _Stem:
 
 @dataclass(frozen=True)
 class Table:
-    """Every stem by its first three characters (or all it has), the longest first."""
+    """Every stem by the word it begins with: the whole word where it must be one, or its first characters."""
 
-    stems: Mapping[str, tuple[_Stem, ...]]
-    topics: tuple[str, ...]
+    by_word: Mapping[str, Sequence[_Stem]]
+    by_prefix: Mapping[str, Sequence[_Stem]]
     denials: tuple[tuple[str, bool], ...]
+    #: what begins with a word, once asked; whether the word alone is the whole of it
+    known: dict[str, tuple[tuple[_Stem, bool], ...]] = field(default_factory=dict)
+
+    def beginning(self, word: str) -> tuple[tuple[_Stem, bool], ...]:
+        """The stems that may begin with this word, the longest first."""
+        found = self.known.get(word)
+        if found is None:
+            stems = list(self.by_word.get(word, ()))
+            for size in range(1, PREFIX + 1):
+                if size <= len(word):
+                    stems += [stem for stem in self.by_prefix.get(word[:size], ()) if word.startswith(stem.text)]
+            ordered = sorted(stems, key=lambda stem: -len(stem.text))
+            found = tuple((stem, len(stem.text) <= len(word)) for stem in ordered)
+            if len(self.known) < MAX_KNOWN:
+                self.known[word] = found
+        return found
 
 
 @dataclass(slots=True)
@@ -88,14 +106,17 @@ def table(text: str = "") -> Table:
     stems = [stem for topic, languages in topics.items() for stem in _stems(topic, languages)]
     if not stems:
         raise TopicsError("no stems")
-    by_start: dict[str, list[_Stem]] = {}
+    by_word: dict[str, list[_Stem]] = {}
+    by_prefix: dict[str, list[_Stem]] = {}
     for stem in stems:
-        by_start.setdefault(stem.text[:3], []).append(stem)
-    for start in by_start:
-        by_start[start] += [stem for stem in stems if len(stem.text) < len(start) and start.startswith(stem.text)]
-    ordered = {start: tuple(sorted(found, key=lambda stem: -len(stem.text))) for start, found in by_start.items()}
+        first = _WORD_START.match(stem.text)
+        assert first is not None  # no stem is blank
+        if stem.exact or first.end() < len(stem.text):
+            by_word.setdefault(first[0], []).append(stem)
+        else:
+            by_prefix.setdefault(stem.text[:PREFIX], []).append(stem)
     denials = tuple((stem.text, stem.exact) for stem in _stems("denial", denial))
-    return Table(ordered, tuple(topics), denials)
+    return Table(by_word, by_prefix, denials)
 
 
 def _stems(topic: str, languages: Any) -> list[_Stem]:
@@ -160,18 +181,20 @@ def _score(text: str, stems: Table) -> _Found:
     """One pass over the word starts; of a topic's stems the longest at a place counts."""
     lower = _SPACE.sub(" ", text).translate(_QUOTES).lower()
     found = _Found({}, {})
-    by_start = stems.stems
+    known, beginning = stems.known, stems.beginning
     for word in _WORD_START.finditer(lower):
-        position = word.start()
-        candidates = by_start.get(lower[position : position + 3]) or by_start.get(word[0])
+        candidates = known.get(word[0])
         if candidates is None:
+            candidates = beginning(word[0])
+        if not candidates:
             continue
-        seen: set[str] = set()
-        for stem in candidates:
-            if stem.topic in seen or not lower.startswith(stem.text, position):
+        position = word.start()
+        seen: list[str] = []
+        for stem, whole in candidates:
+            if stem.topic in seen or not (whole or lower.startswith(stem.text, position)):
                 continue
             end = position + len(stem.text)
-            if stem.exact and end < len(lower) and (lower[end].isalnum() or lower[end] == "_"):
+            if stem.exact and not whole and end < len(lower) and (lower[end].isalnum() or lower[end] == "_"):
                 continue
             if stem.beside or stem.topic.startswith("sensitive."):
                 around = _beside(lower, position, end)
@@ -179,7 +202,7 @@ def _score(text: str, stems: Table) -> _Found:
                     continue
                 if stem.topic.startswith("sensitive.") and _denied(around.partition("\0")[0], stems):
                     continue
-            seen.add(stem.topic)
+            seen.append(stem.topic)
             found.weight[stem.topic] = found.weight.get(stem.topic, 0.0) + stem.weight
             terms = found.terms.setdefault(stem.topic, {})
             terms[stem.text] = terms.get(stem.text, 0.0) + stem.weight
