@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,16 @@ def test_facts_with_their_ownership(served: Running) -> None:
     told = json.loads(served.command("explain", str(path), "--json", "--now", "2026-11-22T16:00:00+00:00").stdout)
     assert told["facts"]["incident_started_at"] == "2026-11-21T14:30:00+01:00"
     assert told["facts"]["orders"] == [{"value": "123456", "ownership": "own"}]
+
+
+def test_every_fact_and_every_decision_with_what_gave_it(served: Running) -> None:
+    path = Path(__file__).parent / "mails" / "02-ausfall-de.eml"
+    told = served.command("explain", str(path), "--now", "2026-11-22T16:00:00+00:00").stdout
+    facts = [line for line in told.split("\n") if line.startswith("fact ")]
+    assert facts
+    assert all("from \u201c" in line and not line.endswith("\u201c\u201d") for line in facts), facts
+    assert "critical: " in told
+    assert re.search(r"terms technical \d[.\d]*: \S.* \d", told), told
 
 
 def test_explain_without_any_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

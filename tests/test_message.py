@@ -179,7 +179,19 @@ def test_subjects_of_the_foreign_suite(corpora: Path) -> None:
 
 
 def test_every_corpus_file_is_read(corpora: Path) -> None:
+    """Each in under a second of CPU, and all of them without 150 MB more than the readers have anyway."""
+    import resource
+    import time
+
+    read(b"From: a@b.example\r\n\r\nthe language model is loaded by now\r\n", HINTS)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     names = (corpora / "mails.txt").read_text().splitlines()
+    slow = []
     for name in names:
+        began = time.process_time()
         read((corpora / name).read_bytes(), HINTS)
+        if time.process_time() - began >= 1.0:
+            slow.append(name)
     assert len(names) > 500
+    assert slow == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024

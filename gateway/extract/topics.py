@@ -236,6 +236,8 @@ def topics_of(
 
     financial, technical = score("financial"), score("technical")
     account, general, abuse = score("account") + leaning, score("general"), score("abuse")
+    if leaning:
+        terms.append(f"account {leaning:g} more: a name like a service's, or a secret")
     sensitive = tuple(name for name in SENSITIVE if score(f"sensitive.{name}") >= 1.0)
     critical = _critical(subject, text, above, below, stems, named, terms)
     reported = abuse >= ABUSE_ENOUGH and not sensitive and not critical
@@ -267,9 +269,11 @@ def _critical(
         found = _score(sentence, stems)
         if not found.terms.get("outage") or found.weight.get("resolved", 0.0) > 0:
             continue
-        what = [*found.terms.get("service", ()), *(name for name in named if name in lower)]
+        what = [f"{term} {weight:g}" for term, weight in found.terms.get("service", {}).items()]
+        what += [name for name in named if name in lower]
         if not what:
             continue
-        terms.append(f"critical: {', '.join([*found.terms['outage'], *what][:6])}")
+        outage = [f"{term} {weight:g}" for term, weight in found.terms["outage"].items()]
+        terms.append(f"critical: {', '.join([*outage, *what][:6])}")
         return True
     return False
