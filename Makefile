@@ -23,6 +23,7 @@ accuracy: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.verification
+	$(BIN)/python -m bench.extraction
 
 peers:
 	sh tests/peers/install

@@ -50,6 +50,15 @@ _DASH_NAME = re.compile(r"^[-–—~/][ ]?[^\W\d_]{2,20}(?:[ ][^\W\d_]{2,20}){0,
 _BLANKS = re.compile(r"\n{3,}")
 
 
+_WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE)
+_LAST_WORD = re.compile(r"(\S{1,100})\Z")
+#: how an attribution can end: a colon, the verb, dashes
+_ENDINGS = (":", "：", ">", "*", "_", "-", *(word[-12:] for word in words("quotes", "wrote")))
+#: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
+_OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
+_LINK = re.compile(r"[<(\[]?https?://\S{1,300}")
+
+
 def _is_quote(line: str) -> bool:
     return line.lstrip(" \t").startswith((">", "|>", "＞"))
 
@@ -123,24 +132,18 @@ def _attribution(lines: list[str], index: int) -> int:
 
 def _attributes(joined: str) -> bool:
     when, somebody = bool(_WHEN.search(joined)), bool(_SOMEBODY.search(joined))
-    wrote = any(True for _ in _WROTE.finditer(joined[-260:])) or any(True for _ in _WROTE.finditer(joined[:260]))
+    wrote = bool(_WROTE.search(joined[-260:]) or _WROTE.search(joined[:260]))
     if _ENDS.search(joined):
-        return (wrote and (when or somebody)) or (
-            when and somebody and joined.rstrip(" *_:：>)").endswith(_MAIL_END(joined))
-        )
+        return (wrote and (when or somebody)) or (when and somebody and _ends_with_address(joined))
     if joined.startswith("--") and joined.endswith("--"):  # "---- On Wed, 24 Feb 2021 john@example.com wrote ----"
         return wrote and (when or somebody)
     return wrote and when and somebody and bool(_WROTE_LAST.search(joined))
 
 
-_WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE)
-_LAST_WORD = re.compile(r"(\S{1,100})\Z")
-
-
-def _MAIL_END(joined: str) -> tuple[str, ...]:
-    """The end of an attribution without a verb: an address just before the colon."""
+def _ends_with_address(joined: str) -> bool:
+    """Whether an address stands just before the colon: an attribution without a verb."""
     match = _LAST_WORD.search(joined.rstrip(" *_:：>)"))
-    return (match[1],) if match and "@" in match[1] else ("\0",)
+    return match is not None and "@" in match[1]
 
 
 def _history(lines: list[str], index: int, ends: list[bool]) -> int:
@@ -156,16 +159,8 @@ def _history(lines: list[str], index: int, ends: list[bool]) -> int:
     return count if count and _introduces(lines, index, count) else 0
 
 
-#: how an attribution can end: a colon, the verb, dashes
-_ENDINGS = (":", "：", ">", "*", "_", "-", *(word[-12:] for word in words("quotes", "wrote")))
-
-
 def _may_end(line: str) -> bool:
     return line.rstrip(" \t\xa0.*_>")[-12:].lower().endswith(_ENDINGS) or line.rstrip()[-1:] in (">", "*", "_")
-
-
-#: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
-_OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
 
 
 def _introduces(lines: list[str], index: int, count: int) -> bool:
@@ -265,9 +260,6 @@ def _closed(lines: list[str], index: int) -> list[str] | None:
     if footer:
         return lines[:index] if rest <= 6 else [*lines[:index], *lines[index + 1 :]]
     return None
-
-
-_LINK = re.compile(r"[<(\[]?https?://\S{1,300}")
 
 
 def _is_footer(line: str) -> bool:

@@ -63,6 +63,9 @@ _TOKEN_HINT = re.compile(
 _LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")
 
 
+_NOT_DIGIT = re.compile(r"\D")
+
+
 def _luhn(digits: str) -> bool:
     total = 0
     for index, digit in enumerate(reversed(digits)):
@@ -100,9 +103,6 @@ class _Masking:
         if value[0] not in "\"'«„" and not _LOOKS_SECRET.search(value.rstrip(".,;:!?)")):
             return match[0]
         return self.value(match) + ("." if value.endswith(".") else "")
-
-
-_NOT_DIGIT = re.compile(r"\D")
 
 
 def _by_label(text: str, masking: _Masking) -> str:

@@ -43,24 +43,13 @@ _ARTICLES = (
 )  # fmt: skip
 
 
-def _weekdays() -> dict[str, int]:
-    found: dict[str, int] = {}
-    for table in languages().values():
-        for key in ("weekdays",):
-            for index, stem in enumerate(table.get("times", {}).get(key, ())):
-                found[stem.lower()] = index
-    return found
+def _numbered(key: str, first: int) -> dict[str, int]:
+    """The number of each stem in the lists of all languages under this key."""
+    lists = [table["times"][key] for table in languages().values() if key in table.get("times", {})]
+    return {stem.lower(): index for stems in lists for index, stem in enumerate(stems, first)}
 
 
-def _months() -> dict[str, int]:
-    found: dict[str, int] = {}
-    for table in languages().values():
-        for index, stem in enumerate(table.get("times", {}).get("months", ()), 1):
-            found[stem.lower()] = index
-    return found
-
-
-_WEEKDAYS, _MONTHS = _weekdays(), _months()
+_WEEKDAYS, _MONTHS = _numbered("weekdays", 0), _numbered("months", 1)
 _STEMS_DAY = sorted(
     ((stem.rstrip("*").replace("'", ""), index) for stem, index in _WEEKDAYS.items()), key=lambda item: -len(item[0])
 )
@@ -127,6 +116,17 @@ _ATTACK = re.compile(
 )
 
 
+_NOT_DIGIT = re.compile(r"\D")
+_MONTH_NEXT = re.compile(rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{_MONTH})(?!\w)", re.IGNORECASE)
+_ISO_T = re.compile(r"(?<=\d\d-\d\d)T(?=\d\d:\d\d)")
+_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
+_APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
+_MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(r"\d+")
+_VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)", re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True)
 class _Clock:
     """A clock time where it stands. ``end`` is after its zone."""
@@ -146,9 +146,6 @@ def _offset(zone: str) -> tzinfo | None:
     if hours > 14 or minutes > 59:
         return None
     return timezone(sign * timedelta(hours=hours, minutes=minutes))
-
-
-_NOT_DIGIT = re.compile(r"\D")
 
 
 def _zone_of(name: str, default: tzinfo) -> tzinfo | None:
@@ -201,11 +198,6 @@ def _clocks(text: str) -> list[_Clock]:
         if len(found) >= MAX_CLOCKS:
             break
     return found
-
-
-_MONTH_NEXT = re.compile(rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{_MONTH})(?!\w)", re.IGNORECASE)
-_ISO_T = re.compile(r"(?<=\d\d-\d\d)T(?=\d\d:\d\d)")
-_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
@@ -274,9 +266,6 @@ def _day(text: str, low: int, clock: _Clock, high: int, local: datetime) -> date
                 back = 7
             return local.date() - timedelta(days=back)
     return None
-
-
-_APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
 
 
 def _dated(match: re.Match[str], local: datetime) -> date | bool:
@@ -366,11 +355,6 @@ def _number(month: str) -> str:
     return str(_MONTHS_EN.index(month) + 1)
 
 
-_MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DIGIT = re.compile(r"\d")
-_NUMBER = re.compile(r"\d+")
-
-
 def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
     """(when it began with its zone, the words that say so), or ``(None, "")``."""
     whole = _ISO_T.sub(" ", f"{subject}.\n\n{text}"[:MAX_TEXT])
@@ -390,9 +374,6 @@ def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInf
         if found is not None:
             return found
     return None, ""
-
-
-_VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)", re.IGNORECASE)
 
 
 def _vague(text: str) -> bool:
