@@ -557,3 +557,59 @@ def test_requests(text: str, department: str | None, question: str | None, sensi
         (sensitive, ",".join(found.sensitive)),
     ):
         assert wanted is None or have == wanted, found.terms
+
+
+#: how mail programs introduce what they quote or forward
+PROGRAMS = {
+    "yahoo": "On Sunday, November 22, 2026 at 10:15:00 AM GMT+1, INTROSERV Support <support@introserv.com> wrote: \n\nold text\n",
+    "proton": "------- Original Message -------\nOn Sunday, November 22nd, 2026 at 10:15 AM, INTROSERV Support <support@introserv.com> wrote:\n\n> alt\n> mehr",
+    "proton mobile": "Sent from Proton Mail for iOS\n\n\nOn Sun, Nov 22, 2026 at 10:15, INTROSERV Support <[support@introserv.com](mailto:On Sun)> wrote:\n\n> alt\n> mehr",
+    "gmx": 'Gesendet: Sonntag, 22. November 2026 um 10:15 Uhr\nVon: "INTROSERV Support" <support@introserv.com>\nAn: anna@example.de\nBetreff: Re: x\n\nalt',
+    "gmx en": 'Sent: Sunday, November 22, 2026 at 10:15 AM\nFrom: "INTROSERV Support" <support@introserv.com>\nTo: anna@example.de\nSubject: Re: x\n\nold',
+    "webde mobil": "-- \nDiese Nachricht wurde von meinem Android Mobiltelefon mit WEB.DE Mail gesendet.\nAm 22.11.26, 10:15, INTROSERV Support <support@introserv.com> schrieb:\n> alt",
+    "mailru": "Воскресенье, 22 ноября 2026, 10:15 +03:00 от INTROSERV Support <support@introserv.com>:\n>старое",
+    "mailru2": ">Воскресенье, 22 ноября 2026, 10:15 +03:00 от INTROSERV Support <support@introserv.com>:\n>\n>старое",
+    "yandex": '22.11.2026, 10:15, "INTROSERV Support" <support@introserv.com>:\n> старое',
+    "yandex2": '----------------\nКому: anna@example.de;\nТема: x;\n22.11.2026, 10:15, "INTROSERV Support" <support@introserv.com>:\n\nстарое',
+    "orange": '> Message du 22/11/26 10:15\n> De : "INTROSERV Support" <support@introserv.com>\n> A : anna@example.fr\n> Copie à : \n> Objet : Re: x\n>\n> ancien',
+    "zimbra": '----- Mail original -----\nDe: "INTROSERV Support" <support@introserv.com>\nÀ: "Anna" <anna@example.fr>\nEnvoyé: Dimanche 22 Novembre 2026 10:15:00\nObjet: Re: x\n\nancien',
+    "libero": "Il 22/11/2026 10:15 INTROSERV Support <support@introserv.com> ha scritto:\n\n\nvecchio",
+    "seznam": '---------- Původní e-mail ----------\nOd: INTROSERV Support <support@introserv.com>\nKomu: anna@example.cz\nDatum: 22. 11. 2026 10:15:00\nPředmět: Re: x\n"staré"',
+    "wp": "Dnia 22 listopada 2026 10:15 INTROSERV Support <support@introserv.com> napisał(a):\n\nstare",
+    "ukrnet": '22 листопада 2026, 10:15:00, від "INTROSERV Support" <support@introserv.com>:\n\nстаре',
+    "tb forward": "-------- Forwarded Message --------\nSubject: \tRe: x\nDate: \tSun, 22 Nov 2026 10:15:00 +0100\nFrom: \tINTROSERV Support <support@introserv.com>\nTo: \tanna@example.de\n\n\nold",
+    "apple forward": "Begin forwarded message:\n\nFrom: INTROSERV Support <support@introserv.com>\nSubject: Re: x\nDate: 22 November 2026 at 10:15:00 CET\nTo: anna@example.de\n\nold",
+    "apple forward de": "Anfang der weitergeleiteten Nachricht:\n\nVon: INTROSERV Support <support@introserv.com>\nBetreff: Aw: x\nDatum: 22. November 2026 um 10:15:00 MEZ\nAn: anna@example.de\n\nalt",
+    "qq": '------------------&nbsp;原始邮件&nbsp;------------------\n发件人: "INTROSERV Support" <support@introserv.com>;\n发送时间: 2026年11月22日(星期天) 上午10:15\n收件人: "Anna"<anna@example.de>;\n主题: Re: x\n\n旧',
+    "outlook web": "________________________________________\nFrom: INTROSERV Support <support@introserv.com>\nSent: Sunday, November 22, 2026 10:15 AM\nTo: Anna\nSubject: Re: x\n\nold",
+    "outlook ios": "Get Outlook for iOS<https://aka.ms/o0ukef>\n________________________________\nFrom: INTROSERV Support <support@introserv.com>\nSent: Sunday, November 22, 2026 10:15:00 AM\nTo: Anna <anna@example.de>\nSubject: Re: x\n\nold",
+    "outlook de mobil": "Outlook für Android herunterladen<https://aka.ms/AAb9ysg>\n________________________________\nVon: INTROSERV Support <support@introserv.com>\nGesendet: Sonntag, 22. November 2026 10:15:00\nAn: Anna <anna@example.de>\nBetreff: Re: x\n\nalt",
+    "samsung": "-------- Original message --------\nFrom: INTROSERV Support <support@introserv.com> \nDate: 22/11/2026 10:15 (GMT+01:00) \nTo: anna@example.de \nSubject: Re: x \n\nold",
+    "samsung de": "Von meinem/meiner Galaxy gesendet\n\n\n-------- Ursprüngliche Nachricht --------\nVon: INTROSERV Support <support@introserv.com> \nDatum: 22.11.26 10:15 (GMT+01:00) \nAn: anna@example.de \nBetreff: Re: x \n\nalt",
+    "k9": "On 22 November 2026 10:15:00 CET, INTROSERV Support <support@introserv.com> wrote:\n>old\n\n-- \nSent from my Android device with K-9 Mail. Please excuse my brevity.",
+    "k9 de": "Am 22. November 2026 10:15:00 MEZ schrieb INTROSERV Support <support@introserv.com>:\n>alt\n\n-- \nDiese Nachricht wurde von meinem Android-Gerät mit K-9 Mail gesendet.",
+    "bluemail": "Get BlueMail for Android\n\nOn Nov 22, 2026, 10:15, at 10:15, INTROSERV Support <support@introserv.com> wrote:\n>old",
+    "notes": "INTROSERV Support <support@introserv.com> wrote on 11/22/2026 10:15:00 AM:\n\n> From: INTROSERV Support <support@introserv.com>\n> To: anna\n> Subject: x\n>\n> old",
+    "spark": "Sent with Spark\nOn 22 Nov 2026 at 10:15 +0100, INTROSERV Support <support@introserv.com>, wrote:\n> old",
+    "roundcube": "W dniu 2026-11-22 10:15, INTROSERV Support napisał(a):\n> stare",
+    "roundcube en": "On 2026-11-22 10:15, INTROSERV Support wrote:\n> old",
+    "horde": "Quoting INTROSERV Support <support@introserv.com>:\n\n> old",
+    "zoho": " ---- On Sun, 22 Nov 2026 10:15:00 +0100 INTROSERV Support <support@introserv.com> wrote ---\n\nold",
+    "gmail fwd de": "---------- Forwarded message ---------\nVon: INTROSERV Support <support@introserv.com>\nDate: So., 22. Nov. 2026 um 10:15 Uhr\nSubject: Re: x\nTo: <anna@example.de>\n\n\nalt",
+    "gmail es": "El dom., 22 nov. 2026 10:15, INTROSERV Support <support@introserv.com>\nescribió:\n\n> alt\n> mehr",
+    "gmail tr": "INTROSERV Support <support@introserv.com>, 22 Kas 2026 Paz, 10:15\ntarihinde şunu yazdı:\n\n> alt\n> mehr",
+    "gmail ja": "2026年11月22日(日) 10:15 INTROSERV Support <support@introserv.com>:\n\n> alt\n> mehr",
+    "outlook ru": "________________________________\nОт: INTROSERV Support <support@introserv.com>\nОтправлено: 22 ноября 2026 г. 10:15\nКому: anna\nТема: Re: x\n\nстарое",
+    "marker": "-- reply above this line --\n\nold",
+    "gmail ro": "În dum., 22 nov. 2026 la 10:15, INTROSERV Support <support@introserv.com> a scris:\n\n> alt\n> mehr",
+    "gmail hu": "INTROSERV Support <support@introserv.com> ezt írta (időpont: 2026. nov. 22., V, 10:15):\n\n> alt\n> mehr",
+    "gmail no": "søn. 22. nov. 2026 kl. 10:15 skrev INTROSERV Support <support@introserv.com>:\n\n> alt\n> mehr",
+    "gmail ko": "2026년 11월 22일 (일) 오전 10:15, INTROSERV Support <support@introserv.com>님이 작성:\n\n> alt\n> mehr",
+    "gmail el": "Στις Κυρ 22 Νοε 2026 στις 10:15, INTROSERV Support <support@introserv.com> έγραψε:\n\n> alt\n> mehr",
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_what_a_mail_program_quotes_is_cut(program: str) -> None:
+    own = "Danke, das hat geholfen.\nBitte schließen."
+    assert quotes.new_words(f"{own}\n\n{PROGRAMS[program]}") == own
