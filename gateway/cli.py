@@ -167,6 +167,7 @@ def run() -> None:
         )
     if problems:
         raise config.ConfigError(problems)
+    service.topics_text(settings, _state["config"])
     log.configure()
     asyncio.run(Daemon(settings, _state["config"]).run())
 

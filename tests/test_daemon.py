@@ -84,7 +84,7 @@ def test_exit_codes_of_a_start_that_fails(daemons: Any, peers: LoopbackPeers, tm
         assert any("cannot listen" in line for line in fourth.other)
 
 
-@pytest.mark.parametrize("what", ["configuration", "restart-only key", "template", "directory"])
+@pytest.mark.parametrize("what", ["configuration", "restart-only key", "template", "topics", "directory"])
 def test_a_bad_reload_keeps_the_old(daemons: Any, peers: LoopbackPeers, tmp_path: Path, what: str) -> None:
     templates = tmp_path / "templates"
     templates.mkdir()
@@ -96,6 +96,9 @@ def test_a_bad_reload_keeps_the_old(daemons: Any, peers: LoopbackPeers, tmp_path
         daemon.config.write_text(good.replace(str(tmp_path / "state"), str(tmp_path / "other")))
     elif what == "template":
         (templates / "received.en.txt.j2").write_text("{{ broken")
+    elif what == "topics":
+        (tmp_path / "topics.toml").write_text("[financial.en]\n1 = [7]\n")
+        daemon.config.write_text(good + f'[extract]\ntopics = "{tmp_path / "topics.toml"}"\n')
     else:
         (tmp_path / "accounts" / "accounts.csv").write_text("who,what\n")
     daemon.reload()
@@ -121,6 +124,23 @@ def test_a_good_reload_takes_effect(daemons: Any, peers: LoopbackPeers, tmp_path
     assert b"A NEW TEXT" in peers.taken[0].raw
     daemon.send(built(SAMPLES[1], 2, utc_now()), "anna@example.de")
     until(lambda: any(e["disposition"] == "quarantined" for e in daemon.named("decided")))
+
+
+def test_a_reload_takes_the_topics_of_the_admin(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:
+    """The readers are processes of their own: what the admin calls critical reaches them with the next mail."""
+    daemon = daemons(peers)
+    own = tmp_path / "topics.toml"
+    own.write_text('[outage.en]\n1 = ["sings"]\n[service.en]\n1 = ["kettle"]\n[financial.en]\n9 = ["kettle"]\n')
+    daemon.config.write_text(daemon.config.read_text() + f'[extract]\ntopics = "{own}"\n')
+    daemon.reload()
+    until(lambda: daemon.named("reloaded"))
+    daemon.send(
+        b"From: a@curious.example\r\nMessage-ID: <k@x>\r\n\r\nThe kettle sings, my server is down.\r\n",
+        "a@curious.example",
+    )
+    until(lambda: daemon.named("decided"))
+    (ticket,) = daemon.rows("tickets", "list")
+    assert (ticket["department"], ticket["critical"]) == ("financial", True)
 
 
 class NotifySocket:
