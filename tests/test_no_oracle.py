@@ -34,8 +34,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, L
     files = {
         "accounts.csv": "account,name,language,status\n1,Known,de,active\n2,Other,en,active\n",
         "addresses.csv": "account,address,role\n2,other@plain.example,owner\n" + addresses,
-        "orders.csv": "order,account,service,status,ips\n111111,1,aaaa1111,active,203.0.113.9\n222222,2,bbbb2222,active,203.0.113.10\n",
-        "invoices.csv": "invoice,account\n",
+        "orders.csv": "order,account,service,status,ips\n111111,1,aaaa1111,active,203.0.113.9\n222222,2,bbbb2222,active,203.0.113.10\n"
+        "333333,2,web.victim.example,active,203.0.113.11\n",
+        "invoices.csv": "invoice,account\n214382,2\n",
     }
     write_accounts(folder, files)
     peers = LoopbackPeers(
@@ -87,3 +88,36 @@ def test_registered_and_unknown_senders_get_the_same_words(scene: tuple[Running,
     for (language, asked, _), pair in answers.items():
         assert decoded(pair["known"]) == decoded(answers[language, asked, "none"]["unknown"]), (language, asked)
     assert len(answers) == len(WORDS) * len(ORDERS) * len(ASKED)
+
+
+#: what a stranger could ask about by naming it: known to us, or to nobody
+ASKED_ABOUT = {
+    "a service": ("My server {} is very slow since this morning, please look at it.", "bbbb2222", "cccc3333"),
+    "a host": (
+        "My server {} is very slow since this morning, please look at it.",
+        "web.victim.example",
+        "web.nobody.example",
+    ),
+    "an address in a log": (
+        "My server is very slow, this is the ping:\r\n64 bytes from {}: icmp_seq=1 ttl=56",
+        "203.0.113.10",
+        "203.0.113.99",
+    ),
+    "an invoice called an order": ("My server of order #{} is very slow, please look at it.", "214382", "214399"),
+    "an outage of a service": ("My server {} is down and does not respond.", "bbbb2222", "cccc3333"),
+}
+
+
+@pytest.mark.parametrize("what", ASKED_ABOUT)
+def test_an_answer_does_not_tell_what_is_known_here(scene: tuple[Running, LoopbackPeers], what: str) -> None:
+    daemon, peers = scene
+    text, known, nobodys = ASKED_ABOUT[what]
+    answers = []
+    for name in (known, nobodys):
+        author = f"curious{abs(hash((what, name)))}@plain.example"
+        raw = f"From: {author}\r\nTo: {TO}\r\nSubject: Server\r\nMessage-ID: <{author}>\r\n\r\n{text.format(name)}\r\n".encode()
+        before = len(peers.taken)
+        assert daemon.send(raw, author)[0] == 250
+        until(lambda before=before: len(peers.taken) > before)
+        answers.append(decoded(peers.taken[-1].raw))
+    assert answers[0] == answers[1]

@@ -11,6 +11,7 @@ from datetime import datetime
 from gateway.model import (
     AuthorStatus,
     Budgets,
+    Candidate,
     Decision,
     Department,
     Disposition,
@@ -48,17 +49,21 @@ def trust_of(incoming: Incoming, rules: Rules) -> tuple[Trust, str]:
 
 
 def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
-    """What the desk asks for and the mail does not tell. Foreign and unknown facts count alike."""
+    """What the desk asks for and the mail does not tell. Foreign and unknown facts count alike.
+
+    For anybody but a verified customer it is the words that count, not what the directory knows of them: an answer that asks
+    for the service name only when there is no such service tells a stranger which services, hosts and addresses are here.
+    """
     reading, facts = incoming.reading, incoming.facts
     topics = reading.topics
     if topics.question is Question.GENERAL and not topics.critical:
         return ()
 
     def told(kind: str) -> bool:
-        found = facts.of(kind)
         if trust is Trust.VERIFIED:
-            return any(fact.ownership is Ownership.OWN for fact in found)
-        return bool(found)
+            return any(fact.ownership is Ownership.OWN for fact in facts.of(kind))
+        named: tuple[Candidate, ...] = getattr(reading, kind)
+        return any(not candidate.weak for candidate in named)
 
     absent: list[str] = []
     if (topics.department is Department.FINANCIAL or topics.sensitive) and not topics.critical:
