@@ -57,8 +57,31 @@ _LABEL_HINTS = tuple({word.partition(" ")[0][:5] for word in _LABELS})
 MAX_LABELLED = 2000
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(r"[:=：→\d—–]|->| - | is | ist | lautet | est | es | è ")
-_TOKEN_HINT = re.compile(
-    r"ghp|gho|ghs|ghu|github_pat|sk[-_]|pk[-_]|rk[-_]|xox|glpat|AKIA|ASIA|npm_|dop_v1|hf_|SG\.|eyJ"
+_TOKEN_SIGNS = (
+    "ghp",
+    "gho",
+    "ghs",
+    "ghu",
+    "github_pat",
+    "sk-",
+    "sk_",
+    "sk.",
+    "pk-",
+    "pk_",
+    "pk.",
+    "rk-",
+    "rk_",
+    "rk.",
+    "xox",
+    "glpat",
+    "AKIA",
+    "ASIA",
+    "npm",
+    "dop_v1",
+    "hf_",
+    "hf-",
+    "SG.",
+    "eyJ",
 )
 _LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")
 
@@ -132,7 +155,7 @@ def mask(text: str) -> tuple[str, int]:
     masking = _Masking()
     if "PRIVATE KEY" in text:
         text = _KEY.sub(masking.whole, text)
-    if _TOKEN_HINT.search(text):
+    if any(sign in text for sign in _TOKEN_SIGNS):
         text = _TOKEN.sub(masking.whole, text)
     if "earer" in text or "EARER" in text:
         text = _BEARER.sub(masking.value, text)

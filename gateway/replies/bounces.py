@@ -37,6 +37,14 @@ _CHALLENGE = re.compile(
     r"(?is)(?:click|follow|visit|reply)[^.]{0,160}\b(?:your (?:e-?mail )?address|the sender|your message)\b[^.]{0,60}"
     r"\b(?:added|approved|allowed|verified|released|whitelisted)\b"
 )
+_CHALLENGED = (
+    "added",
+    "approved",
+    "allowed",
+    "verified",
+    "released",
+    "whitelisted",
+)  # cheap: without one there is none
 _OUT_OF_OFFICE = re.compile(
     r"(?i)^\W*(auto(matic(al)?)?[ -_]?(reply|response|responder|svar|antwort)|auto:|out of (the )?office|"
     r"autosvar|automatisk svar|automatisch antwoord|automatische antwort|abwesenheit|ich bin nicht im b[üu]ro|"
@@ -132,7 +140,9 @@ def _automatic(parsed: ParsedMessage, mail_from: str | None) -> tuple[MailClass,
             return MailClass.AUTO_REPLY, name
     if _OUT_OF_OFFICE.match(parsed.subject):
         return MailClass.AUTO_REPLY, "the subject of an automatic reply"
-    if _CHALLENGE.search(parsed.plain[:3000]):
+    told = parsed.plain[:3000]
+    lower = told.lower()
+    if any(word in lower for word in _CHALLENGED) and _CHALLENGE.search(told):
         return MailClass.AUTO_REPLY, "a challenge to the sender"
     if mail_from == "":
         return MailClass.AUTO_REPLY, "null sender"
