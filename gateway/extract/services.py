@@ -23,9 +23,8 @@ _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
 _STATED = tuple(sorted({label[:4] for label in _LABELS}))
-_MIXED = re.compile(r"[A-Za-z]\d|\d[A-Za-z]")
+_DIGITS = re.compile(r"\d+")
 _OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
-_DOT = re.compile(r"[A-Za-z0-9]\.[A-Za-z]")
 _BLANK = re.compile(r"\s")
 
 
@@ -58,7 +57,10 @@ def services_in(text: str) -> tuple[Candidate, ...]:
         if match and (at == 0 or text[at - 1] not in ".-"):
             value = match[1].lower()
             found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
-    for mixed in _MIXED.finditer(text):
+    for mixed in _DIGITS.finditer(text):
+        before, after = text[max(0, mixed.start() - 1) : mixed.start()], text[mixed.end() : mixed.end() + 1]
+        if not (before.isalpha() or after.isalpha()):
+            continue
         opaque = _OPAQUE_AT.search(text, max(0, mixed.start() - 8), mixed.end() + 9)
         if opaque is None or not _OPAQUE.match(text, opaque.start()):
             continue
@@ -69,14 +71,13 @@ def services_in(text: str) -> tuple[Candidate, ...]:
         found.setdefault(value, Candidate(value, ("service: " if said else "") + _around(text, opaque)))
         if len(found) >= MAX * 4:
             break
-    end = 0
-    for dot in _DOT.finditer(text):
-        if dot.start() < end:
-            continue
-        token, end = _token(text, dot.start())
-        host = _HOST.search(token)
-        if host is not None:
-            found.setdefault(host[0].lower(), Candidate(host[0].lower(), token[:80]))
-            if len(found) >= MAX * 8:
-                break
+    dot = text.find(".")
+    while dot >= 0 and len(found) < MAX * 8:
+        end = dot + 1
+        if text[dot - 1 : dot].isalnum() and text[end : end + 1].isalpha():
+            token, end = _token(text, dot - 1)
+            host = _HOST.search(token)
+            if host is not None:
+                found.setdefault(host[0].lower(), Candidate(host[0].lower(), token[:80]))
+        dot = text.find(".", end)
     return tuple(found.values())
