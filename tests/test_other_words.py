@@ -109,6 +109,8 @@ TIMES = [
     ("Sunucu bugün saat 09:15'ten beri çalışmıyor", "2026-11-22T09:15"),
     ("Nov 22 13:44:01 host kernel: panic\nserver crashed, see log", "2026-11-22T13:44"),
     ("Server crashed. Log: [Sun Nov 22 13:44:01.123 2026] [core:error] AH00052", None),
+    ("The server was not reachable from 09:00-09:30 today, why?", "2026-11-22T09:00"),
+    ("down since 2026-11-22 08:00:00-05:00", "2026-11-22T14:00"),
 ]
 
 

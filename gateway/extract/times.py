@@ -57,7 +57,8 @@ _STEMS_MONTH = sorted(((stem.rstrip("*"), index) for stem, index in _MONTHS.item
 
 _HOUR_WORD = alternation(words("times", "hour"))
 _HALF_DAY = alternation((*_MORNING, *_EVENING))
-_ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|[+-]\d\d:?\d\d|{alternation((*_ZONES, *_UNKNOWN_ZONES))}"
+#: "14:30-15:10" is no offset
+_ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|\+\d\d:?\d\d|-0[3-8]:?00|{alternation((*_ZONES, *_UNKNOWN_ZONES))}"
 _TAIL = re.compile(
     rf"(?P<word>[ \t\xa0]{{0,2}}(?:{_HOUR_WORD})(?!\w)\.?)?(?P<half>[ \t\xa0]{{0,2}}(?:{_HALF_DAY})(?!\w)\.?)?"
     rf"(?P<zone>[ \t\xa0,]{{0,2}}\(?(?:{_ZONE})(?!\w)\)?)?",
