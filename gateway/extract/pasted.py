@@ -50,10 +50,13 @@ _ODD = re.compile(r"[\d:$#\\(>]")
 MAX_LINES = 4000
 
 
-@functools.lru_cache(maxsize=2048)  # several readers ask about the same lines
 def is_pasted(line: str) -> bool:
     """Whether the line looks like the output of a program rather than a person's words."""
-    head = line[:400]
+    return _is_pasted(line[:400])
+
+
+@functools.lru_cache(maxsize=2048)  # several readers ask about the same lines
+def _is_pasted(head: str) -> bool:
     return bool(_ODD.search(head)) and bool(_OUTPUT.match(head))
 
 

@@ -25,6 +25,7 @@ ABUSE_ENOUGH = 3.0
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 PREFIX = 4  #: characters by which stems are found that may go on
 MAX_KNOWN = 20_000
+LONGEST_KNOWN = 40
 DENIED = 36  #: characters before a request in which a denial counts
 PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
@@ -67,7 +68,7 @@ class Table:
                     stems += [stem for stem in self.by_prefix.get(word[:size], ()) if word.startswith(stem.text)]
             ordered = sorted(stems, key=lambda stem: -len(stem.text))
             found = tuple((stem, len(stem.text) <= len(word)) for stem in ordered)
-            if len(self.known) < MAX_KNOWN:
+            if len(self.known) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
                 self.known[word] = found
         return found
 
