@@ -70,7 +70,10 @@ def _branch(tree: Mapping[str, Any]) -> str:
 def places(lower: str, hints: Iterable[str], most: int) -> list[int]:
     """Where one of these hints stands at a word start of a text in small letters, in order; at most so many of each."""
     found = []
+    plain = lower.isascii()
     for hint in hints:
+        if plain and not hint.isascii():
+            continue
         at, count = lower.find(hint), 0
         while at >= 0 and count < most:
             if at == 0 or not lower[at - 1].isalnum():

@@ -31,7 +31,7 @@ PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "ser
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
 _WORD_START = re.compile(r"\w+|[^\w\s.,;:!?()'\"-]")
-_SPACE = re.compile(r"\s+")
+_SPACE = re.compile(r"\s{2,}|[\n\r\t]")
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 
 
@@ -178,9 +178,15 @@ def _beside(lower: str, start: int, end: int) -> str:
     return before[cut + 1 :] + " \0 " + (after[: min(ends)] if ends else after)
 
 
+def _lower(text: str) -> str:
+    """The text in small letters with single blanks and plain apostrophes."""
+    text = _SPACE.sub(" ", text)
+    return text.replace("`", "'").lower() if text.isascii() else text.translate(_QUOTES).lower()
+
+
 def _score(text: str, stems: Table) -> _Found:
     """One pass over the word starts; of a topic's stems the longest at a place counts."""
-    lower = _SPACE.sub(" ", text).translate(_QUOTES).lower()
+    lower = _lower(text)
     found = _Found({}, {})
     known, beginning = stems.known, stems.beginning
     for word in _WORD_START.finditer(lower):
@@ -264,7 +270,7 @@ def _critical(
         return False
     outages = {*above.terms.get("outage", ()), *below.terms.get("outage", ())}
     for sentence in [subject, *_SENTENCE.split(prose(text))[:MAX_SENTENCES]]:
-        lower = _SPACE.sub(" ", sentence).translate(_QUOTES).lower()
+        lower = _lower(sentence)
         if not any(term in lower for term in outages):
             continue
         found = _score(sentence, stems)
