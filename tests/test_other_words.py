@@ -615,3 +615,20 @@ PROGRAMS = {
 def test_what_a_mail_program_quotes_is_cut(program: str) -> None:
     own = "Danke, das hat geholfen.\nBitte schließen."
     assert quotes.new_words(f"{own}\n\n{PROGRAMS[program]}") == own
+
+
+def test_a_label_below_another_and_a_letter_that_grows_hide_no_secret() -> None:
+    assert secrets.mask("Panel password: abc123\nroot password:\nS3cret99") == (
+        "Panel password: [masked]\nroot password:\n[masked]",
+        2,
+    )
+    assert secrets.mask("İyi günler.\nŞifre: Yaz!2026\nPassword: x9y8z7") == (
+        "İyi günler.\nŞifre: [masked]\nPassword: [masked]",
+        2,
+    )
+
+
+def test_a_long_pasted_session_is_read() -> None:
+    """Line by line: nothing here goes deeper with every line."""
+    text = "It looks like this\n" + "> ping 203.0.113.7\n" * 5000
+    assert quotes.new_words(text) == text.strip()

@@ -197,7 +197,7 @@ def new_words(text: str) -> str:
     lines = text.split("\n")[:MAX_LINES]
     ends = [_may_end(line) for line in lines]
     kept: list[str] = []
-    index, quoting = 0, False
+    index, quoting, pasting = 0, False, False
     while index < len(lines):
         line = lines[index]
         quote = _is_quote(line)
@@ -207,7 +207,11 @@ def new_words(text: str) -> str:
                 break
             index, quoting = index + size, True  # the words that introduce the quote go with it
             continue
-        if not quote or _log_like(lines, index) or (not quoting and _announced(kept)):
+        # a pasted prompt that uses ">": what stands after it is a command, from the first marked line on
+        pasting = (
+            quote and (pasting or index == 0 or not _is_quote(lines[index - 1])) and bool(_COMMAND.match(line[:200]))
+        )
+        if not quote or pasting or (not quoting and _announced(kept)):
             kept.append(line)
         elif quote:
             quoting = True
@@ -221,13 +225,6 @@ def _announced(kept: list[str]) -> bool:
     last = next((line for line in reversed(kept[-3:]) if line.strip()), "")
     announces = last.rstrip().endswith(":") and len(last.split()) > 2 and not _WROTE.search(last[:_LONGEST])
     return announces or _is_quote(last)
-
-
-def _log_like(lines: list[str], index: int) -> bool:
-    """A pasted prompt that uses ``>``: what stands after it is a command."""
-    return bool(_COMMAND.match(lines[index][:200])) and (
-        index == 0 or not _is_quote(lines[index - 1]) or _log_like(lines, index - 1)
-    )
 
 
 def _trimmed(lines: list[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import alternation, places, words
+from gateway.extract.tables import alternation, lowered, places, words
 
 MASK = "[masked]"
 _KEY = re.compile(
@@ -128,24 +128,30 @@ class _Masking:
         return self.value(match) + ("." if value.endswith(".") else "")
 
 
-def _by_label(text: str, masking: _Masking) -> str:
-    """Masks what stands after a label, looking only at the lines that have one and the line below."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = text
-    pieces, done = [], 0
-    for at in places(lower, _LABEL_HINTS, MAX_LABELLED):
-        if at < done or not _LABEL_AT.match(text, at):
+def _labelled(text: str) -> list[tuple[int, int]]:
+    """(begin, end) of the lines that have a label, each with the line below it, joined where they overlap."""
+    found: list[tuple[int, int]] = []
+    for at in places(lowered(text), _LABEL_HINTS, MAX_LABELLED):
+        if not _LABEL_AT.match(text, at):
             continue
-        begin = max(text.rfind("\n", done, at) + 1, done)
-        below = text.find("\n", at)
+        begin, below = text.rfind("\n", 0, at) + 1, text.find("\n", at)
         end = text.find("\n", below + 1) if below >= 0 else -1
         end = len(text) if end < 0 else end
         if not _SAYS.search(text, at, min(end, at + 400)):
             continue
+        if found and begin < found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((begin, end))
+    return found
+
+
+def _by_label(text: str, masking: _Masking) -> str:
+    """Masks what stands after a label, looking only at the lines that have one and the line below."""
+    pieces, done = [], 0
+    for begin, end in _labelled(text):
         piece = _COLON.sub(masking.value, text[begin:end])
-        piece = _PAIR.sub(masking.likely, _VERB.sub(masking.likely, piece))
-        pieces += [text[done:begin], piece]
+        pieces += [text[done:begin], _PAIR.sub(masking.likely, _VERB.sub(masking.likely, piece))]
         done = end
     return "".join([*pieces, text[done:]])
 

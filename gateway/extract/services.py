@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import alternation, places, words
+from gateway.extract.tables import alternation, lowered, places, words
 from gateway.model import Candidate
 
 MAX = 50
@@ -49,10 +49,7 @@ def _token(text: str, place: int) -> tuple[str, int]:
 def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
     found: dict[str, Candidate] = {}
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = text
-    for at in places(lower, _STATED, MAX * 4):
+    for at in places(lowered(text), _STATED, MAX * 4):
         match = _CALLED.match(text, at)
         if match and (at == 0 or text[at - 1] not in ".-"):
             value = match[1].lower()

@@ -81,3 +81,11 @@ def places(lower: str, hints: Iterable[str], most: int) -> list[int]:
                 count += 1
             at = lower.find(hint, at + 1)
     return sorted(found)
+
+
+def lowered(text: str) -> str:
+    """The text in small letters, character for character: a place in it is the same place in the text."""
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    return "".join(small if len(small := char.lower()) == 1 else char for char in text)  # "İ" becomes two
