@@ -632,3 +632,23 @@ def test_a_long_pasted_session_is_read() -> None:
     """Line by line: nothing here goes deeper with every line."""
     text = "It looks like this\n" + "> ping 203.0.113.7\n" * 5000
     assert quotes.new_words(text) == text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("Ich kann mich nicht anmelden, bitte das Passwort zurücksetzen", "password"),
+        ("Ich komme nicht mehr ohne Passwort vergessen weiter", "password"),
+        ("I am without access please reset my password", "password"),
+        ("I don't want to wait, cancel my order", "cancellation"),
+        ("Ik heb geen toegang en ben het wachtwoord vergeten", "password"),
+        ("Je suis sans accès, mot de passe oublié", "password"),
+    ],
+)
+def test_a_word_nearby_does_not_take_a_request_back(text: str, kind: str) -> None:
+    assert kind in reading(text).topics.sensitive
+
+
+def test_a_password_without_a_digit_after_any_verb() -> None:
+    assert secrets.mask("A senha é Verao!xy") == ("A senha é [masked]", 1)
+    assert secrets.mask("Het wachtwoord luidt Zomer!xy") == ("Het wachtwoord luidt [masked]", 1)

@@ -49,14 +49,14 @@ _NOT_VALUE = re.compile(
     r"\[masked\]|\*{3,}|x{3,}|\.{3,}|_{3,}|-{3,})[.,;!?)]{0,3}\Z",
     re.IGNORECASE,
 )
-_LOOKS_SECRET = re.compile(r"\d|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
+_LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
 _LABEL_AT = re.compile(alternation(_LABELS), re.IGNORECASE)
 _LABEL_HINTS = tuple({word.partition(" ")[0][:5] for word in _LABELS})
 MAX_LABELLED = 2000
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
-_SAYS = re.compile(r"[:=：→\d—–]|->| - | is | ist | lautet | est | es | è ")
+_SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
 _TOKEN_SIGNS = (
     "ghp",
     "gho",

@@ -167,7 +167,8 @@ def _stands(text: str, part: str, exact: bool) -> bool:
 
 def _denied(before: str, stems: Table) -> bool:
     """Whether the words just before a request say that it is none ("I do not want a refund")."""
-    return any(_stands(before[-DENIED:], text, exact) for text, exact in stems.denials)
+    clause = before[-DENIED:].rpartition(",")[2]
+    return any(_stands(clause, text, exact) for text, exact in stems.denials)
 
 
 def _beside(lower: str, start: int, end: int) -> str:
