@@ -716,16 +716,16 @@ def topics_test(
 ) -> None:
     """Scores the topic rules on labelled texts and prints the confusion. Exit 1 when the file cannot be read."""
     from gateway import config, service
-    from gateway.extract import scoring, topics
+    from gateway.extract import scoring, stems
 
     try:
         if topics_file is not None:
             custom = config.read_text(topics_file)
-            topics.table(custom)
+            stems.table(custom)
         else:
             custom = service.topics_text(_settings(), _state["config"]) if Path(_state["config"]).exists() else ""
         found = scoring.scored(config.read_text(file).splitlines(keepends=True), custom)
-    except (scoring.ScoringError, topics.TopicsError, OSError, UnicodeDecodeError) as error:
+    except (scoring.ScoringError, stems.TopicsError, OSError, UnicodeDecodeError) as error:
         _fail(_safe(f"{error}"))
     for line in scoring.table(found):
         print(_safe(line))

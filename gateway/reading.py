@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, text, times, topics
@@ -18,6 +19,7 @@ from gateway.replies.bounces import classify
 from gateway.verify.author import author_of
 
 MAX_SEARCHED = 128 * 1024
+_WORDS = re.compile(r"\w{2,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,8 @@ class Hints:
     topics: str = ""  #: the text of the admin's own topics file
 
 
-def _candidates(
-    subject: str, new: str, rest: str, find: Callable[[str], tuple[Candidate, ...]]
-) -> tuple[Candidate, ...]:
-    own = {c.value: c for c in find(f"{subject}\n{new}"[:MAX_SEARCHED])}
+def _candidates(own_words: str, rest: str, find: Callable[[str], tuple[Candidate, ...]]) -> tuple[Candidate, ...]:
+    own = {c.value: c for c in find(own_words[:MAX_SEARCHED])}
     quoted = {c.value: c for c in find(rest[:MAX_SEARCHED])} if rest else {}
     extra = [replace(c, quoted=True) for value, c in quoted.items() if value not in own]
     return (*own.values(), *extra)
@@ -44,6 +44,11 @@ def _split(parsed: ParsedMessage) -> tuple[str, str]:
     without_quotes, full = text.words_of(parsed.plain, parsed.html)
     new = quotes.new_words(without_quotes)
     return (new or full.strip()), full.strip()
+
+
+def _described(new: str) -> bool:
+    """Whether there are words enough to say what is wrong."""
+    return sum(1 for _ in islice(_WORDS.finditer(new[:2000]), 5)) == 5
 
 
 def _rest(new: str, full: str) -> str:
@@ -62,15 +67,17 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     block = bytes(raw[start : min(end, start + MAX_HEADER_BLOCK)])
     new, full = _split(parsed)
     # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
-    masked, count = secrets.mask(new)
-    masked_full = secrets.mask(full)[0] if full != new else masked
+    masked, count, masked_full = new, 0, full
+    if secrets.suspected(full):
+        masked, count = secrets.mask(new)
+        masked_full = secrets.mask(full)[0] if full != new else masked
     subject, in_subject = secrets.mask(parsed.subject)
     parsed = replace(parsed, subject=subject)
-    rest = _rest(masked, masked_full)
-    found_orders = _candidates(subject, masked, rest, orders.orders_in)
-    found_ips = _candidates(subject, masked, rest, ips.ips_in)
-    found_services = _candidates(subject, masked, rest, services.services_in)
-    found_invoices = _candidates(subject, masked, rest, orders.invoices_in)
+    rest, own_words = _rest(masked, masked_full), f"{subject}\n\n{masked}"
+    found_orders = _candidates(own_words, rest, orders.orders_in)
+    found_ips = _candidates(own_words, rest, ips.ips_in)
+    found_services = _candidates(own_words, rest, services.services_in)
+    found_invoices = _candidates(own_words, rest, orders.invoices_in)
     stated_services = [c for c in found_services if c.words.startswith("service:") and not c.quoted]
     names_a_fact = any(not c.quoted and not c.weak for c in (*found_orders, *found_ips, *found_invoices)) or bool(
         stated_services
@@ -78,7 +85,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
     opaque = any(services.is_opaque(c.value) for c in found_services if not c.quoted)
     leaning = (1.0 if opaque else 0.0) + (2.0 if count else 0.0)
-    named = {c.value for c in (*found_ips, *found_services) if not c.quoted}
+    named = tuple(dict.fromkeys(c.value for c in (*found_ips, *found_services) if not c.quoted))
     mail_class, class_reason = classify(parsed, hints.mail_from)
     return Reading(
         parsed=parsed,
@@ -99,7 +106,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         or any(
             attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
         ),
-        described=len(re.findall(r"\w{2,}", new[:2000])) >= 5,
+        described=_described(new),
         topics=topics.topics_of(subject, masked, names_a_fact, named, leaning, hints.topics),
         secrets_masked=count + in_subject,
         masked_text=masked,

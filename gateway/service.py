@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 
 from gateway.config import ConfigError, Problem, Settings, read_text, secret, tls_context
-from gateway.extract import topics
+from gateway.extract import stems
 from gateway.ingest.client import accepts
 from gateway.ingest.smtp import Policy
 from gateway.model import Rules
@@ -134,8 +134,8 @@ def topics_text(settings: Settings, path: str = "config.toml") -> str:
         return ""
     try:
         text = read_text(settings.extract.topics)
-        topics.table(text)
-    except (topics.TopicsError, OSError, UnicodeDecodeError) as error:
+        stems.table(text)
+    except (stems.TopicsError, OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(path, "extract.topics", f"{settings.extract.topics}: {error}")]) from error
     return text
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.extract.pasted import names_passers_by
+from gateway.extract.tables import numbers
 from gateway.model import Candidate
 
 MAX = 50
@@ -24,8 +26,7 @@ _PUBLIC_RESOLVERS = frozenset(
         "2606:4700:4700::1001", "2620:fe::fe", "2620:fe::9",
     ]
 )  # fmt: skip
-#: cheap: most lines have no address
-_V4_HINT = re.compile(r"\d\.\d{1,3}\.\d{1,3}\.\d")
+_V6_CHARS = frozenset("0123456789abcdefABCDEF:")
 _V6_HINT = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _VERSION_BEFORE = re.compile(
     r"(?:\bversions?|\bversión|\bversion[ei]|\bversão|\bwersj[aieę]|\bverze|\bversie|\bsürüm\w{0,3}|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|\bbuild|\bv|\bver\.?|\boid|\bsection|\bkernel|\bdriver|\bopenssl|\bphp|\bnginx|\bapache|\bmysql|\bmariadb|\blinux|\bubuntu|\bdebian|\bchrome|\bfirefox|\bplesk|\bcpanel|\bwordpress|\bjava|\bpython|\besxi|\bproxmox|\bchromium|\bsafari|\bdirectadmin|\bwindows)[ \t:]{0,2}\Z",
@@ -41,6 +42,7 @@ _ATTACKER_WORD = re.compile(
     r"(?:attack(?:s|ed|er|ing)?(?: (?:us|me|it))?(?: from| by)?|attacked by|angegriffen von|angriff(?:e)? von|attaqué par|atacado por|attaccato da|атак[аиуе]?(?: идёт)? с|hacked from|brute.?force(?:d)? from)[ \t:]{1,2}(?:the |an? |ip |address |der |die |adresse )*\Z",
     re.IGNORECASE,
 )
+_ATTACKER_HINT = re.compile(r"ata|atta|angri|атак|hack|brute", re.IGNORECASE)
 #: lines that name whom the tool was asked about
 _TARGET = re.compile(
     r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|nmap|connect to host|traceroute to|tracing route to)[ \t]",
@@ -85,11 +87,40 @@ def _weak_line(line: str) -> bool:
     return names_passers_by(lower) and not _TARGET.search(lower)
 
 
+def _v4(text: str) -> Iterator[re.Match[str]]:
+    """Four numbers with dots between them, by the look of what is around them an address."""
+    done = 0
+    for start, end in numbers(text):
+        if start < done or end - start > 3 or not text.startswith(".", end):
+            continue
+        match = _V4.match(text, start)
+        if match:
+            done = match.end()
+            if _V4_BEFORE.search(text, max(0, start - 3), start):
+                yield match
+
+
+def _v6(text: str) -> list[re.Match[str]]:
+    """What is written with colons like an address."""
+    found: list[re.Match[str]] = []
+    done = 0
+    for hint in _V6_HINT.finditer(text):
+        start = hint.start()
+        if start < done:
+            continue
+        while start and hint.start() - start < 40 and text[start - 1] in _V6_CHARS:
+            start -= 1
+        match = _V6.match(text, start)
+        done = match.end() if match else hint.end()
+        if match and ("." in match[1] or match[1].count(":") >= 2):
+            found.append(match)
+    return found
+
+
 def ips_in(text: str) -> tuple[Candidate, ...]:
     """Addresses and networks in canonical text form, in order of appearance."""
-    matches = [m for m in _V4.finditer(text) if _V4_BEFORE.search(text, max(0, m.start() - 3), m.start())]
-    if _V6_HINT.search(text):
-        matches += [m for m in _V6.finditer(text) if "." in m[1] or m[1].count(":") >= 2]
+    matches = list(_v4(text))
+    matches += _v6(text)
     found: dict[str, Candidate] = {}
     weak_lines: dict[int, bool] = {}
     for match in sorted(matches, key=lambda m: m.start()):
@@ -98,11 +129,11 @@ def ips_in(text: str) -> tuple[Candidate, ...]:
         value = _value(match[1], match[2])
         if value in found and not found[value].weak:
             continue
-        if value is None or _VERSION_BEFORE.search(before) or _NETMASK_BEFORE.search(before):
+        if value is None or _VERSION_BEFORE.search(before[-16:]) or _NETMASK_BEFORE.search(before[-16:]):
             continue
         if line_start not in weak_lines:
             weak_lines[line_start] = _weak_line(text[line_start : line_start + 500].split("\n", 1)[0])
-        doubtful = weak_lines[line_start] or bool(_ATTACKER_WORD.search(before))
+        doubtful = weak_lines[line_start] or bool(_ATTACKER_HINT.search(before) and _ATTACKER_WORD.search(before))
         known = found.get(value)
         if known is None:
             around = text[max(line_start, match.start() - 30) : match.end() + 20].split("\n", 1)[0]

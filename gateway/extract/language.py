@@ -21,7 +21,7 @@ CERTAIN = 0.70
 ENOUGH = 500  #: characters of prose that decide
 PLAIN = 5.0  #: common words of one language that decide by themselves
 _WORD = re.compile(r"[^\W\d_]+(?:['’ʼ][^\W\d_]+)?")
-_NAME = re.compile(r"\S{0,80}[@/\\_.=]\S{1,80}|\S*\d\S*|https?:\S{0,300}")
+_NAME = re.compile(r"[@/\\_.=]\S|\d|https?:")  # what a word that is a name has in it
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _FOREIGN = re.compile(
     "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
@@ -64,7 +64,10 @@ def _prose(text: str) -> list[str]:
     for line in text[:6000].split("\n"):
         if not line.strip() or is_pasted(line):
             continue
-        words = _WORD.findall(_NAME.sub(" ", line[:1000]))
+        plain = line[:1000]
+        if _NAME.search(plain):
+            plain = " ".join(word for word in plain.split() if not _NAME.search(word))
+        words = _WORD.findall(plain)
         if sum(map(len, words)) * 2.2 < len(line.strip()) and len(words) < 4:
             continue
         found += words

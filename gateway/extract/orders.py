@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 
-from gateway.extract.tables import alternation, words
+from gateway.extract.tables import alternation, numbers, words
 from gateway.model import Candidate
 
 MAX = 50
@@ -76,13 +77,24 @@ def _kind(text: str, match: re.Match[str], before: str) -> str:
     return ""
 
 
+def _numbers(text: str) -> Iterator[re.Match[str]]:
+    """The numbers that are long enough and no part of an amount, a date or a time."""
+    count = 0
+    for start, end in numbers(text):
+        if 4 <= end - start <= 9 and (match := _NUMBER.match(text, start)):
+            count += 1
+            if count > MAX_NUMBERS:
+                return
+            yield match
+
+
 @functools.lru_cache(maxsize=2)  # orders and invoices are asked for one after the other
 def _called(text: str) -> list[tuple[str, Candidate]]:
     """(``order`` or ``invoice``, candidate) of every number whose words around it say what it is."""
     found: list[tuple[str, Candidate]] = []
     kind, end = "", -1
-    for number, match in enumerate(_NUMBER.finditer(text)):
-        if number >= MAX_NUMBERS or len(found) >= MAX * 2:
+    for match in _numbers(text):
+        if len(found) >= MAX * 2:
             break
         said = _kind(text, match, text[max(0, match.start() - 48) : match.start()])
         listed = kind and end >= 0 and _MORE.fullmatch(text, end, match.start()) and len(match[1]) >= 5

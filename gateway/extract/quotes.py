@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import alternation, words
+from gateway.extract.tables import Beginnings, alternation, words
 
 #: the line in our own replies above which the customer writes; language-free
 MARKER = "-- reply above this line --"
@@ -18,9 +18,10 @@ _LONGEST = 400  #: characters of an attribution that is folded over lines
 _SIGNATURE_LINES = 16
 
 _WROTE = re.compile(rf"(?:(?<!\w)|(?<=[>）)\d\s]))(?:{alternation(words('quotes', 'wrote'))})(?!\w)", re.IGNORECASE)
+_WROTE_SIGNS = tuple({word.lower().partition(" ")[0][:4] for word in words("quotes", "wrote")})
 _ENDS = re.compile(r"[:：][ \t\xa0*_>]{0,5}\Z")
 _WHEN = re.compile(r"(?<!\d)(?:\d{1,2}[:.h]\d\d|(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})(?!\d)")
-_SOMEBODY = re.compile(r"<[^<>\s]{1,100}>|[\w.+-]{1,64}@[\w-]|\[mailto:|\(https?:")
+_SOMEBODY = re.compile(r"<[^<>\s]{1,100}>|[\w.+-]@[\w-]|\[mailto:|\(https?:")
 _LABEL = re.compile(
     rf"^[ \t>|*_]{{0,8}}(?:{alternation(words('quotes', 'header'))})[ \t\xa0*_]{{0,3}}[:：][ \t\xa0*_]{{0,4}}(?P<value>.{{0,400}})",
     re.IGNORECASE,
@@ -38,6 +39,8 @@ _LIST_RULE = re.compile(r"^_{20,200}[ \t]{0,5}$")
 _SIGNATURE = re.compile(r"^[ \t]?(?:--[ \xa0]?|—|–|_{2,5}|-{2}[ ]?\*?)$")
 _FOOTER = re.compile(rf"^[ \t*_]{{0,4}}(?:{alternation(words('quotes', 'footer'))})", re.IGNORECASE)
 _DISCLAIMER = re.compile(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNORECASE)
+#: cheap: with what they begin
+_DISCLAIMING = Beginnings(phrase.partition("'")[0][:12].rstrip() for phrase in words("quotes", "disclaimer"))
 _COMMAND = re.compile(
     r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select|update|insert)\b",
     re.IGNORECASE,
@@ -46,7 +49,9 @@ _MAY_CLOSE = re.compile(
     rf"[ \t]?[-—–_]|[ \t*_]{{0,4}}(?:{alternation({footer[:3] for footer in words('quotes', 'footer')})})",
     re.IGNORECASE,
 )
+_CLOSING = frozenset(footer[:2] for footer in words("quotes", "footer"))
 _DASH_NAME = re.compile(r"^[-–—~/][ ]?[^\W\d_]{2,20}(?:[ ][^\W\d_]{2,20}){0,2}[ ]?$")  # "-Anna"
+_DASHES = frozenset("-—–_")
 _BLANKS = re.compile(r"\n{3,}")
 
 
@@ -54,9 +59,16 @@ _WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0
 _LAST_WORD = re.compile(r"(\S{1,100})\Z")
 #: how an attribution can end: a colon, the verb, dashes
 _ENDINGS = (":", "：", ">", "*", "_", "-", *(word[-12:] for word in words("quotes", "wrote")))
+_LAST_CHARS = frozenset(ending[-1] for ending in _ENDINGS)
+_FIRST_CHARS = frozenset(">|＞-_=*#")
 #: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
 _OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
 _LINK = re.compile(r"[<(\[]?https?://\S{1,300}")
+
+
+def _names(text: str) -> bool:
+    """Whether somebody is named, by an address or a link."""
+    return ("@" in text or "<" in text or "(http" in text or "[m" in text) and bool(_SOMEBODY.search(text))
 
 
 def _is_quote(line: str) -> bool:
@@ -76,13 +88,13 @@ def _header_block(lines: list[str], index: int) -> bool:
     first = _label(lines[index])
     if first is None:
         return False
-    found, somebody, gap = 1, bool(_SOMEBODY.search(first)), 0
+    found, somebody, gap = 1, _names(first), 0
     when = bool(_WHEN.search(first))
     for line in lines[index + 1 : index + 12]:
         value = _label(line)
         if value is not None:
             found, gap = found + 1, 0
-            somebody = somebody or bool(_SOMEBODY.search(value))
+            somebody = somebody or _names(value)
             when = when or bool(_WHEN.search(value))
         elif not line.strip(" \t>*_"):
             gap += 1
@@ -107,10 +119,10 @@ def _dashed(lines: list[str], index: int) -> bool:
     return announces and bool(_DASHED.match(line) or _RULE.match(line))
 
 
-def _attribution(lines: list[str], index: int) -> int:
+def _attribution(lines: list[str], index: int, ends: list[bool]) -> int:
     """How many lines the attribution beginning here takes ("On ... wrote:"); 0 when there is none."""
     first = lines[index].strip(" \t*_")
-    if not first or len(first) > _LONGEST or (_label(first) is not None and not _SOMEBODY.search(first)):
+    if not first or len(first) > _LONGEST or (_label(first) is not None and not _names(first)):
         return 0
     joined = ""
     for count in range(1, 5):
@@ -120,23 +132,28 @@ def _attribution(lines: list[str], index: int) -> int:
         if not part or (count > 1 and _is_quote(part) and part != ">:" and not _is_quote(first)):
             return 0
         short = len(first) <= 40 and not first.endswith((".", "!", "?"))
-        if count > 1 and not (_WHEN.search(first) or _SOMEBODY.search(first) or short):
+        if count > 1 and not (_WHEN.search(first) or _names(first) or short):
             return 0  # a folded attribution begins where its date or its name does, not with a sentence of the author
         joined = f"{joined} {part}" if joined else part
         if len(joined) > _LONGEST:
             return 0
-        if _attributes(joined):
+        if ends[index + count - 1] and _attributes(joined):
             return count
     return 0
 
 
 def _attributes(joined: str) -> bool:
-    when, somebody = bool(_WHEN.search(joined)), bool(_SOMEBODY.search(joined))
-    wrote = bool(_WROTE.search(joined[-260:]) or _WROTE.search(joined[:260]))
+    when, somebody = bool(_WHEN.search(joined)), _names(joined)
+    if not when and not somebody:
+        return False
+    lower = joined.lower()
+    wrote = any(sign in lower for sign in _WROTE_SIGNS) and bool(
+        _WROTE.search(joined[-260:]) or _WROTE.search(joined[:260])
+    )
     if _ENDS.search(joined):
-        return (wrote and (when or somebody)) or (when and somebody and _ends_with_address(joined))
+        return wrote or (when and somebody and _ends_with_address(joined))
     if joined.startswith("--") and joined.endswith("--"):  # "---- On Wed, 24 Feb 2021 john@example.com wrote ----"
-        return wrote and (when or somebody)
+        return wrote
     return wrote and when and somebody and bool(_WROTE_LAST.search(joined))
 
 
@@ -155,12 +172,20 @@ def _history(lines: list[str], index: int, ends: list[bool]) -> int:
         return 1
     if not any(ends[index : index + 4]):
         return 0
-    count = _attribution(lines, index)
+    count = _attribution(lines, index, ends)
     return count if count and _introduces(lines, index, count) else 0
 
 
 def _may_end(line: str) -> bool:
-    return line.rstrip(" \t\xa0.*_>")[-12:].lower().endswith(_ENDINGS) or line.rstrip()[-1:] in (">", "*", "_")
+    bare = line.rstrip(" \t\xa0.*_>")
+    if bare[-1:].lower() in _LAST_CHARS and bare[-12:].lower().endswith(_ENDINGS):
+        return True
+    return line.rstrip()[-1:] in (">", "*", "_")
+
+
+def _may_begin(line: str) -> bool:
+    """Whether the line by itself may begin quoted history: it has a colon, or begins with a mark."""
+    return ":" in line or "：" in line or line.lstrip(" \t")[:1] in _FIRST_CHARS
 
 
 def _introduces(lines: list[str], index: int, count: int) -> bool:
@@ -169,7 +194,7 @@ def _introduces(lines: list[str], index: int, count: int) -> bool:
     joined = " ".join(lines[index : index + count])
     if not following or _is_quote(following) or joined.startswith("--"):
         return True
-    return bool(_WHEN.search(joined) and (_SOMEBODY.search(joined) or _OPENS.match(joined)))
+    return bool(_WHEN.search(joined) and (_names(joined) or _OPENS.match(joined)))
 
 
 def _own_below(lines: list[str], start: int, ends: list[bool]) -> bool:
@@ -200,6 +225,11 @@ def new_words(text: str) -> str:
     index, quoting, pasting = 0, False, False
     while index < len(lines):
         line = lines[index]
+        if not (_may_begin(line) or any(ends[index : index + 4])):
+            kept.append(line)
+            pasting = False
+            index += 1
+            continue
         quote = _is_quote(line)
         size = _history(lines, index, ends) if not quote or MARKER in line else 0
         if size:
@@ -231,7 +261,7 @@ def _trimmed(lines: list[str]) -> str:
     """Lines without the signature, the footer of a phone and disclaimers at their end."""
     before = False
     for index, line in enumerate(lines):
-        if before and _MAY_CLOSE.match(line):
+        if before and _may_close(line) and _MAY_CLOSE.match(line):
             left = _closed(lines, index)
             if left is not None:
                 lines = left
@@ -243,6 +273,12 @@ def _trimmed(lines: list[str]) -> str:
     if len(lines) > 1 and _DASH_NAME.match(lines[-1]) and not lines[-2].lstrip().startswith("-"):
         lines.pop()
     return _BLANKS.sub("\n\n", "\n".join(lines)).strip()
+
+
+def _may_close(line: str) -> bool:
+    """Cheap: most lines cannot."""
+    bare = line.lstrip(" \t*_")
+    return bare[:2].lower() in _CLOSING or line.lstrip(" \t")[:1] in _DASHES
 
 
 def _closed(lines: list[str], index: int) -> list[str] | None:
@@ -267,6 +303,12 @@ def _is_footer(line: str) -> bool:
     return len(bare.split()) <= 12 and not (len(bare.split()) > 7 and ("," in bare or bare.endswith(".")))
 
 
+def _disclaims(paragraph: str) -> bool:
+    if paragraph.isascii() and not _DISCLAIMING.places(" ".join(paragraph.lower().split()), 1):
+        return False
+    return bool(_DISCLAIMER.search(paragraph))
+
+
 def _undisclaimed(lines: list[str]) -> list[str]:
     """Without the paragraphs of a disclaimer that end the mail."""
     while True:
@@ -277,7 +319,7 @@ def _undisclaimed(lines: list[str]) -> list[str]:
         while begin and lines[begin - 1].strip():
             begin -= 1
         paragraph = " ".join(lines[begin:end])[:2000]
-        if begin and paragraph and _DISCLAIMER.search(paragraph) and any(line.strip() for line in lines[:begin]):
+        if begin and paragraph and _disclaims(paragraph) and any(line.strip() for line in lines[:begin]):
             lines = lines[:begin]
             continue
         return lines[:end]

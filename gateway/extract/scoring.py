@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.extract import ips, orders, services
-from gateway.extract.topics import SENSITIVE, topics_of
+from gateway.extract.stems import SENSITIVE
+from gateway.extract.topics import topics_of
 from gateway.model import Department, Question, Topics
 
 LABELS = ("department", "question", "critical", "sensitive")
@@ -92,7 +93,9 @@ def read_topics(subject: str, text: str, custom: str = "") -> Topics:
     addresses = [candidate for candidate in ips.ips_in(whole) if not candidate.weak]
     names = bool(orders.orders_in(whole) or orders.invoices_in(whole) or addresses)
     leaning = 1.0 if any(services.is_opaque(candidate.value) for candidate in called) else 0.0
-    return topics_of(subject, text, names, {c.value for c in (*addresses, *called)}, leaning, custom)
+    return topics_of(
+        subject, text, names, tuple(dict.fromkeys(c.value for c in (*addresses, *called))), leaning, custom
+    )
 
 
 def scored(lines: Iterable[str], custom: str = "") -> dict[str, Confusion]:

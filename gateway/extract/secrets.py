@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import alternation, lowered, places, words
+from gateway.extract.tables import Beginnings, alternation, lowered, words
 
 MASK = "[masked]"
 _KEY = re.compile(
@@ -40,7 +40,7 @@ _LOGIN = re.compile(
 _URL = re.compile(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{1,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
 _CARD = re.compile(r"(?<![\d.+-])(\d(?:[ -]?\d){12,18})(?!\d|[.-]\d)")
 _TOKEN = re.compile(
-    r"(?<![\w-])((?:ghp|gho|ghs|ghu|github_pat|sk|pk|rk|xox[abprs]|glpat|AKIA|ASIA|npm|dop_v1|hf|SG)[-_.]?[A-Za-z0-9_.-]{16,200}|eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,2000}\.?[A-Za-z0-9_-]{0,2000})(?![\w-])"
+    r"(?<![\w-])((?:(?:ghp|gho|ghs|ghu|github_pat|xox[abprs]|glpat|AKIA|ASIA|npm|dop_v1)[-_.]?|(?:sk|pk|rk|hf|SG)[-_.])[A-Za-z0-9_.-]{16,200}|eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,2000}\.?[A-Za-z0-9_-]{0,2000})(?![\w-])"
 )
 _BEARER = re.compile(r"(?P<label>(?<!\w)bearer[ \t]{1,2})(?P<value>[A-Za-z0-9._~+/=-]{16,2000})", re.IGNORECASE)
 #: what stands after a label and is no secret
@@ -53,36 +53,14 @@ _LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
 _LABEL_AT = re.compile(alternation(_LABELS), re.IGNORECASE)
-_LABEL_HINTS = tuple({word.partition(" ")[0][:5] for word in _LABELS})
+_LABEL_BEGINNINGS = Beginnings(word.partition(" ")[0][:5] for word in _LABELS)
 MAX_LABELLED = 2000
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
-_TOKEN_SIGNS = (
-    "ghp",
-    "gho",
-    "ghs",
-    "ghu",
-    "github_pat",
-    "sk-",
-    "sk_",
-    "sk.",
-    "pk-",
-    "pk_",
-    "pk.",
-    "rk-",
-    "rk_",
-    "rk.",
-    "xox",
-    "glpat",
-    "AKIA",
-    "ASIA",
-    "npm",
-    "dop_v1",
-    "hf_",
-    "hf-",
-    "SG.",
-    "eyJ",
-)
+_TOKEN_BEGINNINGS = Beginnings(
+    ("ghp", "gho", "ghs", "ghu", "github", "sk", "pk", "rk", "xox", "glpat", "akia", "asia", "npm", "dop", "hf", "sg", "eyj")
+)  # fmt: skip
+_TEN = "0123456789"
 _LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")
 
 
@@ -131,7 +109,7 @@ class _Masking:
 def _labelled(text: str) -> list[tuple[int, int]]:
     """(begin, end) of the lines that have a label, each with the line below it, joined where they overlap."""
     found: list[tuple[int, int]] = []
-    for at in places(lowered(text), _LABEL_HINTS, MAX_LABELLED):
+    for at in _LABEL_BEGINNINGS.places(lowered(text), MAX_LABELLED):
         if not _LABEL_AT.match(text, at):
             continue
         begin, below = text.rfind("\n", 0, at) + 1, text.find("\n", at)
@@ -156,12 +134,31 @@ def _by_label(text: str, masking: _Masking) -> str:
     return "".join([*pieces, text[done:]])
 
 
+def suspected(text: str) -> bool:
+    """Cheap: whether ``mask`` could find a secret in this text, or in some of its lines."""
+    return (
+        "PRIVATE KEY" in text
+        or "earer" in text
+        or "EARER" in text
+        or " / " in text
+        or " | " in text
+        or ("://" in text and "@" in text)
+        or _many_digits(text)
+        or any(_TOKEN.match(text, at) for at in _TOKEN_BEGINNINGS.places(lowered(text), MAX_LABELLED))
+        or any(_LABEL_AT.match(text, at) for at in _LABEL_BEGINNINGS.places(lowered(text), MAX_LABELLED))
+    )
+
+
+def _many_digits(text: str) -> bool:
+    return (not text.isascii() or sum(map(text.count, _TEN)) >= 13) and bool(_LONG_DIGITS.search(text))
+
+
 def mask(text: str) -> tuple[str, int]:
     """(text with every secret replaced, how many)."""
     masking = _Masking()
     if "PRIVATE KEY" in text:
         text = _KEY.sub(masking.whole, text)
-    if any(sign in text for sign in _TOKEN_SIGNS):
+    if any(_TOKEN.match(text, at) for at in _TOKEN_BEGINNINGS.places(lowered(text), MAX_LABELLED)):
         text = _TOKEN.sub(masking.whole, text)
     if "earer" in text or "EARER" in text:
         text = _BEARER.sub(masking.value, text)
@@ -170,6 +167,6 @@ def mask(text: str) -> tuple[str, int]:
         text = _LOGIN.sub(masking.likely, text)
     if "://" in text and "@" in text:
         text = _URL.sub(masking.value, text)
-    if _LONG_DIGITS.search(text):
+    if _many_digits(text):
         text = _CARD.sub(masking.card, text)
     return text, masking.count

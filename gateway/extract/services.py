@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import alternation, lowered, places, words
+from gateway.extract.tables import Beginnings, alternation, lowered, numbers, words
 from gateway.model import Candidate
 
 MAX = 50
@@ -22,8 +22,7 @@ _SAID = re.compile(
 _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
-_STATED = tuple(sorted({label[:4] for label in _LABELS}))
-_DIGITS = re.compile(r"\d+")
+_STATED = Beginnings(label[:4] for label in _LABELS)
 _OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
 _BLANK = re.compile(r"\s")
 
@@ -49,16 +48,16 @@ def _token(text: str, place: int) -> tuple[str, int]:
 def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
     found: dict[str, Candidate] = {}
-    for at in places(lowered(text), _STATED, MAX * 4):
+    for at in _STATED.places(lowered(text), MAX * 4):
         match = _CALLED.match(text, at)
         if match and (at == 0 or text[at - 1] not in ".-"):
             value = match[1].lower()
             found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
-    for mixed in _DIGITS.finditer(text):
-        before, after = text[max(0, mixed.start() - 1) : mixed.start()], text[mixed.end() : mixed.end() + 1]
+    for start, end in numbers(text):
+        before, after = text[max(0, start - 1) : start], text[end : end + 1]
         if not (before.isalpha() or after.isalpha()):
             continue
-        opaque = _OPAQUE_AT.search(text, max(0, mixed.start() - 8), mixed.end() + 9)
+        opaque = _OPAQUE_AT.search(text, max(0, start - 8), end + 9)
         if opaque is None or not _OPAQUE.match(text, opaque.start()):
             continue
         value = opaque[0].lower()

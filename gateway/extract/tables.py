@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
+
+MAX_NUMBERS = 20_000
+MAX_KNOWN = 20_000
+LONGEST_KNOWN = 40
+_WORD = re.compile(r"\w+")
+_DIGITS, _ASCII_DIGITS = re.compile(r"\d+"), re.compile(r"[0-9]+")
+#: every ASCII character that no word has
+_BLANKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 
 
 @functools.cache
@@ -67,20 +77,51 @@ def _branch(tree: Mapping[str, Any]) -> str:
     return f"(?:{'|'.join(branches)})"
 
 
-def places(lower: str, hints: Iterable[str], most: int) -> list[int]:
-    """Where one of these hints stands at a word start of a text in small letters, in order; at most so many of each."""
-    found = []
-    plain = lower.isascii()
-    for hint in hints:
-        if plain and not hint.isascii():
-            continue
-        at, count = lower.find(hint), 0
-        while at >= 0 and count < most:
-            if at == 0 or not lower[at - 1].isalnum():
-                found.append(at)
-                count += 1
-            at = lower.find(hint, at + 1)
-    return sorted(found)
+@functools.lru_cache(maxsize=8)  # several readers ask about the same text
+def vocabulary(lower: str) -> Mapping[str, int]:
+    """The words of a text in small letters (runs of letters, digits and underscores) in order, and how often each is there."""
+    return Counter(lower.translate(_BLANKS).split() if lower.isascii() else _WORD.findall(lower))
+
+
+@functools.lru_cache(maxsize=4)
+def numbers(text: str) -> list[tuple[int, int]]:
+    """(begin, end) of the runs of digits in a text, the first ``MAX_NUMBERS`` of them."""
+    runs = (_ASCII_DIGITS if text.isascii() else _DIGITS).finditer(text)
+    return [run.span() for run in itertools.islice(runs, MAX_NUMBERS)]
+
+
+class Beginnings:
+    """Beginnings of words that are looked for in every mail. Which words have none is remembered."""
+
+    def __init__(self, hints: Iterable[str]) -> None:
+        self._by_first: dict[str, list[tuple[str, str]]] = {}
+        for hint in dict.fromkeys(hints):
+            first = _WORD.match(hint)
+            assert first is not None  # every hint begins with a letter or a digit
+            self._by_first.setdefault(hint[0], []).append((first[0], hint))
+        self._without: set[str] = set()
+
+    def _of(self, word: str) -> list[str]:
+        found = []
+        for part in word.split("_"):
+            found += [hint for first, hint in self._by_first.get(part[:1], ()) if part.startswith(first)]
+        if not found and len(self._without) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
+            self._without.add(word)
+        return found
+
+    def places(self, lower: str, most: int) -> list[int]:
+        """Where one of them stands at a word start of a text in small letters, in order; at most so many of each."""
+        without = self._without
+        likely = [word for word in vocabulary(lower) if word not in without]
+        found = []
+        for hint in dict.fromkeys(hint for word in likely for hint in self._of(word)):
+            at, count = lower.find(hint), 0
+            while at >= 0 and count < most:
+                if at == 0 or not lower[at - 1].isalnum():
+                    found.append(at)
+                    count += 1
+                at = lower.find(hint, at + 1)
+        return sorted(found)
 
 
 def lowered(text: str) -> str:

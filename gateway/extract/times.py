@@ -7,13 +7,14 @@ better than a wrong one. Where the words name no time at all, the first time sta
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from gateway.extract.tables import alternation, languages, mapping, words
+from gateway.extract.tables import alternation, languages, mapping, numbers, words
 
 MAX_TEXT = 65536
 MAX_CLOCKS = 60
@@ -119,12 +120,11 @@ _ATTACK = re.compile(
 
 _NOT_DIGIT = re.compile(r"\D")
 _MONTH_NEXT = re.compile(rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{_MONTH})(?!\w)", re.IGNORECASE)
-_ISO_T = re.compile(r"(?<=\d\d-\d\d)T(?=\d\d:\d\d)")
+_SECONDS = re.compile(r":\d\d:\d\d")  # what every time stamp of a log has
+_ISO_T = re.compile(r"T(?<=\d\d-\d\dT)(?=\d\d:\d\d)")
 _AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
 _APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
 _MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_DIGIT = re.compile(r"\d")
-_NUMBER = re.compile(r"\d+")
 _VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)", re.IGNORECASE)
 
 
@@ -167,8 +167,7 @@ def _matching(found: str, choices: Sequence[str]) -> bool:
 
 def _clocks(text: str) -> list[_Clock]:
     found: list[_Clock] = []
-    for digits in _NUMBER.finditer(text):
-        start = digits.start()
+    for start, _ in numbers(text):
         if start and (text[start - 1] in ":,/.+-_" or text[start - 1].isalnum()):
             continue
         match = _CLOCK.match(text, start)
@@ -217,29 +216,30 @@ def _led(text: str, low: int, start: int) -> tuple[str, int]:
     low = max(low, start - _BEFORE)
     at = -1
     for _ in range(16):
-        word = _last(_SINCE, text, low, place)
+        end = place
+        while end > low and text[end - 1] in " \t\xa0\r\n":
+            end -= 1
+        begins = [
+            begin for begin in range(max(low, end - 28), end)
+            if begin == low or not (text[begin - 1].isalnum() and text[begin].isalnum())
+        ]  # fmt: skip
+        words_ = [begin for begin in begins if text[begin].isalnum()]
+        word = _ending(_SINCE, text, words_, end)
         if word is not None:
             return "since", word
-        there = _last(_AT, text, low, place)
+        there = _ending(_AT, text, words_, end)
         if there is not None:
             at = there
-        step = _last(_FILL, text, low, place)
+        step = end if end < place else _ending(_FILL, text, begins, end)
         if step is None:
             break
         place = step
     return ("at", at) if at >= 0 else ("", start)
 
 
-def _last(pattern: re.Pattern[str], text: str, low: int, place: int) -> int | None:
-    """Where a match that ends at ``place`` (blanks aside) begins, the longest of them."""
-    end = place
-    while end > low and text[end - 1] in " \t\xa0\r\n":
-        end -= 1
-    if pattern is _FILL and end < place:
-        return end
-    for begin in range(max(low, end - 28), end):
-        if begin > low and text[begin - 1].isalnum() and text[begin].isalnum():
-            continue
+def _ending(pattern: re.Pattern[str], text: str, begins: Sequence[int], end: int) -> int | None:
+    """Where a match that ends at ``end`` begins, the longest of them."""
+    for begin in begins:
         match = pattern.match(text, begin, end)
         if match and match.end() == end:
             return begin
@@ -290,7 +290,7 @@ def _dated(match: re.Match[str], local: datetime) -> date | bool:
 
 
 def _told(
-    text: str, clock: _Clock, troubled: bool, received_at: datetime, default: ZoneInfo
+    text: str, clock: _Clock, troubled: Callable[[], bool], received_at: datetime, default: ZoneInfo
 ) -> tuple[datetime, str] | None:
     """The moment that this clock time means, if it is when something began."""
     low, high = _sentence(text, clock.start, clock.end)
@@ -312,7 +312,7 @@ def _told(
     wide = text[low:high]
     if lead == "at" and not _TROUBLE.search(wide):
         return None
-    if lead == "since" and not (_TROUBLE.search(wide) or troubled):
+    if lead == "since" and not (_TROUBLE.search(wide) or troubled()):
         return None
     zone = _zone_of(clock.zone, default)
     if zone is None:
@@ -358,19 +358,17 @@ def _number(month: str) -> str:
 
 def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
     """(when it began with its zone, the words that say so), or ``(None, "")``."""
-    whole = _ISO_T.sub(" ", f"{subject}.\n\n{text}"[:MAX_TEXT])
-    if not _DIGIT.search(whole):
-        return None, ""
+    whole = _ISO_T.sub(" ", f"{subject}\n\n{text}"[:MAX_TEXT])
     clocks = _clocks(whole)
-    stamped = _LOG.search(whole)
+    stamped = bool(_SECONDS.search(whole)) and bool(_LOG.search(whole))
     if not clocks and not stamped:
         return None, ""
-    troubled = bool(_TROUBLE.search(whole[:8192]))
+    troubled = functools.cache(lambda: bool(_TROUBLE.search(whole[:8192])))
     for clock in clocks:
         found = _told(whole, clock, troubled, received_at, zone)
         if found is not None:
             return found
-    if troubled and stamped and not _vague(whole):
+    if stamped and troubled() and not _vague(whole):
         found = _logged(whole, received_at, zone)
         if found is not None:
             return found

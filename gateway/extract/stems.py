@@ -1,0 +1,302 @@
+"""The weighted word stems of a topics file, and how much of each topic a text has by them.
+
+A stem begins at a word start and lets its last word go on; with ``=`` it must end with its word, and ``a & b`` is ``a`` with
+``b`` beside it in the sentence. Of a topic's stems that begin at the same place the longest counts.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, alternation, vocabulary
+
+BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
+DENIED = 36  #: characters before a request in which a denial counts
+PREFIX = 4  #: characters by which stems are found that may go on
+PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "resolved")
+SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
+_WORD = re.compile(r"\w+")
+_QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
+
+
+class TopicsError(ValueError):
+    """A topics file that cannot be used. The text says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stem:
+    """What is looked for, and what it gives to which topic."""
+
+    text: str
+    topic: str
+    weight: float
+    exact: bool
+    beside: tuple[tuple[str, bool], ...] = ()  #: one of these (text, exact) must stand beside it in the sentence
+
+    @property
+    def is_request(self) -> bool:
+        """Whether it can be denied: "I do not want a refund"."""
+        return self.topic.startswith("sensitive.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Of:
+    """The stems that a word of the text leads to."""
+
+    always: tuple[Stem, ...]  #: the word is the whole of it, and it counts wherever it stands; one a topic
+    around: tuple[Stem, ...]  #: the word is the whole of it, and what is around decides; the longest of a topic first
+    phrases: tuple[Stem, ...]  #: of several words, this one among them
+
+
+@dataclass(frozen=True)
+class Table:
+    """Every stem by one word of it: the whole word where it must be one, or its first characters."""
+
+    by_word: Mapping[str, Sequence[Stem]]
+    by_prefix: Mapping[str, Sequence[Stem]]
+    signs: Sequence[Stem]  #: without any word ("€")
+    denial: re.Pattern[str]  #: "not", "without": what takes a request back
+    #: what a word leads to, once asked, and the words that lead to nothing
+    known: dict[str, _Of] = field(default_factory=dict)
+    without: set[str] = field(default_factory=set)
+
+    def of(self, word: str) -> _Of | None:
+        """The stems that this word leads to; ``None`` when there are none."""
+        found = self.known.get(word)
+        if found is not None:
+            return found
+        stems = list(self.by_word.get(word, ()))
+        for size in range(1, min(PREFIX, len(word)) + 1):
+            stems += [stem for stem in self.by_prefix.get(word[:size], ()) if word.startswith(_key(stem)[0])]
+        if not stems:
+            if len(self.without) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
+                self.without.add(word)
+            return None
+        by_topic: dict[str, list[Stem]] = {}
+        for stem in sorted(stems, key=lambda stem: -len(stem.text)):
+            if _key(stem)[0] == stem.text:
+                by_topic.setdefault(stem.topic, []).append(stem)
+        always = [own[0] for own in by_topic.values() if not own[0].beside and not own[0].is_request]
+        around = [stem for own in by_topic.values() if own[0] not in always for stem in own]
+        phrases = [stem for stem in stems if _key(stem)[0] != stem.text]
+        found = _Of(tuple(always), tuple(around), tuple(phrases))
+        if len(self.known) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
+            self.known[word] = found
+        return found
+
+
+@dataclass(slots=True)
+class Found:
+    """What a text scores: weight and terms (with how much each gave) by topic."""
+
+    weight: dict[str, float] = field(default_factory=dict)
+    terms: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def add(self, stem: Stem, count: int) -> None:
+        """The stem stands there so often."""
+        gives = stem.weight * count
+        self.weight[stem.topic] = self.weight.get(stem.topic, 0.0) + gives
+        terms = self.terms.setdefault(stem.topic, {})
+        terms[stem.text] = terms.get(stem.text, 0.0) + gives
+
+
+# --------------------------------------------------------------------------- the file
+
+
+def built_in() -> str:
+    """The text of the topics file that comes with the package."""
+    return resources.files("gateway.extract").joinpath("topics.toml").read_text(encoding="utf-8")
+
+
+@functools.lru_cache(maxsize=4)
+def table(text: str = "") -> Table:
+    """The table in this text of a topics file; without one, the file that comes with the package.
+
+    Raises:
+        TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
+    """
+    try:
+        raw = tomllib.loads(text or built_in())
+    except tomllib.TOMLDecodeError as error:
+        raise TopicsError(f"no TOML: {error}") from error
+    topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
+    sensitive, denial = raw.pop("sensitive", {}), raw.pop("denial", {})
+    topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
+    for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
+        raise TopicsError(
+            f"{name}: no such topic; there are {', '.join((*PLAIN, *(f'sensitive.{s}' for s in SENSITIVE)))}"
+        )
+    stems = [stem for topic, languages in topics.items() for stem in _stems(topic, languages)]
+    if not stems:
+        raise TopicsError("no stems")
+    by_word: dict[str, list[Stem]] = {}
+    by_prefix: dict[str, list[Stem]] = {}
+    signs = []
+    for stem in stems:
+        key, whole = _key(stem)
+        if not key:
+            signs.append(stem)
+        elif whole:
+            by_word.setdefault(key, []).append(stem)
+        else:
+            by_prefix.setdefault(key[:PREFIX], []).append(stem)
+    return Table(by_word, by_prefix, signs, _any_of(_stems("denial", denial)))
+
+
+@functools.lru_cache(maxsize=16384)
+def _key(stem: Stem) -> tuple[str, bool]:
+    """(the longest word of a stem, by which it is found; whether the text must have just this word)."""
+    words = list(_WORD.finditer(stem.text))
+    if not words:
+        return "", False
+    longest = max(words, key=lambda word: word.end() - word.start())
+    return longest[0], stem.exact or longest.end() < len(stem.text)
+
+
+def _stems(topic: str, languages: Any) -> list[Stem]:
+    found = []
+    if not isinstance(languages, dict):
+        raise TopicsError(f"{topic}: a table by language is wanted")
+    for language, weights in languages.items():
+        if not isinstance(weights, dict):
+            raise TopicsError(f"{topic}.{language}: a table of weights is wanted")
+        for weight, words in weights.items():
+            try:
+                value = float(weight)
+            except ValueError:
+                raise TopicsError(f"{topic}.{language}: {weight!r} is no weight") from None
+            if not 0 < value <= 100 or not isinstance(words, list):
+                raise TopicsError(f"{topic}.{language}.{weight}: a weight above 0 with a list of stems is wanted")
+            for word in words:
+                found += _expanded(word, topic, value, f"{topic}.{language}.{weight}")
+    return found
+
+
+def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
+    """The stems that an entry stands for: ``a|b & c|d`` is ``a`` or ``b`` with ``c`` or ``d`` beside it."""
+    if not isinstance(word, str) or not word.strip():
+        raise TopicsError(f"{where}: {word!r} is no stem")
+    first, _, second = word.lower().partition(" & ")
+    beside = tuple((part.removesuffix("="), part.endswith("=")) for part in second.split("|")) if second else ()
+    stems = [Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside) for part in first.split("|")]
+    if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
+        not text.strip() for text, _ in beside
+    ):
+        raise TopicsError(f"{where}: {word!r} is no stem")
+    return stems
+
+
+# --------------------------------------------------------------------------- the text
+
+
+def _any_of(stems: Sequence[Stem]) -> re.Pattern[str]:
+    """An expression for any of these stems at a word start."""
+    begins = alternation(stem.text for stem in stems if not stem.exact) if any(not s.exact for s in stems) else r"(?!)"
+    words = alternation(stem.text for stem in stems if stem.exact) if any(s.exact for s in stems) else r"(?!)"
+    return re.compile(rf"(?<!\w)(?:{begins}|(?:{words})(?!\w))")
+
+
+def stands(text: str, part: str, exact: bool) -> bool:
+    """Whether a stem stands in the text at a word start."""
+    return any(
+        not (exact and (end := at + len(part)) < len(text) and (text[end].isalnum() or text[end] == "_"))
+        for at in _starts(text, part)
+    )
+
+
+def _denied(before: str, stems: Table) -> bool:
+    """Whether the words just before a request say that it is none ("I do not want a refund")."""
+    return bool(stems.denial.search(before[-DENIED:].rpartition(",")[2]))
+
+
+def _beside(lower: str, start: int, end: int) -> str:
+    """The words around a place, within its sentence."""
+    before, after = lower[max(0, start - BESIDE) : start], lower[end : end + BESIDE]
+    cut = max(before.rfind(mark) for mark in (". ", "! ", "? ", "\n"))
+    ends = [place for mark in (". ", "! ", "? ", "\n") if (place := after.find(mark)) >= 0]
+    return before[cut + 1 :] + " \0 " + (after[: min(ends)] if ends else after)
+
+
+def lowered(text: str) -> str:
+    """The text in small letters with single blanks and plain apostrophes."""
+    text = " ".join(text.split())
+    return text.replace("`", "'").lower() if text.isascii() else text.translate(_QUOTES).lower()
+
+
+def _starts(lower: str, stem: str) -> Iterator[int]:
+    """Where a stem stands at a word start; what begins with a sign stands anywhere."""
+    at, sign = lower.find(stem), not _WORD.match(stem)
+    while at >= 0:
+        if sign or not at or not ((before := lower[at - 1]).isalnum() or before == "_"):
+            yield at
+        at = lower.find(stem, at + 1)
+
+
+def _places(lower: str, stem: Stem) -> Iterator[int]:
+    """Where a stem stands."""
+    for at in _starts(lower, stem.text):
+        end = at + len(stem.text)
+        if not (stem.exact and end < len(lower) and (lower[end].isalnum() or lower[end] == "_")):
+            yield at
+
+
+def score(text: str, stems: Table) -> Found:
+    """How much of each topic the text has."""
+    lower = lowered(text)
+    found = Found()
+    words = vocabulary(lower)
+    without = stems.without
+    led = [(word, of) for word in words if word not in without and (of := stems.of(word)) is not None]
+    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
+    taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
+    inside: Counter[tuple[str, str]] = Counter()  #: how many of them begin with this word
+    hits = [(place, -len(stem.text), stem) for stem in (*phrases, *stems.signs) for place in _places(lower, stem)]
+    for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
+        if (place, stem.topic) not in taken and _counts(lower, place, stem, stems):
+            taken.add((place, stem.topic))
+            first = _WORD.match(stem.text)
+            inside[first[0] if first else "", stem.topic] += 1
+            found.add(stem, 1)
+    for word, of in led:
+        for stem in of.always:
+            count = words[word] - inside[word, stem.topic]
+            if count:
+                found.add(stem, count)
+        if of.around:
+            _add_around(lower, word, of.around, stems, taken, found)
+    return found
+
+
+def _add_around(
+    lower: str, word: str, candidates: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
+) -> None:
+    """Adds the stems that are this word, where what is around them lets them count."""
+    there = [stem for stem in candidates if not stem.beside or any(part in lower for part, _ in stem.beside)]
+    if not there:
+        return
+    end = len(lower)
+    for place in _starts(lower, word):
+        after = place + len(word)
+        if after < end and ((behind := lower[after]).isalnum() or behind == "_"):
+            continue
+        for stem in there:
+            if (place, stem.topic) not in taken and _counts(lower, place, stem, stems):
+                taken.add((place, stem.topic))
+                found.add(stem, 1)
+
+
+def _counts(lower: str, place: int, stem: Stem, stems: Table) -> bool:
+    """Whether what is around the stem lets it count there."""
+    if not stem.beside and not stem.is_request:
+        return True
+    around = _beside(lower, place, place + len(stem.text))
+    if stem.beside and not any(part in around and stands(around, part, exact) for part, exact in stem.beside):
+        return False
+    return not (stem.is_request and _denied(around.partition("\0")[0], stems))
