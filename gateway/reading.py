@@ -67,13 +67,15 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     block = bytes(raw[start : min(end, start + MAX_HEADER_BLOCK)])
     new, full = _split(parsed)
     # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
-    masked, count, masked_full = new, 0, full
-    if secrets.suspected(full):
+    subject, masked, masked_full, count, in_subject = parsed.subject, new, full, 0, 0
+    everything = f"{subject}\n\n{full}"
+    if secrets.suspected(everything):
         masked, count = secrets.mask(new)
         masked_full = secrets.mask(full)[0] if full != new else masked
-    subject, in_subject = secrets.mask(parsed.subject)
-    parsed = replace(parsed, subject=subject)
-    rest, own_words = _rest(masked, masked_full), f"{subject}\n\n{masked}"
+        subject, in_subject = secrets.mask(subject)
+        parsed = replace(parsed, subject=subject)
+    rest = _rest(masked, masked_full)
+    own_words = everything if masked == full else f"{subject}\n\n{masked}"
     found_orders = _candidates(own_words, rest, orders.orders_in)
     found_ips = _candidates(own_words, rest, ips.ips_in)
     found_services = _candidates(own_words, rest, services.services_in)

@@ -152,7 +152,7 @@ def test_keys_survive(store: Store, database: str) -> None:
     other = Store(database)
     other.open(NOW)
     assert other.keys == store.keys
-    assert head() == "0002"
+    assert head() == "0003"
     other.close()
 
 

@@ -30,7 +30,7 @@ class TopicsError(ValueError):
     """A topics file that cannot be used. The text says where and why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Stem:
     """What is looked for, and what it gives to which topic."""
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
 
 from gateway.model import Budgets, OutboxState, Rules, TicketState
 from gateway.tickets import references
-from gateway.tickets.statements import change, put, put_once, run
+from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim, Store
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
 
@@ -120,9 +120,11 @@ def budgets(
     spans = {"total": office.budget_total, "of_domain": office.budget_domain, "of_thread": office.budget_thread,
              "of_address": office.budget_address}  # fmt: skip
     since = {f"{name}_since": now - timedelta(seconds=span) for name, (_, span) in spans.items()}
-    row = connection.execute(
-        _BUDGETS, {"author": author, "domain_name": domain, "thread_id": ticket_id or 0, **since}
-    ).one()
+    most = {"total_most": office.budget_total[0], "of_domain_most": office.budget_domain[0],
+            "of_thread_most": office.budget_thread[0], "of_address_most": office.budget_address[0]}  # fmt: skip
+    row = fetch(
+        connection, _BUDGETS, {"author": author, "domain_name": domain, "thread_id": ticket_id or 0, **since, **most}
+    )[0]
     last = row.last if row.of_address >= office.budget_address[0] else None  # else not used up yet
     if row.total >= office.budget_total[0]:
         return Budgets(last, "budget_total")
@@ -134,12 +136,11 @@ def budgets(
 
 
 def _counted(name: str, *where: Any) -> Any:
-    """How many automatic replies were written since ``<name>_since``."""
+    """How many automatic replies were written since ``<name>_since``; counted up to ``<name>_most`` only."""
     o = outbox.c
     recent = o.created_at > bindparam(f"{name}_since")
-    return (
-        select(func.count()).select_from(outbox).where(o.kind == "auto", recent, *where).scalar_subquery().label(name)
-    )
+    rows = select(o.created_at).where(o.kind == "auto", recent, *where).limit(bindparam(f"{name}_most")).subquery()
+    return select(func.count()).select_from(rows).scalar_subquery().label(name)
 
 
 _ACKNOWLEDGES = outbox.c.template != "status"

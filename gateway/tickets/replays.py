@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.model import Incoming
-from gateway.tickets.statements import put_all
+from gateway.tickets.statements import fetch, put_all
 from gateway.tickets.tables import signatures
+
+_FIRST = select(signatures.c.message_id).where(signatures.c.mark == bindparam("signature"))
 
 
 def judged(connection: Connection, incoming: Incoming, message: int | None) -> Incoming:
@@ -20,10 +22,10 @@ def judged(connection: Connection, incoming: Incoming, message: int | None) -> I
     marks = incoming.verdict.signatures
     if not marks or not incoming.verdict.authenticated:
         return incoming
-    s = signatures.c
     before = [
         row.message_id
-        for row in connection.execute(select(s.message_id).where(s.mark.in_(marks))).all()
+        for mark in marks
+        for row in fetch(connection, _FIRST, {"signature": mark})
         if row.message_id != message
     ]
     if not before:

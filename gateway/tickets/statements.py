@@ -7,6 +7,7 @@ types' conversions, its exceptions) is kept, what it does besides (result metada
 from __future__ import annotations
 
 import functools
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -60,6 +61,7 @@ class Statement:
 
 
 _PREPARED: dict[tuple[Any, ...], Statement] = {}
+_QUERIES: dict[tuple[Any, ...], Query] = {}
 
 
 def _prepared(
@@ -87,6 +89,36 @@ def _insert(dialect: str, table: Any, once: bool) -> Any:
 
 def _keyed(dialect: str, table: Any, once: bool) -> Any:
     return _insert(dialect, table, once).returning(*table.primary_key.columns)
+
+
+class Query(Statement):
+    """A select, prepared for one dialect; its rows have the names and the types of its columns."""
+
+    def __init__(self, construct: Any, dialect: Dialect, columns: Sequence[str]) -> None:
+        super().__init__(construct, dialect, columns)
+        chosen = list(construct.selected_columns)
+        self._row = namedtuple("Row", [column.key for column in chosen])  # type: ignore[misc]
+        convert = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in chosen]
+        self._converted = [(index, converter) for index, converter in enumerate(convert) if converter is not None]
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """Every row."""
+        found = []
+        for row in self.run(connection, values).fetchall():
+            cells = list(row)
+            for index, converter in self._converted:
+                cells[index] = converter(cells[index])
+            found.append(self._row(*cells))
+        return found
+
+
+def fetch(connection: Connection, construct: Any, values: Mapping[str, Any]) -> list[Any]:
+    """The rows of a select that is a constant of its module."""
+    key = (connection.dialect.name, construct)
+    found = _QUERIES.get(key)
+    if found is None:
+        found = _QUERIES[key] = Query(construct, connection.dialect, ())
+    return found.rows(connection, values)
 
 
 def put(connection: Connection, table: Any, values: Mapping[str, Any]) -> Any:

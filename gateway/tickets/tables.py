@@ -242,7 +242,7 @@ class ThreadId(SQLModel, table=True):
     __tablename__ = "thread_ids"
     __table_args__ = (UniqueConstraint("rfc_id", "ticket_id"),)
     id: int | None = _id()
-    rfc_id: str = Field(sa_column=Column(String(260), nullable=False, index=True))
+    rfc_id: str = Field(sa_column=Column(String(260), nullable=False))
     ticket_id: int = _ref(nullable=False)
     ours: bool = Field(default=False)
 
@@ -254,8 +254,10 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("event", "template", "recipient"),
         Index("outbox_due", "state", "next_at"),
-        Index("outbox_budget", "recipient", "created_at"),
-        Index("outbox_domain", "domain", "created_at"),
+        # the budgets are counted in these alone, without a look at the rows
+        Index("outbox_total", "kind", "created_at"),
+        Index("outbox_domain", "kind", "domain", "created_at"),
+        Index("outbox_budget", "kind", "recipient", "created_at", "template"),
     )
     id: int | None = _id()
     event: str = Field(sa_column=Column(String(80), nullable=False))
@@ -273,7 +275,7 @@ class OutboxRow(SQLModel, table=True):
     attempts: int = Field(default=0)
     lease_until: datetime | None = _when()
     next_at: datetime | None = _when()
-    created_at: datetime = _required_when(index=True)
+    created_at: datetime = _required_when()
     sent_at: datetime | None = _when()
     last_error: str = Field(default="", sa_column=Column(Text, nullable=False))
     bounced: str = Field(default="", sa_column=Column(Text, nullable=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -29,12 +30,14 @@ def _settled(found: AccountMatch, account: Account | None, directory: Directory)
     return AccountMatch(found.accounts, found.roles, account, support, found.usable, found.reason)
 
 
-def _ranked(candidates: Iterable[Candidate], directory: Directory, networks: Sequence[Network]) -> list[Candidate]:
+def _ranked(
+    candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]], networks: Sequence[Network]
+) -> list[Candidate]:
     """The addresses that count, those first that somebody here knows: the directory, then the company's own networks."""
     ranked: list[tuple[int, Candidate]] = []
     for candidate in candidates:
         address = ipaddress.ip_network(candidate.value)
-        if directory.ip_owners(candidate.value):
+        if owners(candidate.value):
             rank = 0
         elif any(address.version == own.version and address.subnet_of(own) for own in networks):  # type: ignore[arg-type]
             rank = 1
@@ -62,27 +65,30 @@ def judged(
     def facts(candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]]) -> tuple[Fact, ...]:
         return tuple(fact(candidate, owners(candidate.value)) for candidate in candidates)
 
+    @functools.cache  # several rules ask for the same fact
     def order_owners(number: str) -> frozenset[str]:
         order = directory.order(number)
         return frozenset((order.account,)) if order else frozenset()
 
+    @functools.cache
     def invoice_owners(number: str) -> frozenset[str]:
         owner = directory.invoice_owner(number)
         return frozenset((owner,)) if owner else frozenset()
 
+    service_owners, ip_owners = functools.cache(directory.service_owners), functools.cache(directory.ip_owners)
     # a number that is nobody's order but somebody's invoice is an invoice, whatever it was called
     called_orders = [c for c in reading.orders if order_owners(c.value) or not invoice_owners(c.value)]
     billed = [*reading.invoices, *(c for c in reading.orders if c not in called_orders)]
     services = [
         candidate
         for candidate in reading.services
-        if candidate.words.startswith("service:") or directory.service_owners(candidate.value)
+        if candidate.words.startswith("service:") or service_owners(candidate.value)
     ]
-    addresses = _ranked(reading.ips, directory, networks)
+    addresses = _ranked(reading.ips, ip_owners, networks)
     result = Facts(
         orders=facts(called_orders, order_owners),
-        ips=facts(addresses, directory.ip_owners),
-        services=facts(services[:50], directory.service_owners),
+        ips=facts(addresses, ip_owners),
+        services=facts(services[:50], service_owners),
         invoices=facts(billed, invoice_owners),
         incident_started_at=reading.started_at,
     )
