@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal, literal_column, or_, select, update
 
 from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
-from gateway.tickets.statements import change, put, put_all, put_once, run
+from gateway.tickets.statements import change, fetch, put, put_all, put_once, run
 from gateway.tickets.store import LostClaim
 from gateway.tickets.tables import UtcDateTime, arrivals, entries, messages, raw
 
@@ -29,7 +29,40 @@ _DUE = (
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True)
 )
-_EXPIRED = select(messages.c.id).where(messages.c.state == "processing", messages.c.lease_until < bindparam("now"))
+_EXPIRED = (
+    select(messages.c.id)
+    .where(messages.c.state == "processing", messages.c.lease_until < bindparam("now"))
+    .limit(literal_column("1"))
+)
+_ANY = (
+    select(messages.c.id)
+    .where(
+        or_(
+            and_(messages.c.state == "pending", messages.c.due_at <= bindparam("now")),
+            and_(messages.c.state == "processing", messages.c.lease_until < bindparam("now")),
+            and_(messages.c.state == "done", messages.c.due_at <= bindparam("now")),
+        )
+    )
+    .limit(literal_column("1"))
+)
+_WAITING = or_(
+    arrivals.c.state == "pending", and_(arrivals.c.state == "processing", arrivals.c.lease_until < bindparam("now"))
+)
+_SETTLED = or_(*(messages.c.state == state for state in ("done", "quarantined", "failed")))
+_ANY_ARRIVAL = (
+    select(arrivals.c.id)
+    .join(messages, messages.c.id == arrivals.c.message_id)
+    .where(_WAITING, _SETTLED)
+    .limit(literal_column("1"))
+)
+_ARRIVALS = (
+    select(arrivals)
+    .join(messages, messages.c.id == arrivals.c.message_id)
+    .where(_WAITING, _SETTLED)
+    .order_by(arrivals.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True, of=arrivals)
+)
 MAX_CLAIMS = 3
 
 
@@ -62,15 +95,12 @@ def _store_raw(connection: Connection, key: int, data: bytes | bytearray) -> Non
 
 def load_raw(connection: Connection, key: int) -> bytes | bytearray:
     """The bytes of a mail (or, under minus its id, of an arrival)."""
-    found = connection.execute(_PIECES, {"key": key})
-    first = found.fetchone()
-    if first is None:
-        return b""
-    whole: bytes | bytearray = bytes(first[0])
-    for row in found:
+    found = fetch(connection, _PIECES, {"key": key})
+    whole: bytes | bytearray = bytes(found[0].data) if found else b""
+    for row in found[1:]:
         if isinstance(whole, bytes):
             whole = bytearray(whole)
-        whole += row[0]
+        whole += row.data
     return whole
 
 
@@ -165,10 +195,10 @@ def claim(
     a crash of another origin never costs the mails that happened to be in work.
     """
     m = messages.c
-    if connection.execute(_EXPIRED, {"now": now}).first() is not None:
+    if fetch(connection, _EXPIRED, {"now": now}):
         expired = and_(m.state == InboxState.PROCESSING, m.lease_until < now)
         connection.execute(update(messages).where(expired).values(_freed(now)))
-    found = connection.execute(_DUE, {"now": now, "count": count}).all()
+    found = fetch(connection, _DUE, {"now": now, "count": count})
     if found and found[0].suspect:
         found = found[:1] if alone else []
     ours: list[Claimed] = []
@@ -220,17 +250,7 @@ def _freed(now: datetime) -> dict[str, Any]:
 
 def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: float) -> list[Claimed]:
     """Further arrivals of mails that have their outcome already."""
-    a, m = arrivals.c, messages.c
-    due = or_(a.state == InboxState.PENDING, and_(a.state == InboxState.PROCESSING, a.lease_until < now))
-    settled = m.state.in_([InboxState.DONE, InboxState.QUARANTINED, InboxState.FAILED])
-    found = connection.execute(
-        select(arrivals)
-        .join(messages, m.id == a.message_id)
-        .where(due, settled)
-        .order_by(a.id)
-        .limit(count)
-        .with_for_update(skip_locked=True, of=arrivals)
-    ).all()
+    found = fetch(connection, _ARRIVALS, {"now": now, "count": count})
     ours: list[Claimed] = []
     for row in found:
         if row.attempts >= MAX_CLAIMS:
@@ -238,7 +258,7 @@ def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: f
             continue
         connection.execute(
             update(arrivals)
-            .where(a.id == row.id)
+            .where(arrivals.c.id == row.id)
             .values(
                 state=InboxState.PROCESSING, attempts=row.attempts + 1, lease_until=now + timedelta(seconds=lease_s)
             )
@@ -381,15 +401,4 @@ def next_due(connection: Connection) -> datetime | None:
 
 def anything_due(connection: Connection, now: datetime) -> bool:
     """Whether ``claim`` or ``claim_arrivals`` would find something; a read, so that an idle service commits nothing."""
-    m, a = messages.c, arrivals.c
-    due = or_(
-        and_(m.state == InboxState.PENDING, m.due_at <= now),
-        and_(m.state == InboxState.PROCESSING, m.lease_until < now),
-        and_(m.state == InboxState.DONE, m.due_at <= now),
-    )
-    if connection.execute(select(m.id).where(due).limit(1)).first() is not None:
-        return True
-    waiting = or_(a.state == InboxState.PENDING, and_(a.state == InboxState.PROCESSING, a.lease_until < now))
-    settled = m.state.in_([InboxState.DONE, InboxState.QUARANTINED, InboxState.FAILED])
-    query = select(a.id).join(messages, m.id == a.message_id).where(waiting, settled).limit(1)
-    return connection.execute(query).first() is not None
+    return bool(fetch(connection, _ANY, {"now": now}) or fetch(connection, _ANY_ARRIVAL, {"now": now}))

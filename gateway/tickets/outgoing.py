@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, select, update
 
 from gateway.model import Budgets, OutboxState, Rules, TicketState
 from gateway.tickets import references
@@ -117,51 +117,65 @@ def budgets(
     if author is None:
         return Budgets()
     domain = author.rpartition("@")[2].lower()
-    spans = {"total": office.budget_total, "of_domain": office.budget_domain, "of_thread": office.budget_thread,
-             "of_address": office.budget_address}  # fmt: skip
-    since = {f"{name}_since": now - timedelta(seconds=span) for name, (_, span) in spans.items()}
-    most = {"total_most": office.budget_total[0], "of_domain_most": office.budget_domain[0],
-            "of_thread_most": office.budget_thread[0], "of_address_most": office.budget_address[0]}  # fmt: skip
-    row = fetch(
-        connection, _BUDGETS, {"author": author, "domain_name": domain, "thread_id": ticket_id or 0, **since, **most}
-    )[0]
-    last = row.last if row.of_address >= office.budget_address[0] else None  # else not used up yet
-    if row.total >= office.budget_total[0]:
+    spans = {"total": office.budget_total, "domain": office.budget_domain, "thread": office.budget_thread,
+             "address": office.budget_address}  # fmt: skip
+    values: dict[str, Any] = {"author": author, "domain_name": domain, "thread_id": ticket_id or 0}
+    for name, (most, seconds) in spans.items():
+        values |= {f"{name}_since": now - timedelta(seconds=seconds), f"{name}_most": most}
+    row = fetch(connection, _BUDGETS, values)[0]
+
+    def reached(first: int | None, most: int, query: Any) -> bool:
+        """Rows have rising ids: where fewer were written since the first of the span, nothing needs to be counted."""
+        return first is not None and row.newest - first + 1 >= most and fetch(connection, query, values)[0][0] >= most
+
+    last = row.last if row.address >= office.budget_address[0] else None  # else not used up yet
+    if reached(row.first, office.budget_total[0], _OF_ALL):
         return Budgets(last, "budget_total")
-    if row.of_domain >= office.budget_domain[0]:
+    if reached(row.first_of_domain, office.budget_domain[0], _OF_DOMAIN):
         return Budgets(last, "budget_domain")
-    if ticket_id is not None and row.of_thread >= office.budget_thread[0]:
+    if ticket_id is not None and row.thread >= office.budget_thread[0]:
         return Budgets(last, "budget_thread")
     return Budgets(last)
 
 
+_O = outbox.c
+_IS_AUTOMATIC = _O.kind == "auto"
+
+
+def _first(name: str, *where: Any) -> Any:
+    """The first automatic reply since ``<name>_since``."""
+    recent = _O.created_at > bindparam(f"{name}_since")
+    return select(_O.id).where(_IS_AUTOMATIC, recent, *where).order_by(_O.created_at).limit(1).scalar_subquery()
+
+
 def _counted(name: str, *where: Any) -> Any:
     """How many automatic replies were written since ``<name>_since``; counted up to ``<name>_most`` only."""
-    o = outbox.c
-    recent = o.created_at > bindparam(f"{name}_since")
-    rows = select(o.created_at).where(o.kind == "auto", recent, *where).limit(bindparam(f"{name}_most")).subquery()
+    recent = _O.created_at > bindparam(f"{name}_since")
+    rows = select(_O.created_at).where(_IS_AUTOMATIC, recent, *where).limit(bindparam(f"{name}_most")).subquery()
     return select(func.count()).select_from(rows).scalar_subquery().label(name)
 
 
-_ACKNOWLEDGES = outbox.c.template != "status"
+_ACKNOWLEDGES = _O.template != "status"
+_IN_DOMAIN = _O.domain == bindparam("domain_name")
+_TO_AUTHOR = _O.recipient == bindparam("author")
 _BUDGETS = select(
-    select(func.max(outbox.c.created_at))
-    .where(outbox.c.kind == "auto", outbox.c.recipient == bindparam("author"), _ACKNOWLEDGES)
-    .scalar_subquery()
-    .label("last"),
-    _counted("total"),
-    _counted("of_domain", outbox.c.domain == bindparam("domain_name")),
-    _counted("of_thread", outbox.c.ticket_id == bindparam("thread_id")),
-    _counted("of_address", outbox.c.recipient == bindparam("author"), _ACKNOWLEDGES),
+    select(func.max(_O.id)).scalar_subquery().label("newest"),
+    _first("total").label("first"),
+    _first("domain", _IN_DOMAIN).label("first_of_domain"),
+    select(func.max(_O.created_at)).where(_IS_AUTOMATIC, _TO_AUTHOR, _ACKNOWLEDGES).scalar_subquery().label("last"),
+    _counted("thread", _O.ticket_id == bindparam("thread_id")),
+    _counted("address", _TO_AUTHOR, _ACKNOWLEDGES),
 )
+_OF_ALL = select(_counted("total"))
+_OF_DOMAIN = select(_counted("domain", _IN_DOMAIN))
+_IS_DUE = or_(
+    and_(outbox.c.state == "queued", outbox.c.next_at <= bindparam("now")),
+    and_(outbox.c.state == "sending", outbox.c.lease_until < bindparam("now")),
+)
+_ANY_DUE = select(outbox.c.id).where(_IS_DUE).limit(literal_column("1"))
 _DUE = (
     select(outbox)
-    .where(
-        or_(
-            and_(outbox.c.state == "queued", outbox.c.next_at <= bindparam("now")),
-            and_(outbox.c.state == "sending", outbox.c.lease_until < bindparam("now")),
-        )
-    )
+    .where(_IS_DUE)
     .order_by(outbox.c.urgent.desc(), outbox.c.next_at, outbox.c.id)
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True)
@@ -196,7 +210,7 @@ class Claimed:
 
 def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> list[Claimed]:
     """Due rows, urgent ones first."""
-    rows = connection.execute(_DUE, {"now": now, "count": count}).all()
+    rows = fetch(connection, _DUE, {"now": now, "count": count})
     lease = now + timedelta(seconds=lease_s)
     for row in rows:
         change(
@@ -402,11 +416,7 @@ class StoredQueue:
 
 
 def _anything_due(connection: Connection, now: datetime) -> bool:
-    o = outbox.c
-    due = or_(
-        and_(o.state == OutboxState.QUEUED, o.next_at <= now), and_(o.state == OutboxState.SENDING, o.lease_until < now)
-    )
-    return connection.execute(select(o.id).where(due).limit(1)).first() is not None
+    return bool(fetch(connection, _ANY_DUE, {"now": now}))
 
 
 def anything_to_tell(connection: Connection) -> bool:

@@ -27,7 +27,8 @@ def check_character(body: str) -> str:
 
 def new() -> str:
     """A random reference. Uniqueness is the database's business."""
-    body = "".join(secrets.choice(ALPHABET) for _ in range(6))
+    number = secrets.randbits(30)
+    body = "".join(ALPHABET[number >> shift & 31] for shift in range(0, 30, 5))
     return f"T-{body}{check_character(body)}"
 
 

@@ -9,11 +9,33 @@ from __future__ import annotations
 import functools
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import JSON, Connection, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
+
+from gateway.tickets.tables import UtcDateTime
+
+
+def _sqlite_time(value: datetime | None) -> str | None:
+    """What SQLAlchemy writes into SQLite for a ``UtcDateTime``, without its general way there."""
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("a naive datetime never goes into the database")
+    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
+    """How a value becomes what the driver takes."""
+    if dialect.name == "sqlite" and isinstance(kind, UtcDateTime):
+        return _sqlite_time
+    convert: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
+    if dialect.name == "sqlite" and convert is not None and isinstance(kind, JSON):
+        return lambda value: "[]" if value == [] else convert(value)
+    return convert
 
 
 class Statement:
@@ -26,7 +48,7 @@ class Statement:
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
         self._convert: dict[str, Callable[[Any], Any]] = {}
         for name, bind in compiled.binds.items():
-            convert = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            convert = _converter(bind.type, dialect)
             if convert is not None:
                 self._convert[name] = convert
         self._error = dialect.loaded_dbapi.Error
