@@ -116,7 +116,6 @@ def stages(daemon: Running) -> dict[str, float]:
     return {
         "loop: SMTP, SPF, DKIM, DMARC, replies, relay": thread("MainThread"),
         "reading: parse and extract": found.get('gateway_stage_cpu_seconds_total{stage="read"}', 0.0),
-        "reading: pipes": thread("reader"),
         "database: writer": thread("writer"),
         "database: look-ups and checkpoints": thread("store-read") + thread("checkpoint"),
     }

@@ -153,7 +153,7 @@ def _who() -> str:
 @app.command()
 def run() -> None:
     """The service, in the foreground."""
-    import asyncio
+    import uvloop
 
     from gateway import config, log, service
     from gateway.daemon import Daemon
@@ -169,7 +169,7 @@ def run() -> None:
         raise config.ConfigError(problems)
     service.topics_text(settings, _state["config"])
     log.configure()
-    asyncio.run(Daemon(settings, _state["config"]).run())
+    uvloop.run(Daemon(settings, _state["config"]).run())
 
 
 @app.command()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -185,6 +186,8 @@ class Daemon:
             raise
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         log.started(__version__, "sqlite" if self.store.is_sqlite else "postgresql", self.addresses)
+        gc.collect()
+        gc.freeze()  # what is here now stays: the collector need not look at it again and again
         systemd.notify("READY=1\nSTATUS=taking mail")
         if self._ready is not None:
             self._ready()

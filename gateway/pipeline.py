@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -98,9 +98,9 @@ class Judge:
             silent=envelope.source.startswith("import:"),
         ), bounced
 
-    def _pieces(self, claimed: inbox.Claimed) -> Iterator[bytes]:
+    async def _pieces(self, claimed: inbox.Claimed) -> AsyncIterator[bytes]:
         for seq in range(claimed.pieces):
-            yield self._store.read_now(partial(inbox.load_piece, key=claimed.id, seq=seq))
+            yield await self._store.read(partial(inbox.load_piece, key=claimed.id, seq=seq))
 
     async def _verdict(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> Verdict:
         raw = claimed.raw

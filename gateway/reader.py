@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import pickle
 import resource
 import signal
-import threading
-from collections.abc import Callable, Iterable
+import socket
+import struct
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
@@ -26,6 +28,8 @@ from gateway.reading import Hints
 ReadFunction = Callable[[Any, Hints], Reading]
 MEMORY_LIMIT = 1024**3
 RECYCLE_OCTETS = 64 * 1024**2
+JOINED = 64 * 1024  #: octets up to which a length and what it is of are sent at once
+_LENGTH = struct.Struct("!i")
 
 
 class ReaderFailed(Exception):
@@ -85,14 +89,16 @@ def _portable(outcome: object) -> object:
 
 
 class _Process:
-    """One reader process and the pipe to it."""
+    """One reader process and the socket to it, which the event loop serves: no thread waits for a mail."""
 
     def __init__(self, context: multiprocessing.context.BaseContext, read: ReadFunction) -> None:
-        self._pipe, theirs = multiprocessing.Pipe()
+        ours, theirs = multiprocessing.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, read), daemon=True, name="gateway-reader")  # type: ignore[attr-defined]
         self._process.start()
         theirs.close()
-        self._lock = threading.Lock()
+        with ours:
+            self._socket = socket.socket(fileno=os.dup(ours.fileno()))
+        self._socket.setblocking(False)
 
     @property
     def pid(self) -> int | None:
@@ -101,36 +107,71 @@ class _Process:
 
     @property
     def alive(self) -> bool:
-        return bool(self._process.is_alive())
+        """Whether the other end is there; it says nothing of its own accord."""
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
 
-    def ask(self, pieces: Iterable[bytes | bytearray], size: int, hints: Hints, limit: float) -> Reading:
-        """Blocks until the reading is there; raises ReaderFailed after ``limit`` seconds or when the process died."""
-        with self._lock:
-            try:
-                self._pipe.send_bytes(pickle.dumps((hints, size)))
+    async def ask(self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints, limit: float) -> Reading:
+        """Waits until the reading is there; raises ReaderFailed after ``limit`` seconds or when the process died."""
+        try:
+            async with asyncio.timeout(limit):
+                await self._send(pickle.dumps((hints, size)))
                 if size:
-                    for piece in pieces:
-                        self._pipe.send_bytes(piece)
-                if not self._pipe.poll(limit):
-                    raise ReaderFailed(f"reading took longer than {limit:g} s")
-                good, outcome, cpu = pickle.loads(self._pipe.recv_bytes())  # noqa: S301 - our own child wrote it
-            except (EOFError, OSError) as error:
-                self._process.join(1)
-                code = self._process.exitcode
-                why = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
-                raise ReaderFailed(f"the reader died ({why})") from error
+                    async for piece in pieces:
+                        await self._send(piece)
+                good, outcome, cpu = pickle.loads(await self._received())  # noqa: S301 - our own child wrote it
+        except TimeoutError as error:
+            raise ReaderFailed(f"reading took longer than {limit:g} s") from error
+        except (EOFError, OSError) as error:
+            await asyncio.get_running_loop().run_in_executor(None, self._process.join, 1)
+            code = self._process.exitcode
+            why = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
+            raise ReaderFailed(f"the reader died ({why})") from error
         metrics.STAGE_CPU.labels("read").inc(cpu)
         if not good:
             raise ReaderFailed(f"reading failed: {outcome}")
         assert isinstance(outcome, Reading)
         return outcome
 
+    # what the other end reads and writes by multiprocessing.connection: four octets of length, then the octets
+
+    async def _send(self, data: bytes | bytearray) -> None:
+        loop = asyncio.get_running_loop()
+        if len(data) <= JOINED:
+            await loop.sock_sendall(self._socket, _LENGTH.pack(len(data)) + data)
+        else:
+            await loop.sock_sendall(self._socket, _LENGTH.pack(len(data)))
+            await loop.sock_sendall(self._socket, data)
+
+    async def _received(self) -> bytearray:
+        loop = asyncio.get_running_loop()
+        data, wanted = bytearray(), _LENGTH.size
+        length: int | None = None
+        while len(data) < wanted:
+            piece = await loop.sock_recv(self._socket, 256 * 1024)
+            if not piece:
+                raise EOFError
+            data += piece
+            if length is None and len(data) >= wanted:
+                (length,) = _LENGTH.unpack_from(data)
+                del data[: _LENGTH.size]
+                wanted = length
+        return data
+
     def end(self) -> None:
         self._process.kill()
         self._process.join(5)
-        self._pipe.close()
+        self._socket.close()
         with contextlib.suppress(ValueError):
             self._process.close()
+
+
+async def _in_one(raw: bytes | bytearray) -> AsyncIterator[bytes | bytearray]:
+    yield raw
 
 
 class Readers:
@@ -169,10 +210,10 @@ class Readers:
 
     async def read(self, raw: bytes | bytearray, hints: Hints) -> Reading:
         """The reading of one mail; see ``read_pieces``."""
-        return await self.read_pieces((raw,), len(raw), hints)
+        return await self.read_pieces(_in_one(raw), len(raw), hints)
 
-    async def read_pieces(self, pieces: Iterable[bytes | bytearray], size: int, hints: Hints) -> Reading:
-        """The reading of a mail of ``size`` octets whose pieces are fetched on the reader's thread.
+    async def read_pieces(self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints) -> Reading:
+        """The reading of a mail of ``size`` octets that comes in pieces.
 
         Raises:
             ReaderFailed: it took longer than the limit, or its process died.
@@ -183,9 +224,7 @@ class Readers:
         try:
             if not process.alive:
                 process = await loop.run_in_executor(self._threads, self._replaced, process)
-            reading = await asyncio.shield(
-                loop.run_in_executor(self._threads, process.ask, pieces, size, hints, self._limit)
-            )
+            reading = await process.ask(pieces, size, hints, self._limit)
             keep = True
             return reading
         except ReaderFailed as failure:

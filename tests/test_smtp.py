@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from gateway.ingest.answers import Reply
 from gateway.ingest.client import accepts, received_client
@@ -121,7 +122,7 @@ def run(folder: Path, story: Callable[[Server, int], Awaitable[Any]], lmtp: bool
                         await writer.wait_closed()
                 OPEN.clear()
 
-    asyncio.run(play())
+    uvloop.run(play())
     return server
 
 

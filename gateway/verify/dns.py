@@ -77,12 +77,17 @@ class DnsResolver:
         self._running: dict[tuple[str, str], asyncio.Future[Answer]] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
 
+    def cached(self, name: str, rtype: str) -> Answer | None:
+        """The answer, if it is still known."""
+        found = self._cache.get((name.lower().rstrip("."), rtype))
+        return found[1] if found is not None and found[0] > time.monotonic() else None
+
     async def lookup(self, name: str, rtype: str) -> Answer:
         """See ``Resolver``."""
+        cached = self.cached(name, rtype)
+        if cached is not None:
+            return cached
         key = (name.lower().rstrip("."), rtype)
-        cached = self._cache.get(key)
-        if cached is not None and cached[0] > time.monotonic():
-            return cached[1]
         running = self._running.get(key)
         if running is not None:
             return await asyncio.shield(running)
@@ -139,6 +144,9 @@ class Bounded:
         left = self._ends - time.monotonic()
         if left <= 0 or self._left < 0:
             return Answer(Status.TIMEOUT)
+        cached = self._resolver.cached(name, rtype) if isinstance(self._resolver, DnsResolver) else None
+        if cached is not None:
+            return cached
         try:
             async with asyncio.timeout(left):
                 return await self._resolver.lookup(name, rtype)
