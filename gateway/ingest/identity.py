@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from gateway.model import mail_start
+from gateway.model import mail_start, single_blanks
 
 _NAMES = (b"message-id", b"from", b"date", b"subject")
 _BLANKS = re.compile(rb"[ \t]+")
@@ -45,8 +45,7 @@ def _body(raw: bytes | bytearray, start: int, sha: object) -> None:
     for offset in range(start, len(raw), SLICE):
         piece = carry + bytes(raw[offset : offset + SLICE])
         piece = piece.replace(b"\r\n", b"\n")
-        if b" " in piece or b"\t" in piece:
-            piece = _BLANKS.sub(b" ", piece).replace(b" \n", b"\n")
+        piece = single_blanks(piece)
         # what may still change with the next slice waits: blanks or a CR at the very end
         kept = piece.rstrip(b" \r")
         carry = piece[len(kept) :]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from gateway.model import ParsedMessage
 
+TAG = 26
 LOOP_HEADER = "X-Gateway-Loop"
 _ROBOT = re.compile(
     r"(?i)^(no-?_?\.?reply|do-?_?not-?_?reply|donotreply|mailer-daemon|postmaster|owner-.*|.*-request|.*-owner|"
@@ -36,7 +37,7 @@ def unanswerable(address: str | None, mail_from: str | None, own: frozenset[str]
 
 def _tag(secret: bytes, text: str) -> str:
     digest = hmac.new(secret, text.encode(), hashlib.sha256).digest()
-    return base64.b32encode(digest).decode().lower().rstrip("=")[:26]
+    return base64.b32encode(digest).decode().lower().rstrip("=")[:TAG]
 
 
 def loop_value(secret: bytes, message_id: str) -> str:
@@ -53,7 +54,11 @@ def is_our_id(secrets: Mapping[str, bytes], message_id: str | None) -> bool:
     """Whether we made this Message-ID."""
     local, _, _ = (message_id or "").rpartition("@")
     unique, _, tag = local.rpartition(".")
-    return any(bool(unique) and hmac.compare_digest(_tag(key, f"id\n{unique}"), tag) for key in secrets.values())
+    return (
+        bool(unique)
+        and len(tag) == TAG
+        and any(hmac.compare_digest(_tag(key, f"id\n{unique}"), tag) for key in secrets.values())
+    )
 
 
 def is_own(parsed: ParsedMessage, secrets: Mapping[str, bytes]) -> bool:

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
-from gateway.model import DkimResult
+from gateway.model import DkimResult, single_blanks
 from gateway.verify.dns import Resolver
 
 MAX_SEEN = 20
@@ -33,7 +33,6 @@ SLICE = 256 * 1024
 NAME = re.compile(
     rb"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 )
-_BLANKS = re.compile(rb"[ \t]+")
 _WHITE = re.compile(rb"\s+")
 _SHA256 = utils.Prehashed(hashes.SHA256())
 
@@ -172,8 +171,8 @@ def body_digest(raw: bytes | bytearray, start: int, relaxed: bool) -> tuple[byte
     for offset in range(start, max(len(raw), start + 1), SLICE):
         last = offset + SLICE >= len(raw)
         piece = (carry + bytes(raw[offset : offset + SLICE])).replace(b"\r\n", b"\n")
-        if relaxed and (b" " in piece or b"\t" in piece):
-            piece = _BLANKS.sub(b" ", piece).replace(b" \n", b"\n")
+        if relaxed:
+            piece = single_blanks(piece)
         kept = piece
         if last:
             kept = piece.removesuffix(b" ") if relaxed else piece
