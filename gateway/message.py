@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.message import Message
+from email.parser import BytesParser
 from email.utils import parsedate_to_datetime
 from html import escape
 from types import MappingProxyType
@@ -140,6 +141,8 @@ _KEEP_ONE = ("subject", "message-id", "date", "from")
 def clean(text: str) -> str:
     """Text without NUL, control characters, surrogates and direction overrides; line ends become ``\\n``."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return _DIRECTION.sub("", _CONTROLS.sub("", text))
 
 
@@ -412,10 +415,12 @@ def parse(raw: bytes | bytearray) -> ParsedMessage:
         block, notes = block[:MAX_HEADER_BLOCK], ["header cut to the limits"]
     block = _capped_header(block, notes)
     sample = bytes(raw[body : body + WHOLE])
+    small = (block + sample).lower()
+    nested = small.count(b"multipart/") + small.count(b"message/rfc822")
     odd = (
         len(raw) > WHOLE
         or "header cut to the limits" in notes
-        or len(re.findall(rb"(?i)multipart/|message/rfc822", block + sample)) > MAX_DEPTH
+        or nested > MAX_DEPTH
         or sample.count(b"\n--") > MAX_PARTS
     )
     cut: dict[int, tuple[int, str]] = {}
@@ -423,15 +428,15 @@ def parse(raw: bytes | bytearray) -> ParsedMessage:
         data, cut = _slim(raw, block, body, notes)
     else:
         data = block + (b"" if block.endswith(b"\n") or not block else b"\r\n") + b"\r\n" + bytes(raw[body:])
-    message = _message(data, notes)
+    message = _message(data, notes, headers_only=not nested and not odd and b"message/" not in small)
     return _values(message, raw, body, cut, notes)
 
 
-def _message(data: bytes, notes: list[str]) -> Message:
+def _message(data: bytes, notes: list[str], headers_only: bool) -> Message:
     """The compat32 message. Where its parser found a defect, mail-parser says what kind it is; it costs eight times
-    as much, so a mail in order is not shown to it."""
+    as much, so a mail in order is not shown to it. ``headers_only``: it has no parts, so nothing is looked for below."""
     try:
-        message = email.message_from_bytes(data)
+        message = BytesParser().parsebytes(data, headersonly=headers_only)
     except Exception as error:  # the header alone always parses
         notes.append(f"structure not readable: {type(error).__name__}")
         return email.message_from_bytes(data[: header_end(data)[0]])
@@ -473,7 +478,7 @@ def _values(
         " ".join(headers.get(name, ())) for name in ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
     )
     kind = message.get_content_type()
-    sealed = _sealed(message, plain)
+    sealed = _sealed(message, kind, plain)
     if sealed:
         notes.append(sealed)
     return ParsedMessage(
@@ -495,9 +500,11 @@ def _values(
     )
 
 
-def _sealed(message: Message, plain: str) -> str:
+def _sealed(message: Message, kind: str, plain: str) -> str:
     """What of the mail is signed or encrypted (RFC 8551, 9580), in words for a person; empty for most."""
-    kind, protocol = message.get_content_type(), str(message.get_param("protocol", "") or "").lower()
+    if kind in ("text/plain", "text/html") and "-----BEGIN PGP " not in plain:
+        return ""
+    protocol = str(message.get_param("protocol", "") or "").lower()
     how = "OpenPGP" if "pgp" in protocol else "S/MIME"
     if kind == "multipart/encrypted":
         return f"encrypted ({how}): its words cannot be read"
@@ -569,6 +576,8 @@ def _charset(part: Message) -> str | None:
 
 
 def _filename(part: Message) -> str:
+    if "content-disposition" not in part and "name" not in str(part.get("content-type", "")).lower():
+        return ""
     try:
         name = part.get_filename() or ""
     except (LookupError, UnicodeError, ValueError, TypeError, MessageError):
@@ -685,7 +694,7 @@ def _report(message: Message, headers: dict[str, tuple[str, ...]], plain: str) -
     if headers.get("x-failed-recipients"):
         seen = True
         recipients += _ADDRESS.findall(headers["x-failed-recipients"][0])
-    if original is None:
+    if original is None and "essage-id:" in plain.lower():
         ids = re.findall(r"(?im)^[ \t>]{0,20}message-id:\s*<([^<>\s]{1,250})>", plain[:65536])
         original = ids[0] if ids else None
     if not seen and message.get_param("report-type") != "delivery-status":

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
-from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, alternation, vocabulary
+from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, all_words, alternation
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 DENIED = 36  #: characters before a request in which a denial counts
@@ -251,7 +251,7 @@ def score(text: str, stems: Table) -> Found:
     """How much of each topic the text has."""
     lower = lowered(text)
     found = Found()
-    words = vocabulary(lower)
+    words = Counter(all_words(lower))
     without = stems.without
     led = [(word, of) for word in words if word not in without and (of := stems.of(word)) is not None]
     phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)

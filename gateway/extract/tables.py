@@ -6,7 +6,6 @@ import functools
 import itertools
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
@@ -77,10 +76,15 @@ def _branch(tree: Mapping[str, Any]) -> str:
     return f"(?:{'|'.join(branches)})"
 
 
+def all_words(lower: str) -> list[str]:
+    """The words of a text in small letters, in order."""
+    return lower.translate(_BLANKS).split() if lower.isascii() else _WORD.findall(lower)
+
+
 @functools.lru_cache(maxsize=8)  # several readers ask about the same text
-def vocabulary(lower: str) -> Mapping[str, int]:
-    """The words of a text in small letters (runs of letters, digits and underscores) in order, and how often each is there."""
-    return Counter(lower.translate(_BLANKS).split() if lower.isascii() else _WORD.findall(lower))
+def vocabulary(lower: str) -> Mapping[str, None]:
+    """The words of a text in small letters (runs of letters, digits and underscores) in order, each once."""
+    return dict.fromkeys(all_words(lower))
 
 
 @functools.lru_cache(maxsize=4)
