@@ -552,10 +552,10 @@ def messages_list(
 @messages_app.command("raw")
 def messages_raw(message: int) -> None:
     """The mail as it came, to standard output."""
-    from gateway.tickets import inbox
+    from gateway.tickets import originals
 
     with _store() as (_, store):
-        raw = store.read_now(lambda connection: inbox.load_raw(connection, message))
+        raw = store.read_now(lambda connection: originals.load(connection, message))
     if not raw:
         _fail(f"no message {message}")
     sys.stdout.buffer.write(raw)

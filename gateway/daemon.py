@@ -13,7 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,13 @@ from gateway.reader import Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
-from gateway.tickets import inbox, outgoing, rounds, views
+from gateway.tickets import inbox, originals, outgoing, rounds, views
 from gateway.tickets.store import Store, utc_now
 from gateway.verify.directory import DirectoryError
 from gateway.verify.dns import Resolver
 
 READERS = 2
+STAGING = timedelta(hours=1)  #: another service on the same database may be storing a large mail for so long
 DRAIN_S = 30.0
 SETTLED_S = 5.0
 CLOCK_S = 0.5
@@ -90,6 +91,8 @@ class Daemon:
         if self.store.is_sqlite:
             self.store.write_now(lambda connection: inbox.free_all(connection, now))
             self.store.write_now(lambda connection: outgoing.free_all(connection, now))
+        left = now if self.store.is_sqlite else now - STAGING
+        self.store.write_now(lambda connection: originals.clean(connection, left))
         try:
             self._log_directory(self.directory.reload(now))
         except (DirectoryError, OSError) as error:

@@ -19,7 +19,7 @@ from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Ver
 from gateway.reader import ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard
-from gateway.tickets import desk, inbox, outgoing
+from gateway.tickets import desk, inbox, originals, outgoing
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store
 from gateway.verify import accounts, replay
@@ -100,12 +100,12 @@ class Judge:
 
     async def _pieces(self, claimed: inbox.Claimed) -> AsyncIterator[bytes]:
         for seq in range(claimed.pieces):
-            yield await self._store.read(partial(inbox.load_piece, key=claimed.id, seq=seq))
+            yield await self._store.read(partial(originals.load_piece, key=claimed.id, seq=seq))
 
     async def _verdict(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> Verdict:
         raw = claimed.raw
         if claimed.pieces and b"dkim-signature" in reading.header_block.lower():
-            raw = await self._store.read(partial(inbox.load_raw, key=claimed.id))
+            raw = await self._store.read(partial(originals.load, key=claimed.id))
         _, body = header_end(raw, mail_start(raw))
         now = claimed.envelope.received_at
         authserv_id = around.authserv_ids.get("relay" if claimed.envelope.trusted else claimed.envelope.source)

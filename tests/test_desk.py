@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
-from gateway.tickets import desk, inbox, outgoing, people, rounds, tables, views
+from gateway.tickets import desk, inbox, originals, outgoing, people, rounds, tables, views
 from gateway.tickets.store import Store
 from tests.samples import FAIL, NONE, NOW, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail, office
 
@@ -244,7 +244,7 @@ def test_a_forged_copy_first_does_not_silence_the_genuine_one(at: Desk) -> None:
     assert (outcome.decision.disposition, at.customers()) == ("opened", [("received", "anna@example.de")])
     (row,) = at.store.read_now(lambda c: views.message_list(c, None, None, 10))
     assert (row["state"], row["disposition"]) == ("done", "opened")
-    assert bytes(at.store.read_now(lambda c: inbox.load_raw(c, row["id"]))) == genuine
+    assert bytes(at.store.read_now(lambda c: originals.load(c, row["id"]))) == genuine
 
 
 def test_a_better_copy_raises_trust_without_a_second_acknowledgement(at: Desk) -> None:

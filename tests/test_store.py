@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -13,9 +14,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 
+from bench.harness import until
+from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.identity import digest_of
 from gateway.model import InboxState, RawMessage
-from gateway.tickets import inbox, migrate, tables
+from gateway.tickets import inbox, migrate, originals, tables
 from gateway.tickets.store import LostClaim, NewerSchema, Store, StoreError, _migrations, head
 from tests.samples import NOW, envelope, mail
 
@@ -52,11 +55,93 @@ def test_the_same_mail_from_many_threads_is_one(store: Store) -> None:
     assert (count(store, tables.messages), count(store, tables.arrivals)) == (1, 15)
 
 
-@pytest.mark.parametrize("size", [0, 1, inbox.PIECE - 1, inbox.PIECE, inbox.PIECE + 1, 3 * inbox.PIECE])
+@pytest.mark.parametrize("size", [0, 1, originals.PIECE - 1, originals.PIECE, originals.PIECE + 1, 3 * originals.PIECE])
 def test_bytes_come_back_as_they_came(store: Store, size: int) -> None:
     raw = bytes(range(256)) * (size // 256 + 1)
     made = accept(store, raw[:size])
-    assert bytes(store.read_now(lambda connection: inbox.load_raw(connection, made.id))) == raw[:size]
+    assert bytes(store.read_now(lambda connection: originals.load(connection, made.id))) == raw[:size]
+
+
+LARGE = mail() + b"x" * 70 * 1024 * 64
+
+
+class NoHands:
+    """Nobody works; what was stored is counted."""
+
+    stored = 0
+
+    def reserve(self) -> bool:
+        return False
+
+    def release(self) -> None:
+        raise AssertionError("nothing was reserved")
+
+    def take(self, claimed: inbox.Claimed) -> None:
+        raise AssertionError("nothing was reserved")
+
+    def arrived(self) -> None:
+        self.stored += 1
+
+
+def test_others_are_stored_between_the_pieces_of_a_large_mail(store: Store) -> None:
+    work = NoHands()
+    acceptor = Acceptor(store, work, lambda: NOW)
+
+    async def both() -> tuple[Any, list[int]]:
+        large = asyncio.create_task(acceptor(RawMessage(LARGE, envelope())))
+        pieces: list[int] = []
+        while not large.done():
+            await acceptor(RawMessage(mail(f"number {len(pieces)}"), envelope()))
+            pieces.append(
+                await store.read(
+                    lambda c: c.execute(
+                        select(func.count()).where(tables.raw.c.data == LARGE[: originals.PIECE])
+                    ).scalar_one()
+                )
+            )
+        return await large, pieces
+
+    made, pieces = asyncio.run(both())
+    assert made.created and work.stored == len(pieces) + 1
+    assert 0 < pieces.count(1) > 1  # small ones came in after its first piece and before its last
+    assert bytes(store.read_now(lambda c: originals.load(c, made.id))) == LARGE
+    last = len(LARGE) // originals.PIECE
+    assert store.read_now(lambda c: originals.load_piece(c, made.id, last)) == LARGE[last * originals.PIECE :]
+    claimed = {c.id: c for c in claim(store)[0]} | {c.id: c for c in claim(store)[0]}
+    assert (claimed[made.id].pieces, claimed[made.id].size) == (last + 1, len(LARGE))
+    assert store.write_now(lambda c: originals.clean(c, NOW + timedelta(days=1))) == 0
+
+
+def test_pieces_that_became_no_mail_are_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the last commit fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox, "accept", refuse)
+        with pytest.raises(RuntimeError):
+            asyncio.run(Acceptor(store, NoHands(), lambda: NOW)(RawMessage(LARGE, envelope())))
+    until(lambda: count(store, tables.raw) == 0)
+    left = originals.staging(NOW)  # and of a service that was killed
+    store.write_now(lambda c: originals.stage(c, left, 0, b"a piece"))
+    assert store.write_now(lambda c: originals.clean(c, NOW)) == 0  # it may be another service's, at work
+    assert store.write_now(lambda c: originals.clean(c, NOW + timedelta(seconds=1))) == 1
+    assert (count(store, tables.raw), count(store, tables.messages)) == (0, 0)
+
+
+def test_a_large_arrival_is_kept_apart_and_can_become_the_mail(store: Store) -> None:
+    acceptor = Acceptor(store, NoHands(), lambda: NOW)
+    first = asyncio.run(acceptor(RawMessage(LARGE, envelope())))
+    other = b"Received: from x\r\n" + LARGE
+    again = asyncio.run(acceptor(RawMessage(other, envelope(source="lmtp"))))
+    assert (again.id, again.created) == (first.id, False)
+    arrival = store.read_now(lambda c: c.execute(select(tables.arrivals.c.id)).scalar_one())
+    assert bytes(store.read_now(lambda c: originals.load(c, -arrival))) == other
+    store.write_now(lambda c: inbox.adopt_raw(c, first.id, arrival, envelope(source="lmtp")))
+    store.write_now(lambda c: inbox.finish_arrival(c, arrival, "adopted", True))
+    assert bytes(store.read_now(lambda c: originals.load(c, first.id))) == other
+    assert (
+        count(store, tables.raw) == len(other) // originals.PIECE + 3
+    )  # its pieces and the two marks, nothing of the first
 
 
 def claim(store: Store, now: Any = LATER, lease: float = 60) -> tuple[list[inbox.Claimed], list[int]]:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from gateway.ingest.identity import digest_of
 from gateway.ingest.smtp import DiskIsFull
 from gateway.model import Accepted, RawMessage
-from gateway.tickets import inbox
+from gateway.tickets import inbox, originals
 from gateway.tickets.store import DiskFull, Store
 
 INLINE = 256 * 1024
+STAGED = 2 * originals.PIECE
 LEASE_S = 120.0
 
 
@@ -55,14 +57,28 @@ class Acceptor:
             digest = await asyncio.to_thread(digest_of, message.raw)
         direct = len(message.raw) <= INLINE and self._work.reserve()
         lease = self._clock() + timedelta(seconds=LEASE_S) if direct else None
-        stored = asyncio.wrap_future(
-            self._store.submit(lambda connection: inbox.accept(connection, message, digest, lease))
-        )
+        stored: asyncio.Future[Accepted]
+        if len(message.raw) > STAGED:
+            stored = asyncio.ensure_future(self._store_large(message, digest))
+        else:
+            job = self._store.submit(lambda connection: inbox.accept(connection, message, digest, lease))
+            stored = asyncio.wrap_future(job)
         stored.add_done_callback(lambda done: self._stored(done, message, direct))
         try:
             return await asyncio.shield(stored)
         except DiskFull as error:
             raise DiskIsFull from error
+
+    async def _store_large(self, message: RawMessage, digest: str) -> Accepted:
+        """A piece a commit, so that other senders need not wait for all of it; then the commit that makes it a mail."""
+        staged = originals.staging(self._clock())
+        try:
+            for seq, piece in enumerate(originals.pieces(message.raw)):
+                await self._store.write(partial(originals.stage, staged=staged, seq=seq, piece=piece))
+            return await self._store.write(partial(inbox.accept, message=message, digest=digest, staged=staged))
+        except BaseException:
+            self._store.submit(lambda connection: originals.abandon(connection, staged))
+            raise
 
     def _stored(self, done: asyncio.Future[Accepted], message: RawMessage, direct: bool) -> None:
         """After the commit, whether or not the client is still there."""

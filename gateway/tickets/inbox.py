@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal, literal_column, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, literal, literal_column, or_, select, update
 
 from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
-from gateway.tickets.statements import change, fetch, put, put_all, put_once, run
+from gateway.tickets import originals
+from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim
-from gateway.tickets.tables import UtcDateTime, arrivals, entries, messages, raw
+from gateway.tickets.tables import UtcDateTime, arrivals, entries, messages
 
-PIECE = 1024 * 1024
-_PIECES = select(raw.c.data).where(raw.c.message_id == bindparam("key")).order_by(raw.c.seq)
 _FINISH = update(messages).where(messages.c.id == bindparam("row_id"), messages.c.attempts == bindparam("claim"))
 _DUE = (
     select(messages)
@@ -82,34 +80,6 @@ class Claimed:
     pieces: int = 0  #: of a large mail, whose ``raw`` is empty here: it is read piece by piece
 
 
-def _pieces(data: bytes | bytearray) -> Iterator[bytes]:
-    view = memoryview(data)
-    for start in range(0, max(len(view), 1), PIECE):
-        yield bytes(view[start : start + PIECE])
-
-
-def _store_raw(connection: Connection, key: int, data: bytes | bytearray) -> None:
-    for seq, piece in enumerate(_pieces(data)):
-        put_all(connection, raw, [{"message_id": key, "seq": seq, "data": piece}])
-
-
-def load_raw(connection: Connection, key: int) -> bytes | bytearray:
-    """The bytes of a mail (or, under minus its id, of an arrival)."""
-    found = fetch(connection, _PIECES, {"key": key})
-    whole: bytes | bytearray = bytes(found[0].data) if found else b""
-    for row in found[1:]:
-        if isinstance(whole, bytes):
-            whole = bytearray(whole)
-        whole += row.data
-    return whole
-
-
-def load_piece(connection: Connection, key: int, seq: int) -> bytes:
-    """One piece of a mail, at most ``PIECE`` octets."""
-    found = connection.execute(select(raw.c.data).where(raw.c.message_id == key, raw.c.seq == seq)).scalar()
-    return bytes(found or b"")
-
-
 def _envelope_values(envelope: Envelope) -> dict[str, Any]:
     return {
         "source": envelope.source,
@@ -124,9 +94,13 @@ def _envelope_values(envelope: Envelope) -> dict[str, Any]:
     }
 
 
-def accept(connection: Connection, message: RawMessage, digest: str, lease_until: datetime | None = None) -> Accepted:
+def accept(
+    connection: Connection, message: RawMessage, digest: str, lease_until: datetime | None = None,
+    staged: int | None = None,
+) -> Accepted:  # fmt: skip
     """Stores a mail once. A mail that is there already gets another arrival instead. With a lease the new mail is
-    claimed in the same transaction: the caller has a free hand for it (see ``claim_of``)."""
+    claimed in the same transaction: the caller has a free hand for it (see ``claim_of``). ``staged``: where its bytes
+    are already."""
     values = _envelope_values(message.envelope) | {
         "digest": digest,
         "size": len(message.raw),
@@ -142,14 +116,14 @@ def accept(connection: Connection, message: RawMessage, digest: str, lease_until
     }
     created = put_once(connection, messages, values)
     if created is not None:
-        _store_raw(connection, int(created), message.raw)
+        originals.keep(connection, int(created), message.raw, staged)
         return Accepted(int(created), True)
     known = id_of(connection, digest)
     assert known is not None
     values = _envelope_values(message.envelope)
     values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
     arrival = put(connection, arrivals, values)
-    _store_raw(connection, -int(arrival), message.raw)
+    originals.keep(connection, -int(arrival), message.raw, staged)
     return Accepted(known, False)
 
 
@@ -215,8 +189,8 @@ def claim(
         values = {"attempts": row.attempts + 1, "lease_until": lease}
         values |= {"due_at": lease} if row.state == InboxState.DONE else {"state": InboxState.PROCESSING}
         change(connection, messages, row.id, values)
-        pieces = -(-row.size // PIECE) if row.size > PIECE else 0
-        data = b"" if pieces else load_raw(connection, row.id)
+        pieces = -(-row.size // originals.PIECE) if row.size > originals.PIECE else 0
+        data = b"" if pieces else originals.load(connection, row.id)
         ours.append(
             Claimed(
                 row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released, size=row.size,
@@ -263,7 +237,7 @@ def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: f
                 state=InboxState.PROCESSING, attempts=row.attempts + 1, lease_until=now + timedelta(seconds=lease_s)
             )
         )
-        data = load_raw(connection, -row.id)
+        data = originals.load(connection, -row.id)
         ours.append(Claimed(row.message_id, row.attempts + 1, data, _envelope(row), 0, False, arrival=row.id))
     return ours
 
@@ -275,13 +249,13 @@ def finish_arrival(connection: Connection, arrival: int, note: str, authenticate
         .where(arrivals.c.id == arrival)
         .values(state=InboxState.DONE, note=note, authenticated=authenticated, lease_until=None)
     )
-    connection.execute(delete(raw).where(raw.c.message_id == -arrival))
+    originals.drop(connection, -arrival)
 
 
 def adopt_raw(connection: Connection, message: int, arrival: int, envelope: Envelope) -> None:
     """The bytes and envelope of a better arrival become the mail's own; its time of receipt stays the first."""
-    connection.execute(delete(raw).where(raw.c.message_id == message))
-    connection.execute(update(raw).where(raw.c.message_id == -arrival).values(message_id=message))
+    originals.drop(connection, message)
+    originals.move(connection, -arrival, message)
     values = _envelope_values(envelope)
     del values["received_at"]
     connection.execute(update(messages).where(messages.c.id == message).values(values))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from gateway.model import TicketState
-from gateway.tickets import clock, inbox, outgoing, references
+from gateway.tickets import clock, originals, outgoing, references
 from gateway.tickets.desk import _STOPPED
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.tables import attachments, entries, messages, tickets
@@ -129,4 +129,4 @@ def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes
         .join(attachments, attachments.c.entry_id == entries.c.id)
         .where(entries.c.ticket_id == row.id, attachments.c.sha256 == sha256, entries.c.message_id.is_not(None))
     ).scalars()
-    return [inbox.load_raw(connection, message) for message in set(found)]
+    return [originals.load(connection, message) for message in set(found)]
