@@ -522,6 +522,7 @@ class MailSession(SMTP):  # type: ignore[misc]
         """(content without dot-stuffing, octets reserved, refusal). Reads to CRLF.CRLF whatever happens."""
         policy, limits = self._ingest.policy, self._ingest.limits
         content = bytearray()
+        held = b""  # a line end, or half of one, whose dot may come with the next piece
         reserved = 0
         refusal: Reply | None = None
         # The command's CRLF counts as the line end before the first dot; StreamReader has no way to push back.
@@ -548,12 +549,12 @@ class MailSession(SMTP):  # type: ignore[misc]
                 reserved, content = 0, bytearray()
                 continue
             reserved += len(piece)
-            content += piece
+            piece = held + (piece[:-3] if done else piece)
+            held = b"" if done else b"\r\n" if piece.endswith(b"\r\n") else b"\r" if piece.endswith(b"\r") else b""
+            piece = piece[: len(piece) - len(held)]
+            content += piece.replace(b"\r\n.", b"\r\n")  # RFC 5321 section 4.5.2: a leading dot goes
         if refusal is not None:
             return content, reserved, refusal
-        del content[-3:]
-        if b"\r\n." in content:  # RFC 5321 section 4.5.2: a leading dot goes
-            content = content.replace(b"\r\n.", b"\r\n")
         del content[:2]
         return content, reserved, None
 
