@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
@@ -190,6 +191,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         log.started(__version__, "sqlite" if self.store.is_sqlite else "postgresql", self.addresses)
         gc.collect()
+        sys.setswitchinterval(0.001)  # seconds; a thread that computes lets the loop in sooner
         gc.freeze()  # what is here now stays: the collector need not look at it again and again
         systemd.notify("READY=1\nSTATUS=taking mail")
         if self._ready is not None:

@@ -522,7 +522,7 @@ class MailSession(SMTP):  # type: ignore[misc]
         """(content without dot-stuffing, octets reserved, refusal). Reads to CRLF.CRLF whatever happens."""
         policy, limits = self._ingest.policy, self._ingest.limits
         content = bytearray()
-        held = b""  # a line end, or half of one, whose dot may come with the next piece
+        dots = Unstuffing()
         reserved = 0
         refusal: Reply | None = None
         # The command's CRLF counts as the line end before the first dot; StreamReader has no way to push back.
@@ -549,10 +549,7 @@ class MailSession(SMTP):  # type: ignore[misc]
                 reserved, content = 0, bytearray()
                 continue
             reserved += len(piece)
-            piece = held + (piece[:-3] if done else piece)
-            held = b"" if done else b"\r\n" if piece.endswith(b"\r\n") else b"\r" if piece.endswith(b"\r") else b""
-            piece = piece[: len(piece) - len(held)]
-            content += piece.replace(b"\r\n.", b"\r\n")  # RFC 5321 section 4.5.2: a leading dot goes
+            content += dots.fed(piece[:-3]) + dots.rest() if done else dots.fed(piece)
         if refusal is not None:
             return content, reserved, refusal
         del content[:2]
@@ -633,6 +630,23 @@ class MailSession(SMTP):  # type: ignore[misc]
         "XFORWARD": _xforward_command,
         "XCLIENT": _xclient_command,
     }
+
+
+class Unstuffing:
+    """The octets of DATA without the dots that the sender put before dots (RFC 5321 section 4.5.2), piece by piece."""
+
+    def __init__(self) -> None:
+        self._held = b""  # a line end, or half of one, whose dot may come with the next piece
+
+    def fed(self, piece: bytes) -> bytes:
+        """What of this piece and the one before is settled."""
+        piece = self._held + piece
+        self._held = b"\r\n" if piece.endswith(b"\r\n") else b"\r" if piece.endswith(b"\r") else b""
+        return piece[: len(piece) - len(self._held)].replace(b"\r\n.", b"\r\n")
+
+    def rest(self) -> bytes:
+        """What was left at the end."""
+        return self._held
 
 
 def _longest_line(content: bytearray) -> int:
