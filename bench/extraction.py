@@ -28,6 +28,46 @@ the most important time for us. If you need anything else, for example logs of t
 Best regards
 Anna Schmidt
 """
+LONG = """Good evening,
+
+I am writing about the dedicated server r1z7og44 (order #123456, address 203.0.113.7), which we rent from you since March of last
+year. Until last week everything was quiet, and I would like to thank your colleague who helped us with the second disk in
+September. Since Friday 14:30 CET, however, the machine behaves in a way that I cannot explain, and I need your eyes on it.
+
+First the symptoms. Pages of our web shop that used to load in less than a second now take ten or twelve. It does not happen all
+the time: for half an hour the shop is quick, then it crawls again, and nothing in our own statistics tells why. Visitors who are
+in the middle of a purchase lose their basket, and two of them called us on the phone and were angry, which I understand. The mail
+that the shop sends after an order arrives late, sometimes by an hour. The nightly copy to the other house took six hours on
+Saturday instead of forty minutes, and on Sunday it did not finish at all, so that I had to stop it by hand in the morning.
+
+Then what I looked at. The processors are idle most of the time. There is plenty of free memory, and the machine does not swap. The
+database answers simple questions at once, but as soon as it must write, it waits. I moved the temporary files to the other disk,
+which changed nothing. I also stopped the search index for an evening, because it had been rebuilt on Thursday, and the behaviour
+stayed just the same. The version of the shop was not touched since the summer, the certificate is valid until May, and nobody but
+me and my brother has an account on the machine. The firewall counts the usual noise and nothing more.
+
+When I copy a large file from one directory to another I get about four megabytes a second, where it used to be more than a
+hundred. Reading is fine. Copying the same file over the network to the other house is slow as well, but I believe that this is
+only because it has to be read while something else writes. The controller says that both disks are in order. I am no expert for
+these things, though, and I may well have overlooked something in the long list that it prints.
+
+Could you please check from your side whether the controller, a cable or one of the disks is to blame, and whether another
+customer on the same network produces an unusual load? If a disk has to be replaced, please tell us one day before, so that we can
+put a notice on the first page. The best time for any work is between two and five in the morning, when hardly anybody buys. We
+have a complete copy of Thursday night, and I can make another one this evening if you want me to.
+
+One more thing, which is not urgent at all. In the Client Area the name of our company is still written without the new addition.
+My colleague asked about it some time ago and was told that a copy of the register is needed. I can send it whenever you like; just
+let me know to whom. And since we talk about changes: is it possible to get a second address in another network for this machine,
+and what would it cost a month?
+
+If you need the output of any command, tell me which one, and I will send it within minutes. I read my mail until midnight and
+again from seven o'clock. Thank you very much for your help, and have a quiet night.
+
+Kind regards
+Anna Schmidt
+Schmidt and Daughters, garden tools since 1961
+"""
 QUOTE = "On Sun, Nov 22, 2026 at 10:15 AM INTROSERV Support <support@introserv.com> wrote:\n"
 
 
@@ -50,13 +90,14 @@ def spent(call: Callable[[], object], times_: int = 200) -> float:
 
 def main() -> None:
     language.prepare()
-    quoted = "\n".join(f"> {line}" for line in (OWN * 5).split("\n"))
-    plain = mail("text/plain", f"{OWN}\n{QUOTE}{quoted}\n"[:4700])
+    quoted = "\n".join(f"> {line}" for line in (OWN * 6).split("\n"))
+    answer = mail("text/plain", f"{OWN}\n{QUOTE}{quoted}\n"[:4700])
+    plain = mail("text/plain", LONG)
     cell = '<tr><td style="padding:0;font-family:Arial,sans-serif;color:#336699"><p>{}</p></td></tr>'
     rows = "".join(cell.format(line) for line in OWN.split("\n") if line)
     old = "".join(f'<div class="gmail_quote"><blockquote>{rows}</blockquote></div>' for _ in range(40))
     html = mail("text/html", f"<html><body><table>{rows}</table>{old}</body></html>"[:50_000])
-    for name, raw in (("text", plain), ("HTML", html)):
+    for name, raw in (("new words", plain), ("answer with its history", answer), ("HTML", html)):
         parsed = parse(raw)
         new, full = reading._split(parsed)
         print(f"{name} of {len(raw)} octets: {spent(lambda raw=raw: reading.read(raw, HINTS), 60):.2f} CPU ms")

@@ -6,6 +6,7 @@ attacker, is ``weak``, a fact only when the directory or the company's own netwo
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ _PUBLIC_RESOLVERS = frozenset(
 _V6_CHARS = frozenset("0123456789abcdefABCDEF:")
 _V6_HINT = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _VERSION_BEFORE = re.compile(
-    r"(?:\bversions?|\bversión|\bversion[ei]|\bversão|\bwersj[aieę]|\bverze|\bversie|\bsürüm\w{0,3}|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|\bbuild|\bv|\bver\.?|\boid|\bsection|\bkernel|\bdriver|\bopenssl|\bphp|\bnginx|\bapache|\bmysql|\bmariadb|\blinux|\bubuntu|\bdebian|\bchrome|\bfirefox|\bplesk|\bcpanel|\bwordpress|\bjava|\bpython|\besxi|\bproxmox|\bchromium|\bsafari|\bdirectadmin|\bwindows)[ \t:]{0,2}\Z",
+    r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|oid|section|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware)[ \t:]{0,2}\Z",
     re.IGNORECASE,
 )
 _NETMASK_BEFORE = re.compile(r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи])\W{0,3}\Z", re.IGNORECASE)
@@ -63,6 +64,7 @@ def _usable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
                 or address.is_link_local or address.is_reserved)  # fmt: skip
 
 
+@functools.lru_cache(maxsize=1024)  # a quoted history names the same address again and again
 def _value(address: str, prefix: str | None) -> str | None:
     try:
         parsed = ipaddress.ip_address(address)

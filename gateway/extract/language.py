@@ -102,7 +102,7 @@ def language_of(text: str) -> str | None:
     if len(prose) < 12:
         return None
     letters = sum(map(len, words))
-    if len(_FOREIGN.findall(prose)) * 2 > letters:
+    if not prose.isascii() and len(_FOREIGN.findall(prose)) * 2 > letters:
         return None
     votes = _votes(words)
     best, count = votes[0] if votes else ("", 0.0)

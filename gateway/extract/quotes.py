@@ -59,7 +59,9 @@ _WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0
 _LAST_WORD = re.compile(r"(\S{1,100})\Z")
 #: how an attribution can end: a colon, the verb, dashes
 _ENDINGS = (":", "：", ">", "*", "_", "-", *(word[-12:] for word in words("quotes", "wrote")))
-_LAST_CHARS = frozenset(ending[-1] for ending in _ENDINGS)
+_ENDINGS_BY_LAST = {
+    last: tuple(ending for ending in _ENDINGS if ending[-1] == last) for last in {ending[-1] for ending in _ENDINGS}
+}
 _FIRST_CHARS = frozenset(">|＞-_=*#")
 #: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
 _OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
@@ -177,10 +179,8 @@ def _history(lines: list[str], index: int, ends: list[bool]) -> int:
 
 
 def _may_end(line: str) -> bool:
-    bare = line.rstrip(" \t\xa0.*_>")
-    if bare[-1:].lower() in _LAST_CHARS and bare[-12:].lower().endswith(_ENDINGS):
-        return True
-    return line.rstrip()[-1:] in (">", "*", "_")
+    end = line.rstrip(" \t\xa0.*_>")[-12:].lower()
+    return end.endswith(_ENDINGS_BY_LAST.get(end[-1:], ())) or line.rstrip()[-1:] in (">", "*", "_")
 
 
 def _may_begin(line: str) -> bool:
@@ -221,6 +221,8 @@ def new_words(text: str) -> str:
     """The author's own words of ``text``; the whole text when nothing else is left."""
     lines = text.split("\n")[:MAX_LINES]
     ends = [_may_end(line) for line in lines]
+    if not any(ends) and not any(map(_may_begin, lines)):
+        return _trimmed(lines) or text.strip()
     kept: list[str] = []
     index, quoting, pasting = 0, False, False
     while index < len(lines):

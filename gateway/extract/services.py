@@ -53,13 +53,14 @@ def services_in(text: str) -> tuple[Candidate, ...]:
         if match and (at == 0 or text[at - 1] not in ".-"):
             value = match[1].lower()
             found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
+    last, done = len(text), 0
     for start, end in numbers(text):
-        before, after = text[max(0, start - 1) : start], text[end : end + 1]
-        if not (before.isalpha() or after.isalpha()):
+        if start < done or not ((start and text[start - 1].isalpha()) or (end < last and text[end].isalpha())):
             continue
         opaque = _OPAQUE_AT.search(text, max(0, start - 8), end + 9)
         if opaque is None or not _OPAQUE.match(text, opaque.start()):
             continue
+        done = opaque.end()
         value = opaque[0].lower()
         if value in found:
             continue

@@ -30,6 +30,63 @@ class TopicsError(ValueError):
     """A topics file that cannot be used. The text says where and why."""
 
 
+class Heads:
+    """The words of a text and their first characters: cheap to ask before anything is looked for in the text."""
+
+    def __init__(self, words: Mapping[str, int]) -> None:
+        self.words = words
+        self._four = {word[:4] for word in words}
+        self._known_three: set[str] = set()
+
+    @property
+    def _three(self) -> set[str]:
+        if not self._known_three:
+            self._known_three = {word[:3] for word in self._four}
+        return self._known_three
+
+    def may_have(self, parts: Sequence[tuple[str, bool]]) -> bool:
+        """Whether the text may have all these parts: each a whole word, or what one begins with."""
+        for part, whole in parts:
+            if whole:
+                if part not in self.words:
+                    return False
+            elif len(part) >= 4:
+                if part[:4] not in self._four:
+                    return False
+            elif len(part) == 3 and part not in self._three:
+                return False
+        return True
+
+    def may_have_one(self, near: _Near) -> bool:
+        """Whether the text may have one of these."""
+        return bool(
+            near.always
+            or not near.four.isdisjoint(self._four)
+            or (near.three and not near.three.isdisjoint(self._three))
+            or any(word in self.words for word in near.words)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Near:
+    """What begins the parts of which one must stand beside a stem."""
+
+    words: frozenset[str]
+    four: frozenset[str]
+    three: frozenset[str]
+    always: bool  #: one of them is too short to ask for
+
+    @classmethod
+    def of(cls, parts: Sequence[tuple[str, bool]]) -> _Near:
+        """The beginnings of these (text, exact)."""
+        first = [(found[0], len(found) > 1 or exact) for text, exact in parts if (found := _WORD.findall(text))]
+        words = frozenset(word for word, whole in first if whole)
+        open_ = [word for word, whole in first if not whole]
+        four, three = frozenset(w[:4] for w in open_ if len(w) >= 4), frozenset(w for w in open_ if len(w) == 3)
+        short = len(first) < len(parts) or any(len(word) < 3 for word in open_)
+        return cls(words, four, three, short)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Stem:
     """What is looked for, and what it gives to which topic."""
@@ -39,6 +96,8 @@ class Stem:
     weight: float
     exact: bool
     beside: tuple[tuple[str, bool], ...] = ()  #: one of these (text, exact) must stand beside it in the sentence
+    near: _Near | None = None  #: of ``beside``
+    others: tuple[tuple[str, bool], ...] = ()  #: its words (and whether the whole word) but for the one it is found by
 
     @property
     def is_request(self) -> bool:
@@ -150,6 +209,14 @@ def table(text: str = "") -> Table:
     return Table(by_word, by_prefix, signs, _any_of(_stems("denial", denial)))
 
 
+def _others(part: str) -> tuple[tuple[str, bool], ...]:
+    """The words of a stem but for its longest; the last one may go on, unless it must not."""
+    words = _WORD.findall(part.removesuffix("="))
+    longest = max(range(len(words)), key=lambda index: len(words[index]), default=0)
+    last = len(words) - 1
+    return tuple((word, i < last or part.endswith("=")) for i, word in enumerate(words) if i != longest)
+
+
 @functools.lru_cache(maxsize=16384)
 def _key(stem: Stem) -> tuple[str, bool]:
     """(the longest word of a stem, by which it is found; whether the text must have just this word)."""
@@ -185,7 +252,11 @@ def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
         raise TopicsError(f"{where}: {word!r} is no stem")
     first, _, second = word.lower().partition(" & ")
     beside = tuple((part.removesuffix("="), part.endswith("=")) for part in second.split("|")) if second else ()
-    stems = [Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside) for part in first.split("|")]
+    near = _Near.of(beside) if beside else None
+    stems = [
+        Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside, near, _others(part))
+        for part in first.split("|")
+    ]
     if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
         not text.strip() for text, _ in beside
     ):
@@ -257,7 +328,9 @@ def score(text: str, stems: Table) -> Found:
     phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
     taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
     inside: Counter[tuple[str, str]] = Counter()  #: how many of them begin with this word
-    hits = [(place, -len(stem.text), stem) for stem in (*phrases, *stems.signs) for place in _places(lower, stem)]
+    heads = Heads(words)
+    there = [stem for stem in (*phrases, *stems.signs) if heads.may_have(stem.others) and stem.text in lower]
+    hits = [(place, -len(stem.text), stem) for stem in there for place in _places(lower, stem)]
     for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
         if (place, stem.topic) not in taken and _counts(lower, place, stem, stems):
             taken.add((place, stem.topic))
@@ -270,7 +343,9 @@ def score(text: str, stems: Table) -> Found:
             if count:
                 found.add(stem, count)
         if of.around:
-            _add_around(lower, word, of.around, stems, taken, found)
+            candidates = [stem for stem in of.around if stem.near is None or heads.may_have_one(stem.near)]
+            if candidates:
+                _add_around(lower, word, candidates, stems, taken, found)
     return found
 
 
@@ -278,15 +353,12 @@ def _add_around(
     lower: str, word: str, candidates: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
 ) -> None:
     """Adds the stems that are this word, where what is around them lets them count."""
-    there = [stem for stem in candidates if not stem.beside or any(part in lower for part, _ in stem.beside)]
-    if not there:
-        return
     end = len(lower)
     for place in _starts(lower, word):
         after = place + len(word)
         if after < end and ((behind := lower[after]).isalnum() or behind == "_"):
             continue
-        for stem in there:
+        for stem in candidates:
             if (place, stem.topic) not in taken and _counts(lower, place, stem, stems):
                 taken.add((place, stem.topic))
                 found.add(stem, 1)

@@ -103,7 +103,7 @@ _TROUBLE = re.compile(
 )
 _NOT = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'not'))})", re.IGNORECASE)
 _SENTENCE = re.compile(
-    r"(?<!\d)(?<![ (]ca)(?<![ (]ok)(?<!godz)(?<!approx)(?<![ (]nr)(?<![ (]no)(?<![ (]hod)(?<![ (]\w)(?<!ungef)[.!?](?=\s)"
+    r"[.!?](?=\s)(?<!\d.)(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
 )
 _CLAUSE = re.compile(r"[,;](?=\s)")
@@ -120,6 +120,7 @@ _ATTACK = re.compile(
 
 _NOT_DIGIT = re.compile(r"\D")
 _MONTH_NEXT = re.compile(rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{_MONTH})(?!\w)", re.IGNORECASE)
+_NUMBER = re.compile(r"\d")
 _SECONDS = re.compile(r":\d\d:\d\d")  # what every time stamp of a log has
 _ISO_T = re.compile(r"T(?<=\d\d-\d\dT)(?=\d\d:\d\d)")
 _AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
@@ -250,7 +251,7 @@ def _day(text: str, low: int, clock: _Clock, high: int, local: datetime) -> date
     """The day that the words around name; ``None`` when they name none, ``False`` when there is no such day."""
     before, after = text[max(low, clock.start - _BEFORE) : clock.start], text[clock.end : min(high, clock.end + 30)]
     for part in (before, after):
-        dates = list(_DATE.finditer(part))
+        dates = list(_DATE.finditer(part)) if _NUMBER.search(part) else []
         if dates:
             return _dated(dates[-1] if part is before else dates[0], local)
         days = list(_DAY_WORD.finditer(part))
