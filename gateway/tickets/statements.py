@@ -38,31 +38,35 @@ def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     return convert
 
 
+def _cursor(connection: Connection) -> Any:
+    """The driver's own cursor."""
+    driver: Any = connection.connection.dbapi_connection
+    return driver.cursor()
+
+
 class Statement:
     """A write, prepared for one dialect and one set of columns."""
 
     def __init__(self, construct: Any, dialect: Dialect, columns: Sequence[str]) -> None:
         compiled = construct.compile(dialect=dialect, column_keys=list(columns))
         self._sql = str(compiled)
-        self._positions: tuple[str, ...] | None = tuple(compiled.positiontup) if compiled.positional else None
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        self._convert: dict[str, Callable[[Any], Any]] = {}
-        for name, bind in compiled.binds.items():
-            convert = _converter(bind.type, dialect)
-            if convert is not None:
-                self._convert[name] = convert
+        convert = {name: _converter(bind.type, dialect) for name, bind in compiled.binds.items()}
+        #: the parameters in order where the driver wants them so, each with how it becomes what the driver takes
+        self._ordered = [(name, convert.get(name)) for name in compiled.positiontup] if compiled.positional else None
+        self._convert = [(name, converter) for name, converter in convert.items() if converter is not None]
         self._error = dialect.loaded_dbapi.Error
         self._dialect = dialect
 
     def _parameters(self, values: Mapping[str, Any]) -> Any:
-        merged = {**self._fixed, **values}
-        for name, convert in self._convert.items():
-            merged[name] = convert(merged[name])
-        return merged if self._positions is None else [merged[name] for name in self._positions]
+        merged = {**self._fixed, **values} if self._fixed else values
+        if self._ordered is not None:
+            return [convert(merged[name]) if convert is not None else merged[name] for name, convert in self._ordered]
+        return {**merged, **{name: convert(merged[name]) for name, convert in self._convert}}
 
     def run(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """Executes it; the driver's cursor, for ``rowcount`` and ``fetchone``."""
-        cursor = connection.connection.cursor()
+        cursor = _cursor(connection)
         try:
             cursor.execute(self._sql, self._parameters(values))
         except self._error as error:
@@ -71,7 +75,7 @@ class Statement:
 
     def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Executes it for each row."""
-        cursor = connection.connection.cursor()
+        cursor = _cursor(connection)
         try:
             cursor.executemany(self._sql, [self._parameters(row) for row in rows])
         except self._error as error:
