@@ -104,9 +104,9 @@ def test_a_flood_of_line_ends_is_taken_in_bounded_memory() -> None:
 def test_commits_are_grouped() -> None:
     if not Path("/usr/bin/strace").exists():
         missing("strace is not installed")
-    found = flood.syncs()
-    assert found["accepted"] == 32
-    assert found["syncs"] < 8 * 3  # acceptance in groups, plus the pipeline's own commits, far below one each
+    found = [flood.syncs() for _ in range(3)]  # the pipeline's own commits count too where they fall in between
+    assert [run["accepted"] for run in found] == [32, 32, 32]
+    assert min(run["syncs"] for run in found) < 8
 
 
 @pytest.mark.slow
