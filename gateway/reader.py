@@ -116,13 +116,17 @@ class _Process:
             return False
 
     async def ask(self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints, limit: float) -> Reading:
-        """Waits until the reading is there; raises ReaderFailed after ``limit`` seconds or when the process died."""
+        """Waits until the reading is there; raises ReaderFailed when the process died, or nothing came of it for ``limit``
+        seconds after the last piece was taken."""
+        now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(limit) as deadline:
                 await self._send(pickle.dumps((hints, size)))
                 if size:
                     async for piece in pieces:
+                        deadline.reschedule(now() + limit)
                         await self._send(piece)
+                deadline.reschedule(now() + limit)
                 good, outcome, cpu = pickle.loads(await self._received())  # noqa: S301 - our own child wrote it
         except TimeoutError as error:
             raise ReaderFailed(f"reading took longer than {limit:g} s") from error

@@ -138,6 +138,7 @@ def test_sensitive_requests(text: str, kind: str) -> None:
 )  # fmt: skip
 def test_secrets(text: str, left: str) -> None:
     assert secrets.mask(text)[0] == left
+    assert secrets.suspected(text) or left == text  # a text that is not suspected is never masked
 
 
 @pytest.mark.parametrize(

@@ -393,6 +393,22 @@ SECRETS = [
 @pytest.mark.parametrize(("text", "count"), SECRETS)
 def test_secrets(text: str, count: int) -> None:
     assert secrets.mask(text)[1] == count
+    assert secrets.suspected(f"Hello\n\n{text}") or count == 0
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "sk_live_" + "abcdefghij1234567890", "sk-" + "abcdefghij1234567890xx", "github_pat_" + "11ABCDEFGHIJKLMNOPQRSTUV",
+        "dop_v1_" + "0123456789abcdef0123", "hf_" + "abcdefghijABCDEFGHIJ12", "SG." + "abcdefghijklmnop1234.xyz",
+        "AKIA" + "IOSFODNN7EXAMPLE1", "xoxb-" + "123456789012-abcdefghij", "glpat-" + "abcdefghij1234567890",
+        "eyJhbGciOiJIUzI1NiJ9" + ".eyJzdWIiOiIxMjM0In0.abc", "ghp_" + "abcdefghijklmnopqrstuvwx",
+    ],
+)  # fmt: skip
+def test_a_token_is_found_behind_thousands_of_words_that_begin_like_one(token: str) -> None:
+    text = f"{'sky skip asian npm hfd github ' * 3000} here it is: {token} ok"
+    assert secrets.suspected(text)
+    assert secrets.mask(text) == (text.replace(token, "[masked]"), 1)
 
 
 WORDS = [

@@ -58,7 +58,10 @@ MAX_LABELLED = 2000
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
 _TOKEN_BEGINNINGS = Beginnings(
-    ("ghp", "gho", "ghs", "ghu", "github", "sk", "pk", "rk", "xox", "glpat", "akia", "asia", "npm", "dop", "hf", "sg", "eyj")
+    [
+        "ghp", "gho", "ghs", "ghu", "github_pat", "xox", "glpat", "akia", "asia", "npm", "dop_v1", "eyj",
+        *(name + mark for name in ("sk", "pk", "rk", "hf", "sg") for mark in "-_."),
+    ]
 )  # fmt: skip
 _NO_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
 _LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")

@@ -102,7 +102,7 @@ class Beginnings:
         for hint in dict.fromkeys(hints):
             first = _WORD.match(hint)
             assert first is not None  # every hint begins with a letter or a digit
-            self._by_first.setdefault(hint[0], []).append((first[0], hint))
+            self._by_first.setdefault(hint[0], []).append((first[0].partition("_")[0], hint))
         self._without: set[str] = set()
 
     def _of(self, word: str) -> list[str]:
