@@ -95,7 +95,16 @@ HOSTILE = {
     "quote lines": "> On 1.1.2026 12:30 a wrote:\n" * 4_000, "attributions": "On 1.1.2026 12:30 a@b\n" * 6_000, "addresses": "1.2.3.4 " * 16_000, "networks": "2001:db8::/32 " * 9_000,
     "numbered": "order 123456, " * 9_000, "outages": "server is down. " * 8_000, "cards": "4111 1111 1111 1111 " * 6_000, "dates": "12.11.2026 " * 11_000, "hosts": "a.b.example " * 10_000,
 }  # fmt: skip
+#: what opens every door: the cheap signs without which the dear expressions are not asked
+SIGNS = (
+    "My password is / root | Bearer sk-1234567890abcdefgh http://x:y@z.example 4111 1111 1111 1111, attack from 203.0.113.7 port 2, "
+    "version 1.2.3.4, 2001:db8::1, order no. 123456, invoice 234567, service x9k2m4p7, down since 12:30:00 on 2026-11-22T12:30, failed:"
+)
 CARRIERS = {
+    "signs": "From: a@b.example\r\nSubject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+    + SIGNS
+    + "\r\n{}\r\nThis mail is "
+    "confidential and intended only for {} whom On 1.1.2026 12:30 a@b.example wrote:\r\n",
     "text": "From: a@b.example\r\nSubject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{}\r\n",
     "html": "From: a@b.example\r\nSubject: x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>{}</p>\r\n",
     "subject": "From: a@b.example\r\nSubject: {}\r\n\r\nhello\r\n",
@@ -104,7 +113,7 @@ CARRIERS = {
 
 
 def test_the_expressions_are_found_by_themselves(took: dict[str, float]) -> None:
-    read(CARRIERS["text"].format("down since 12:30, password: x1y2z3, order #123456, 203.0.113.7").encode(), HINTS)
+    read(CARRIERS["signs"].format("password: x1y2z3, order #123456", "whoever").encode(), HINTS)
     assert {"gateway.extract.times._CLOCK", "gateway.extract.secrets._COLON", "gateway.extract.ips._V4"} <= set(took)
     assert len(took) > 60
 

@@ -55,6 +55,7 @@ _LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 _LABEL_AT = re.compile(alternation(_LABELS), re.IGNORECASE)
 _LABEL_BEGINNINGS = Beginnings(word.partition(" ")[0][:5] for word in _LABELS)
 MAX_LABELLED = 2000
+BEFORE_LABEL, AFTER_LABEL = 64, 2000  #: characters of a line that matter: "my ssh password for the server is: ..."
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
 _TOKEN_BEGINNINGS = Beginnings(
@@ -67,15 +68,12 @@ _NO_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
 _LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")
 
 
-_NOT_DIGIT = re.compile(r"\D")
+_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def _luhn(digits: str) -> bool:
-    total = 0
-    for index, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 if index % 2 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    doubled = map(_DOUBLED.__getitem__, map(int, digits[-2::-2]))
+    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
 
 
 class _Masking:
@@ -85,7 +83,7 @@ class _Masking:
         self.count = 0
 
     def card(self, match: re.Match[str]) -> str:
-        digits = _NOT_DIGIT.sub("", match[1])
+        digits = match[1].replace(" ", "").replace("-", "")
         if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) == 1:
             return match[0]
         self.count += 1
@@ -115,9 +113,9 @@ def _labelled(text: str) -> list[tuple[int, int]]:
     for at in _LABEL_BEGINNINGS.places(lowered(text), MAX_LABELLED):
         if not _LABEL_AT.match(text, at):
             continue
-        begin, below = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+        begin, below = max(text.rfind("\n", 0, at) + 1, at - BEFORE_LABEL), text.find("\n", at)
         end = text.find("\n", below + 1) if below >= 0 else -1
-        end = len(text) if end < 0 else end
+        end = min(len(text) if end < 0 else end, max(at, below) + AFTER_LABEL)
         if not _SAYS.search(text, at, min(end, at + 400)):
             continue
         if found and begin < found[-1][1]:
