@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 
 from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
 from gateway.demo import SAMPLES, Sample, built
+from gateway.tickets import originals
 from gateway.tickets.store import utc_now
 from tests.samples import mail
 
@@ -61,6 +64,25 @@ def test_a_mail_without_its_outcome_survives_the_end(daemons: Any, peers: Loopba
     daemon.settled()
     assert len(daemon.rows("tickets", "list")) == 20
     assert Counter(taken.rcpt_tos[0] for taken in peers.taken) == {"ops@shop.example": 20}
+
+
+def test_a_start_forgets_what_was_half_stored_and_nothing_else(daemons: Any, peers: LoopbackPeers) -> None:
+    daemon = daemons(peers)
+    large = signed(2).rstrip() + b"\r\n" + (b"x" * 70 + b"\r\n") * 45_000
+    assert daemon.send(large, "ops@shop.example")[0] == 250
+    (row,) = daemon.rows("messages", "list")
+    daemon.stop(signal.SIGKILL)
+    left = originals.staging(utc_now() - timedelta(seconds=5))
+    with contextlib.closing(sqlite3.connect(daemon.folder / "state" / "gateway.db")) as database, database:
+        database.execute("insert into raw (message_id, seq, data) values (?, 0, ?)", (left, b"a piece"))
+    daemon.start()
+    command = [sys.executable, "-m", "gateway", "--config", str(daemon.config), "messages", "raw", str(row["id"])]
+    assert (
+        subprocess.run(command, capture_output=True, check=True).stdout.replace(b"\r\n", b"\n").strip()
+        == large.replace(b"\r\n", b"\n").strip()
+    )
+    with contextlib.closing(sqlite3.connect(daemon.folder / "state" / "gateway.db")) as database:
+        assert database.execute("select count(*) from raw where message_id = ?", (left,)).fetchone() == (0,)
 
 
 def test_exit_codes_of_a_start_that_fails(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:

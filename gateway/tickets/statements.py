@@ -130,7 +130,11 @@ class Query(Statement):
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
         """Every row."""
         found = []
-        for row in self.run(connection, values).fetchall():
+        try:
+            rows = self.run(connection, values).fetchall()  # SQLite looks for a row when it is asked for it
+        except self._error as error:
+            raise self._wrapped(error) from error
+        for row in rows:
             cells = list(row)
             for index, converter in self._converted:
                 cells[index] = converter(cells[index])
