@@ -167,3 +167,11 @@ def test_html_quotes_are_found_in_the_tree() -> None:
     )
     found = read(raw, HINTS)
     assert (found.text, [(c.value, c.quoted) for c in found.orders]) == ("New words here", [("999999", True)])
+
+
+def test_our_marker_counts_wherever_a_mail_program_put_it() -> None:
+    """Some programs make one line of what they quote."""
+    assert (
+        quotes.new_words("It works now\n\nbob -- reply above this line -- Hello, we have received your request")
+        == "It works now"
+    )

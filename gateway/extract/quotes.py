@@ -184,8 +184,8 @@ def _may_end(line: str) -> bool:
 
 
 def _may_begin(line: str) -> bool:
-    """Whether the line by itself may begin quoted history: it has a colon, or begins with a mark."""
-    return ":" in line or "：" in line or line.lstrip(" \t")[:1] in _FIRST_CHARS
+    """Whether the line by itself may begin quoted history: it has a colon or our marker, or begins with a mark."""
+    return ":" in line or "：" in line or line.lstrip(" \t")[:1] in _FIRST_CHARS or MARKER in line
 
 
 def _introduces(lines: list[str], index: int, count: int) -> bool:
