@@ -88,6 +88,33 @@ def _portable(outcome: object) -> object:
     return outcome
 
 
+class _Patience:
+    """Ends a timeout after ``limit`` seconds, counted in ticks: a machine that stands still in between (a paused guest, a
+    long stop) costs one tick and not the mail, which no reader could have read meanwhile."""
+
+    TICKS = 10
+
+    def __init__(self, limit: float, deadline: asyncio.Timeout) -> None:
+        self._loop, self._tick_s, self._deadline = asyncio.get_running_loop(), limit / self.TICKS, deadline
+        self._left = self.TICKS
+        self._timer = self._loop.call_later(self._tick_s, self._tick)
+
+    def _tick(self) -> None:
+        self._left -= 1
+        if self._left > 0:
+            self._timer = self._loop.call_later(self._tick_s, self._tick)
+        else:
+            self._deadline.reschedule(self._loop.time())
+
+    def renew(self) -> None:
+        """The limit counts from now."""
+        self._left = self.TICKS
+
+    def close(self) -> None:
+        """It is done."""
+        self._timer.cancel()
+
+
 class _Process:
     """One reader process and the socket to it, which the event loop serves: no thread waits for a mail."""
 
@@ -118,16 +145,16 @@ class _Process:
     async def ask(self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints, limit: float) -> Reading:
         """Waits until the reading is there; raises ReaderFailed when the process died, or nothing came of it for ``limit``
         seconds after the last piece was taken."""
-        now = asyncio.get_running_loop().time
         try:
-            async with asyncio.timeout(limit) as deadline:
-                await self._send(pickle.dumps((hints, size)))
-                if size:
-                    async for piece in pieces:
-                        deadline.reschedule(now() + limit)
-                        await self._send(piece)
-                deadline.reschedule(now() + limit)
-                good, outcome, cpu = pickle.loads(await self._received())  # noqa: S301 - our own child wrote it
+            async with asyncio.timeout(None) as deadline:
+                with contextlib.closing(_Patience(limit, deadline)) as patience:
+                    await self._send(pickle.dumps((hints, size)))
+                    if size:
+                        async for piece in pieces:
+                            patience.renew()
+                            await self._send(piece)
+                    patience.renew()
+                    good, outcome, cpu = pickle.loads(await self._received())  # noqa: S301 - our own child wrote it
         except TimeoutError as error:
             raise ReaderFailed(f"reading took longer than {limit:g} s") from error
         except (EOFError, OSError) as error:

@@ -1,0 +1,105 @@
+"""The reader processes: what becomes of a mail whose reading sleeps, dies, fails or is slow to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from gateway.model import Reading
+from gateway.reader import ReaderFailed, Readers
+from gateway.reading import Hints, read
+from tests.test_smtp import WHEN
+
+HINTS = Hints("anna@example.de", WHEN, "Europe/Berlin", "")
+MAIL = b"From: Anna <anna@example.de>\r\nSubject: %s\r\n\r\nHello\r\n"
+
+
+def odd(raw: bytes | bytearray, hints: Hints) -> Reading:
+    """Does what the Subject says, in the reader process."""
+    if b"sleep" in raw:
+        time.sleep(3600)
+    if b"die" in raw:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"raise" in raw:
+        raise ValueError("nobody expected it")
+    return read(raw, hints)
+
+
+def run(
+    work: Callable[[Readers], Awaitable[None]], limit: float, loop: asyncio.AbstractEventLoop | None = None
+) -> None:
+    async def main() -> None:
+        readers = Readers(1, limit, odd)
+        try:
+            async with asyncio.timeout(86400):
+                await readers.start()
+                await work(readers)
+        finally:
+            readers.stop()
+
+    with asyncio.Runner(loop_factory=None if loop is None else lambda: loop) as runner:
+        runner.run(main())
+
+
+@pytest.mark.parametrize(
+    ("subject", "reason", "replaced"),
+    [
+        (b"sleep", "took longer than 0.5 s", True),
+        (b"die", "SIGSEGV", True),
+        (b"raise", "reading failed: ValueError", False),
+    ],
+)
+def test_a_mail_that_cannot_be_read_costs_itself(subject: bytes, reason: str, replaced: bool) -> None:
+    async def work(readers: Readers) -> None:
+        (before,) = readers.pids
+        with pytest.raises(ReaderFailed, match=reason):
+            await readers.read(MAIL % subject, HINTS)
+        assert (await readers.read(MAIL % b"next", HINTS)).parsed.subject == "next"
+        assert (readers.pids != [before]) == replaced
+
+    run(work, 0.5)
+
+
+class Jumping(asyncio.SelectorEventLoop):
+    """Its clock can be put forward, as it is when a machine was paused."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_a_machine_that_stood_still_costs_no_mail() -> None:
+    loop = Jumping()
+
+    async def work(readers: Readers) -> None:
+        reading = asyncio.create_task(readers.read(MAIL % b"paused", HINTS))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        loop.ahead = 3600.0
+        assert (await reading).parsed.subject == "paused"
+
+    run(work, 10.0, loop)
+
+
+def test_a_mail_that_arrives_slowly_is_read() -> None:
+    """The limit is for the reader; a database that gives the pieces slowly is not its fault."""
+    loop = Jumping()
+    whole = MAIL % b"slow" + b"more\r\n" * 100
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(whole), 20):
+            loop.ahead += 9.0
+            for _ in range(3):
+                await asyncio.sleep(0)
+            yield whole[start : start + 20]
+
+    async def work(readers: Readers) -> None:
+        assert (await readers.read_pieces(pieces(), len(whole), HINTS)).parsed.subject == "slow"
+
+    run(work, 10.0, loop)
