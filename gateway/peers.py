@@ -136,6 +136,13 @@ class Sink:
         self.port = self._server.sockets[0].getsockname()[1]
         return self.port
 
+    async def handle_EHLO(
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        """Offers what every mail server offers."""
+        session.host_name = hostname
+        return [*responses[:1], "250-PIPELINING", *responses[1:]]
+
     async def handle_MAIL(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         """Takes any sender, the null sender too."""
         envelope.mail_from = address or "<>"
