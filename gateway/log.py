@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -44,18 +45,20 @@ def masked(address: str | None) -> str:
     return f"{local[:1]}***@{domain}" if local else f"***@{domain}"
 
 
+_BARE = re.compile(r"[A-Za-z0-9\-_.:/@+*<>\[\]#,;%]+")
+_ENCODER = json.JSONEncoder(default=str)
+
+
 def _plain(value: Any) -> str:
     text = str(value)
-    if text and all(char.isalnum() or char in "-_.:/@+*<>[]#,;%" for char in text) and text.isascii():
-        return text
-    return json.dumps(text)
+    return text if _BARE.fullmatch(text) else json.dumps(text)
 
 
 def _emit(level: str, event: str, fields: dict[str, Any]) -> None:
     record = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event} | {
         key: value for key, value in fields.items() if value is not None
     }
-    line = json.dumps(record, default=str) if _json else " ".join(f"{k}={_plain(v)}" for k, v in record.items())
+    line = _ENCODER.encode(record) if _json else " ".join(f"{k}={_plain(v)}" for k, v in record.items())
     with _lock:
         try:
             _stream.write(line + "\n")

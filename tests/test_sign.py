@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,3 +134,29 @@ def test_replies_leave_the_daemon_signed(tmp_path: Path) -> None:
         assert daemon.send(raw, "ops@shop.example")[0] == 250
         until(lambda: peers.taken)
         assert theirs(peers.taken[0].raw) == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("template", "canonical"),
+    [  # what is hashed in place of the signature field, written by hand from RFC 6376 sections 3.4.2, 3.5 and 3.7
+        (b" v=1; a=ed25519-sha256; d=introserv.com; s=e; c=relaxed/relaxed; h=from:subject; bh=%s; b=%s\r\n",
+         b"v=1; a=ed25519-sha256; d=introserv.com; s=e; c=relaxed/relaxed; h=from:subject; bh=%s; b="),
+        (b" b=%s ; bh=%s; v=1; a=ed25519-sha256; d=introserv.com; s=e; c=relaxed/relaxed; h=from:subject\r\n",
+         b"b=; bh=%s; v=1; a=ed25519-sha256; d=introserv.com; s=e; c=relaxed/relaxed; h=from:subject"),
+        (b" v=1; a=ed25519-sha256; d=introserv.com; s=e;\r\n\tc=relaxed/relaxed; h=from:subject; bh=%s; b =\r\n %s\r\n ; t=1795370400\r\n",
+         b"v=1; a=ed25519-sha256; d=introserv.com; s=e; c=relaxed/relaxed; h=from:subject; bh=%s; b =; t=1795370400"),
+        (b" v=1; a=ed25519-sha256; d=introserv.com; s=e; z=b=no; c=relaxed/relaxed; h=from:subject; bh=%s; b=%s;\r\n",
+         b"v=1; a=ed25519-sha256; d=introserv.com; s=e; z=b=no; c=relaxed/relaxed; h=from:subject; bh=%s; b=;"),
+    ],
+)  # fmt: skip
+def test_a_signature_may_stand_anywhere_in_its_field(template: bytes, canonical: bytes) -> None:
+    body_hash = base64.b64encode(dkim.body_digest(MAIL, header_end(MAIL)[1], True)[0])
+    covered = (
+        b"from:INTROSERV Support <support@introserv.com>\r\nsubject:[T-ABC] Re: =?utf-8?q?x?=\r\ndkim-signature:"
+        + canonical % body_hash
+    )
+    signature = base64.b64encode(ED.sign(hashlib.sha256(covered).digest()))
+    first = (signature, body_hash) if template.startswith(b" b=") else (body_hash, signature)
+    field = b"DKIM-Signature:" + template % first
+    assert ours(field + MAIL) == ["pass"]
+    assert ours(field + MAIL.replace(b"[T-ABC]", b"[T-ABD]")) == ["fail"]

@@ -114,6 +114,16 @@ class Ingest:
             session.cut()
 
 
+class _NoHooks:
+    """A handler without members: aiosmtpd looks through every one for hooks, at each connection."""
+
+    def __dir__(self) -> list[str]:
+        return []
+
+
+_NO_HOOKS = _NoHooks()
+
+
 class MailSession(SMTP):  # type: ignore[misc]
     """One connection. ``lmtp`` chooses LHLO and one reply per recipient after DATA (RFC 2033 section 4.2)."""
 
@@ -140,9 +150,8 @@ class MailSession(SMTP):  # type: ignore[misc]
         self._last_data = 0.0
         self.finished: asyncio.Future[None] = loop.create_future()
         policy = ingest.policy
-        # no handler: aiosmtpd looks through every member of one for hooks, at each connection
         super().__init__(
-            None, hostname=policy.hostname, ident="ESMTP", data_size_limit=policy.max_size, tls_context=policy.tls,
+            _NO_HOOKS, hostname=policy.hostname, ident="ESMTP", data_size_limit=policy.max_size, tls_context=policy.tls,
             timeout=policy.idle_timeout, loop=loop,
         )  # fmt: skip
 

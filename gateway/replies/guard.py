@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -36,8 +35,8 @@ def unanswerable(address: str | None, mail_from: str | None, own: frozenset[str]
 
 
 def _tag(secret: bytes, text: str) -> str:
-    digest = hmac.new(secret, text.encode(), hashlib.sha256).digest()
-    return base64.b32encode(digest).decode().lower().rstrip("=")[:TAG]
+    digest = hmac.digest(secret, text.encode(), "sha256")
+    return base64.b32encode(digest[:20]).decode().lower()[:TAG]
 
 
 def loop_value(secret: bytes, message_id: str) -> str:

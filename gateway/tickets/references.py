@@ -7,7 +7,6 @@ carries it with an HMAC over reference and recipient, so that it is of use to th
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -62,8 +61,8 @@ class Token:
 
 
 def _mac(secret: bytes, reference: str, recipient: str) -> str:
-    digest = hmac.new(secret, f"token\n{reference}\n{recipient.lower()}".encode(), hashlib.sha256).digest()
-    return base64.b32encode(digest).decode().lower()[:26]
+    digest = hmac.digest(secret, f"token\n{reference}\n{recipient.lower()}".encode(), "sha256")
+    return base64.b32encode(digest[:20]).decode().lower()[:26]
 
 
 def token_address(address: str, domain: str, reference: str, recipient: str, key_id: str, secret: bytes) -> str:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway.tickets.tables import UtcDateTime
 
 
+@functools.lru_cache(maxsize=256)  # one moment is written into many columns
 def _sqlite_time(value: datetime | None) -> str | None:
     """What SQLAlchemy writes into SQLite for a ``UtcDateTime``, without its general way there."""
     if value is None:

@@ -56,8 +56,8 @@ def _when(index: bool = False) -> Any:
     return Field(default=None, sa_column=Column(UtcDateTime(), nullable=True, index=index))
 
 
-def _required_when(index: bool = False) -> Any:
-    return Field(sa_column=Column(UtcDateTime(), nullable=False, index=index))
+def _required_when() -> Any:
+    return Field(sa_column=Column(UtcDateTime(), nullable=False))
 
 
 def _json() -> Any:
@@ -85,7 +85,7 @@ class Message(SQLModel, table=True):
     id: int | None = _id()
     digest: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
     source: str = Field(sa_column=Column(String(40), nullable=False))
-    received_at: datetime = _required_when(index=True)
+    received_at: datetime = _required_when()
     size: int = Field(sa_column=Column(BigInteger, nullable=False))
     mail_from: str | None = Field(default=None, sa_column=Column(Text))
     rcpt_tos: list[str] = _json()
@@ -154,7 +154,7 @@ class Ticket(SQLModel, table=True):
     state: str = Field(sa_column=Column(String(10), nullable=False, index=True))
     account: str | None = Field(default=None, sa_column=Column(String(100), index=True))
     accounts: list[str] = _json()
-    author: str | None = Field(default=None, sa_column=Column(String(330), index=True))
+    author: str | None = Field(default=None, sa_column=Column(String(330)))
     author_name: str = Field(default="", sa_column=Column(Text, nullable=False))
     trust: str = Field(sa_column=Column(String(12), nullable=False))
     question: str = Field(sa_column=Column(String(10), nullable=False))
@@ -167,7 +167,7 @@ class Ticket(SQLModel, table=True):
     language: str | None = Field(default=None, sa_column=Column(String(5)))
     reply_language: str = Field(default="en", sa_column=Column(String(5), nullable=False))
     subject: str = Field(default="", sa_column=Column(Text, nullable=False))
-    opened_at: datetime = _required_when(index=True)
+    opened_at: datetime = _required_when()
     round: int = Field(default=0)
     round_started_at: datetime | None = _when()
     target_at: datetime | None = _when()
@@ -181,7 +181,7 @@ class Ticket(SQLModel, table=True):
     breach_delay_s: float | None = Field(default=None)
     closed_at: datetime | None = _when()
     silence: str = Field(default="", sa_column=Column(Text, nullable=False))
-    linked_to: int | None = _ref()
+    linked_to: int | None = _ref(index=False)
 
 
 class Entry(SQLModel, table=True):
@@ -190,7 +190,7 @@ class Entry(SQLModel, table=True):
     __tablename__ = "entries"
     id: int | None = _id()
     ticket_id: int = _ref(nullable=False)
-    message_id: int | None = _ref()
+    message_id: int | None = _ref(index=False)
     direction: str = Field(sa_column=Column(String(8), nullable=False))
     author: str = Field(default="", sa_column=Column(String(330), nullable=False))
     text: str = Field(default="", sa_column=Column(Text, nullable=False))
@@ -243,7 +243,7 @@ class ThreadId(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("rfc_id", "ticket_id"),)
     id: int | None = _id()
     rfc_id: str = Field(sa_column=Column(String(260), nullable=False))
-    ticket_id: int = _ref(nullable=False)
+    ticket_id: int = _ref(nullable=False, index=False)
     ours: bool = Field(default=False)
 
 

@@ -117,9 +117,7 @@ def _message_holds(
     include = [name.strip().lower() for name in tags[b"h"].split(b":")][:200]
     if b"arc-seal" in include or b"from" not in include:
         raise _Broken("fail", "h= names ARC-Seal, or not From")
-    digest = hashlib.sha256()
-    dkimpy.hash_headers(digest, policy, policy.canonicalize_headers(fields), include, field, tags)
-    return dkim.holds(key, tags[b"b"], digest.digest())
+    return dkim.holds(key, tags[b"b"], dkim.header_digest(fields, include, field, policy))
 
 
 async def verify(
