@@ -7,11 +7,34 @@ Times are timezone-aware ``datetime`` in UTC unless a field says otherwise; addr
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def portable(cls: type[T]) -> type[T]:
+    """A frozen dataclass with slots whose values go through a pipe for every mail: pickled as a tuple of them, which costs
+    half of what ``dataclasses`` does in Python."""
+    names = cls.__slots__  # type: ignore[attr-defined]
+    values = attrgetter(*names)
+    cls.__reduce__ = lambda self: (_revived, (cls, values(self)))  # type: ignore[method-assign]
+    _SETTERS[cls] = [getattr(cls, name).__set__ for name in names]
+    return cls
+
+
+_SETTERS: dict[type, list[Callable[[Any, Any], None]]] = {}
+
+
+def _revived(cls: type[T], values: tuple[Any, ...]) -> T:
+    revived = cls.__new__(cls)
+    for put, value in zip(_SETTERS[cls], values, strict=True):
+        put(revived, value)
+    return revived
 
 
 class InboxState(StrEnum):
@@ -169,6 +192,7 @@ def single_blanks(piece: bytes) -> bytes:
 # --------------------------------------------------------------------------- reading
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """Metadata of one attachment; the content stays in the raw mail. ``size`` is in decoded octets."""
@@ -180,6 +204,7 @@ class Attachment:
     part: int
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
     """What a bounce says: the original Message-ID, recipients, action and status code, where found (RFC 3464)."""
@@ -190,6 +215,7 @@ class DeliveryReport:
     status: str
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class ParsedMessage:
     """A mail after reading its MIME structure. Every string is valid Unicode without NUL or surrogates.
@@ -215,6 +241,7 @@ class ParsedMessage:
     notes: tuple[str, ...]
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class Author:
     """The one address in the From header. ``address`` is ``local@a-label`` or ``None``."""
@@ -225,6 +252,7 @@ class Author:
     reason: str
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A fact found in the words, before anybody knows whose it is. ``words`` is the text around it."""
@@ -235,6 +263,7 @@ class Candidate:
     weak: bool = False  #: it stands among other people's addresses: only a fact when somebody here knows it
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class Topics:
     """What the mail asks for, with the terms that decided. ``terms`` is ``name: term, term`` lines."""
@@ -246,6 +275,7 @@ class Topics:
     terms: tuple[str, ...]
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Everything the bytes alone tell: made in the killable reader, handed to the pipeline."""

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, text, times, topics
 from gateway.message import MAX_HEADER_BLOCK, header_end, parse
-from gateway.model import Candidate, ParsedMessage, Reading, mail_start
+from gateway.model import Candidate, ParsedMessage, Reading, mail_start, portable
 from gateway.replies.bounces import classify
 from gateway.verify.author import author_of
 
@@ -22,6 +22,7 @@ MAX_SEARCHED = 128 * 1024
 _WORDS = re.compile(r"\w{2,}")
 
 
+@portable
 @dataclass(frozen=True, slots=True)
 class Hints:
     """What reading needs besides the bytes."""

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.extract import ips, orders, quotes, secrets
+from gateway.extract import ips, orders, quotes, secrets, stems
 from gateway.model import Reading
 from gateway.reading import Hints, read
 
@@ -668,3 +668,12 @@ def test_a_word_nearby_does_not_take_a_request_back(text: str, kind: str) -> Non
 def test_a_password_without_a_digit_after_any_verb() -> None:
     assert secrets.mask("A senha é Verao!xy") == ("A senha é [masked]", 1)
     assert secrets.mask("Het wachtwoord luidt Zomer!xy") == ("Het wachtwoord luidt [masked]", 1)
+
+
+@pytest.mark.parametrize("before", ["ip", "zip"])
+def test_a_word_cut_in_two_is_not_another_one(before: str) -> None:
+    """What stands beside a word is looked for in so many characters: the end of "zip" is no "ip"."""
+    text = f"See the file {before} {'x' * (stems.BESIDE - 4)} our end"
+    assert text.index("our") - stems.BESIDE == text.index("ip ")
+    named = any("our" in term for term in reading(text).topics.terms)
+    assert named == (before == "ip")

@@ -288,8 +288,10 @@ def _denied(before: str, stems: Table) -> bool:
 
 
 def _beside(lower: str, start: int, end: int) -> str:
-    """The words around a place, within its sentence."""
+    """The words around a place, within its sentence; before it none whose beginning is cut off: "zip" is no "ip"."""
     before, after = lower[max(0, start - BESIDE) : start], lower[end : end + BESIDE]
+    if start > BESIDE and lower[start - BESIDE - 1].isalnum():
+        before = before.partition(" ")[2]
     cut = max(before.rfind(mark) for mark in (". ", "! ", "? ", "\n"))
     ends = [place for mark in (". ", "! ", "? ", "\n") if (place := after.find(mark)) >= 0]
     return before[cut + 1 :] + " \0 " + (after[: min(ends)] if ends else after)

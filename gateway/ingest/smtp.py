@@ -175,6 +175,8 @@ class MailSession(SMTP):  # type: ignore[misc]
     def _is_trusted(self, address: str | None) -> bool:
         if address is None:
             return True  # our own UNIX socket
+        if not self._ingest.policy.trusted:
+            return False
         try:
             parsed = ipaddress.ip_address(address)
         except ValueError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import email.utils
+import functools
 import html
 import quopri
 import re
@@ -86,7 +87,7 @@ def shipped_templates() -> Path:
 
 def _text_only(value: object) -> object:
     """Values reach the page as plain text without control characters."""
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.replace("\n", "").isprintable():
         return "".join(c for c in value if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
     return value
 
@@ -243,7 +244,8 @@ def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
 def neutral(text: str, limit: int = 120) -> str:
     """A customer's words as one harmless line: no control or format characters, and no ``=?`` that could be decoded."""
     text = " ".join(text.split())
-    text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
+    if not text.isprintable():
+        text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"))
     while "=?" in text or "?=" in text:
         text = text.replace("=?", "= ?").replace("?=", "? =")
     return " ".join(text.split())[:limit].strip()
@@ -358,6 +360,7 @@ def html_of(text: str) -> str:
     return '<!DOCTYPE html>\n<html><body style="font-family: sans-serif">\n' + "\n".join(blocks) + "\n</body></html>\n"
 
 
+@functools.lru_cache(maxsize=256)  # most lines are the template's
 def _linked(line: str) -> str:
     pieces, position = [], 0
     for found in _LINK.finditer(line):

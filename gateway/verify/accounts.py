@@ -30,16 +30,19 @@ def _settled(found: AccountMatch, account: Account | None, directory: Directory)
     return AccountMatch(found.accounts, found.roles, account, support, found.usable, found.reason)
 
 
+def _within(address: Network, networks: Sequence[Network]) -> bool:
+    return any(address.version == own.version and address.subnet_of(own) for own in networks)  # type: ignore[arg-type]
+
+
 def _ranked(
     candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]], networks: Sequence[Network]
 ) -> list[Candidate]:
     """The addresses that count, those first that somebody here knows: the directory, then the company's own networks."""
     ranked: list[tuple[int, Candidate]] = []
     for candidate in candidates:
-        address = ipaddress.ip_network(candidate.value)
         if owners(candidate.value):
             rank = 0
-        elif any(address.version == own.version and address.subnet_of(own) for own in networks):  # type: ignore[arg-type]
+        elif networks and _within(ipaddress.ip_network(candidate.value), networks):
             rank = 1
         elif candidate.weak:
             continue

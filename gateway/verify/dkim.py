@@ -130,18 +130,13 @@ def key_of(values: Sequence[str], algorithm: bytes, domain: bytes, identity: byt
         raise Refused("permerror", "the key is of another kind than the signature")
     if b"s" in [flag.strip() for flag in tags.get(b"t", b"").split(b":")] and identity.lower() != domain.lower():
         raise Refused("permerror", "the key allows no subdomain in i= (t=s)")
-    return _key(record)
-
-
-Key = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-
-
-def _key(record: bytes) -> Key:
-    tags = tag_list(record)
-    found = _public_key(tags.get(b"k", b"rsa"), tags[b"p"])
+    found = _public_key(kind, tags[b"p"])
     if isinstance(found, tuple):
         raise Refused(*found)
     return found
+
+
+Key = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 
 @functools.lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -76,26 +77,33 @@ async def check(
     """The SPF result for a client address and the envelope; ``none`` with the reason when there is nothing to check."""
     if client is None:
         return SpfResult("none", "", why or "client unknown")
-    try:
-        address = ipaddress.ip_address(client.removeprefix("IPv6:"))
-    except ValueError:
-        return SpfResult("none", "", "client unknown")
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if not evaluate_private and _local(address):
-        return SpfResult("none", "", f"{address} is a private address")
+    address, problem = _client(client, evaluate_private)
+    if problem:
+        return SpfResult("none", "", problem)
     sender, domain = _identity(mail_from, helo)
     if not domain:
         return SpfResult("none", "", "no domain in the envelope sender")
     evaluator = spftrace.Evaluator(_Adapter(resolver), spftrace.Limits())
-    found = await evaluator.evaluate(str(address), sender, (helo or domain)[:253])
-    return SpfResult(found.result, domain, _explained(found.result, domain, str(address)))
+    found = await evaluator.evaluate(address, sender, (helo or domain)[:253])
+    return SpfResult(found.result, domain, _explained(found.result, domain, address))
 
 
 #: set aside for documentation, and judged like any other address: samples and tests use them
 _DOCUMENTATION = tuple(
     map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
 )
+
+
+@functools.lru_cache(maxsize=1024)
+def _client(text: str, evaluate_private: bool) -> tuple[str, str]:
+    """(the address to evaluate, why there is nothing to evaluate)."""
+    try:
+        address = ipaddress.ip_address(text.removeprefix("IPv6:"))
+    except ValueError:
+        return "", "client unknown"
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return str(address), f"{address} is a private address" if not evaluate_private and _local(address) else ""
 
 
 def _local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
