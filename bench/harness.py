@@ -122,7 +122,8 @@ class Running:
 
     def __init__(
         self, folder: Path, peers: LoopbackPeers | None, *, env: dict[str, str] | None = None,
-        prefix: list[str] | None = None, ready: bool = True, module: str = "gateway", **sections: Any,
+        prefix: list[str] | None = None, ready: bool = True, module: str = "gateway",
+        stderr: int = subprocess.PIPE, **sections: Any,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.config = folder / "config.toml"
@@ -131,7 +132,7 @@ class Running:
         if sections or not self.config.exists():
             self.config.write_text(config_text(folder, peers, **sections))
         self._env = os.environ | {"JOURNAL_STREAM": "1:1", "PYTHONUNBUFFERED": "1"} | (env or {})
-        self._prefix, self._module = prefix or [], module
+        self._prefix, self._module, self._stderr = prefix or [], module, stderr
         self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
         self.process: subprocess.Popen[str] | None = None
@@ -141,7 +142,7 @@ class Running:
         command = [*self._prefix, sys.executable, "-m", self._module, "--config", str(self.config), "run"]
         first = len(self.events)
         self.process = subprocess.Popen(
-            command, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, env=self._env, stdout=subprocess.DEVNULL, stderr=self._stderr, text=True
         )
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
@@ -155,8 +156,7 @@ class Running:
             self.http = next((a for a in addresses if a.startswith("http://")), "")
 
     def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
+        for line in process.stderr or ():
             try:
                 self.events.append(json.loads(line))
             except ValueError:

@@ -6,10 +6,13 @@ Key=value on a terminal, JSON under systemd. Never bodies, subjects or secrets; 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import re
+import select
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -18,14 +21,24 @@ from typing import Any, TextIO
 
 _lock = threading.Lock()
 _stream: TextIO = sys.stderr
+_room: select.poll | None = None  #: of a pipe or a socket: whether a piece can be written now
+_lost = 0  #: lines since nobody reads the pipe
+_cut = False  #: the last line that was begun is not ended
+PATIENCE_MS = 250  #: how long a reader that is late is waited for, once
+_PIECE = 4096  #: octets that a pipe with room takes without waiting (PIPE_BUF)
 _json = False
 _listeners: list[Callable[[dict[str, Any]], None]] = []
 
 
 def configure(stream: TextIO | None = None, as_json: bool | None = None) -> None:
     """Sets where lines go. Default: standard error, JSON when started by systemd (``$JOURNAL_STREAM``)."""
-    global _stream, _json
-    _stream = stream or sys.stderr
+    global _stream, _room, _lost, _cut, _json
+    _stream, _room, _lost, _cut = stream or sys.stderr, None, 0, False
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        mode = os.fstat(_stream.fileno()).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            _room = select.poll()
+            _room.register(_stream.fileno(), select.POLLOUT)
     _json = bool(os.environ.get("JOURNAL_STREAM") or os.environ.get("INVOCATION_ID")) if as_json is None else as_json
     for name in ("mail.log", "mail.debug", "aiosmtpd", "mailparser", "dkim", "alembic", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL if name in ("dkim", "mailparser") else logging.WARNING)
@@ -54,17 +67,41 @@ def _plain(value: Any) -> str:
     return text if _BARE.fullmatch(text) else json.dumps(text)
 
 
-def _emit(level: str, event: str, fields: dict[str, Any]) -> None:
-    record = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event} | {
-        key: value for key, value in fields.items() if value is not None
-    }
-    line = _ENCODER.encode(record) if _json else " ".join(f"{k}={_plain(v)}" for k, v in record.items())
-    with _lock:
-        try:
+def _write(line: str) -> None:
+    """A log that is closed, or that nobody reads any more, never stops the mail: its lines are lost, and counted."""
+    global _lost, _cut
+    try:
+        if _room is None:
             _stream.write(line + "\n")
             _stream.flush()
-        except (OSError, ValueError):
-            pass  # a closed log must never stop the mail
+            return
+        if _lost:
+            line = f"{_line(_record('warning', 'log_lines_lost', {'count': _lost}))}\n{line}"
+        octets = (b"\n" if _cut else b"") + line.encode("utf-8", "backslashreplace") + b"\n"
+        for start in range(0, len(octets), _PIECE):
+            if not _room.poll(0 if _lost else PATIENCE_MS):
+                _lost, _cut = _lost + 1, _cut or start > 0
+                return
+            os.write(_stream.fileno(), octets[start : start + _PIECE])
+        _lost, _cut = 0, False
+    except (OSError, ValueError):
+        pass
+
+
+def _record(level: str, event: str, fields: dict[str, Any]) -> dict[str, Any]:
+    given = {key: value for key, value in fields.items() if value is not None}
+    return {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event} | given
+
+
+def _line(record: dict[str, Any]) -> str:
+    return _ENCODER.encode(record) if _json else " ".join(f"{key}={_plain(value)}" for key, value in record.items())
+
+
+def _emit(level: str, event: str, fields: dict[str, Any]) -> None:
+    record = _record(level, event, fields)
+    line = _line(record)
+    with _lock:
+        _write(line)
     for listener in list(_listeners):
         listener(record)
 
