@@ -33,7 +33,7 @@ from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
 from gateway.tickets import inbox, originals, outgoing, rounds, views
-from gateway.tickets.store import Store, utc_now
+from gateway.tickets.store import Store, Unavailable, utc_now
 from gateway.verify.directory import DirectoryError
 from gateway.verify.dns import Resolver
 
@@ -366,9 +366,12 @@ class Daemon:
 
     # -- what health shows
 
-    def _not_ready(self) -> str:
+    async def _not_ready(self) -> str:
         if self._stop.is_set():
             return "shutting down"
+        trouble = await self.store.answers()
+        if trouble:
+            return trouble
         if not self.alive():
             return "the pipeline hangs"
         if not self.directory.usable(self._clock()):
@@ -377,9 +380,14 @@ class Daemon:
 
     async def _gauges(self) -> None:
         now = self._clock()
-        found = await self.store.read(views.counts)
+        try:
+            found = await self.store.read(views.counts)
+            shown = await self.store.read(lambda connection: views.status(connection, now, None, True))
+        except Unavailable:
+            metrics.DATABASE_UP.set(0)
+            return
+        metrics.DATABASE_UP.set(not self.store.trouble)
         for name, states in found.items():
             for state, count in states.items():
                 metrics.QUEUE.labels(name, state).set(count)
-        shown = await self.store.read(lambda connection: views.status(connection, now, None, True))
         metrics.OLDEST_PENDING.set(shown["oldest_pending_s"] or 0)

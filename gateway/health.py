@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from prometheus_client import Gauge
 
-from gateway import metrics
+from gateway import log, metrics
 
 THREADS = Gauge("gateway_thread_cpu_seconds", "CPU seconds by thread", ["thread"], registry=metrics.REGISTRY)
 
@@ -32,7 +32,7 @@ def sample_threads() -> None:
 class Health:
     """Answers GET; ``ready`` gives the problem or an empty string, ``refresh`` updates the gauges before a scrape."""
 
-    def __init__(self, ready: Callable[[], str], refresh: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, ready: Callable[[], Awaitable[str]], refresh: Callable[[], Awaitable[None]]) -> None:
         self._ready, self._refresh = ready, refresh
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,6 +46,9 @@ class Health:
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError):
             pass
+        except Exception as error:  # whoever watches must not see a connection that is cut, nor the log a traceback
+            log.loop_fault("http", error)
+            writer.write(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         finally:
             writer.close()
 
@@ -60,7 +63,7 @@ class Health:
         if path == b"/healthz":
             return "200 OK", "text/plain", b"ok\n"
         if path == b"/readyz":
-            problem = self._ready()
+            problem = await self._ready()
             return (
                 ("503 Service Unavailable" if problem else "200 OK"),
                 "text/plain",

@@ -15,6 +15,7 @@ import select
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -144,12 +145,12 @@ def refused(peer: str | None, code: int, why: str) -> None:
 
 def session_fault(incident: str, error: BaseException) -> None:
     """Something unexpected in a mail session; the peer heard 451 with the incident id only."""
-    _emit("error", "session_fault", {"incident": incident, "error": type(error).__name__, "where": where(error)})
+    _emit("error", "session_fault", {"incident": incident, **_fault(error)})
 
 
 def accept_failed(incident: str, error: BaseException) -> None:
     """A mail could not be stored; the peer was told to try again."""
-    _emit("error", "accept_failed", {"incident": incident, "error": type(error).__name__, "where": where(error)})
+    _emit("error", "accept_failed", {"incident": incident, **_fault(error)})
 
 
 def decided(message: int, disposition: str, trust: str, ticket: str | None, reply: str | None, why: str) -> None:
@@ -193,9 +194,25 @@ def directory_refused(problem: str) -> None:
     _emit("error", "directory_refused", {"problem": problem})
 
 
+AGAIN_S = 60.0
+_said: dict[str, tuple[str, float]] = {}  #: of each loop: what it met last, and when that was said
+
+
+def _fault(error: BaseException) -> dict[str, Any]:
+    """What may be said of an exception: its text only where it is ours."""
+    why = str(error)[:300] if getattr(error, "tellable", False) else None
+    return {"error": type(error).__name__, "why": why, "where": where(error)}
+
+
 def loop_fault(name: str, error: BaseException) -> None:
-    """A background loop met something unexpected and goes on."""
-    _emit("error", "loop_fault", {"loop": name, "error": type(error).__name__, "where": where(error)})
+    """A background loop met something unexpected and goes on. What it meets every second is said once a minute."""
+    said = _fault(error)
+    if said["why"] is not None:
+        last, at = _said.get(name, ("", 0.0))
+        if last == said["why"] and time.monotonic() - at < AGAIN_S:
+            return
+        _said[name] = said["why"], time.monotonic()
+    _emit("error", "loop_fault", {"loop": name, **said})
 
 
 def source(name: str, state: str, why: str) -> None:

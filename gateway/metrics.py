@@ -18,6 +18,9 @@ DUPLICATE_SENDS = Counter("gateway_resent_total", "Replies sent again after a lo
 READER_KILLS = Counter("gateway_reader_kills_total", "Reader processes ended", registry=REGISTRY)
 LATE = Counter("gateway_clock_total", "Clock events", ["what"], registry=REGISTRY)
 COMMIT = Histogram("gateway_commit_seconds", "Wall time of a database commit", buckets=_SECONDS, registry=REGISTRY)
+DATABASE_UP = Gauge(
+    "gateway_database_up", "1 while the database answers; without it the queues are old", registry=REGISTRY
+)
 GROUP = Histogram("gateway_commit_group", "Writes in a commit", buckets=(1, 2, 4, 8, 16, 32, 64), registry=REGISTRY)
 PROCESS = Histogram("gateway_process_seconds", "Claim to commit", buckets=_SECONDS, registry=REGISTRY)
 STAGE_CPU = Counter("gateway_stage_cpu_seconds", "CPU seconds by stage", ["stage"], registry=REGISTRY)

@@ -21,7 +21,7 @@ from gateway.reading import Hints
 from gateway.replies import guard
 from gateway.tickets import desk, inbox, originals, outgoing
 from gateway.tickets.outgoing import Office
-from gateway.tickets.store import LostClaim, Store
+from gateway.tickets.store import LostClaim, Store, StoreError, Unavailable
 from gateway.verify import accounts, replay
 from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
@@ -246,7 +246,10 @@ class Pipeline:
         for task in list(self._held):
             task.cancel()
         if left:
-            await self._store.write(lambda connection: inbox.hand_back(connection, left, self._clock()))
+            try:
+                await self._store.write(lambda connection: inbox.hand_back(connection, left, self._clock()))
+            except StoreError as error:
+                log.loop_fault("pipeline", error)
 
     async def _claim(self, room: int) -> list[inbox.Claimed]:
         now = self._clock()
@@ -285,6 +288,9 @@ class Pipeline:
         except ReaderFailed as failure:
             await self._park(claimed, str(failure), None)
             return
+        except Unavailable as error:  # no fault of this mail: it is claimed again when its lease has ended
+            log.loop_fault("pipeline", error)
+            return
         except Exception as error:  # nobody expected it: this mail is set aside, the next one flows on
             await self._park(claimed, f"{type(error).__name__} at {log.where(error)}", error)
             return
@@ -302,17 +308,17 @@ class Pipeline:
     async def _commit(self, claimed: inbox.Claimed, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:
         office, now = self._around().office, self._clock()
         if claimed.arrival is not None:
-            return await self._store.write(
+            return await self._store.write_patiently(
                 lambda connection: desk.commit_arrival(connection, claimed, incoming, bounced, office, now)
             )
         if claimed.recheck > 0:
-            return await self._store.write(
+            return await self._store.write_patiently(
                 lambda connection: desk.commit_recheck(connection, claimed, incoming, office, now)
             )
         direct = self._replies.reserve()
         outcome = None
         try:
-            outcome = await self._store.write(
+            outcome = await self._store.write_patiently(
                 lambda connection: desk.commit(connection, claimed, incoming, bounced, office, now, direct)
             )
         finally:

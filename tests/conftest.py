@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -46,43 +47,70 @@ def as_user(user: str) -> list[str]:
     return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if os.geteuid() == 0 else []
 
 
+class Cluster:
+    """A real PostgreSQL 15 on loopback, in a folder that its user can enter."""
+
+    def __init__(self) -> None:
+        if not (PG / "initdb").exists():
+            missing("PostgreSQL 15 is not installed")
+        self._folder = Path(tempfile.mkdtemp(prefix="gateway-pg-"))
+        self._prefix = as_user("postgres")
+        if self._prefix:
+            shutil.chown(self._folder, "postgres", "postgres")
+        self._port, self._made = free_port(), 0
+        make = [
+            PG / "initdb",
+            "-D",
+            self._folder / "data",
+            "-A",
+            "trust",
+            "-U",
+            "gateway",
+            "--locale=C.UTF-8",
+            "-E",
+            "UTF8",
+        ]
+        subprocess.run([*self._prefix, *make], check=True, capture_output=True, cwd=self._folder)
+        self.start()
+
+    def start(self) -> None:
+        options = ["-h", "127.0.0.1", "-p", str(self._port), "-k", str(self._folder), "-c", "fsync=off"]
+        command = [*self._prefix, PG / "postgres", "-D", self._folder / "data", *options]
+        self._server = subprocess.Popen(command, cwd=self._folder, stderr=subprocess.DEVNULL)
+
+        def up() -> bool:
+            with contextlib.suppress(psycopg.OperationalError), self.connect():
+                return True
+            return False
+
+        until(up, 30, "PostgreSQL")
+
+    def stop(self) -> None:
+        """A fast shutdown: sessions are ended at once."""
+        self._server.send_signal(signal.SIGINT)
+        self._server.wait(30)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(f"host=127.0.0.1 port={self._port} user=gateway dbname=postgres", autocommit=True)
+
+    def fresh(self) -> str:
+        """The URL of a new, empty database."""
+        self._made += 1
+        with self.connect() as connection:
+            connection.execute(f"create database t{self._made}")  # type: ignore[arg-type]
+        return f"postgresql+psycopg://gateway@127.0.0.1:{self._port}/t{self._made}"
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Callable[[], str]]:
-    """A real PostgreSQL 15 on loopback; each call makes an empty database and returns its URL."""
-    if not (PG / "initdb").exists():
-        missing("PostgreSQL 15 is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="gateway-pg-"))
-    prefix = as_user("postgres")
-    if prefix:
-        shutil.chown(folder, "postgres", "postgres")
-    data, port = folder / "data", free_port()
-    run = lambda *command: subprocess.run([*prefix, *command], check=True, capture_output=True, cwd=folder)  # noqa: E731
-    run(PG / "initdb", "-D", data, "-A", "trust", "-U", "gateway", "--locale=C.UTF-8", "-E", "UTF8")
-    options = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-c", "fsync=off"]
-    server = subprocess.Popen([*prefix, PG / "postgres", "-D", data, *options], cwd=folder, stderr=subprocess.DEVNULL)
-    base = f"host=127.0.0.1 port={port} user=gateway"
-
-    def up() -> bool:
-        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(f"{base} dbname=postgres"):
-            return True
-        return False
-
-    made = 0
-
-    def fresh() -> str:
-        nonlocal made
-        made += 1
-        with psycopg.connect(f"{base} dbname=postgres", autocommit=True) as connection:
-            connection.execute(f"create database t{made}")
-        return f"postgresql+psycopg://gateway@127.0.0.1:{port}/t{made}"
-
-    try:
-        until(up, 30, "PostgreSQL")
-        yield fresh
-    finally:
-        server.send_signal(signal.SIGINT)  # fast shutdown
-        server.wait(30)
-        shutil.rmtree(folder, ignore_errors=True)
+    """Each call makes an empty database on a PostgreSQL of this run, and returns its URL."""
+    cluster = Cluster()
+    yield cluster.fresh
+    cluster.close()
 
 
 @pytest.fixture

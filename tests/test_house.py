@@ -25,7 +25,7 @@ ALLOWED = {
     "pipeline": {"model", "reader", "reading"} | FOUNDATION | NEIGHBOURS,
     "peers": {"verify"},
     "systemd": set(),
-    "health": {"metrics"},
+    "health": {"log", "metrics"},
     "service": {"model", "ingest", "pipeline", "extract"} | FOUNDATION | NEIGHBOURS,
     "explain": {"model", "service", "pipeline", "reader", "ingest"} | FOUNDATION | NEIGHBOURS,
 }

@@ -80,6 +80,7 @@ class Outbox:
         self.problem = ""
         self._running: set[asyncio.Task[None]] = set()
         self._reserved = 0
+        self._unmarked: dict[int, datetime] = {}  #: what the relay took and the database does not know yet, and when
         self._clear = False  # nothing older waits in the table: a reply may be sent as it is written
 
     # -- what the pipeline sees
@@ -153,7 +154,15 @@ class Outbox:
         except Exception as error:  # the lease ends and the row is tried again
             log.loop_fault("outbox", error)
 
+    async def _mark(self, row: Row, sent_at: datetime) -> None:
+        self._unmarked[row.id] = sent_at
+        await self._queue.sent(row, sent_at)
+        del self._unmarked[row.id]
+
     async def _deliver(self, row: Row) -> None:
+        if row.id in self._unmarked:  # its lease ended while the database was away: it is not sent again
+            await self._mark(row, self._unmarked[row.id])
+            return
         sender, templates, relay, retry_for = self._desk()
         if asyncio.get_running_loop().time() < self._paused_until:
             await self._queue.give_back(row, self._clock())
@@ -176,7 +185,7 @@ class Outbox:
             self.problem = ""
             metrics.REPLIES.labels(row.template, "sent").inc()
             log.sent(row.id, row.template, row.recipient, row.attempts)
-            await self._queue.sent(row, now)
+            await self._mark(row, now)
             return
         if outcome.auth_failed:
             self.problem = outcome.detail

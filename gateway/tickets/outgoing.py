@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, select, update
 
+from gateway import log
 from gateway.model import Budgets, OutboxState, Rules, TicketState
 from gateway.tickets import references
 from gateway.tickets.statements import change, fetch, put, put_once, run
@@ -400,15 +401,18 @@ class StoredQueue:
 
     async def sent(self, claimed: Claimed, now: datetime) -> None:
         """The relay took it."""
-        await self._store.write(lambda connection: mark_sent(connection, claimed, now))
+        try:
+            await self._store.write_patiently(lambda connection: mark_sent(connection, claimed, now))
+        except LostClaim:  # an earlier try has marked it after all, or its lease has ended meanwhile
+            log.warning("claim_lost", outbox=claimed.id)
 
     async def later(self, claimed: Claimed, error: str, next_at: datetime) -> None:
         """Not now."""
-        await self._store.write(lambda connection: mark_later(connection, claimed, error, next_at))
+        await self._store.write_patiently(lambda connection: mark_later(connection, claimed, error, next_at))
 
     async def dead(self, claimed: Claimed, error: str, now: datetime) -> None:
         """Given up."""
-        await self._store.write(lambda connection: mark_dead(connection, claimed, error, self._office(), now))
+        await self._store.write_patiently(lambda connection: mark_dead(connection, claimed, error, self._office(), now))
 
     async def give_back(self, claimed: Claimed, now: datetime) -> None:
         """Not tried."""

@@ -22,8 +22,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+import tenacity
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from gateway import log, metrics
@@ -35,18 +36,35 @@ GROUP = 64
 GATHER_S = 0.005  #: how long a commit waits for company when the last one had some
 CHECKPOINT_OCTETS = 4 * 1024**2
 BACKUPS = 2
+PATIENT_S = 30.0
+#: libpq's parameters: seconds to connect and until a silent connection is asked, milliseconds until what was sent must be received
+PATIENCE = {
+    "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}  # fmt: skip
 
 
 class StoreError(Exception):
-    """The database cannot be used; the text says why and what to do."""
+    """The database cannot be used; the text says why and what to do, and quotes no mail."""
+
+    tellable = True
 
 
 class NewerSchema(StoreError):
     """The database was written by a newer release."""
 
 
-class DiskFull(Exception):
+class Unavailable(StoreError):
+    """The database is away, locked or full. Nothing is wrong with what was to be written: it may be tried again, and may
+    have been written all the same if the connection broke at the very commit."""
+
+
+class DiskFull(Unavailable):
     """The database's disk is full; nothing was written."""
+
+
+class _NotBegun(Exception):
+    """The database gave no transaction, for the reason in ``__cause__``."""
 
 
 class LostClaim(Exception):
@@ -98,9 +116,30 @@ def _sqlite_engine(url: str, begin: str, checkpoint: bool) -> Engine:
     return engine
 
 
+def _patience(url: str) -> dict[str, Any]:
+    """How soon a PostgreSQL server that vanished is noticed, where the URL does not say."""
+    given = make_url(url).query
+    return {name: value for name, value in PATIENCE.items() if name not in given}
+
+
 def _disk_full(error: BaseException) -> bool:
     words = str(getattr(error, "orig", error)).lower()
     return "disk is full" in words or "no space left" in words or "disk i/o error" in words
+
+
+def _told(error: BaseException) -> BaseException:
+    """What the caller gets: whether it was the database's fault, and not the statement's."""
+    if _disk_full(error):
+        told: StoreError = DiskFull("the disk of the database is full")
+    elif isinstance(error, OperationalError | InterfaceError):
+        told = Unavailable(f"the database does not answer: {' '.join(str(error.orig).split())[:200]}")
+    else:
+        return error
+    told.__cause__ = error
+    return told
+
+
+_Write = tuple[Callable[[Connection], Any], Future[Any]]
 
 
 class Store:
@@ -113,15 +152,18 @@ class Store:
             self._writer_engine = _sqlite_engine(url, "BEGIN IMMEDIATE", checkpoint=False)
             self._reader_engine = _sqlite_engine(url, "BEGIN", checkpoint=False)
         else:
-            engine = create_engine(url, poolclass=QueuePool, pool_size=5, max_overflow=5, pool_pre_ping=True)
+            engine = create_engine(
+                url, poolclass=QueuePool, pool_size=5, max_overflow=5, pool_pre_ping=True, connect_args=_patience(url)
+            )
             self._writer_engine = self._reader_engine = engine
-        self._queue: queue.SimpleQueue[tuple[Callable[[Connection], Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(4, "store-read")
         self._connection: Connection | None = None  # the writer thread's own
         self._writer: threading.Thread | None = None
         self._checkpointer: threading.Thread | None = None
         self._closing = threading.Event()
         self._commits = threading.Event()
+        self.trouble = ""  #: why the database could not be used the last time; empty when it could
         self.keys: dict[str, bytes] = {}
         self.key_id = ""
 
@@ -243,7 +285,7 @@ class Store:
         while not stop:
             item = self._queue.get()
             ends = time.monotonic() + GATHER_S if company else 0.0
-            group: list[tuple[Callable[[Connection], Any], Future[Any]]] = []
+            group: list[_Write] = []
             while True:
                 if item is None:
                     stop = True
@@ -262,31 +304,51 @@ class Store:
             del group, item  # a mail of 25 MB is not kept while waiting for the next
         self._let_go(invalidate=False)
 
-    def _commit_group(self, group: list[tuple[Callable[[Connection], Any], Future[Any]]]) -> None:
-        """One transaction for the group; if it fails, one for each."""
+    def _commit_group(self, group: list[_Write]) -> bool:
+        """One transaction for the group; if it fails, one for each. Where none can be begun, all fail at once: false."""
         began, cpu = time.perf_counter(), time.thread_time()
         try:
             results = self._transaction([job for job, _ in group])
+        except _NotBegun as unavailable:
+            self._let_go(invalidate=True)
+            told = _told(unavailable.__cause__ or unavailable)
+            self.trouble = str(told)
+            for _, future in group:
+                future.set_exception(told)
+            return False
         except BaseException as error:
             if isinstance(error, OperationalError):
                 self._let_go(invalidate=True)
             if len(group) == 1:
-                group[0][1].set_exception(DiskFull() if _disk_full(error) else error)
+                group[0][1].set_exception(_told(error))
             else:
-                for single in group:
-                    self._commit_group([single])
+                self._one_by_one(group)
         else:
+            self.trouble = ""
             for (_, future), result in zip(group, results, strict=True):
                 future.set_result(result)
             metrics.GROUP.observe(len(group))
             metrics.COMMIT.observe(time.perf_counter() - began)
             metrics.STAGE_CPU.labels("database").inc(time.thread_time() - cpu)
         self._commits.set()
+        return True
+
+    def _one_by_one(self, group: list[_Write]) -> None:
+        """A transaction for each, until none can be begun."""
+        for done, write in enumerate(group, 1):
+            if not self._commit_group([write]):
+                for _, future in group[done:]:
+                    future.set_exception(write[1].exception())
+                return
 
     def _transaction(self, jobs: list[Callable[[Connection], Any]]) -> list[Any]:
-        if self._connection is None:
-            self._connection = self._writer_engine.connect()
-        with self._connection.begin():
+        try:
+            if self._connection is None:
+                self._connection = self._writer_engine.connect()
+            transaction = self._connection.begin()
+        except Exception as error:
+            raise _NotBegun from error
+        with transaction:
             return [job(self._connection) for job in jobs]
 
     def _let_go(self, invalidate: bool) -> None:
@@ -313,6 +375,25 @@ class Store:
         """Commits ``job``; cancelling the caller never cancels the commit."""
         return await asyncio.shield(asyncio.wrap_future(self.submit(job)))
 
+    async def write_patiently(self, job: Callable[[Connection], T]) -> T:
+        """``write``, tried again for half a minute while the database is not available. ``job`` may meet its own work."""
+        with contextlib.suppress(Unavailable):
+            return await self.write(job)
+        retries = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_delay(PATIENT_S),
+            wait=tenacity.wait_random_exponential(multiplier=0.5, max=5.0),
+            retry=tenacity.retry_if_exception_type(Unavailable),
+            reraise=True,
+        )
+        return await retries(self.write, job)
+
+    async def answers(self) -> str:
+        """Why the database cannot be used, or ``""``: asked again when it could not the last time."""
+        if self.trouble:
+            with contextlib.suppress(StoreError):
+                await self.write(lambda connection: connection.exec_driver_sql("select 1").scalar())
+        return self.trouble
+
     def write_now(self, job: Callable[[Connection], T]) -> T:
         """Commits ``job`` and waits; for commands and tests."""
         return self.submit(job).result()
@@ -320,9 +401,19 @@ class Store:
     # -- reading
 
     def read_now(self, job: Callable[[Connection], T]) -> T:
-        """Runs ``job`` in a read transaction."""
-        with self._reader_engine.connect() as connection, connection.begin():
-            return job(connection)
+        """Runs ``job`` in a read transaction.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        try:
+            with self._reader_engine.connect() as connection, connection.begin():
+                return job(connection)
+        except SQLAlchemyError as error:
+            told = _told(error)
+            if isinstance(told, Unavailable):
+                self.trouble = str(told)
+            raise told from error.__cause__
 
     async def read(self, job: Callable[[Connection], T]) -> T:
         """``read_now`` on a thread."""

@@ -1,0 +1,296 @@
+"""The database goes away or is locked, or descriptors end, while the service runs (RELIABILITY X50, X51, X56): senders
+try again, nothing is lost or answered twice, and nobody has to restart anything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sqlite3
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import OperationalError
+
+from bench.harness import LoopbackPeers, Running, until
+from gateway.ingest.identity import digest_of
+from gateway.model import Outgoing, RawMessage, Sent
+from gateway.pipeline import Pipeline
+from gateway.replies.outbox import Outbox
+from gateway.replies.render import Templates, samples
+from gateway.tickets import inbox
+from gateway.tickets.store import Store, Unavailable
+from gateway.tickets.tables import messages
+from tests.conftest import Cluster
+from tests.test_faults import signed
+from tests.test_render import SENDER
+from tests.test_smtp import WHEN
+from tests.test_store import envelope
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of the test's own, which it may stop."""
+    made = Cluster()
+    yield made
+    made.close()
+
+
+def persistent(daemon: Running, numbers: range) -> list[threading.Thread]:
+    """Senders that try again until each has its 250, as every mail server does."""
+
+    def send(number: int) -> None:
+        def taken() -> bool:
+            with contextlib.suppress(OSError):
+                return daemon.send(signed(number), "ops@shop.example")[0] == 250
+            return False
+
+        until(taken, 90, f"mail {number} to be taken")
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in numbers]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def answered_once(daemon: Running, peers: LoopbackPeers, mails: int) -> None:
+    """Every mail has one ticket and one reply."""
+    daemon.settled()
+    until(lambda: len(peers.taken) >= mails, 60, "a reply to each")
+    daemon.settled()
+    subjects = sorted(
+        line for taken in peers.taken for line in taken.raw.split(b"\r\n") if line.startswith(b"Subject:")
+    )
+    assert len(peers.taken) == mails and len(set(subjects)) == mails
+    assert {row["state"] for row in daemon.rows("messages", "list")} == {"done"}
+    assert len(daemon.rows("tickets", "list", "--limit", "500")) == mails
+    assert {row["state"] for row in daemon.rows("outbox", "list")} == {"sent"}
+
+
+def ready(daemon: Running) -> tuple[int, bytes]:
+    """What ``/readyz`` says."""
+    try:
+        with urllib.request.urlopen(daemon.http + "/readyz", timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+BUDGET = {
+    "budget_address": "1000/1h",
+    "budget_thread": "1000/1h",
+    "budget_domain": "1000/1h",
+    "budget_total": "1000/1h",
+}
+
+
+def test_postgresql_is_restarted(cluster: Cluster, peers: LoopbackPeers, tmp_path: Path) -> None:
+    daemon = Running(tmp_path, peers, database={"url": cluster.fresh()}, replies=BUDGET)
+    try:
+        assert daemon.send(signed(0), "ops@shop.example")[0] == 250
+        until(lambda: len(peers.taken) == 1)
+        cluster.stop()
+        code, words = daemon.send(signed(1), "ops@shop.example")
+        assert code == 451 and b"incident" in words
+        assert "does not answer" in daemon.named("accept_failed")[0]["why"]
+        assert daemon.command("status").returncode != 0
+        assert daemon.metrics()["gateway_database_up"] == 0
+        code, words = ready(daemon)
+        assert code == 503 and b"does not answer" in words
+        waiting = persistent(daemon, range(1, 6))
+        cluster.start()
+        for thread in waiting:
+            thread.join()
+        answered_once(daemon, peers, 6)
+        assert ready(daemon)[0] == 200 and daemon.metrics()["gateway_database_up"] == 1
+        assert daemon.other == [], "no traceback"
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_sessions_of_postgresql_are_ended_under_load(cluster: Cluster, peers: LoopbackPeers, tmp_path: Path) -> None:
+    """A failover looks like this: whatever was under way is broken off, also between the commit and its answer."""
+    daemon = Running(tmp_path, peers, database={"url": cluster.fresh()}, replies=BUDGET)
+    try:
+        waiting = persistent(daemon, range(40))
+        with cluster.connect() as connection:
+            for goal in range(3, 40, 3):
+                until(lambda goal=goal: len(peers.taken) >= goal, 60, "the service to go on")  # type: ignore[misc]
+                connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = 't1'")
+        for thread in waiting:
+            thread.join()
+        answered_once(daemon, peers, 40)
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_sqlite_is_locked_by_somebody_else(peers: LoopbackPeers, tmp_path: Path) -> None:
+    """A backup tool that holds the lock for longer than anybody waits."""
+    daemon = Running(tmp_path, peers, replies=BUDGET)
+    try:
+        assert daemon.send(signed(0), "ops@shop.example")[0] == 250
+        until(lambda: len(peers.taken) == 1)
+        daemon.settled()
+        with contextlib.closing(sqlite3.connect(tmp_path / "state" / "gateway.db", isolation_level=None)) as other:
+            other.execute("begin immediate")
+            waiting = persistent(daemon, range(1, 9))
+            until(lambda: len(daemon.named("accept_failed")) >= 8, 25, "every sender to hear 451 within one patience")
+            assert "locked" in daemon.named("accept_failed")[0]["why"]
+            other.execute("rollback")
+        for thread in waiting:
+            thread.join()
+        answered_once(daemon, peers, 9)
+    finally:
+        assert daemon.stop() == 0
+
+
+@dataclass
+class Row:
+    """A row of an outbox."""
+
+    id: int = 7
+    attempts: int = 1
+    template: str = "received"
+    language: str = "en"
+    recipient: str = "anna@example.de"
+    kind: str = "auto"
+    rfc_id: str = "a.b@introserv.com"
+    context: Mapping[str, Any] = field(default_factory=lambda: samples("received")[0])
+    created_at: datetime = WHEN
+    resent: bool = False
+
+
+def test_a_reply_that_went_out_is_not_sent_again_after_an_outage() -> None:
+    """The relay said 250 and the database could not be told for longer than the lease of the row."""
+    given, marked, due = [], [], [Row(attempts=1)]
+
+    class Table:
+        async def claim(self, now: datetime, count: int, sure: bool) -> list[Row]:
+            return [due.pop()] if due else []
+
+        async def sent(self, row: Row, now: datetime) -> None:
+            if row.attempts == 1:
+                due.append(Row(attempts=2))  # its lease has ended
+                raise Unavailable("gone")
+            marked.append(row.attempts)
+
+    class Relay:
+        async def send(self, message: Outgoing) -> Sent:
+            given.append(message)
+            return Sent(True, False, 250, "")
+
+    moments = iter(WHEN + timedelta(minutes=n) for n in range(1000))
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        outbox = Outbox(Table(), lambda: (SENDER, Templates(None), Relay(), 100.0), lambda: next(moments), 1)  # type: ignore[arg-type, return-value]
+        running = asyncio.create_task(outbox.run(stop))
+        async with asyncio.timeout(20):
+            while not marked:
+                outbox.wake.set()
+                await asyncio.sleep(0)
+        stop.set()
+        await running
+
+    asyncio.run(main())
+    assert len(given) == 1
+    assert marked == [2]
+
+
+def test_no_more_files_can_be_opened(peers: LoopbackPeers, tmp_path: Path) -> None:
+    """64 descriptors and a hundred connections: some are not served, the service lives, and serves when they are gone."""
+    daemon = Running(
+        tmp_path, peers, prefix=["prlimit", "--nofile=64"], smtp={"max_connections_per_address": 1000}, replies=BUDGET
+    )
+    try:
+        with contextlib.ExitStack() as crowd:
+            for _ in range(100):
+                connection = socket.create_connection(("127.0.0.1", daemon.smtp_port), timeout=5)
+                crowd.callback(connection.close)
+        for thread in persistent(daemon, range(3)):
+            thread.join()
+        answered_once(daemon, peers, 3)
+    finally:
+        assert daemon.stop() == 0
+
+
+class Broken:
+    """An engine that gives its last connection and then none."""
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self.asked, self._left = 0, connections
+
+    def connect(self) -> Connection:
+        self.asked += 1
+        if self._left:
+            return self._left.pop()
+        raise OperationalError("connect", None, Exception("nobody there"))
+
+    def dispose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("last", [0, 1], ids=["gone before", "lost in the middle"])
+def test_a_group_of_writes_waits_once_for_a_database_that_is_away(store: Store, last: int) -> None:
+    """Each try may take ten seconds; sixty senders must not wait one after the other."""
+    engine, held = store._writer_engine, threading.Event()
+    broken = Broken([engine.connect() for _ in range(last)])
+
+    def lose(connection: Connection) -> None:
+        held.wait(20)
+        raise OperationalError("insert", None, Exception("connection lost"))
+
+    first = store.submit(lose)
+    store._writer_engine = broken  # type: ignore[assignment]
+    later = [store.submit(lose) for _ in range(10)]
+    held.set()
+    assert all(isinstance(job.exception(20), Unavailable) for job in (first, *later))
+    assert broken.asked == 1 + last
+    store._writer_engine = engine
+    assert store.write_now(lambda connection: "again") == "again"
+
+
+def test_a_write_is_tried_again_while_the_database_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+    real = store.submit
+
+    def submit(job: Any) -> Any:
+        tries.append(1)
+        if len(tries) < 3:
+            failed: Future[Any] = Future()
+            failed.set_exception(Unavailable("away"))
+            return failed
+        return real(job)
+
+    monkeypatch.setattr(store, "submit", submit)
+    assert asyncio.run(store.write_patiently(lambda connection: "done")) == "done"
+    assert len(tries) == 3
+
+
+def test_an_outage_is_no_fault_of_the_mail_in_work(store: Store) -> None:
+    """It is not set aside as failed, where only a person would find it: it is claimed again when its lease has ended."""
+
+    class Judge:
+        async def incoming(self, claimed: inbox.Claimed) -> None:
+            raise Unavailable("away")
+
+    raw = signed(0)
+    accepted = store.write_now(lambda connection: inbox.accept(connection, RawMessage(raw, envelope()), digest_of(raw)))
+    pipeline = Pipeline(store, Judge(), None, lambda: WHEN, None)  # type: ignore[arg-type]
+    (claimed,) = store.write_now(lambda connection: inbox.claim(connection, WHEN, 5, 60.0, True)[0])
+    asyncio.run(pipeline._one(claimed))
+    state = store.read_now(lambda c: c.execute(select(messages.c.state).where(messages.c.id == accepted.id)).scalar())
+    assert state == "processing"
+    later = WHEN + timedelta(seconds=61)
+    (again,) = store.write_now(lambda connection: inbox.claim(connection, later, 5, 60.0, True)[0])
+    assert again.id == accepted.id
