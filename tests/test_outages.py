@@ -294,3 +294,43 @@ def test_an_outage_is_no_fault_of_the_mail_in_work(store: Store) -> None:
     later = WHEN + timedelta(seconds=61)
     (again,) = store.write_now(lambda connection: inbox.claim(connection, later, 5, 60.0, True)[0])
     assert again.id == accepted.id
+
+
+@pytest.mark.parametrize("name", ["gateway.db-wal", "gateway.db"])
+def test_no_mail_is_taken_into_a_file_that_somebody_removed(peers: LoopbackPeers, tmp_path: Path, name: str) -> None:
+    """It would be acknowledged, and gone at the next start. What the removed log holds is saved at the stop."""
+    daemon = Running(tmp_path, peers, replies=BUDGET)
+    try:
+        for number in range(3):
+            assert daemon.send(signed(number), "ops@shop.example")[0] == 250
+        until(lambda: len(peers.taken) == 3)
+        daemon.settled()
+        (tmp_path / "state" / name).unlink()
+        for number in range(3, 6):
+            assert daemon.send(signed(number), "ops@shop.example")[0] == 451
+        assert "removed or replaced" in daemon.named("accept_failed")[-1]["why"]
+        code, words = ready(daemon)
+        assert code == 503 and b"restart it" in words
+        assert daemon.stop() == 0
+        daemon.start()
+        for thread in persistent(daemon, range(3, 6)):
+            thread.join()
+        if name == "gateway.db-wal":
+            answered_once(daemon, peers, 6)
+    finally:
+        assert daemon.stop() == 0
+
+
+def test_a_malformed_database_is_said_so(peers: LoopbackPeers, tmp_path: Path) -> None:
+    daemon = Running(tmp_path, peers, replies=BUDGET)
+    assert daemon.send(signed(0), "ops@shop.example")[0] == 250
+    until(lambda: len(peers.taken) == 1)
+    assert daemon.stop() == 0
+    path = tmp_path / "state" / "gateway.db"
+    with path.open("r+b") as file:
+        for page in range(3, path.stat().st_size // 4096, 2):
+            file.seek(page * 4096)
+            file.write(b"\xde\xad\xbe\xef" * 1024)
+    daemon.start(ready=False)
+    assert daemon.ended() == 1
+    assert any("malformed; restore a backup" in line for line in daemon.other)

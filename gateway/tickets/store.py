@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 
 import tenacity
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from gateway import log, metrics
@@ -129,9 +129,11 @@ def _disk_full(error: BaseException) -> bool:
 
 def _told(error: BaseException) -> BaseException:
     """What the caller gets: whether it was the database's fault, and not the statement's."""
+    if isinstance(error, Unavailable):
+        return error
     if _disk_full(error):
         told: StoreError = DiskFull("the disk of the database is full")
-    elif isinstance(error, OperationalError | InterfaceError):
+    elif isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:  # the last: malformed
         told = Unavailable(f"the database does not answer: {' '.join(str(error.orig).split())[:200]}")
     else:
         return error
@@ -163,6 +165,8 @@ class Store:
         self._checkpointer: threading.Thread | None = None
         self._closing = threading.Event()
         self._commits = threading.Event()
+        self._files: dict[Path, tuple[int, int]] = {}  #: (device, inode) of the database and its log, once open
+        self._removed = ""  #: which of them is not the one that is open any more
         self.trouble = ""  #: why the database could not be used the last time; empty when it could
         self.keys: dict[str, bytes] = {}
         self.key_id = ""
@@ -191,7 +195,9 @@ class Store:
             raise
         except SQLAlchemyError as error:
             self._dispose()
-            raise StoreError(f"the database cannot be opened: {getattr(error, 'orig', error)}") from error
+            said = str(getattr(error, "orig", error))
+            hint = "; restore a backup" if "malformed" in said or "not a database" in said else ""
+            raise StoreError(f"the database cannot be opened: {said}{hint}") from error
         self._writer = threading.Thread(target=self._write_loop, name="writer", daemon=True)
         self._writer.start()
         if self.is_sqlite:
@@ -310,7 +316,10 @@ class Store:
         try:
             results = self._transaction([job for job, _ in group])
         except _NotBegun as unavailable:
-            self._let_go(invalidate=True)
+            if (
+                not self._removed
+            ):  # else the connection has the only way to what is in the removed log: kept for the end
+                self._let_go(invalidate=True)
             told = _told(unavailable.__cause__ or unavailable)
             self.trouble = str(told)
             for _, future in group:
@@ -345,17 +354,42 @@ class Store:
         try:
             if self._connection is None:
                 self._connection = self._writer_engine.connect()
+            self._check_files()
             transaction = self._connection.begin()
         except Exception as error:
             raise _NotBegun from error
         with transaction:
             return [job(self._connection) for job in jobs]
 
+    def _check_files(self) -> None:
+        """What is written into files that somebody removed or replaced is lost at the next start.
+
+        Raises:
+            Unavailable: they are not the ones that are open, or were not once; what is in them is saved at the end.
+        """
+        if self._removed:
+            raise Unavailable(self._removed)
+        if self.path is None:
+            return
+        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                found = None
+            known = self._files.get(path)
+            if found is not None and known is None:
+                self._files[path] = found.st_dev, found.st_ino
+            elif known is not None and (found is None or known != (found.st_dev, found.st_ino)):
+                self._removed = f"{path} was removed or replaced under the running service: restart it"
+                raise Unavailable(self._removed)
+
     def _let_go(self, invalidate: bool) -> None:
         """Closes the writer's connection; after a failure of the database it is not used again."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        for path in [path for path in self._files if path != self.path]:
+            del self._files[path]  # SQLite removes the log with the last connection
         with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
             if invalidate:
                 connection.invalidate()
