@@ -165,7 +165,8 @@ class Store:
         self._checkpointer: threading.Thread | None = None
         self._closing = threading.Event()
         self._commits = threading.Event()
-        self._files: dict[Path, tuple[int, int]] = {}  #: (device, inode) of the database and its log, once open
+        self._watched = () if self.path is None else (str(self.path), f"{self.path}-wal")
+        self._files: dict[str, tuple[int, int]] = {}  #: (device, inode) of each, once open
         self._removed = ""  #: which of them is not the one that is open any more
         self.trouble = ""  #: why the database could not be used the last time; empty when it could
         self.keys: dict[str, bytes] = {}
@@ -369,11 +370,9 @@ class Store:
         """
         if self._removed:
             raise Unavailable(self._removed)
-        if self.path is None:
-            return
-        for path in (self.path, self.path.with_name(self.path.name + "-wal")):
+        for path in self._watched:
             try:
-                found = path.stat()
+                found = os.stat(path)
             except FileNotFoundError:
                 found = None
             known = self._files.get(path)
@@ -388,8 +387,8 @@ class Store:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        for path in [path for path in self._files if path != self.path]:
-            del self._files[path]  # SQLite removes the log with the last connection
+        for log_file in self._watched[1:]:  # SQLite removes it with the last connection
+            self._files.pop(log_file, None)
         with contextlib.suppress(SQLAlchemyError, sqlite3.Error):
             if invalidate:
                 connection.invalidate()
