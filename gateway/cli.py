@@ -45,6 +45,18 @@ def _common(
     _state["config"] = config
 
 
+_EXPECTED = (
+    "StoreError",
+    "StartError",
+    "NoTicket",
+    "DirectoryError",
+    "ReaderFailed",
+    "ValueError",
+    "PermissionError",
+    "FileNotFoundError",
+)
+
+
 def main() -> None:
     """The entry point: every expected fault becomes a message and an exit code."""
     from gateway.config import ConfigError
@@ -59,19 +71,11 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if type(error).__name__ == "NewerSchema":
+        kinds = {kind.__name__ for kind in type(error).__mro__}  # by name: most commands never load their modules
+        if "NewerSchema" in kinds:
             print(error, file=sys.stderr)
             sys.exit(2)
-        if type(error).__name__ in (
-            "StoreError",
-            "StartError",
-            "NoTicket",
-            "DirectoryError",
-            "ReaderFailed",
-            "ValueError",
-            "PermissionError",
-            "FileNotFoundError",
-        ):
+        if not kinds.isdisjoint(_EXPECTED):
             print(f"gateway: {_named(error)}", file=sys.stderr)
             sys.exit(1)
         raise

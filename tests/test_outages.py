@@ -144,6 +144,8 @@ def test_sqlite_is_locked_by_somebody_else(peers: LoopbackPeers, tmp_path: Path)
         with contextlib.closing(sqlite3.connect(tmp_path / "state" / "gateway.db", isolation_level=None)) as other:
             other.execute("begin immediate")
             waiting = persistent(daemon, range(1, 9))
+            told = daemon.command("messages", "replay", "1")
+            assert (told.returncode, told.stderr) == (1, "gateway: the database cannot be opened: database is locked\n")
             until(lambda: len(daemon.named("accept_failed")) >= 8, 25, "every sender to hear 451 within one patience")
             assert "locked" in daemon.named("accept_failed")[0]["why"]
             other.execute("rollback")

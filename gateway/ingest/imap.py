@@ -20,7 +20,7 @@ from gateway import config, log
 from gateway.ingest.halt import Halt
 from gateway.ingest.imap_folders import BATCH_OCTETS, PIECE, SMALL, Away, Folders, Ledger, words
 from gateway.ingest.oauth import TokenRefused, Tokens, TokenUnavailable
-from gateway.tickets.store import DiskFull
+from gateway.tickets.store import DiskFull, Unavailable
 
 LITERAL = max(BATCH_OCTETS, SMALL) * 4 + PIECE  #: more than anything we ask for
 STEADY_S = 60.0
@@ -71,6 +71,8 @@ class Mailbox:
                 state, wait, why = "away", _NETWORK, str(error)
             except DiskFull:
                 state, wait, why = "away", _NETWORK, "the disk of the gateway is full"
+            except Unavailable as error:
+                state, wait, why = "away", _NETWORK, str(error)
             except (IMAPClientError, OSError, EOFError) as error:
                 state, wait, why = "away", _NETWORK, words(error)
             except Exception as error:  # the one broad net of this thread: a server may answer anything

@@ -13,6 +13,7 @@ from gateway import config, log, metrics
 from gateway.ingest.client import delivered_to, return_path
 from gateway.ingest.halt import Halt
 from gateway.model import Accepted, Envelope, RawMessage
+from gateway.tickets.store import StoreError
 
 PIECE = 1024 * 1024
 WAIT_S = 10.0
@@ -43,7 +44,11 @@ class Maildir:
             try:
                 count = self.look()
             except Exception as error:  # the one broad net of this thread: the disk or the database may be back soon
-                why = getattr(error, "strerror", None) or type(error).__name__
+                why = (
+                    str(error)
+                    if isinstance(error, StoreError)
+                    else getattr(error, "strerror", None) or type(error).__name__
+                )
                 log.source(self._settings.name, "away", why)
                 self._tell("away", why, 0)
                 self._halt.pause(WAIT_S)
