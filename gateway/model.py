@@ -507,7 +507,6 @@ class Outgoing:
     raw: bytes
     mail_from: str
     rcpt_to: str
-    smtputf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)

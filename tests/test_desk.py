@@ -176,6 +176,25 @@ def test_the_clock_alerts_writes_to_the_customer_and_records_the_breach_once_eac
     assert at.status(NOW + 31 * MINUTE)["problems"] != []
 
 
+def test_a_ticket_that_the_clock_cannot_do_stops_no_other(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = at.take(incoming())
+    second = at.take(incoming(), mail("two"))
+    real = outgoing.tell
+
+    def tell(connection: Any, row: Any, *more: Any, **given: Any) -> Any:
+        if row.reference == first.reference:
+            real(connection, row, *more, **given)
+            raise KeyError("nobody expected it")
+        return real(connection, row, *more, **given)
+
+    monkeypatch.setattr(outgoing, "tell", tell)
+    assert at.tick(NOW + 15 * MINUTE) == ["target"]
+    alerts = [row for row in at.outbox() if row.template == "staff_alert"]
+    assert [row.context["reference"] for row in alerts] == [second.reference], "nothing half-done is kept of the first"
+    monkeypatch.undo()
+    assert at.tick(NOW + 16 * MINUTE) == ["target"]
+
+
 def test_a_round_found_late_is_recorded_once_and_sends_one_kind_of_mail(at: Desk) -> None:
     at.take(incoming())
     assert at.tick(NOW + timedelta(hours=3)) == ["target", "status", "limit"]

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from gateway import log
 from gateway.model import TicketState, Trust
 from gateway.tickets import clock, outgoing
 from gateway.tickets.outgoing import Office, Reply
@@ -29,7 +31,13 @@ def tick(connection: Connection, office: Office, now: datetime, count: int = 200
     ).all()
     done: list[tuple[str, str, float]] = []
     for row in rows:
-        done += _round(connection, row, office, now)
+        try:
+            with connection.begin_nested():
+                done += _round(connection, row, office, now)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # one ticket that cannot be done must not stop the clock of the others
+            log.loop_fault(f"clock of {row.reference}", error)
     return done
 
 
