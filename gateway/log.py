@@ -25,7 +25,8 @@ _stream: TextIO = sys.stderr
 _room: select.poll | None = None  #: of a pipe or a socket: whether a piece can be written now
 _lost = 0  #: lines since nobody reads the pipe
 _cut = False  #: the last line that was begun is not ended
-PATIENCE_MS = 250  #: how long a reader that is late is waited for, once
+_waited = -1e9  #: when a reader was waited for
+PATIENCE_MS, PATIENCE_EVERY_S = 250, 10.0
 _PIECE = 4096  #: octets that a pipe with room takes without waiting (PIPE_BUF)
 _json = False
 _listeners: list[Callable[[dict[str, Any]], None]] = []
@@ -33,8 +34,8 @@ _listeners: list[Callable[[dict[str, Any]], None]] = []
 
 def configure(stream: TextIO | None = None, as_json: bool | None = None) -> None:
     """Sets where lines go. Default: standard error, JSON when started by systemd (``$JOURNAL_STREAM``)."""
-    global _stream, _room, _lost, _cut, _json
-    _stream, _room, _lost, _cut = stream or sys.stderr, None, 0, False
+    global _stream, _room, _lost, _cut, _waited, _json
+    _stream, _room, _lost, _cut, _waited = stream or sys.stderr, None, 0, False, -1e9
     with contextlib.suppress(OSError, ValueError, AttributeError):
         mode = os.fstat(_stream.fileno()).st_mode
         if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
@@ -80,13 +81,23 @@ def _write(line: str) -> None:
             line = f"{_line(_record('warning', 'log_lines_lost', {'count': _lost}))}\n{line}"
         octets = (b"\n" if _cut else b"") + line.encode("utf-8", "backslashreplace") + b"\n"
         for start in range(0, len(octets), _PIECE):
-            if not _room.poll(0 if _lost else PATIENCE_MS):
+            if not _room.poll(0) and not _waited_for():
                 _lost, _cut = _lost + 1, _cut or start > 0
                 return
             os.write(_stream.fileno(), octets[start : start + _PIECE])
         _lost, _cut = 0, False
     except (OSError, ValueError):
         pass
+
+
+def _waited_for() -> bool:
+    """Whether a reader that is late made room in time. Once in ten seconds it is given a quarter of one."""
+    global _waited
+    now = time.monotonic()
+    if _room is None or _lost or now < _waited + PATIENCE_EVERY_S:
+        return False
+    _waited = now
+    return bool(_room.poll(PATIENCE_MS))
 
 
 def _record(level: str, event: str, fields: dict[str, Any]) -> dict[str, Any]:

@@ -91,3 +91,19 @@ def test_the_service_goes_on_while_nobody_reads_its_log(peers: LoopbackPeers, tm
         assert daemon.send(signed(30), "ops@shop.example")[0] == 250
     finally:
         assert daemon.stop() == 0
+
+
+def test_a_slow_reader_is_not_waited_for_again_and_again(pipe: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = []
+
+    class Room:
+        def poll(self, milliseconds: int) -> list[int]:
+            if milliseconds:
+                waits.append(milliseconds)
+            return []
+
+    monkeypatch.setattr(log, "_room", Room())
+    for _ in range(3):
+        log.refused("192.0.2.1", 550, "x")
+        monkeypatch.setattr(log, "_lost", 0)  # a line got through in between
+    assert waits == [log.PATIENCE_MS]
