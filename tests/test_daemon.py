@@ -261,13 +261,13 @@ def test_a_reader_that_sleeps_or_dies_costs_one_mail(
 
 def test_the_clock_keeps_its_promises_across_kills(daemons: Any, peers: LoopbackPeers) -> None:
     staff = {"technical": ["l1@introserv.example"], "escalation": ["boss@introserv.example"]}
-    daemon = daemons(peers, clock={"target": "1s", "status_reply": "3s", "limit": "5s"}, staff=staff)
+    daemon = daemons(peers, clock={"target": "1s", "status_reply": "2s", "limit": "3s"}, staff=staff)
     daemon.send(signed(1), "ops@shop.example")
     until(lambda: len(peers.taken) == 2)
     alerts = (b"Not answered within the target", 1), (b"Re: Disk 1", 2), (b"The promised answer is overdue", 2)
     for subject, times in alerts:
         until(lambda subject=subject, times=times: sum(subject in taken.raw for taken in peers.taken) == times)  # type: ignore[misc]
-        until(lambda: not any(row["state"] == "sending" for row in daemon.rows("outbox", "list")))
+        daemon.settled()
         daemon.stop(signal.SIGKILL)
         daemon.start()
     until(lambda: sum("boss" in taken.rcpt_tos[0] for taken in peers.taken) == 1)
