@@ -148,6 +148,8 @@ def test_sqlite_is_locked_by_somebody_else(peers: LoopbackPeers, tmp_path: Path)
             assert (told.returncode, told.stderr) == (1, "gateway: the database cannot be opened: database is locked\n")
             until(lambda: len(daemon.named("accept_failed")) >= 8, 25, "every sender to hear 451 within one patience")
             assert "locked" in daemon.named("accept_failed")[0]["why"]
+            code, words = ready(daemon)
+            assert code == 503 and b"locked" in words
             other.execute("rollback")
         for thread in waiting:
             thread.join()

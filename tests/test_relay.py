@@ -306,8 +306,9 @@ def test_endless_continuation_ends_with_the_timeout(pipelining: bool) -> None:
     assert (outcome.ok, outcome.permanent, outcome.code) == (False, False, 0)
 
 
-def test_an_answer_nobody_asked_for_is_not_taken_for_the_next_one() -> None:
-    server = Server({"content": b"250 OK\r\n250 and another one\r\n"}, times=1)
+@pytest.mark.parametrize("more", [b"250 and another one\r\n", b"250-half of another one\r\n", b"250 cut of", b"\r\n"])
+def test_an_answer_nobody_asked_for_is_not_taken_for_the_next_one(more: bytes) -> None:
+    server = Server({"content": b"250 OK\r\n" + more}, times=1)
     outcomes = sent(server, mails=2, timeout=120)
     assert outcomes == [Sent(True, False, 250, "")] * 2 and len(server.contents) == 2
     assert len(server.heard) == 2, "the connection that is out of step is not used again"

@@ -41,20 +41,23 @@ class Connection(asyncio.Protocol):
     # -- what the transport calls
 
     def data_received(self, data: bytes) -> None:
-        """Replies; anything that nobody asked for ends the connection."""
+        """Replies. Anything that nobody asked for ends the connection: it could be taken for the next reply."""
+        if self._waiter is None or self._waiter.done():
+            self._fail("it spoke without being asked")
+            return
         self._buffer += data
         at = 0
-        while (found := _REPLY.match(self._buffer, at)) is not None:
+        while len(self._codes) < self._wanted and (found := _REPLY.match(self._buffer, at)) is not None:
             at = found.end()
             if found[2] != b"-":
                 self._codes.append(int(found[1]))
         del self._buffer[:at]
-        if len(self._codes) > self._wanted:
-            self._fail("it spoke without being asked")
+        if len(self._codes) == self._wanted:
+            if self._buffer:
+                self._fail("it said more than it was asked")
+            self._wake()
         elif b"\n" in self._buffer or len(self._buffer) > MAX_REPLY:
             self._fail("its reply is no SMTP")
-        elif len(self._codes) == self._wanted:
-            self._wake()
 
     def eof_received(self) -> bool:
         """The relay closes."""

@@ -37,6 +37,7 @@ GATHER_S = 0.005  #: how long a commit waits for company when the last one had s
 CHECKPOINT_OCTETS = 4 * 1024**2
 BACKUPS = 2
 PATIENT_S = 30.0
+ANSWER_S = 3.0
 #: libpq's parameters: seconds to connect and until a silent connection is asked, milliseconds until what was sent must be received
 PATIENCE = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
@@ -423,8 +424,9 @@ class Store:
     async def answers(self) -> str:
         """Why the database cannot be used, or ``""``: asked again when it could not the last time."""
         if self.trouble:
-            with contextlib.suppress(StoreError):
-                await self.write(lambda connection: connection.exec_driver_sql("select 1").scalar())
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(ANSWER_S):
+                    await self.write(lambda connection: connection.exec_driver_sql("select 1").scalar())
         return self.trouble
 
     def write_now(self, job: Callable[[Connection], T]) -> T:
