@@ -323,7 +323,7 @@ def _accept_directly(
     from gateway.tickets import inbox
     from gateway.tickets.store import DiskFull, Store, StoreError, utc_now
 
-    if len(raw) > settings.smtp.max_size or not service.policy(settings).accepts_recipient(to):
+    if len(raw) > settings.smtp.max_size or not service.policy(settings, lambda: True).accepts_recipient(to):
         print("gateway: refused: too big, or no such mailbox", file=sys.stderr)
         return 65
     client, name = (peer, helo) if peer else received_client(raw[:65536])

@@ -43,6 +43,7 @@ DRAIN_S = 30.0
 SETTLED_S = 5.0
 CLOCK_S = 0.5
 HANG_S = 5.0
+RELAY_ASK_S = 60.0
 
 
 class StartError(Exception):
@@ -208,6 +209,7 @@ class Daemon:
                     self._reload_loop,
                     self._watchdog_loop,
                     self._lag_loop,
+                    self._relay_loop,
                 ):
                     group.create_task(loop_of())
                 group.create_task(self._drain_when_stopped())
@@ -290,6 +292,15 @@ class Daemon:
             except (DirectoryError, OSError) as error:
                 log.directory_refused(str(error))
             metrics.DIRECTORY_AGE.set(self.directory.age(now) or 0)
+
+    async def _relay_loop(self) -> None:
+        """Asks each new relay what it offers: SMTPUTF8 is offered to senders only where their answers could go out."""
+        asked, at = None, 0.0
+        while not self._stop.is_set():
+            relay = self.desk.relay
+            if relay is not asked and time.monotonic() >= at:
+                asked, at = (relay, 0.0) if await relay.ask() else (asked, time.monotonic() + RELAY_ASK_S)
+            await self._wait(1.0)
 
     async def _lag_loop(self) -> None:
         loop = asyncio.get_running_loop()

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import email
 import hashlib
 import logging
 import mimetypes
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import MessageError
@@ -551,9 +553,23 @@ def _leaf_parts(message: Message) -> list[Message]:
     return leaves
 
 
+_MAILS = ("message/rfc822", "message/global")
+_HEADERS = ("text/rfc822-headers", "message/global-headers")
+_STATUS = ("message/delivery-status", "message/global-delivery-status")
+#: parts for machines: no words of the author's, and no attachments
+_TOLD = (*_HEADERS, *_STATUS, "message/disposition-notification", "message/global-disposition-notification")
+_ENCODED: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64, "quoted-printable": binascii.a2b_qp}
+
+
 def _payload(part: Message) -> bytes:
     if part.is_multipart():
-        return b"\r\n".join(_bytes(item) for item in part.get_payload() if isinstance(item, Message))
+        whole = b"\r\n".join(_bytes(item) for item in part.get_payload() if isinstance(item, Message))
+        decode = _ENCODED.get(str(part.get("content-transfer-encoding", "")).strip().lower())
+        encoded = decode is binascii.a2b_qp or b":" not in whole  # some say base64 and are none
+        if decode is not None and encoded and part.get_content_type() in (*_MAILS, *_TOLD):
+            with contextlib.suppress(binascii.Error):  # RFC 6532 section 3.7 allows it
+                return decode(whole)
+        return whole
     try:
         payload = part.get_payload(decode=True)
     except (MessageError, ValueError, LookupError, TypeError, AttributeError):
@@ -622,7 +638,7 @@ def _bodies(message: Message, cut: dict[int, tuple[int, str]], notes: list[str])
             plain.append(clean(text))
             notes.append("multipart without its boundary")
             continue
-        if kind in ("message/delivery-status", "text/rfc822-headers", "message/disposition-notification"):
+        if kind in _TOLD:
             continue
         if kind in _TNEF and index not in cut:
             inside = unpack.tnef(_payload(part))
@@ -664,14 +680,14 @@ def _measured(data: bytes) -> tuple[int, str]:
 
 
 def _default_name(part: Message, kind: str) -> str:
-    if kind == "message/rfc822":
+    if kind in _MAILS:
         inner = part.get_payload() if part.is_multipart() else None
         subject = inner[0].get("subject", "") if isinstance(inner, list) and isinstance(inner[0], Message) else ""
         return (clean_line(decode_words(str(subject)), 80) or "message") + ".eml"
     return "unnamed"
 
 
-# --------------------------------------------------------------------------- delivery reports (RFC 3464)
+# --------------------------------------------------------------------------- delivery reports (RFC 3464, RFC 6533)
 
 
 def _report(message: Message, headers: dict[str, tuple[str, ...]], plain: str) -> DeliveryReport | None:
@@ -681,13 +697,13 @@ def _report(message: Message, headers: dict[str, tuple[str, ...]], plain: str) -
     seen = False
     for part in _leaf_parts(message):
         kind = part.get_content_type()
-        if kind == "message/delivery-status":
+        if kind in _STATUS:
             seen = True
             text = decode_bytes(_payload(part)[:65536], None)[0]
             recipients += re.findall(r"(?im)^(?:final|original)-recipient:[^;\n]{0,40};\s*<?([^\s<>]{3,300})", text)
             action = action or "".join(re.findall(r"(?im)^action:\s*(\w+)", text)[:1]).lower()
             status = status or "".join(re.findall(r"(?im)^status:\s*(\d\.\d{1,3}\.\d{1,3})", text)[:1])
-        elif kind in ("message/rfc822", "text/rfc822-headers") and original is None:
+        elif kind in (*_MAILS, *_HEADERS) and original is None:
             text = decode_bytes(_payload(part)[:65536], None)[0]
             ids = re.findall(r"(?im)^message-id:\s*<([^<>\s]{1,250})>", text)
             original = ids[0] if ids else None

@@ -125,13 +125,16 @@ class Sink:
     def __init__(self, answer: Callable[[Taken], str] | None = None) -> None:
         self.taken: list[Taken] = []
         self._answer = answer
+        self.smtputf8 = False  #: whether it offers that to who connects from now on
         self.arrived = asyncio.Condition()
         self.port = 0
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Listens; returns the port."""
         loop = asyncio.get_running_loop()
-        factory = lambda: SMTP(self, hostname="sink.example", loop=loop, data_size_limit=None)  # noqa: E731
+        factory = lambda: SMTP(  # noqa: E731
+            self, hostname="sink.example", loop=loop, data_size_limit=None, enable_SMTPUTF8=self.smtputf8
+        )
         self._server = await loop.create_server(factory, host, port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self.port

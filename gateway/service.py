@@ -193,7 +193,7 @@ def relay(settings: Settings) -> Relay:
     )  # fmt: skip
 
 
-def policy(settings: Settings) -> Policy:
+def policy(settings: Settings, smtputf8: Callable[[], bool]) -> Policy:
     """What the listeners need to know. OSError or ssl.SSLError when the certificate cannot be used."""
     smtp, domain = settings.smtp, settings.gateway.replies_at
     return Policy(
@@ -209,7 +209,7 @@ def policy(settings: Settings) -> Policy:
         accepts_recipient=accepts(
             settings.recipients, domain, lambda address: guard.is_bounce_address(address, domain)
         ),
-        smtputf8=False,
+        smtputf8=smtputf8,
         tls=tls_context(smtp),
     )
 
@@ -233,12 +233,13 @@ def build(
     """The whole desk; raises before anything is replaced when a file cannot be used (ConfigError)."""
     templates = Templates(settings.replies.templates_dir)
     whose = office(settings, templates, keys, key_id)
+    out = relay(settings)
     return Desk(
         settings=settings,
         templates=templates,
         office=whose,
         sender=sender(settings, keys[key_id]),
         around=surroundings(settings, whose, accounts, resolver),
-        relay=relay(settings),
-        policy=policy(settings),
+        relay=out,
+        policy=policy(settings, lambda: out.smtputf8),
     )

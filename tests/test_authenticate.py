@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from gateway.message import header_end, parse
 from gateway.model import Author, AuthorStatus, Envelope, ParsedMessage, Verdict
@@ -52,6 +56,34 @@ def test_a_repeated_singleton_field_makes_it_a_suspect(name: str) -> None:
     assert not found.authenticated
     if name != "Date":
         assert any(f"{name.lower()} stands there twice" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize("signer", ["bücher.example", "xn--bcher-kva.example"])
+def test_a_signature_may_name_its_domain_in_unicode(signer: str) -> None:
+    """RFC 8616 section 5; the author's domain is an A-label for everything that compares."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    raw_key = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    record = f"v=DKIM1; k=ed25519; p={base64.b64encode(raw_key).decode()}"
+    mail = "From: Küche <küche@Bücher.example>\r\nTo: support@introserv.com\r\nSubject: Hello\r\n\r\nHello\r\n".encode()
+    body = base64.b64encode(hashlib.sha256(b"Hello\r\n").digest()).decode()
+    field = f" v=1; a=ed25519-sha256; c=relaxed/relaxed; d={signer}; i=küche@{signer}; s=k; h=From:To:Subject; bh={body}; b="
+    covered = (
+        "from:Küche <küche@Bücher.example>\r\nto:support@introserv.com\r\nsubject:Hello\r\n"
+        + f"dkim-signature:{field[1:]}"
+    )
+    made = base64.b64encode(key.sign(hashlib.sha256(covered.encode()).digest())).decode()
+    raw = f"DKIM-Signature:{field}{made}\r\n".encode() + mail
+    records = {
+        "k._domainkey.xn--bcher-kva.example": {"TXT": [record]},
+        "_dmarc.xn--bcher-kva.example": {"TXT": ["v=DMARC1; p=reject"]},
+    }
+    end, start = header_end(raw)
+    envelope = Envelope("x@elsewhere.example", ("support@introserv.com",), None, None, "smtp", NOW)
+    checks = Checks(ZoneResolver(records), 10, False)
+    author = author_of(raw[:end])
+    assert author.address == "küche@xn--bcher-kva.example"
+    found = asyncio.run(authenticate(author, envelope, raw, raw[:end], start, checks, NOW))
+    assert (found.dkim, found.dmarc, found.authenticated) == ("pass", "pass", True), found.reasons
 
 
 @pytest.mark.parametrize(

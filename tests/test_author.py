@@ -23,6 +23,19 @@ OK, MALFORMED, FORGED = AuthorStatus.OK, AuthorStatus.MALFORMED, AuthorStatus.FO
         (b"From: Anna\r\n <anna@example.de>\r\n", OK, "anna@example.de"),
         (b"From: anna@example.de.\r\n", OK, "anna@example.de"),
         (b"From: a@b\xc3\xbccher.example\r\n", OK, "a@xn--bcher-kva.example"),
+        ("From: 李 <用户@例子.example>\r\n".encode(), OK, "用户@xn--fsqu00a.example"),
+        ("From: Jürgen.Müller@straße.example\r\n".encode(), OK, "Jürgen.Müller@xn--strae-oqa.example"),
+        ("From: иван@почта.example\r\n".encode(), OK, "иван@xn--80a1acny.example"),
+        ("From: \u212aevin@example.de\r\n".encode(), MALFORMED, None),  # the Kelvin sign: K in other clothes
+        ("From: u\u0308@example.de\r\n".encode(), MALFORMED, None),  # not in normal form C
+        ("From: an\u200bna@example.de\r\n".encode(), MALFORMED, None),
+        ("From: an\u202ena@example.de\r\n".encode(), MALFORMED, None),
+        ("From: an\u00a0na@example.de\r\n".encode(), MALFORMED, None),
+        ("From: ü..a@example.de\r\n".encode(), MALFORMED, None),
+        (f"From: {'ü' * 32}@example.de\r\n".encode(), OK, f"{'ü' * 32}@example.de"),
+        (f"From: {'ü' * 33}@example.de\r\n".encode(), MALFORMED, None),  # 66 octets
+        (b"From: \xfcml@example.de\r\n", MALFORMED, None),
+        ("From: a@\u200d.example\r\n".encode(), MALFORMED, None),
         (b"From: ceo@good.example <a@evil.example>\r\n", MALFORMED, None),
         (b"From: <ceo@good.example>a@evil.example\r\n", MALFORMED, None),
         (b"From: a@x.example, b@y.example\r\n", FORGED, None),

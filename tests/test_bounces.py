@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import quopri
 from pathlib import Path
 
 import pytest
 
 from bench.corpus import machine_files
 from gateway.message import parse
-from gateway.model import MailClass
+from gateway.model import DeliveryReport, MailClass
 from gateway.replies.bounces import classify
 from gateway.replies.guard import unanswerable
 from tests.samples import mail
@@ -51,6 +53,34 @@ def test_a_null_sender_is_a_machine() -> None:
 )  # fmt: skip
 def test_who_is_never_answered(address: str | None, sender: str | None, answered: bool) -> None:
     assert (unanswerable(address, sender, OWN, False) == "") == answered
+
+
+@pytest.mark.parametrize("encoding", ["8bit", "base64", "quoted-printable"])
+def test_a_bounce_of_an_address_beyond_ascii(encoding: str) -> None:
+    """RFC 6533: the report's parts are message/global-*, in UTF-8 or encoded."""
+    status = (
+        "Reporting-MTA: dns; mx.b.example\n\nFinal-Recipient: utf-8; jürgen@b.example\nAction: failed\nStatus: 5.1.1\n"
+    )
+    original = "Message-ID: <abc.tag@introserv.com>\nTo: <jürgen@b.example>\n"
+
+    def part(kind: str, text: str) -> bytes:
+        octets = text.encode()
+        encoded = {"8bit": bytes, "base64": base64.encodebytes, "quoted-printable": quopri.encodestring}[encoding](
+            octets
+        )
+        return f"--b\nContent-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n".encode() + encoded + b"\n"
+
+    raw = (
+        b"From: MAILER-DAEMON@b.example\nSubject: Returned mail\nMIME-Version: 1.0\n"
+        b'Content-Type: multipart/report; report-type=global-delivery-status; boundary="b"\n\n'
+        b"--b\nContent-Type: text/plain\n\nSorry.\n"
+        + part("message/global-delivery-status", status) + part("message/global-headers", original) + b"--b--\n"
+    )  # fmt: skip
+    parsed = parse(raw)
+    assert parsed.report == DeliveryReport("abc.tag@introserv.com", ("jürgen@b.example",), "failed", "5.1.1")
+    assert parsed.attachments == ()
+    assert kind(raw, "") == MailClass.BOUNCE
+    assert kind(raw.replace(b"MAILER-DAEMON", b"anna"), "anna@b.example") == MailClass.BOUNCE
 
 
 def test_no_machine_of_the_foreign_suites_is_taken_for_a_person(corpora: Path) -> None:

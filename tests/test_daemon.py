@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import smtplib
 import socket
 import sqlite3
 import subprocess
@@ -19,8 +20,8 @@ from typing import Any
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
-from gateway.demo import SAMPLES, Sample, built
+from bench.harness import TO, LoopbackPeers, Running, free_port, until, write_accounts
+from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
 from gateway.tickets import originals
 from gateway.tickets.store import utc_now
 from tests.samples import mail
@@ -277,6 +278,42 @@ def test_the_clock_keeps_its_promises_across_kills(daemons: Any, peers: Loopback
     assert len(peers.taken) == 6
     (ticket,) = daemon.rows("tickets", "list")
     assert ticket["breached"]
+
+
+def test_a_customer_beyond_ascii_is_served_where_the_relay_offers_smtputf8(
+    daemons: Any, peers: LoopbackPeers, tmp_path: Path
+) -> None:
+    write_accounts(tmp_path, ACCOUNTS | {
+        "addresses.csv": ACCOUNTS["addresses.csv"] + "10042,Ku\u0308che@shop.example,owner\n"
+    })  # fmt: skip
+    peers.sink.smtputf8 = True
+    daemon = daemons(peers)
+    sample = Sample("", "Küche <küche@shop.example>", "Disk", "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow.\n")
+
+    def offered() -> bool:
+        with smtplib.SMTP("127.0.0.1", daemon.smtp_port, local_hostname="client.example", timeout=60) as client:
+            client.ehlo()
+            return client.has_extn("smtputf8")
+
+    until(offered)
+    with smtplib.SMTP("127.0.0.1", daemon.smtp_port, local_hostname="client.example", timeout=60) as client:
+        client.sendmail("küche@shop.example", [TO], built(sample, 1, utc_now()), mail_options=["SMTPUTF8"])
+    until(lambda: len(peers.taken) == 1)
+    (answer,) = peers.taken
+    assert answer.rcpt_tos == ("küche@shop.example",)
+    assert "\r\nTo: <küche@shop.example>\r\n".encode() in answer.raw
+    daemon.settled()
+    (ticket,) = daemon.rows("tickets", "list")
+    assert (ticket["author"], ticket["trust"], ticket["account"]) == ("küche@shop.example", "verified", "10042")
+    # the relay was replaced by one that does not: what came by another way is answered by nobody, and says why
+    peers.sink.smtputf8 = False
+    daemon.stop()
+    daemon.start()
+    assert not offered()
+    assert daemon.send(built(sample, 2, utc_now()), "ops@shop.example")[0] == 250
+    row = until(lambda: daemon.rows("outbox", "list", "--state", "dead"))[0]
+    assert "SMTPUTF8" in row["last_error"]
+    assert len(peers.taken) == 1
 
 
 def test_a_persons_answer_goes_out_and_stops_the_clock(daemons: Any, peers: LoopbackPeers) -> None:

@@ -45,6 +45,15 @@ def test_idn_plus_and_dots(directory: Directory) -> None:
     assert canonical("A@B.Example.") == "a@b.example"
 
 
+def test_addresses_beyond_ascii_have_one_form_and_it_is_nobodys_in_ascii() -> None:
+    assert (
+        canonical("JU\u0308RGEN@Bücher.example") == canonical("jürgen@bücher.example") == "jürgen@xn--bcher-kva.example"
+    )
+    assert canonical("anna@straße.example") != canonical("anna@strasse.example")
+    kelvin = "\u212aevin@example.de"
+    assert kelvin.lower() == "kevin@example.de" != canonical(kelvin)
+
+
 @pytest.mark.parametrize(
     ("address", "literal", "tags", "dots"),
     [

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, free_port, until
+from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
 from bench.postfix import Postfix
-from gateway.demo import SAMPLES, built
+from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
 from gateway.tickets.store import utc_now
 from tests.conftest import missing
 
@@ -62,6 +62,26 @@ def test_a_mail_through_postfix_is_judged_by_its_true_client_and_answered(
     (answer,) = peers.taken
     assert answer.rcpt_tos == ("ops@shop.example",)
     assert answer.mail_from.startswith("bounces+")
+
+
+def test_an_address_beyond_ascii_comes_through_postfix_and_its_answer_goes_out_through_it(
+    mail_system: tuple[Postfix, Running, LoopbackPeers], tmp_path: Path
+) -> None:
+    postfix, daemon, peers = mail_system
+    peers.sink.smtputf8 = True
+    write_accounts(
+        tmp_path, ACCOUNTS | {"addresses.csv": ACCOUNTS["addresses.csv"] + "10042,küche@shop.example,owner\n"}
+    )
+    until(lambda: len(daemon.named("directory")) == 2, 30)
+    sample = Sample("", "Küche <küche@shop.example>", "Disk", "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow.\n")
+    with smtplib.SMTP("127.0.0.1", postfix.port, local_hostname="mx.shop.example", timeout=30) as session:
+        session.sendmail(
+            "küche@shop.example", ["support@introserv.com"], built(sample, 1, utc_now()), mail_options=["SMTPUTF8"]
+        )
+    until(lambda: len(peers.taken) == 1, 30, postfix.log())
+    assert peers.taken[0].rcpt_tos == ("küche@shop.example",)
+    (ticket,) = daemon.rows("tickets", "list")
+    assert (ticket["author"], ticket["trust"], ticket["account"]) == ("küche@shop.example", "verified", "10042")
 
 
 def test_a_refused_recipient_stays_with_postfix(mail_system: tuple[Postfix, Running, LoopbackPeers]) -> None:

@@ -426,6 +426,7 @@ def test_a_refused_login_is_said_so_and_its_connection_closed(certificate: tuple
         "a b@c.example",
         "a>@b.example",
         "ü@b.example",
+        "ü\u2028@b.example",
         "a\x00@b.example",
         "a\n@b",
     ],
@@ -443,6 +444,44 @@ def test_an_address_that_would_end_its_path_is_never_sent(address: str) -> None:
         assert [line for line in server.heard[0] if line[:4] in (b"MAIL", b"RCPT")] == [
             f"MAIL FROM:<> SIZE={len(MAIL.raw)}".encode(), b"RCPT TO:<a@b.example>",
         ]  # fmt: skip
+
+    run(work)
+
+
+@pytest.mark.parametrize("pipelining", [True, False])
+def test_an_address_beyond_ascii_goes_where_smtputf8_is_offered(pipelining: bool) -> None:
+    async def work() -> None:
+        server = Server(extensions=(*without(pipelining), "SMTPUTF8"))
+        async with server.listening():
+            client = relay(server)
+            assert not client.smtputf8
+            assert await client.ask()
+            assert client.smtputf8
+            assert (await client.send(Outgoing(MAIL.raw, "", "jürgen@b.example"))).ok
+            assert (await client.send(MAIL)).ok
+            server.extensions = without(pipelining)
+            await client.close()
+            outcome = await client.send(Outgoing(MAIL.raw, "", "jürgen@b.example"))
+            assert (outcome.ok, outcome.permanent) == (False, True)
+            assert "SMTPUTF8" in outcome.detail
+            assert not client.smtputf8
+            await client.close()
+        assert server.heard[0][-1:] == [b"QUIT"]
+        senders = [line for line in server.heard[1] if line.startswith(b"MAIL")]
+        assert [line.endswith(b" SMTPUTF8") for line in senders] == [True, False]
+        assert "RCPT TO:<jürgen@b.example>".encode() in server.heard[1]
+        assert not [line for line in server.heard[2] if line.startswith(b"MAIL")]
+
+    run(work)
+
+
+def test_a_relay_that_cannot_be_asked_is_no_fault() -> None:
+    async def work() -> None:
+        server = Server(says={"banner": b""})
+        async with server.listening():
+            client = relay(server)
+            assert not await client.ask()
+            assert not client.smtputf8
 
     run(work)
 

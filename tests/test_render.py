@@ -158,6 +158,17 @@ def test_templates_run_in_a_sandbox(tmp_path: Any) -> None:
         Templates(tmp_path).text("received", "en", BASE)
 
 
-def test_an_odd_recipient_is_refused_before_the_relay_sees_it() -> None:
+@pytest.mark.parametrize(
+    "recipient",
+    ["a@b.example\r\nRCPT TO:<x@y.z>", "ü@b.example>\r\nBcc: <x@y.z", "ü\u2028@b.example", "ü@bü.example", "ü@"],
+)
+def test_an_odd_recipient_is_refused_before_the_relay_sees_it(recipient: str) -> None:
     with pytest.raises(RenderError):
-        build(replace(DRAFT, recipient="a@b.example\r\nRCPT TO:<x@y.z>"), SENDER, TEMPLATES)
+        build(replace(DRAFT, recipient=recipient), SENDER, TEMPLATES)
+
+
+def test_a_recipient_beyond_ascii_stands_in_utf_8_and_nothing_else_does() -> None:
+    message = build(replace(DRAFT, recipient="用户@xn--fsqu00a.example"), replace(SENDER, name="Müller"), TEMPLATES)
+    assert message.rcpt_to == "用户@xn--fsqu00a.example"
+    lines = message.raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    assert [line.decode() for line in lines if not line.isascii()] == ["To: <用户@xn--fsqu00a.example>"]

@@ -29,7 +29,7 @@ POLICY = Policy(
     hostname="mx.introserv.example", max_size=100_000, max_recipients=3, max_errors=5, idle_timeout=30, data_timeout=30,
     data_deadline=60, reject_bare_newline=False, trusted=(),
     accepts_recipient=accepts(("support@introserv.com",), "reply.introserv.com", lambda a: is_bounce_address(a, "reply.introserv.com")),
-    smtputf8=False, tls=None,
+    smtputf8=lambda: False, tls=None,
 )  # fmt: skip
 
 
@@ -201,6 +201,45 @@ def test_a_reply_to(tmp_path: Path, command: str, code: str) -> None:
         assert (await client.say("NOOP")).startswith("250")
 
     run(tmp_path, story)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("MAIL FROM:<ü@b.example> SMTPUTF8", "250 2.1.0"), ("MAIL FROM:<用户@例子.example> SIZE=9 smtputf8", "250 2.1.0"),
+        ("MAIL FROM:<ü@b.example>", "553 5.6.7"), ("MAIL FROM:<a@bücher.example>", "553 5.6.7"), ("MAIL FROM:<a@b.example> SMTPUTF8=1", "555 5.5.4"),
+        ("MAIL FROM:<a\u200b@b.example> SMTPUTF8", "553 5.1.7"), ("MAIL FROM:<a\u202eb@c.example> SMTPUTF8", "553 5.1.7"),
+        ("MAIL FROM:<\u212a@b.example> SMTPUTF8", "553 5.1.7"), ("MAIL FROM:<ü ü@b.example> SMTPUTF8", "553 5.1.7"),
+    ],
+)  # fmt: skip
+def test_a_sender_beyond_ascii_where_the_answer_could_go_out(tmp_path: Path, command: str, code: str) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port, "")
+        assert "250 SMTPUTF8" in (await client.say("EHLO client.example")).split("\n")
+        assert (await client.say(command)).startswith(code)
+        assert (await client.say("NOOP")).startswith("250")
+
+    run(tmp_path, story, smtputf8=lambda: True)
+
+
+def test_recipients_beyond_ascii_belong_to_a_transaction_that_says_so(tmp_path: Path) -> None:
+    ours = accepts(("support@xn--bcher-kva.example",), "reply.introserv.com", lambda address: False)
+
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        assert (await client.say("MAIL FROM:<ü@b.example> SMTPUTF8 RET=FULL")).startswith("555 5.5.4")
+        assert (await client.say("MAIL FROM:<a@b.example>")).startswith("250")
+        assert (await client.say("RCPT TO:<support@bücher.example>")).startswith("553 5.6.7")
+        assert (await client.say("RSET")).startswith("250")
+        assert (await client.say("MAIL FROM:<Ü@Bücher.example> SMTPUTF8")).startswith("250")
+        assert (await client.say("RCPT TO:<hilfe-ü@bücher.example>")).startswith("550 5.1.1")
+        assert (await client.say("RCPT TO:<support@Bücher.example>")).startswith("250")
+        assert (await client.say("DATA")).startswith("354")
+        assert (await client.say(b"From: \xc3\x9c@b.example\r\n\r\nHello\r\n.\r\n")).startswith("250")
+
+    (stored,) = run(tmp_path, story, smtputf8=lambda: True, accepts_recipient=ours).stored
+    envelope = stored.envelope
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("Ü@xn--bcher-kva.example", ("support@xn--bcher-kva.example",))
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ from gateway.ingest.answers import (
 )
 from gateway.ingest.client import plain_address, received_client
 from gateway.ingest.limits import Limits
+from gateway.mailbox import visible, with_a_label
 from gateway.model import Accepted, Envelope, RawMessage
 
 LINE_LIMIT = 64 * 1024
@@ -64,6 +65,10 @@ ACCEPT_DEADLINE_S = 120.0
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 _PATH = re.compile(
     rf"<(?:@[^<>:\s]{{1,500}}:)?(?P<a>(?P<local>{_ATEXT}{{1,64}}|\"(?:[^\"\\\r\n]|\\.){{0,62}}\")@(?P<host>\[[0-9A-Fa-f:.IPv]+\]|[A-Za-z0-9_.-]{{1,255}}))>"
+)
+_ANY = r"[^\x00-\x7f]"
+_INTERNATIONAL_PATH = re.compile(  # RFC 6531 section 3.3
+    rf"<(?P<a>(?:{_ATEXT}|{_ANY}){{1,64}}@(?:\[[0-9A-Fa-f:.IPv]+\]|(?:[A-Za-z0-9_.-]|{_ANY}){{1,255}}))>"
 )
 _SIMPLE = re.compile(r"[^\s<>]{3,320}")
 _XTEXT = re.compile(r"\+([0-9A-Fa-f]{2})")
@@ -87,7 +92,7 @@ class Policy:
     reject_bare_newline: bool
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     accepts_recipient: Callable[[str], bool]
-    smtputf8: bool
+    smtputf8: Callable[[], bool]  #: whether an address beyond ASCII could be answered (RFC 6531)
     tls: ssl.SSLContext | None
 
 
@@ -135,6 +140,7 @@ class MailSession(SMTP):  # type: ignore[misc]
         self._extended = False
         self._mail_from: str | None = None
         self._sender_known = True
+        self._international = False  # this transaction may name addresses beyond ASCII
         self._has_sender = False
         self._recipients: list[str] = []
         self._forwarded: dict[str, str] = {}
@@ -330,7 +336,7 @@ class MailSession(SMTP):  # type: ignore[misc]
         return True
 
     def _reset(self) -> None:
-        self._mail_from, self._has_sender, self._sender_known = None, False, True
+        self._mail_from, self._has_sender, self._sender_known, self._international = None, False, True, False
         self._recipients = []
         self._forwarded = {}
 
@@ -343,7 +349,7 @@ class MailSession(SMTP):  # type: ignore[misc]
         if not extended:
             return Reply(250, "", policy.hostname)
         lines = [policy.hostname, f"SIZE {policy.max_size}", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES"]
-        if policy.smtputf8:
+        if policy.smtputf8():
             lines.append("SMTPUTF8")
         if policy.tls is not None and not self._tls:
             lines.append("STARTTLS")
@@ -373,6 +379,8 @@ class MailSession(SMTP):  # type: ignore[misc]
         found = _PATH.match(rest)
         if found:
             return found["a"], rest[found.end() :].split()
+        if not rest.isascii() and (found := _INTERNATIONAL_PATH.match(rest)) and visible(found["a"]):
+            return with_a_label(found["a"]), rest[found.end() :].split()
         if rest.lower().startswith("<postmaster>"):
             return "postmaster", rest[12:].split()
         first, _, parameters = rest.partition(" ")
@@ -383,7 +391,7 @@ class MailSession(SMTP):  # type: ignore[misc]
     async def _mail_command(self, argument: str) -> Reply | None:
         if not self._helo or self._has_sender:
             return BAD_SEQUENCE
-        if not argument.isascii() and not self._ingest.policy.smtputf8:
+        if not argument.isascii() and not self._ingest.policy.smtputf8():
             return NEEDS_UTF8
         if not argument.upper().startswith("FROM:"):
             return BAD_ARGUMENT
@@ -393,11 +401,14 @@ class MailSession(SMTP):  # type: ignore[misc]
         refusal = self._mail_parameters(parsed[1])
         if refusal is not None:
             return refusal
+        if not argument.isascii() and not self._international:
+            return NEEDS_UTF8
         self._mail_from, self._has_sender = parsed[0], True
         return Reply(250, "2.1.0", "Sender OK")
 
     def _mail_parameters(self, parameters: list[str]) -> Reply | None:
         policy, declared = self._ingest.policy, 0
+        self._sender_known, self._international = True, False
         for parameter in parameters:
             name, equals, value = parameter.partition("=")
             name = name.upper()
@@ -414,7 +425,9 @@ class MailSession(SMTP):  # type: ignore[misc]
                     return BAD_ARGUMENT
             elif name == "X-SENDER" and value.upper() == "UNKNOWN" and self._trusted:
                 self._sender_known = False
-            elif not (name == "SMTPUTF8" and policy.smtputf8 and not equals) and name != "AUTH":
+            elif name == "SMTPUTF8" and not equals and policy.smtputf8():
+                self._international = True
+            elif name != "AUTH":
                 return UNKNOWN_PARAMETER
         if not self._ingest.limits.disk_has_room(declared):
             return NO_SPACE
@@ -423,7 +436,7 @@ class MailSession(SMTP):  # type: ignore[misc]
     async def _rcpt_command(self, argument: str) -> Reply | None:
         if not self._has_sender:
             return BAD_SEQUENCE
-        if not argument.isascii() and not self._ingest.policy.smtputf8:
+        if not argument.isascii() and not self._international:
             return NEEDS_UTF8
         if not argument.upper().startswith("TO:"):
             return BAD_ARGUMENT

@@ -30,6 +30,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gateway.config import Problem
+from gateway.mailbox import plain_local
 from gateway.model import Outgoing
 from gateway.replies import guard
 from gateway.replies.sign import SigningKey, signed
@@ -44,6 +45,7 @@ _PREFIX = re.compile(
 )
 _REFERENCE = re.compile(r"\[T-[0-9A-Z]{7}\]")
 _ATOM = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+_HOST = re.compile(r"[A-Za-z0-9.-]+")
 _ID = re.compile(r"[!-;=?-~]{1,250}")
 
 
@@ -284,7 +286,7 @@ def _fold_ids(ids: list[str]) -> str:
 
 
 def headers_for(draft: Draft, sender: Sender, subject: str) -> list[tuple[str, str]]:
-    """The intended header fields, ASCII, in order."""
+    """The intended header fields, in order; ASCII but for a recipient beyond it (RFC 6532)."""
     context = draft.context
     reply_to = str(context.get("reply_to") or "")
     fields = [
@@ -372,14 +374,20 @@ def _linked(line: str) -> str:
     return "".join(pieces)
 
 
+def _international(address: str) -> bool:
+    """Whether this is a plain address with a local part beyond ASCII, which only SMTPUTF8 can carry."""
+    local, _, host = address.rpartition("@")
+    return not local.isascii() and plain_local(local) and _HOST.fullmatch(host) is not None
+
+
 def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
     """The message of an outbox row, checked against what was meant.
 
     Raises:
         RenderError: it cannot be built safely.
     """
-    if not _ATOM.fullmatch(draft.recipient):
-        raise RenderError("the recipient is no plain ASCII address")
+    if not _ATOM.fullmatch(draft.recipient) and not _international(draft.recipient):
+        raise RenderError("the recipient is no plain address")
     values = variables(sender, draft.context)
     text = templates.text(draft.template, draft.language, values)
     page = templates.page(draft.template, draft.language, values, text) if draft.kind != "staff" else ""
@@ -408,7 +416,7 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
 
 
 def _assembled(fields: list[tuple[str, str]], text: str, page: str) -> bytes:
-    head = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("ascii", "replace")
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("utf-8", "replace")
     if not page:
         return head + _part("text/plain", text)
     boundary = f"=_{random.token_hex(16)}"
@@ -428,14 +436,14 @@ def _as_meant(raw: bytes, fields: list[tuple[str, str]]) -> bool:
     if b"\x00" in block or b"\r" in block.replace(b"\r\n", b"") or b"\n" in block.replace(b"\r\n", b""):
         return False
     seen: list[tuple[str, str]] = []
-    for line in block.decode("ascii", "replace").split("\r\n"):
+    for line in block.decode("utf-8", "replace").split("\r\n"):
         if line[:1] in (" ", "\t"):
             if not seen or not line.strip():
                 return False
             seen[-1] = (seen[-1][0], f"{seen[-1][1]}\r\n{line}")
         else:
             name, colon, value = line.partition(":")
-            if not colon or len(line) > 998:
+            if not colon or len(line.encode()) > 998:
                 return False
             seen.append((name, value.removeprefix(" ")))
     return [item for item in seen if item[0].lower() not in _STRUCTURE] == fields

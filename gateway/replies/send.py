@@ -42,6 +42,7 @@ class Relay:
             ssl.create_default_context(cafile=str(ca_file) if ca_file else None) if security != "none" else None
         )
         self._slots = asyncio.Semaphore(connections)
+        self.smtputf8 = False  #: whether it offered that (RFC 6531) at the last connection
         self._kept: list[tuple[float, Connection]] = []
 
     async def _connect(self) -> Connection:
@@ -82,7 +83,8 @@ class Relay:
             raise aiosmtplib.SMTPServerDisconnected("closed")
         transport = cast(asyncio.Transport, client.transport)
         offers = client.supports_extension
-        return Connection(transport, offers("pipelining"), offers("size"), self._timeout)
+        self.smtputf8 = offers("smtputf8")
+        return Connection(transport, offers("pipelining"), offers("size"), self.smtputf8, self._timeout)
 
     async def _connection(self) -> tuple[Connection, bool]:
         """(a connection, whether it was a kept one)."""
@@ -114,6 +116,16 @@ class Relay:
                 if not kept:
                     break
             return Sent(False, False, 0, "the relay closed the connection")
+
+    async def ask(self) -> bool:
+        """Connects to learn what the relay offers; whether it answered."""
+        async with self._slots:
+            try:
+                connection = await self._connect()
+            except (aiosmtplib.SMTPException, OSError, ValueError):
+                return False
+            await connection.quit()
+            return True
 
     async def close(self) -> None:
         """Says goodbye on every kept connection."""

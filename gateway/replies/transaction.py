@@ -1,7 +1,8 @@
 """Mail transactions on a connection to the relay that is greeted, encrypted and logged in (RFC 5321 section 3.3).
 
 aiosmtplib does everything up to there; from there on one mail is MAIL, RCPT and DATA in one write where the relay
-offers PIPELINING (RFC 2920), which aiosmtplib does not do, and one after the other where it does not.
+offers PIPELINING (RFC 2920), which aiosmtplib does not do, and one after the other where it does not. An address beyond
+ASCII needs SMTPUTF8 (RFC 6531).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from gateway.model import Outgoing, Sent
 
 _REPLY = re.compile(rb"([2-5]\d\d)(?:([ -])[^\r\n]*)?\r?\n")
-_PATH = re.compile(r"[!-;=?-~]*")  # RFC 5321: printable ASCII, and no bracket that would end the path early
+_PATH = re.compile(r"[!-;=?-~\xa1-\U0010ffff]*")  # RFC 5321: printable, and no bracket that would end the path early
 _LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 MAX_REPLY = 16 * 1024
 
@@ -26,11 +27,14 @@ class Closed(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """The established connection. ``pipelining`` and ``size`` (RFC 1870): what the relay offers. ``timeout``: seconds
-    for each answer."""
+    """The established connection. ``pipelining``, ``size`` (RFC 1870) and ``smtputf8``: what the relay offers.
+    ``timeout``: seconds for each answer."""
 
-    def __init__(self, transport: asyncio.Transport, pipelining: bool, size: bool, timeout: float) -> None:
-        self._transport, self._pipelining, self._size, self._timeout = transport, pipelining, size, timeout
+    def __init__(
+        self, transport: asyncio.Transport, pipelining: bool, size: bool, smtputf8: bool, timeout: float
+    ) -> None:
+        self._transport, self._pipelining, self._size, self._smtputf8 = transport, pipelining, size, smtputf8
+        self._timeout = timeout
         self._buffer = bytearray()
         self._codes: list[int] = []
         self._wanted = 0
@@ -122,11 +126,16 @@ class Connection(asyncio.Protocol):
 
     async def send(self, message: Outgoing) -> Sent | None:
         """One transaction; ``None`` when the connection was dead before the relay said anything to it."""
-        if not (_PATH.fullmatch(message.mail_from) and _PATH.fullmatch(message.rcpt_to) and message.rcpt_to):
+        paths = message.mail_from + message.rcpt_to
+        if not _PATH.fullmatch(paths) or not paths.isprintable() or not message.rcpt_to:
             return Sent(False, True, 0, "an address of the envelope cannot be sent")
-        size = f" SIZE={len(message.raw)}" if self._size else ""
+        if not paths.isascii() and not self._smtputf8:
+            return Sent(False, True, 0, "the relay offers no SMTPUTF8, which the recipient's address needs (RFC 6531)")
+        parameters = f" SIZE={len(message.raw)}" if self._size else ""
+        if not paths.isascii():
+            parameters += " SMTPUTF8"
         commands = [
-            ("MAIL FROM", f"MAIL FROM:<{message.mail_from}>{size}\r\n".encode()),
+            ("MAIL FROM", f"MAIL FROM:<{message.mail_from}>{parameters}\r\n".encode()),
             ("RCPT TO", f"RCPT TO:<{message.rcpt_to}>\r\n".encode()),
             ("DATA", b"DATA\r\n"),
         ]

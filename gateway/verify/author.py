@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 
+from gateway.mailbox import a_label, plain_local
 from gateway.model import Author, AuthorStatus, mail_start
 
 MAX_FROM = 4096
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _HIDDEN = re.compile(rb"\r[ \t\x00]*from[ \t\x00]*:", re.IGNORECASE)
 _NUL_NAME = re.compile(rb"(?:\A|\n)[^:\n]{0,10}f[\x00]*r[\x00]*o[\x00]*m[ \t]*\x00[ \t\x00]*:", re.IGNORECASE)
-_ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]"
-_LOCAL = re.compile(rf"{_ATEXT}{{1,64}}(?:\.{_ATEXT}{{1,64}})*")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -164,14 +163,9 @@ def _author(spec: str, name: str) -> Author:
     local, at, domain = spec.rpartition("@")
     if not at:
         return malformed("no address in the From header field")
-    if not _LOCAL.fullmatch(local) or len(local) > 64:
+    if not plain_local(local):
         return malformed("the local part of the address is not plain")
-    domain = domain.lower().removesuffix(".")
-    if not domain.isascii():
-        try:
-            domain = domain.encode("idna").decode("ascii")
-        except UnicodeError:
-            return malformed("the domain of the address is no domain name")
-    if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
+    host = a_label(domain.removesuffix("."))
+    if host is None or len(host) > 253 or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         return malformed("the domain of the address is no domain name")
-    return Author(AuthorStatus.OK, f"{local}@{domain}", name, "")
+    return Author(AuthorStatus.OK, f"{local}@{host}", name, "")

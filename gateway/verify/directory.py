@@ -11,12 +11,14 @@ import ipaddress
 import os
 import sqlite3
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.config import Problem
+from gateway.mailbox import a_label
 from gateway.model import Account
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 
@@ -66,15 +68,14 @@ class AddressRules:
 
 
 def canonical(address: str, rules: AddressRules = AddressRules()) -> str:
-    """The form addresses are compared in: lower-case, domain as A-label, no final dot."""
+    """The form addresses are compared in: lower-case, normal form C, domain as A-label, no final dot."""
     local, _, domain = address.strip().rpartition("@")
     domain = domain.lower().removesuffix(".")
-    if not domain.isascii():
-        try:
-            domain = domain.encode("idna").decode("ascii")
-        except UnicodeError:
-            pass
-    local = local.lower()
+    domain = a_label(domain) or domain
+    if local.isascii():
+        local = local.lower()
+    elif not (composed := unicodedata.normalize("NFC", local)).isascii():  # what becomes ASCII equals nobody's
+        local = composed.lower()
     if rules.ignore_plus_tags and "+" in local[1:]:
         local = local[0] + local[1:].partition("+")[0]
     if domain in rules.ignore_dots:

@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
+from gateway.mailbox import with_a_label
 from gateway.model import DkimResult, single_blanks
 from gateway.verify.dns import Resolver
 
@@ -76,6 +77,9 @@ def _checked(index: int, value: bytes, now: datetime) -> _Signature:
             raise Refused("permerror", f"missing {name.decode()}=")
     if tags[b"a"] not in (b"rsa-sha256", b"ed25519-sha256"):
         raise Refused("neutral", f"algorithm {tags[b'a'][:20].decode('ascii', 'replace')} is not accepted (RFC 8301)")
+    for name in (b"d", b"s", b"i"):
+        if name in tags and not tags[name].isascii():
+            tags[name] = with_a_label(tags[name].decode("utf-8", "replace")).encode()  # RFC 8616 section 5
     domain, selector = tags[b"d"], tags[b"s"]
     if not NAME.fullmatch(domain) or not NAME.fullmatch(selector) or b"." not in domain:
         raise Refused("permerror", "d= or s= is no domain name")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import spftrace
 
+from gateway.mailbox import a_label
 from gateway.verify.dns import Resolver, Status
 
 _DOMAIN = re.compile(
@@ -43,7 +44,7 @@ def _identity(mail_from: str | None, helo: str | None) -> tuple[str, str]:
     """(sender to check, its domain) or ("", ""): MAIL FROM, or HELO for the null sender (RFC 7208 section 2.4)."""
     if mail_from:
         local, _, domain = mail_from.rpartition("@")
-        domain = domain.rstrip(".")
+        domain = a_label(domain.rstrip(".")) or ""
         if not _DOMAIN.fullmatch(domain) or "@" in local:
             return "", ""
         if not _LOCAL.fullmatch(local):
