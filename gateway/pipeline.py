@@ -27,9 +27,8 @@ from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
 
 POLL_S = 1.0
-LEASE_S = 120.0
 BATCH = 16
-CONCURRENCY = 16
+CONCURRENCY = 48  #: of mails up to 256 KiB, or pieces of larger ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,8 @@ class Pipeline:
         self.beat = 0.0
         self._held: dict[asyncio.Task[None], inbox.Claimed] = {}
         self._reserved = 0
-        self._clear = False  # nothing older waits in the table: a new mail may be taken as it is stored
+        self._claiming = 0  # hands kept for what is being claimed
+        self._clear = False  # no more waits in the table than is being claimed: a new mail may be taken as it is stored
 
     # -- what the ways in see
 
@@ -193,13 +193,13 @@ class Pipeline:
 
     def arrived(self) -> None:
         """A mail was stored: there is something to claim."""
-        self._sure, self._clear = True, False
+        self._sure = True
         self.wake.set()
 
     # -- the loop
 
     def _room(self) -> int:
-        return CONCURRENCY - len(self._held) - self._reserved
+        return CONCURRENCY - len(self._held) - self._reserved - self._claiming
 
     def _begin(self, claimed: inbox.Claimed) -> None:
         task = asyncio.create_task(self._one(claimed))
@@ -215,7 +215,7 @@ class Pipeline:
             claimed: list[inbox.Claimed] = []
             if self._room() > 0:
                 try:
-                    claimed = await self._claim(self._room())
+                    claimed = await self._claim()
                 except Exception as error:  # the one broad net of this loop: the database may be back next turn
                     log.loop_fault("pipeline", error)
             for claim in claimed:
@@ -227,7 +227,7 @@ class Pipeline:
 
     def _let_go(self, task: asyncio.Task[None]) -> None:
         self._held.pop(task, None)
-        if not self._clear:
+        if self._sure or not self._clear:
             self.wake.set()
 
     async def _rest(self, stop: asyncio.Event) -> None:
@@ -251,28 +251,36 @@ class Pipeline:
             except StoreError as error:
                 log.loop_fault("pipeline", error)
 
-    async def _claim(self, room: int) -> list[inbox.Claimed]:
+    async def _claim(self) -> list[inbox.Claimed]:
         now = self._clock()
-        count, alone = min(room, BATCH), not self._held and not self._reserved
         if any(held.suspect for held in self._held.values()):
             return []
         sure, self._sure = self._sure, False
         if not sure and not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
-            self._clear = not self._sure
+            self._clear = True
             return []
+        room, alone = self._room(), not self._held and not self._reserved
+        if room <= 0:  # taken while the table was asked
+            self._sure = True
+            return []
+        count = min(-(-room // 2) if self._clear else room, BATCH)  # half for what comes meanwhile, unless many wait
 
         def job(connection: Connection) -> tuple[list[inbox.Claimed], list[int], bool]:
-            claimed, parked = inbox.claim(connection, now, count, LEASE_S, alone)
+            claimed, parked = inbox.claim(connection, now, count, alone=alone)
             if any(claim.suspect for claim in claimed):
                 return claimed, parked, False
             if len(claimed) < count:
-                claimed += inbox.claim_arrivals(connection, now, count - len(claimed), LEASE_S)
+                claimed += inbox.claim_arrivals(connection, now, count - len(claimed))
             clear = len(claimed) < count and (alone or bool(claimed) or not inbox.anything_due(connection, now))
             return claimed, parked, clear
 
-        self._clear = False
-        claimed, parked, clear = await self._store.write(job)
-        self._clear = clear and not self._sure
+        clear, self._claiming = False, count
+        if alone:  # a suspect may be among them: no other mail is taken beside it
+            self._clear = False
+        try:
+            claimed, parked, clear = await self._store.write(job)
+        finally:
+            self._clear, self._claiming = clear, 0
         for message in parked:
             metrics.PARKED.inc()
             log.parked(message, "claimed three times without an outcome")

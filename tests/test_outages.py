@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import Connection, select
@@ -25,7 +25,7 @@ from bench.harness import LoopbackPeers, Running, until
 from gateway.ingest.identity import digest_of
 from gateway.model import Outgoing, RawMessage, Sent
 from gateway.pipeline import Pipeline
-from gateway.replies.outbox import Outbox
+from gateway.replies.outbox import FRESH_S, MARK_S, Outbox
 from gateway.replies.render import Templates, samples
 from gateway.tickets import inbox
 from gateway.tickets.store import Store, Unavailable
@@ -172,6 +172,49 @@ class Row:
     context: Mapping[str, Any] = field(default_factory=lambda: samples("received")[0])
     created_at: datetime = WHEN
     resent: bool = False
+    lease_until: datetime = WHEN + timedelta(days=1)
+
+
+def test_no_reply_is_sent_under_a_lease_that_may_end_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited behind others until its lease was short: it is claimed anew. A relay that drips for ever is cut off before
+    the lease ends, for after it somebody else may send the same reply."""
+    short = Row(id=1, lease_until=WHEN + timedelta(seconds=MARK_S + FRESH_S - 1))
+    long = Row(id=2, attempts=2, lease_until=WHEN + timedelta(seconds=MARK_S + FRESH_S))
+    done: list[tuple[str, int]] = []
+
+    class Table:
+        due: ClassVar = [short]
+
+        async def claim(self, now: datetime, count: int, sure: bool) -> list[Row]:
+            return [self.due.pop()] if self.due else []
+
+        async def give_back(self, row: Row, now: datetime) -> None:
+            done.append(("given back", row.id))
+            monkeypatch.setattr("gateway.replies.outbox.MARK_S", MARK_S + FRESH_S - 0.05)  # what is left is short
+            monkeypatch.setattr("gateway.replies.outbox.FRESH_S", 0.0)
+            self.due.append(long)
+
+        async def later(self, row: Row, error: str, next_at: datetime) -> None:
+            done.append((error, row.id))
+
+    class Relay:
+        async def send(self, message: Outgoing) -> Sent:
+            done.append(("sent", 0))
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        outbox = Outbox(Table(), lambda: (SENDER, Templates(None), Relay(), 1e6), lambda: WHEN, 1)  # type: ignore[arg-type, return-value]
+        running = asyncio.create_task(outbox.run(stop))
+        async with asyncio.timeout(20):
+            while len(done) < 3:
+                await asyncio.sleep(0)
+        stop.set()
+        await running
+
+    asyncio.run(main())
+    assert done == [("given back", 1), ("sent", 0), ("the relay took too long", 2)]
 
 
 def test_a_reply_that_went_out_is_not_sent_again_after_an_outage() -> None:

@@ -16,7 +16,6 @@ from gateway.tickets.store import DiskFull, Store
 
 INLINE = 256 * 1024
 STAGED = 2 * originals.PIECE
-LEASE_S = 120.0
 
 
 class Work(Protocol):
@@ -56,7 +55,7 @@ class Acceptor:
         else:
             digest = await asyncio.to_thread(digest_of, message.raw)
         direct = len(message.raw) <= INLINE and self._work.reserve()
-        lease = self._clock() + timedelta(seconds=LEASE_S) if direct else None
+        lease = self._clock() + timedelta(seconds=inbox.LEASE_S) if direct else None
         stored: asyncio.Future[Accepted]
         if len(message.raw) > STAGED:
             stored = asyncio.ensure_future(self._store_large(message, digest))

@@ -10,12 +10,16 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from gateway import log, metrics
+from gateway.model import Sent
 from gateway.replies.render import Draft, RenderError, Sender, Templates, build
 from gateway.replies.send import Transport
 
 MINUTES = (1, 5, 15, 30, 60)
 POLL_S = 1.0
 PAUSE_S = 60.0
+WAITING = 8  #: rows in hand for each connection to the relay
+MARK_S = 60.0  #: of a lease, kept to tell the database what the relay said
+FRESH_S = 300.0  #: a row whose lease is shorter than this is claimed anew before it is sent
 
 
 class Row(Protocol):
@@ -41,6 +45,8 @@ class Row(Protocol):
     def created_at(self) -> datetime: ...
     @property
     def resent(self) -> bool: ...
+    @property
+    def lease_until(self) -> datetime: ...
 
 
 class Queue(Protocol):
@@ -74,19 +80,20 @@ class Outbox:
         concurrency: int,
     ) -> None:
         self._queue, self._desk, self._clock = queue, desk, clock
-        self._concurrency = concurrency
+        self._most, self._slots = concurrency * WAITING, asyncio.Semaphore(concurrency)
         self.wake = asyncio.Event()
         self._paused_until = 0.0
         self.problem = ""
         self._running: set[asyncio.Task[None]] = set()
         self._reserved = 0
         self._unmarked: dict[int, datetime] = {}  #: what the relay took and the database does not know yet, and when
-        self._clear = False  # nothing older waits in the table: a reply may be sent as it is written
+        self._claiming = 0  # places kept for what is being claimed
+        self._clear = False  # no more waits in the table than is being claimed: a reply may be sent as it is written
 
     # -- what the pipeline sees
 
     def _room(self) -> int:
-        return self._concurrency * 2 - len(self._running) - self._reserved
+        return self._most - len(self._running) - self._reserved - self._claiming
 
     def reserve(self) -> bool:
         """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
@@ -119,13 +126,16 @@ class Outbox:
             free = self._room()
             claimed: list[Row] = []
             if free > 0 and loop.time() >= self._paused_until:
-                self._clear = False
+                self._claiming = -(-free // 2) if self._clear else free  # half for what is written meanwhile
                 try:
-                    claimed = await self._queue.claim(self._clock(), free, woken)
-                    self._clear = len(claimed) < free and not self.wake.is_set()
+                    claimed = await self._queue.claim(self._clock(), self._claiming, woken)
+                    self._clear = len(claimed) < self._claiming
                 except Exception as error:  # the one broad net of this loop: the next turn tries again
+                    self._clear = False
                     log.loop_fault("outbox", error)
                     await self._rest(stop, POLL_S)
+                finally:
+                    self._claiming = 0
             for row in claimed:
                 self._begin(row)
             if not claimed or self._room() <= 0:
@@ -150,7 +160,8 @@ class Outbox:
 
     async def _one(self, row: Row) -> None:
         try:
-            await self._deliver(row)
+            async with self._slots:
+                await self._deliver(row)
         except Exception as error:  # the lease ends and the row is tried again
             log.loop_fault("outbox", error)
 
@@ -164,8 +175,11 @@ class Outbox:
             await self._mark(row, self._unmarked[row.id])
             return
         sender, templates, relay, retry_for = self._desk()
-        if asyncio.get_running_loop().time() < self._paused_until:
-            await self._queue.give_back(row, self._clock())
+        now = self._clock()
+        left = (row.lease_until - now).total_seconds() - MARK_S
+        if left < FRESH_S or asyncio.get_running_loop().time() < self._paused_until:
+            await self._queue.give_back(row, now)
+            self.wake.set()
             return
         draft = Draft(
             row.id, row.template, row.language, row.recipient, row.kind, row.rfc_id, row.context, row.created_at
@@ -179,7 +193,11 @@ class Outbox:
             return
         if row.resent:
             metrics.DUPLICATE_SENDS.inc()
-        outcome = await relay.send(message)
+        try:
+            async with asyncio.timeout(left):  # after the lease somebody else may send it
+                outcome = await relay.send(message)
+        except TimeoutError:
+            outcome = Sent(False, False, 0, "the relay took too long")
         now = self._clock()
         if outcome.ok:
             self.problem = ""

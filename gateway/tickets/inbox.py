@@ -62,6 +62,7 @@ _ARRIVALS = (
     .with_for_update(skip_locked=True, of=arrivals)
 )
 MAX_CLAIMS = 3
+LEASE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _envelope(row: Any) -> Envelope:
 
 
 def claim(
-    connection: Connection, now: datetime, count: int, lease_s: float, alone: bool = True
+    connection: Connection, now: datetime, count: int, lease_s: float = LEASE_S, alone: bool = True
 ) -> tuple[list[Claimed], list[int]]:
     """(due mails, now ours; mails parked because three claims had no outcome).
 
@@ -222,7 +223,7 @@ def _freed(now: datetime) -> dict[str, Any]:
     }
 
 
-def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: float) -> list[Claimed]:
+def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: float = LEASE_S) -> list[Claimed]:
     """Further arrivals of mails that have their outcome already."""
     found = fetch(connection, _ARRIVALS, {"now": now, "count": count})
     ours: list[Claimed] = []

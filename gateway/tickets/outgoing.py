@@ -16,7 +16,7 @@ from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim, Store
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
 
-LEASE_S = 300.0
+LEASE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def write_claimed(connection: Connection, reply: Reply, office: Office, now: dat
         return None
     return Claimed(
         row, 1, reply.event, reply.template, reply.language, reply.recipient, reply.kind, values["rfc_id"],
-        values["context"], now, False, reply.ticket_id,
+        values["context"], now, False, lease, reply.ticket_id,
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def budgets(
         return Budgets(last, "budget_total")
     if reached(row.first_of_domain, office.budget_domain[0], _OF_DOMAIN):
         return Budgets(last, "budget_domain")
-    if ticket_id is not None and row.thread >= office.budget_thread[0]:
+    if ticket_id is not None and fetch(connection, _OF_THREAD, values)[0][0] >= office.budget_thread[0]:
         return Budgets(last, "budget_thread")
     return Budgets(last)
 
@@ -164,9 +164,9 @@ _BUDGETS = select(
     _first("total").label("first"),
     _first("domain", _IN_DOMAIN).label("first_of_domain"),
     select(func.max(_O.created_at)).where(_IS_AUTOMATIC, _TO_AUTHOR, _ACKNOWLEDGES).scalar_subquery().label("last"),
-    _counted("thread", _O.ticket_id == bindparam("thread_id")),
     _counted("address", _TO_AUTHOR, _ACKNOWLEDGES),
 )
+_OF_THREAD = select(_counted("thread", _O.ticket_id == bindparam("thread_id")))
 _OF_ALL = select(_counted("total"))
 _OF_DOMAIN = select(_counted("domain", _IN_DOMAIN))
 _IS_DUE = or_(
@@ -206,6 +206,7 @@ class Claimed:
     context: Mapping[str, Any]
     created_at: datetime
     resent: bool
+    lease_until: datetime
     ticket_id: int | None = None
 
 
@@ -223,7 +224,7 @@ def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> 
     return [
         Claimed(
             row.id, row.attempts + 1, row.event, row.template, row.language, row.recipient, row.kind, row.rfc_id,
-            row.context, row.created_at, row.state == OutboxState.SENDING, row.ticket_id,
+            row.context, row.created_at, row.state == OutboxState.SENDING, lease, row.ticket_id,
         )
         for row in rows
     ]  # fmt: skip
