@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
-import os
 import pickle
 import resource
 import signal
@@ -17,8 +16,7 @@ import socket
 import struct
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 from gateway import log, metrics
 from gateway.model import Reading
@@ -28,24 +26,26 @@ from gateway.reading import Hints
 ReadFunction = Callable[[Any, Hints], Reading]
 MEMORY_LIMIT = 1024**3
 RECYCLE_OCTETS = 64 * 1024**2
-JOINED = 64 * 1024  #: octets up to which a length and what it is of are sent at once
-_LENGTH = struct.Struct("!i")
+JOINED = 64 * 1024  #: octets up to which a piece and what stands before it are sent at once
+BLOCK = 256 * 1024
+_QUESTION = struct.Struct("!IQ")  #: octets of the hints and of the mail, which follow
+_ANSWER = struct.Struct("!I")  #: octets of what follows
 
 
 class ReaderFailed(Exception):
     """The mail could not be read: too slow, or its process died. The text says which."""
 
 
-def _serve(connection: Connection, read: ReadFunction) -> None:
-    """The life of a reader process: one mail after another until the pipe closes."""
+def _serve(wire: socket.socket, read: ReadFunction) -> None:
+    """The life of a reader process: one mail after another until the other end closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT * 2, MEMORY_LIMIT * 2))
+    wire.setblocking(True)
     while True:
         try:
-            hints, size = pickle.loads(connection.recv_bytes())  # noqa: S301 - our own parent wrote it
-            raw = _received(connection, size)
+            hints, raw = _asked(wire)
         except (EOFError, OSError):
             return
         before = _cpu()
@@ -54,26 +54,42 @@ def _serve(connection: Connection, read: ReadFunction) -> None:
             payload = pickle.dumps((True, _portable(outcome), _cpu() - before))
         except BaseException as error:
             payload = pickle.dumps((False, f"{type(error).__name__} at {log.where(error)}", _cpu() - before))
+        size = len(raw)
         del raw
         with contextlib.suppress(OSError):
-            connection.send_bytes(payload)
+            wire.sendall(_ANSWER.pack(len(payload)) + payload)
         if size > RECYCLE_OCTETS:
             return
 
 
-def _received(connection: Connection, size: int) -> bytes | bytearray:
-    """A mail that comes in one piece or in many; never held twice."""
-    first = connection.recv_bytes() if size else b""
-    if len(first) >= size:
-        return first
+def _asked(wire: socket.socket) -> tuple[Hints, bytes | bytearray]:
+    """The next mail, most often in one piece; a large one is never held twice."""
+    got = wire.recv(BLOCK)
+    while got and len(got) < _QUESTION.size:
+        got += _some(wire.recv(BLOCK))
+    hints_size, size = _QUESTION.unpack_from(_some(got))
+    start = _QUESTION.size + hints_size
+    while len(got) < start:
+        got += _some(wire.recv(BLOCK))
+    hints: Hints = pickle.loads(got[_QUESTION.size : start])  # noqa: S301 - our own parent wrote it
+    if len(got) - start == size:
+        return hints, got[start:]
     whole = bytearray(size)
-    whole[: len(first)] = first
-    filled = len(first)
-    while filled < size:
-        piece = connection.recv_bytes()
-        whole[filled : filled + len(piece)] = piece
-        filled += len(piece)
-    return whole
+    filled = len(got) - start
+    whole[:filled] = memoryview(got)[start:]
+    with memoryview(whole) as view:
+        while filled < size:
+            count = wire.recv_into(view[filled:], min(BLOCK, size - filled))
+            if not count:
+                raise EOFError
+            filled += count
+    return hints, whole
+
+
+def _some(piece: bytes) -> bytes:
+    if not piece:
+        raise EOFError
+    return piece
 
 
 def _cpu() -> float:
@@ -115,17 +131,85 @@ class _Patience:
         self._timer.cancel()
 
 
+class _Wire(asyncio.Protocol):
+    """The event loop's end of the socket to a reader."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._wanted = 0  #: octets of the answer; 0 while they are not known
+        self._answer: asyncio.Future[bytes] | None = None
+        self._room: asyncio.Future[None] | None = None  #: while there is none for more to be sent
+        self.lost = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is served."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of an answer, most often all of it."""
+        self._buffer += data
+        if not self._wanted and len(self._buffer) >= _ANSWER.size:
+            (self._wanted,) = _ANSWER.unpack_from(self._buffer)
+            del self._buffer[: _ANSWER.size]
+        if self._wanted and len(self._buffer) >= self._wanted:
+            answer, self._buffer, self._wanted = bytes(self._buffer), bytearray(), 0
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(answer)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The reader is gone."""
+        self.lost = True
+        for future in (self._answer, self._room):
+            if future is not None and not future.done():
+                future.set_exception(EOFError())
+
+    def pause_writing(self) -> None:
+        """The reader has enough for now."""
+        self._room = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """It has taken some."""
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)
+
+    async def send(self, data: bytes | bytearray) -> None:
+        """EOFError when the reader is gone."""
+        if self.lost or self._transport is None:
+            raise EOFError
+        self._transport.write(data)
+        if self._room is not None:
+            await self._room
+
+    def expect(self) -> asyncio.Future[bytes]:
+        """What will be the answer to what is sent now."""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._answer.add_done_callback(_looked_at)
+        return self._answer
+
+    def close(self) -> None:
+        """Closes it without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+
+def _looked_at(answer: asyncio.Future[bytes]) -> None:
+    """Nobody may wait for it any more."""
+    if not answer.cancelled():
+        answer.exception()
+
+
 class _Process:
-    """One reader process and the socket to it, which the event loop serves: no thread waits for a mail."""
+    """One reader process and the wire to it, which the event loop serves: no thread waits for a mail."""
 
     def __init__(self, context: multiprocessing.context.BaseContext, read: ReadFunction) -> None:
-        ours, theirs = multiprocessing.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, read), daemon=True, name="gateway-reader")  # type: ignore[attr-defined]
-        self._process.start()
-        theirs.close()
-        with ours:
-            self._socket = socket.socket(fileno=os.dup(ours.fileno()))
-        self._socket.setblocking(False)
+        self._ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = context.Process(target=_serve, args=(theirs, read), daemon=True, name="gateway-reader")  # type: ignore[attr-defined]
+            self._process.start()
+        self._ours.setblocking(False)
+        self._wire: _Wire | None = None
 
     @property
     def pid(self) -> int | None:
@@ -136,7 +220,7 @@ class _Process:
     def alive(self) -> bool:
         """Whether the other end is there; it says nothing of its own accord."""
         try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK))
+            return bool(self._ours.recv(1, socket.MSG_PEEK))
         except BlockingIOError:
             return True
         except OSError:
@@ -148,13 +232,8 @@ class _Process:
         try:
             async with asyncio.timeout(None) as deadline:
                 with contextlib.closing(_Patience(limit, deadline)) as patience:
-                    await self._send(pickle.dumps((hints, size)))
-                    if size:
-                        async for piece in pieces:
-                            patience.renew()
-                            await self._send(piece)
-                    patience.renew()
-                    good, outcome, cpu = pickle.loads(await self._received())  # noqa: S301 - our own child wrote it
+                    answer = await self._sent(pieces, size, pickle.dumps(hints), patience)
+                    good, outcome, cpu = pickle.loads(await answer)  # noqa: S301 - our own child wrote it
         except TimeoutError as error:
             raise ReaderFailed(f"reading took longer than {limit:g} s") from error
         except (EOFError, OSError) as error:
@@ -168,35 +247,38 @@ class _Process:
         assert isinstance(outcome, Reading)
         return outcome
 
-    # what the other end reads and writes by multiprocessing.connection: four octets of length, then the octets
+    async def _sent(
+        self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: bytes, patience: _Patience
+    ) -> asyncio.Future[bytes]:
+        """Sends a mail, a small one in one write; what will be its answer."""
+        if self._wire is None:
+            _, self._wire = await asyncio.get_running_loop().create_unix_connection(_Wire, sock=self._ours)
+        answer = self._wire.expect()
+        head = _QUESTION.pack(len(hints), size) + hints
+        if not size:
+            await self._wire.send(head)
+        async for piece in pieces:
+            patience.renew()
+            if len(piece) <= JOINED:
+                await self._wire.send(head + piece)
+            else:
+                await self._wire.send(head)
+                await self._wire.send(piece)
+            head = b""
+        patience.renew()
+        return answer
 
-    async def _send(self, data: bytes | bytearray) -> None:
-        loop = asyncio.get_running_loop()
-        if len(data) <= JOINED:
-            await loop.sock_sendall(self._socket, _LENGTH.pack(len(data)) + data)
-        else:
-            await loop.sock_sendall(self._socket, _LENGTH.pack(len(data)))
-            await loop.sock_sendall(self._socket, data)
-
-    async def _received(self) -> bytearray:
-        loop = asyncio.get_running_loop()
-        data, wanted = bytearray(), _LENGTH.size
-        length: int | None = None
-        while len(data) < wanted:
-            piece = await loop.sock_recv(self._socket, 256 * 1024)
-            if not piece:
-                raise EOFError
-            data += piece
-            if length is None and len(data) >= wanted:
-                (length,) = _LENGTH.unpack_from(data)
-                del data[: _LENGTH.size]
-                wanted = length
-        return data
+    def let_go(self) -> None:
+        """Closes the wire; on the event loop."""
+        if self._wire is not None:
+            self._wire.close()
 
     def end(self) -> None:
+        """Ends the process; the event loop hears of it by the wire."""
         self._process.kill()
         self._process.join(5)
-        self._socket.close()
+        if self._wire is None:
+            self._ours.close()
         with contextlib.suppress(ValueError):
             self._process.close()
 
@@ -256,7 +338,7 @@ class Readers:
             if not process.alive:
                 process = await loop.run_in_executor(self._threads, self._replaced, process)
             reading = await process.ask(pieces, size, hints, self._limit)
-            keep = True
+            keep = size <= RECYCLE_OCTETS
             return reading
         except ReaderFailed as failure:
             keep = str(failure).startswith("reading failed")
@@ -285,6 +367,7 @@ class Readers:
         """Ends every process."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._all:
+            process.let_go()
             with contextlib.suppress(OSError, ValueError):
                 process.end()
         self._all.clear()

@@ -33,7 +33,7 @@ async def main() -> None:
     daemon = Daemon(config.load(path), path, read=read)
 
     def hang_the_pipeline() -> None:
-        async def never(room: int) -> list[object]:
+        async def never() -> list[object]:
             await asyncio.Event().wait()
             return []
 

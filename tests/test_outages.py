@@ -11,7 +11,6 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -309,17 +308,17 @@ def test_a_group_of_writes_waits_once_for_a_database_that_is_away(store: Store, 
 
 def test_a_write_is_tried_again_while_the_database_is_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     tries: list[int] = []
-    real = store.submit
+    real = store.begin
 
-    def submit(job: Any) -> Any:
+    def begin(job: Any) -> Any:
         tries.append(1)
         if len(tries) < 3:
-            failed: Future[Any] = Future()
+            failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             failed.set_exception(Unavailable("away"))
             return failed
         return real(job)
 
-    monkeypatch.setattr(store, "submit", submit)
+    monkeypatch.setattr(store, "begin", begin)
     assert asyncio.run(store.write_patiently(lambda connection: "done")) == "done"
     assert len(tries) == 3
 

@@ -60,8 +60,7 @@ class Acceptor:
         if len(message.raw) > STAGED:
             stored = asyncio.ensure_future(self._store_large(message, digest))
         else:
-            job = self._store.submit(lambda connection: inbox.accept(connection, message, digest, lease))
-            stored = asyncio.wrap_future(job)
+            stored = self._store.begin(lambda connection: inbox.accept(connection, message, digest, lease))
         stored.add_done_callback(lambda done: self._stored(done, message, direct))
         try:
             return await asyncio.shield(stored)

@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib import resources
@@ -142,7 +142,33 @@ def _told(error: BaseException) -> BaseException:
     return told
 
 
-_Write = tuple[Callable[[Connection], Any], Future[Any]]
+#: a job, who is told of it, and the event loop where it must be told (or none: any thread may wait)
+_Write = tuple[Callable[[Connection], Any], Future[Any] | asyncio.Future[Any], asyncio.AbstractEventLoop | None]
+_Outcome = tuple[Future[Any] | asyncio.Future[Any], Any, BaseException | None]
+
+
+def _tell(outcomes: Sequence[_Outcome]) -> None:
+    """Results and errors become known; who is told meanwhile that nobody waits any more is left alone."""
+    for future, result, error in outcomes:
+        if future.done():
+            continue
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+
+def _tell_all(group: Sequence[_Write], results: Sequence[Any], error: BaseException | None = None) -> None:
+    """Tells everybody of a group; an event loop is woken once for all of its own."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[_Outcome]] = {}
+    for index, (_, future, loop) in enumerate(group):
+        by_loop.setdefault(loop, []).append((future, None if error else results[index], error))
+    for loop, outcomes in by_loop.items():
+        if loop is None:
+            _tell(outcomes)
+        else:
+            with contextlib.suppress(RuntimeError):  # it is closed: nobody waits there
+                loop.call_soon_threadsafe(_tell, outcomes)
 
 
 class Store:
@@ -312,11 +338,11 @@ class Store:
             del group, item  # a mail of 25 MB is not kept while waiting for the next
         self._let_go(invalidate=False)
 
-    def _commit_group(self, group: list[_Write]) -> bool:
-        """One transaction for the group; if it fails, one for each. Where none can be begun, all fail at once: false."""
+    def _commit_group(self, group: list[_Write]) -> BaseException | None:
+        """One transaction for the group; if it fails, one for each. Where none can be begun, all fail at once: why."""
         began, cpu = time.perf_counter(), time.thread_time()
         try:
-            results = self._transaction([job for job, _ in group])
+            results = self._transaction([job for job, _, _ in group])
         except _NotBegun as unavailable:
             if (
                 not self._removed
@@ -324,32 +350,30 @@ class Store:
                 self._let_go(invalidate=True)
             told = _told(unavailable.__cause__ or unavailable)
             self.trouble = str(told)
-            for _, future in group:
-                future.set_exception(told)
-            return False
+            _tell_all(group, (), told)
+            return told
         except BaseException as error:
             if isinstance(error, OperationalError):
                 self._let_go(invalidate=True)
             if len(group) == 1:
-                group[0][1].set_exception(_told(error))
+                _tell_all(group, (), _told(error))
             else:
                 self._one_by_one(group)
         else:
             self.trouble = ""
-            for (_, future), result in zip(group, results, strict=True):
-                future.set_result(result)
+            _tell_all(group, results)
             metrics.GROUP.observe(len(group))
             metrics.COMMIT.observe(time.perf_counter() - began)
             metrics.STAGE_CPU.labels("database").inc(time.thread_time() - cpu)
         self._commits.set()
-        return True
+        return None
 
     def _one_by_one(self, group: list[_Write]) -> None:
         """A transaction for each, until none can be begun."""
         for done, write in enumerate(group, 1):
-            if not self._commit_group([write]):
-                for _, future in group[done:]:
-                    future.set_exception(write[1].exception())
+            why = self._commit_group([write])
+            if why is not None:
+                _tell_all(group[done:], (), why)
                 return
 
     def _transaction(self, jobs: list[Callable[[Connection], Any]]) -> list[Any]:
@@ -397,17 +421,31 @@ class Store:
             connection.close()
 
     def submit(self, job: Callable[[Connection], T]) -> Future[T]:
-        """Hands a write to the writer; the future is done after the commit."""
+        """Hands a write to the writer; the future is done after the commit. For threads."""
         future: Future[T] = Future()
+        self._hand(job, future, None)
+        return future
+
+    def begin(self, job: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """Hands a write to the writer; the future is done after the commit. For the running event loop; who cancels the
+        future is not told, and the commit goes on."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._hand(job, future, loop)
+        return future
+
+    def _hand(
+        self, job: Callable[[Connection], T], future: Future[T] | asyncio.Future[T],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:  # fmt: skip
         if self._writer is None or self._closing.is_set():
             future.set_exception(StoreError("the store is closed"))
         else:
-            self._queue.put((job, future))
-        return future
+            self._queue.put((job, future, loop))
 
     async def write(self, job: Callable[[Connection], T]) -> T:
         """Commits ``job``; cancelling the caller never cancels the commit."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit(job)))
+        return await asyncio.shield(self.begin(job))
 
     async def write_patiently(self, job: Callable[[Connection], T]) -> T:
         """``write``, tried again for half a minute while the database is not available. ``job`` may meet its own work."""
