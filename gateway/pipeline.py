@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from gateway import log, metrics
 from gateway.message import header_end
 from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict, mail_start
-from gateway.reader import ReaderFailed, Readers
+from gateway.reader import NoReader, ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard
 from gateway.tickets import desk, inbox, originals, outgoing
@@ -296,7 +296,7 @@ class Pipeline:
         except ReaderFailed as failure:
             await self._park(claimed, str(failure), None)
             return
-        except Unavailable as error:  # no fault of this mail: it is claimed again when its lease has ended
+        except (Unavailable, NoReader) as error:  # no fault of this mail: it is claimed again when its lease has ended
             log.loop_fault("pipeline", error)
             return
         except Exception as error:  # nobody expected it: this mail is set aside, the next one flows on

@@ -28,12 +28,20 @@ MEMORY_LIMIT = 1024**3
 RECYCLE_OCTETS = 64 * 1024**2
 JOINED = 64 * 1024  #: octets up to which a piece and what stands before it are sent at once
 BLOCK = 256 * 1024
+READY = b"+"  #: what a reader says first
+READY_S = 30.0  #: seconds for a reader to say it
 _QUESTION = struct.Struct("!IQ")  #: octets of the hints and of the mail, which follow
 _ANSWER = struct.Struct("!I")  #: octets of what follows
 
 
 class ReaderFailed(Exception):
     """The mail could not be read: too slow, or its process died. The text says which."""
+
+
+class NoReader(Exception):
+    """No reader process can be started now; nothing is wrong with the mail."""
+
+    tellable = True
 
 
 def _serve(wire: socket.socket, read: ReadFunction) -> None:
@@ -43,6 +51,8 @@ def _serve(wire: socket.socket, read: ReadFunction) -> None:
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT * 2, MEMORY_LIMIT * 2))
     wire.setblocking(True)
+    with contextlib.suppress(OSError):
+        wire.sendall(READY)
     while True:
         try:
             hints, raw = _asked(wire)
@@ -204,12 +214,19 @@ class _Process:
     """One reader process and the wire to it, which the event loop serves: no thread waits for a mail."""
 
     def __init__(self, context: multiprocessing.context.BaseContext, read: ReadFunction) -> None:
-        self._ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = context.Process(target=_serve, args=(theirs, read), daemon=True, name="gateway-reader")  # type: ignore[attr-defined]
-            self._process.start()
-        self._ours.setblocking(False)
         self._wire: _Wire | None = None
+        self._ours, theirs = socket.socketpair()
+        self._process = context.Process(target=_serve, args=(theirs, read), daemon=True, name="gateway-reader")  # type: ignore[attr-defined]
+        try:
+            with theirs:
+                self._process.start()
+            self._ours.settimeout(READY_S)
+            if self._ours.recv(len(READY)) != READY:
+                raise EOFError("it ended at once")
+        except (OSError, EOFError):
+            self.end()
+            raise
+        self._ours.setblocking(False)
 
     @property
     def pid(self) -> int | None:
@@ -275,12 +292,13 @@ class _Process:
 
     def end(self) -> None:
         """Ends the process; the event loop hears of it by the wire."""
-        self._process.kill()
-        self._process.join(5)
+        with contextlib.suppress(ValueError):  # it was ended before
+            if self._process.pid is not None:
+                self._process.kill()
+                self._process.join(5)
+            self._process.close()
         if self._wire is None:
             self._ours.close()
-        with contextlib.suppress(ValueError):
-            self._process.close()
 
 
 async def _in_one(raw: bytes | bytearray) -> AsyncIterator[bytes | bytearray]:
@@ -303,6 +321,7 @@ class Readers:
         self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
         self._count = count
         self._all: list[_Process] = []
+        self._stopped = False
         self._threads = ThreadPoolExecutor(count, "reader")
 
     async def start(self) -> None:
@@ -312,7 +331,10 @@ class Readers:
             self._idle.put_nowait(process)
 
     def _fresh(self) -> _Process:
-        process = _Process(self._context, self._read)
+        try:
+            process = _Process(self._context, self._read)
+        except (OSError, EOFError) as error:  # no memory, no process; or the fork server died of it
+            raise NoReader(f"{type(error).__name__}: {error}") from error
         self._all.append(process)
         return process
 
@@ -330,6 +352,7 @@ class Readers:
 
         Raises:
             ReaderFailed: it took longer than the limit, or its process died.
+            NoReader: it may be tried again.
         """
         loop = asyncio.get_running_loop()
         process = await self._idle.get()
@@ -359,14 +382,23 @@ class Readers:
         return self._fresh()
 
     def _replace_later(self, process: _Process, loop: asyncio.AbstractEventLoop) -> None:
-        fresh = self._replaced(process)
+        """A mail goes to its neighbour until the new one is ready; where none can be started now, the next mail to come
+        here tries again."""
+        try:
+            process = self._replaced(process)
+        except NoReader as error:
+            log.loop_fault("reader", error)
+        if self._stopped:
+            process.end()
+            return
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._idle.put_nowait, fresh)
+            loop.call_soon_threadsafe(self._idle.put_nowait, process)
 
     def stop(self) -> None:
         """Ends every process."""
+        self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self._all:
+        for process in list(self._all):
             process.let_go()
             with contextlib.suppress(OSError, ValueError):
                 process.end()

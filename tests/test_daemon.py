@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
@@ -235,21 +236,34 @@ def test_the_watchdog_starves_when_something_hangs(
     daemon.stop(signal.SIGKILL)
 
 
+def next_mail_is_done(daemon: Any, peers: LoopbackPeers, number: int) -> bool:
+    """Sends a mail and waits for its reply; whether that came within 2 s."""
+    replies = len(peers.taken)
+    sent = time.monotonic()
+    daemon.send(signed(number), "ops@shop.example")
+    until(lambda: len(peers.taken) == replies + 1)
+    return time.monotonic() - sent < 2
+
+
 @pytest.mark.parametrize(("fault", "reason"), [("X-Sleep", "took longer"), ("X-Die", "SIGSEGV")])
 def test_a_reader_that_sleeps_or_dies_costs_one_mail(
     daemons: Any, peers: LoopbackPeers, fault: str, reason: str
 ) -> None:
-    daemon = daemons(peers, module="tests.odd_daemon", gateway={"read_limit": "1s"})
+    """The next mail and the one after it are done within 2 s; a machine that stood still for so long may try three times."""
+    daemon = daemons(peers, module="tests.odd_daemon", gateway={"read_limit": "4s"})
     daemon.send(signed(0), "ops@shop.example")
     until(lambda: len(peers.taken) == 1)
-    daemon.send(f"{fault}: 1\r\n".encode() + signed(1), "ops@shop.example")
-    daemon.send(signed(2), "ops@shop.example")
-    until(lambda: len(peers.taken) == 2, 2, "the next mail")
-    until(lambda: daemon.named("parked"), 5)
-    assert reason in daemon.named("parked")[0]["reason"]
-    daemon.send(signed(3), "ops@shop.example")
-    until(lambda: len(peers.taken) == 3, 2, "the mail after that")
-    (failed,) = daemon.rows("messages", "list", "--state", "failed")
+    for times in (1, 2, 3):
+        daemon.send(f"{fault}: 1\r\n".encode() + signed(10 * times), "ops@shop.example")
+        soon = [next_mail_is_done(daemon, peers, 10 * times + 1)]
+        until(lambda times=times: len(daemon.named("parked")) == times, 8)  # type: ignore[misc]
+        soon.append(next_mail_is_done(daemon, peers, 10 * times + 2))
+        assert reason in daemon.named("parked")[-1]["reason"]
+        if all(soon):
+            break
+    else:
+        pytest.fail("never was the next mail done within 2 s")
+    failed = daemon.rows("messages", "list", "--state", "failed")[0]
     assert reason in failed["reason"]
     assert fault.encode() in subprocess.run(
         [sys.executable, "-m", "gateway", "--config", str(daemon.config), "messages", "raw", str(failed["id"])],

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
 from gateway.model import Reading
-from gateway.reader import ReaderFailed, Readers
+from gateway.reader import NoReader, ReaderFailed, Readers
 from gateway.reading import Hints, read
 from tests.test_smtp import WHEN
 
@@ -31,10 +32,13 @@ def odd(raw: bytes | bytearray, hints: Hints) -> Reading:
 
 
 def run(
-    work: Callable[[Readers], Awaitable[None]], limit: float, loop: asyncio.AbstractEventLoop | None = None
+    work: Callable[[Readers], Awaitable[None]],
+    limit: float,
+    loop: asyncio.AbstractEventLoop | None = None,
+    count: int = 1,
 ) -> None:
     async def main() -> None:
-        readers = Readers(1, limit, odd)
+        readers = Readers(count, limit, odd)
         try:
             async with asyncio.timeout(86400):
                 await readers.start()
@@ -103,3 +107,48 @@ def test_a_mail_that_arrives_slowly_is_read() -> None:
         assert (await readers.read_pieces(pieces(), len(whole), HINTS)).parsed.subject == "slow"
 
     run(work, 10.0, loop)
+
+
+def test_a_reader_that_cannot_be_started_costs_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process to be had for a while: the mails are told so, and are read when there is one again."""
+
+    async def work(readers: Readers) -> None:
+        real = type(readers._context.Process()).start  # type: ignore[attr-defined]
+
+        def refused(process: object) -> None:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(readers._context.Process, "start", refused)  # type: ignore[attr-defined]
+            with pytest.raises(ReaderFailed, match="SIGSEGV"):
+                await readers.read(MAIL % b"die", HINTS)
+            for _ in range(3):
+                with pytest.raises(NoReader, match="BlockingIOError"):
+                    await readers.read(MAIL % b"later", HINTS)
+        assert readers._context.Process.start is real  # type: ignore[attr-defined]
+        assert (await readers.read(MAIL % b"later", HINTS)).parsed.subject == "later"
+
+    run(work, 10.0)
+
+
+def test_the_next_mail_goes_to_a_reader_that_is_there() -> None:
+    """Two readers; while one that died is being replaced, however long that takes, its neighbour reads."""
+
+    async def work(readers: Readers) -> None:
+        held = threading.Event()
+        fresh = readers._fresh
+
+        def slow() -> object:
+            assert held.wait(20)
+            return fresh()
+
+        readers._fresh = slow  # type: ignore[method-assign, assignment]
+        with pytest.raises(ReaderFailed):
+            await readers.read(MAIL % b"die", HINTS)
+        try:
+            for _ in range(3):
+                assert (await readers.read(MAIL % b"next", HINTS)).parsed.subject == "next"
+        finally:
+            held.set()
+
+    run(work, 10.0, count=2)
