@@ -86,9 +86,9 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         stated_services
     )
     started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
-    opaque = any(services.is_opaque(c.value) for c in found_services if not c.quoted)
-    leaning = (1.0 if opaque else 0.0) + (2.0 if count else 0.0)
-    named = tuple(dict.fromkeys(c.value for c in (*found_ips, *found_services) if not c.quoted))
+    leaning = services.leaning(c.value for c in found_services if not c.quoted) + (2.0 if count else 0.0)
+    named = tuple(dict.fromkeys(c.value for c in (*found_orders, *found_ips, *found_services) if not c.quoted))
+    written_in = language.language_of(new)
     mail_class, class_reason = classify(parsed, hints.mail_from)
     return Reading(
         parsed=parsed,
@@ -96,7 +96,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         header_block=block,
         text=new,
         full_text=full,
-        language=language.language_of(new) or language.language_of(f"{subject} {new}"),
+        language=written_in or language.language_of(f"{subject} {new}"),
         mail_class=mail_class,
         class_reason=class_reason,
         orders=found_orders,
@@ -110,7 +110,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
             attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
         ),
         described=_described(new),
-        topics=topics.topics_of(subject, masked, names_a_fact, named, leaning, hints.topics),
+        topics=topics.topics_of(subject, masked, names_a_fact, named, leaning, hints.topics, written_in),
         secrets_masked=count + in_subject,
         masked_text=masked,
         masked_full_text=masked_full,

@@ -43,7 +43,8 @@ _OUTPUT = re.compile(
 _MESSAGES = (
     "no space left on device", "connection refused", "connection timed out", "connection reset by peer", "connection closed by", "no route to host", "segmentation fault", "out of memory",
     "oom-kill", "kernel panic", "i/o error", "destination host unreachable", "destination net unreachable", "destination unreachable", "permission denied (", "name or service not known",
-    "certificate has expired", "core dumped", "x509:", "ssl_error_", "err_connection", "err_ssl", "err_name", "err_cert", "err_timed", "err_empty",
+    "timeout during connect", "operation timed out", "too many connections", "access denied for user", "could not connect to server", "handshake failed", "host key verification failed",
+    "too many authentication failures", "read-only file system", "disk quota exceeded", "cannot allocate memory", "nxdomain", "servfail", "dns_probe_", "no bootable device", "grub rescue", "certificate has expired", "core dumped", "x509:", "ssl_error_", "err_connection", "err_ssl", "err_name", "err_cert", "err_timed", "err_empty",
 )  # fmt: skip
 #: cheap: what no pasted line lacks
 _ODD = re.compile(r"[\d:$#\\(>]")

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gateway.extract import ips, orders, services
+from gateway.extract.language import language_of
 from gateway.extract.stems import SENSITIVE
 from gateway.extract.topics import topics_of
 from gateway.model import Department, Question, Topics
@@ -90,12 +91,12 @@ def read_topics(subject: str, text: str, custom: str = "") -> Topics:
     """The topics of a text by itself, as of a mail that says nothing else."""
     whole = f"{subject}\n{text}"
     called = services.services_in(whole)
+    ordered = orders.orders_in(whole)
     addresses = [candidate for candidate in ips.ips_in(whole) if not candidate.weak]
-    names = bool(orders.orders_in(whole) or orders.invoices_in(whole) or addresses)
-    leaning = 1.0 if any(services.is_opaque(candidate.value) for candidate in called) else 0.0
-    return topics_of(
-        subject, text, names, tuple(dict.fromkeys(c.value for c in (*addresses, *called))), leaning, custom
-    )
+    names = bool(ordered or orders.invoices_in(whole) or addresses)
+    leaning = services.leaning(candidate.value for candidate in called)
+    named = tuple(dict.fromkeys(c.value for c in (*ordered, *addresses, *called)))
+    return topics_of(subject, text, names, named, leaning, custom, language_of(text))
 
 
 def scored(lines: Iterable[str], custom: str = "") -> dict[str, Confusion]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from gateway.extract.tables import Beginnings, alternation, lowered, numbers, words
 from gateway.model import Candidate
@@ -30,6 +31,14 @@ _BLANK = re.compile(r"\s")
 def is_opaque(name: str) -> bool:
     """Whether it looks like the names that the Client Area gives: eight letters and digits, some of each."""
     return bool(_OPAQUE.fullmatch(name)) and sum(map(str.isdigit, name)) >= 1
+
+
+def leaning(names: Iterable[str]) -> float:
+    """How much these names speak for a service that the author has: an opaque one most, then a host in a domain."""
+    weights = (
+        2.0 if is_opaque(name) else 1.0 if name.count(".") >= 2 and name[:4] != "www." else 0.0 for name in names
+    )
+    return max(weights, default=0.0)
 
 
 def _around(text: str, match: re.Match[str]) -> str:

@@ -1,7 +1,8 @@
 """The weighted word stems of a topics file, and how much of each topic a text has by them.
 
-A stem begins at a word start and lets its last word go on; with ``=`` it must end with its word, and ``a & b`` is ``a`` with
-``b`` beside it in the sentence. Of a topic's stems that begin at the same place the longest counts.
+A stem begins at a word start and lets its last word go on; with ``=`` it must end with its word, and ``a & b & c`` is ``a``
+with both ``b`` and ``c`` beside it in the sentence. Of a topic's stems that begin at the same place the longest counts. A text in one language is
+asked for the stems of that language and of English, whose terms stand in all of them.
 """
 
 from __future__ import annotations
@@ -10,18 +11,23 @@ import functools
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
+from gateway.extract.language import KNOWN
 from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, all_words, alternation
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 DENIED = 36  #: characters before a request in which a denial counts
 PREFIX = 4  #: characters by which stems are found that may go on
-PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "resolved")
+NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
+MAX_NAMED = 24
+KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
+PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "part", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
+LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 
@@ -95,8 +101,9 @@ class Stem:
     topic: str
     weight: float
     exact: bool
-    beside: tuple[tuple[str, bool], ...] = ()  #: one of these (text, exact) must stand beside it in the sentence
-    near: _Near | None = None  #: of ``beside``
+    #: of each of these, one (text, exact) must stand beside it in the sentence
+    beside: tuple[tuple[tuple[str, bool], ...], ...] = ()
+    near: _Near | None = None  #: of the first of ``beside``
     others: tuple[tuple[str, bool], ...] = ()  #: its words (and whether the whole word) but for the one it is found by
 
     @property
@@ -121,7 +128,10 @@ class Table:
     by_word: Mapping[str, Sequence[Stem]]
     by_prefix: Mapping[str, Sequence[Stem]]
     signs: Sequence[Stem]  #: without any word ("€")
-    denial: re.Pattern[str]  #: "not", "without": what takes a request back
+    denial: re.Pattern[str]  #: "I do not want a": what takes a request back
+    lack: re.Pattern[
+        str
+    ]  #: "without" right before a request: it is none, unless a password or access is what is lacked
     #: what a word leads to, once asked, and the words that lead to nothing
     known: dict[str, _Of] = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
@@ -174,39 +184,68 @@ def built_in() -> str:
     return resources.files("gateway.extract").joinpath("topics.toml").read_text(encoding="utf-8")
 
 
-@functools.lru_cache(maxsize=4)
-def table(text: str = "") -> Table:
-    """The table in this text of a topics file; without one, the file that comes with the package.
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a topics file says: the stems of each language, and what takes a request back."""
 
-    Raises:
-        TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
-    """
+    stems: Mapping[str, Sequence[Stem]]
+    denial: re.Pattern[str]
+    lack: re.Pattern[str]
+
+
+@functools.lru_cache(maxsize=4)
+def _file(text: str) -> _File:
     try:
         raw = tomllib.loads(text or built_in())
     except tomllib.TOMLDecodeError as error:
         raise TopicsError(f"no TOML: {error}") from error
     topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
-    sensitive, denial = raw.pop("sensitive", {}), raw.pop("denial", {})
+    sensitive, denial, lack = raw.pop("sensitive", {}), raw.pop("denial", {}), raw.pop("without", {})
     topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
     for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
         raise TopicsError(
             f"{name}: no such topic; there are {', '.join((*PLAIN, *(f'sensitive.{s}' for s in SENSITIVE)))}"
         )
-    stems = [stem for topic, languages in topics.items() for stem in _stems(topic, languages)]
+    stems: dict[str, list[Stem]] = {}
+    for topic, languages in topics.items():
+        for language, found in _stems(topic, languages):
+            stems.setdefault(language, []).append(found)
     if not stems:
         raise TopicsError("no stems")
+    denials = _any_of([stem for _, stem in _stems("denial", denial)])
+    lacks = _any_of([stem for _, stem in _stems("without", lack)])
+    return _File(
+        stems, re.compile(denials), re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,2}}[ ,]{{0,2}}\Z")
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def table(text: str = "", language: str | None = None) -> Table:
+    """The table in this text of a topics file; without one, the file that comes with the package.
+
+    Args:
+        language: of the words that it will be asked about; without one, the stems of every language.
+
+    Raises:
+        TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
+    """
+    file = _file(text)
+    spoken = {language, KIN.get(language or ""), "en"} if language in file.stems else set(file.stems)
     by_word: dict[str, list[Stem]] = {}
     by_prefix: dict[str, list[Stem]] = {}
     signs = []
-    for stem in stems:
-        key, whole = _key(stem)
-        if not key:
-            signs.append(stem)
-        elif whole:
-            by_word.setdefault(key, []).append(stem)
-        else:
-            by_prefix.setdefault(key[:PREFIX], []).append(stem)
-    return Table(by_word, by_prefix, signs, _any_of(_stems("denial", denial)))
+    for code, stems in file.stems.items():
+        if code not in spoken and code in KNOWN:
+            continue
+        for stem in stems:
+            key, whole = _key(stem)
+            if not key:
+                signs.append(stem)
+            elif whole:
+                by_word.setdefault(key, []).append(stem)
+            else:
+                by_prefix.setdefault(key[:PREFIX], []).append(stem)
+    return Table(by_word, by_prefix, signs, file.denial, file.lack)
 
 
 def _others(part: str) -> tuple[tuple[str, bool], ...]:
@@ -227,8 +266,8 @@ def _key(stem: Stem) -> tuple[str, bool]:
     return longest[0], stem.exact or longest.end() < len(stem.text)
 
 
-def _stems(topic: str, languages: Any) -> list[Stem]:
-    found = []
+def _stems(topic: str, languages: Any) -> list[tuple[str, Stem]]:
+    found: list[tuple[str, Stem]] = []
     if not isinstance(languages, dict):
         raise TopicsError(f"{topic}: a table by language is wanted")
     for language, weights in languages.items():
@@ -242,23 +281,24 @@ def _stems(topic: str, languages: Any) -> list[Stem]:
             if not 0 < value <= 100 or not isinstance(words, list):
                 raise TopicsError(f"{topic}.{language}.{weight}: a weight above 0 with a list of stems is wanted")
             for word in words:
-                found += _expanded(word, topic, value, f"{topic}.{language}.{weight}")
+                where = f"{topic}.{language}.{weight}"
+                found += [(language, stem) for stem in _expanded(word, topic, value, where)]
     return found
 
 
 def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
-    """The stems that an entry stands for: ``a|b & c|d`` is ``a`` or ``b`` with ``c`` or ``d`` beside it."""
+    """The stems that an entry stands for: ``a|b & c|d & e`` is ``a`` or ``b`` with ``c`` or ``d``, and ``e``, beside it."""
     if not isinstance(word, str) or not word.strip():
         raise TopicsError(f"{where}: {word!r} is no stem")
-    first, _, second = word.lower().partition(" & ")
-    beside = tuple((part.removesuffix("="), part.endswith("=")) for part in second.split("|")) if second else ()
-    near = _Near.of(beside) if beside else None
+    first, *others = word.lower().split(" & ")
+    beside = tuple(tuple((part.removesuffix("="), part.endswith("=")) for part in other.split("|")) for other in others)
+    near = _Near.of(beside[0]) if beside else None
     stems = [
         Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside, near, _others(part))
         for part in first.split("|")
     ]
     if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
-        not text.strip() for text, _ in beside
+        not text.strip() for group in beside for text, _ in group
     ):
         raise TopicsError(f"{where}: {word!r} is no stem")
     return stems
@@ -267,11 +307,11 @@ def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
 # --------------------------------------------------------------------------- the text
 
 
-def _any_of(stems: Sequence[Stem]) -> re.Pattern[str]:
+def _any_of(stems: Sequence[Stem]) -> str:
     """An expression for any of these stems at a word start."""
     begins = alternation(stem.text for stem in stems if not stem.exact) if any(not s.exact for s in stems) else r"(?!)"
     words = alternation(stem.text for stem in stems if stem.exact) if any(s.exact for s in stems) else r"(?!)"
-    return re.compile(rf"(?<!\w)(?:{begins}|(?:{words})(?!\w))")
+    return rf"(?<!\w)(?:{begins}|(?:{words})(?!\w))"
 
 
 def stands(text: str, part: str, exact: bool) -> bool:
@@ -282,9 +322,10 @@ def stands(text: str, part: str, exact: bool) -> bool:
     )
 
 
-def _denied(before: str, stems: Table) -> bool:
-    """Whether the words just before a request say that it is none ("I do not want a refund")."""
-    return bool(stems.denial.search(before[-DENIED:].rpartition(",")[2]))
+def _denied(before: str, topic: str, stems: Table) -> bool:
+    """Whether the words just before a request say that it is none ("I do not want a refund", "without reinstalling")."""
+    clause = before[-DENIED:].rpartition(",")[2]
+    return bool(stems.denial.search(clause)) or (topic not in LACKED and bool(stems.lack.search(clause)))
 
 
 def _beside(lower: str, start: int, end: int) -> str:
@@ -320,9 +361,17 @@ def _places(lower: str, stem: Stem) -> Iterator[int]:
             yield at
 
 
-def score(text: str, stems: Table) -> Found:
-    """How much of each topic the text has."""
-    lower = lowered(text)
+def marked(lower: str, named: Collection[str]) -> str:
+    """The text with a sign before each of these names, which stems can ask for ("need \N{CURRENCY SIGN}")."""
+    for name in list(named)[:MAX_NAMED]:
+        if name in lower:
+            lower = lower.replace(name, NAMED + name)
+    return lower
+
+
+def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
+    """How much of each topic the text has; ``named`` are the things it names, in small letters."""
+    lower = marked(lowered(text), named)
     found = Found()
     words = Counter(all_words(lower))
     without = stems.without
@@ -371,6 +420,7 @@ def _counts(lower: str, place: int, stem: Stem, stems: Table) -> bool:
     if not stem.beside and not stem.is_request:
         return True
     around = _beside(lower, place, place + len(stem.text))
-    if stem.beside and not any(part in around and stands(around, part, exact) for part, exact in stem.beside):
-        return False
-    return not (stem.is_request and _denied(around.partition("\0")[0], stems))
+    for group in stem.beside:
+        if not any(part in around and stands(around, part, exact) for part, exact in group):
+            return False
+    return not (stem.is_request and _denied(around.partition("\0")[0], stem.topic, stems))

@@ -1,8 +1,9 @@
 """Department, question, sensitive requests and critical incidents from weighted word stems in ``topics.toml``.
 
-Stems are anchored at word starts. Critical needs an outage term and a service noun, or a name of one, in one sentence and never
-comes from urgency alone; a sentence that says it works again, or only asks what if, is not critical. Every matched term is
-returned with its weight.
+Stems are anchored at word starts. Critical needs an outage term and a service noun, or a name of one, in the sentence or the one
+before it, or two outage terms in a sentence ("no ping, no console") and the service anywhere; it never comes from urgency alone. A
+sentence that says it works again, or only asks what if, is not critical, nor is one outage term beside a part of a service ("the
+database has crashed"). Every matched term is returned with its weight.
 """
 
 from __future__ import annotations
@@ -18,23 +19,33 @@ SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768
 MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
+TOLD_TWICE = 2.0  #: weight of outage terms in a sentence from which the service may stand anywhere
+ASKED = 2.0  #: what a sensitive request gives to its department
+MONEY, ACCESS = ("cancellation", "refund"), ("password", "access", "reinstall", "email_change", "ownership")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
 
 
 def topics_of(
-    subject: str, text: str, names_a_fact: bool, named: Collection[str] = (), leaning: float = 0.0, custom: str = ""
+    subject: str,
+    text: str,
+    names_a_fact: bool,
+    named: Collection[str] = (),
+    leaning: float = 0.0,
+    custom: str = "",
+    language: str | None = None,
 ) -> Topics:
     """What a mail asks for.
 
     Args:
         names_a_fact: it names an order, invoice, address or service.
         leaning: what else speaks for an account, as a weight: a name that looks like a service's, a secret.
-        named: the addresses and service names in it, lower-case: an outage of one of them is an outage of a service.
+        named: the orders, addresses and service names in it, lower-case: an outage of one of them is an outage of a service.
         custom: the text of the admin's own topics file, if there is one.
+        language: of the text, if it is known; the subject may be in any.
     """
-    stems, text = table(custom), text[:MAX_TEXT]
+    stems, text = table(custom, language), text[:MAX_TEXT]
     terms: list[str] = []
-    above, below = score(subject, stems), score(text, stems)
+    above, below = score(subject, table(custom), named), score(text, stems, named)
 
     def of(topic: str) -> float:
         total = above.weight.get(topic, 0.0) * SUBJECT_WEIGHT + below.weight.get(topic, 0.0)
@@ -63,6 +74,13 @@ def topics_of(
         or (account > 0 and account >= general)
         or (general == 0 and financial >= 1.5)
     )
+    for kind in sensitive:
+        if kind in MONEY:
+            financial += ASKED
+        elif kind in ACCESS:
+            technical += ASKED
+    if sensitive:
+        terms.append(f"what is asked for ({', '.join(sensitive)}) gives its department {ASKED:g}")
     department = Department.FINANCIAL if financial > technical else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
     return Topics(department, question, critical, sensitive, tuple(terms))
@@ -76,18 +94,27 @@ def _critical(
     if below.weight.get("resolved", 0.0) >= 2 or above.weight.get("resolved", 0.0) >= 2:
         return False
     outages = {*above.terms.get("outage", ()), *below.terms.get("outage", ())}
+    anywhere = _services(above, lowered(subject), named) + _services(below, lowered(text), named)
+    before = ""
     for sentence in [subject, *_SENTENCE.split(prose(text))[:MAX_SENTENCES]]:
         lower = lowered(sentence)
-        if not any(term in lower for term in outages):
-            continue
-        found = score(sentence, stems)
-        if not found.terms.get("outage") or found.weight.get("resolved", 0.0) > 0:
-            continue
-        what = [f"{term} {weight:g}" for term, weight in found.terms.get("service", {}).items()]
-        what += [name for name in named if name in lower]
-        if not what:
-            continue
-        outage = [f"{term} {weight:g}" for term, weight in found.terms["outage"].items()]
-        terms.append(f"critical: {', '.join([*outage, *what][:6])}")
-        return True
+        if any(term in lower for term in outages):
+            found = score(sentence, stems, named)
+            outage = found.terms.get("outage", {})
+            enough = not found.terms.get("part") or sum(outage.values()) >= TOLD_TWICE
+            if outage and enough and not found.weight.get("resolved", 0.0):
+                what = _services(found, lower, named) or _services(score(before, stems, named), before, named)
+                if not what and sum(outage.values()) >= TOLD_TWICE:
+                    what = anywhere
+                if what:
+                    told = [f"{term} {weight:g}" for term, weight in outage.items()]
+                    terms.append(f"critical: {', '.join([*told, *what][:6])}")
+                    return True
+        before = lower
     return False
+
+
+def _services(found: Found, text: str, named: Collection[str]) -> list[str]:
+    """The service nouns and names in a text, for an explanation."""
+    nouns = [f"{term} {weight:g}" for term, weight in found.terms.get("service", {}).items()]
+    return nouns + [name for name in named if name in text]
