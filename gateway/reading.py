@@ -86,7 +86,8 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         stated_services
     )
     started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
-    leaning = services.leaning(c.value for c in found_services if not c.quoted) + (2.0 if count else 0.0)
+    pasted_in = pasted.has_diagnostics(new[:MAX_SEARCHED])
+    leaning = services.leaning(c.value for c in found_services if not c.quoted) + 2.0 * bool(count) + 1.0 * pasted_in
     named = tuple(dict.fromkeys(c.value for c in (*found_orders, *found_ips, *found_services) if not c.quoted))
     written_in = language.language_of(new)
     mail_class, class_reason = classify(parsed, hints.mail_from)
@@ -105,7 +106,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         invoices=found_invoices,
         started_at=started_at,
         started_words=started_words,
-        diagnostics=pasted.has_diagnostics(new[:MAX_SEARCHED])
+        diagnostics=pasted_in
         or any(
             attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
         ),

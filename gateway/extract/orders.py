@@ -50,7 +50,8 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _OTHER = re.compile(
-    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice')))})\W{{0,8}}\Z", re.IGNORECASE
+    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice')))})[^\w\n]{{0,8}}\Z",
+    re.IGNORECASE,
 )
 
 

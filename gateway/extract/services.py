@@ -26,6 +26,7 @@ _HOST = re.compile(
 _STATED = Beginnings(label[:4] for label in _LABELS)
 _OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
 _BLANK = re.compile(r"\s")
+_WORD_AND_VERSION = re.compile(r"[a-z]{5,7}\d{1,3}")
 
 
 def is_opaque(name: str) -> bool:
@@ -34,11 +35,14 @@ def is_opaque(name: str) -> bool:
 
 
 def leaning(names: Iterable[str]) -> float:
-    """How much these names speak for a service that the author has: an opaque one most, then a host in a domain."""
-    weights = (
-        2.0 if is_opaque(name) else 1.0 if name.count(".") >= 2 and name[:4] != "www." else 0.0 for name in names
-    )
-    return max(weights, default=0.0)
+    """How much these names speak for a service that the author has: an opaque one most, "debian12" or a host less."""
+    return max(map(_leaning, names), default=0.0)
+
+
+def _leaning(name: str) -> float:
+    if is_opaque(name):
+        return 1.0 if _WORD_AND_VERSION.fullmatch(name) else 4.0
+    return 1.0 if name.count(".") >= 2 and not name.startswith("www.") else 0.0
 
 
 def _around(text: str, match: re.Match[str]) -> str:

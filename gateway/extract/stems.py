@@ -382,9 +382,11 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     heads = Heads(words)
     there = [stem for stem in (*phrases, *stems.signs) if heads.may_have(stem.others) and stem.text in lower]
     hits = [(place, -len(stem.text), stem) for stem in there for place in _places(lower, stem)]
+    ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
     for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
-        if (place, stem.topic) not in taken and _counts(lower, place, stem, stems):
+        if place >= ends.get(stem.topic, 0) and _counts(lower, place, stem, stems):
             taken.add((place, stem.topic))
+            ends[stem.topic] = place + len(stem.text)
             first = _WORD.match(stem.text)
             inside[first[0] if first else "", stem.topic] += 1
             found.add(stem, 1)

@@ -62,7 +62,7 @@ def topics_of(
     financial, technical = of("financial"), of("technical")
     account, general, abuse = of("account") + leaning, of("general"), of("abuse")
     if leaning:
-        terms.append(f"account {leaning:g} more: a name like a service's, or a secret")
+        terms.append(f"account {leaning:g} more: a name like a service's, a secret or an error message")
     sensitive = tuple(name for name in SENSITIVE if of(f"sensitive.{name}") >= 1.0)
     critical = _critical(subject, text, above, below, stems, named, terms)
     reported = abuse >= ABUSE_ENOUGH and not sensitive and not critical
