@@ -109,6 +109,9 @@ TIMES = [
     ("Sunucu bugün saat 09:15'ten beri çalışmıyor", "2026-11-22T09:15"),
     ("Nov 22 13:44:01 host kernel: panic\nserver crashed, see log", "2026-11-22T13:44"),
     ("Server crashed. Log: [Sun Nov 22 13:44:01.123 2026] [core:error] AH00052", None),
+    ("Server crashed:\n[Sun Nov 22 13:44:01.123456 2026] [core:error] AH00052", "2026-11-22T13:44:01"),
+    ("Errors everywhere:\n198.51.100.9 - - [22/Nov/2026:13:44:01 +0100] GET / 502", "2026-11-22T13:44:01"),
+    ("The shop is down:\n[22-Nov-2026 12:44:01 UTC] PHP Fatal error:  Uncaught", "2026-11-22T13:44:01"),
     ("The server was not reachable from 09:00-09:30 today, why?", "2026-11-22T09:00"),
     ("down since 2026-11-22 08:00:00-05:00", "2026-11-22T14:00"),
 ]
@@ -128,6 +131,11 @@ def test_when_it_began(text: str, began: str | None) -> None:
         ("2026-10-25T03:00:00+00:00", "offline since 00:30 UTC", "2026-10-25T00:30:00+00:00"),
         ("2026-03-29T05:00:00+00:00", "Der Server ist seit 1:30 Uhr nicht erreichbar", "2026-03-29T01:30:00+01:00"),
         ("2026-01-02T05:00:00+00:00", "server down since December 31, 23:10", "2025-12-31T23:10:00+01:00"),
+        (
+            "2026-01-02T05:00:00+00:00",
+            "server crashed\nDec 31 23:10:04 host kernel: panic",
+            "2025-12-31T23:10:04+01:00",
+        ),
         ("2026-11-22T16:00:00+00:00", "server down since 14:30 IST", None),  # India, Israel or Ireland
         ("2026-11-22T16:00:00+00:00", "server down since 14:30 CST", None),  # America or China
     ],
@@ -135,6 +143,67 @@ def test_when_it_began(text: str, began: str | None) -> None:
 def test_zones_and_their_summer(at: str, text: str, began: str | None) -> None:
     found = reading(text, datetime.fromisoformat(at)).started_at
     assert (found.isoformat() if found else None) == began
+
+
+EVERYDAY = [
+    "Please call me back at 14:00, I am in the office until 5 pm.",
+    "Our maintenance window is at 02:00, would you reboot the server then?",
+    "The meeting with your sales team was moved to 15:30 today.",
+    "I paid at 10:15 this morning and nothing has happened.",
+    "I received your invoice at 9:30 and lost the attachment.",
+    "Your technician was here at 11:00, thanks for replacing the broken disk.",
+    "Can you be reached at 18:00 on Sunday?",
+    "We will move to the new server at 13:00 today, no problem expected.",
+    "I sent my passport scan at 12:05. When will you activate the order?",
+    "Mein Büro ist ab 9:00 Uhr besetzt, rufen Sie mich bitte zurück.",
+    "Ich habe um 10:20 Uhr bezahlt, aber nichts mehr gehört.",
+    "Die Rechnung kam um 8:15, da ist ein Fehler drin.",
+    "Ich habe gestern um 16:00 bestellt und noch keine Antwort.",
+    "J'ai payé à 10h30 et je n'ai plus de nouvelles.",
+    "Я оплатил в 12:30, деньги списались, но баланс не изменился.",
+    "He pagado a las 10:30 y no hay respuesta.",
+    "Our backup runs from 01:00 to 03:00 every night, please do not restart then.",
+    "The webinar starts at 14:00 and the link is broken.",
+    "My order was placed at 13:10 and has been stuck in review.",
+    "The last login from 198.51.100.9 at 03:12 looks strange to me.",
+    "Können Sie den Server um 03:00 Uhr neu starten, damit niemand gestört wird?",
+    "Wir haben um 11:00 Uhr eine Präsentation und brauchen den Server unbedingt.",
+    "Der Cronjob läuft um 04:00 Uhr und macht keine Probleme.",
+    "Ich bin ab 14:00 Uhr nicht mehr im Büro.",
+    "Le technicien est passé à 9h00, plus de problème depuis.",
+    "La réunion est à 15h00, je serai injoignable.",
+    "Nuestro horario es de 9:00 a 18:00, fuera de ese horario no puedo contestar.",
+    "Ho pagato alle 10:30 e non ho ricevuto nulla.",
+    "Il backup parte alle 02:00, va tutto bene.",
+    "Pode ligar-me às 15:00? Não consigo atender antes.",
+    "Kunnen jullie om 03:00 de server herstarten? Dan is er niemand.",
+    "Czy możecie zrestartować serwer o 3:00, żeby nikt nie stracił danych?",
+    "Prosím o restart v 03:00, aby nikdo nepřišel o data.",
+    "Sunucuyu saat 03:00'te yeniden başlatır mısınız, kimse kesinti yaşamasın.",
+    "Прошу перезагрузить сервер в 03:00, чтобы не мешать клиентам, ошибок нет.",
+    "Чи можна перезавантажити сервер о 03:00, щоб не було проблем?",
+    "Since 2019 we have been customers and never had a problem until 12:00.",
+    "I was at lunch at 12:30 when your colleague called, sorry that I could not answer.",
+    "The order confirmation came at 10:02 but the link in it is dead.",
+    "The DNS change was made at 9:00 and is visible everywhere, no errors.",
+    "Our monitoring has seen nothing odd at 14:00 today.",
+    "Team, join the strategy discussion at 11 AM today. Bring your proposals.",
+]
+
+
+@pytest.mark.parametrize("text", EVERYDAY)
+def test_a_clock_that_began_nothing_is_no_begin(text: str) -> None:
+    assert reading(text).started_at is None, reading(text).started_words
+
+
+def test_a_word_that_begins_like_a_weekday_or_a_month_names_no_day() -> None:
+    """ "Monitoring" is no Monday, "12 outages" are not in October, "seit 9:40, 12 Sie" is not in August."""
+    for text in (
+        "Our monitoring says: 203.0.113.7 is down since 9:40",
+        "12 outages of the server since 9:40, friends of ours cannot reach it",
+        "Der Server ist seit 9:40 nicht erreichbar, 3 sind betroffen",
+    ):
+        assert reading(text).started_at == datetime.fromisoformat("2026-11-22T09:40:00+01:00"), text
 
 
 OUTAGES = [

@@ -45,9 +45,17 @@ _ARTICLES = (
 
 
 def _numbered(key: str, first: int) -> dict[str, int]:
-    """The number of each stem in the lists of all languages under this key."""
+    """The number of each word in the lists of all languages under this key; ``mon|monday*`` are two of one number."""
     lists = [table["times"][key] for table in languages().values() if key in table.get("times", {})]
-    return {stem.lower(): index for stems in lists for index, stem in enumerate(stems, first)}
+    return {
+        word.lower(): index for forms in lists for index, form in enumerate(forms, first) for word in form.split("|")
+    }
+
+
+def _any_of(stems: Sequence[str]) -> str:
+    """An expression for what begins with any of these; one that ends in ``=`` is a whole word."""
+    begins = alternation(stem for stem in stems if not stem.endswith("="))
+    return rf"(?:{begins}|(?:{alternation(stem[:-1] for stem in stems if stem.endswith('='))})(?!\w))"
 
 
 _WEEKDAYS, _MONTHS = _numbered("weekdays", 0), _numbered("months", 1)
@@ -95,22 +103,20 @@ _BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{
 _SINCE_AFTER = re.compile(
     rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)", re.IGNORECASE
 )
-_STEMS_TROUBLE = words("times", "trouble")
-_TROUBLE = re.compile(
-    rf"(?<!\w)(?:{alternation(stem for stem in _STEMS_TROUBLE if not stem.endswith('='))}"
-    rf"|(?:{alternation(stem[:-1] for stem in _STEMS_TROUBLE if stem.endswith('='))})(?!\w))",
-    re.IGNORECASE,
-)
-_NOT = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'not'))})", re.IGNORECASE)
+_TROUBLE = re.compile(rf"(?<!\w){_any_of(words('times', 'trouble'))}", re.IGNORECASE)
+_FINE = re.compile(rf"(?<!\w){_any_of(words('times', 'fine'))}", re.IGNORECASE)
+_NOT = re.compile(rf"(?<!\w){_any_of(words('times', 'not'))}", re.IGNORECASE)
 _SENTENCE = re.compile(
     r"[.!?](?=\s)(?<!\d.)(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
 )
 _CLAUSE = re.compile(r"[,;](?=\s)")
+_MONTH_EN = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+#: ISO (most programs), syslog and Apache's error log, access logs and PHP
 _LOG = re.compile(
     r"^[ \t]{0,4}\[?(?:(?P<y>\d{4})[-/](?P<mo>\d\d)[-/](?P<d>\d\d)[T ](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,]\d{1,9})?[ ]?(?P<z>Z|UTC|[+-]\d\d:?\d\d)?"
-    r"|(?P<mon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[ ]{1,2}(?P<sd>\d{1,2})[ ](?P<sh>\d\d):(?P<smi>\d\d):(?P<ss>\d\d)"
-    r"|(?P<ad>\d\d)/(?P<amon>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)/(?P<ay>\d{4}):(?P<ah>\d\d):(?P<ami>\d\d):(?P<as>\d\d)[ ](?P<az>[+-]\d{4}))",
+    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[ ])?(?P<mon>{_MONTH_EN})[ ]{{1,2}}(?P<sd>\d{{1,2}})[ ](?P<sh>\d\d):(?P<smi>\d\d):(?P<ss>\d\d)(?:\.\d{{1,6}})?(?:[ ](?P<sy>20\d\d)(?!\d))?"
+    rf"|(?:[0-9A-Fa-f.:]{{3,45}}[ ]\S{{1,20}}[ ]\S{{1,40}}[ ]\[)?(?P<ad>\d\d)[/-](?P<amon>{_MONTH_EN})[/-](?P<ay>\d{{4}})[: ](?P<ah>\d\d):(?P<ami>\d\d):(?P<as>\d\d)[ ](?P<az>[+-]\d{{4}}|UTC))",
     re.MULTILINE,
 )
 _ATTACK = re.compile(
@@ -125,7 +131,7 @@ _SECONDS = re.compile(r":\d\d:\d\d")  # what every time stamp of a log has
 _ISO_T = re.compile(r"T(?<=\d\d-\d\dT)(?=\d\d:\d\d)")
 _AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
 _APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
-_MONTHS_EN = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS_EN = _MONTH_EN.split("|")
 _VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)", re.IGNORECASE)
 
 
@@ -310,7 +316,7 @@ def _told(
     clause = _DAY_WORD.sub(" ", text[clause_low : min(begins, clock.start)]) + " " + text[clock.end : clause_high]
     if _NOT.search(clause):
         return None
-    wide = text[low:high]
+    wide = _FINE.sub(" ", text[low:high])
     if lead == "at" and not _TROUBLE.search(wide):
         return None
     if lead == "since" and not (_TROUBLE.search(wide) or troubled()):
@@ -340,7 +346,8 @@ def _logged(text: str, received_at: datetime, default: ZoneInfo) -> tuple[dateti
         if match["y"]:
             parts = [match[name] for name in ("y", "mo", "d", "h", "mi", "s")]
         elif match["mon"]:
-            parts = [str(local.year), _number(match["mon"]), *(match[name] for name in ("sd", "sh", "smi", "ss"))]
+            year = match["sy"] or str(local.year - (_number(match["mon"]) > str(local.month).zfill(2)))
+            parts = [year, _number(match["mon"]), *(match[name] for name in ("sd", "sh", "smi", "ss"))]
         else:
             parts = [match["ay"], _number(match["amon"]), *(match[name] for name in ("ad", "ah", "ami", "as"))]
         zone = _zone_of(match["z"] or match["az"] or "", default)
@@ -354,7 +361,8 @@ def _logged(text: str, received_at: datetime, default: ZoneInfo) -> tuple[dateti
 
 
 def _number(month: str) -> str:
-    return str(_MONTHS_EN.index(month) + 1)
+    """The month in two digits."""
+    return f"{_MONTHS_EN.index(month) + 1:02}"
 
 
 def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
