@@ -22,6 +22,7 @@ from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, all_words, alternat
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 DENIED = 36  #: characters before a request in which a denial counts
 PREFIX = 4  #: characters by which stems are found that may go on
+PAIRED = 3  #: characters of the second word of two that follow each other
 NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
 MAX_NAMED = 24
 KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
@@ -29,6 +30,7 @@ PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "ser
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
+_MARKS = (". ", "! ", "? ")
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 
 
@@ -49,19 +51,6 @@ class Heads:
         if not self._known_three:
             self._known_three = {word[:3] for word in self._four}
         return self._known_three
-
-    def may_have(self, parts: Sequence[tuple[str, bool]]) -> bool:
-        """Whether the text may have all these parts: each a whole word, or what one begins with."""
-        for part, whole in parts:
-            if whole:
-                if part not in self.words:
-                    return False
-            elif len(part) >= 4:
-                if part[:4] not in self._four:
-                    return False
-            elif len(part) == 3 and part not in self._three:
-                return False
-        return True
 
     def may_have_one(self, near: _Near) -> bool:
         """Whether the text may have one of these."""
@@ -104,12 +93,17 @@ class Stem:
     #: of each of these, one (text, exact) must stand beside it in the sentence
     beside: tuple[tuple[tuple[str, bool], ...], ...] = ()
     near: _Near | None = None  #: of the first of ``beside``
-    others: tuple[tuple[str, bool], ...] = ()  #: its words (and whether the whole word) but for the one it is found by
+    pair: tuple[str, str] | None = None  #: two of its words that follow each other, of the second the beginning
 
     @property
     def is_request(self) -> bool:
         """Whether it can be denied: "I do not want a refund"."""
         return self.topic.startswith("sensitive.")
+
+    @property
+    def looks_around(self) -> bool:
+        """Whether what is around it decides whether it counts."""
+        return bool(self.beside) or self.is_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +242,21 @@ def table(text: str = "", language: str | None = None) -> Table:
     return Table(by_word, by_prefix, signs, file.denial, file.lack)
 
 
-def _others(part: str) -> tuple[tuple[str, bool], ...]:
-    """The words of a stem but for its longest; the last one may go on, unless it must not."""
+def _pair(part: str) -> tuple[str, str] | None:
+    """The longest word of a stem and the word behind or before it, as they stand in ``_pairs`` of a text that has it."""
     words = _WORD.findall(part.removesuffix("="))
-    longest = max(range(len(words)), key=lambda index: len(words[index]), default=0)
-    last = len(words) - 1
-    return tuple((word, i < last or part.endswith("=")) for i, word in enumerate(words) if i != longest)
+    if len(words) < 2:
+        return None
+    first = min(max(range(len(words)), key=lambda index: len(words[index])), len(words) - 2)
+    goes_on = first + 1 == len(words) - 1 and not part.endswith("=")
+    if goes_on and len(words[first + 1]) < PAIRED:
+        return None
+    return words[first], words[first + 1][:PAIRED]
+
+
+def _pairs(words: Sequence[str]) -> set[tuple[str, str]]:
+    """Each word of a text with the beginning of the word behind it."""
+    return set(zip(words, [word[:PAIRED] for word in words[1:]], strict=False))
 
 
 @functools.lru_cache(maxsize=16384)
@@ -294,7 +297,7 @@ def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
     beside = tuple(tuple((part.removesuffix("="), part.endswith("=")) for part in other.split("|")) for other in others)
     near = _Near.of(beside[0]) if beside else None
     stems = [
-        Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside, near, _others(part))
+        Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside, near, _pair(part))
         for part in first.split("|")
     ]
     if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
@@ -333,9 +336,10 @@ def _beside(lower: str, start: int, end: int) -> str:
     before, after = lower[max(0, start - BESIDE) : start], lower[end : end + BESIDE]
     if start > BESIDE and lower[start - BESIDE - 1].isalnum():
         before = before.partition(" ")[2]
-    cut = max(before.rfind(mark) for mark in (". ", "! ", "? ", "\n"))
-    ends = [place for mark in (". ", "! ", "? ", "\n") if (place := after.find(mark)) >= 0]
-    return before[cut + 1 :] + " \0 " + (after[: min(ends)] if ends else after)
+    for mark in _MARKS:
+        before = before[before.rfind(mark) + 1 :]
+        after = after.partition(mark)[0]
+    return f"{before} \0 {after}"
 
 
 def lowered(text: str) -> str:
@@ -373,26 +377,30 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
     lower = marked(lowered(text), named)
     found = Found()
-    words = Counter(all_words(lower))
+    every = all_words(lower)
+    words, pairs = Counter(every), _pairs(every)
     without = stems.without
     led = [(word, of) for word in words if word not in without and (of := stems.of(word)) is not None]
-    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
-    taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
-    inside: Counter[tuple[str, str]] = Counter()  #: how many of them begin with this word
     heads = Heads(words)
-    there = [stem for stem in (*phrases, *stems.signs) if heads.may_have(stem.others) and stem.text in lower]
+    taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
+    inside: dict[tuple[str, str], int] = {}  #: how many of them begin with this word
+    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases if stem.pair is None or stem.pair in pairs)
+    there = [stem for stem in (*phrases, *stems.signs) if stem.text in lower]
     hits = [(place, -len(stem.text), stem) for stem in there for place in _places(lower, stem)]
     ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
     for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
-        if place >= ends.get(stem.topic, 0) and _counts(lower, place, stem, stems):
+        if place < ends.get(stem.topic, 0):
+            continue
+        if not stem.looks_around or _counts(_beside(lower, place, place + len(stem.text)), stem, stems):
             taken.add((place, stem.topic))
             ends[stem.topic] = place + len(stem.text)
             first = _WORD.match(stem.text)
-            inside[first[0] if first else "", stem.topic] += 1
+            begins = (first[0] if first else "", stem.topic)
+            inside[begins] = inside.get(begins, 0) + 1
             found.add(stem, 1)
     for word, of in led:
         for stem in of.always:
-            count = words[word] - inside[word, stem.topic]
+            count = words[word] - inside.get((word, stem.topic), 0)
             if count:
                 found.add(stem, count)
         if of.around:
@@ -411,18 +419,19 @@ def _add_around(
         after = place + len(word)
         if after < end and ((behind := lower[after]).isalnum() or behind == "_"):
             continue
+        around = _beside(lower, place, after)
         for stem in candidates:
-            if (place, stem.topic) not in taken and _counts(lower, place, stem, stems):
+            if (place, stem.topic) not in taken and _counts(around, stem, stems):
                 taken.add((place, stem.topic))
                 found.add(stem, 1)
 
 
-def _counts(lower: str, place: int, stem: Stem, stems: Table) -> bool:
+def _counts(around: str, stem: Stem, stems: Table) -> bool:
     """Whether what is around the stem lets it count there."""
-    if not stem.beside and not stem.is_request:
-        return True
-    around = _beside(lower, place, place + len(stem.text))
     for group in stem.beside:
-        if not any(part in around and stands(around, part, exact) for part, exact in group):
+        for part, exact in group:
+            if part in around and stands(around, part, exact):
+                break
+        else:
             return False
     return not (stem.is_request and _denied(around.partition("\0")[0], stem.topic, stems))
