@@ -10,6 +10,7 @@ import pytest
 from gateway.extract import ips, orders, quotes, secrets, stems
 from gateway.model import Reading
 from gateway.reading import Hints, read
+from tests.labelled import FOLDER
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RECEIVED = datetime(2026, 11, 22, 16, tzinfo=UTC)  # a Sunday, 17:00 in Berlin
@@ -746,3 +747,58 @@ def test_a_word_cut_in_two_is_not_another_one(before: str) -> None:
     assert text.index("our") - stems.BESIDE == text.index("ip ")
     named = any("our" in term for term in reading(text).topics.terms)
     assert named == (before == "ip")
+
+
+def sentences() -> list[tuple[str, str]]:
+    """(kind, sentence) of the one-sentence mails."""
+    lines = (FOLDER / "sentences.psv").read_text(encoding="utf-8").splitlines()
+    split = [line.split("|", 2) for line in lines if line and not line.startswith("#")]
+    return [(kind, text) for _, kind, text in split]
+
+
+@pytest.mark.parametrize(("kind", "text"), sentences())
+def test_what_a_sentence_asks_for(kind: str, text: str) -> None:
+    topics = reading(text).topics
+    told = "critical" if topics.critical else "plain"
+    assert (", ".join(topics.sensitive) or told) == kind, topics.terms
+    assert topics.critical is (kind == "critical"), topics.terms
+
+
+@pytest.mark.parametrize(
+    ("entry", "text", "stands"),
+    [
+        ("wipe|erase & server", "Wipe my server", True),
+        ("wipe|erase & server", "Wipe my disk", False),
+        ("wipe & server & now", "Wipe my server now", True),
+        ("wipe & server & now", "Wipe my server tomorrow", False),
+        ("wipe & now", "Wipe it. Now is better than later", False),  # another sentence
+        ("wipe=", "Wiped out", False),
+        ("wipe \N{CURRENCY SIGN}", "Please wipe r1z7og44", True),
+        ("wipe \N{CURRENCY SIGN}", "Please wipe everything", False),
+        ("wipe", "Do not want you to wipe it", False),  # denied
+        ("wipe", "Move it without you wiping it", False),
+        ("wipe", "How can I wipe it myself?", False),
+        ("wipe", "I locked myself out, wipe it", True),
+    ],
+)
+def test_what_an_entry_of_a_topics_file_finds(entry: str, text: str, stands: bool) -> None:
+    table = stems.table(
+        f"""[sensitive.reinstall]
+en = {{ "1" = ["{entry}"] }}
+[denial]
+en = {{ "1" = ["do not want"] }}
+[without]
+en = {{ "1" = ["without="] }}
+[asking]
+en = {{ "1" = ["myself & how"] }}
+"""
+    )
+    found = stems.score(text, table, ["r1z7og44"])
+    assert bool(found.weight.get("sensitive.reinstall")) is stands
+
+
+def test_phrases_that_overlap_count_once_and_a_name_beside_a_part_is_no_outage() -> None:
+    table = stems.table('[general.en]\n"2" = ["how can i", "can i"]')
+    assert stems.score("How can I pay, and can I call?", table).weight == {"general": 4.0}
+    assert not reading("The database of r1z7og44 has crashed.").topics.critical
+    assert reading("The database of r1z7og44 has crashed. No ping, no console.").topics.critical

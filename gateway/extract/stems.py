@@ -126,6 +126,7 @@ class Table:
     lack: re.Pattern[
         str
     ]  #: "without" right before a request: it is none, unless a password or access is what is lacked
+    asking: Sequence[Stem]  #: "how do I … myself": words beside a request that only ask about it
     #: what a word leads to, once asked, and the words that lead to nothing
     known: dict[str, _Of] = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
@@ -185,6 +186,7 @@ class _File:
     stems: Mapping[str, Sequence[Stem]]
     denial: re.Pattern[str]
     lack: re.Pattern[str]
+    asking: Sequence[Stem]
 
 
 @functools.lru_cache(maxsize=4)
@@ -194,7 +196,8 @@ def _file(text: str) -> _File:
     except tomllib.TOMLDecodeError as error:
         raise TopicsError(f"no TOML: {error}") from error
     topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
-    sensitive, denial, lack = raw.pop("sensitive", {}), raw.pop("denial", {}), raw.pop("without", {})
+    sensitive, asking = raw.pop("sensitive", {}), raw.pop("asking", {})
+    denial, lack = raw.pop("denial", {}), raw.pop("without", {})
     topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
     for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
         raise TopicsError(
@@ -208,9 +211,8 @@ def _file(text: str) -> _File:
         raise TopicsError("no stems")
     denials = _any_of([stem for _, stem in _stems("denial", denial)])
     lacks = _any_of([stem for _, stem in _stems("without", lack)])
-    return _File(
-        stems, re.compile(denials), re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,2}}[ ,]{{0,2}}\Z")
-    )
+    before = re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,2}}[ ,]{{0,2}}\Z")
+    return _File(stems, re.compile(denials), before, [stem for _, stem in _stems("asking", asking)])
 
 
 @functools.lru_cache(maxsize=64)
@@ -239,7 +241,7 @@ def table(text: str = "", language: str | None = None) -> Table:
                 by_word.setdefault(key, []).append(stem)
             else:
                 by_prefix.setdefault(key[:PREFIX], []).append(stem)
-    return Table(by_word, by_prefix, signs, file.denial, file.lack)
+    return Table(by_word, by_prefix, signs, file.denial, file.lack, file.asking)
 
 
 def _pair(part: str) -> tuple[str, str] | None:
@@ -391,7 +393,7 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
         if place < ends.get(stem.topic, 0):
             continue
-        if not stem.looks_around or _counts(_beside(lower, place, place + len(stem.text)), stem, stems):
+        if not stem.looks_around or _counts(_beside(lower, place, place + len(stem.text)), stem.text, stem, stems):
             taken.add((place, stem.topic))
             ends[stem.topic] = place + len(stem.text)
             first = _WORD.match(stem.text)
@@ -421,17 +423,35 @@ def _add_around(
             continue
         around = _beside(lower, place, after)
         for stem in candidates:
-            if (place, stem.topic) not in taken and _counts(around, stem, stems):
+            if (place, stem.topic) not in taken and _counts(around, word, stem, stems):
                 taken.add((place, stem.topic))
                 found.add(stem, 1)
 
 
-def _counts(around: str, stem: Stem, stems: Table) -> bool:
-    """Whether what is around the stem lets it count there."""
+def _has_beside(around: str, stem: Stem) -> bool:
+    """Whether of each group one stands there that must be beside the stem."""
     for group in stem.beside:
         for part, exact in group:
             if part in around and stands(around, part, exact):
                 break
         else:
             return False
-    return not (stem.is_request and _denied(around.partition("\0")[0], stem.topic, stems))
+    return True
+
+
+def _only_asks(around: str, here: str, stems: Table) -> bool:
+    """Whether the words around a request ask about its terms, or how to do it oneself."""
+    whole = around.replace(" \0 ", here)
+    return any(
+        stem.text in whole and stands(whole, stem.text, stem.exact) and _has_beside(whole, stem)
+        for stem in stems.asking
+    )
+
+
+def _counts(around: str, here: str, stem: Stem, stems: Table) -> bool:
+    """Whether what is around the stem lets it count there, where it is in ``here``."""
+    if not _has_beside(around, stem):
+        return False
+    return not (
+        stem.is_request and (_denied(around.partition("\0")[0], stem.topic, stems) or _only_asks(around, here, stems))
+    )
