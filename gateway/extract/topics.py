@@ -70,9 +70,8 @@ def topics_of(
         names_a_fact
         or critical
         or bool(sensitive)
-        or account > general
         or (account > 0 and account >= general)
-        or (general == 0 and financial >= 1.5)
+        or (general == 0 and (financial >= 1.5 or (technical >= 1 and "?" not in text)))
     )
     for kind in sensitive:
         if kind in MONEY:
