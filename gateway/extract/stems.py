@@ -216,11 +216,12 @@ def _file(text: str) -> _File:
 
 
 @functools.lru_cache(maxsize=64)
-def table(text: str = "", language: str | None = None) -> Table:
+def table(text: str = "", language: str | None = None, topics: Collection[str] = (*PLAIN, *SENSITIVE)) -> Table:
     """The table in this text of a topics file; without one, the file that comes with the package.
 
     Args:
         language: of the words that it will be asked about; without one, the stems of every language.
+        topics: those that it will be asked for.
 
     Raises:
         TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
@@ -234,6 +235,8 @@ def table(text: str = "", language: str | None = None) -> Table:
         if code not in spoken and code in KNOWN:
             continue
         for stem in stems:
+            if stem.topic.removeprefix("sensitive.") not in topics:
+                continue
             key, whole = _key(stem)
             if not key:
                 signs.append(stem)
@@ -377,9 +380,9 @@ def marked(lower: str, named: Collection[str]) -> str:
 
 def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
-    lower = marked(lowered(text), named)
-    found = Found()
+    lower, found = lowered(text), Found()
     every = all_words(lower)
+    lower = marked(lower, named)
     words, pairs = Counter(every), _pairs(every)
     without = stems.without
     led = [(word, of) for word in words if word not in without and (of := stems.of(word)) is not None]

@@ -19,6 +19,7 @@ SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768
 MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
+INCIDENT = ("outage", "service", "part", "resolved")  #: the topics that make an incident critical
 TOLD_TWICE = 2.0  #: weight of outage terms in a sentence from which the service may stand anywhere
 ASKED = 2.0  #: what a sensitive request gives to its department
 MONEY, ACCESS = ("cancellation", "refund"), ("password", "access", "reinstall", "email_change", "ownership")
@@ -64,7 +65,8 @@ def topics_of(
     if leaning:
         terms.append(f"account {leaning:g} more: a name like a service's, a secret or an error message")
     sensitive = tuple(name for name in SENSITIVE if of(f"sensitive.{name}") >= 1.0)
-    critical = _critical(subject, text, above, below, stems, named, terms)
+    stems = table(custom, language, INCIDENT)
+    critical = _critical(subject, text, above, below, stems, table(custom, None, INCIDENT), named, terms)
     reported = abuse >= ABUSE_ENOUGH and not sensitive and not critical
     is_account = not reported and (
         names_a_fact
@@ -86,8 +88,10 @@ def topics_of(
 
 
 def _critical(
-    subject: str, text: str, above: Found, below: Found, stems: Table, named: Collection[str], terms: list[str]
-) -> bool:
+    subject: str, text: str, above: Found, below: Found, stems: Table, every: Table, named: Collection[str],
+    terms: list[str],
+) -> bool:  # fmt: skip
+    """Whether an outage is told; ``every`` are the stems of every language, for the subject."""
     if not (above.terms.get("outage") or below.terms.get("outage")):
         return False
     if below.weight.get("resolved", 0.0) >= 2 or above.weight.get("resolved", 0.0) >= 2:
@@ -98,7 +102,7 @@ def _critical(
     for sentence in [subject, *_SENTENCE.split(prose(text))[:MAX_SENTENCES]]:
         lower = lowered(sentence)
         if any(term in lower for term in outages):
-            found = score(sentence, stems, named)
+            found = score(sentence, every if sentence is subject else stems, named)
             outage = found.terms.get("outage", {})
             enough = not found.terms.get("part") or sum(outage.values()) >= TOLD_TWICE
             if outage and enough and not found.weight.get("resolved", 0.0):
