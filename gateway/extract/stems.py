@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import islice
 from typing import Any
 
 from gateway.extract.language import KNOWN
@@ -25,6 +26,7 @@ PREFIX = 4  #: characters by which stems are found that may go on
 PAIRED = 3  #: characters of the second word of two that follow each other
 NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
 MAX_NAMED = 24
+MAX_PLACES = 16  #: of a word, where what is around it is looked at
 KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
 PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "part", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
@@ -418,9 +420,9 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
 def _add_around(
     lower: str, word: str, candidates: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
 ) -> None:
-    """Adds the stems that are this word, where what is around them lets them count."""
+    """Adds the stems that are this word, where what is around them lets them count, at its first places."""
     end = len(lower)
-    for place in _starts(lower, word):
+    for place in islice(_starts(lower, word), MAX_PLACES):
         after = place + len(word)
         if after < end and ((behind := lower[after]).isalnum() or behind == "_"):
             continue
