@@ -86,7 +86,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         stated_services
     )
     started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
-    pasted_in = pasted.has_diagnostics(new[:MAX_SEARCHED])
+    pasted_in = pasted.has_diagnostics(own_words[:MAX_SEARCHED])
     leaning = services.leaning(c.value for c in found_services if not c.quoted) + 2.0 * bool(count) + 1.0 * pasted_in
     named = tuple(dict.fromkeys(c.value for c in (*found_orders, *found_ips, *found_services) if not c.quoted))
     written_in = language.language_of(new)

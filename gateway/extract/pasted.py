@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
+from gateway.extract.tables import Beginnings, lowered
+
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _STAMP = rf"\[?\d{{4}}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d|{_MONTH}[ ]{{1,2}}\d{{1,2}} \d\d:\d\d:\d\d|\[ {{0,6}}\d{{1,9}}\.\d{{6}}\]|\d\d:\d\d:\d\d[.,]\d"
 _PROGRAM = (
@@ -40,12 +42,12 @@ _OUTPUT = re.compile(
     rf"(?:\S{{1,40}}[ \t]{{1,20}}){{1,3}}(?:\d{{1,12}}(?:\.\d{{1,6}})?%?[ \t]{{1,20}}){{4}})",
     re.IGNORECASE,
 )
-_MESSAGES = (
+_MESSAGES = Beginnings((
     "no space left on device", "connection refused", "connection timed out", "connection reset by peer", "connection closed by", "no route to host", "segmentation fault", "out of memory",
     "oom-kill", "kernel panic", "i/o error", "destination host unreachable", "destination net unreachable", "destination unreachable", "permission denied (", "name or service not known",
     "timeout during connect", "operation timed out", "too many connections", "access denied for user", "could not connect to server", "handshake failed", "host key verification failed",
     "too many authentication failures", "read-only file system", "disk quota exceeded", "cannot allocate memory", "nxdomain", "servfail", "dns_probe_", "no bootable device", "grub rescue", "certificate has expired", "core dumped", "x509:", "ssl_error_", "err_connection", "err_ssl", "err_name", "err_cert", "err_timed", "err_empty",
-)  # fmt: skip
+))  # fmt: skip
 #: cheap: what no pasted line lacks
 _ODD = re.compile(r"[\d:$#\\(>]")
 MAX_LINES = 4000
@@ -63,8 +65,7 @@ def _is_pasted(head: str) -> bool:
 
 def has_diagnostics(text: str) -> bool:
     """Whether logs, output or error messages are in the text, which is what the desk asks for."""
-    lower = text.lower()
-    return any(message in lower for message in _MESSAGES) or any(
+    return bool(_MESSAGES.places(lowered(text), 1)) or any(
         is_pasted(line) for line in text.split("\n")[:MAX_LINES] if line
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import Beginnings, alternation, lowered, words
+from gateway.extract.tables import MAX_NUMBERS, Beginnings, alternation, lowered, numbers, words
 
 MASK = "[masked]"
 _KEY = re.compile(
@@ -64,8 +64,6 @@ _TOKEN_BEGINNINGS = Beginnings(
         *(name + mark for name in ("sk", "pk", "rk", "hf", "sg") for mark in "-_."),
     ]
 )  # fmt: skip
-_NO_DIGITS = bytes(code for code in range(256) if not 48 <= code <= 57)
-_LONG_DIGITS = re.compile(r"\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d")
 
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -151,9 +149,17 @@ def suspected(text: str) -> bool:
 
 
 def _many_digits(text: str) -> bool:
-    if text.isascii() and len(text.encode().translate(None, _NO_DIGITS)) < 13:
-        return False
-    return bool(_LONG_DIGITS.search(text))
+    """Whether thirteen digits stand together, a blank or a hyphen between them at most."""
+    runs = numbers(text)
+    if len(runs) >= MAX_NUMBERS:
+        return True
+    together, last = 0, -1
+    for start, end in runs:
+        together = end - start + (together if start == last + 1 and text[last] in " -" else 0)
+        if together >= 13:
+            return True
+        last = end
+    return False
 
 
 def mask(text: str) -> tuple[str, int]:
