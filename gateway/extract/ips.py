@@ -33,7 +33,11 @@ _VERSION_BEFORE = re.compile(
     r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|oid|section|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware)[ \t:]{0,2}\Z",
     re.IGNORECASE,
 )
-_NETMASK_BEFORE = re.compile(r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи])\W{0,3}\Z", re.IGNORECASE)
+#: what belongs to the network and not to whoever writes
+_NETWORK_BEFORE = re.compile(
+    r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи]|gateway|passerelle|puerta de enlace|шлюз|brama|brána)\W{0,3}\Z",
+    re.IGNORECASE,
+)
 _ATTACKER_SIGNS = (
     "failed password", "rhost=", "invalid user", "authentication failure", " banned", "ban ", "[client ", "refused connect", "src=", " client: ", "disconnected from",
     "connection closed by", "attacker", "possible syn",
@@ -131,7 +135,7 @@ def ips_in(text: str) -> tuple[Candidate, ...]:
         value = _value(match[1], match[2])
         if value in found and not found[value].weak:
             continue
-        if value is None or _VERSION_BEFORE.search(before[-16:]) or _NETMASK_BEFORE.search(before[-16:]):
+        if value is None or _VERSION_BEFORE.search(before[-16:]) or _NETWORK_BEFORE.search(before[-20:]):
             continue
         if line_start not in weak_lines:
             weak_lines[line_start] = _weak_line(text[line_start : line_start + 500].split("\n", 1)[0])

@@ -34,7 +34,7 @@ _LINK = alternation(
 )
 _GLUE = (
     rf"(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
-    r"[ \t\xa0]{0,3}(?:[:=.-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}\Z"
+    r"[ \t\xa0]{0,3}(?:[:=.-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
 )
 _ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}", re.IGNORECASE)
 _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}", re.IGNORECASE)
@@ -42,6 +42,8 @@ _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_
 _AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
 _ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})", re.IGNORECASE)
 _INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})", re.IGNORECASE)
+#: "INV-214382", without a word before it
+_INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:inv|invoice|rg|fac|fact|fatt|fv)-\Z", re.IGNORECASE)
 _HASH = re.compile(r"(?<![\w#&/.])[#№][ \t]?\Z")
 _COLOUR = re.compile(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)", re.IGNORECASE)
 _GLUED = re.compile(r"[\w.-]{0,20}\w")
@@ -61,7 +63,7 @@ def _around(text: str, start: int, end: int) -> str:
 
 def _kind(text: str, match: re.Match[str], before: str) -> str:
     """``order``, ``invoice`` or nothing: what the words around the number call it."""
-    if _INVOICE.search(before):
+    if _INVOICE.search(before) or _INVOICE_PREFIX.search(before):
         return "invoice"
     if _ORDER.search(before):
         return "order"
