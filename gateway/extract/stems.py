@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any
 
 from gateway.extract.language import KNOWN
-from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, all_words, alternation
+from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, all_words, alternation, flattened
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 DENIED = 36  #: characters before a request in which a denial counts
@@ -33,7 +33,6 @@ SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reins
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
 _MARKS = (". ", "! ", "? ")
-_QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 
 
 class TopicsError(ValueError):
@@ -349,12 +348,6 @@ def _beside(lower: str, start: int, end: int) -> str:
     return f"{before} \0 {after}"
 
 
-def lowered(text: str) -> str:
-    """The text in small letters with single blanks and plain apostrophes."""
-    text = " ".join(text.split())
-    return text.replace("`", "'").lower() if text.isascii() else text.translate(_QUOTES).lower()
-
-
 def _starts(lower: str, stem: str) -> Iterator[int]:
     """Where a stem stands at a word start; what begins with a sign stands anywhere."""
     at, sign = lower.find(stem), not _WORD.match(stem)
@@ -382,7 +375,7 @@ def marked(lower: str, named: Collection[str]) -> str:
 
 def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
-    lower, found = lowered(text), Found()
+    lower, found = flattened(text), Found()
     every = all_words(lower)
     lower = marked(lower, named)
     words, pairs = Counter(every), _pairs(every)

@@ -13,6 +13,7 @@ from typing import Any
 MAX_NUMBERS = 20_000
 MAX_KNOWN = 20_000
 LONGEST_KNOWN = 40
+_QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 _WORD = re.compile(r"\w+")
 _DIGITS, _ASCII_DIGITS = re.compile(r"\d+"), re.compile(r"[0-9]+")
 #: every ASCII character that no word has
@@ -134,3 +135,9 @@ def lowered(text: str) -> str:
     if len(lower) == len(text):
         return lower
     return "".join(small if len(small := char.lower()) == 1 else char for char in text)  # "İ" becomes two
+
+
+def flattened(text: str) -> str:
+    """The text in small letters with single blanks and plain apostrophes."""
+    text = " ".join(text.split())
+    return text.replace("`", "'").lower() if text.isascii() else text.translate(_QUOTES).lower()

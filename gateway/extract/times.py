@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-from gateway.extract.tables import alternation, languages, mapping, numbers, words
+from gateway.extract.tables import alternation, flattened, languages, mapping, numbers, words
 
 MAX_TEXT = 65536
 MAX_CLOCKS = 60
@@ -86,6 +86,7 @@ _MONTH_DATE = (
     rf"(?P<m4>{_MONTH})(?!\w)\.?[ \t]{{1,2}}(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?[ \t]{{1,2}}(?P<y4>\d{{4}}))?"
 )
 _DATE = re.compile(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)", re.IGNORECASE)
+_WORD = re.compile(r"\w+")
 _DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)", re.IGNORECASE)
 _WEEKDAY = re.compile(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)", re.IGNORECASE)
 #: what may stand between "since" and the clock
@@ -103,9 +104,39 @@ _BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{
 _SINCE_AFTER = re.compile(
     rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)", re.IGNORECASE
 )
-_TROUBLE = re.compile(rf"(?<!\w){_any_of(words('times', 'trouble'))}", re.IGNORECASE)
-_FINE = re.compile(rf"(?<!\w){_any_of(words('times', 'fine'))}", re.IGNORECASE)
-_NOT = re.compile(rf"(?<!\w){_any_of(words('times', 'not'))}", re.IGNORECASE)
+
+
+class _Stems:
+    """Stems of which one is looked for in a flattened text, where its words begin; with ``=`` it is a whole word."""
+
+    def __init__(self, stems: Sequence[str]) -> None:
+        self.pattern = re.compile(rf"(?<!\w){_any_of(stems)}")
+        self._begin, self._whole = (
+            {
+                first: tuple(stem for stem in chosen if stem[:2] == first)
+                for first in {stem[:2] for stem in chosen}
+            }
+            for chosen in (
+                [stem.lower() for stem in stems if not stem.endswith("=")],
+                [stem[:-1].lower() for stem in stems if stem.endswith("=")],
+            )
+        )  # fmt: skip
+
+    def stand_in(self, flat: str) -> bool:
+        """Whether one of them does."""
+        for word in _WORD.finditer(flat):
+            at = word.start()
+            first = flat[at : at + 2]
+            if first in self._begin and flat.startswith(self._begin[first], at):
+                return True
+            for stem in self._whole.get(first, ()):
+                if flat.startswith(stem, at) and not _WORD.match(flat, at + len(stem)):
+                    return True
+        return False
+
+
+_TROUBLE, _FINE, _NOT = (_Stems(words("times", key)) for key in ("trouble", "fine", "not"))
+_DAYS = _Stems((*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix("*") for word in _WEEKDAYS)))
 _SENTENCE = re.compile(
     r"[.!?](?=\s)(?<!\d.)(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
@@ -260,6 +291,8 @@ def _day(text: str, low: int, clock: _Clock, high: int, local: datetime) -> date
         dates = list(_DATE.finditer(part)) if _NUMBER.search(part) else []
         if dates:
             return _dated(dates[-1] if part is before else dates[0], local)
+        if not _DAYS.stand_in(flattened(part)):
+            continue
         days = list(_DAY_WORD.finditer(part))
         if days:
             word = (days[-1] if part is before else days[0])["day"]
@@ -313,13 +346,15 @@ def _told(
     comma_after = _CLAUSE.search(text, clock.end, high)
     if comma_after:
         clause_high = comma_after.start()
-    clause = _DAY_WORD.sub(" ", text[clause_low : min(begins, clock.start)]) + " " + text[clock.end : clause_high]
-    if _NOT.search(clause):
+    before = text[clause_low : min(begins, clock.start)]
+    if _DAYS.stand_in(flattened(before)):
+        before = _DAY_WORD.sub(" ", before)
+    if _NOT.stand_in(flattened(f"{before} {text[clock.end : clause_high]}")):
         return None
-    wide = _FINE.sub(" ", text[low:high])
-    if lead == "at" and not _TROUBLE.search(wide):
-        return None
-    if lead == "since" and not (_TROUBLE.search(wide) or troubled()):
+    wide = flattened(text[low:high])
+    if _FINE.stand_in(wide):
+        wide = _FINE.pattern.sub(" ", wide)
+    if not _TROUBLE.stand_in(wide) and not (lead == "since" and troubled()):
         return None
     zone = _zone_of(clock.zone, default)
     if zone is None:
@@ -372,7 +407,7 @@ def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInf
     stamped = bool(_SECONDS.search(whole)) and bool(_LOG.search(whole))
     if not clocks and not stamped:
         return None, ""
-    troubled = functools.cache(lambda: bool(_TROUBLE.search(whole[:8192])))
+    troubled = functools.cache(lambda: _TROUBLE.stand_in(flattened(whole[:8192])))
     for clock in clocks:
         found = _told(whole, clock, troubled, received_at, zone)
         if found is not None:

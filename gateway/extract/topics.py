@@ -12,7 +12,8 @@ import re
 from collections.abc import Collection
 
 from gateway.extract.pasted import prose
-from gateway.extract.stems import SENSITIVE, Found, Table, lowered, score, table
+from gateway.extract.stems import SENSITIVE, Found, Table, score, table
+from gateway.extract.tables import flattened
 from gateway.model import Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
@@ -97,10 +98,10 @@ def _critical(
     if below.weight.get("resolved", 0.0) >= 2 or above.weight.get("resolved", 0.0) >= 2:
         return False
     outages = {*above.terms.get("outage", ()), *below.terms.get("outage", ())}
-    anywhere = _services(above, lowered(subject), named) + _services(below, lowered(text), named)
+    anywhere = _services(above, flattened(subject), named) + _services(below, flattened(text), named)
     before = ""
     for sentence in [subject, *_SENTENCE.split(prose(text))[:MAX_SENTENCES]]:
-        lower = lowered(sentence)
+        lower = flattened(sentence)
         if any(term in lower for term in outages):
             found = score(sentence, every if sentence is subject else stems, named)
             outage = found.terms.get("outage", {})
