@@ -6,6 +6,7 @@ import gateway.reading
 from gateway.extract import language, topics
 
 language.prepare()
-topics.topics_of("", "", False)
+for spoken in (None, *language.KNOWN):
+    topics.topics_of("", "", False, language=spoken)
 gateway.reading  # noqa: B018
 gc.freeze()  # what is loaded here stays shared between the readers
