@@ -287,6 +287,7 @@ def test_an_outage_is_told_from_its_words(text: str, critical: bool) -> None:
 
 
 NUMBERS: list[tuple[str, list[str], list[str]]] = [
+    ("please check INV-220145 and RG-220146 for me", [], ["220145", "220146"]),
     ("My order number is 123456", ["123456"], []),
     ("Order ID: 123456", ["123456"], []),
     ("order-123456", ["123456"], []),
@@ -802,3 +803,33 @@ def test_phrases_that_overlap_count_once_and_a_name_beside_a_part_is_no_outage()
     assert stems.score("How can I pay, and can I call?", table).weight == {"general": 4.0}
     assert not reading("The database of r1z7og44 has crashed.").topics.critical
     assert reading("The database of r1z7og44 has crashed. No ping, no console.").topics.critical
+
+
+def test_a_word_is_looked_around_at_its_first_places_only() -> None:
+    table = stems.table('[general.en]\n"1" = ["word & other"]')
+    assert stems.score("word other. " * 40, table).weight == {"general": float(stems.MAX_PLACES)}
+    assert stems.MAX_PLACES >= 8
+
+
+def test_words_of_a_kindred_language_and_a_subject_of_any_are_understood() -> None:
+    mixed = "Доброго дня! Будь ласка, сбросьте пароль root, дякую вам дуже за допомогу та швидку відповідь."
+    assert reading(mixed).language == "uk"
+    assert reading(mixed).topics.sensitive == ("password",)
+    raw = "From: a@b.example\r\nSubject: Server antwortet nicht\r\n\r\nPlease see the subject and have a look at it soon.\r\n"
+    assert read(raw.encode(), Hints("a@b.example", RECEIVED, "Europe/Berlin")).topics.critical
+
+
+def test_two_signs_of_an_outage_find_their_service_anywhere() -> None:
+    told = "It is my server r1z7og44. Hello again and thanks. {} Please hurry."
+    assert reading(told.format("No ping, no console.")).topics.critical
+    assert not reading(told.format("It is slow.")).topics.critical
+
+
+def test_a_report_is_of_an_account_and_a_question_is_not() -> None:
+    assert reading("After the kernel update the second network card is missing.").topics.question == "account"
+    assert reading("Can the kernel update drop the second network card?").topics.question == "general"
+
+
+def test_nothing_began_where_nothing_was_wrong() -> None:
+    assert reading("We looked again at 9:00 and there were no errors.").started_at is None
+    assert reading("We looked again at 9:00 and there were errors.").started_at is not None
