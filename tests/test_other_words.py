@@ -808,6 +808,8 @@ def test_phrases_that_overlap_count_once_and_a_name_beside_a_part_is_no_outage()
 def test_a_word_is_looked_around_at_its_first_places_only() -> None:
     table = stems.table('[general.en]\n"1" = ["word & other"]')
     assert stems.score("word other. " * 40, table).weight == {"general": float(stems.MAX_PLACES)}
+    table = stems.table('[general.en]\n"1" = ["two words & other"]')
+    assert stems.score("two words other. " * 40, table).weight == {"general": float(stems.MAX_PLACES)}
     assert stems.MAX_PLACES >= 8
 
 

@@ -26,7 +26,7 @@ PREFIX = 4  #: characters by which stems are found that may go on
 PAIRED = 3  #: characters of the second word of two that follow each other
 NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
 MAX_NAMED = 24
-MAX_PLACES = 16  #: of a word, where what is around it is looked at
+MAX_PLACES = 16  #: of a stem, where what is around it is looked at
 KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
 PLAIN = ("financial", "technical", "account", "general", "abuse", "outage", "service", "part", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
@@ -386,7 +386,11 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     inside: dict[tuple[str, str], int] = {}  #: how many of them begin with this word
     phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases if stem.pair is None or stem.pair in pairs)
     there = [stem for stem in (*phrases, *stems.signs) if stem.text in lower]
-    hits = [(place, -len(stem.text), stem) for stem in there for place in _places(lower, stem)]
+    hits = [
+        (place, -len(stem.text), stem)
+        for stem in there
+        for place in islice(_places(lower, stem), MAX_PLACES if stem.looks_around else None)
+    ]
     ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
     for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
         if place < ends.get(stem.topic, 0):
