@@ -835,3 +835,21 @@ def test_a_report_is_of_an_account_and_a_question_is_not() -> None:
 def test_nothing_began_where_nothing_was_wrong() -> None:
     assert reading("We looked again at 9:00 and there were no errors.").started_at is None
     assert reading("We looked again at 9:00 and there were errors.").started_at is not None
+
+
+def test_what_does_not_work_again_is_not_over() -> None:
+    assert reading("Сервер r1z7og44 не отвечает и после перезагрузки не заработал.").topics.critical
+    assert not reading("Сервер r1z7og44 не отвечал, но заработал.").topics.critical
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("I changed my password yesterday.", ""),
+        ("I changed my password and am locked out, please reset it.", "password"),
+        ("We reinstalled Debian on it ourselves and PHP is gone.", ""),
+        ("We reinstalled it ourselves, it is broken, could you reinstall Debian?", "reinstall"),
+    ],
+)
+def test_what_is_done_already_is_no_request_unless_something_is_asked_for(text: str, asked: str) -> None:
+    assert ", ".join(reading(text).topics.sensitive) == asked, reading(text).topics.terms

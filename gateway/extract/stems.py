@@ -33,6 +33,8 @@ SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reins
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
 _MARKS = (". ", "! ", "? ")
+#: right before "works again": it does not
+_NOT_YET = re.compile(r"(?<!\w)(?:not|never|nicht|nie|ne|jamais|no|non|mai|não|nunca|niet|nooit|не|ні|nikdy)[ ]+\Z")
 
 
 class TopicsError(ValueError):
@@ -104,7 +106,16 @@ class Stem:
     @property
     def looks_around(self) -> bool:
         """Whether what is around it decides whether it counts."""
-        return bool(self.beside) or self.is_request
+        return bool(self.beside) or self.is_request or self.topic == "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Speaking:
+    """Words beside a request that make it none: it is only asked about, or done already and nothing else is asked for."""
+
+    asking: Sequence[Stem]
+    done: Sequence[Stem]
+    plea: Sequence[Stem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +138,7 @@ class Table:
     lack: re.Pattern[
         str
     ]  #: "without" right before a request: it is none, unless a password or access is what is lacked
-    asking: Sequence[Stem]  #: "how do I … myself": words beside a request that only ask about it
+    speaking: Speaking
     #: what a word leads to, once asked, and the words that lead to nothing
     known: dict[str, _Of] = field(default_factory=dict)
     without: set[str] = field(default_factory=set)
@@ -148,7 +159,7 @@ class Table:
         for stem in sorted(stems, key=lambda stem: -len(stem.text)):
             if _key(stem)[0] == stem.text:
                 by_topic.setdefault(stem.topic, []).append(stem)
-        always = [own[0] for own in by_topic.values() if not own[0].beside and not own[0].is_request]
+        always = [own[0] for own in by_topic.values() if not own[0].looks_around]
         around = [stem for own in by_topic.values() if own[0] not in always for stem in own]
         phrases = [stem for stem in stems if _key(stem)[0] != stem.text]
         found = _Of(tuple(always), tuple(around), tuple(phrases))
@@ -187,7 +198,7 @@ class _File:
     stems: Mapping[str, Sequence[Stem]]
     denial: re.Pattern[str]
     lack: re.Pattern[str]
-    asking: Sequence[Stem]
+    speaking: Speaking
 
 
 @functools.lru_cache(maxsize=4)
@@ -197,8 +208,8 @@ def _file(text: str) -> _File:
     except tomllib.TOMLDecodeError as error:
         raise TopicsError(f"no TOML: {error}") from error
     topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
-    sensitive, asking = raw.pop("sensitive", {}), raw.pop("asking", {})
-    denial, lack = raw.pop("denial", {}), raw.pop("without", {})
+    sensitive, denial, lack = raw.pop("sensitive", {}), raw.pop("denial", {}), raw.pop("without", {})
+    speaking = Speaking(*([stem for _, stem in _stems(name, raw.pop(name, {}))] for name in ("asking", "done", "plea")))
     topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
     for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
         raise TopicsError(
@@ -213,7 +224,7 @@ def _file(text: str) -> _File:
     denials = _any_of([stem for _, stem in _stems("denial", denial)])
     lacks = _any_of([stem for _, stem in _stems("without", lack)])
     before = re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,2}}[ ,]{{0,2}}\Z")
-    return _File(stems, re.compile(denials), before, [stem for _, stem in _stems("asking", asking)])
+    return _File(stems, re.compile(denials), before, speaking)
 
 
 @functools.lru_cache(maxsize=64)
@@ -245,7 +256,7 @@ def table(text: str = "", language: str | None = None, topics: Collection[str] =
                 by_word.setdefault(key, []).append(stem)
             else:
                 by_prefix.setdefault(key[:PREFIX], []).append(stem)
-    return Table(by_word, by_prefix, signs, file.denial, file.lack, file.asking)
+    return Table(by_word, by_prefix, signs, file.denial, file.lack, file.speaking)
 
 
 def _pair(part: str) -> tuple[str, str] | None:
@@ -441,19 +452,23 @@ def _has_beside(around: str, stem: Stem) -> bool:
     return True
 
 
-def _only_asks(around: str, here: str, stems: Table) -> bool:
-    """Whether the words around a request ask about its terms, or how to do it oneself."""
+def _only_speaks(around: str, here: str, words: Speaking) -> bool:
+    """Whether the words around a request ask about its terms, or how to do it oneself, or tell that it is done."""
     whole = around.replace(" \0 ", here)
-    return any(
-        stem.text in whole and stands(whole, stem.text, stem.exact) and _has_beside(whole, stem)
-        for stem in stems.asking
-    )
+
+    def stands_one(stems: Sequence[Stem]) -> bool:
+        return any(s.text in whole and stands(whole, s.text, s.exact) and _has_beside(whole, s) for s in stems)
+
+    return stands_one(words.asking) or (stands_one(words.done) and not stands_one(words.plea))
 
 
 def _counts(around: str, here: str, stem: Stem, stems: Table) -> bool:
     """Whether what is around the stem lets it count there, where it is in ``here``."""
     if not _has_beside(around, stem):
         return False
+    if stem.topic == "resolved":
+        return not _NOT_YET.search(around.partition("\0")[0])
     return not (
-        stem.is_request and (_denied(around.partition("\0")[0], stem.topic, stems) or _only_asks(around, here, stems))
+        stem.is_request
+        and (_denied(around.partition("\0")[0], stem.topic, stems) or _only_speaks(around, here, stems.speaking))
     )
