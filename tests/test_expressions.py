@@ -114,7 +114,7 @@ CARRIERS = {
 
 def test_the_expressions_are_found_by_themselves(took: dict[str, float]) -> None:
     read(CARRIERS["signs"].format("password: x1y2z3, order #123456", "whoever").encode(), HINTS)
-    assert {"gateway.extract.times._CLOCK", "gateway.extract.secrets._COLON", "gateway.extract.ips._V4"} <= set(took)
+    assert {"gateway.extract.clocks._CLOCK", "gateway.extract.secrets._COLON", "gateway.extract.ips._V4"} <= set(took)
     assert len(took) > 60
 
 

@@ -35,7 +35,7 @@ _VERSION_BEFORE = re.compile(
 )
 #: what belongs to the network and not to whoever writes
 _NETWORK_BEFORE = re.compile(
-    r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи]|gateway|passerelle|puerta de enlace|шлюз|brama|brána)\W{0,3}\Z",
+    r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи]|gateway|passerelle|puerta de enlace|шлюз|brama|brána)(?:\W{0,3}|[ ](?:is|ist|est|es|è)[ ])\Z",
     re.IGNORECASE,
 )
 _ATTACKER_SIGNS = (

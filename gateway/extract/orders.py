@@ -42,6 +42,7 @@ _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_
 _AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
 _ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})", re.IGNORECASE)
 _INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})", re.IGNORECASE)
+_AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
 #: "INV-214382", without a word before it
 _INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:inv|invoice|rg|fac|fact|fatt|fv)-\Z", re.IGNORECASE)
 _HASH = re.compile(r"(?<![\w#&/.])[#№][ \t]?\Z")
@@ -96,6 +97,7 @@ def _called(text: str) -> list[tuple[str, Candidate]]:
     """(``order`` or ``invoice``, candidate) of every number whose words around it say what it is."""
     found: list[tuple[str, Candidate]] = []
     kind, end = "", -1
+    before: list[re.Match[str]] = []  # a list that nothing has been called yet: "123456 ve 234567 numaralı siparişler"
     for match in _numbers(text):
         if len(found) >= MAX * 2:
             break
@@ -103,7 +105,16 @@ def _called(text: str) -> list[tuple[str, Candidate]]:
         listed = kind and end >= 0 and _MORE.fullmatch(text, end, match.start()) and len(match[1]) >= 5
         if listed and said != "invoice":
             said = kind
+        if before and not _MORE.fullmatch(text, before[-1].end(), match.start()):
+            before.clear()
+        if said and before and _AFTER_OF[said].match(text, match.end()):
+            found += [(said, Candidate(one[1], _around(text, one.start(), one.end()))) for one in before]
         kind = said
+        if not kind and len(match[1]) >= 5:
+            before.append(match)
+            del before[:-MAX]
+            continue
+        before.clear()
         if kind:
             found.append((kind, Candidate(match[1], _around(text, match.start(), match.end()))))
             end = match.end()

@@ -39,7 +39,7 @@ _OUTPUT = re.compile(
     rf"(?:request timed out|zeitüberschreitung der anforderung|délai d'attente|tiempo de espera agotado|richiesta scaduta|превышен интервал|перевищено інтервал)|"
     rf"[ \t]{{0,4}}\d{{1,2}}[ \t]{{1,4}}(?:\*|<?\d{{1,5}}(?:\.\d{{1,3}})?[ ]ms|[\w.-]{{1,80}}[ ]{{1,3}}\(?\d{{1,3}}\.|\d{{1,3}}\.\d{{1,3}}\.)|[45]\d\d[ -][45]\.\d{{1,3}}\.\d{{1,3}}|http/[\d.]{{1,3}} [1-5]\d\d|"
     rf"{_PROGRAM}(?:\[\d{{1,9}}\])?: ?\S|\S{{1,40}}\[\d{{1,9}}\]: |\S{{1,60}} kernel: |kernel: |\[(?:error|warn|warning|note|notice|crit|critical|emerg|alert|info|fatal|debug|system)\][ ]?\S|traceback \(most|file \"[^\"]{{1,200}}\", line \d|at [\w.$<>]{{2,200}}\(|[\w.]{{3,80}}(?:error|exception): |[ \t]{{0,2}}\d{{1,3}} [a-z][a-z_-]{{4,40}}[ \t]{{1,20}}0x[0-9a-f]{{4}}[ \t]|error \d{{3,5}}|"
-    rf"(?:\S{{1,40}}[ \t]{{1,20}}){{1,3}}(?:\d{{1,12}}(?:\.\d{{1,6}})?%?[ \t]{{1,20}}){{4}})",
+    rf"(?:\S{{1,40}}[ \t]{{1,20}}){{1,3}}(?:\d{{1,12}}(?:\.\d{{1,6}})?[%kmgt]?i?[ \t]{{1,20}}){{4}})",
     re.IGNORECASE,
 )
 _MESSAGES = Beginnings((

@@ -10,30 +10,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gateway.extract.tables import alternation, flattened, languages, mapping, numbers, words
+from gateway.extract.clocks import Clock, clocks_in, matching, names_night, part_of_day, settled, spelled_in, zone_of
+from gateway.extract.tables import alternation, flattened, languages, words
 
 MAX_TEXT = 65536
-MAX_CLOCKS = 60
 OLDEST = timedelta(days=60)
 _BEFORE, _AFTER = 90, 60
-
-_ZONES: dict[str, tzinfo] = {
-    "utc": UTC, "gmt": UTC, "z": UTC,
-    "cet": ZoneInfo("Europe/Berlin"), "cest": ZoneInfo("Europe/Berlin"), "mez": ZoneInfo("Europe/Berlin"), "mesz": ZoneInfo("Europe/Berlin"),
-    "msk": ZoneInfo("Europe/Moscow"), "мск": ZoneInfo("Europe/Moscow"), "eet": ZoneInfo("Europe/Kyiv"), "eest": ZoneInfo("Europe/Kyiv"),
-    "wet": ZoneInfo("Europe/Lisbon"), "west": ZoneInfo("Europe/Lisbon"), "bst": ZoneInfo("Europe/London"), "jst": ZoneInfo("Asia/Tokyo"),
-    "est": timezone(timedelta(hours=-5)), "edt": timezone(timedelta(hours=-4)), "cdt": timezone(timedelta(hours=-5)),
-    "mst": timezone(timedelta(hours=-7)), "mdt": timezone(timedelta(hours=-6)), "pst": timezone(timedelta(hours=-8)), "pdt": timezone(timedelta(hours=-7)),
-    "trt": ZoneInfo("Europe/Istanbul"), "aest": timezone(timedelta(hours=10)), "aedt": timezone(timedelta(hours=11)),
-} | {phrase: ZoneInfo(zone) for phrase, zone in mapping("times", "zones").items()}  # fmt: skip
-#: abbreviations that people write in small letters and that are no words
-_LOWER_ZONES = ("utc", "gmt", "cet", "cest", "mez", "mesz", "msk", "мск")
-#: abbreviations that name more than one zone
-_UNKNOWN_ZONES = ("ist", "cst", "ast", "sst", "bdt", "gst", "pkt", "amt", "ict")
 
 _TODAY, _YESTERDAY, _EARLIER = words("times", "today"), words("times", "yesterday"), words("times", "before_yesterday")
 _MORNING, _EVENING = words("times", "am"), words("times", "pm")
@@ -64,20 +49,6 @@ _STEMS_DAY = sorted(
 )
 _STEMS_MONTH = sorted(((stem.rstrip("*"), index) for stem, index in _MONTHS.items()), key=lambda item: -len(item[0]))
 
-_HOUR_WORD = alternation(words("times", "hour"))
-_HALF_DAY = alternation((*_MORNING, *_EVENING))
-#: "14:30-15:10" is no offset
-_ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|\+\d\d:?\d\d|-0[3-8]:?00|{alternation((*_ZONES, *_UNKNOWN_ZONES))}"
-_TAIL = re.compile(
-    rf"(?P<word>[ \t\xa0]{{0,2}}(?:{_HOUR_WORD})(?!\w)\.?)?(?P<half>[ \t\xa0]{{0,2}}(?:{_HALF_DAY})(?!\w)\.?)?"
-    rf"(?P<zone>[ \t\xa0,]{{0,2}}\(?(?:{_ZONE})(?!\w)\)?)?",
-    re.IGNORECASE,
-)
-_CLOCK = re.compile(
-    r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
-    r"|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
-    re.IGNORECASE,
-)
 _ISO_DATE = r"(?P<y1>\d{4})-(?P<m1>\d{1,2})-(?P<d1>\d{1,2})"
 _NUMBER_DATE = r"(?P<d2>\d{1,2})[./-](?P<m2>\d{1,2})(?:[./-](?P<y2>\d{4}|\d\d)|\.)?"
 _MONTH = alternation(_MONTHS)
@@ -100,7 +71,6 @@ _AT = re.compile(
     rf"(?<!\w)(?:{alternation((*words('times', 'at'), *_TODAY, *_YESTERDAY, *_EARLIER, *_WEEKDAYS))})(?!\w)",
     re.IGNORECASE,
 )
-_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z", re.IGNORECASE)
 _SINCE_AFTER = re.compile(
     rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)", re.IGNORECASE
 )
@@ -135,7 +105,9 @@ class _Stems:
         return False
 
 
-_TROUBLE, _FINE, _NOT = (_Stems(words("times", key)) for key in ("trouble", "fine", "not"))
+_TROUBLE, _FINE, _NOT, _HABIT, _NEGATION = (
+    _Stems(words("times", key)) for key in ("trouble", "fine", "not", "habit", "negation")
+)
 _DAYS = _Stems((*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix("*") for word in _WEEKDAYS)))
 _SENTENCE = re.compile(
     r"[.!?](?=\s)(?<!\d.)(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
@@ -155,87 +127,12 @@ _ATTACK = re.compile(
 )
 
 
-_NOT_DIGIT = re.compile(r"\D")
-_MONTH_NEXT = re.compile(rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{_MONTH})(?!\w)", re.IGNORECASE)
 _NUMBER = re.compile(r"\d")
 _SECONDS = re.compile(r":\d\d:\d\d")  # what every time stamp of a log has
 _ISO_T = re.compile(r"T(?<=\d\d-\d\dT)(?=\d\d:\d\d)")
-_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
 _APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
 _MONTHS_EN = _MONTH_EN.split("|")
 _VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class _Clock:
-    """A clock time where it stands. ``end`` is after its zone."""
-
-    start: int
-    end: int
-    hour: int
-    minute: int
-    second: int
-    zone: str
-    bare: bool
-
-
-def _offset(zone: str) -> tzinfo | None:
-    sign, digits = (-1 if "-" in zone else 1), re.sub(_NOT_DIGIT, "", zone)
-    hours, minutes = (int(digits[:2]), int(digits[2:] or 0)) if len(digits) != 3 else (int(digits[0]), int(digits[1:]))
-    if hours > 14 or minutes > 59:
-        return None
-    return timezone(sign * timedelta(hours=hours, minutes=minutes))
-
-
-def _zone_of(name: str, default: tzinfo) -> tzinfo | None:
-    """The zone of these words, the default without any, ``None`` when they could be two."""
-    written = name.strip(" \t\xa0,()")
-    name = " ".join(written.lower().split())
-    if not name or (len(name) <= 4 and name.isalpha() and not written.isupper() and name not in _LOWER_ZONES):
-        return default  # "ist", "est", "west" are words too
-    if name in _UNKNOWN_ZONES:
-        return None
-    found = _ZONES.get(name.replace("’", "'"))
-    return found if found is not None else _offset(name)
-
-
-def _matching(found: str, choices: Sequence[str]) -> bool:
-    return " ".join(found.lower().split()).replace("’", "'") in choices
-
-
-def _clocks(text: str) -> list[_Clock]:
-    found: list[_Clock] = []
-    for start, _ in numbers(text):
-        if start and (text[start - 1] in ":,/.+-_" or text[start - 1].isalnum()):
-            continue
-        match = _CLOCK.match(text, start)
-        if match is None:
-            continue
-        tail = _TAIL.match(text, match.end())
-        assert tail is not None  # every part of it may be missing
-        half = (tail["half"] or "").strip(" \t\xa0.").lower()
-        sure = bool(tail["word"] or half)
-        bare = match["bare"] is not None
-        if bare and not sure and _MONTH_NEXT.match(text, match.end()):
-            continue
-        if bare and not sure and not _BARE.search(text, max(0, match.start() - 12), match.start()):
-            continue
-        if match["sep"] == "." and not sure and not _AT_DOT.search(text, max(0, match.start() - 10), match.start()):
-            continue
-        hour = int(match["h"] or match["hh"] or match["bare"])
-        minute = int(match["m"] or match["hm"] or 0)
-        if _matching(half, _EVENING) and hour < 12:
-            hour += 12
-        elif _matching(half, _MORNING) and hour == 12:
-            hour = 0
-        if hour == 24 and minute == 0:
-            hour = 0
-        if hour > 23 or minute > 59:
-            continue
-        found.append(_Clock(match.start(), tail.end(), hour, minute, int(match["s"] or 0), tail["zone"] or "", bare))
-        if len(found) >= MAX_CLOCKS:
-            break
-    return found
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
@@ -284,7 +181,7 @@ def _ending(pattern: re.Pattern[str], text: str, begins: Sequence[int], end: int
     return None
 
 
-def _day(text: str, low: int, clock: _Clock, high: int, local: datetime) -> date | bool | None:
+def _day(text: str, low: int, clock: Clock, high: int, local: datetime) -> date | bool | None:
     """The day that the words around name; ``None`` when they name none, ``False`` when there is no such day."""
     before, after = text[max(low, clock.start - _BEFORE) : clock.start], text[clock.end : min(high, clock.end + 30)]
     for part in (before, after):
@@ -296,7 +193,9 @@ def _day(text: str, low: int, clock: _Clock, high: int, local: datetime) -> date
         days = list(_DAY_WORD.finditer(part))
         if days:
             word = (days[-1] if part is before else days[0])["day"]
-            back = 1 if _matching(word, _YESTERDAY) else 2 if _matching(word, _EARLIER) else 0
+            back = 1 if matching(word, _YESTERDAY) else 2 if matching(word, _EARLIER) else 0
+            if back == 1 and clock.hour < 6 and not clock.twelve and names_night(word):
+                back = 0  # "last night at two"
             return local.date() - timedelta(days=back)
         named = list(_WEEKDAY.finditer(part))
         if named:
@@ -330,7 +229,7 @@ def _dated(match: re.Match[str], local: datetime) -> date | bool:
 
 
 def _told(
-    text: str, clock: _Clock, troubled: Callable[[], bool], received_at: datetime, default: ZoneInfo
+    text: str, clock: Clock, troubled: Callable[[], bool], received_at: datetime, default: ZoneInfo
 ) -> tuple[datetime, str] | None:
     """The moment that this clock time means, if it is when something began."""
     low, high = _sentence(text, clock.start, clock.end)
@@ -338,6 +237,8 @@ def _told(
     turned = _SINCE_AFTER.match(text, clock.end)
     if turned is not None:
         lead = "since"
+    if not lead and not clock.second and not text[low : clock.start].strip(" \t\r\n-*•"):
+        lead, begins = "at", clock.start  # "14:30 CET: no ping any more"
     if not lead:
         return None
     clause_low, clause_high = low, high
@@ -349,23 +250,30 @@ def _told(
     before = text[clause_low : min(begins, clock.start)]
     if _DAYS.stand_in(flattened(before)):
         before = _DAY_WORD.sub(" ", before)
-    if _NOT.stand_in(flattened(f"{before} {text[clock.end : clause_high]}")):
+    after = flattened(text[clock.end : clause_high])
+    if _NOT.stand_in(f"{flattened(before)} {after}") or (lead == "at" and _HABIT.stand_in(flattened(text[low:begins]))):
         return None
     wide = flattened(text[low:high])
     if _FINE.stand_in(wide):
         wide = _FINE.pattern.sub(" ", wide)
-    if not _TROUBLE.stand_in(wide) and not (lead == "since" and troubled()):
+    if not _TROUBLE.stand_in(wide) and not (lead == "since" and (troubled() or _NEGATION.stand_in(after))):
         return None
-    zone = _zone_of(clock.zone, default)
+    zone = zone_of(clock.zone, default)
     if zone is None:
         return None
     local = received_at.astimezone(zone)
+    part = part_of_day(text, low, clock, high)
+    clock = settled(clock, part)
     day = _day(text, low, clock, high, local)
-    if day is False or day is True:
+    if day is False or day is True or (clock.twelve and day is not None):
         return None
     moment = datetime.combine(day or local.date(), time(clock.hour, clock.minute, clock.second), zone)
-    if moment > received_at and day is None and lead == "since":
-        moment = datetime.combine(local.date() - timedelta(days=1), time(clock.hour, clock.minute, clock.second), zone)
+    if clock.twelve:
+        moment = max(
+            (moment + timedelta(hours=hours) for hours in (-36, -24, -12, 0, 12)), key=lambda m: (m <= received_at, m)
+        )
+    elif moment > received_at and (part == "night" or (day is None and lead == "since")):
+        moment -= timedelta(days=1)
     if moment > received_at or moment < received_at - OLDEST:
         return None
     return moment, " ".join(text[min(begins, clock.start) : (turned.end() if turned else clock.end)].split())[:120]
@@ -385,7 +293,7 @@ def _logged(text: str, received_at: datetime, default: ZoneInfo) -> tuple[dateti
             parts = [year, _number(match["mon"]), *(match[name] for name in ("sd", "sh", "smi", "ss"))]
         else:
             parts = [match["ay"], _number(match["amon"]), *(match[name] for name in ("ad", "ah", "ami", "as"))]
-        zone = _zone_of(match["z"] or match["az"] or "", default)
+        zone = zone_of(match["z"] or match["az"] or "", default)
         try:
             moment = datetime(*map(int, parts), tzinfo=zone)  # type: ignore[arg-type, misc]
         except ValueError:
@@ -403,15 +311,13 @@ def _number(month: str) -> str:
 def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
     """(when it began with its zone, the words that say so), or ``(None, "")``."""
     whole = _ISO_T.sub(" ", f"{subject}\n\n{text}"[:MAX_TEXT])
-    clocks = _clocks(whole)
     stamped = bool(_SECONDS.search(whole)) and bool(_LOG.search(whole))
-    if not clocks and not stamped:
-        return None, ""
     troubled = functools.cache(lambda: _TROUBLE.stand_in(flattened(whole[:8192])))
-    for clock in clocks:
-        found = _told(whole, clock, troubled, received_at, zone)
-        if found is not None:
-            return found
+    for clocks in (clocks_in, spelled_in):
+        for clock in clocks(whole):
+            found = _told(whole, clock, troubled, received_at, zone)
+            if found is not None:
+                return found
     if stamped and troubled() and not _vague(whole):
         found = _logged(whole, received_at, zone)
         if found is not None:

@@ -62,13 +62,16 @@ def topics_of(
         return total
 
     financial, technical = of("financial"), of("technical")
-    account, general, abuse = of("account") + leaning, of("general"), of("abuse")
+    told, general, abuse = of("account"), of("general"), of("abuse")
+    account = told + leaning
+    if abuse:
+        abuse += of("attack")
     if leaning:
         terms.append(f"account {leaning:g} more: a name like a service's, a secret or an error message")
     sensitive = tuple(name for name in SENSITIVE if of(f"sensitive.{name}") >= 1.0)
     stems = table(custom, language, INCIDENT)
     critical = _critical(subject, text, above, below, stems, table(custom, None, INCIDENT), named, terms)
-    reported = abuse >= ABUSE_ENOUGH and not sensitive and not critical
+    reported = abuse >= ABUSE_ENOUGH and abuse > told and not sensitive and not critical
     is_account = not reported and (
         names_a_fact
         or critical
