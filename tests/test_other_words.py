@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.extract import ips, orders, quotes, secrets, stems
+from gateway.extract.times import incident_start
 from gateway.model import Reading
 from gateway.reading import Hints, read
 from tests.labelled import FOLDER
@@ -763,6 +764,19 @@ def test_what_a_sentence_asks_for(kind: str, text: str) -> None:
     told = "critical" if topics.critical else "plain"
     assert (", ".join(topics.sensitive) or told) == kind, topics.terms
     assert topics.critical is (kind == "critical"), topics.terms
+
+
+def times_told() -> list[tuple[str, str]]:
+    """(time in Berlin or ``-``, sentence)."""
+    lines = (FOLDER / "times.psv").read_text(encoding="utf-8").splitlines()
+    return [(line.split("|")[1], line.split("|", 2)[2]) for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize(("began", "text"), times_told())
+def test_when_a_sentence_says_that_it_began(began: str, text: str) -> None:
+    at = datetime(2026, 11, 22, 16, tzinfo=UTC)
+    found, words = incident_start("x", text, at, BERLIN)
+    assert (found.astimezone(BERLIN).strftime("%Y-%m-%dT%H:%M") if found else "-") == began, words
 
 
 @pytest.mark.parametrize(

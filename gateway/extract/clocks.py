@@ -44,7 +44,7 @@ _TAIL = re.compile(
 )
 _CLOCK = re.compile(
     r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
-    r"|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
+    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
     re.IGNORECASE,
 )
 _MONTH_NEXT = re.compile(
@@ -119,9 +119,9 @@ def clocks_in(text: str) -> list[Clock]:
             continue
         if match["sep"] == "." and not sure and not _AT_DOT.search(text, max(0, match.start() - 10), match.start()):
             continue
-        digits = match["h"] or match["hh"] or match["bare"]
+        digits = match["h"] or match["hh"] or match["bare"] or match["four"][:2]
         hour = int(digits)
-        minute = int(match["m"] or match["hm"] or 0)
+        minute = int(match["m"] or match["hm"] or (match["four"] or "")[2:] or 0)
         if matching(half, _EVENING) and hour < 12:
             hour += 12
         elif matching(half, _MORNING) and hour == 12:
@@ -243,6 +243,13 @@ def _parts() -> re.Pattern[str]:
     return re.compile("|".join(groups), re.IGNORECASE)
 
 
+#: the words for a part of the day
+PARTS = tuple(
+    stem.strip("*")
+    for table in languages().values()
+    for stems in table.get("times", {}).get("parts", {}).values()
+    for stem in stems
+)
 _PART = _parts()
 #: a greeting, or what happens every day
 _NO_PART = re.compile(

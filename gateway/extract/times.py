@@ -13,7 +13,17 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gateway.extract.clocks import Clock, clocks_in, matching, names_night, part_of_day, settled, spelled_in, zone_of
+from gateway.extract.clocks import (
+    PARTS,
+    Clock,
+    clocks_in,
+    matching,
+    names_night,
+    part_of_day,
+    settled,
+    spelled_in,
+    zone_of,
+)
 from gateway.extract.tables import alternation, flattened, languages, words
 
 MAX_TEXT = 65536
@@ -50,7 +60,9 @@ _STEMS_DAY = sorted(
 _STEMS_MONTH = sorted(((stem.rstrip("*"), index) for stem, index in _MONTHS.items()), key=lambda item: -len(item[0]))
 
 _ISO_DATE = r"(?P<y1>\d{4})-(?P<m1>\d{1,2})-(?P<d1>\d{1,2})"
-_NUMBER_DATE = r"(?P<d2>\d{1,2})[./-](?P<m2>\d{1,2})(?:[./-](?P<y2>\d{4}|\d\d)|\.)?"
+_NUMBER_DATE = (
+    r"(?P<d2>\d{1,2})(?:[./-]|\.[ ](?=\d{1,2}\.))(?P<m2>\d{1,2})(?:(?:[./-]|\.[ ](?=\d{4}))(?P<y2>\d{4}|\d\d)|\.)?"
+)
 _MONTH = alternation(_MONTHS)
 _WORD_DATE = rf"(?P<d3>\d{{1,2}})(?:st|nd|rd|th|er|º|-го|\.)?[ \t\xa0]{{1,2}}(?:de[ \t]|of[ \t]|d')?(?P<m3>{_MONTH})(?!\w)\.?(?:,?[ \t\xa0]{{1,2}}(?:de[ \t])?(?P<y3>\d{{4}}))?"
 _MONTH_DATE = (
@@ -62,13 +74,19 @@ _DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_E
 _WEEKDAY = re.compile(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)", re.IGNORECASE)
 #: what may stand between "since" and the clock
 _FILL = re.compile(
-    rf"[ \t\xa0\r\n,:(\[~≈.-]{{1,4}}|(?<!\w)(?:{alternation((*words('times', 'about'), *_ARTICLES, *_TODAY, *_YESTERDAY, *_EARLIER, *_MORNING, *_EVENING, *_WEEKDAYS, *words('times', 'hour')))})(?!\w)\.?"
+    rf"[ \t\xa0\r\n,:()\[\]~≈.-]{{1,4}}|(?<!\w)(?:{alternation((*words('times', 'about'), *_ARTICLES, *_TODAY, *_YESTERDAY, *_EARLIER, *_MORNING, *_EVENING, *_WEEKDAYS, *words('times', 'hour'), *PARTS))})(?!\w)\.?"
     rf"|(?<![\w./-])(?:{re.sub('[?]P<[a-z0-9]+>', '?:', '|'.join((_ISO_DATE, _WORD_DATE, _MONTH_DATE, _NUMBER_DATE)))})(?!\w)|\d{{4}}(?!\d)",
     re.IGNORECASE,
 )
 _SINCE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'since'))})(?!\w)", re.IGNORECASE)
 _AT = re.compile(
     rf"(?<!\w)(?:{alternation((*words('times', 'at'), *_TODAY, *_YESTERDAY, *_EARLIER, *_WEEKDAYS))})(?!\w)",
+    re.IGNORECASE,
+)
+_BOTH_DAYS = re.compile(r"[ \t]{1,2}(?:auf|zu|to|into|sur|a|al|на|op|na|z)[ \t]{1,2}")
+#: "from 9:00 to 18:00"
+_UNTIL = re.compile(
+    r"[ \t\xa0]{0,2}(?:[-–—]|(?:to|until|till|bis|à|jusqu['’]à|a las|a|as|hasta|alle|fino alle|до|às|até|tot|do)[ \t])[ \t\xa0]{0,2}(?:(?:about|las|le|etwa|ca\.?)[ \t])?\d",
     re.IGNORECASE,
 )
 _SINCE_AFTER = re.compile(
@@ -201,6 +219,12 @@ def _day(text: str, low: int, clock: Clock, high: int, local: datetime) -> date 
         if named:
             lower = (named[-1] if part is before else named[0])["weekday"].lower().translate(_APOSTROPHES)
             index = next(index for stem, index in _STEMS_DAY if lower.startswith(stem))
+            if (
+                clock.hour >= 12
+                and part is before
+                and _BOTH_DAYS.fullmatch(before, named[-2].end() if len(named) > 1 else len(before), named[-1].start())
+            ):
+                index = (index - 1) % 7  # "in the night from Thursday to Friday at 23:50"
             back = (local.weekday() - index) % 7
             if back == 0 and (clock.hour, clock.minute) > (local.hour, local.minute):
                 back = 7
@@ -237,7 +261,7 @@ def _told(
     turned = _SINCE_AFTER.match(text, clock.end)
     if turned is not None:
         lead = "since"
-    if not lead and not clock.second and not text[low : clock.start].strip(" \t\r\n-*•"):
+    if not lead and not clock.second and not text[low : clock.start].strip(" \t\r\n-*•[("):
         lead, begins = "at", clock.start  # "14:30 CET: no ping any more"
     if not lead:
         return None
@@ -253,10 +277,13 @@ def _told(
     after = flattened(text[clock.end : clause_high])
     if _NOT.stand_in(f"{flattened(before)} {after}") or (lead == "at" and _HABIT.stand_in(flattened(text[low:begins]))):
         return None
-    wide = flattened(text[low:high])
+    until = _UNTIL.match(text, clock.end)
+    wide = flattened(text[clause_low:clause_high] if until else text[low:high])
     if _FINE.stand_in(wide):
         wide = _FINE.pattern.sub(" ", wide)
-    if not _TROUBLE.stand_in(wide) and not (lead == "since" and (troubled() or _NEGATION.stand_in(after))):
+    if not _TROUBLE.stand_in(wide) and not (
+        lead == "since" and not until and (troubled() or _NEGATION.stand_in(after))
+    ):
         return None
     zone = zone_of(clock.zone, default)
     if zone is None:
