@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 from gateway.extract.language import KNOWN
@@ -32,7 +32,7 @@ PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "out
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
-_MARKS = (". ", "! ", "? ")
+_MARKS, _END = (". ", "! ", "? "), "\1"
 #: right before "works again": it does not
 _NOT_YET = re.compile(r"(?<!\w)(?:not|never|nicht|nie|ne|jamais|no|non|mai|não|nunca|niet|nooit|не|ні|nikdy)[ ]+\Z")
 
@@ -124,7 +124,7 @@ class _Of:
 
     always: tuple[Stem, ...]  #: the word is the whole of it, and it counts wherever it stands; one a topic
     around: tuple[Stem, ...]  #: the word is the whole of it, and what is around decides; the longest of a topic first
-    phrases: tuple[Stem, ...]  #: of several words, this one among them
+    phrases: tuple[Stem, ...]  #: of several words, this one among them, that no pair of words leads to
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,10 @@ class Table:
 
     by_word: Mapping[str, Sequence[Stem]]
     by_prefix: Mapping[str, Sequence[Stem]]
+    by_pair: Mapping[
+        tuple[str, str], Sequence[Stem]
+    ]  #: by two words of it that follow each other, as ``_pair`` gives them
+    firsts: frozenset[str]  #: the first words of these pairs
     signs: Sequence[Stem]  #: without any word ("€")
     denial: re.Pattern[str]  #: "I do not want a": what takes a request back
     lack: re.Pattern[
@@ -161,7 +165,7 @@ class Table:
                 by_topic.setdefault(stem.topic, []).append(stem)
         always = [own[0] for own in by_topic.values() if not own[0].looks_around]
         around = [stem for own in by_topic.values() if own[0] not in always for stem in own]
-        phrases = [stem for stem in stems if _key(stem)[0] != stem.text]
+        phrases = [stem for stem in stems if _key(stem)[0] != stem.text and stem.pair is None]
         found = _Of(tuple(always), tuple(around), tuple(phrases))
         if len(self.known) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
             self.known[word] = found
@@ -242,6 +246,7 @@ def table(text: str = "", language: str | None = None, topics: Collection[str] =
     spoken = {language, KIN.get(language or ""), "en"} if language in file.stems else set(file.stems)
     by_word: dict[str, list[Stem]] = {}
     by_prefix: dict[str, list[Stem]] = {}
+    by_pair: dict[tuple[str, str], list[Stem]] = {}
     signs = []
     for code, stems in file.stems.items():
         if code not in spoken and code in KNOWN:
@@ -252,15 +257,18 @@ def table(text: str = "", language: str | None = None, topics: Collection[str] =
             key, whole = _key(stem)
             if not key:
                 signs.append(stem)
+            elif stem.pair:
+                by_pair.setdefault(stem.pair, []).append(stem)
             elif whole:
                 by_word.setdefault(key, []).append(stem)
             else:
                 by_prefix.setdefault(key[:PREFIX], []).append(stem)
-    return Table(by_word, by_prefix, signs, file.denial, file.lack, file.speaking)
+    firsts = frozenset(first for first, _ in by_pair)
+    return Table(by_word, by_prefix, by_pair, firsts, signs, file.denial, file.lack, file.speaking)
 
 
 def _pair(part: str) -> tuple[str, str] | None:
-    """The longest word of a stem and the word behind or before it, as they stand in ``_pairs`` of a text that has it."""
+    """The longest word of a stem and the word behind or before it; of the second as much as it can be found by."""
     words = _WORD.findall(part.removesuffix("="))
     if len(words) < 2:
         return None
@@ -269,11 +277,6 @@ def _pair(part: str) -> tuple[str, str] | None:
     if goes_on and len(words[first + 1]) < PAIRED:
         return None
     return words[first], words[first + 1][:PAIRED]
-
-
-def _pairs(words: Sequence[str]) -> set[tuple[str, str]]:
-    """Each word of a text with the beginning of the word behind it."""
-    return set(zip(words, [word[:PAIRED] for word in words[1:]], strict=False))
 
 
 @functools.lru_cache(maxsize=16384)
@@ -348,15 +351,24 @@ def _denied(before: str, topic: str, stems: Table) -> bool:
     return bool(stems.denial.search(clause)) or (topic not in LACKED and bool(stems.lack.search(clause)))
 
 
-def _beside(lower: str, start: int, end: int) -> str:
-    """The words around a place, within its sentence; before it none whose beginning is cut off: "zip" is no "ip"."""
-    before, after = lower[max(0, start - BESIDE) : start], lower[end : end + BESIDE]
-    if start > BESIDE and lower[start - BESIDE - 1].isalnum():
-        before = before.partition(" ")[2]
+def _sentences(lower: str) -> str:
+    """The text with a sign at the end of each sentence, everything at its place."""
     for mark in _MARKS:
-        before = before[before.rfind(mark) + 1 :]
-        after = after.partition(mark)[0]
-    return f"{before} \0 {after}"
+        lower = lower.replace(mark, _END + " ")
+    return lower
+
+
+def _beside(ended: str, start: int, end: int) -> str:
+    """The words around a place, within its sentence; before it none whose beginning is cut off: "zip" is no "ip"."""
+    low, behind = start - BESIDE, ended.find(_END, end, end + BESIDE)
+    ends = ended.rfind(_END, max(0, low), start) + 1
+    if ends:
+        low = ends
+    elif low <= 0:
+        low = 0
+    elif ended[low - 1].isalnum():
+        low = ended.find(" ", low, start) + 1 or start
+    return f"{ended[low:start]} \0 {ended[end : end + BESIDE if behind < 0 else behind]}"
 
 
 def _starts(lower: str, stem: str) -> Iterator[int]:
@@ -389,13 +401,15 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     lower, found = flattened(text), Found()
     every = all_words(lower)
     lower = marked(lower, named)
-    words, pairs = Counter(every), _pairs(every)
+    words, by_pair, firsts = Counter(every), stems.by_pair, stems.firsts
+    paired = dict.fromkeys((word, behind[:PAIRED]) for word, behind in pairwise(every) if word in firsts)
     without = stems.without
     led = [(word, of) for word in words if word not in without and (of := stems.of(word)) is not None]
-    heads = Heads(words)
+    heads, ended = Heads(words), _sentences(lower)
     taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
     inside: dict[tuple[str, str], int] = {}  #: how many of them begin with this word
-    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases if stem.pair is None or stem.pair in pairs)
+    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
+    phrases |= dict.fromkeys(stem for pair in paired if pair in by_pair for stem in by_pair[pair])
     there = [stem for stem in (*phrases, *stems.signs) if stem.text in lower]
     hits = [
         (place, -len(stem.text), stem)
@@ -406,7 +420,7 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
         if place < ends.get(stem.topic, 0):
             continue
-        if not stem.looks_around or _counts(_beside(lower, place, place + len(stem.text)), stem.text, stem, stems):
+        if not stem.looks_around or _counts(_beside(ended, place, place + len(stem.text)), stem.text, stem, stems):
             taken.add((place, stem.topic))
             ends[stem.topic] = place + len(stem.text)
             first = _WORD.match(stem.text)
@@ -421,20 +435,20 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
         if of.around:
             candidates = [stem for stem in of.around if stem.near is None or heads.may_have_one(stem.near)]
             if candidates:
-                _add_around(lower, word, candidates, stems, taken, found)
+                _add_around(ended, word, candidates, stems, taken, found)
     return found
 
 
 def _add_around(
-    lower: str, word: str, candidates: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
+    ended: str, word: str, candidates: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
 ) -> None:
     """Adds the stems that are this word, where what is around them lets them count, at its first places."""
-    end = len(lower)
-    for place in islice(_starts(lower, word), MAX_PLACES):
+    end = len(ended)
+    for place in islice(_starts(ended, word), MAX_PLACES):
         after = place + len(word)
-        if after < end and ((behind := lower[after]).isalnum() or behind == "_"):
+        if after < end and ((behind := ended[after]).isalnum() or behind == "_"):
             continue
-        around = _beside(lower, place, after)
+        around = _beside(ended, place, after)
         for stem in candidates:
             if (place, stem.topic) not in taken and _counts(around, word, stem, stems):
                 taken.add((place, stem.topic))
