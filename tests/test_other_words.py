@@ -766,6 +766,36 @@ def test_what_a_sentence_asks_for(kind: str, text: str) -> None:
     assert topics.critical is (kind == "critical"), topics.terms
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Am 22.11.26 um 14:30 schrieb Support:",
+        "Op 22-11-2026 om 10:15 schreef INTROSERV Support:",
+        "22.11.2026 10:15, Support пишет:",
+        "W dniu 22.11.2026 o 10:15, Support pisze:",
+        "Den 22-11-2026 kl. 10:15 skrev Support:",
+        "Support wrote on 22.11.2026 10:15:",
+    ],
+)
+def test_an_attribution_that_names_nobody_by_address_needs_no_marks_below(line: str) -> None:
+    text = f"It is still slow.\n\nAnna\n\n{line}\n\nHello, we looked.\n\nSupport\n"
+    assert quotes.new_words(text) == "It is still slow.\n\nAnna"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Am 22.11.26 um 14:30 schrieb mir Ihr Kollege:",
+        "On 22.11.2026 at 10:15 your colleague wrote:",
+        "Le 22/11/2026 à 10:15 votre collègue a écrit :",
+        "22.11.2026 в 10:15 ваш коллега написал:",
+    ],
+)
+def test_who_tells_of_a_mail_goes_on_below(line: str) -> None:
+    text = f"Hello,\n\n{line}\nwe will fix it\n\nBut it is still broken.\n"
+    assert quotes.new_words(text) == text.strip()
+
+
 def times_told() -> list[tuple[str, str]]:
     """(time in Berlin or ``-``, sentence)."""
     lines = (FOLDER / "times.psv").read_text(encoding="utf-8").splitlines()

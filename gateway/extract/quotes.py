@@ -65,6 +65,16 @@ _ENDINGS_BY_LAST = {
 _FIRST_CHARS = frozenset(">|＞-_=*#")
 #: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
 _OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
+_FULL_DATE = re.compile(
+    r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:20)?\d\d|20\d\d([./-])\d{1,2}\2\d{1,2}|20\d\d(?:年|[ ,]))(?!\d)"
+)
+_TIME = re.compile(r"(?<![\d.:])\d{1,2}[:.h]\d\d(?![\d.])")
+#: a person tells of a mail: "Am 22.11.26 um 14:30 schrieb mir Ihr Kollege:"
+_TO_ME = re.compile(
+    r"(?<!\w)(?:me|us|mir|uns|moi|nous|nos|mi|ci|мне|нам|мені|mij|ons|nam|bana|bize|your|ihr|ihre|votre|su|vostro|ваш\w*|uw|jullie|wasz|váš)(?!\w)",
+    re.IGNORECASE,
+)
+MAX_ATTRIBUTION = 12  #: words of one that names nobody by address
 _LINK = re.compile(r"[<(\[]?https?://\S{1,300}")
 
 
@@ -194,7 +204,16 @@ def _introduces(lines: list[str], index: int, count: int) -> bool:
     joined = " ".join(lines[index : index + count])
     if not following or _is_quote(following) or joined.startswith("--"):
         return True
-    return bool(_WHEN.search(joined) and (_names(joined) or _OPENS.match(joined)))
+    if not _WHEN.search(joined):
+        return False
+    return _names(joined) or (not _TO_ME.search(joined) and bool(_OPENS.match(joined) or _only_attributes(joined)))
+
+
+def _only_attributes(joined: str) -> bool:
+    """Whether a line is nothing but a date with its year, a time, a verb and a name: "Am 22.11.26 um 14:30 schrieb Support:"."""
+    return len(joined.split()) <= MAX_ATTRIBUTION and bool(
+        _FULL_DATE.search(joined) and _TIME.search(joined) and _WROTE.search(joined)
+    )
 
 
 def _own_below(lines: list[str], start: int, ends: list[bool]) -> bool:
