@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bench import accuracy
 from tests.conftest import missing
-from tests.labelled import mails
+from tests.labelled import FOLDER, mail_of, mails
 
 README = Path(__file__).parent.parent / "README.md"
 LEAST = dict.fromkeys(("en", "de", "fr", "es", "it", "ru", "uk"), 30) | dict.fromkeys(
     ("pt", "nl", "pl", "tr", "cs"), 15
 )
+
+
+SIGNS = {"orders": "#", "ips": "@", "services": "~", "invoices": "$"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[accuracy.Desk]:
+    made = accuracy.Desk(tmp_path_factory.mktemp("desk"))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in (FOLDER / "facts.psv").read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+)
+def test_what_a_sentence_names(line: str, desk: accuracy.Desk) -> None:
+    language, named, text = line.split("|", 2)
+    reading, facts = desk.read(mail_of(language, "Question", text))
+    found = {sign + fact.value for kind, sign in SIGNS.items() for fact in facts.of(kind) if not fact.quoted}
+    assert found == {name for name in named.split() if name[0] not in "-!"}
+    assert reading.secrets_masked == next((int(name[1:]) for name in named.split() if name[0] == "!"), 0)
 
 
 @pytest.fixture(scope="module")

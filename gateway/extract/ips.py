@@ -17,7 +17,7 @@ from gateway.extract.tables import numbers
 from gateway.model import Candidate
 
 MAX = 50
-_V4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|-\d(?!\d{0,2}\.\d)|/\d)")
+_V4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|\.in-addr|-\d(?!\d{0,2}\.\d)|/\d)")
 _V4_BEFORE = re.compile(r"(?:\A|://|[^\w./:-]|-|[^0-9A-Fa-f:]:)\Z")  # "1-203.0.113.7" may end a range
 _V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
 _PUBLIC_RESOLVERS = frozenset(
@@ -125,6 +125,7 @@ def _v6(text: str) -> list[re.Match[str]]:
 
 def ips_in(text: str) -> tuple[Candidate, ...]:
     """Addresses and networks in canonical text form, in order of appearance."""
+    text = text.replace("[.]", ".")  # as abuse desks write addresses that nobody shall follow
     matches = list(_v4(text))
     matches += _v6(text)
     found: dict[str, Candidate] = {}

@@ -23,6 +23,14 @@ _LINK = alternation(
         "mit der",
         "mit",
         "with the",
+        "portant le",
+        "con",
+        "avec",
+        "met",
+        "com",
+        "com o",
+        "z numerem",
+        "s číslem",
         "with",
         "avec le",
         "con el",
@@ -33,8 +41,8 @@ _LINK = alternation(
     )
 )
 _GLUE = (
-    rf"(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
-    r"[ \t\xa0]{0,3}(?:[:=.-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
+    rf"(?:['’]s)?(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.(-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
+    r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
 )
 _ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}", re.IGNORECASE)
 _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}", re.IGNORECASE)
@@ -44,9 +52,17 @@ _ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))}
 _INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})", re.IGNORECASE)
 _AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
 #: "INV-214382", without a word before it
-_INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:inv|invoice|rg|fac|fact|fatt|fv)-\Z", re.IGNORECASE)
+_INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:(?:inv|invoice|rg|fac|fact|fatt|fv)-|inv)\Z", re.IGNORECASE)
+_AMOUNT = re.compile(
+    r"[ \t\xa0]{0,2}(?:[€$£₽₴]|(?:eur|euros?|usd|tl|try|zł|pln|kč|czk|huf|ft|chf|gbp|rub|руб\w*|грн|гривень|uah|reais|pesos)(?!\w))",
+    re.IGNORECASE,
+)
 _HASH = re.compile(r"(?<![\w#&/.])[#№][ \t]?\Z")
 _COLOUR = re.compile(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)", re.IGNORECASE)
+_COLOUR_BEFORE = re.compile(
+    r"(?<!\w)(?:colou?r|farbe|farbcode|couleur|colore|colou?rs|цвет)(?:[ :=]{1,3}\w{1,10}){0,2}[ :=]{0,3}#\Z",
+    re.IGNORECASE,
+)
 _GLUED = re.compile(r"[\w.-]{0,20}\w")
 _MORE = re.compile(
     rf"[ \t]{{0,2}}(?:,|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
@@ -64,11 +80,15 @@ def _around(text: str, start: int, end: int) -> str:
 
 def _kind(text: str, match: re.Match[str], before: str) -> str:
     """``order``, ``invoice`` or nothing: what the words around the number call it."""
+    if _AMOUNT.match(text, match.end()):
+        return ""
     if _INVOICE.search(before) or _INVOICE_PREFIX.search(before):
         return "invoice"
     if _ORDER.search(before):
         return "order"
     hashed = _HASH.search(before)
+    if hashed and _COLOUR_BEFORE.search(before):
+        return ""
     if hashed and len(match[1]) >= 5 and not _GLUED.match(text, match.end()) and not _COLOUR.match(text, match.end()):
         if _INVOICE_AFTER.match(text, match.end()):
             return "invoice"

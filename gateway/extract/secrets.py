@@ -24,7 +24,7 @@ _COLON = re.compile(
 )
 #: "my password is x": the value must look like one
 _VERB = re.compile(
-    rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)}){_WHOSE}[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}|-|–|—)[ \t:]{{1,3}}){_VALUE}",
+    rf"(?<![\w-])(?P<label>(?:(?:root|admin|ssh|ftp|mysql)-)?(?:{alternation(_LABELS)}){_WHOSE}[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}|-|–|—)[ \t:]{{1,3}}){_VALUE}",
     re.IGNORECASE,
 )
 #: "user / password" on one line: "root / hunter2", "login root password hunter2"

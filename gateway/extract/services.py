@@ -89,5 +89,8 @@ def services_in(text: str) -> tuple[Candidate, ...]:
             host = _HOST.search(token)
             if host is not None:
                 found.setdefault(host[0].lower(), Candidate(host[0].lower(), token[:80]))
+                first = host[0].lower().partition(".")[0]
+                if is_opaque(first):
+                    found.setdefault(first, Candidate(first, token[:80]))
         dot = text.find(".", end)
     return tuple(found.values())

@@ -89,6 +89,11 @@ def _parsed(language: str, number: int, block: str) -> Labelled:
     )
 
 
+def mail_of(language: str, subject: str, text: str) -> Labelled:
+    """A plain mail with nothing said of what it should be taken for."""
+    return _parsed(language, 1, f"{subject}\nlabels: technical account\n\n{text}")
+
+
 @cache
 def mails() -> tuple[Labelled, ...]:
     """Every labelled mail, by language."""
