@@ -35,7 +35,7 @@ def names_passers_by(lower: str) -> bool:
 
 _OUTPUT = re.compile(
     rf"^[ \t>|]{{0,8}}(?:{_STAMP}|[$#][ ][a-z./]|\S{{1,30}}@\S{{1,60}}[:~][^ ]{{0,60}}[$#]|[a-z]:\\|ps [a-z]:|mysql>|\d{{1,5}} bytes (?:from|of)|from [0-9a-f:.]{{3,45}}:?[ ]{{1,3}}icmp|ping6? \S{{1,80}} ?\(|"
-    rf"traceroute (?:to|6)|tracing route|\d{{1,9}} packets transmitted|rtt min|round-trip min|--- \S{{1,80}} ping|(?:reply from|antwort von|réponse de|respuesta desde|risposta da|resposta de|odpowiedź z|ответ от|відповідь від|antwoord van|odpověď od)[ ][0-9a-f]|"
+    rf"device: /dev/|traceroute (?:to|6)|tracing route|\d{{1,9}} packets transmitted|rtt min|round-trip min|--- \S{{1,80}} ping|(?:reply from|antwort von|réponse de|respuesta desde|risposta da|resposta de|odpowiedź z|ответ от|відповідь від|antwoord van|odpověď od)[ ][0-9a-f]|"
     rf"(?:request timed out|zeitüberschreitung der anforderung|délai d'attente|tiempo de espera agotado|richiesta scaduta|превышен интервал|перевищено інтервал)|"
     rf"[ \t]{{0,4}}\d{{1,2}}[ \t]{{1,4}}(?:\*|<?\d{{1,5}}(?:\.\d{{1,3}})?[ ]ms|[\w.-]{{1,80}}[ ]{{1,3}}\(?\d{{1,3}}\.|\d{{1,3}}\.\d{{1,3}}\.)|[45]\d\d[ -][45]\.\d{{1,3}}\.\d{{1,3}}|http/[\d.]{{1,3}} [1-5]\d\d|"
     rf"{_PROGRAM}(?:\[\d{{1,9}}\])?: ?\S|\S{{1,40}}\[\d{{1,9}}\]: |\S{{1,60}} kernel: |kernel: |\[(?:error|warn|warning|note|notice|crit|critical|emerg|alert|info|fatal|debug|system)\][ ]?\S|traceback \(most|file \"[^\"]{{1,200}}\", line \d|at [\w.$<>]{{2,200}}\(|[\w.]{{3,80}}(?:error|exception): |[ \t]{{0,2}}\d{{1,3}} [a-z][a-z_-]{{4,40}}[ \t]{{1,20}}0x[0-9a-f]{{4}}[ \t]|error \d{{3,5}}|"
@@ -43,7 +43,7 @@ _OUTPUT = re.compile(
     re.IGNORECASE,
 )
 _MESSAGES = Beginnings((
-    "no space left on device", "connection refused", "connection timed out", "connection reset by peer", "connection closed by", "no route to host", "segmentation fault", "out of memory",
+    "no space left on device", "connection refused", "connection timed out", "connection reset by peer", "connection closed by", "no route to host", "segmentation fault", "out of memory:", "out of memory (", "out of memory error",
     "oom-kill", "kernel panic", "i/o error", "destination host unreachable", "destination net unreachable", "destination unreachable", "permission denied (", "name or service not known",
     "timeout during connect", "operation timed out", "too many connections", "access denied for user", "could not connect to server", "handshake failed", "host key verification failed",
     "too many authentication failures", "read-only file system", "disk quota exceeded", "cannot allocate memory", "nxdomain", "servfail", "dns_probe_", "no bootable device", "grub rescue", "certificate has expired", "core dumped", "x509:", "ssl_error_", "err_connection", "err_ssl", "err_name", "err_cert", "err_timed", "err_empty",

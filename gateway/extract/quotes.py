@@ -30,7 +30,7 @@ _DASHED = re.compile(
     r"^[ \t>|]{0,8}[-_=*#]{2,60}[ \t]{0,5}(?P<words>[^\n=_*#]{2,80}?)[ \t]{0,5}[-_=*#]{2,60}[ \t]{0,5}$"
 )
 _DIVIDER = re.compile(
-    rf"^[ \t>|*]{{0,8}}(?:[-_=*]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*]{{2,60}})",
+    rf"^[ \t>|*]{{0,8}}(?:[-_=*#]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*#]{{2,60}})",
     re.IGNORECASE,
 )
 _MAY_DIVIDE = re.compile(r"[ \t>|]{0,8}[-_=*#]|.{0,80}[:：][ \t]{0,5}\Z")  # cheap: most lines cannot
@@ -56,6 +56,7 @@ _BLANKS = re.compile(r"\n{3,}")
 
 
 _WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE)
+_DATE_BEHIND = re.compile(r">?[ ]?\[[\d:., /+-]{6,40}\]\Z")  # "* Support <a@b.example> [2026-11-22 10:15]:"
 _LAST_WORD = re.compile(r"(\S{1,100})\Z")
 #: how an attribution can end: a colon, the verb, dashes
 _ENDINGS = (":", "：", ">", "*", "_", "-", *(word[-12:] for word in words("quotes", "wrote")))
@@ -171,7 +172,7 @@ def _attributes(joined: str) -> bool:
 
 def _ends_with_address(joined: str) -> bool:
     """Whether an address stands just before the colon: an attribution without a verb."""
-    match = _LAST_WORD.search(joined.rstrip(" *_:：>)"))
+    match = _LAST_WORD.search(_DATE_BEHIND.sub("", joined.rstrip(" *_:：>)")))
     return match is not None and "@" in match[1]
 
 

@@ -227,7 +227,7 @@ def _file(text: str) -> _File:
         raise TopicsError("no stems")
     denials = _any_of([stem for _, stem in _stems("denial", denial)])
     lacks = _any_of([stem for _, stem in _stems("without", lack)])
-    before = re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,2}}[ ,]{{0,2}}\Z")
+    before = re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,3}}[ ,]{{0,2}}\Z")
     return _File(stems, re.compile(denials), before, speaking)
 
 

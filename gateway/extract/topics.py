@@ -22,6 +22,7 @@ MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
 INCIDENT = ("outage", "service", "part", "resolved")  #: the topics that make an incident critical
 TOLD_TWICE = 2.0  #: weight of outage terms in a sentence from which the service may stand anywhere
+BILLED = 1.5  #: of financial words from which a general question is the financial department's
 ASKED = 2.0  #: what a sensitive request gives to its department
 MONEY, ACCESS = ("cancellation", "refund"), ("password", "access", "reinstall", "email_change", "ownership")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
@@ -84,9 +85,14 @@ def topics_of(
             financial += ASKED
         elif kind in ACCESS:
             technical += ASKED
+    if critical:
+        technical += ASKED
+        terms.append(f"an outage gives technical {ASKED:g}")
     if sensitive:
         terms.append(f"what is asked for ({', '.join(sensitive)}) gives its department {ASKED:g}")
-    department = Department.FINANCIAL if financial > technical else Department.TECHNICAL
+    # whoever asks what something would cost asks sales, not the bookkeepers
+    billed = financial > technical and (is_account or not general or financial >= BILLED)
+    department = Department.FINANCIAL if billed else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
     return Topics(department, question, critical, sensitive, tuple(terms))
 
