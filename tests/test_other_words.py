@@ -796,6 +796,18 @@ def test_who_tells_of_a_mail_goes_on_below(line: str) -> None:
     assert quotes.new_words(text) == text.strip()
 
 
+def questions() -> list[tuple[str, str]]:
+    """(question, sentence)."""
+    lines = (FOLDER / "questions.psv").read_text(encoding="utf-8").splitlines()
+    return [(line.split("|")[1], line.split("|", 2)[2]) for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize(("question", "text"), questions())
+def test_whose_matter_a_sentence_is(question: str, text: str) -> None:
+    topics = reading(text).topics
+    assert (topics.question.value, topics.sensitive, topics.critical) == (question, (), False), topics.terms
+
+
 def times_told() -> list[tuple[str, str]]:
     """(time in Berlin or ``-``, sentence)."""
     lines = (FOLDER / "times.psv").read_text(encoding="utf-8").splitlines()
