@@ -745,7 +745,7 @@ def test_a_password_without_a_digit_after_any_verb() -> None:
 @pytest.mark.parametrize("before", ["ip", "zip"])
 def test_a_word_cut_in_two_is_not_another_one(before: str) -> None:
     """What stands beside a word is looked for in so many characters: the end of "zip" is no "ip"."""
-    text = f"See the file {before} {'x' * (stems.BESIDE - 4)} our end"
+    text = f"See the file {before} {'x' * (stems.BESIDE - 4)} our end. The ip."
     assert text.index("our") - stems.BESIDE == text.index("ip ")
     named = any("our" in term for term in reading(text).topics.terms)
     assert named == (before == "ip")
@@ -789,6 +789,7 @@ def test_an_attribution_that_names_nobody_by_address_needs_no_marks_below(line: 
         "On 22.11.2026 at 10:15 your colleague wrote:",
         "Le 22/11/2026 à 10:15 votre collègue a écrit :",
         "22.11.2026 в 10:15 ваш коллега написал:",
+        "Am 22.11.2026 um 10:15 schrieb das Programm, das wir in beiden Häusern seit Jahren dafür benutzen:",
     ],
 )
 def test_who_tells_of_a_mail_goes_on_below(line: str) -> None:
