@@ -133,10 +133,7 @@ class Table:
 
     by_word: Mapping[str, Sequence[Stem]]
     by_prefix: Mapping[str, Sequence[Stem]]
-    by_pair: Mapping[
-        tuple[str, str], Sequence[Stem]
-    ]  #: by two words of it that follow each other, as ``_pair`` gives them
-    firsts: frozenset[str]  #: the first words of these pairs
+    by_first: Mapping[str, Mapping[str, Sequence[Stem]]]  #: by two of its words, as ``_pair`` gives them
     signs: Sequence[Stem]  #: without any word ("€")
     denial: re.Pattern[str]  #: "I do not want a": what takes a request back
     lack: re.Pattern[
@@ -246,7 +243,7 @@ def table(text: str = "", language: str | None = None, topics: Collection[str] =
     spoken = {language, KIN.get(language or ""), "en"} if language in file.stems else set(file.stems)
     by_word: dict[str, list[Stem]] = {}
     by_prefix: dict[str, list[Stem]] = {}
-    by_pair: dict[tuple[str, str], list[Stem]] = {}
+    by_first: dict[str, dict[str, list[Stem]]] = {}
     signs = []
     for code, stems in file.stems.items():
         if code not in spoken and code in KNOWN:
@@ -258,17 +255,16 @@ def table(text: str = "", language: str | None = None, topics: Collection[str] =
             if not key:
                 signs.append(stem)
             elif stem.pair:
-                by_pair.setdefault(stem.pair, []).append(stem)
+                by_first.setdefault(stem.pair[0], {}).setdefault(stem.pair[1][:PAIRED], []).append(stem)
             elif whole:
                 by_word.setdefault(key, []).append(stem)
             else:
                 by_prefix.setdefault(key[:PREFIX], []).append(stem)
-    firsts = frozenset(first for first, _ in by_pair)
-    return Table(by_word, by_prefix, by_pair, firsts, signs, file.denial, file.lack, file.speaking)
+    return Table(by_word, by_prefix, by_first, signs, file.denial, file.lack, file.speaking)
 
 
 def _pair(part: str) -> tuple[str, str] | None:
-    """The longest word of a stem and the word behind or before it; of the second as much as it can be found by."""
+    """The longest word of a stem and the word behind or before it, or what the word behind begins with."""
     words = _WORD.findall(part.removesuffix("="))
     if len(words) < 2:
         return None
@@ -276,7 +272,7 @@ def _pair(part: str) -> tuple[str, str] | None:
     goes_on = first + 1 == len(words) - 1 and not part.endswith("=")
     if goes_on and len(words[first + 1]) < PAIRED:
         return None
-    return words[first], words[first + 1][:PAIRED]
+    return words[first], words[first + 1]
 
 
 @functools.lru_cache(maxsize=16384)
@@ -401,15 +397,21 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     lower, found = flattened(text), Found()
     every = all_words(lower)
     lower = marked(lower, named)
-    words, by_pair, firsts = Counter(every), stems.by_pair, stems.firsts
-    paired = dict.fromkeys((word, behind[:PAIRED]) for word, behind in pairwise(every) if word in firsts)
+    words, by_first = Counter(every), stems.by_first
+    paired = [
+        stem
+        for word, behind in pairwise(every)
+        if (seconds := by_first.get(word)) is not None and (same := seconds.get(behind[:PAIRED])) is not None
+        for stem in same
+        if behind.startswith(stem.pair[1])  # type: ignore[index]
+    ]
     without = stems.without
     led = [(word, of) for word in words if word not in without and (of := stems.of(word)) is not None]
     heads, ended = Heads(words), _sentences(lower)
     taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
     inside: dict[tuple[str, str], int] = {}  #: how many of them begin with this word
     phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
-    phrases |= dict.fromkeys(stem for pair in paired if pair in by_pair for stem in by_pair[pair])
+    phrases |= dict.fromkeys(paired)
     there = [stem for stem in (*phrases, *stems.signs) if stem.text in lower]
     hits = [
         (place, -len(stem.text), stem)
@@ -443,16 +445,22 @@ def _add_around(
     ended: str, word: str, candidates: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
 ) -> None:
     """Adds the stems that are this word, where what is around them lets them count, at its first places."""
-    end = len(ended)
-    for place in islice(_starts(ended, word), MAX_PLACES):
-        after = place + len(word)
-        if after < end and ((behind := ended[after]).isalnum() or behind == "_"):
-            continue
-        around = _beside(ended, place, after)
-        for stem in candidates:
-            if (place, stem.topic) not in taken and _counts(around, word, stem, stems):
-                taken.add((place, stem.topic))
-                found.add(stem, 1)
+    size, at, looked = len(word), ended.find(word), 0
+    while at >= 0 and looked < MAX_PLACES:
+        after = at + size
+        if not (_goes_on(ended[at - 1 : at]) or _goes_on(ended[after : after + 1])):
+            looked += 1
+            around = _beside(ended, at, after)
+            for stem in candidates:
+                if (at, stem.topic) not in taken and _counts(around, word, stem, stems):
+                    taken.add((at, stem.topic))
+                    found.add(stem, 1)
+        at = ended.find(word, after)
+
+
+def _goes_on(char: str) -> bool:
+    """Whether a word goes on with this character, if there is one."""
+    return char.isalnum() or char == "_"
 
 
 def _has_beside(around: str, stem: Stem) -> bool:
