@@ -208,28 +208,34 @@ def _day(text: str, low: int, clock: Clock, high: int, local: datetime) -> date 
             return _dated(dates[-1] if part is before else dates[0], local)
         if not _DAYS.stand_in(flattened(part)):
             continue
-        days = list(_DAY_WORD.finditer(part))
-        if days:
-            word = (days[-1] if part is before else days[0])["day"]
-            back = 1 if matching(word, _YESTERDAY) else 2 if matching(word, _EARLIER) else 0
-            if back == 1 and clock.hour < 6 and not clock.twelve and names_night(word):
-                back = 0  # "last night at two"
-            return local.date() - timedelta(days=back)
         named = list(_WEEKDAY.finditer(part))
+        days = list(_DAY_WORD.finditer(part))
+        telling = [day for day in days if not matching(day["day"], PARTS)]  # "in the morning" alone is today's
+        if telling or (days and not named):
+            return _told_day((telling or days)[-1 if part is before else 0]["day"], clock, local)
         if named:
-            lower = (named[-1] if part is before else named[0])["weekday"].lower().translate(_APOSTROPHES)
-            index = next(index for stem, index in _STEMS_DAY if lower.startswith(stem))
-            if (
-                clock.hour >= 12
-                and part is before
-                and _BOTH_DAYS.fullmatch(before, named[-2].end() if len(named) > 1 else len(before), named[-1].start())
-            ):
-                index = (index - 1) % 7  # "in the night from Thursday to Friday at 23:50"
-            back = (local.weekday() - index) % 7
-            if back == 0 and (clock.hour, clock.minute) > (local.hour, local.minute):
-                back = 7
-            return local.date() - timedelta(days=back)
+            return _weekday(before, named, clock, local) if part is before else _weekday("", named[:1], clock, local)
     return None
+
+
+def _told_day(word: str, clock: Clock, local: datetime) -> date:
+    """The day of "today", "yesterday" and their like."""
+    back = 1 if matching(word, _YESTERDAY) else 2 if matching(word, _EARLIER) else 0
+    if back == 1 and clock.hour < 6 and not clock.twelve and names_night(word):
+        back = 0  # "last night at two"
+    return local.date() - timedelta(days=back)
+
+
+def _weekday(before: str, named: list[re.Match[str]], clock: Clock, local: datetime) -> date:
+    """The last day of that name; of "the night from Thursday to Friday" the first one for an hour before midnight."""
+    lower = named[-1]["weekday"].lower().translate(_APOSTROPHES)
+    index = next(index for stem, index in _STEMS_DAY if lower.startswith(stem))
+    if clock.hour >= 12 and len(named) > 1 and _BOTH_DAYS.fullmatch(before, named[-2].end(), named[-1].start()):
+        index = (index - 1) % 7
+    back = (local.weekday() - index) % 7
+    if back == 0 and (clock.hour, clock.minute) > (local.hour, local.minute):
+        back = 7
+    return local.date() - timedelta(days=back)
 
 
 def _dated(match: re.Match[str], local: datetime) -> date | bool:
