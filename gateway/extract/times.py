@@ -123,8 +123,8 @@ class _Stems:
         return False
 
 
-_TROUBLE, _FINE, _NOT, _HABIT, _NEGATION = (
-    _Stems(words("times", key)) for key in ("trouble", "fine", "not", "habit", "negation")
+_TROUBLE, _FINE, _NOT, _HABIT, _NEGATION, _TOMORROW = (
+    _Stems(words("times", key)) for key in ("trouble", "fine", "not", "habit", "negation", "tomorrow")
 )
 _DAYS = _Stems((*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix("*") for word in _WEEKDAYS)))
 _SENTENCE = re.compile(
@@ -280,8 +280,10 @@ def _told(
     before = text[clause_low : min(begins, clock.start)]
     if _DAYS.stand_in(flattened(before)):
         before = _DAY_WORD.sub(" ", before)
-    after = flattened(text[clock.end : clause_high])
-    if _NOT.stand_in(f"{flattened(before)} {after}") or (lead == "at" and _HABIT.stand_in(flattened(text[low:begins]))):
+    before, after = flattened(before), flattened(text[clock.end : clause_high])
+    if _NOT.stand_in(f"{before} {after}") or _TOMORROW.stand_in(before):
+        return None
+    if lead == "at" and _HABIT.stand_in(flattened(text[low:begins])):
         return None
     until = _UNTIL.match(text, clock.end)
     wide = flattened(text[clause_low:clause_high] if until else text[low:high])
