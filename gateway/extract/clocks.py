@@ -140,7 +140,7 @@ def clocks_in(text: str) -> list[Clock]:
 
 # --------------------------------------------------------------------------- in words
 
-_DIGITS = r"1[0-2]|0?[1-9](?![\d:])"
+_DIGITS = r"(?:1[0-2]|0?[1-9])(?![\d:])"
 
 
 class _Spelled:
@@ -253,7 +253,7 @@ PARTS = tuple(
 _PART = _parts()
 #: a greeting, or what happens every day
 _NO_PART = re.compile(
-    r"(?:good|gute[nr]?|schönen|buon[ao]?|buen[ao]s|boa|bom|bonne|добр\w*|goe?de[nr]?|dobr\w*|iyi|every|each|jeden|jede|chaque|cada|ogni|кажд\w*|кожн\w*|każd\w*|elke|iedere|her|každ\w*|tomorrow|morgen|demain|завтра|next)"
+    r"(?<!\w)(?:good|gute[nr]?|schönen|buon[ao]?|buen[ao]s|boa|bom|bonne|добр\w*|goe?de[nr]?|dobr\w*|iyi|every|each|jeden|jede|chaque|cada|ogni|кажд\w*|кожн\w*|każd\w*|elke|iedere|her|každ\w*|tomorrow|morgen|demain|завтра|next)"
     r"[ \t]{1,3}\Z",
     re.IGNORECASE,
 )
