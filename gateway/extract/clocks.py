@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from gateway.extract.tables import alternation, languages, lowered, mapping, numbers, vocabulary, words
 
 MAX_CLOCKS = 60
+MAX_PLACES = 200  #: of a word, around which a clock time in words is looked for
 NOON = 12 * 60
 
 _ZONES: dict[str, tzinfo] = {
@@ -148,7 +149,8 @@ class _Spelled:
 
     def __init__(self, told: Mapping[str, Any], lead: Sequence[str]) -> None:
         self.hours = {form: hour for hour, forms in enumerate(told["hours"], 1) for form in forms.split("|")}
-        words_, self.by_word = alternation(self.hours), dict[str, list[tuple[re.Pattern[str], int]]]()
+        words_, self.by_word = alternation(self.hours), dict[str, list[tuple[re.Pattern[str], int, int]]]()
+        longest = max(map(len, self.hours)) + 4
         for form, minutes in told["minutes"].items():
             before, mark, after = form.replace("*", "").partition("{w}" if "{w}" in form else "{}")
             ends = "" if form.endswith("*") else r"(?!\w)"
@@ -157,19 +159,29 @@ class _Spelled:
                 hour = rf"(?:{hour}|(?P<digit>{_DIGITS}))"
             leads = rf"(?P<lead>{alternation([before])})" if before.strip() in lead else alternation([before])
             said = re.compile(rf"(?<!\w){leads}{hour}{alternation([after])}{ends}")
-            self._know(before if before.strip() and before.endswith(" ") else after or before, said, minutes)
+            reach = longest + 3 * len(before + after)
+            self._know(before if before.strip() and before.endswith(" ") else after or before, said, minutes, reach)
         for name, minutes in told.get("named", {}).items():
-            self._know(name, re.compile(rf"(?<!\w)(?P<named>{alternation([name])})(?!\w)"), minutes)
+            self._know(name, re.compile(rf"(?<!\w)(?P<named>{alternation([name])})(?!\w)"), minutes, 3 * len(name))
         lone = re.compile(rf"(?<!\w)(?:{alternation(lead)})[ \t\xa0]{{1,3}}(?P<lone>{words_})(?!\w)")
         for form in (form for form, hour in self.hours.items() if hour > 1):  # "at one" is rarely a time
-            self._know(form, lone, 0)
+            self._know(form, lone, 0, 3 * max(map(len, lead)))
 
-    def _know(self, words_: str, said: re.Pattern[str], minutes: int) -> None:
-        """A text is searched for ``said`` only when the longest of these words stands in it."""
+    def _know(self, words_: str, said: re.Pattern[str], minutes: int, reach: int) -> None:
+        """``said`` is looked for only around the places where the longest of these words stands, so far from them."""
         longest = max(_WORD.findall(words_), key=len)
         known = self.by_word.setdefault(longest, [])
-        if all(said is not other for other, _ in known):
-            known.append((said, minutes))
+        if all(said is not other for other, *_ in known):
+            known.append((said, minutes, reach))
+
+    def said_in(self, lower: str, places: Mapping[str, Sequence[int]]) -> Iterator[tuple[re.Match[str], int]]:
+        """(clock time with one of these words in it, minutes); ``places`` are where in the text each word stands."""
+        for word, starts in places.items():
+            for said, minutes, reach in self.by_word.get(word, ()):
+                for start in starts:
+                    for match in said.finditer(lower, max(0, start - reach), start + len(word) + reach):
+                        if match.start() <= start < match.end():
+                            yield match, minutes
 
     def clock(self, match: re.Match[str], minutes: int) -> Clock:
         groups = match.groupdict()
@@ -201,22 +213,28 @@ _TRIGGERS = frozenset(word for spelled in _SPELLED for word in spelled.by_word)
 _NOT_COUNTING = re.compile(r"[ \t]{0,2}(?:[.:;!?)\n]|\r|\Z)")
 
 
+def _places(lower: str, word: str) -> Iterator[int]:
+    """Where this stands in the text, in a longer word too."""
+    at = lower.find(word)
+    while at >= 0:
+        yield at
+        at = lower.find(word, at + 1)
+
+
 def spelled_in(text: str) -> list[Clock]:
     """The clock times in words, in order, the longest at each place; at most ``MAX_CLOCKS``."""
     lower = lowered(text)
-    present = [word for word in vocabulary(lower) if word in _TRIGGERS]
+    places = {word: list(islice(_places(lower, word), MAX_PLACES)) for word in vocabulary(lower) if word in _TRIGGERS}
     found: dict[int, Clock] = {}
-    for spelled in _SPELLED if present else ():
-        patterns = {said: minutes for word in present for said, minutes in spelled.by_word.get(word, ())}
-        for said, minutes in patterns.items():
-            for match in islice(said.finditer(lower), MAX_CLOCKS):
-                clock = spelled.clock(match, minutes)
-                if clock.lone and not (
-                    _NOT_COUNTING.match(text, clock.end) or part_of_day(text, 0, clock, clock.end + 24)
-                ):
-                    continue
-                if clock.end > found.get(clock.start, Clock(0, 0, 0, 0)).end:
-                    found[clock.start] = clock
+    for spelled in _SPELLED if places else ():
+        for match, minutes in spelled.said_in(lower, places):
+            clock = spelled.clock(match, minutes)
+            if clock.lone and not (
+                _NOT_COUNTING.match(text, clock.end) or part_of_day(text, 0, clock, clock.end + 24)
+            ):
+                continue
+            if clock.end > found.get(clock.start, Clock(0, 0, 0, 0)).end:
+                found[clock.start] = clock
     kept: list[Clock] = []
     for clock in sorted(found.values(), key=lambda clock: (clock.start, -clock.end)):
         if not kept or clock.start >= kept[-1].end:

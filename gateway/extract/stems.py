@@ -11,14 +11,14 @@ import functools
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from itertools import islice, pairwise
+from itertools import chain, compress, filterfalse, islice, pairwise
 from typing import Any
 
 from gateway.extract.language import KNOWN
-from gateway.extract.tables import LONGEST_KNOWN, MAX_KNOWN, all_words, alternation, flattened
+from gateway.extract.tables import END, LONGEST_KNOWN, MAX_KNOWN, alternation, flattened, words_of_sentences
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 DENIED = 36  #: characters before a request in which a denial counts
@@ -32,7 +32,7 @@ PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "out
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
-_MARKS, _END = (". ", "! ", "? "), "\1"
+_MARKS = (". ", "! ", "? ")
 #: right before "works again": it does not
 _NOT_YET = re.compile(r"(?<!\w)(?:not|never|nicht|nie|ne|jamais|no|non|mai|não|nunca|niet|nooit|не|ні|nikdy)[ ]+\Z")
 
@@ -41,33 +41,46 @@ class TopicsError(ValueError):
     """A topics file that cannot be used. The text says where and why."""
 
 
-class Heads:
-    """The words of a text and their first characters: cheap to ask before anything is looked for in the text."""
+def _longest(text: str, exact: bool) -> tuple[str, bool]:
+    """(the longest word, whether the text must have just this word); no word of a sign."""
+    words = list(_WORD.finditer(text))
+    if not words:
+        return "", False
+    longest = max(words, key=lambda word: word.end() - word.start())
+    return longest[0], exact or longest.end() < len(text)
 
-    def __init__(self, words: Mapping[str, int]) -> None:
-        self.words = words
-        self._four = {word[:4] for word in words}
-        self._known_three: set[str] = set()
 
-    @property
-    def _three(self) -> set[str]:
-        if not self._known_three:
-            self._known_three = {word[:3] for word in self._four}
-        return self._known_three
+class Sentence:
+    """A sentence with its words and their first characters: cheap to ask before anything is looked for in it."""
+
+    __slots__ = ("_four", "_three", "begins", "text", "words")
+
+    def __init__(self, text: str, begins: int, words: Iterable[str]) -> None:
+        self.text = text
+        self.begins = begins  #: where it stands in the text
+        self.words = frozenset(words)
+        self._four: frozenset[str] | None = None
+        self._three: frozenset[str] | None = None
 
     def may_have_one(self, near: _Near) -> bool:
-        """Whether the text may have one of these."""
-        return bool(
-            near.always
-            or not near.four.isdisjoint(self._four)
-            or (near.three and not near.three.isdisjoint(self._three))
-            or any(word in self.words for word in near.words)
-        )
+        """Whether the sentence may have one of these."""
+        if near.always or not near.words.isdisjoint(self.words):
+            return True
+        if near.four:
+            if self._four is None:
+                self._four = frozenset([word[:4] for word in self.words])
+            if not near.four.isdisjoint(self._four):
+                return True
+        if near.three:
+            if self._three is None:
+                self._three = frozenset([word[:3] for word in self.words])
+            return not near.three.isdisjoint(self._three)
+        return False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Near:
-    """What begins the parts of which one must stand beside a stem."""
+    """By what a sentence is asked for the parts of which one must stand beside a stem."""
 
     words: frozenset[str]
     four: frozenset[str]
@@ -76,13 +89,12 @@ class _Near:
 
     @classmethod
     def of(cls, parts: Sequence[tuple[str, bool]]) -> _Near:
-        """The beginnings of these (text, exact)."""
-        first = [(found[0], len(found) > 1 or exact) for text, exact in parts if (found := _WORD.findall(text))]
-        words = frozenset(word for word, whole in first if whole)
-        open_ = [word for word, whole in first if not whole]
+        """The longest word of each of these (text, exact), or how it begins."""
+        longest = [_longest(text, exact) for text, exact in parts]
+        words = frozenset(word for word, whole in longest if whole)
+        open_ = [word for word, whole in longest if not whole]
         four, three = frozenset(w[:4] for w in open_ if len(w) >= 4), frozenset(w for w in open_ if len(w) == 3)
-        short = len(first) < len(parts) or any(len(word) < 3 for word in open_)
-        return cls(words, four, three, short)
+        return cls(words, four, three, any(len(word) < 3 for word in open_))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,6 +137,7 @@ class _Of:
     always: tuple[Stem, ...]  #: the word is the whole of it, and it counts wherever it stands; one a topic
     around: tuple[Stem, ...]  #: the word is the whole of it, and what is around decides; the longest of a topic first
     phrases: tuple[Stem, ...]  #: of several words, this one among them, that no pair of words leads to
+    behind: Mapping[str, Sequence[Stem]]  #: of several words, this one the last of them, by the word before it
 
 
 @dataclass(frozen=True)
@@ -133,7 +146,7 @@ class Table:
 
     by_word: Mapping[str, Sequence[Stem]]
     by_prefix: Mapping[str, Sequence[Stem]]
-    by_first: Mapping[str, Mapping[str, Sequence[Stem]]]  #: by two of its words, as ``_pair`` gives them
+    by_first: Mapping[str, Mapping[str, Sequence[Stem]]]  #: by its longest word and how the next one begins
     signs: Sequence[Stem]  #: without any word ("€")
     denial: re.Pattern[str]  #: "I do not want a": what takes a request back
     lack: re.Pattern[
@@ -163,7 +176,11 @@ class Table:
         always = [own[0] for own in by_topic.values() if not own[0].looks_around]
         around = [stem for own in by_topic.values() if own[0] not in always for stem in own]
         phrases = [stem for stem in stems if _key(stem)[0] != stem.text and stem.pair is None]
-        found = _Of(tuple(always), tuple(around), tuple(phrases))
+        behind: dict[str, list[Stem]] = {}
+        for stem in stems:
+            if stem.pair is not None:
+                behind.setdefault(stem.pair[0], []).append(stem)
+        found = _Of(tuple(always), tuple(around), tuple(phrases), behind)
         if len(self.known) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
             self.known[word] = found
         return found
@@ -254,7 +271,7 @@ def table(text: str = "", language: str | None = None, topics: Collection[str] =
             key, whole = _key(stem)
             if not key:
                 signs.append(stem)
-            elif stem.pair:
+            elif stem.pair and stem.pair[0] == key:
                 by_first.setdefault(stem.pair[0], {}).setdefault(stem.pair[1][:PAIRED], []).append(stem)
             elif whole:
                 by_word.setdefault(key, []).append(stem)
@@ -278,11 +295,7 @@ def _pair(part: str) -> tuple[str, str] | None:
 @functools.lru_cache(maxsize=16384)
 def _key(stem: Stem) -> tuple[str, bool]:
     """(the longest word of a stem, by which it is found; whether the text must have just this word)."""
-    words = list(_WORD.finditer(stem.text))
-    if not words:
-        return "", False
-    longest = max(words, key=lambda word: word.end() - word.start())
-    return longest[0], stem.exact or longest.end() < len(stem.text)
+    return _longest(stem.text, stem.exact)
 
 
 def _stems(topic: str, languages: Any) -> list[tuple[str, Stem]]:
@@ -350,14 +363,14 @@ def _denied(before: str, topic: str, stems: Table) -> bool:
 def _sentences(lower: str) -> str:
     """The text with a sign at the end of each sentence, everything at its place."""
     for mark in _MARKS:
-        lower = lower.replace(mark, _END + " ")
+        lower = lower.replace(mark, END + " ")
     return lower
 
 
 def _beside(ended: str, start: int, end: int) -> str:
     """The words around a place, within its sentence; before it none whose beginning is cut off: "zip" is no "ip"."""
-    low, behind = start - BESIDE, ended.find(_END, end, end + BESIDE)
-    ends = ended.rfind(_END, max(0, low), start) + 1
+    low, behind = start - BESIDE, ended.find(END, end, end + BESIDE)
+    ends = ended.rfind(END, max(0, low), start) + 1
     if ends:
         low = ends
     elif low <= 0:
@@ -394,20 +407,22 @@ def marked(lower: str, named: Collection[str]) -> str:
 
 def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
-    lower, found = flattened(text), Found()
-    every = all_words(lower)
+    found = Found()
+    lower = flattened(text)
+    worded = words_of_sentences(_sentences(lower))
     lower = marked(lower, named)
+    every = list(chain.from_iterable(worded))
     words, by_first = Counter(every), stems.by_first
+    led = [(word, of) for word in filterfalse(stems.without.__contains__, words) if (of := stems.of(word)) is not None]
     paired = [
         stem
-        for word, behind in pairwise(every)
-        if (seconds := by_first.get(word)) is not None and (same := seconds.get(behind[:PAIRED])) is not None
-        for stem in same
-        if behind.startswith(stem.pair[1])  # type: ignore[index]
+        for word, next_ in compress(pairwise(every), map(by_first.__contains__, every))
+        for stem in by_first[word].get(next_[:PAIRED], ())
+        if next_.startswith(stem.pair[1])  # type: ignore[index]
     ]
-    without = stems.without
-    led = [(word, of) for word in words if word not in without and (of := stems.of(word)) is not None]
-    heads, ended = Heads(words), _sentences(lower)
+    behind = {word: of.behind for word, of in led if of.behind}
+    for before, word in compress(pairwise(every), map(behind.__contains__, islice(every, 1, None))) if behind else ():
+        paired += behind[word].get(before, ())
     taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
     inside: dict[tuple[str, str], int] = {}  #: how many of them begin with this word
     phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
@@ -418,6 +433,7 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
         for stem in there
         for place in islice(_places(lower, stem), MAX_PLACES if stem.looks_around else None)
     ]
+    ended = _sentences(lower)
     ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
     for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
         if place < ends.get(stem.topic, 0):
@@ -429,33 +445,59 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
             begins = (first[0] if first else "", stem.topic)
             inside[begins] = inside.get(begins, 0) + 1
             found.add(stem, 1)
+    around: dict[str, Sequence[Stem]] = {}
     for word, of in led:
         for stem in of.always:
             count = words[word] - inside.get((word, stem.topic), 0)
             if count:
                 found.add(stem, count)
         if of.around:
-            candidates = [stem for stem in of.around if stem.near is None or heads.may_have_one(stem.near)]
-            if candidates:
-                _add_around(ended, word, candidates, stems, taken, found)
+            around[word] = of.around
+    if around:
+        _add_around(ended, worded, around, stems, taken, found)
     return found
 
 
 def _add_around(
-    ended: str, word: str, candidates: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
+    ended: str,
+    worded: Sequence[Sequence[str]],
+    around: Mapping[str, Sequence[Stem]],
+    stems: Table,
+    taken: set[tuple[int, str]],
+    found: Found,
 ) -> None:
-    """Adds the stems that are this word, where what is around them lets them count, at its first places."""
-    size, at, looked = len(word), ended.find(word), 0
-    while at >= 0 and looked < MAX_PLACES:
-        after = at + size
-        if not (_goes_on(ended[at - 1 : at]) or _goes_on(ended[after : after + 1])):
-            looked += 1
-            around = _beside(ended, at, after)
-            for stem in candidates:
-                if (at, stem.topic) not in taken and _counts(around, word, stem, stems):
-                    taken.add((at, stem.topic))
-                    found.add(stem, 1)
-        at = ended.find(word, after)
+    """Adds the stems that are one of these words, where what is around them lets them count, at its first places.
+
+    ``worded`` are the words of each sentence of the text.
+    """
+    looked = dict.fromkeys(around, 0)
+    begins = 0
+    for text, words in zip(ended.split(END), worded, strict=True):
+        sentence: Sentence | None = None
+        for word in dict.fromkeys(filter(around.__contains__, words)):
+            sentence = sentence or Sentence(text, begins, words)
+            candidates = [stem for stem in around[word] if stem.near is None or sentence.may_have_one(stem.near)]
+            if not candidates:
+                continue
+            for at in islice(_whole(text, word), MAX_PLACES - looked[word]):
+                looked[word] += 1
+                place = begins + at
+                beside = _beside(ended, place, place + len(word))
+                for stem in candidates:
+                    if (place, stem.topic) not in taken and _counts(beside, word, stem, stems):
+                        taken.add((place, stem.topic))
+                        found.add(stem, 1)
+        begins += len(text) + 1
+
+
+def _whole(text: str, word: str) -> Iterator[int]:
+    """Where this stands in the text as a word of its own."""
+    at = text.find(word)
+    while at >= 0:
+        after = at + len(word)
+        if not (_goes_on(text[at - 1 : at]) or _goes_on(text[after : after + 1])):
+            yield at
+        at = text.find(word, after)
 
 
 def _goes_on(char: str) -> bool:

@@ -15,9 +15,13 @@ MAX_KNOWN = 20_000
 LONGEST_KNOWN = 40
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 _WORD = re.compile(r"\w+")
-_DIGITS, _ASCII_DIGITS = re.compile(r"\d+"), re.compile(r"[0-9]+")
+_DIGITS = re.compile(r"\d+")
+#: every ASCII character that no number has
+_NO_DIGITS = {code: " " for code in range(128) if not chr(code).isdigit()}
 #: every ASCII character that no word has
 _BLANKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
+END = "\1"  #: marks the end of a sentence
+_BLANKS_BUT_END = {code: blank for code, blank in _BLANKS.items() if chr(code) != END}
 
 
 @functools.cache
@@ -82,6 +86,13 @@ def all_words(lower: str) -> list[str]:
     return lower.translate(_BLANKS).split() if lower.isascii() else _WORD.findall(lower)
 
 
+def words_of_sentences(lower: str) -> list[list[str]]:
+    """The words of each sentence of a text in small letters that has an ``END`` after each, in order."""
+    if not lower.isascii():
+        return [_WORD.findall(sentence) for sentence in lower.split(END)]
+    return [sentence.split() for sentence in lower.translate(_BLANKS_BUT_END).split(END)]
+
+
 @functools.lru_cache(maxsize=8)  # several readers ask about the same text
 def vocabulary(lower: str) -> Mapping[str, None]:
     """The words of a text in small letters (runs of letters, digits and underscores) in order, each once."""
@@ -91,12 +102,17 @@ def vocabulary(lower: str) -> Mapping[str, None]:
 @functools.lru_cache(maxsize=4)
 def numbers(text: str) -> list[tuple[int, int]]:
     """(begin, end) of the runs of digits in a text, the first ``MAX_NUMBERS`` of them."""
-    runs = (_ASCII_DIGITS if text.isascii() else _DIGITS).finditer(text)
-    return [run.span() for run in itertools.islice(runs, MAX_NUMBERS)]
+    if not text.isascii():
+        return [run.span() for run in itertools.islice(_DIGITS.finditer(text), MAX_NUMBERS)]
+    runs, end = [], 0
+    for digits in text.translate(_NO_DIGITS).split()[:MAX_NUMBERS]:
+        start = text.index(digits, end)
+        runs.append((start, end := start + len(digits)))
+    return runs
 
 
 class Beginnings:
-    """Beginnings of words that are looked for in every mail. Which words have none is remembered."""
+    """Beginnings of words that are looked for in every mail. Which words have one is remembered."""
 
     def __init__(self, hints: Iterable[str]) -> None:
         self._by_first: dict[str, list[tuple[str, str]]] = {}
@@ -104,20 +120,30 @@ class Beginnings:
             first = _WORD.match(hint)
             assert first is not None  # every hint begins with a letter or a digit
             self._by_first.setdefault(hint[0], []).append((first[0].partition("_")[0], hint))
+        self._known: dict[str, list[str]] = {}
         self._without: set[str] = set()
 
     def _of(self, word: str) -> list[str]:
+        found = self._known.get(word)
+        if found is not None:
+            return found
         found = []
         for part in word.split("_"):
-            found += [hint for first, hint in self._by_first.get(part[:1], ()) if part.startswith(first)]
-        if not found and len(self._without) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
-            self._without.add(word)
+            found += [
+                hint
+                for first, hint in self._by_first.get(part[:1], ())
+                if part == first or (first == hint and part.startswith(first))
+            ]
+        if len(word) <= LONGEST_KNOWN:
+            if found and len(self._known) < MAX_KNOWN:
+                self._known[word] = found
+            elif not found and len(self._without) < MAX_KNOWN:
+                self._without.add(word)
         return found
 
     def places(self, lower: str, most: int) -> list[int]:
         """Where one of them stands at a word start of a text in small letters, in order; at most so many of each."""
-        without = self._without
-        likely = [word for word in vocabulary(lower) if word not in without]
+        likely = list(itertools.filterfalse(self._without.__contains__, vocabulary(lower)))
         found = []
         for hint in dict.fromkeys(hint for word in likely for hint in self._of(word)):
             at, count = lower.find(hint), 0
