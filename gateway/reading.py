@@ -69,14 +69,13 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     new, full = _split(parsed)
     # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
     subject, masked, masked_full, count, in_subject = parsed.subject, new, full, 0, 0
-    everything = f"{subject}\n\n{full}"
-    if secrets.suspected(everything):
+    own_words, rest = f"{subject}\n\n{new}", _rest(new, full)
+    if secrets.suspected(own_words) or (rest and secrets.suspected(rest)):
         masked, count = secrets.mask(new)
         masked_full = secrets.mask(full)[0] if full != new else masked
         subject, in_subject = secrets.mask(subject)
         parsed = replace(parsed, subject=subject)
-    rest = _rest(masked, masked_full)
-    own_words = everything if masked == full else f"{subject}\n\n{masked}"
+        own_words, rest = f"{subject}\n\n{masked}", _rest(masked, masked_full)
     found_orders = _candidates(own_words, rest, orders.orders_in)
     found_ips = _candidates(own_words, rest, ips.ips_in)
     found_services = _candidates(own_words, rest, services.services_in)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.extract.tables import alternation, languages, lowered, mapping, numbers, vocabulary, words
+from gateway.extract.tables import alternation, languages, mapping, numbers, vocabulary, words
 
 MAX_CLOCKS = 60
 MAX_PLACES = 200  #: of a word, around which a clock time in words is looked for
@@ -41,19 +41,16 @@ _ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|\+\d\d:?\d\d|-0[3-8]:?00|{a
 _TAIL = re.compile(
     rf"(?P<word>[ \t\xa0]{{0,2}}(?:{_HOUR_WORD})(?!\w)\.?)?(?P<half>[ \t\xa0]{{0,2}}(?:{_HALF_DAY})(?!\w)\.?)?"
     rf"(?P<zone>[ \t\xa0,]{{0,2}}\(?(?:{_ZONE})(?!\w)\)?)?",
-    re.IGNORECASE,
 )
 _CLOCK = re.compile(
     r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
-    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hHч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
-    re.IGNORECASE,
+    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
 )
 _MONTH_NEXT = re.compile(
     rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{alternation(form for month in words('times', 'months') for form in month.split('|'))})(?!\w)",
-    re.IGNORECASE,
 )
-_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z", re.IGNORECASE)
-_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z", re.IGNORECASE)
+_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
+_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
 _NOT_DIGIT = re.compile(r"\D")
 
 
@@ -100,25 +97,25 @@ def matching(found: str, choices: Sequence[str]) -> bool:
     return " ".join(found.lower().split()).replace("’", "'") in choices
 
 
-def clocks_in(text: str) -> list[Clock]:
-    """The clock times in digits, in order, at most ``MAX_CLOCKS``."""
+def clocks_in(text: str, lower: str) -> list[Clock]:
+    """The clock times in digits, in order, at most ``MAX_CLOCKS``; ``lower`` is the text in small letters."""
     found: list[Clock] = []
     for start, _ in numbers(text):
         if start and (text[start - 1] in ":,/.+-_" or text[start - 1].isalnum()):
             continue
-        match = _CLOCK.match(text, start)
+        match = _CLOCK.match(lower, start)
         if match is None:
             continue
-        tail = _TAIL.match(text, match.end())
+        tail = _TAIL.match(lower, match.end())
         assert tail is not None  # every part of it may be missing
-        half = (tail["half"] or "").strip(" \t\xa0.").lower()
+        half = (tail["half"] or "").strip(" \t\xa0.")
         sure = bool(tail["word"] or half)
         bare = match["bare"] is not None
-        if bare and not sure and _MONTH_NEXT.match(text, match.end()):
+        if bare and not sure and _MONTH_NEXT.match(lower, match.end()):
             continue
-        if bare and not sure and not _BARE.search(text, max(0, match.start() - 12), match.start()):
+        if bare and not sure and not _BARE.search(lower, max(0, match.start() - 12), match.start()):
             continue
-        if match["sep"] == "." and not sure and not _AT_DOT.search(text, max(0, match.start() - 10), match.start()):
+        if match["sep"] == "." and not sure and not _AT_DOT.search(lower, max(0, match.start() - 10), match.start()):
             continue
         digits = match["h"] or match["hh"] or match["bare"] or match["four"][:2]
         hour = int(digits)
@@ -133,7 +130,8 @@ def clocks_in(text: str) -> list[Clock]:
             continue
         second, half_open = int(match["s"] or 0), not half and not digits.startswith("0")
         twelve = half_open and 1 <= hour <= 12 and matching((tail["word"] or "").strip(" .\xa0"), _OF_TWELVE)
-        found.append(Clock(match.start(), tail.end(), hour, minute, second, tail["zone"] or "", half_open, twelve))
+        zone = text[slice(*tail.span("zone"))]  # whether it is written in capitals matters
+        found.append(Clock(match.start(), tail.end(), hour, minute, second, zone, half_open, twelve))
         if len(found) >= MAX_CLOCKS:
             break
     return found
@@ -221,16 +219,15 @@ def _places(lower: str, word: str) -> Iterator[int]:
         at = lower.find(word, at + 1)
 
 
-def spelled_in(text: str) -> list[Clock]:
-    """The clock times in words, in order, the longest at each place; at most ``MAX_CLOCKS``."""
-    lower = lowered(text)
+def spelled_in(text: str, lower: str) -> list[Clock]:
+    """The clock times in words, in order, the longest at each place; at most ``MAX_CLOCKS``. ``lower`` as above."""
     places = {word: list(islice(_places(lower, word), MAX_PLACES)) for word in vocabulary(lower) if word in _TRIGGERS}
     found: dict[int, Clock] = {}
     for spelled in _SPELLED if places else ():
         for match, minutes in spelled.said_in(lower, places):
             clock = spelled.clock(match, minutes)
             if clock.lone and not (
-                _NOT_COUNTING.match(text, clock.end) or part_of_day(text, 0, clock, clock.end + 24)
+                _NOT_COUNTING.match(text, clock.end) or part_of_day(lower, 0, clock, clock.end + 24)
             ):
                 continue
             if clock.end > found.get(clock.start, Clock(0, 0, 0, 0)).end:
@@ -238,8 +235,8 @@ def spelled_in(text: str) -> list[Clock]:
     kept: list[Clock] = []
     for clock in sorted(found.values(), key=lambda clock: (clock.start, -clock.end)):
         if not kept or clock.start >= kept[-1].end:
-            tail = _TAIL.match(text, clock.end)
-            zone = (tail["zone"] or "") if tail else ""
+            tail = _TAIL.match(lower, clock.end)
+            zone = text[slice(*tail.span("zone"))] if tail else ""
             kept.append(replace(clock, end=tail.end() if zone and tail else clock.end, zone=zone))
     return kept[:MAX_CLOCKS]
 
@@ -258,7 +255,7 @@ def _parts() -> re.Pattern[str]:
         groups.append(
             rf"(?P<{part}>(?<!\w)(?:{alternation(stem for stem in stems if stem[0] != '*')})(?!\w)|{within}(?!\w))"
         )
-    return re.compile("|".join(groups), re.IGNORECASE)
+    return re.compile("|".join(groups))
 
 
 #: the words for a part of the day
@@ -273,16 +270,15 @@ _PART = _parts()
 _NO_PART = re.compile(
     r"(?<!\w)(?:good|gute[nr]?|schönen|buon[ao]?|buen[ao]s|boa|bom|bonne|добр\w*|goe?de[nr]?|dobr\w*|iyi|every|each|jeden|jede|chaque|cada|ogni|кажд\w*|кожн\w*|każd\w*|elke|iedere|her|každ\w*|tomorrow|morgen|demain|завтра|next)"
     r"[ \t]{1,3}\Z",
-    re.IGNORECASE,
 )
 
 
-def part_of_day(text: str, low: int, clock: Clock, high: int) -> str:
+def part_of_day(lower: str, low: int, clock: Clock, high: int) -> str:
     """``morning``, ``evening`` (afternoons too) or ``night`` when words near the clock name it, the nearest; else nothing."""
     nearest, named = 46, ""
-    for match in _PART.finditer(text, max(low, clock.start - 45), min(high, clock.end + 30)):
+    for match in _PART.finditer(lower, max(low, clock.start - 45), min(high, clock.end + 30)):
         away = clock.start - match.end() if match.end() <= clock.start else match.start() - clock.end
-        if 0 <= away < nearest and not _NO_PART.search(text, max(0, match.start() - 12), match.start()):
+        if 0 <= away < nearest and not _NO_PART.search(lower, max(0, match.start() - 12), match.start()):
             nearest, named = away, str(match.lastgroup)
     return named
 

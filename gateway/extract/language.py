@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import Counter
+from operator import itemgetter
 from typing import Any
 
 from gateway.extract.pasted import is_pasted
@@ -21,7 +21,9 @@ CERTAIN = 0.70
 ENOUGH = 500  #: characters of prose that decide
 PLAIN = 5.0  #: common words of one language that decide by themselves
 _WORD = re.compile(r"[^\W\d_]+(?:['’ʼ][^\W\d_]+)?")
-_NAME = re.compile(r"[@/\\_.=]\S|\d|https?:")  # what a word that is a name has in it
+_ASCII_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
+#: what a word that is a name has in it; all that it can begin with comes first, which is searched for fast
+_NAME = re.compile(r"[@/\\_.=\dh](?:(?<=[@/\\_.=])\S|(?<=\d)|(?<=h)ttps?:)")
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _FOREIGN = re.compile(
     "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
@@ -42,13 +44,13 @@ def _identifier() -> Any:
 
 
 @functools.cache
-def _common() -> dict[str, tuple[str, ...]]:
-    """The languages of each common word."""
+def _common() -> dict[str, tuple[list[str], float]]:
+    """(the languages of each common word, how much it counts for each)."""
     found: dict[str, list[str]] = {}
     for code in KNOWN:
         for word in dict.fromkeys(languages()[code]["language"]["common"]):
             found.setdefault(word, []).append(code)
-    return {word: tuple(codes) for word, codes in found.items()}
+    return {word: (codes, 1 / len(codes)) for word, codes in found.items()}
 
 
 def prepare() -> None:
@@ -67,11 +69,12 @@ def _prose(text: str) -> list[str]:
         plain = line[:1000]
         if _NAME.search(plain):
             plain = " ".join(word for word in plain.split() if not _NAME.search(word))
-        words = _WORD.findall(plain)
-        if sum(map(len, words)) * 2.2 < len(line.strip()) and len(words) < 4:
+        words = (_ASCII_WORD if plain.isascii() else _WORD).findall(plain)
+        letters = sum(map(len, words))
+        if len(words) < 4 and letters * 2.2 < len(line.strip()):
             continue
         found += words
-        size += sum(map(len, words)) + len(words)
+        size += letters + len(words)
         if size >= ENOUGH:
             break
     return found
@@ -80,12 +83,13 @@ def _prose(text: str) -> list[str]:
 def _votes(words: list[str]) -> list[tuple[str, float]]:
     """How many of the words are common in each language; a word of several languages counts for each in part."""
     common = _common()
-    votes: Counter[str] = Counter()
+    votes: dict[str, float] = {}
     for word in words:
-        codes = common.get(word.lower(), ())
-        for code in codes:
-            votes[code] += 1 / len(codes)  # type: ignore[assignment]
-    return [(code, float(count)) for code, count in votes.most_common(2)]
+        if (known := common.get(word.lower())) is not None:
+            codes, part = known
+            for code in codes:
+                votes[code] = votes.get(code, 0.0) + part
+    return sorted(votes.items(), key=itemgetter(1), reverse=True)[:2]
 
 
 def _classified(prose: str) -> tuple[str, float]:

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from gateway.extract.tables import alternation, numbers, words
+from gateway.extract.tables import alternation, lowered, numbers, words
 from gateway.model import Candidate
 
 MAX = 50
@@ -44,33 +44,29 @@ _GLUE = (
     rf"(?:['’]s)?(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.(-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
     r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
 )
-_ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}", re.IGNORECASE)
-_INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}", re.IGNORECASE)
+_ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
+_INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
 #: "the 214382 invoice", "214382 numaralı fatura"
 _AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
-_ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})", re.IGNORECASE)
-_INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})", re.IGNORECASE)
+_ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})")
+_INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})")
 _AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
 #: "INV-214382", without a word before it
-_INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:(?:inv|invoice|rg|fac|fact|fatt|fv)-|inv)\Z", re.IGNORECASE)
+_INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:(?:inv|invoice|rg|fac|fact|fatt|fv)-|inv)\Z")
 _AMOUNT = re.compile(
     r"[ \t\xa0]{0,2}(?:[€$£₽₴]|(?:eur|euros?|usd|tl|try|zł|pln|kč|czk|huf|ft|chf|gbp|rub|руб\w*|грн|гривень|uah|reais|pesos)(?!\w))",
-    re.IGNORECASE,
 )
 _HASH = re.compile(r"(?<![\w#&/.])[#№][ \t]?\Z")
-_COLOUR = re.compile(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)", re.IGNORECASE)
+_COLOUR = re.compile(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)")
 _COLOUR_BEFORE = re.compile(
     r"(?<!\w)(?:colou?r|farbe|farbcode|couleur|colore|colou?rs|цвет)(?:[ :=]{1,3}\w{1,10}){0,2}[ :=]{0,3}#\Z",
-    re.IGNORECASE,
 )
 _GLUED = re.compile(r"[\w.-]{0,20}\w")
 _MORE = re.compile(
     rf"[ \t]{{0,2}}(?:,|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
-    re.IGNORECASE,
 )
 _OTHER = re.compile(
     rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice')))})[^\w\n]{{0,8}}\Z",
-    re.IGNORECASE,
 )
 
 
@@ -78,9 +74,9 @@ def _around(text: str, start: int, end: int) -> str:
     return " ".join(text[max(0, start - 30) : end + 20].split())
 
 
-def _kind(text: str, match: re.Match[str], before: str) -> str:
+def _kind(lower: str, match: re.Match[str], before: str) -> str:
     """``order``, ``invoice`` or nothing: what the words around the number call it."""
-    if _AMOUNT.match(text, match.end()):
+    if _AMOUNT.match(lower, match.end()):
         return ""
     if _INVOICE.search(before) or _INVOICE_PREFIX.search(before):
         return "invoice"
@@ -89,14 +85,14 @@ def _kind(text: str, match: re.Match[str], before: str) -> str:
     hashed = _HASH.search(before)
     if hashed and _COLOUR_BEFORE.search(before):
         return ""
-    if hashed and len(match[1]) >= 5 and not _GLUED.match(text, match.end()) and not _COLOUR.match(text, match.end()):
-        if _INVOICE_AFTER.match(text, match.end()):
+    if hashed and len(match[1]) >= 5 and not _GLUED.match(lower, match.end()) and not _COLOUR.match(lower, match.end()):
+        if _INVOICE_AFTER.match(lower, match.end()):
             return "invoice"
         return "" if _OTHER.search(before[: hashed.start()]) else "order"
     if len(match[1]) >= 5 and not _OTHER.search(before):
-        if _INVOICE_AFTER.match(text, match.end()):
+        if _INVOICE_AFTER.match(lower, match.end()):
             return "invoice"
-        if _ORDER_AFTER.match(text, match.end()):
+        if _ORDER_AFTER.match(lower, match.end()):
             return "order"
     return ""
 
@@ -116,18 +112,18 @@ def _numbers(text: str) -> Iterator[re.Match[str]]:
 def _called(text: str) -> list[tuple[str, Candidate]]:
     """(``order`` or ``invoice``, candidate) of every number whose words around it say what it is."""
     found: list[tuple[str, Candidate]] = []
-    kind, end = "", -1
+    kind, end, lower = "", -1, lowered(text)
     before: list[re.Match[str]] = []  # a list that nothing has been called yet: "123456 ve 234567 numaralı siparişler"
     for match in _numbers(text):
         if len(found) >= MAX * 2:
             break
-        said = _kind(text, match, text[max(0, match.start() - 48) : match.start()])
-        listed = kind and end >= 0 and _MORE.fullmatch(text, end, match.start()) and len(match[1]) >= 5
+        said = _kind(lower, match, lower[max(0, match.start() - 48) : match.start()])
+        listed = kind and end >= 0 and _MORE.fullmatch(lower, end, match.start()) and len(match[1]) >= 5
         if listed and said != "invoice":
             said = kind
-        if before and not _MORE.fullmatch(text, before[-1].end(), match.start()):
+        if before and not _MORE.fullmatch(lower, before[-1].end(), match.start()):
             before.clear()
-        if said and before and _AFTER_OF[said].match(text, match.end()):
+        if said and before and _AFTER_OF[said].match(lower, match.end()):
             found += [(said, Candidate(one[1], _around(text, one.start(), one.end()))) for one in before]
         kind = said
         if not kind and len(match[1]) >= 5:

@@ -59,9 +59,10 @@ _WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0
 _DATE_BEHIND = re.compile(r">?[ ]?\[[\d:., /+-]{6,40}\]\Z")  # "* Support <a@b.example> [2026-11-22 10:15]:"
 _LAST_WORD = re.compile(r"(\S{1,100})\Z")
 #: how an attribution can end: a colon, the verb, dashes
-_ENDINGS = (":", "：", ">", "*", "_", "-", *(word[-12:] for word in words("quotes", "wrote")))
+_MARKS = frozenset((":", "：", "-"))
+_ENDINGS = tuple(word[-12:] for word in words("quotes", "wrote"))
 _ENDINGS_BY_LAST = {
-    last: tuple(ending for ending in _ENDINGS if ending[-1] == last) for last in {ending[-1] for ending in _ENDINGS}
+    last: tuple(ending for ending in _ENDINGS if ending[-2:] == last) for last in {ending[-2:] for ending in _ENDINGS}
 }
 _FIRST_CHARS = frozenset(">|＞-_=*#")
 #: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
@@ -190,8 +191,11 @@ def _history(lines: list[str], index: int, ends: list[bool]) -> int:
 
 
 def _may_end(line: str) -> bool:
-    end = line.rstrip(" \t\xa0.*_>")[-12:].lower()
-    return end.endswith(_ENDINGS_BY_LAST.get(end[-1:], ())) or line.rstrip()[-1:] in (">", "*", "_")
+    bare = line.rstrip(" \t\xa0.*_>")
+    last = bare[-2:].lower()
+    if last[-1:] in _MARKS or (last in _ENDINGS_BY_LAST and bare[-12:].lower().endswith(_ENDINGS_BY_LAST[last])):
+        return True
+    return len(bare) < len(line) and line.rstrip()[-1:] in (">", "*", "_")
 
 
 def _may_begin(line: str) -> bool:

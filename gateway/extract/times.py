@@ -24,7 +24,7 @@ from gateway.extract.clocks import (
     spelled_in,
     zone_of,
 )
-from gateway.extract.tables import alternation, flattened, languages, words
+from gateway.extract.tables import alternation, flattened, languages, lowered, words
 
 MAX_TEXT = 65536
 OLDEST = timedelta(days=60)
@@ -68,30 +68,25 @@ _WORD_DATE = rf"(?P<d3>\d{{1,2}})(?:st|nd|rd|th|er|º|-го|\.)?[ \t\xa0]{{1,2}}
 _MONTH_DATE = (
     rf"(?P<m4>{_MONTH})(?!\w)\.?[ \t]{{1,2}}(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?[ \t]{{1,2}}(?P<y4>\d{{4}}))?"
 )
-_DATE = re.compile(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)", re.IGNORECASE)
+_DATE = re.compile(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)")
 _WORD = re.compile(r"\w+")
-_DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)", re.IGNORECASE)
-_WEEKDAY = re.compile(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)", re.IGNORECASE)
+_DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)")
+_WEEKDAY = re.compile(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)")
 #: what may stand between "since" and the clock
 _FILL = re.compile(
     rf"[ \t\xa0\r\n,:()\[\]~≈.-]{{1,4}}|(?<!\w)(?:{alternation((*words('times', 'about'), *_ARTICLES, *_TODAY, *_YESTERDAY, *_EARLIER, *_MORNING, *_EVENING, *_WEEKDAYS, *words('times', 'hour'), *PARTS))})(?!\w)\.?"
     rf"|(?<![\w./-])(?:{re.sub('[?]P<[a-z0-9]+>', '?:', '|'.join((_ISO_DATE, _WORD_DATE, _MONTH_DATE, _NUMBER_DATE)))})(?!\w)|\d{{4}}(?!\d)",
-    re.IGNORECASE,
 )
-_SINCE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'since'))})(?!\w)", re.IGNORECASE)
+_SINCE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'since'))})(?!\w)")
 _AT = re.compile(
     rf"(?<!\w)(?:{alternation((*words('times', 'at'), *_TODAY, *_YESTERDAY, *_EARLIER, *_WEEKDAYS))})(?!\w)",
-    re.IGNORECASE,
 )
 _BOTH_DAYS = re.compile(r"[ \t]{1,2}(?:auf|zu|to|into|sur|a|al|на|op|na|z)[ \t]{1,2}")
 #: "from 9:00 to 18:00"
 _UNTIL = re.compile(
     r"[ \t\xa0]{0,2}(?:[-–—]|(?:to|until|till|bis|à|jusqu['’]à|a las|a|as|hasta|alle|fino alle|до|às|até|tot|do)[ \t])[ \t\xa0]{0,2}(?:(?:about|las|le|etwa|ca\.?)[ \t])?\d",
-    re.IGNORECASE,
 )
-_SINCE_AFTER = re.compile(
-    rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)", re.IGNORECASE
-)
+_SINCE_AFTER = re.compile(rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)")
 
 
 class _Stems:
@@ -150,7 +145,7 @@ _SECONDS = re.compile(r":\d\d:\d\d")  # what every time stamp of a log has
 _ISO_T = re.compile(r"T(?<=\d\d-\d\dT)(?=\d\d:\d\d)")
 _APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
 _MONTHS_EN = _MONTH_EN.split("|")
-_VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)", re.IGNORECASE)
+_VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)")
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
@@ -163,27 +158,27 @@ def _sentence(text: str, start: int, end: int) -> tuple[int, int]:
     return begins, after.start() if after else high
 
 
-def _led(text: str, low: int, start: int) -> tuple[str, int]:
+def _led(lower: str, low: int, start: int) -> tuple[str, int]:
     """(``since``, ``at`` or nothing, where the leading word begins): what leads to the clock at ``start``."""
     place = start
     low = max(low, start - _BEFORE)
     at = -1
     for _ in range(16):
         end = place
-        while end > low and text[end - 1] in " \t\xa0\r\n":
+        while end > low and lower[end - 1] in " \t\xa0\r\n":
             end -= 1
         begins = [
             begin for begin in range(max(low, end - 28), end)
-            if begin == low or not (text[begin - 1].isalnum() and text[begin].isalnum())
+            if begin == low or not (lower[begin - 1].isalnum() and lower[begin].isalnum())
         ]  # fmt: skip
-        words_ = [begin for begin in begins if text[begin].isalnum()]
-        word = _ending(_SINCE, text, words_, end)
+        words_ = [begin for begin in begins if lower[begin].isalnum()]
+        word = _ending(_SINCE, lower, words_, end)
         if word is not None:
             return "since", word
-        there = _ending(_AT, text, words_, end)
+        there = _ending(_AT, lower, words_, end)
         if there is not None:
             at = there
-        step = end if end < place else _ending(_FILL, text, begins, end)
+        step = end if end < place else _ending(_FILL, lower, begins, end)
         if step is None:
             break
         place = step
@@ -199,9 +194,9 @@ def _ending(pattern: re.Pattern[str], text: str, begins: Sequence[int], end: int
     return None
 
 
-def _day(text: str, low: int, clock: Clock, high: int, local: datetime) -> date | bool | None:
+def _day(lower: str, low: int, clock: Clock, high: int, local: datetime) -> date | bool | None:
     """The day that the words around name; ``None`` when they name none, ``False`` when there is no such day."""
-    before, after = text[max(low, clock.start - _BEFORE) : clock.start], text[clock.end : min(high, clock.end + 30)]
+    before, after = lower[max(low, clock.start - _BEFORE) : clock.start], lower[clock.end : min(high, clock.end + 30)]
     for part in (before, after):
         dates = list(_DATE.finditer(part)) if _NUMBER.search(part) else []
         if dates:
@@ -259,12 +254,12 @@ def _dated(match: re.Match[str], local: datetime) -> date | bool:
 
 
 def _told(
-    text: str, clock: Clock, troubled: Callable[[], bool], received_at: datetime, default: ZoneInfo
+    text: str, lower: str, clock: Clock, troubled: Callable[[], bool], received_at: datetime, default: ZoneInfo
 ) -> tuple[datetime, str] | None:
-    """The moment that this clock time means, if it is when something began."""
+    """The moment that this clock time means, if it is when something began; ``lower`` is the text in small letters."""
     low, high = _sentence(text, clock.start, clock.end)
-    lead, begins = _led(text, low, clock.start)
-    turned = _SINCE_AFTER.match(text, clock.end)
+    lead, begins = _led(lower, low, clock.start)
+    turned = _SINCE_AFTER.match(lower, clock.end)
     if turned is not None:
         lead = "since"
     if not lead and not clock.second and not text[low : clock.start].strip(" \t\r\n-*•[("):
@@ -277,16 +272,16 @@ def _told(
     comma_after = _CLAUSE.search(text, clock.end, high)
     if comma_after:
         clause_high = comma_after.start()
-    before = text[clause_low : min(begins, clock.start)]
+    before = lower[clause_low : min(begins, clock.start)]
     if _DAYS.stand_in(flattened(before)):
         before = _DAY_WORD.sub(" ", before)
-    before, after = flattened(before), flattened(text[clock.end : clause_high])
+    before, after = flattened(before), flattened(lower[clock.end : clause_high])
     if _NOT.stand_in(f"{before} {after}") or _TOMORROW.stand_in(before):
         return None
-    if lead == "at" and _HABIT.stand_in(flattened(text[low:begins])):
+    if lead == "at" and _HABIT.stand_in(flattened(lower[low:begins])):
         return None
-    until = _UNTIL.match(text, clock.end)
-    wide = flattened(text[clause_low:clause_high] if until else text[low:high])
+    until = _UNTIL.match(lower, clock.end)
+    wide = flattened(lower[clause_low:clause_high] if until else lower[low:high])
     if _FINE.stand_in(wide):
         wide = _FINE.pattern.sub(" ", wide)
     if not _TROUBLE.stand_in(wide) and not (
@@ -297,9 +292,9 @@ def _told(
     if zone is None:
         return None
     local = received_at.astimezone(zone)
-    part = part_of_day(text, low, clock, high)
+    part = part_of_day(lower, low, clock, high)
     clock = settled(clock, part)
-    day = _day(text, low, clock, high, local)
+    day = _day(lower, low, clock, high, local)
     if day is False or day is True or (clock.twelve and day is not None):
         return None
     moment = datetime.combine(day or local.date(), time(clock.hour, clock.minute, clock.second), zone)
@@ -348,18 +343,19 @@ def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInf
     whole = _ISO_T.sub(" ", f"{subject}\n\n{text}"[:MAX_TEXT])
     stamped = bool(_SECONDS.search(whole)) and bool(_LOG.search(whole))
     troubled = functools.cache(lambda: _TROUBLE.stand_in(flattened(whole[:8192])))
+    lower = lowered(whole)
     for clocks in (clocks_in, spelled_in):
-        for clock in clocks(whole):
-            found = _told(whole, clock, troubled, received_at, zone)
+        for clock in clocks(whole, lower):
+            found = _told(whole, lower, clock, troubled, received_at, zone)
             if found is not None:
                 return found
-    if stamped and troubled() and not _vague(whole):
+    if stamped and troubled() and not _vague(lower):
         found = _logged(whole, received_at, zone)
         if found is not None:
             return found
     return None, ""
 
 
-def _vague(text: str) -> bool:
+def _vague(lower: str) -> bool:
     """Whether the words say since when without a clock ("for days"): then a log line is not the beginning."""
-    return bool(_VAGUE.search(text))
+    return bool(_VAGUE.search(lower))

@@ -57,7 +57,7 @@ def topics_of(
             for term, weight in below.terms.get(topic, {}).items():
                 found[term] = found.get(term, 0.0) + weight
             shown = ", ".join(
-                f"{term} {weight:g}" for term, weight in sorted(found.items(), key=lambda item: -item[1])[:8]
+                f"{term} {weight:g}" for term, weight in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:8]
             )
             terms.append(f"{topic} {total:g}: {shown}")
         return total
