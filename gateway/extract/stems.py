@@ -128,6 +128,7 @@ class Speaking:
     asking: Sequence[Stem]
     done: Sequence[Stem]
     plea: Sequence[Stem]
+    likely: re.Pattern[str]  #: without a match neither asking nor done words stand there
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,8 @@ def _file(text: str) -> _File:
         raise TopicsError(f"no TOML: {error}") from error
     topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
     sensitive, denial, lack = raw.pop("sensitive", {}), raw.pop("denial", {}), raw.pop("without", {})
-    speaking = Speaking(*([stem for _, stem in _stems(name, raw.pop(name, {}))] for name in ("asking", "done", "plea")))
+    asking, done, plea = ([s for _, s in _stems(name, raw.pop(name, {}))] for name in ("asking", "done", "plea"))
+    speaking = Speaking(asking, done, plea, re.compile(alternation(s.text for s in (*asking, *done))))
     topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
     for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
         raise TopicsError(
@@ -411,40 +413,12 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     lower = flattened(text)
     worded = words_of_sentences(_sentences(lower))
     lower = marked(lower, named)
-    every = list(chain.from_iterable(worded))
-    words, by_first = Counter(every), stems.by_first
-    led = [(word, of) for word in filterfalse(stems.without.__contains__, words) if (of := stems.of(word)) is not None]
-    paired = [
-        stem
-        for word, next_ in compress(pairwise(every), map(by_first.__contains__, every))
-        for stem in by_first[word].get(next_[:PAIRED], ())
-        if next_.startswith(stem.pair[1])  # type: ignore[index]
-    ]
-    behind = {word: of.behind for word, of in led if of.behind}
-    for before, word in compress(pairwise(every), map(behind.__contains__, islice(every, 1, None))) if behind else ():
-        paired += behind[word].get(before, ())
-    taken: set[tuple[int, str]] = set()  #: (place, topic) that a longer stem has
-    inside: dict[tuple[str, str], int] = {}  #: how many of them begin with this word
-    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
-    phrases |= dict.fromkeys(paired)
-    there = [stem for stem in (*phrases, *stems.signs) if stem.text in lower]
-    hits = [
-        (place, -len(stem.text), stem)
-        for stem in there
-        for place in islice(_places(lower, stem), MAX_PLACES if stem.looks_around else None)
-    ]
     ended = _sentences(lower)
-    ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
-    for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
-        if place < ends.get(stem.topic, 0):
-            continue
-        if not stem.looks_around or _counts(_beside(ended, place, place + len(stem.text)), stem.text, stem, stems):
-            taken.add((place, stem.topic))
-            ends[stem.topic] = place + len(stem.text)
-            first = _WORD.match(stem.text)
-            begins = (first[0] if first else "", stem.topic)
-            inside[begins] = inside.get(begins, 0) + 1
-            found.add(stem, 1)
+    every = list(chain.from_iterable(worded))
+    words = Counter(every)
+    led = [(word, of) for word in filterfalse(stems.without.__contains__, words) if (of := stems.of(word)) is not None]
+    taken: set[tuple[int, str]] = set()
+    inside = _add_phrases(lower, ended, [*_phrases(every, led, stems), *stems.signs], stems, taken, found)
     around: dict[str, Sequence[Stem]] = {}
     for word, of in led:
         for stem in of.always:
@@ -458,6 +432,52 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     return found
 
 
+def _phrases(every: Sequence[str], led: Sequence[tuple[str, _Of]], stems: Table) -> dict[Stem, None]:
+    """The stems of several words that may stand in the text with these words."""
+    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
+    by_first = stems.by_first
+    for word, next_ in compress(pairwise(every), map(by_first.__contains__, every)):
+        for stem in by_first[word].get(next_[:PAIRED], ()):
+            if next_.startswith(stem.pair[1]):  # type: ignore[index]
+                phrases[stem] = None
+    behind = {word: of.behind for word, of in led if of.behind}
+    for before, word in compress(pairwise(every), map(behind.__contains__, islice(every, 1, None))):
+        for stem in behind[word].get(before, ()):
+            phrases[stem] = None
+    return phrases
+
+
+def _add_phrases(
+    lower: str, ended: str, phrases: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
+) -> dict[tuple[str, str], int]:
+    """Adds these where they stand, the longest of a topic at each place.
+
+    ``taken`` gets the (place, topic) of each.
+
+    Returns:
+        how many of them begin with this (word, topic).
+    """
+    hits = [
+        (place, -len(stem.text), stem)
+        for stem in phrases
+        if stem.text in lower
+        for place in islice(_places(lower, stem), MAX_PLACES if stem.looks_around else None)
+    ]
+    inside: dict[tuple[str, str], int] = {}
+    ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
+    for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
+        if place < ends.get(stem.topic, 0):
+            continue
+        if not stem.looks_around or _counts(_beside(ended, place, place + len(stem.text)), stem.text, stem, stems):
+            taken.add((place, stem.topic))
+            ends[stem.topic] = place + len(stem.text)
+            first = _WORD.match(stem.text)
+            begins = (first[0] if first else "", stem.topic)
+            inside[begins] = inside.get(begins, 0) + 1
+            found.add(stem, 1)
+    return inside
+
+
 def _add_around(
     ended: str,
     worded: Sequence[Sequence[str]],
@@ -468,7 +488,7 @@ def _add_around(
 ) -> None:
     """Adds the stems that are one of these words, where what is around them lets them count, at its first places.
 
-    ``worded`` are the words of each sentence of the text.
+    ``worded`` are the words of each sentence of the text; ``taken`` has the (place, topic) of each longer stem.
     """
     looked = dict.fromkeys(around, 0)
     begins = 0
@@ -519,6 +539,8 @@ def _has_beside(around: str, stem: Stem) -> bool:
 def _only_speaks(around: str, here: str, words: Speaking) -> bool:
     """Whether the words around a request ask about its terms, or how to do it oneself, or tell that it is done."""
     whole = around.replace(" \0 ", here)
+    if not words.likely.search(whole):
+        return False
 
     def stands_one(stems: Sequence[Stem]) -> bool:
         return any(s.text in whole and stands(whole, s.text, s.exact) and _has_beside(whole, s) for s in stems)

@@ -49,8 +49,9 @@ def _numbered(key: str, first: int) -> dict[str, int]:
 
 def _any_of(stems: Sequence[str]) -> str:
     """An expression for what begins with any of these; one that ends in ``=`` is a whole word."""
-    begins = alternation(stem for stem in stems if not stem.endswith("="))
-    return rf"(?:{begins}|(?:{alternation(stem[:-1] for stem in stems if stem.endswith('='))})(?!\w))"
+    begins = [stem for stem in stems if not stem.endswith("=")]
+    whole = [stem.removesuffix("=") for stem in stems if stem.endswith("=")]
+    return rf"(?:{alternation(begins) if begins else '(?!)'}|(?:{alternation(whole) if whole else '(?!)'})(?!\w))"
 
 
 _WEEKDAYS, _MONTHS = _numbered("weekdays", 0), _numbered("months", 1)
@@ -89,39 +90,14 @@ _UNTIL = re.compile(
 _SINCE_AFTER = re.compile(rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)")
 
 
-class _Stems:
-    """Stems of which one is looked for in a flattened text, where its words begin; with ``=`` it is a whole word."""
-
-    def __init__(self, stems: Sequence[str]) -> None:
-        self.pattern = re.compile(rf"(?<!\w){_any_of(stems)}")
-        self._begin, self._whole = (
-            {
-                first: tuple(stem for stem in chosen if stem[:2] == first)
-                for first in {stem[:2] for stem in chosen}
-            }
-            for chosen in (
-                [stem.lower() for stem in stems if not stem.endswith("=")],
-                [stem[:-1].lower() for stem in stems if stem.endswith("=")],
-            )
-        )  # fmt: skip
-
-    def stand_in(self, flat: str) -> bool:
-        """Whether one of them does."""
-        for word in _WORD.finditer(flat):
-            at = word.start()
-            first = flat[at : at + 2]
-            if first in self._begin and flat.startswith(self._begin[first], at):
-                return True
-            for stem in self._whole.get(first, ()):
-                if flat.startswith(stem, at) and not _WORD.match(flat, at + len(stem)):
-                    return True
-        return False
-
-
+#: for flattened text
 _TROUBLE, _FINE, _NOT, _HABIT, _NEGATION, _TOMORROW = (
-    _Stems(words("times", key)) for key in ("trouble", "fine", "not", "habit", "negation", "tomorrow")
+    re.compile(rf"(?<!\w){_any_of([word.lower() for word in words('times', key)])}")
+    for key in ("trouble", "fine", "not", "habit", "negation", "tomorrow")
 )
-_DAYS = _Stems((*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix("*") for word in _WEEKDAYS)))
+_DAYS = re.compile(
+    rf"(?<!\w){_any_of([*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix('*') for word in _WEEKDAYS)])}"
+)
 _SENTENCE = re.compile(
     r"[.!?](?=\s)(?<!\d.)(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
@@ -201,7 +177,7 @@ def _day(lower: str, low: int, clock: Clock, high: int, local: datetime) -> date
         dates = list(_DATE.finditer(part)) if _NUMBER.search(part) else []
         if dates:
             return _dated(dates[-1] if part is before else dates[0], local)
-        if not _DAYS.stand_in(flattened(part)):
+        if not _DAYS.search(flattened(part)):
             continue
         named = list(_WEEKDAY.finditer(part))
         days = list(_DAY_WORD.finditer(part))
@@ -273,20 +249,18 @@ def _told(
     if comma_after:
         clause_high = comma_after.start()
     before = lower[clause_low : min(begins, clock.start)]
-    if _DAYS.stand_in(flattened(before)):
+    if _DAYS.search(flattened(before)):
         before = _DAY_WORD.sub(" ", before)
     before, after = flattened(before), flattened(lower[clock.end : clause_high])
-    if _NOT.stand_in(f"{before} {after}") or _TOMORROW.stand_in(before):
+    if _NOT.search(f"{before} {after}") or _TOMORROW.search(before):
         return None
-    if lead == "at" and _HABIT.stand_in(flattened(lower[low:begins])):
+    if lead == "at" and _HABIT.search(flattened(lower[low:begins])):
         return None
     until = _UNTIL.match(lower, clock.end)
     wide = flattened(lower[clause_low:clause_high] if until else lower[low:high])
-    if _FINE.stand_in(wide):
-        wide = _FINE.pattern.sub(" ", wide)
-    if not _TROUBLE.stand_in(wide) and not (
-        lead == "since" and not until and (troubled() or _NEGATION.stand_in(after))
-    ):
+    if _FINE.search(wide):
+        wide = _FINE.sub(" ", wide)
+    if not _TROUBLE.search(wide) and not (lead == "since" and not until and (troubled() or _NEGATION.search(after))):
         return None
     zone = zone_of(clock.zone, default)
     if zone is None:
@@ -342,7 +316,7 @@ def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInf
     """(when it began with its zone, the words that say so), or ``(None, "")``."""
     whole = _ISO_T.sub(" ", f"{subject}\n\n{text}"[:MAX_TEXT])
     stamped = bool(_SECONDS.search(whole)) and bool(_LOG.search(whole))
-    troubled = functools.cache(lambda: _TROUBLE.stand_in(flattened(whole[:8192])))
+    troubled = functools.cache(lambda: bool(_TROUBLE.search(flattened(whole[:8192]))))
     lower = lowered(whole)
     for clocks in (clocks_in, spelled_in):
         for clock in clocks(whole, lower):
