@@ -45,6 +45,8 @@ _LINK = alternation(
         "ist die",
         "ist der",
         "is the",
+        "je",
+        "jest",
         "z",
         "с",
         "под",
@@ -57,7 +59,7 @@ _GLUE = (
 _ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
 _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
 #: "the 214382 invoice", "214382 numaralı fatura"
-_AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
+_AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|no['’]lu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
 _ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})")
 _INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})")
 _AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
