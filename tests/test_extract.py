@@ -141,6 +141,27 @@ def test_secrets(text: str, left: str) -> None:
     assert secrets.suspected(text) or left == text  # a text that is not suspected is never masked
 
 
+def test_a_secret_that_only_the_quoted_history_has_is_masked() -> None:
+    read_ = reading(
+        "It works now, thanks.\n\nOn Sun, 22 Nov 2026 at 10:15 Support <support@introserv.com> wrote:\n> password: abc123!\n"
+    )
+    assert read_.text == "It works now, thanks."
+    assert "abc123!" in read_.full_text
+    assert "abc123!" not in read_.masked_full_text
+    assert read_.masked_full_text.endswith("> password: [masked]")
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("THIS IS A WARNING ONLY. YOU DO NOT NEED TO RESEND YOUR MESSAGE.", "en"), ("or not? I do not see what it is.", "en"),
+        ("Ich habe das auch noch nicht und es ist mir nicht klar.", "de"), ("Je ne sais pas si c'est bien le cas pour nous.", "fr"),
+    ],
+)  # fmt: skip
+def test_the_common_words_of_a_short_text_tell_its_language(text: str, language: str) -> None:
+    assert reading(text).language == language
+
+
 @pytest.mark.parametrize(
     ("text", "new"),
     [

@@ -193,9 +193,7 @@ def _history(lines: list[str], index: int, ends: list[bool]) -> int:
 def _may_end(line: str) -> bool:
     bare = line.rstrip(" \t\xa0.*_>")
     last = bare[-2:].lower()
-    if last[-1:] in _MARKS or (last in _ENDINGS_BY_LAST and bare[-12:].lower().endswith(_ENDINGS_BY_LAST[last])):
-        return True
-    return len(bare) < len(line) and line.rstrip()[-1:] in (">", "*", "_")
+    return last[-1:] in _MARKS or (last in _ENDINGS_BY_LAST and bare[-12:].lower().endswith(_ENDINGS_BY_LAST[last]))
 
 
 def _may_begin(line: str) -> bool:
