@@ -154,7 +154,7 @@ def test_a_secret_that_only_the_quoted_history_has_is_masked() -> None:
 @pytest.mark.parametrize(
     ("text", "language"),
     [
-        ("THIS IS A WARNING ONLY. YOU DO NOT NEED TO RESEND YOUR MESSAGE.", "en"), ("or not? I do not see what it is.", "en"),
+        ("My number is: +00 0000 000 000", "en"), ("or not? I do not see what it is.", "en"),
         ("Ich habe das auch noch nicht und es ist mir nicht klar.", "de"), ("Je ne sais pas si c'est bien le cas pour nous.", "fr"),
     ],
 )  # fmt: skip
