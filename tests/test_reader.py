@@ -28,7 +28,10 @@ def odd(raw: bytes | bytearray, hints: Hints) -> Reading:
         os.kill(os.getpid(), signal.SIGSEGV)
     if b"raise" in raw:
         raise ValueError("nobody expected it")
-    return read(raw, hints)
+    reading = read(raw, hints)
+    if b"who" in raw:
+        object.__setattr__(reading.parsed, "subject", str(os.getpid()))
+    return reading
 
 
 def run(
@@ -152,3 +155,25 @@ def test_the_next_mail_goes_to_a_reader_that_is_there() -> None:
             held.set()
 
     run(work, 10.0, count=2)
+
+
+def test_one_reader_takes_mail_after_mail_until_one_holds_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mails at once, all read by one process, as long as none of them takes long; then its neighbour has the turn."""
+
+    async def by(readers: Readers) -> int:
+        return int((await readers.read(MAIL % b"who", HINTS)).parsed.subject)
+
+    async def work(readers: Readers) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr("gateway.reader.HELD_UP_S", 3600.0)
+            (warm,) = set(await asyncio.gather(*(by(readers) for _ in range(8))))
+        (neighbour,) = set(readers.pids) - {warm}
+        stuck = asyncio.create_task(readers.read(MAIL % b"sleep", HINTS))
+        await asyncio.sleep(0)
+        assert set(await asyncio.gather(*(by(readers) for _ in range(8)))) == {neighbour}
+        assert not stuck.done()
+        stuck.cancel()
+        await asyncio.gather(stuck, return_exceptions=True)
+        assert await by(readers) == neighbour
+
+    run(work, 60.0, count=2)
