@@ -17,12 +17,13 @@ import logging
 import mimetypes
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.errors import MessageError
 from email.message import Message
 from email.parser import BytesParser
+from email.policy import Compat32
 from email.utils import parsedate_to_datetime
 from html import escape
 from types import MappingProxyType
@@ -333,7 +334,7 @@ def _sections(raw: bytes | bytearray, start: int, end: int, boundary: bytes) -> 
             rest = bytes(raw[position + len(marker) : min(line_end, position + len(marker) + 100)]).strip()
             if rest in (b"", b"--"):
                 if opened >= 0:
-                    sections.append((opened, max(opened, position - 1)))
+                    sections.append((opened, max(opened, _before_break(raw, position))))
                 opened = line_end if rest == b"" else -1
                 if rest == b"--" or len(sections) > MAX_PARTS:
                     break
@@ -343,26 +344,42 @@ def _sections(raw: bytes | bytearray, start: int, end: int, boundary: bytes) -> 
     return sections
 
 
-def _digest(raw: bytes | bytearray, leaf: _Leaf, encoding: str) -> tuple[int, str]:
-    """Decoded size and SHA-256 of a long leaf, piece by piece."""
-    sha, size = hashlib.sha256(), 0
-    if encoding != "base64":
-        for offset in range(leaf.start, leaf.end, MAX_TEXT):
-            piece = raw[offset : min(offset + MAX_TEXT, leaf.end)]
-            sha.update(piece)
-            size += len(piece)
-        return size, sha.hexdigest()
+def _before_break(raw: bytes | bytearray, position: int) -> int:
+    """Where the line before this one ends: the line break before a delimiter belongs to it (RFC 2046 section 5.1.1)."""
+    return position - (2 if raw[position - 2 : position] == b"\r\n" else 1)
+
+
+def _decoded(raw: bytes | bytearray, leaf: _Leaf, encoding: str) -> Iterator[bytes]:
+    """The decoded content of a leaf, piece by piece."""
     carry = b""
     for offset in range(leaf.start, leaf.end, MAX_TEXT):
-        piece = carry + re.sub(rb"[^A-Za-z0-9+/]", b"", raw[offset : min(offset + MAX_TEXT, leaf.end)])
-        usable = len(piece) - len(piece) % 4
-        decoded = _base64(piece[:usable])
-        carry = piece[usable:]
-        sha.update(decoded)
-        size += len(decoded)
-    decoded = _base64(carry)
-    sha.update(decoded)
-    return size + len(decoded), sha.hexdigest()
+        piece = bytes(raw[offset : min(offset + MAX_TEXT, leaf.end)])
+        if encoding == "base64":
+            piece = carry + re.sub(rb"[^A-Za-z0-9+/]", b"", piece)
+            usable = len(piece) - len(piece) % 4
+            yield _base64(piece[:usable])
+            carry = piece[usable:]
+        elif encoding == "quoted-printable":
+            piece = carry + piece
+            usable = piece.rfind(b"\n") + 1
+            yield binascii.a2b_qp(piece[:usable])
+            carry = piece[usable:]
+        else:
+            yield piece
+    yield _base64(carry) if encoding == "base64" else binascii.a2b_qp(carry)
+
+
+def _digest(raw: bytes | bytearray, leaf: _Leaf, encoding: str) -> tuple[int, str]:
+    """Decoded size and SHA-256 of a long leaf."""
+    sha, size = hashlib.sha256(), 0
+    for piece in _decoded(raw, leaf, encoding):
+        sha.update(piece)
+        size += len(piece)
+    return size, sha.hexdigest()
+
+
+def _encoding(message: Message) -> str:
+    return str(message.get("content-transfer-encoding", "")).strip().lower()
 
 
 def _slim(
@@ -376,7 +393,7 @@ def _slim(
     for index, leaf in enumerate(leaves):
         message = _content_header(leaf.header)
         kind = message.get_content_type()
-        encoding = str(message.get("content-transfer-encoding", "")).strip().lower()
+        encoding = _encoding(message)
         length = leaf.end - leaf.start
         is_text = kind in ("text/plain", "text/html") or kind.startswith("message/delivery")
         allowed = min(length, text_left if is_text else 4096)
@@ -564,7 +581,7 @@ _ENCODED: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64, 
 def _payload(part: Message) -> bytes:
     if part.is_multipart():
         whole = b"\r\n".join(_bytes(item) for item in part.get_payload() if isinstance(item, Message))
-        decode = _ENCODED.get(str(part.get("content-transfer-encoding", "")).strip().lower())
+        decode = _ENCODED.get(_encoding(part))
         encoded = decode is binascii.a2b_qp or b":" not in whole  # some say base64 and are none
         if decode is not None and encoded and part.get_content_type() in (*_MAILS, *_TOLD):
             with contextlib.suppress(binascii.Error):  # RFC 6532 section 3.7 allows it
@@ -577,9 +594,24 @@ def _payload(part: Message) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
+class _AsItCame(Compat32):
+    """Writes a message out with its fields as they were read: folding them anew costs most of the reading of a bounce, and
+    breaks the signatures of a mail that was attached."""
+
+    mangle_from_ = False
+    verify_generated_headers = False
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """The field, its line ends where they were."""
+        return f"{name}: {value}{self.linesep}".encode("ascii", "surrogateescape")
+
+
+_AS_IT_CAME = _AsItCame(linesep="\r\n")
+
+
 def _bytes(message: Message) -> bytes:
     try:
-        return bytes(message)
+        return message.as_bytes(policy=_AS_IT_CAME)
     except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return b""
 
@@ -726,13 +758,27 @@ def attachment(raw: bytes | bytearray, sha256: str) -> bytes | None:
     start = mail_start(raw)
     head_end, body = header_end(raw, start)
     for leaf in _leaves(raw, body, bytes(raw[start:head_end]), []):
-        message = email.message_from_bytes(leaf.header + b"\r\n" + bytes(raw[leaf.start : leaf.end]))
-        for part in _leaf_parts(message):
-            data = _payload(part)
-            if hashlib.sha256(data).hexdigest() == sha256:
-                return data
-            inside = unpack.tnef(data) if part.get_content_type() in _TNEF else None
-            for _, content in inside.attachments if inside else ():
-                if hashlib.sha256(content).hexdigest() == sha256:
-                    return content
+        head = leaf.header.rstrip(b"\r\n") + b"\r\n\r\n"
+        message = email.message_from_bytes(head + bytes(raw[leaf.start : leaf.end]))
+        found = _with_hash(message, sha256)
+        if found is not None:
+            return found
+        encoding = _encoding(message)
+        # a part that was too long for the parser was measured by itself
+        if _digest(raw, leaf, encoding)[1] == sha256:
+            return b"".join(_decoded(raw, leaf, encoding))
+    # a mail within a mail, in disorder, may be read otherwise alone than within the whole
+    return _with_hash(email.message_from_bytes(bytes(raw[start:])), sha256) if len(raw) <= WHOLE else None
+
+
+def _with_hash(message: Message, sha256: str) -> bytes | None:
+    """The content of the leaf part with this hash, or of what a winmail.dat among them has."""
+    for part in _leaf_parts(message):
+        data = _payload(part)
+        if hashlib.sha256(data).hexdigest() == sha256:
+            return data
+        inside = unpack.tnef(data) if part.get_content_type() in _TNEF else None
+        for _, content in inside.attachments if inside else ():
+            if hashlib.sha256(content).hexdigest() == sha256:
+                return content
     return None

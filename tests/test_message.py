@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import quopri
 from pathlib import Path
 
 import pytest
@@ -122,10 +124,8 @@ def test_attachment_names_are_only_labels(name: str, shown: str) -> None:
     assert found.filename == shown
 
 
-@pytest.mark.parametrize("size", [100, 2_000_000])
+@pytest.mark.parametrize("size", [0, 100, 2_000_000])
 def test_attachments_are_measured_and_come_back(size: int) -> None:
-    import hashlib
-
     content = bytes(index * 7 % 256 for index in range(size))
     encoded = base64.encodebytes(content).replace(b"\n", b"\r\n")
     raw = multipart(
@@ -139,6 +139,22 @@ def test_attachments_are_measured_and_come_back(size: int) -> None:
     assert attachment(raw, found.sha256) == content
 
 
+@pytest.mark.parametrize("count", [1, 40_000])
+@pytest.mark.parametrize("breaks", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("last", [b"", b"\n"])
+@pytest.mark.parametrize("encoding", ["8bit", "quoted-printable"])
+def test_attachments_that_are_text_come_back(encoding: str, last: bytes, breaks: bytes, count: int) -> None:
+    """Logs most often come so; the line break before a delimiter is the delimiter's (RFC 2046 section 5.1.1)."""
+    content = b"\n".join([b"10:15:01 kernel: =error= M\xfcller \t"] * count) + last
+    body = quopri.encodestring(content) if encoding == "quoted-printable" else content
+    kind = f'Content-Type: text/x-log; name="a.log"\nContent-Transfer-Encoding: {encoding}\n\n'.encode()
+    raw = multipart(b"Content-Type: text/plain\n\nhello", kind + body).replace(b"\r\n", b"\n").replace(b"\n", breaks)
+    (found,) = parse(raw).attachments
+    content = content.replace(b"\n", breaks)
+    assert (found.size, found.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert attachment(raw, found.sha256) == content
+
+
 def test_an_attached_mail_is_named_and_not_merged() -> None:
     inner = b"From: x@y.example\r\nSubject: Inner mail\r\n\r\nforeign words"
     parsed = parse(
@@ -146,6 +162,20 @@ def test_an_attached_mail_is_named_and_not_merged() -> None:
     )
     assert "foreign words" not in parsed.plain
     assert [a.filename for a in parsed.attachments] == ["Inner mail.eml"]
+
+
+def test_an_attached_mail_comes_back_as_it_was() -> None:
+    """Octet for octet: nothing folded anew, no line end changed, no "From " quoted, or its signatures would break."""
+    inner = (
+        b"DKIM-Signature: v=1; a=rsa-sha256; d=y.example;\r\n\th=From:Subject; b=" + b"Ab0/" * 60 + b"\r\n"
+        b"Subject: " + b"word " * 30 + "grüß\r\n".encode() + b"X-Raw: \xff\r\nFrom: x@y.example\r\n"
+        b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed;\r\n boundary=i\r\n\r\nbefore\r\n--i\r\n\r\nFrom here on\r\n.\r\n\r\n"
+        b"--i\r\nContent-Type: text/html\r\n\r\n<p>\xe9</p>\r\n--i--\r\nafter"
+    )
+    raw = multipart(b"Content-Type: text/plain\r\n\r\nmy words", b"Content-Type: message/rfc822\r\n\r\n" + inner)
+    (found,) = parse(raw).attachments
+    assert attachment(raw, found.sha256) == inner
+    assert found.size == len(inner)
 
 
 def test_a_multipart_without_its_boundary_keeps_its_words() -> None:
@@ -195,3 +225,17 @@ def test_every_corpus_file_is_read(corpora: Path) -> None:
     assert len(names) > 500
     assert slow == []
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 * 1024
+
+
+def test_every_attachment_of_the_corpora_comes_back(corpora: Path) -> None:
+    """Whatever is listed can be fetched by its hash, in mails in disorder as well."""
+    lost, count = [], 0
+    for name in (corpora / "mails.txt").read_text().splitlines():
+        raw = (corpora / name).read_bytes()
+        for found in parse(raw).attachments:
+            count += 1
+            content = attachment(raw, found.sha256)
+            if content is None or len(content) != found.size:
+                lost.append((name, found.filename))
+    assert count > 200
+    assert lost == []
