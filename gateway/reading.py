@@ -70,11 +70,13 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
     subject, masked, masked_full, count, in_subject = parsed.subject, new, full, 0, 0
     own_words, rest = f"{subject}\n\n{new}", _rest(new, full)
-    if secrets.suspected(own_words) or (rest and secrets.suspected(rest)):
+    in_own = secrets.suspected(own_words)
+    if in_own:
         masked, count = secrets.mask(new)
-        masked_full = secrets.mask(full)[0] if full != new else masked
         subject, in_subject = secrets.mask(subject)
         parsed = replace(parsed, subject=subject)
+    if in_own or (rest and secrets.suspected(rest)):
+        masked_full = secrets.mask(full)[0] if full != new else masked
         own_words, rest = f"{subject}\n\n{masked}", _rest(masked, masked_full)
     found_orders = _candidates(own_words, rest, orders.orders_in)
     found_ips = _candidates(own_words, rest, ips.ips_in)

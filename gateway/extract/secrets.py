@@ -52,12 +52,13 @@ _NOT_VALUE = re.compile(
 _LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
-_LABEL_AT = re.compile(alternation(_LABELS), re.IGNORECASE)
+_LABEL_AT = re.compile(rf"(?:{alternation(_LABELS)})(?!\w)", re.IGNORECASE)
 _LABEL_BEGINNINGS = Beginnings(word.partition(" ")[0][:5] for word in _LABELS)
 MAX_LABELLED = 2000
 BEFORE_LABEL, AFTER_LABEL = 64, 2000  #: characters of a line that matter: "my ssh password for the server is: ..."
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
+_URL_AT = re.compile(r"://[^\s:@/]{1,64}:[^\s@/]{1,100}@")
 _TOKEN_BEGINNINGS = Beginnings(
     [
         "ghp", "gho", "ghs", "ghu", "github_pat", "xox", "glpat", "akia", "asia", "npm", "dop_v1", "eyj",
@@ -105,10 +106,11 @@ class _Masking:
         return self.value(match) + ("." if value.endswith(".") else "")
 
 
-def _labelled(text: str) -> list[tuple[int, int]]:
-    """(begin, end) of the lines that have a label, each with the line below it, joined where they overlap."""
+def _labelled(text: str, lower: str) -> list[tuple[int, int]]:
+    """(begin, end) of the lines that have a label, each with the line below it, joined where they overlap; ``lower`` is
+    the text in small letters."""
     found: list[tuple[int, int]] = []
-    for at in _LABEL_BEGINNINGS.places(lowered(text), MAX_LABELLED):
+    for at in _LABEL_BEGINNINGS.places(lower, MAX_LABELLED):
         if not _LABEL_AT.match(text, at):
             continue
         begin, below = max(text.rfind("\n", 0, at) + 1, at - BEFORE_LABEL), text.find("\n", at)
@@ -126,25 +128,32 @@ def _labelled(text: str) -> list[tuple[int, int]]:
 def _by_label(text: str, masking: _Masking) -> str:
     """Masks what stands after a label, looking only at the lines that have one and the line below."""
     pieces, done = [], 0
-    for begin, end in _labelled(text):
+    for begin, end in _labelled(text, lowered(text)):
         piece = _COLON.sub(masking.value, text[begin:end])
         pieces += [text[done:begin], _PAIR.sub(masking.likely, _VERB.sub(masking.likely, piece))]
         done = end
     return "".join([*pieces, text[done:]])
 
 
+def _has_token(text: str, lower: str) -> bool:
+    return any(_TOKEN.match(text, at) for at in _TOKEN_BEGINNINGS.places(lower, MAX_LABELLED))
+
+
+def _has_login(lower: str) -> bool:
+    return (" / " in lower or " | " in lower) and any(name in lower for name in ("root", "admin", "ubuntu", "debian"))
+
+
 def suspected(text: str) -> bool:
     """Cheap: whether ``mask`` could find a secret in this text, or in some of its lines."""
+    lower = lowered(text)
     return (
         "PRIVATE KEY" in text
-        or "earer" in text
-        or "EARER" in text
-        or " / " in text
-        or " | " in text
-        or ("://" in text and "@" in text)
+        or "earer" in lower
+        or _has_login(lower)
+        or _URL_AT.search(text) is not None
         or _many_digits(text)
-        or any(_TOKEN.match(text, at) for at in _TOKEN_BEGINNINGS.places(lowered(text), MAX_LABELLED))
-        or any(_LABEL_AT.match(text, at) for at in _LABEL_BEGINNINGS.places(lowered(text), MAX_LABELLED))
+        or _has_token(text, lower)
+        or bool(_labelled(text, lower))
     )
 
 
@@ -167,14 +176,15 @@ def mask(text: str) -> tuple[str, int]:
     masking = _Masking()
     if "PRIVATE KEY" in text:
         text = _KEY.sub(masking.whole, text)
-    if any(_TOKEN.match(text, at) for at in _TOKEN_BEGINNINGS.places(lowered(text), MAX_LABELLED)):
+    lower = lowered(text)
+    if _has_token(text, lower):
         text = _TOKEN.sub(masking.whole, text)
-    if "earer" in text or "EARER" in text:
+    if "earer" in lower:
         text = _BEARER.sub(masking.value, text)
     text = _by_label(text, masking)
-    if " / " in text or " | " in text:
+    if _has_login(lower):
         text = _LOGIN.sub(masking.likely, text)
-    if "://" in text and "@" in text:
+    if _URL_AT.search(text):
         text = _URL.sub(masking.value, text)
     if _many_digits(text):
         text = _CARD.sub(masking.card, text)
