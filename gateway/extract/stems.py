@@ -10,91 +10,34 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from itertools import chain, compress, filterfalse, islice, pairwise
 from typing import Any
 
+from ahocorasick_rs import AhoCorasick
+
 from gateway.extract.language import KNOWN
-from gateway.extract.tables import END, LONGEST_KNOWN, MAX_KNOWN, alternation, flattened, words_of_sentences
+from gateway.extract.tables import alternation, blanked, flattened
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 DENIED = 36  #: characters before a request in which a denial counts
-PREFIX = 4  #: characters by which stems are found that may go on
-PAIRED = 3  #: characters of the second word of two that follow each other
 NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
 MAX_NAMED = 24
-MAX_PLACES = 16  #: of a stem, where what is around it is looked at
+MAX_PLACES = 32  #: of a stem, where what is around it is looked at
 KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
 PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "outage", "service", "part", "resolved")
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
 _MARKS = (". ", "! ", "? ")
+END = "\1"  #: marks the end of a sentence
 #: right before "works again": it does not
 _NOT_YET = re.compile(r"(?<!\w)(?:not|never|nicht|nie|ne|jamais|no|non|mai|não|nunca|niet|nooit|не|ні|nikdy)[ ]+\Z")
 
 
 class TopicsError(ValueError):
     """A topics file that cannot be used. The text says where and why."""
-
-
-def _longest(text: str, exact: bool) -> tuple[str, bool]:
-    """(the longest word, whether the text must have just this word); no word of a sign."""
-    words = list(_WORD.finditer(text))
-    if not words:
-        return "", False
-    longest = max(words, key=lambda word: word.end() - word.start())
-    return longest[0], exact or longest.end() < len(text)
-
-
-class Sentence:
-    """A sentence with its words and their first characters: cheap to ask before anything is looked for in it."""
-
-    __slots__ = ("_four", "_three", "begins", "text", "words")
-
-    def __init__(self, text: str, begins: int, words: Iterable[str]) -> None:
-        self.text = text
-        self.begins = begins  #: where it stands in the text
-        self.words = frozenset(words)
-        self._four: frozenset[str] | None = None
-        self._three: frozenset[str] | None = None
-
-    def may_have_one(self, near: _Near) -> bool:
-        """Whether the sentence may have one of these."""
-        if near.always or not near.words.isdisjoint(self.words):
-            return True
-        if near.four:
-            if self._four is None:
-                self._four = frozenset([word[:4] for word in self.words])
-            if not near.four.isdisjoint(self._four):
-                return True
-        if near.three:
-            if self._three is None:
-                self._three = frozenset([word[:3] for word in self.words])
-            return not near.three.isdisjoint(self._three)
-        return False
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Near:
-    """By what a sentence is asked for the parts of which one must stand beside a stem."""
-
-    words: frozenset[str]
-    four: frozenset[str]
-    three: frozenset[str]
-    always: bool  #: one of them is too short to ask for
-
-    @classmethod
-    def of(cls, parts: Sequence[tuple[str, bool]]) -> _Near:
-        """The longest word of each of these (text, exact), or how it begins."""
-        longest = [_longest(text, exact) for text, exact in parts]
-        words = frozenset(word for word, whole in longest if whole)
-        open_ = [word for word, whole in longest if not whole]
-        four, three = frozenset(w[:4] for w in open_ if len(w) >= 4), frozenset(w for w in open_ if len(w) == 3)
-        return cls(words, four, three, any(len(word) < 3 for word in open_))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,18 +50,16 @@ class Stem:
     exact: bool
     #: of each of these, one (text, exact) must stand beside it in the sentence
     beside: tuple[tuple[tuple[str, bool], ...], ...] = ()
-    near: _Near | None = None  #: of the first of ``beside``
-    pair: tuple[str, str] | None = None  #: two of its words that follow each other, of the second the beginning
+    is_request: bool = field(init=False)  #: it can be denied: "I do not want a refund"
+    looks_around: bool = field(init=False)  #: what is around it decides whether it counts
+    is_word: bool = field(init=False)  #: one word, or how one begins
 
-    @property
-    def is_request(self) -> bool:
-        """Whether it can be denied: "I do not want a refund"."""
-        return self.topic.startswith("sensitive.")
-
-    @property
-    def looks_around(self) -> bool:
-        """Whether what is around it decides whether it counts."""
-        return bool(self.beside) or self.is_request or self.topic == "resolved"
+    def __post_init__(self) -> None:
+        """Sets what follows from the rest, which is asked for at every place."""
+        is_request = self.topic.startswith("sensitive.")
+        object.__setattr__(self, "is_request", is_request)
+        object.__setattr__(self, "looks_around", bool(self.beside) or is_request or self.topic == "resolved")
+        object.__setattr__(self, "is_word", _WORD.fullmatch(self.text) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,60 +72,54 @@ class Speaking:
     likely: re.Pattern[str]  #: without a match neither asking nor done words stand there
 
 
+#: (rank among all, the stem, for each group of ``beside`` the keys of which the text must have one)
+Entry = tuple[int, Stem, tuple[frozenset[int], ...]]
+
+
 @dataclass(frozen=True, slots=True)
-class _Of:
-    """The stems that a word of the text leads to."""
+class _File:
+    """What a topics file says, and the search for all of it at once."""
 
-    always: tuple[Stem, ...]  #: the word is the whole of it, and it counts wherever it stands; one a topic
-    around: tuple[Stem, ...]  #: the word is the whole of it, and what is around decides; the longest of a topic first
-    phrases: tuple[Stem, ...]  #: of several words, this one among them, that no pair of words leads to
-    behind: Mapping[str, Sequence[Stem]]  #: of several words, this one the last of them, by the word before it
-
-
-@dataclass(frozen=True)
-class Table:
-    """Every stem by one word of it: the whole word where it must be one, or its first characters."""
-
-    by_word: Mapping[str, Sequence[Stem]]
-    by_prefix: Mapping[str, Sequence[Stem]]
-    by_first: Mapping[str, Mapping[str, Sequence[Stem]]]  #: by its longest word and how the next one begins
-    signs: Sequence[Stem]  #: without any word ("€")
-    denial: re.Pattern[str]  #: "I do not want a": what takes a request back
-    lack: re.Pattern[
-        str
-    ]  #: "without" right before a request: it is none, unless a password or access is what is lacked
+    stems: Sequence[tuple[str, int, Entry]]  #: (language, key, entry)
+    keys: int  #: how many there are
+    search: AhoCorasick
+    signs: Sequence[tuple[str, Entry]]  #: (language, entry) of those that begin with a sign ("€")
+    denial: re.Pattern[str]
+    lack: re.Pattern[str]
     speaking: Speaking
-    #: what a word leads to, once asked, and the words that lead to nothing
-    known: dict[str, _Of] = field(default_factory=dict)
-    without: set[str] = field(default_factory=set)
+    languages: frozenset[str]
 
-    def of(self, word: str) -> _Of | None:
-        """The stems that this word leads to; ``None`` when there are none."""
-        found = self.known.get(word)
-        if found is not None:
-            return found
-        stems = list(self.by_word.get(word, ()))
-        for size in range(1, min(PREFIX, len(word)) + 1):
-            stems += [stem for stem in self.by_prefix.get(word[:size], ()) if word.startswith(_key(stem)[0])]
-        if not stems:
-            if len(self.without) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
-                self.without.add(word)
-            return None
-        by_topic: dict[str, list[Stem]] = {}
-        for stem in sorted(stems, key=lambda stem: -len(stem.text)):
-            if _key(stem)[0] == stem.text:
-                by_topic.setdefault(stem.topic, []).append(stem)
-        always = [own[0] for own in by_topic.values() if not own[0].looks_around]
-        around = [stem for own in by_topic.values() if own[0] not in always for stem in own]
-        phrases = [stem for stem in stems if _key(stem)[0] != stem.text and stem.pair is None]
-        behind: dict[str, list[Stem]] = {}
-        for stem in stems:
-            if stem.pair is not None:
-                behind.setdefault(stem.pair[0], []).append(stem)
-        found = _Of(tuple(always), tuple(around), tuple(phrases), behind)
-        if len(self.known) < MAX_KNOWN and len(word) <= LONGEST_KNOWN:
-            self.known[word] = found
-        return found
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The stems of some languages and topics."""
+
+    file: _File
+    by_key: Sequence[Sequence[Entry]]
+    signs: Sequence[Entry]
+
+    def hits(self, lower: str, blank: str) -> list[tuple[int, int, Stem]]:
+        """(place, rank, stem) of each that stands in the text, by place, the longest first.
+
+        Args:
+            lower: the text in small letters.
+            blank: the same with blanks for all that belongs to no word, and one at either end.
+        """
+        matches = self.file.search.find_matches_as_indexes(blank, overlapping=True)
+        seen = {key for key, _, _ in matches}
+        hits = []
+        for key, place, _ in matches:
+            for rank, stem, beside in self.by_key[key]:
+                if stem.is_word or lower.startswith(stem.text, place):
+                    for group in beside:
+                        if group.isdisjoint(seen):
+                            break
+                    else:
+                        hits.append((place, rank, stem))
+        for rank, stem, _ in self.signs:
+            hits += [(place, rank, stem) for place in _starts(lower, stem.text)]
+        hits.sort()
+        return hits
 
 
 @dataclass(slots=True)
@@ -194,12 +129,11 @@ class Found:
     weight: dict[str, float] = field(default_factory=dict)
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def add(self, stem: Stem, count: int) -> None:
-        """The stem stands there so often."""
-        gives = stem.weight * count
-        self.weight[stem.topic] = self.weight.get(stem.topic, 0.0) + gives
+    def add(self, stem: Stem) -> None:
+        """The stem stands there once."""
+        self.weight[stem.topic] = self.weight.get(stem.topic, 0.0) + stem.weight
         terms = self.terms.setdefault(stem.topic, {})
-        terms[stem.text] = terms.get(stem.text, 0.0) + gives
+        terms[stem.text] = terms.get(stem.text, 0.0) + stem.weight
 
 
 # --------------------------------------------------------------------------- the file
@@ -208,16 +142,6 @@ class Found:
 def built_in() -> str:
     """The text of the topics file that comes with the package."""
     return resources.files("gateway.extract").joinpath("topics.toml").read_text(encoding="utf-8")
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """What a topics file says: the stems of each language, and what takes a request back."""
-
-    stems: Mapping[str, Sequence[Stem]]
-    denial: re.Pattern[str]
-    lack: re.Pattern[str]
-    speaking: Speaking
 
 
 @functools.lru_cache(maxsize=4)
@@ -244,7 +168,39 @@ def _file(text: str) -> _File:
     denials = _any_of([stem for _, stem in _stems("denial", denial)])
     lacks = _any_of([stem for _, stem in _stems("without", lack)])
     before = re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,3}}[ ,]{{0,2}}\Z")
-    return _File(stems, re.compile(denials), before, speaking)
+    return _searched(stems, re.compile(denials), before, speaking)
+
+
+def _searched(
+    stems: Mapping[str, Sequence[Stem]], denial: re.Pattern[str], lack: re.Pattern[str], speaking: Speaking
+) -> _File:
+    """The file with one search for its stems and for what must stand beside them (Aho and Corasick, CACM 18(6), 1975).
+
+    Each key begins with a blank, which stands for all that belongs to no word; so does its end where a word must end.
+    """
+    keys: dict[str, int] = {}
+
+    def key(text: str, exact: bool) -> int:
+        return keys.setdefault(f" {blanked(text)}{' ' * exact}", len(keys))
+
+    ordered = sorted(
+        ((language, stem) for language, own in stems.items() for stem in own),
+        key=lambda item: (-len(item[1].text), not item[1].exact),
+    )
+    found, signs = [], []
+    for rank, (language, stem) in enumerate(ordered):
+        # what begins with a sign stands anywhere; what is cut off at the end of the surroundings may be a longer word
+        beside = tuple(
+            frozenset(key(text, False) for text, _ in group)
+            for group in stem.beside
+            if all(_WORD.match(text) for text, _ in group)
+        )
+        if _WORD.match(stem.text):
+            found.append((language, key(stem.text, stem.exact), (rank, stem, beside)))
+        else:
+            signs.append((language, (rank, stem, beside)))
+    search = AhoCorasick(list(keys), store_patterns=False)
+    return _File(found, len(keys), search, signs, denial, lack, speaking, frozenset(stems))
 
 
 @functools.lru_cache(maxsize=64)
@@ -259,45 +215,16 @@ def table(text: str = "", language: str | None = None, topics: Collection[str] =
         TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
     """
     file = _file(text)
-    spoken = {language, KIN.get(language or ""), "en"} if language in file.stems else set(file.stems)
-    by_word: dict[str, list[Stem]] = {}
-    by_prefix: dict[str, list[Stem]] = {}
-    by_first: dict[str, dict[str, list[Stem]]] = {}
-    signs = []
-    for code, stems in file.stems.items():
-        if code not in spoken and code in KNOWN:
-            continue
-        for stem in stems:
-            if stem.topic.removeprefix("sensitive.") not in topics:
-                continue
-            key, whole = _key(stem)
-            if not key:
-                signs.append(stem)
-            elif stem.pair and stem.pair[0] == key:
-                by_first.setdefault(stem.pair[0], {}).setdefault(stem.pair[1][:PAIRED], []).append(stem)
-            elif whole:
-                by_word.setdefault(key, []).append(stem)
-            else:
-                by_prefix.setdefault(key[:PREFIX], []).append(stem)
-    return Table(by_word, by_prefix, by_first, signs, file.denial, file.lack, file.speaking)
+    spoken = {language, KIN.get(language or ""), "en"} if language in file.languages else file.languages
 
+    def wanted(code: str, stem: Stem) -> bool:
+        return (code in spoken or code not in KNOWN) and stem.topic.removeprefix("sensitive.") in topics
 
-def _pair(part: str) -> tuple[str, str] | None:
-    """The longest word of a stem and the word behind or before it, or what the word behind begins with."""
-    words = _WORD.findall(part.removesuffix("="))
-    if len(words) < 2:
-        return None
-    first = min(max(range(len(words)), key=lambda index: len(words[index])), len(words) - 2)
-    goes_on = first + 1 == len(words) - 1 and not part.endswith("=")
-    if goes_on and len(words[first + 1]) < PAIRED:
-        return None
-    return words[first], words[first + 1]
-
-
-@functools.lru_cache(maxsize=16384)
-def _key(stem: Stem) -> tuple[str, bool]:
-    """(the longest word of a stem, by which it is found; whether the text must have just this word)."""
-    return _longest(stem.text, stem.exact)
+    by_key: list[tuple[Entry, ...]] = [()] * file.keys
+    for code, key, entry in file.stems:
+        if wanted(code, entry[1]):
+            by_key[key] += (entry,)
+    return Table(file, by_key, [entry for code, entry in file.signs if wanted(code, entry[1])])
 
 
 def _stems(topic: str, languages: Any) -> list[tuple[str, Stem]]:
@@ -326,11 +253,7 @@ def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
         raise TopicsError(f"{where}: {word!r} is no stem")
     first, *others = word.lower().split(" & ")
     beside = tuple(tuple((part.removesuffix("="), part.endswith("=")) for part in other.split("|")) for other in others)
-    near = _Near.of(beside[0]) if beside else None
-    stems = [
-        Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside, near, _pair(part))
-        for part in first.split("|")
-    ]
+    stems = [Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside) for part in first.split("|")]
     if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
         not text.strip() for group in beside for text, _ in group
     ):
@@ -356,7 +279,7 @@ def stands(text: str, part: str, exact: bool) -> bool:
     )
 
 
-def _denied(before: str, topic: str, stems: Table) -> bool:
+def _denied(before: str, topic: str, stems: _File) -> bool:
     """Whether the words just before a request say that it is none ("I do not want a refund", "without reinstalling")."""
     clause = before[-DENIED:].rpartition(",")[2]
     return bool(stems.denial.search(clause)) or (topic not in LACKED and bool(stems.lack.search(clause)))
@@ -391,14 +314,6 @@ def _starts(lower: str, stem: str) -> Iterator[int]:
         at = lower.find(stem, at + 1)
 
 
-def _places(lower: str, stem: Stem) -> Iterator[int]:
-    """Where a stem stands."""
-    for at in _starts(lower, stem.text):
-        end = at + len(stem.text)
-        if not (stem.exact and end < len(lower) and (lower[end].isalnum() or lower[end] == "_")):
-            yield at
-
-
 def marked(lower: str, named: Collection[str]) -> str:
     """The text with a sign before each of these names, which stems can ask for ("need \N{CURRENCY SIGN}")."""
     for name in list(named)[:MAX_NAMED]:
@@ -410,119 +325,30 @@ def marked(lower: str, named: Collection[str]) -> str:
 def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
     found = Found()
-    lower = flattened(text)
-    worded = words_of_sentences(_sentences(lower))
-    lower = marked(lower, named)
-    ended = _sentences(lower)
-    every = list(chain.from_iterable(worded))
-    words = Counter(every)
-    led = [(word, of) for word in filterfalse(stems.without.__contains__, words) if (of := stems.of(word)) is not None]
-    taken: set[tuple[int, str]] = set()
-    inside = _add_phrases(lower, ended, [*_phrases(every, led, stems), *stems.signs], stems, taken, found)
-    around: dict[str, Sequence[Stem]] = {}
-    for word, of in led:
-        for stem in of.always:
-            count = words[word] - inside.get((word, stem.topic), 0)
-            if count:
-                found.add(stem, count)
-        if of.around:
-            around[word] = of.around
-    if around:
-        _add_around(ended, worded, around, stems, taken, found)
-    return found
-
-
-def _phrases(every: Sequence[str], led: Sequence[tuple[str, _Of]], stems: Table) -> dict[Stem, None]:
-    """The stems of several words that may stand in the text with these words."""
-    phrases = dict.fromkeys(stem for _, of in led for stem in of.phrases)
-    by_first = stems.by_first
-    for word, next_ in compress(pairwise(every), map(by_first.__contains__, every)):
-        for stem in by_first[word].get(next_[:PAIRED], ()):
-            if next_.startswith(stem.pair[1]):  # type: ignore[index]
-                phrases[stem] = None
-    behind = {word: of.behind for word, of in led if of.behind}
-    for before, word in compress(pairwise(every), map(behind.__contains__, islice(every, 1, None))):
-        for stem in behind[word].get(before, ()):
-            phrases[stem] = None
-    return phrases
-
-
-def _add_phrases(
-    lower: str, ended: str, phrases: Sequence[Stem], stems: Table, taken: set[tuple[int, str]], found: Found
-) -> dict[tuple[str, str], int]:
-    """Adds these where they stand, the longest of a topic at each place.
-
-    ``taken`` gets the (place, topic) of each.
-
-    Returns:
-        how many of them begin with this (word, topic).
-    """
-    hits = [
-        (place, -len(stem.text), stem)
-        for stem in phrases
-        if stem.text in lower
-        for place in islice(_places(lower, stem), MAX_PLACES if stem.looks_around else None)
-    ]
-    inside: dict[tuple[str, str], int] = {}
+    lower = marked(flattened(text), named)
+    blank = f" {blanked(lower)} "
+    ended = ""
+    counted: set[tuple[int, str]] = set()
     ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
-    for place, _, stem in sorted(hits, key=lambda hit: hit[:2]):
-        if place < ends.get(stem.topic, 0):
+    looked: dict[int, int] = {}
+    for place, rank, stem in stems.hits(lower, blank):
+        topic, end = stem.topic, place + len(stem.text)
+        if (place, topic) in counted or (not stem.is_word and place < ends.get(topic, 0)):
             continue
-        if not stem.looks_around or _counts(_beside(ended, place, place + len(stem.text)), stem.text, stem, stems):
-            taken.add((place, stem.topic))
-            ends[stem.topic] = place + len(stem.text)
-            first = _WORD.match(stem.text)
-            begins = (first[0] if first else "", stem.topic)
-            inside[begins] = inside.get(begins, 0) + 1
-            found.add(stem, 1)
-    return inside
-
-
-def _add_around(
-    ended: str,
-    worded: Sequence[Sequence[str]],
-    around: Mapping[str, Sequence[Stem]],
-    stems: Table,
-    taken: set[tuple[int, str]],
-    found: Found,
-) -> None:
-    """Adds the stems that are one of these words, where what is around them lets them count, at its first places.
-
-    ``worded`` are the words of each sentence of the text; ``taken`` has the (place, topic) of each longer stem.
-    """
-    looked = dict.fromkeys(around, 0)
-    begins = 0
-    for text, words in zip(ended.split(END), worded, strict=True):
-        sentence: Sentence | None = None
-        for word in dict.fromkeys(filter(around.__contains__, words)):
-            sentence = sentence or Sentence(text, begins, words)
-            candidates = [stem for stem in around[word] if stem.near is None or sentence.may_have_one(stem.near)]
-            if not candidates:
+        if stem.looks_around:
+            looked[rank] = looked.get(rank, 0) + 1
+            if looked[rank] > MAX_PLACES:
                 continue
-            for at in islice(_whole(text, word), MAX_PLACES - looked[word]):
-                looked[word] += 1
-                place = begins + at
-                beside = _beside(ended, place, place + len(word))
-                for stem in candidates:
-                    if (place, stem.topic) not in taken and _counts(beside, word, stem, stems):
-                        taken.add((place, stem.topic))
-                        found.add(stem, 1)
-        begins += len(text) + 1
-
-
-def _whole(text: str, word: str) -> Iterator[int]:
-    """Where this stands in the text as a word of its own."""
-    at = text.find(word)
-    while at >= 0:
-        after = at + len(word)
-        if not (_goes_on(text[at - 1 : at]) or _goes_on(text[after : after + 1])):
-            yield at
-        at = text.find(word, after)
-
-
-def _goes_on(char: str) -> bool:
-    """Whether a word goes on with this character, if there is one."""
-    return char.isalnum() or char == "_"
+            if stem.is_word:
+                end = blank.index(" ", place + 1) - 1
+            ended = ended or _sentences(lower)
+            if not _counts(_beside(ended, place, end), lower[place:end], stem, stems.file):
+                continue
+        counted.add((place, topic))
+        if not stem.is_word:
+            ends[topic] = end
+        found.add(stem)
+    return found
 
 
 def _has_beside(around: str, stem: Stem) -> bool:
@@ -548,7 +374,7 @@ def _only_speaks(around: str, here: str, words: Speaking) -> bool:
     return stands_one(words.asking) or (stands_one(words.done) and not stands_one(words.plea))
 
 
-def _counts(around: str, here: str, stem: Stem, stems: Table) -> bool:
+def _counts(around: str, here: str, stem: Stem, stems: _File) -> bool:
     """Whether what is around the stem lets it count there, where it is in ``here``."""
     if not _has_beside(around, stem):
         return False

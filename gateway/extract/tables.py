@@ -13,15 +13,15 @@ from typing import Any
 MAX_NUMBERS = 20_000
 MAX_KNOWN = 20_000
 LONGEST_KNOWN = 40
+MAX_SIGNS = 64  #: that are replaced one after another
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
 _WORD = re.compile(r"\w+")
+_SIGN = re.compile(r"\W")
 _DIGITS = re.compile(r"\d+")
 #: every ASCII character that no number has
 _NO_DIGITS = {code: " " for code in range(128) if not chr(code).isdigit()}
 #: every ASCII character that no word has
 _BLANKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
-END = "\1"  #: marks the end of a sentence
-_BLANKS_BUT_END = {code: blank for code, blank in _BLANKS.items() if chr(code) != END}
 
 
 @functools.cache
@@ -86,11 +86,16 @@ def all_words(lower: str) -> list[str]:
     return lower.translate(_BLANKS).split() if lower.isascii() else _WORD.findall(lower)
 
 
-def words_of_sentences(lower: str) -> list[list[str]]:
-    """The words of each sentence of a text in small letters that has an ``END`` after each, in order."""
-    if not lower.isascii():
-        return [_WORD.findall(sentence) for sentence in lower.split(END)]
-    return [sentence.split() for sentence in lower.translate(_BLANKS_BUT_END).split(END)]
+def blanked(text: str) -> str:
+    """The text with a blank for every character that no word has, each at its place."""
+    if text.isascii():
+        return text.translate(_BLANKS)
+    signs = [char for char in set(text) if not (char.isalnum() or char == "_")]
+    if len(signs) > MAX_SIGNS:
+        return _SIGN.sub(" ", text)
+    for sign in signs:
+        text = text.replace(sign, " ")
+    return text
 
 
 @functools.lru_cache(maxsize=8)  # several readers ask about the same text
