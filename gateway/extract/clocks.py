@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, timedelta, timezone, tzinfo
-from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.extract.tables import alternation, languages, mapping, numbers, vocabulary, words
+from gateway.extract.tables import Beginnings, alternation, languages, mapping, numbers, words
 
 MAX_CLOCKS = 60
 MAX_PLACES = 200  #: of a word, around which a clock time in words is looked for
@@ -207,21 +206,13 @@ _WORD = re.compile(r"\w+")
 _APOSTROPHES = str.maketrans("’ʼ`´", "'" * 4)
 _OF_TWELVE = ("o'clock",)
 _SPELLED = tuple(_languages())
-_TRIGGERS = frozenset(word for spelled in _SPELLED for word in spelled.by_word)
+_TRIGGERS = Beginnings((word for spelled in _SPELLED for word in spelled.by_word), whole=True)
 _NOT_COUNTING = re.compile(r"[ \t]{0,2}(?:[.:;!?)\n]|\r|\Z)")
-
-
-def _places(lower: str, word: str) -> Iterator[int]:
-    """Where this stands in the text, in a longer word too."""
-    at = lower.find(word)
-    while at >= 0:
-        yield at
-        at = lower.find(word, at + 1)
 
 
 def spelled_in(text: str, lower: str) -> list[Clock]:
     """The clock times in words, in order, the longest at each place; at most ``MAX_CLOCKS``. ``lower`` as above."""
-    places = {word: list(islice(_places(lower, word), MAX_PLACES)) for word in vocabulary(lower) if word in _TRIGGERS}
+    places = _TRIGGERS.found(lower, MAX_PLACES)
     found: dict[int, Clock] = {}
     for spelled in _SPELLED if places else ():
         for match, minutes in spelled.said_in(lower, places):

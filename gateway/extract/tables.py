@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping
 from importlib import resources
 from typing import Any
 
+from ahocorasick_rs import AhoCorasick
+
 MAX_NUMBERS = 20_000
-MAX_KNOWN = 20_000
-LONGEST_KNOWN = 40
 MAX_SIGNS = 64  #: that are replaced one after another
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
-_WORD = re.compile(r"\w+")
 _SIGN = re.compile(r"\W")
 _DIGITS = re.compile(r"\d+")
 #: every ASCII character that no number has
@@ -81,11 +80,6 @@ def _branch(tree: Mapping[str, Any]) -> str:
     return f"(?:{'|'.join(branches)})"
 
 
-def all_words(lower: str) -> list[str]:
-    """The words of a text in small letters, in order."""
-    return lower.translate(_BLANKS).split() if lower.isascii() else _WORD.findall(lower)
-
-
 def blanked(text: str) -> str:
     """The text with a blank for every character that no word has, each at its place."""
     if text.isascii():
@@ -96,12 +90,6 @@ def blanked(text: str) -> str:
     for sign in signs:
         text = text.replace(sign, " ")
     return text
-
-
-@functools.lru_cache(maxsize=8)  # several readers ask about the same text
-def vocabulary(lower: str) -> Mapping[str, None]:
-    """The words of a text in small letters (runs of letters, digits and underscores) in order, each once."""
-    return dict.fromkeys(all_words(lower))
 
 
 @functools.lru_cache(maxsize=4)
@@ -116,48 +104,34 @@ def numbers(text: str) -> list[tuple[int, int]]:
     return runs
 
 
+@functools.lru_cache(maxsize=4)  # several readers ask about the same text
+def _parted(lower: str) -> str:
+    """The text with blanks between the parts of its words, and one at either end."""
+    return f" {blanked(lower).replace('_', ' ')} "
+
+
 class Beginnings:
-    """Beginnings of words that are looked for in every mail. Which words have one is remembered."""
+    """Beginnings of words, or whole words, that are looked for in every mail, all of them at once."""
 
-    def __init__(self, hints: Iterable[str]) -> None:
-        self._by_first: dict[str, list[tuple[str, str]]] = {}
-        for hint in dict.fromkeys(hints):
-            first = _WORD.match(hint)
-            assert first is not None  # every hint begins with a letter or a digit
-            self._by_first.setdefault(hint[0], []).append((first[0].partition("_")[0], hint))
-        self._known: dict[str, list[str]] = {}
-        self._without: set[str] = set()
+    def __init__(self, hints: Iterable[str], whole: bool = False) -> None:
+        self._hints = list(dict.fromkeys(hints))
+        keys = [_parted(hint) if whole else _parted(hint)[:-1] for hint in self._hints]
+        self._search = AhoCorasick(keys, store_patterns=False)
 
-    def _of(self, word: str) -> list[str]:
-        found = self._known.get(word)
-        if found is not None:
-            return found
-        found = []
-        for part in word.split("_"):
-            found += [
-                hint
-                for first, hint in self._by_first.get(part[:1], ())
-                if part == first or (first == hint and part.startswith(first))
-            ]
-        if len(word) <= LONGEST_KNOWN:
-            if found and len(self._known) < MAX_KNOWN:
-                self._known[word] = found
-            elif not found and len(self._without) < MAX_KNOWN:
-                self._without.add(word)
+    def found(self, lower: str, most: int) -> dict[str, list[int]]:
+        """Where each stands at a word start of a text in small letters, in order; at most so many places of each."""
+        found: dict[str, list[int]] = {}
+        for key, place, _ in self._search.find_matches_as_indexes(_parted(lower), overlapping=True):
+            hint = self._hints[key]
+            if lower.startswith(hint, place):
+                places = found.setdefault(hint, [])
+                if len(places) < most:
+                    places.append(place)
         return found
 
     def places(self, lower: str, most: int) -> list[int]:
-        """Where one of them stands at a word start of a text in small letters, in order; at most so many of each."""
-        likely = list(itertools.filterfalse(self._without.__contains__, vocabulary(lower)))
-        found = []
-        for hint in dict.fromkeys(hint for word in likely for hint in self._of(word)):
-            at, count = lower.find(hint), 0
-            while at >= 0 and count < most:
-                if at == 0 or not lower[at - 1].isalnum():
-                    found.append(at)
-                    count += 1
-                at = lower.find(hint, at + 1)
-        return sorted(found)
+        """Where one of them stands, in order; at most so many places of each."""
+        return sorted(place for places in self.found(lower, most).values() for place in places)
 
 
 def lowered(text: str) -> str:
