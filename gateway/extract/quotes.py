@@ -296,7 +296,8 @@ def _trimmed(lines: list[str]) -> str:
         lines.pop()
     if len(lines) > 1 and _DASH_NAME.match(lines[-1]) and not lines[-2].lstrip().startswith("-"):
         lines.pop()
-    return _BLANKS.sub("\n\n", "\n".join(lines)).strip()
+    text = "\n".join(lines)
+    return (_BLANKS.sub("\n\n", text) if "\n\n\n" in text else text).strip()
 
 
 def _may_close(line: str) -> bool:

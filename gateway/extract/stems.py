@@ -189,9 +189,9 @@ def _searched(
     )
     found, signs = [], []
     for rank, (language, stem) in enumerate(ordered):
-        # what begins with a sign stands anywhere; what is cut off at the end of the surroundings may be a longer word
+        # what begins with a sign stands anywhere, and is not among the keys
         beside = tuple(
-            frozenset(key(text, False) for text, _ in group)
+            frozenset(key(text, exact) for text, exact in group)
             for group in stem.beside
             if all(_WORD.match(text) for text, _ in group)
         )

@@ -15,6 +15,8 @@ from ahocorasick_rs import AhoCorasick
 MAX_NUMBERS = 20_000
 MAX_SIGNS = 64  #: that are replaced one after another
 _QUOTES = str.maketrans({"’": "'", "ʼ": "'", "`": "'", "´": "'", "\xa0": " "})
+#: of ASCII, what ``flattened`` makes of each character but a run of blanks
+_FLAT = {code: " " if chr(code).isspace() else "'" if chr(code) == "`" else chr(code).lower() for code in range(128)}
 _SIGN = re.compile(r"\W")
 _DIGITS = re.compile(r"\d+")
 #: every ASCII character that no number has
@@ -144,5 +146,9 @@ def lowered(text: str) -> str:
 
 def flattened(text: str) -> str:
     """The text in small letters with single blanks and plain apostrophes."""
-    text = " ".join(text.split())
-    return text.replace("`", "'").lower() if text.isascii() else text.translate(_QUOTES).lower()
+    if not text.isascii():
+        return " ".join(text.split()).translate(_QUOTES).lower()
+    text = text.translate(_FLAT)
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text.strip(" ")

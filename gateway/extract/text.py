@@ -59,14 +59,21 @@ def _too_deep(html: str) -> bool:
     return False
 
 
+#: the class or id of what quotes
+_QUOTING = re.compile(r"gmail_quote|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|appendonsend|OutlookMessageHeader")
+_BLOCKQUOTE = re.compile(r"<blockquote", re.IGNORECASE)
+
+
+def _may_quote(html: str) -> bool:
+    """Cheap: whether anything in it can be a quote."""
+    return bool(_BLOCKQUOTE.search(html) or _QUOTING.search(html))
+
+
 def _quoted(node: LexborNode) -> bool:
     if node.tag == "blockquote":
         return True
     attributes = node.attributes
-    marks = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
-    return bool(
-        re.search(r"gmail_quote|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|appendonsend|OutlookMessageHeader", marks)
-    )
+    return bool(_QUOTING.search(f"{attributes.get('class') or ''} {attributes.get('id') or ''}"))
 
 
 def html_to_text(html: str) -> tuple[str, str]:
@@ -78,7 +85,8 @@ def html_to_text(html: str) -> tuple[str, str]:
     root = LexborHTMLParser(html).body
     if root is None:
         return "", ""
-    return _walk(root, skip_quotes=True), _walk(root, skip_quotes=False)
+    full = _walk(root, skip_quotes=False)
+    return (_walk(root, skip_quotes=True) if _may_quote(html) else full), full
 
 
 def _walk(root: LexborNode, skip_quotes: bool) -> str:
