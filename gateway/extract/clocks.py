@@ -50,6 +50,7 @@ _MONTH_NEXT = re.compile(
 )
 _BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
 _AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
+_GAP, _APOSTROPHE = " \t\xa0", "'’ʼ`´"
 _NOT_DIGIT = re.compile(r"\D")
 
 
@@ -96,14 +97,15 @@ def matching(found: str, choices: Sequence[str]) -> bool:
     return " ".join(found.lower().split()).replace("’", "'") in choices
 
 
-def clocks_in(text: str, lower: str) -> list[Clock]:
+def clocks_in(text: str, lower: str) -> Iterator[Clock]:
     """The clock times in digits, in order, at most ``MAX_CLOCKS``; ``lower`` is the text in small letters."""
-    found: list[Clock] = []
-    for start, _ in numbers(text):
-        if start and (text[start - 1] in ":,/.+-_" or text[start - 1].isalnum()):
+    found = 0
+    for start, end in numbers(text):
+        before = text[start - 1 : start]
+        if end - start == 3 or end - start > 4 or before.isalnum() or (before and before in ":,/.+-_"):
             continue
         match = _CLOCK.match(lower, start)
-        if match is None:
+        if match is None or (match["bare"] and not _may_be_bare(lower, start, match.end())):
             continue
         tail = _TAIL.match(lower, match.end())
         assert tail is not None  # every part of it may be missing
@@ -130,10 +132,16 @@ def clocks_in(text: str, lower: str) -> list[Clock]:
         second, half_open = int(match["s"] or 0), not half and not digits.startswith("0")
         twelve = half_open and 1 <= hour <= 12 and matching((tail["word"] or "").strip(" .\xa0"), _OF_TWELVE)
         zone = text[slice(*tail.span("zone"))]  # whether it is written in capitals matters
-        found.append(Clock(match.start(), tail.end(), hour, minute, second, zone, half_open, twelve))
-        if len(found) >= MAX_CLOCKS:
-            break
-    return found
+        yield Clock(match.start(), tail.end(), hour, minute, second, zone, half_open, twelve)
+        found += 1
+        if found >= MAX_CLOCKS:
+            return
+
+
+def _may_be_bare(lower: str, start: int, end: int) -> bool:
+    """Cheap: whether words stand before or behind a lone number that may make an hour of it."""
+    before, behind = lower[max(0, start - 3) : start].strip(_GAP)[-1:], lower[end : end + 3].strip(_GAP)[:1]
+    return before.isalpha() or behind.isalpha() or before == "." or (behind != "" and behind in _APOSTROPHE)
 
 
 # --------------------------------------------------------------------------- in words
