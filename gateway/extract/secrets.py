@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gateway.extract.tables import MAX_NUMBERS, Beginnings, alternation, lowered, numbers, words
 
@@ -53,15 +54,15 @@ _LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
 #: cheap signs without which the dear expressions cannot match
 _LABEL_AT = re.compile(rf"(?:{alternation(_LABELS)})(?!\w)", re.IGNORECASE)
-_LABEL_BEGINNINGS = Beginnings(word.partition(" ")[0][:5] for word in _LABELS)
 MAX_LABELLED = 2000
 BEFORE_LABEL, AFTER_LABEL = 64, 2000  #: characters of a line that matter: "my ssh password for the server is: ..."
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
 _URL_AT = re.compile(r"://[^\s:@/]{1,64}:[^\s@/]{1,100}@")
-_TOKEN_BEGINNINGS = Beginnings(
+#: how labels and tokens begin
+_BEGINNINGS = Beginnings(
     [
-        "ghp", "gho", "ghs", "ghu", "github_pat", "xox", "glpat", "akia", "asia", "npm", "dop_v1", "eyj",
+        *(word.partition(" ")[0][:5] for word in _LABELS), "ghp", "gho", "ghs", "ghu", "github_pat", "xox", "glpat", "akia", "asia", "npm", "dop_v1", "eyj",
         *(name + mark for name in ("sk", "pk", "rk", "hf", "sg") for mark in "-_."),
     ]
 )  # fmt: skip
@@ -106,11 +107,16 @@ class _Masking:
         return self.value(match) + ("." if value.endswith(".") else "")
 
 
-def _labelled(text: str, lower: str) -> list[tuple[int, int]]:
-    """(begin, end) of the lines that have a label, each with the line below it, joined where they overlap; ``lower`` is
-    the text in small letters."""
+def _places(text: str) -> list[int]:
+    """Where labels and tokens may begin."""
+    return _BEGINNINGS.places(lowered(text), MAX_LABELLED)
+
+
+def _labelled(text: str, places: Sequence[int]) -> list[tuple[int, int]]:
+    """(begin, end) of the lines that have a label at one of these places, each with the line below it, joined where they
+    overlap."""
     found: list[tuple[int, int]] = []
-    for at in _LABEL_BEGINNINGS.places(lower, MAX_LABELLED):
+    for at in places:
         if not _LABEL_AT.match(text, at):
             continue
         begin, below = max(text.rfind("\n", 0, at) + 1, at - BEFORE_LABEL), text.find("\n", at)
@@ -128,15 +134,15 @@ def _labelled(text: str, lower: str) -> list[tuple[int, int]]:
 def _by_label(text: str, masking: _Masking) -> str:
     """Masks what stands after a label, looking only at the lines that have one and the line below."""
     pieces, done = [], 0
-    for begin, end in _labelled(text, lowered(text)):
+    for begin, end in _labelled(text, _places(text)):
         piece = _COLON.sub(masking.value, text[begin:end])
         pieces += [text[done:begin], _PAIR.sub(masking.likely, _VERB.sub(masking.likely, piece))]
         done = end
     return "".join([*pieces, text[done:]])
 
 
-def _has_token(text: str, lower: str) -> bool:
-    return any(_TOKEN.match(text, at) for at in _TOKEN_BEGINNINGS.places(lower, MAX_LABELLED))
+def _has_token(text: str, places: Sequence[int]) -> bool:
+    return any(_TOKEN.match(text, at) for at in places)
 
 
 def _has_login(lower: str) -> bool:
@@ -145,15 +151,15 @@ def _has_login(lower: str) -> bool:
 
 def suspected(text: str) -> bool:
     """Cheap: whether ``mask`` could find a secret in this text, or in some of its lines."""
-    lower = lowered(text)
+    lower, places = lowered(text), _places(text)
     return (
         "PRIVATE KEY" in text
         or "earer" in lower
         or _has_login(lower)
         or _URL_AT.search(text) is not None
         or _many_digits(text)
-        or _has_token(text, lower)
-        or bool(_labelled(text, lower))
+        or _has_token(text, places)
+        or bool(_labelled(text, places))
     )
 
 
@@ -177,7 +183,7 @@ def mask(text: str) -> tuple[str, int]:
     if "PRIVATE KEY" in text:
         text = _KEY.sub(masking.whole, text)
     lower = lowered(text)
-    if _has_token(text, lower):
+    if _has_token(text, _places(text)):
         text = _TOKEN.sub(masking.whole, text)
     if "earer" in lower:
         text = _BEARER.sub(masking.value, text)
