@@ -598,7 +598,6 @@ class _AsItCame(Compat32):
     """Writes a message out with its fields as they were read: folding them anew costs most of the reading of a bounce, and
     breaks the signatures of a mail that was attached."""
 
-    mangle_from_ = False
     verify_generated_headers = False
 
     def fold_binary(self, name: str, value: str) -> bytes:

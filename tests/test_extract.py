@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
 
-from gateway.extract import ips, orders, quotes, secrets, services
+from gateway.extract import ips, orders, quotes, secrets, services, tables
 from gateway.model import Reading
 from gateway.reading import Hints, read
 
@@ -196,3 +197,33 @@ def test_our_marker_counts_wherever_a_mail_program_put_it() -> None:
         quotes.new_words("It works now\n\nbob -- reply above this line -- Hello, we have received your request")
         == "It works now"
     )
+
+
+@pytest.mark.parametrize(
+    "opening", ["<blockquote>", '<BLOCKQUOTE type="cite">', '<div class="yahoo_quoted">', "<div id='divRplyFwdMsg'>"]
+)
+def test_what_html_quotes_is_not_the_authors(opening: str) -> None:
+    raw = f"From: a@b.example\r\nContent-Type: text/html\r\n\r\n<p>My own words.</p>{opening}<p>order #999999</p>".encode()
+    assert read(raw, HINTS).text == "My own words."
+    assert "999999" in read(raw, HINTS).full_text
+
+
+def test_a_text_is_flattened_and_blanked_alike_in_ascii_and_beyond() -> None:
+    text = "Dont`t   stop\t\r\n\n it,  A_b-c! "
+    assert tables.flattened(text) == "dont't stop it, a_b-c!"
+    assert tables.flattened(text + "\u2019É") == "dont't stop it, a_b-c! 'é"
+    odd = "".join(map(chr, range(0x2010, 0x2100)))
+    for tail in ("", "é", odd):
+        assert tables.blanked(text + tail) == re.sub(r"\W", " ", text + tail)
+    assert len({char for char in odd if not char.isalnum()}) > tables.MAX_SIGNS
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("see www.example.com/x: it", False), ("https://example.com/@anna: x", False), ("ftp://anna:x1@example.com", True),
+        ("password: x", True), ("passwords change", False), ("root / x", True), ("coffee / tea", False),
+    ],
+)  # fmt: skip
+def test_only_what_may_hide_a_secret_is_suspected(text: str, told: bool) -> None:
+    assert secrets.suspected(text) is told

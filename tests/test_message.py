@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import quopri
 from pathlib import Path
@@ -153,6 +154,15 @@ def test_attachments_that_are_text_come_back(encoding: str, last: bytes, breaks:
     content = content.replace(b"\n", breaks)
     assert (found.size, found.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert attachment(raw, found.sha256) == content
+
+
+def test_a_long_attachment_in_an_encoding_of_its_own_comes_back_as_it_was_sent() -> None:
+    body = b"begin 644 a.log\r\n" + binascii.b2a_uu(b"x" * 45).strip() * 20_000 + b"\r\nend"
+    kind = b'Content-Type: text/x-log; name="a.log"\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n'
+    raw = multipart(b"Content-Type: text/plain\r\n\r\nhello", kind + body)
+    (found,) = parse(raw).attachments
+    assert found.size == len(body) > 600_000
+    assert attachment(raw, found.sha256) == body
 
 
 def test_an_attached_mail_is_named_and_not_merged() -> None:

@@ -831,6 +831,12 @@ def test_when_a_sentence_says_that_it_began(began: str, text: str) -> None:
         ("wipe & server & now", "Wipe my server tomorrow", False),
         ("wipe & now", "Wipe it. Now is better than later", False),  # another sentence
         ("wipe=", "Wiped out", False),
+        ("wip & ing", "Wiping the server", False),  # the rest of the word is not beside it
+        ("wip & it", "Wiping it", True),
+        ("wipe disks", "Wipe disks", True),
+        ("wipe disks", "Wipe: disks", False),
+        ("wipe disks", "Wipe-disks", False),
+        ("e-mail", "No e mail", False),
         ("wipe \N{CURRENCY SIGN}", "Please wipe r1z7og44", True),
         ("wipe \N{CURRENCY SIGN}", "Please wipe everything", False),
         ("wipe", "Do not want you to wipe it", False),  # denied

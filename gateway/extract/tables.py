@@ -108,8 +108,8 @@ def numbers(text: str) -> list[tuple[int, int]]:
 
 @functools.lru_cache(maxsize=4)  # several readers ask about the same text
 def _parted(lower: str) -> str:
-    """The text with blanks between the parts of its words, and one at either end."""
-    return f" {blanked(lower).replace('_', ' ')} "
+    """The words of the text with blanks for all that stands between them, and one at either end."""
+    return f" {blanked(lower)} "
 
 
 class Beginnings:
