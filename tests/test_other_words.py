@@ -831,7 +831,8 @@ def test_when_a_sentence_says_that_it_began(began: str, text: str) -> None:
         ("wipe & server & now", "Wipe my server tomorrow", False),
         ("wipe & now", "Wipe it. Now is better than later", False),  # another sentence
         ("wipe=", "Wiped out", False),
-        ("wip & ing", "Wiping the server", False),  # the rest of the word is not beside it
+        ("wip & ing", "Wiping it. Ing. ", False),  # the rest of the word is not beside it
+        ("wipe it & s", "Wipe its disks. S. ", False),
         ("wip & it", "Wiping it", True),
         ("wipe disks", "Wipe disks", True),
         ("wipe disks", "Wipe: disks", False),

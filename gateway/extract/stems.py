@@ -339,8 +339,8 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
             looked[rank] = looked.get(rank, 0) + 1
             if looked[rank] > MAX_PLACES:
                 continue
-            if stem.is_word:
-                end = blank.index(" ", place + 1) - 1
+            if blank[end] != " ":  # what its last word goes on with is not beside it
+                end = blank.index(" ", end) - 1
             ended = ended or _sentences(lower)
             if not _counts(_beside(ended, place, end), lower[place:end], stem, stems.file):
                 continue
