@@ -147,7 +147,7 @@ def main() -> None:
 def real_mails(folder: Path) -> None:
     """Prints how long the extraction of the mails of 4 to 6 KB takes."""
     found = []
-    for name in (folder / "mails.txt").read_text().split():
+    for name in (folder / "mails.txt").read_text().splitlines():
         raw = as_sent(folder / name)
         if 4000 <= len(raw) <= 6000:
             count = itertools.count()
