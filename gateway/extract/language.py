@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from gateway.extract.pasted import is_pasted
-from gateway.extract.tables import languages
+from gateway.extract.tables import languages, unaccented
 
 #: the languages a mail can be said to be in
 KNOWN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "cs")
@@ -19,6 +19,7 @@ KNOWN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "cs")
 _OTHERS = ("da", "sv", "nb", "no", "fi", "ro", "hu", "hr", "sk", "sl", "lt", "lv", "et", "ca", "bg", "vi", "id", "gl")
 CERTAIN = 0.70
 ENOUGH = 500  #: characters of prose that decide
+ONE_IN = 150  #: letters of Cyrillic prose, a letter that Russian and Ukrainian lack says that it is neither
 PLAIN = 5.0  #: common words of one language that decide by themselves
 _WORD = re.compile(r"[^\W\d_]+(?:['’ʼ][^\W\d_]+)?")
 _ASCII_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
@@ -28,7 +29,8 @@ _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _FOREIGN = re.compile(
     "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
-_CYRILLIC = re.compile("[\u0400-\u04ff]")
+#: Cyrillic letters, and an "ъ" before a consonant or at the end, that neither Russian nor Ukrainian has: Bulgarian, Serbian, Belarusian, Kazakh ...
+_OTHER_CYRILLIC = re.compile("[јљњћђџѓќѕўәғқңөұүһӣӯҷҳ]|ъ(?![еёюя])", re.IGNORECASE)
 
 
 @functools.cache
@@ -44,11 +46,12 @@ def _identifier() -> Any:
 
 
 @functools.cache
-def _common() -> dict[str, tuple[list[str], float]]:
-    """(the languages of each common word, how much it counts for each)."""
+def _common(plain: bool = False) -> dict[str, tuple[list[str], float]]:
+    """(the languages of each common word, how much it counts for each); ``plain`` where nobody typed an accent."""
     found: dict[str, list[str]] = {}
     for code in KNOWN:
-        for word in dict.fromkeys(languages()[code]["language"]["common"]):
+        common: list[str] = languages()[code]["language"]["common"]
+        for word in dict.fromkeys(unaccented(word, code) if plain else word for word in common):
             found.setdefault(word, []).append(code)
     return {word: (codes, 1 / len(codes)) for word, codes in found.items()}
 
@@ -57,6 +60,7 @@ def prepare() -> None:
     """Loads the model now, so that the first mail does not wait for it."""
     _identifier()
     _common()
+    _common(plain=True)
 
 
 def _prose(text: str) -> list[str]:
@@ -80,9 +84,9 @@ def _prose(text: str) -> list[str]:
     return found
 
 
-def _votes(words: list[str]) -> list[tuple[str, float]]:
+def _votes(words: list[str], plain: bool) -> list[tuple[str, float]]:
     """How many of the words are common in each language; a word of several languages counts for each in part."""
-    common = _common()
+    common = _common(plain)
     votes: dict[str, float] = {}
     for word in words:
         if (known := common.get(word.lower())) is not None:
@@ -106,9 +110,11 @@ def language_of(text: str) -> str | None:
     if len(prose) < 12:
         return None
     letters = sum(map(len, words))
-    if not prose.isascii() and len(_FOREIGN.findall(prose)) * 2 > letters:
+    if not prose.isascii() and (
+        len(_FOREIGN.findall(prose)) * 2 > letters or len(_OTHER_CYRILLIC.findall(prose)) * ONE_IN >= letters
+    ):
         return None
-    votes = _votes(words)
+    votes = _votes(words, prose.isascii())
     best, count = votes[0] if votes else ("", 0.0)
     lead = count - (votes[1][1] if len(votes) > 1 else 0.0)
     if count >= PLAIN and lead >= count * 0.6 and count >= len(words) * 0.25:

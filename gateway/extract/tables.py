@@ -6,7 +6,9 @@ import functools
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -25,12 +27,45 @@ _NO_DIGITS = {code: " " for code in range(128) if not chr(code).isdigit()}
 _BLANKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(code) == "_")}
 
 
+SHORTEST = 3  #: letters that a word without its accents must have left to be taken for it
+#: sections whose words people type, with or without accents
+_TYPED = frozenset(("quotes", "numbers", "services", "times", "secrets"))
+_NUMBERED = frozenset(("weekdays", "months", "hours"))  #: lists whose order counts; "a|b" are two words for one number
+_BY_WORD = frozenset(("zones", "minutes", "named"))  #: tables by word
+
+
 @functools.cache
 def languages() -> Mapping[str, Mapping[str, Any]]:
     """The table of every language, by its code."""
     folder = resources.files("gateway.extract").joinpath("languages")
     files = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".toml")), key=lambda entry: entry.name)
-    return {entry.name.removesuffix(".toml"): tomllib.loads(entry.read_text(encoding="utf-8")) for entry in files}
+    tables = {entry.name.removesuffix(".toml"): tomllib.loads(entry.read_text(encoding="utf-8")) for entry in files}
+    for code, table in tables.items():
+        for section in _TYPED & table.keys():
+            table[section] = _also_plain(code, section, table[section])
+    return tables
+
+
+def _also_plain(code: str, name: str, told: Any) -> Any:
+    """A list or table of words with those as well that are typed without accents, where enough is left of them to tell."""
+
+    def plain(word: str) -> list[str]:
+        typed = unaccented(word.lower(), code)
+        enough = len(typed.strip("*=")) >= SHORTEST or name in ("secrets", "number")
+        if name == "not" and code == "fr" and word.endswith("é"):
+            return []  # "commande" is no "commandé"
+        return [typed] if enough and typed != word.lower() else []
+
+    if isinstance(told, dict):
+        found = {key: _also_plain(code, key if name != "secrets" else name, value) for key, value in told.items()}
+        for key in told if name in _BY_WORD else ():
+            found |= dict.fromkeys(plain(key), told[key])
+        return found
+    if not isinstance(told, list):
+        return told
+    if name in _NUMBERED:
+        return ["|".join([entry, *(typed for form in entry.split("|") for typed in plain(form))]) for entry in told]
+    return [*told, *(typed for word in told for typed in plain(word))]
 
 
 def words(section: str, key: str) -> tuple[str, ...]:
@@ -112,23 +147,48 @@ def _parted(lower: str) -> str:
     return f" {blanked(lower)} "
 
 
-class Beginnings:
-    """Beginnings of words, or whole words, that are looked for in every mail, all of them at once."""
+class Search:
+    """What several readers look for in the same text, in one pass (Aho and Corasick, CACM 18(6), 1975)."""
 
-    def __init__(self, hints: Iterable[str], whole: bool = False) -> None:
-        self._hints = list(dict.fromkeys(hints))
-        keys = [_parted(hint) if whole else _parted(hint)[:-1] for hint in self._hints]
-        self._search = AhoCorasick(keys, store_patterns=False)
+    def __init__(self) -> None:
+        self._keys: dict[str, int] = {}
+        self._search: AhoCorasick | None = None
+        self.places = functools.lru_cache(maxsize=4)(self._places)
+
+    def number(self, key: str) -> int:
+        """The number of a key, which is looked for from now on."""
+        self._search = None
+        return self._keys.setdefault(key, len(self._keys))
+
+    def _places(self, lower: str) -> Mapping[int, Sequence[int]]:
+        """Where each key stands in the text, in order."""
+        self._search = self._search or AhoCorasick(list(self._keys), store_patterns=False)
+        found: dict[int, list[int]] = defaultdict(list)
+        for number, place, _ in self._search.find_matches_as_indexes(_parted(lower), overlapping=True):
+            found[number].append(place)
+        return found
+
+
+#: what is looked for in the words of every mail
+EVERY_MAIL = Search()
+
+
+class Beginnings:
+    """Beginnings of words, or whole words, that are looked for all of them at once; ``among``: with what others look for."""
+
+    def __init__(self, hints: Iterable[str], whole: bool = False, among: Search | None = None) -> None:
+        self._among = among or Search()
+        self._hints: dict[int, list[str]] = defaultdict(list)  #: by the number of their key: "sk-" and "sk_" have one
+        for hint in dict.fromkeys(hints):
+            self._hints[self._among.number(_parted(hint) if whole else _parted(hint)[:-1])].append(hint)
 
     def found(self, lower: str, most: int) -> dict[str, list[int]]:
         """Where each stands at a word start of a text in small letters, in order; at most so many places of each."""
-        found: dict[str, list[int]] = {}
-        for key, place, _ in self._search.find_matches_as_indexes(_parted(lower), overlapping=True):
-            hint = self._hints[key]
-            if lower.startswith(hint, place):
-                places = found.setdefault(hint, [])
-                if len(places) < most:
-                    places.append(place)
+        places, found = self._among.places(lower), {}
+        for number in places.keys() & self._hints.keys():
+            for hint in self._hints[number]:
+                if own := [place for place in places[number] if lower.startswith(hint, place)][:most]:
+                    found[hint] = own
         return found
 
     def places(self, lower: str, most: int) -> list[int]:
@@ -136,6 +196,38 @@ class Beginnings:
         return sorted(place for places in self.found(lower, most).values() for place in places)
 
 
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
+#: letters that are no other letter with an accent
+_LETTERS = str.maketrans({"ł": "l", "ı": "i", "ø": "o", "đ": "d", "ß": "ss", "œ": "oe", "æ": "ae"})
+_ACCENTED = re.compile(r"[^\W\d_a-zA-Z]")
+
+
+def unaccented(text: str, language: str) -> str:
+    """The text as it is typed where the keyboard or the habit has no accents: "für" as "fuer", "contraseña" as "contrasena"."""
+    if text.isascii() or language in ("ru", "uk"):
+        return text
+    if language == "de":
+        text = text.translate(_UMLAUTS)
+    letters = unicodedata.normalize("NFD", text.translate(_LETTERS))
+    return unicodedata.normalize("NFC", "".join(char for char in letters if not unicodedata.combining(char)))
+
+
+def is_plain(text: str) -> bool:
+    """Whether no letter of it is beyond ASCII."""
+    return text.isascii() or not _ACCENTED.search(text)
+
+
+def around(text: str, start: int, end: int) -> str:
+    """What stands from ``start`` to ``end`` with the words around it, for whoever asks where a fact was found."""
+    low, high = max(0, start - 30), min(len(text), end + 20)
+    if low and not text[low - 1].isspace():
+        low += next((at for at, char in enumerate(text[low:start], 1) if char.isspace()), start - low)
+    if high < len(text) and not text[high].isspace():
+        high -= next((at for at, char in enumerate(reversed(text[end:high]), 1) if char.isspace()), high - end)
+    return " ".join(text[low:high].split())
+
+
+@functools.lru_cache(maxsize=4)  # several readers ask about the same text
 def lowered(text: str) -> str:
     """The text in small letters, character for character: a place in it is the same place in the text."""
     lower = text.lower()
