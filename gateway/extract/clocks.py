@@ -17,6 +17,7 @@ from gateway.extract.tables import Beginnings, alternation, languages, mapping, 
 MAX_CLOCKS = 60
 MAX_PLACES = 200  #: of a word, around which a clock time in words is looked for
 NOON = 12 * 60
+SHORT = 2  #: letters of an hour that is not looked for by itself
 
 _ZONES: dict[str, tzinfo] = {
     "utc": UTC, "gmt": UTC, "z": UTC,
@@ -49,7 +50,8 @@ _MONTH_NEXT = re.compile(
     rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{alternation(form for month in words('times', 'months') for form in month.split('|'))})(?!\w)",
 )
 _BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
-_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
+_AT_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}}\Z")
+_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|dalle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
 _GAP, _APOSTROPHE = " \t\xa0", "'’ʼ`´"
 _NOT_DIGIT = re.compile(r"\D")
 
@@ -71,6 +73,18 @@ class Clock:
     half_open: bool = False
     twelve: bool = False
     lone: bool = False
+
+
+#: "Moscow time 14:30", "по московскому времени в 14:30"
+_ZONE_BEFORE = re.compile(
+    rf"(?<!\w)(?P<zone>{alternation((*mapping('times', 'zones'), *_LOWER_ZONES))})[ \t\xa0,:]{{0,3}}(?:(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}})?\Z"
+)
+
+
+def zone_before(lower: str, low: int, start: int) -> str:
+    """The words for a zone right before a clock time, or nothing."""
+    match = _ZONE_BEFORE.search(lower, max(low, start - 48), start)
+    return match["zone"] if match else ""
 
 
 def _offset(zone: str) -> tzinfo | None:
@@ -115,7 +129,10 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         if bare and not sure and _MONTH_NEXT.match(lower, match.end()):
             continue
         if bare and not sure and not _BARE.search(lower, max(0, match.start() - 12), match.start()):
-            continue
+            lone = Clock(match.start(), match.end(), 0, 0)
+            at = _AT_BARE.search(lower, max(0, match.start() - 14), match.start())
+            if at is None or not part_of_day(lower, max(0, at.start() - 14), lone, match.end() + 22):
+                continue
         if match["sep"] == "." and not sure and not _AT_DOT.search(lower, max(0, match.start() - 10), match.start()):
             continue
         digits = match["h"] or match["hh"] or match["bare"] or match["four"][:2]
@@ -165,12 +182,15 @@ class _Spelled:
             leads = rf"(?P<lead>{alternation([before])})" if before.strip() in lead else alternation([before])
             said = re.compile(rf"(?<!\w){leads}{hour}{alternation([after])}{ends}")
             reach = longest + 3 * len(before + after)
-            self._know(before if before.strip() and before.endswith(" ") else after or before, said, minutes, reach)
+            apart = f"{before if before.endswith(' ') else ''} {after if after.startswith(' ') else ''}"
+            self._know(apart if apart.strip() else after or before, said, minutes, reach)
         for name, minutes in told.get("named", {}).items():
             self._know(name, re.compile(rf"(?<!\w)(?P<named>{alternation([name])})(?!\w)"), minutes, 3 * len(name))
         lone = re.compile(rf"(?<!\w)(?:{alternation(lead)})[ \t\xa0]{{1,3}}(?P<lone>{words_})(?!\w)")
+        reach = 3 * max(map(len, lead))
         for form in (form for form, hour in self.hours.items() if hour > 1):  # "at one" is rarely a time
-            self._know(form, lone, 0, 3 * max(map(len, lead)))
+            for word in [form] if len(form) > SHORT else lead:  # "on" is ten in one language and everywhere in another
+                self._know(word, lone, 0, reach + longest)
 
     def _know(self, words_: str, said: re.Pattern[str], minutes: int, reach: int) -> None:
         """``said`` is looked for only around the places where the longest of these words stands, so far from them."""

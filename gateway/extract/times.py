@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from gateway.extract.clocks import (
     part_of_day,
     settled,
     spelled_in,
+    zone_before,
     zone_of,
 )
 from gateway.extract.tables import alternation, flattened, languages, lowered, words
@@ -70,7 +72,7 @@ _MONTH_DATE = (
     rf"(?P<m4>{_MONTH})(?!\w)\.?[ \t]{{1,2}}(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?[ \t]{{1,2}}(?P<y4>\d{{4}}))?"
 )
 _DATE = re.compile(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)")
-_WORD = re.compile(r"\w+")
+_LAST_WORD = re.compile(r"\w+\Z")
 _DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)")
 _WEEKDAY = re.compile(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)")
 #: what may stand between "since" and the clock
@@ -87,6 +89,10 @@ _BOTH_DAYS = re.compile(r"[ \t]{1,2}(?:auf|zu|to|into|sur|a|al|на|op|na|z)[ \t
 _UNTIL = re.compile(
     r"[ \t\xa0]{0,2}(?:[-–—]|(?:to|until|till|bis|à|jusqu['’]à|a las|a|as|hasta|alle|fino alle|до|às|até|tot|do)[ \t])[ \t\xa0]{0,2}(?:(?:about|las|le|etwa|ca\.?)[ \t])?\d",
 )
+#: "between 9:00 and 9:30"
+_BETWEEN = re.compile(
+    rf"(?<!\w)(?:{alternation(words('times', 'between'))})[ \t\xa0]{{1,2}}(?:(?:{alternation(_ARTICLES)})[ \t]{{1,2}}){{0,2}}\Z"
+)
 _SINCE_AFTER = re.compile(rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)")
 
 
@@ -99,7 +105,7 @@ _DAYS = re.compile(
     rf"(?<!\w){_any_of([*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix('*') for word in _WEEKDAYS)])}"
 )
 _SENTENCE = re.compile(
-    r"[.!?](?=\s)(?<!\d.)(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
+    r"[.!?](?=\s)(?:(?<!\d.)|(?<=[:hч]\d\d.))(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
 )
 _CLAUSE = re.compile(r"[,;](?=\s)")
@@ -173,6 +179,8 @@ def _ending(pattern: re.Pattern[str], text: str, begins: Sequence[int], end: int
 def _day(lower: str, low: int, clock: Clock, high: int, local: datetime) -> date | bool | None:
     """The day that the words around name; ``None`` when they name none, ``False`` when there is no such day."""
     before, after = lower[max(low, clock.start - _BEFORE) : clock.start], lower[clock.end : min(high, clock.end + 30)]
+    if clock.end + 30 < high and lower[clock.end + 29 : clock.end + 31].isalnum():
+        after = _LAST_WORD.sub("", after)  # "wed" of "według" names no day
     for part in (before, after):
         dates = list(_DATE.finditer(part)) if _NUMBER.search(part) else []
         if dates:
@@ -235,6 +243,12 @@ def _told(
     """The moment that this clock time means, if it is when something began; ``lower`` is the text in small letters."""
     low, high = _sentence(text, clock.start, clock.end)
     lead, begins = _led(lower, low, clock.start)
+    named = zone_before(lower, low, clock.start)
+    if named and not lead:
+        lead, begins = _led(lower, low, lower.rindex(named, low, clock.start))
+    until, between = _UNTIL.match(lower, clock.end), _BETWEEN.search(lower, max(low, clock.start - 24), clock.start)
+    if between or (until and not lead):
+        lead, begins = "span", between.start() if between else clock.start
     turned = _SINCE_AFTER.match(lower, clock.end)
     if turned is not None:
         lead = "since"
@@ -254,20 +268,20 @@ def _told(
     before, after = flattened(before), flattened(lower[clock.end : clause_high])
     if _NOT.search(f"{before} {after}") or _TOMORROW.search(before):
         return None
-    if lead == "at" and _HABIT.search(flattened(lower[low:begins])):
+    if lead in ("at", "span") and _HABIT.search(flattened(f"{lower[low:begins]} {lower[clock.end : clause_high]}")):
         return None
-    until = _UNTIL.match(lower, clock.end)
-    wide = flattened(lower[clause_low:clause_high] if until else lower[low:high])
+    wide = flattened(lower[clause_low:clause_high] if until or lead == "span" else lower[low:high])
     if _FINE.search(wide):
         wide = _FINE.sub(" ", wide)
     if not _TROUBLE.search(wide) and not (lead == "since" and not until and (troubled() or _NEGATION.search(after))):
         return None
-    zone = zone_of(clock.zone, default)
+    zone = zone_of(clock.zone or named, default)
     if zone is None:
         return None
     local = received_at.astimezone(zone)
-    part = part_of_day(lower, low, clock, high)
-    clock = settled(clock, part)
+    part = functools.partial(part_of_day, lower, low, clock, high)
+    if clock.twelve or (clock.half_open and clock.hour <= 12):
+        clock = settled(clock, part())
     day = _day(lower, low, clock, high, local)
     if day is False or day is True or (clock.twelve and day is not None):
         return None
@@ -276,7 +290,7 @@ def _told(
         moment = max(
             (moment + timedelta(hours=hours) for hours in (-36, -24, -12, 0, 12)), key=lambda m: (m <= received_at, m)
         )
-    elif moment > received_at and (part == "night" or (day is None and lead == "since")):
+    elif moment > received_at and ((day is None and lead in ("since", "span")) or part() == "night"):
         moment -= timedelta(days=1)
     if moment > received_at or moment < received_at - OLDEST:
         return None
@@ -314,12 +328,14 @@ def _number(month: str) -> str:
 
 def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInfo) -> tuple[datetime | None, str]:
     """(when it began with its zone, the words that say so), or ``(None, "")``."""
-    whole = _ISO_T.sub(" ", f"{subject}\n\n{text}"[:MAX_TEXT])
+    whole = f"{subject}\n\n{text}"[:MAX_TEXT]
+    if _has_t(whole):
+        whole = _ISO_T.sub(" ", whole)
     stamped = bool(_SECONDS.search(whole)) and bool(_LOG.search(whole))
     troubled = functools.cache(lambda: bool(_TROUBLE.search(flattened(whole[:8192]))))
     lower = lowered(whole)
     for clocks in (clocks_in, spelled_in):
-        for clock in clocks(whole, lower):
+        for clock in _beginnings(clocks(whole, lower), lower):
             found = _told(whole, lower, clock, troubled, received_at, zone)
             if found is not None:
                 return found
@@ -328,6 +344,31 @@ def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInf
         if found is not None:
             return found
     return None, ""
+
+
+def _beginnings(clocks: Iterable[Clock], lower: str) -> Iterator[Clock]:
+    """The clocks but those that end a span, whose zone is that of its beginning too."""
+    held: Clock | None = None
+    for clock in clocks:
+        if held is not None and (until := _UNTIL.match(lower, held.end)) and until.end() - 1 == clock.start:
+            yield replace(held, zone=held.zone or clock.zone)
+            held = None
+            continue
+        if held is not None:
+            yield held
+        held = clock
+    if held is not None:
+        yield held
+
+
+def _has_t(text: str) -> bool:
+    """Cheap: whether a "T" stands behind a digit, as in "2026-11-22T14:30"."""
+    at = text.find("T")
+    while at >= 0:
+        if text[at - 1 : at].isdigit():
+            return True
+        at = text.find("T", at + 1)
+    return False
 
 
 def _vague(lower: str) -> bool:
