@@ -7,6 +7,7 @@ beside, and when nothing else is left, the full text is what is shown. Answers b
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from gateway.extract.tables import Beginnings, alternation, words
 
@@ -39,17 +40,23 @@ _LIST_RULE = re.compile(r"^_{20,200}[ \t]{0,5}$")
 _SIGNATURE = re.compile(r"^[ \t]?(?:--[ \xa0]?|—|–|_{2,5}|-{2}[ ]?\*?)$")
 _FOOTER = re.compile(rf"^[ \t*_]{{0,4}}(?:{alternation(words('quotes', 'footer'))})", re.IGNORECASE)
 _DISCLAIMER = re.compile(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNORECASE)
-#: cheap: with what they begin
-_DISCLAIMING = Beginnings(phrase.partition("'")[0][:12].rstrip() for phrase in words("quotes", "disclaimer"))
+#: cheap: what they cannot lack
+_DISCLAIMING = Beginnings(max(phrase.split("'"), key=len)[:14].strip(" *") for phrase in words("quotes", "disclaimer"))
 _COMMAND = re.compile(
     r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select|update|insert)\b",
     re.IGNORECASE,
 )
+#: "I answer your points:"
+_YOURS = re.compile(
+    r"(?<!\w)(?:your|you (?:asked|wrote|said)|ihre[nmrs]?|eure[nmr]?|vos|votre|vuestr\w+|sus (?:preguntas|puntos)|vostr\w+|ваш\w*|jullie|uw|państwa|wasz\w*|vaš\w+)(?!\w)",
+    re.IGNORECASE,
+)
+_PROMPT = re.compile(r"[\w.@~-]{1,30}> \S")  # "mysql> SELECT"
 _MAY_CLOSE = re.compile(
     rf"[ \t]?[-—–_]|[ \t*_]{{0,4}}(?:{alternation({footer[:3] for footer in words('quotes', 'footer')})})",
     re.IGNORECASE,
 )
-_CLOSING = frozenset(footer[:2] for footer in words("quotes", "footer"))
+_CLOSING = frozenset(footer[:3] for footer in words("quotes", "footer"))
 _DASH_NAME = re.compile(r"^[-–—~/][ ]?[^\W\d_]{2,20}(?:[ ][^\W\d_]{2,20}){0,2}[ ]?$")  # "-Anna"
 _DASHES = frozenset("-—–_")
 _BLANKS = re.compile(r"\n{3,}")
@@ -77,6 +84,13 @@ _TO_ME = re.compile(
     re.IGNORECASE,
 )
 MAX_ATTRIBUTION = 12  #: words of one that names nobody by address
+#: "Sent from my phone, please excuse typos"
+_APOLOGY = re.compile(
+    r"excuse|brevity|typos|tippfehler|kürze|fautes|concis|brevità|errori di|disculp|erratas|typfout|literówk",
+    re.IGNORECASE,
+)
+_UNSEEN = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\ufeff")
+_INVISIBLE = re.compile("^[\u200b-\u200f\u2060-\u2063\ufeff]+")
 _LINK = re.compile(r"[<(\[]?https?://\S{1,300}")
 
 
@@ -239,21 +253,31 @@ def _own_below(lines: list[str], start: int, ends: list[bool]) -> bool:
     return False
 
 
+def _odd(lines: list[str], ends: list[bool]) -> list[int]:
+    """The lines that may begin a quote or what introduces one, in order; the others are the author's."""
+    odd = {number for number, line in enumerate(lines) if _may_begin(line)}
+    for number, ending in enumerate(ends):
+        if ending:
+            odd.update(range(max(0, number - 3), number + 1))
+    return sorted(odd)
+
+
 def new_words(text: str) -> str:
     """The author's own words of ``text``; the whole text when nothing else is left."""
-    lines = text.split("\n")[:MAX_LINES]
+    lines = [_INVISIBLE.sub("", line) if line[:1] in _UNSEEN else line for line in text.split("\n")[:MAX_LINES]]
     ends = [_may_end(line) for line in lines]
-    if not any(ends) and not any(map(_may_begin, lines)):
+    odd = _odd(lines, ends)
+    if not odd:
         return _trimmed(lines) or text.strip()
     kept: list[str] = []
     index, quoting, pasting = 0, False, False
     while index < len(lines):
-        line = lines[index]
-        if not (_may_begin(line) or any(ends[index : index + 4])):
-            kept.append(line)
-            pasting = False
-            index += 1
+        after = bisect_left(odd, index)
+        if after == len(odd) or odd[after] > index:  # most lines are the author's
+            begin, index = index, odd[after] if after < len(odd) else len(lines)
+            kept += lines[begin:index]
             continue
+        line = lines[index]
         quote = _is_quote(line)
         size = _history(lines, index, ends) if not quote or MARKER in line else 0
         if size:
@@ -277,8 +301,13 @@ def new_words(text: str) -> str:
 def _announced(kept: list[str]) -> bool:
     """Whether the author's words announce what is pasted below: "This is the log:", and the lines of it."""
     last = next((line for line in reversed(kept[-3:]) if line.strip()), "")
-    announces = last.rstrip().endswith(":") and len(last.split()) > 2 and not _WROTE.search(last[:_LONGEST])
-    return announces or _is_quote(last)
+    announces = (
+        last.rstrip().endswith(":")
+        and len(last.split()) > 2
+        and not _WROTE.search(last[:_LONGEST])
+        and not _YOURS.search(last[:_LONGEST])
+    )
+    return announces or any(map(_is_quote, kept[-3:])) or bool(_PROMPT.match(last))
 
 
 def _trimmed(lines: list[str]) -> str:
@@ -303,7 +332,7 @@ def _trimmed(lines: list[str]) -> str:
 def _may_close(line: str) -> bool:
     """Cheap: most lines cannot."""
     bare = line.lstrip(" \t*_")
-    return bare[:2].lower() in _CLOSING or line.lstrip(" \t")[:1] in _DASHES
+    return bare[:3].lower() in _CLOSING or line.lstrip(" \t")[:1] in _DASHES
 
 
 def _closed(lines: list[str], index: int) -> list[str] | None:
@@ -325,6 +354,8 @@ def _is_footer(line: str) -> bool:
     if len(line) > 400 or not _FOOTER.match(line):
         return False
     bare = _LINK.sub("", line).strip()
+    if _APOLOGY.search(bare):
+        return True
     return len(bare.split()) <= 12 and not (len(bare.split()) > 7 and ("," in bare or bare.endswith(".")))
 
 

@@ -1,0 +1,41 @@
+"""The author's new words, as mail programs of many languages wrap them."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from gateway.extract import quotes
+from tests.labelled import FOLDER
+
+
+def clients() -> list[dict[str, Any]]:
+    mails: list[dict[str, Any]] = tomllib.loads((FOLDER / "clients.toml").read_text(encoding="utf-8"))["mail"]
+    return mails
+
+
+@pytest.mark.parametrize("mail", clients(), ids=lambda mail: mail["from"])
+def test_the_new_words_of_a_mail_program(mail: dict[str, Any]) -> None:
+    assert quotes.new_words(mail["body"]) == mail["words"]
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in (FOLDER / "footers.psv").read_text(encoding="utf-8").splitlines() if line[0] != "#"]
+)
+def test_a_line_that_nobody_wrote_is_cut(line: str) -> None:
+    assert quotes.new_words(f"It is slow.\n\n{line}") == "It is slow."
+    assert quotes.new_words(line) == line  # nothing is lost where nothing else is there
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Sent from my office to yours, the parcel with the disks arrived broken and wet, please send another.",
+        "The information in this ticket is wrong.",
+        "Von meinem Server gesendet wird seit gestern gar nichts mehr, obwohl die Warteschlange leer ist.",
+    ],
+)
+def test_a_sentence_that_begins_like_a_footer_is_the_authors(line: str) -> None:
+    assert quotes.new_words(f"It is slow.\n\n{line}") == f"It is slow.\n\n{line}"
