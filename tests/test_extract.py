@@ -227,3 +227,11 @@ def test_a_text_is_flattened_and_blanked_alike_in_ascii_and_beyond() -> None:
 )  # fmt: skip
 def test_only_what_may_hide_a_secret_is_suspected(text: str, told: bool) -> None:
     assert secrets.suspected(text) is told
+
+
+def test_the_words_around_a_fact_are_whole_words() -> None:
+    text = "The day before yesterday everything was fine with order 123456, since then nothing works at all any more."
+    assert orders.orders_in(text)[0].words == "was fine with order 123456, since then nothing"
+    assert tables.around("x" * 50 + "123456" + "y" * 50, 50, 56) == "123456"
+    assert tables.around("a 123456 b", 2, 8) == "a 123456 b"
+    assert ips.ips_in("one\nthe address 203.0.113.7 is slow\ntwo")[0].words == "the address 203.0.113.7 is slow"

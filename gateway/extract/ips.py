@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gateway.extract.pasted import names_passers_by
-from gateway.extract.tables import numbers
+from gateway.extract.tables import around, numbers
 from gateway.model import Candidate
 
 MAX = 50
@@ -143,8 +143,9 @@ def ips_in(text: str) -> tuple[Candidate, ...]:
         doubtful = weak_lines[line_start] or bool(_ATTACKER_HINT.search(before) and _ATTACKER_WORD.search(before))
         known = found.get(value)
         if known is None:
-            around = text[max(line_start, match.start() - 30) : match.end() + 20].split("\n", 1)[0]
-            found[value] = Candidate(value, " ".join(around.split()), weak=doubtful)
+            begin = max(line_start, match.start() - 60)
+            line = text[begin : match.end() + 60].split("\n", 1)[0]
+            found[value] = Candidate(value, around(line, match.start() - begin, match.end() - begin), weak=doubtful)
             if len(found) >= MAX:
                 break
         elif known.weak and not doubtful:

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from gateway.extract.tables import alternation, lowered, numbers, words
+from gateway.extract.tables import alternation, around, lowered, numbers, words
 from gateway.model import Candidate
 
 MAX = 50
@@ -40,6 +40,10 @@ _LINK = alternation(
         "è il",
         "è la",
         "é o",
+        "e o",
+        "e a",
+        "e il",
+        "e la",
         "é a",
         "is het",
         "ist die",
@@ -58,8 +62,12 @@ _GLUE = (
 )
 _ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
 _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
+#: "the last two invoices, 214382 and 214383"
+_LISTED = re.compile(
+    rf"(?<!\w)(?:(?P<invoice>{alternation(words('numbers', 'invoice'))})|(?P<order>{alternation(words('numbers', 'order'))}))\w{{0,3}},[ \t\xa0]{{1,2}}\Z"
+)
 #: "the 214382 invoice", "214382 numaralı fatura"
-_AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}(?:(?:numaralı|nolu|no['’]lu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
+_AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}\(?(?:(?:numaral[ıi]|nolu|no['’]lu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
 _ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})")
 _INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})")
 _AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
@@ -77,13 +85,10 @@ _GLUED = re.compile(r"[\w.-]{0,20}\w")
 _MORE = re.compile(
     rf"[ \t]{{0,2}}(?:,|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
 )
+_LIST_GOES_ON = re.compile(rf"{_MORE.pattern}\d{{5}}")
 _OTHER = re.compile(
     rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice')))})[^\w\n]{{0,8}}\Z",
 )
-
-
-def _around(text: str, start: int, end: int) -> str:
-    return " ".join(text[max(0, start - 30) : end + 20].split())
 
 
 def _kind(lower: str, match: re.Match[str], before: str) -> str:
@@ -97,6 +102,9 @@ def _kind(lower: str, match: re.Match[str], before: str) -> str:
     hashed = _HASH.search(before)
     if hashed and _COLOUR_BEFORE.search(before):
         return ""
+    listed = _LISTED.search(before) if len(match[1]) >= 5 and before.endswith((", ", ",\xa0")) else None
+    if listed and _LIST_GOES_ON.match(lower, match.end()):
+        return str(listed.lastgroup)
     if hashed and len(match[1]) >= 5 and not _GLUED.match(lower, match.end()) and not _COLOUR.match(lower, match.end()):
         if _INVOICE_AFTER.match(lower, match.end()):
             return "invoice"
@@ -136,7 +144,7 @@ def _called(text: str) -> list[tuple[str, Candidate]]:
         if before and not _MORE.fullmatch(lower, before[-1].end(), match.start()):
             before.clear()
         if said and before and _AFTER_OF[said].match(lower, match.end()):
-            found += [(said, Candidate(one[1], _around(text, one.start(), one.end()))) for one in before]
+            found += [(said, Candidate(one[1], around(text, one.start(), one.end()))) for one in before]
         kind = said
         if not kind and len(match[1]) >= 5:
             before.append(match)
@@ -144,7 +152,7 @@ def _called(text: str) -> list[tuple[str, Candidate]]:
             continue
         before.clear()
         if kind:
-            found.append((kind, Candidate(match[1], _around(text, match.start(), match.end()))))
+            found.append((kind, Candidate(match[1], around(text, match.start(), match.end()))))
             end = match.end()
     return found
 

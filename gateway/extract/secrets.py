@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gateway.extract.tables import MAX_NUMBERS, Beginnings, alternation, lowered, numbers, words
+from gateway.extract.tables import EVERY_MAIL, MAX_NUMBERS, Beginnings, alternation, lowered, numbers, words
 
 MASK = "[masked]"
 _KEY = re.compile(
@@ -47,6 +47,7 @@ _BEARER = re.compile(r"(?P<label>(?<!\w)bearer[ \t]{1,2})(?P<value>[A-Za-z0-9._~
 #: what stands after a label and is no secret
 _NOT_VALUE = re.compile(
     r"(?:see|none|unknown|unbekannt|siehe|below|unten|leer|empty|same|wie|reset|forgot\w*|vergessen|n/a|incorrect|wrong|falsch|invalid|expired|required|missing|not|nicht|pas|non|не|нет|как|see\w*|sent|gesendet|"
+    r"where|how|what|when|why|who|can|is|wo|was|warum|kann|où|comment|quand|dónde|cómo|cuándo|dove|come|quando|perché|где|почему|що|де|чому|gdzie|jak|kde|waar|hoe|onde|nerede|nasıl|"
     r"\[masked\]|\*{3,}|x{3,}|\.{3,}|_{3,}|-{3,})[.,;!?)]{0,3}\Z",
     re.IGNORECASE,
 )
@@ -64,7 +65,8 @@ _BEGINNINGS = Beginnings(
     [
         *(word.partition(" ")[0][:5] for word in _LABELS), "ghp", "gho", "ghs", "ghu", "github_pat", "xox", "glpat", "akia", "asia", "npm", "dop_v1", "eyj",
         *(name + mark for name in ("sk", "pk", "rk", "hf", "sg") for mark in "-_."),
-    ]
+    ],
+    among=EVERY_MAIL,
 )  # fmt: skip
 
 
@@ -84,6 +86,8 @@ class _Masking:
 
     def card(self, match: re.Match[str]) -> str:
         digits = match[1].replace(" ", "").replace("-", "")
+        if "imei" in match.string[max(0, match.start() - 12) : match.start()].lower():
+            return match[0]  # a telephone's number has the same check digit
         if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) == 1:
             return match[0]
         self.count += 1

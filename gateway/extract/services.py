@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from gateway.extract.tables import Beginnings, alternation, lowered, numbers, words
+from gateway.extract.tables import EVERY_MAIL, Beginnings, alternation, around, lowered, numbers, words
 from gateway.model import Candidate
 
 MAX = 50
@@ -23,7 +23,7 @@ _SAID = re.compile(
 _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
-_STATED = Beginnings(label[:4] for label in _LABELS)
+_STATED = Beginnings((label[:4] for label in _LABELS), among=EVERY_MAIL)
 _OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
 _BLANK = re.compile(r"\s")
 _WORD_AND_VERSION = re.compile(r"[a-z]{5,7}\d{1,3}")
@@ -43,10 +43,6 @@ def _leaning(name: str) -> float:
     if is_opaque(name):
         return 1.0 if _WORD_AND_VERSION.fullmatch(name) else 4.0
     return 1.0 if name.count(".") >= 2 and not name.startswith("www.") else 0.0
-
-
-def _around(text: str, match: re.Match[str]) -> str:
-    return " ".join(text[max(0, match.start() - 30) : match.end() + 20].split())
 
 
 def _token(text: str, place: int) -> tuple[str, int]:
@@ -78,7 +74,7 @@ def services_in(text: str) -> tuple[Candidate, ...]:
         if value in found:
             continue
         said = _SAID.search(text, max(0, opaque.start() - 24), opaque.start())
-        found.setdefault(value, Candidate(value, ("service: " if said else "") + _around(text, opaque)))
+        found.setdefault(value, Candidate(value, ("service: " if said else "") + around(text, *opaque.span())))
         if len(found) >= MAX * 4:
             break
     dot = text.find(".")
