@@ -7,6 +7,7 @@ from gateway.extract import language, topics
 
 language.prepare()
 for spoken in (None, *language.KNOWN):
-    topics.topics_of("", "", False, language=spoken)
+    for text in ("e", "é"):  # with accents and without
+        topics.topics_of(text, text, False, language=spoken)
 gateway.reading  # noqa: B018
 gc.freeze()  # what is loaded here stays shared between the readers

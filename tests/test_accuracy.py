@@ -100,7 +100,9 @@ def test_the_foreign_sets(measured: accuracy.Table) -> None:
     for name in ("reply_crisp", "reply_github", "reply_mail_parser_reply", "reply_quotequail"):
         assert measured[name]["new words"].percent >= 90
     assert measured["langid, twelve languages"]["language"].percent >= 99
+    assert measured["langid, other languages"]["not confidently wrong"].percent == 100
     assert measured["support_text"]["not confidently wrong"].percent == 100
+    assert measured["support_text"]["department"].percent >= 97
     assert (
         measured["mime_mail_parser_rs_legacy"]["subject"].right,
         measured["mime_mail_parser_rs_legacy"]["body"].right,

@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.extract import ips, orders, quotes, secrets, stems
+from gateway.extract import ips, orders, pasted, quotes, secrets, stems
+from gateway.extract.language import language_of
+from gateway.extract.tables import unaccented
 from gateway.extract.times import incident_start
 from gateway.model import Reading
 from gateway.reading import Hints, read
-from tests.labelled import FOLDER
+from tests.labelled import FOLDER, mails
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RECEIVED = datetime(2026, 11, 22, 16, tzinfo=UTC)  # a Sunday, 17:00 in Berlin
@@ -58,6 +60,12 @@ TIMES = [
     ("since 10:00 (GMT+2) the server is unreachable", "2026-11-22T09:00"),
     ("offline since 09:12:33", "2026-11-22T09:12:33"),
     ("Server is down since 1:15 p.m.", "2026-11-22T13:15"),
+    ("Сервер упал по московскому времени в 10:15.", "2026-11-22T08:15"),
+    ("Server down since Moscow time 10:15.", "2026-11-22T08:15"),
+    ("Outage from 09:40 to 09:55 UTC today, the server was unreachable.", "2026-11-22T10:40"),
+    ("Entre 9h et 9h30 le site était injoignable.", "2026-11-22T09:00"),
+    ("Entre las 9:00 y las 9:30 el servidor no respondía.", "2026-11-22T09:00"),
+    ("Zwischen 21:30 und 21:50 Uhr war der Server offline.", "2026-11-21T21:30"),
     ("Begin: 22.11.2026, 14:02 Uhr. Server offline.", "2026-11-22T14:02"),
     ("Start of the incident: 13:47 CET", "2026-11-22T13:47"),
     ("no connection to the server since 23:50", "2026-11-21T23:50"),
@@ -809,6 +817,19 @@ def test_whose_matter_a_sentence_is(question: str, text: str) -> None:
     assert (topics.question.value, topics.sensitive, topics.critical) == (question, (), False), topics.terms
 
 
+def matters() -> list[tuple[str, str]]:
+    """(department and question, sentence)."""
+    lines = (FOLDER / "matters.psv").read_text(encoding="utf-8").splitlines()
+    return [(line.split("|")[1], line.split("|", 2)[2]) for line in lines if line and not line.startswith("#")]
+
+
+@pytest.mark.parametrize(("matter", "text"), matters())
+def test_whose_matter_and_whose_work_a_sentence_is(matter: str, text: str) -> None:
+    topics = reading(text).topics
+    assert f"{topics.department.value} {topics.question.value}" == matter, topics.terms
+    assert (topics.sensitive, topics.critical) == ((), False), topics.terms
+
+
 def times_told() -> list[tuple[str, str]]:
     """(time in Berlin or ``-``, sentence)."""
     lines = (FOLDER / "times.psv").read_text(encoding="utf-8").splitlines()
@@ -844,6 +865,20 @@ def test_when_a_sentence_says_that_it_began(began: str, text: str) -> None:
         ("wipe", "Move it without you wiping it", False),
         ("wipe", "How can I wipe it myself?", False),
         ("wipe", "I locked myself out, wipe it", True),
+        ("wipe & >server", "Wipe my server", True),
+        ("wipe & >server", "My server you may wipe", False),
+        ("wipe & >server", "Wipe it, the server is mine", False),  # another clause
+        ("wipe & >server", f"Wipe {'it ' * (stems.NEAR // 3)} server", False),  # too far away
+        ("wipe & >server & now", "Now wipe my server", True),
+        ("wipe & <server", "My server you may wipe", True),
+        ("wipe & <server", "Wipe my server", False),
+        ("wipe & <server", "It is my server, you may wipe it", False),
+        ("wipe & <server", f"My server {'it ' * (stems.NEAR // 3)} wipe", False),
+        ("wipe", "Write to wipe.it@example.com", False),  # words of an address are nobody's
+        ("wipe & @", "Wipe it for anna@example.com", True),
+        ("wipe", "Look at https://example.com/how/to/wipe?it=1 please", False),
+        ("wipe", "Look at https://example.com/ and wipe/erase it", True),
+        ("wipe \N{CURRENCY SIGN}", "ssh root@r1z7og44 and wipe r1z7og44", True),
     ],
 )
 def test_what_an_entry_of_a_topics_file_finds(entry: str, text: str, stands: bool) -> None:
@@ -917,3 +952,131 @@ def test_what_does_not_work_again_is_not_over() -> None:
 )
 def test_what_is_done_already_is_no_request_unless_something_is_asked_for(text: str, asked: str) -> None:
     assert ", ".join(reading(text).topics.sensitive) == asked, reading(text).topics.terms
+
+
+LOSES_ACCENTS = ("cs", "de", "es", "fr", "it", "nl", "pl", "pt", "tr")
+
+
+AMBIGUOUS = "J'ai commandé la mise à niveau"  #: "commande" is an order
+
+
+def without_accents(name: str) -> list[tuple[str, str, str]]:
+    """(language, truth, sentence typed without accents) of the sentences that have some."""
+    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+    split = [line.split("|", 2) for line in lines if line and not line.startswith("#")]
+    typed = [(code, truth, text, unaccented(text, code)) for code, truth, text in split if code in LOSES_ACCENTS]
+    return [
+        (code, truth, plain) for code, truth, text, plain in typed if plain != text and not text.startswith(AMBIGUOUS)
+    ]
+
+
+@pytest.mark.parametrize("code", LOSES_ACCENTS)
+def test_what_is_typed_without_accents_asks_for_the_same(code: str) -> None:
+    misread, seen = [], 0
+    for spoken, kind, text in without_accents("sentences.psv"):
+        if spoken != code:
+            continue
+        topics, seen = reading(text).topics, seen + 1
+        found = "critical" if topics.critical else ", ".join(topics.sensitive) or "plain"
+        misread += [(kind, found, text)] if found != kind else []
+    assert misread == []
+    assert seen >= (3 if code == "nl" else 20)
+
+
+def test_what_is_typed_without_accents_began_at_the_same_time() -> None:
+    at, misread = datetime(2026, 11, 22, 16, tzinfo=UTC), []
+    told = without_accents("times.psv")
+    for _, began, text in told:
+        found, _ = incident_start("x", text, at, BERLIN)
+        if (found.astimezone(BERLIN).strftime("%Y-%m-%dT%H:%M") if found else "-") != began:
+            misread.append((began, str(found), text))
+    assert misread == []
+    assert len(told) >= 100
+
+
+def test_the_language_of_what_is_typed_without_accents() -> None:
+    typed = [
+        (mail.language, unaccented(mail.text, mail.language)) for mail in mails() if mail.language in LOSES_ACCENTS
+    ]
+    found = [(language_of(text), code) for code, text in typed]
+    assert sum(told != code for told, code in found) <= len(found) // 100
+    assert sum(told not in (code, None) for told, code in found) <= 1
+
+
+def test_a_subject_may_be_typed_without_accents_too() -> None:
+    raw = "From: a@b.example\r\nSubject: Web caida\r\n\r\nHola, por favor mirad esto cuanto antes, muchas gracias.\r\n"
+    assert read(raw.encode(), Hints("a@b.example", RECEIVED, "Europe/Berlin")).topics.critical
+
+
+def test_accents_count_where_they_are_typed() -> None:
+    file = '[general.pt]\n"1" = ["senha & dê=|dar="]\n[general.es]\n"1" = ["contraseña"]'
+    accented, plain = stems.table(file), stems.table(file, plain=True)
+    assert stems.score("mi contraseña", accented).weight == {"general": 1.0}
+    assert not stems.score("mi contrasena", accented).weight
+    assert stems.score("mi contrasena", plain).weight == {"general": 1.0}
+    assert not stems.score("a senha de root", plain).weight  # what is left of "dê" is another word
+    assert stems.score("dar a senha", plain).weight == {"general": 1.0}
+    assert unaccented("Straße, Zürich, groß", "de") == "Strasse, Zuerich, gross"
+    assert unaccented("łódź", "pl") == "lodz"
+    assert unaccented("ёж", "ru") == "ёж"
+
+
+@pytest.mark.parametrize(
+    ("text", "critical"),
+    [
+        ("r1z7og44 is down.", True),
+        ("r1z7og44 was not down.", False),
+        ("r1z7og44 was never really down, sorry.", False),
+        ("r1z7og44 is not reachable.", True),  # what is told with a "not" is not denied by it
+        ("r1z7og44 war nicht ausgefallen, das waren wir.", False),
+        ("r1z7og44 n'était pas en panne.", False),
+        ("k3m9xq2p no estaba caído.", False),
+        ("k3m9xq2p не падал.", False),
+        ("r1z7og44 won't come back online.", True),
+    ],
+)
+def test_an_outage_that_is_denied_is_none(text: str, critical: bool) -> None:
+    assert reading(text).topics.critical is critical, reading(text).topics.terms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Семейството е естествена клетка на обществото и има право на закрила от държавата.",
+        "Наш сервер је недоступан од јутрос и не одговара на пинг.",
+        "Біздің сервер таңертеңнен бері қолжетімсіз, көмектесіңізші.",
+    ],
+)
+def test_bulgarian_serbian_and_kazakh_are_neither_russian_nor_ukrainian(text: str) -> None:
+    assert language_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "pasted_"),
+    [
+        ("[Sat Nov 21 21:32:10.123456 2026] [mpm_prefork:error] [pid 2211] AH00161: limit", True),
+        ("md0 : active raid1 sda1[0] sdb1[1](F)", True),
+        ("%Cpu(s): 12.1 us,  4.0 sy,  0.0 ni, 51.2 id", True),
+        ("[  5]   0.00-10.00  sec  4.91 MBytes  4.12 Mbits/sec", True),
+        ("554 IP=198.51.100.20 - A problem occurred.", True),
+        ("sda              1.20   93.40     19.60   1744.80  99.90", True),
+        ("Tél. 04 72 12 34 56", False),
+        ("IBAN DE12 3456 7890 1234 5678 90", False),
+        ("550 EUR is what we paid for it", False),
+    ],
+)
+def test_what_a_program_printed(line: str, pasted_: bool) -> None:
+    assert pasted.is_pasted(line) is pasted_
+
+
+def test_an_iso_time_stamp_names_passers_by() -> None:
+    line = "2026-11-21T20:11:02.345678Z 0 [Warning] IP address '192.0.2.77' could not be resolved"
+    assert [(found.value, found.weak) for found in ips.ips_in(line)] == [("192.0.2.77", True)]
+
+
+def test_a_list_behind_a_comma() -> None:
+    assert [found.value for found in orders.invoices_in("the last two invoices, 214382 and 214383, are wrong")] == [
+        "214382",
+        "214383",
+    ]
+    assert orders.invoices_in("thank you for the invoice, 70565 Stuttgart is right") == ()

@@ -1,8 +1,9 @@
 """The weighted word stems of a topics file, and how much of each topic a text has by them.
 
 A stem begins at a word start and lets its last word go on; with ``=`` it must end with its word, and ``a & b & c`` is ``a``
-with both ``b`` and ``c`` beside it in the sentence. Of a topic's stems that begin at the same place the longest counts. A text in one language is
-asked for the stems of that language and of English, whose terms stand in all of them.
+with both ``b`` and ``c`` beside it in the sentence; ``a & >b`` wants ``b`` shortly behind it in its clause, ``a & <b`` before it. Of a
+topic's stems that begin at the same place the longest counts. A text in one language is asked for the stems of that language and of
+English, whose terms stand in all of them.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Any
 
 from ahocorasick_rs import AhoCorasick
 
 from gateway.extract.language import KNOWN
-from gateway.extract.tables import alternation, blanked, flattened
+from gateway.extract.tables import SHORTEST, alternation, blanked, flattened, unaccented
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
+OVER = 2.0  #: what the words weigh that say that it works again; the others only speak of what was, or may be
+NEAR = 50  #: characters on one side of it, within the clause, where an order is wanted
+LONGEST = 64  #: letters that a word goes on after a stem
 DENIED = 36  #: characters before a request in which a denial counts
 NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
 MAX_NAMED = 24
@@ -30,14 +36,22 @@ PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "out
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
-_MARKS = (". ", "! ", "? ")
-END = "\1"  #: marks the end of a sentence
-#: right before "works again": it does not
-_NOT_YET = re.compile(r"(?<!\w)(?:not|never|nicht|nie|ne|jamais|no|non|mai|não|nunca|niet|nooit|не|ні|nikdy)[ ]+\Z")
+_ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w.-]{0,255}\w")
+_PATH = re.compile(r"(://[^\s/<>]{1,255}/)[^\s<>()]{1,2000}")
+_SENTENCE_END = re.compile(r"[.!?](?= )")
+_CLAUSE_END = re.compile(r"[,;:(](?= |$)| [-–—](?= )")
 
 
 class TopicsError(ValueError):
     """A topics file that cannot be used. The text says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What must stand beside a stem: one of these (text, exact)."""
+
+    parts: tuple[tuple[str, bool], ...]
+    side: str = ""  #: ``>`` behind it, ``<`` before it, both within the clause; without one anywhere in the sentence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,8 +62,8 @@ class Stem:
     topic: str
     weight: float
     exact: bool
-    #: of each of these, one (text, exact) must stand beside it in the sentence
-    beside: tuple[tuple[tuple[str, bool], ...], ...] = ()
+    beside: tuple[Group, ...] = ()  #: one of each must stand beside it
+    is_state: bool = False  #: of an outage, told without a "not": a "not" before it denies it
     is_request: bool = field(init=False)  #: it can be denied: "I do not want a refund"
     looks_around: bool = field(init=False)  #: what is around it decides whether it counts
     is_word: bool = field(init=False)  #: one word, or how one begins
@@ -57,8 +71,9 @@ class Stem:
     def __post_init__(self) -> None:
         """Sets what follows from the rest, which is asked for at every place."""
         is_request = self.topic.startswith("sensitive.")
+        looks_around = bool(self.beside) or is_request or self.is_state or self.topic == "resolved"
         object.__setattr__(self, "is_request", is_request)
-        object.__setattr__(self, "looks_around", bool(self.beside) or is_request or self.topic == "resolved")
+        object.__setattr__(self, "looks_around", looks_around)
         object.__setattr__(self, "is_word", _WORD.fullmatch(self.text) is not None)
 
 
@@ -72,8 +87,27 @@ class Speaking:
     likely: re.Pattern[str]  #: without a match neither asking nor done words stand there
 
 
-#: (rank among all, the stem, for each group of ``beside`` the keys of which the text must have one)
-Entry = tuple[int, Stem, tuple[frozenset[int], ...]]
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A group by the keys that its parts are looked for with."""
+
+    side: str
+    keys: frozenset[int]
+    signs: tuple[str, ...]  #: what begins with a sign ("€") stands anywhere, and has no key
+
+
+@dataclass(frozen=True, slots=True)
+class Denying:
+    """Words before a stem that make it none, each with what stands between them and the stem."""
+
+    request: re.Pattern[str]  #: "I do not want a"
+    lack: re.Pattern[str]  #: "without"
+    state: re.Pattern[str]  #: an outage: "was not", "was never really"
+    over: re.Pattern[str]  #: that it works again: "does not seem to be"
+
+
+#: (rank among all, the stem, its groups)
+Entry = tuple[int, Stem, tuple[Keyed, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +115,10 @@ class _File:
     """What a topics file says, and the search for all of it at once."""
 
     stems: Sequence[tuple[str, int, Entry]]  #: (language, key, entry)
-    keys: int  #: how many there are
+    keys: Sequence[str]  #: the text of each
     search: AhoCorasick
     signs: Sequence[tuple[str, Entry]]  #: (language, entry) of those that begin with a sign ("€")
-    denial: re.Pattern[str]
-    lack: re.Pattern[str]
+    denying: Denying
     speaking: Speaking
     languages: frozenset[str]
 
@@ -95,29 +128,26 @@ class Table:
     """The stems of some languages and topics."""
 
     file: _File
-    by_key: Sequence[Sequence[Entry]]
+    by_key: Mapping[int, Sequence[Entry]]
     signs: Sequence[Entry]
 
-    def hits(self, lower: str, blank: str) -> list[tuple[int, int, Stem]]:
-        """(place, rank, stem) of each that stands in the text, by place, the longest first.
-
-        Args:
-            lower: the text in small letters.
-            blank: the same with blanks for all that belongs to no word, and one at either end.
-        """
-        matches = self.file.search.find_matches_as_indexes(blank, overlapping=True)
-        seen = {key for key, _, _ in matches}
-        hits = []
-        for key, place, _ in matches:
+    def hits(self, text: Searched) -> list[tuple[int, int, Stem, tuple[Keyed, ...]]]:
+        """(place, rank, stem, groups) of each that stands in the text, by place, the longest first."""
+        lower, present, hits = text.lower, text.present, []
+        for key in text.places.keys() & self.by_key.keys():
+            places = text.places[key]
             for rank, stem, beside in self.by_key[key]:
-                if stem.is_word or lower.startswith(stem.text, place):
-                    for group in beside:
-                        if group.isdisjoint(seen):
-                            break
-                    else:
-                        hits.append((place, rank, stem))
-        for rank, stem, _ in self.signs:
-            hits += [(place, rank, stem) for place in _starts(lower, stem.text)]
+                for group in beside:
+                    if not present(group) and not group.signs:
+                        break
+                else:
+                    hits += [
+                        (place, rank, stem, beside)
+                        for place in (places[:MAX_PLACES] if stem.looks_around else places)
+                        if stem.is_word or lower.startswith(stem.text, place)
+                    ]
+        for rank, stem, beside in self.signs:
+            hits += [(place, rank, stem, beside) for place in _starts(lower, stem.text)]
         hits.sort()
         return hits
 
@@ -129,11 +159,11 @@ class Found:
     weight: dict[str, float] = field(default_factory=dict)
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
 
-    def add(self, stem: Stem) -> None:
-        """The stem stands there once."""
-        self.weight[stem.topic] = self.weight.get(stem.topic, 0.0) + stem.weight
+    def add(self, stem: Stem, times: int) -> None:
+        """The stem stands there so often."""
+        self.weight[stem.topic] = self.weight.get(stem.topic, 0.0) + stem.weight * times
         terms = self.terms.setdefault(stem.topic, {})
-        terms[stem.text] = terms.get(stem.text, 0.0) + stem.weight
+        terms[stem.text] = terms.get(stem.text, 0.0) + stem.weight * times
 
 
 # --------------------------------------------------------------------------- the file
@@ -145,15 +175,16 @@ def built_in() -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _file(text: str) -> _File:
+def _file(text: str, plain: bool = False) -> _File:
     try:
         raw = tomllib.loads(text or built_in())
     except tomllib.TOMLDecodeError as error:
         raise TopicsError(f"no TOML: {error}") from error
     topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
-    sensitive, denial, lack = raw.pop("sensitive", {}), raw.pop("denial", {}), raw.pop("without", {})
-    asking, done, plea = ([s for _, s in _stems(name, raw.pop(name, {}))] for name in ("asking", "done", "plea"))
+    sensitive, denial, lack, negation = (raw.pop(name, {}) for name in ("sensitive", "denial", "without", "not"))
+    asking, done, plea = ([s for _, s in _stems(name, raw.pop(name, {}), plain)] for name in ("asking", "done", "plea"))
     speaking = Speaking(asking, done, plea, re.compile(alternation(s.text for s in (*asking, *done))))
+    denying, negations = _denying(denial, lack, negation, plain)
     topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
     for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
         raise TopicsError(
@@ -161,73 +192,94 @@ def _file(text: str) -> _File:
         )
     stems: dict[str, list[Stem]] = {}
     for topic, languages in topics.items():
-        for language, found in _stems(topic, languages):
+        for language, found in _stems(topic, languages, plain):
+            if topic == "outage" and negations.isdisjoint(_words(found)):
+                found = replace(found, is_state=True)
             stems.setdefault(language, []).append(found)
     if not stems:
         raise TopicsError("no stems")
-    denials = _any_of([stem for _, stem in _stems("denial", denial)])
-    lacks = _any_of([stem for _, stem in _stems("without", lack)])
-    before = re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,3}}[ ,]{{0,2}}\Z")
-    return _searched(stems, re.compile(denials), before, speaking)
+    return _searched(stems, denying, speaking)
 
 
-def _searched(
-    stems: Mapping[str, Sequence[Stem]], denial: re.Pattern[str], lack: re.Pattern[str], speaking: Speaking
-) -> _File:
+def _words(stem: Stem) -> Iterator[str]:
+    """All words of a stem and of what must stand beside it."""
+    for text in (stem.text, *(part for group in stem.beside for part, _ in group.parts)):
+        yield from text.split()
+
+
+def _denying(denial: Any, lack: Any, negation: Any, plain: bool) -> tuple[Denying, frozenset[str]]:
+    """(the words that deny, those that say "not") of these sections of a topics file."""
+    requests = _any_of([stem for _, stem in _stems("denial", denial, plain)])
+    lacks = _any_of([stem for _, stem in _stems("without", lack, plain)])
+    negations = [stem for _, stem in _stems("not", negation, plain)]
+    nots = _any_of([replace(stem, exact=True) for stem in negations])
+    return Denying(
+        request=re.compile(requests),
+        lack=re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,3}}[ ,]{{0,2}}\Z"),
+        state=re.compile(rf"{nots}(?:[ ]\w{{1,20}})?[ ]\Z"),
+        over=re.compile(rf"{nots}(?:[ ]\w{{1,20}}){{0,2}}[ ]\Z"),
+    ), frozenset(stem.text for stem in negations)
+
+
+def _searched(stems: Mapping[str, Sequence[Stem]], denying: Denying, speaking: Speaking) -> _File:
     """The file with one search for its stems and for what must stand beside them (Aho and Corasick, CACM 18(6), 1975).
 
     Each key begins with a blank, which stands for all that belongs to no word; so does its end where a word must end.
     """
-    keys: dict[str, int] = {}
+    keys: dict[tuple[str, bool], int] = {}
 
     def key(text: str, exact: bool) -> int:
-        return keys.setdefault(f" {blanked(text)}{' ' * exact}", len(keys))
+        return keys.setdefault((text, exact), len(keys))
 
     ordered = sorted(
         ((language, stem) for language, own in stems.items() for stem in own),
         key=lambda item: (-len(item[1].text), not item[1].exact),
     )
+
+    @functools.cache  # the alternatives of an entry share what stands beside them
+    def keyed(group: Group) -> Keyed:
+        words = frozenset(key(text, exact) for text, exact in group.parts if _WORD.match(text))
+        return Keyed(group.side, words, tuple(text for text, _ in group.parts if not _WORD.match(text)))
+
     found, signs = [], []
     for rank, (language, stem) in enumerate(ordered):
-        # what begins with a sign stands anywhere, and is not among the keys
-        beside = tuple(
-            frozenset(key(text, exact) for text, exact in group)
-            for group in stem.beside
-            if all(_WORD.match(text) for text, _ in group)
-        )
+        beside = tuple(map(keyed, stem.beside))
         if _WORD.match(stem.text):
             found.append((language, key(stem.text, stem.exact), (rank, stem, beside)))
         else:
             signs.append((language, (rank, stem, beside)))
-    search = AhoCorasick(list(keys), store_patterns=False)
-    return _File(found, len(keys), search, signs, denial, lack, speaking, frozenset(stems))
+    search = AhoCorasick([f" {blanked(text)}{' ' * exact}" for text, exact in keys], store_patterns=False)
+    return _File(found, [text for text, _ in keys], search, signs, denying, speaking, frozenset(stems))
 
 
 @functools.lru_cache(maxsize=64)
-def table(text: str = "", language: str | None = None, topics: Collection[str] = (*PLAIN, *SENSITIVE)) -> Table:
+def table(
+    text: str = "", language: str | None = None, topics: Collection[str] = (*PLAIN, *SENSITIVE), plain: bool = False
+) -> Table:
     """The table in this text of a topics file; without one, the file that comes with the package.
 
     Args:
         language: of the words that it will be asked about; without one, the stems of every language.
         topics: those that it will be asked for.
+        plain: whether it will be asked about a text without accents, whose author may have left them out ("contrasena").
 
     Raises:
         TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
     """
-    file = _file(text)
+    file = _file(text, plain)
     spoken = {language, KIN.get(language or ""), "en"} if language in file.languages else file.languages
 
     def wanted(code: str, stem: Stem) -> bool:
         return (code in spoken or code not in KNOWN) and stem.topic.removeprefix("sensitive.") in topics
 
-    by_key: list[tuple[Entry, ...]] = [()] * file.keys
+    by_key: dict[int, tuple[Entry, ...]] = {}
     for code, key, entry in file.stems:
         if wanted(code, entry[1]):
-            by_key[key] += (entry,)
+            by_key[key] = (*by_key.get(key, ()), entry)
     return Table(file, by_key, [entry for code, entry in file.signs if wanted(code, entry[1])])
 
 
-def _stems(topic: str, languages: Any) -> list[tuple[str, Stem]]:
+def _stems(topic: str, languages: Any, plain: bool) -> list[tuple[str, Stem]]:
     found: list[tuple[str, Stem]] = []
     if not isinstance(languages, dict):
         raise TopicsError(f"{topic}: a table by language is wanted")
@@ -243,6 +295,8 @@ def _stems(topic: str, languages: Any) -> list[tuple[str, Stem]]:
                 raise TopicsError(f"{topic}.{language}.{weight}: a weight above 0 with a list of stems is wanted")
             for word in words:
                 where = f"{topic}.{language}.{weight}"
+                if plain and isinstance(word, str):
+                    word = _typed(word, language)
                 found += [(language, stem) for stem in _expanded(word, topic, value, where)]
     return found
 
@@ -252,16 +306,117 @@ def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
     if not isinstance(word, str) or not word.strip():
         raise TopicsError(f"{where}: {word!r} is no stem")
     first, *others = word.lower().split(" & ")
-    beside = tuple(tuple((part.removesuffix("="), part.endswith("=")) for part in other.split("|")) for other in others)
+    beside = tuple(_group(other) for other in others)
     stems = [Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside) for part in first.split("|")]
     if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
-        not text.strip() for group in beside for text, _ in group
+        not text.strip() for group in beside for text, _ in group.parts
     ):
         raise TopicsError(f"{where}: {word!r} is no stem")
     return stems
 
 
+def _typed(written: str, language: str) -> str:
+    """An entry as it is typed without accents; a word of which too little is left ("dê" is no "de") is left out, if others are left."""
+    groups = []
+    for group in written.split(" & "):
+        typed = [(part, unaccented(part, language)) for part in group.split("|")]
+        groups.append("|".join(t for part, t in typed if t == part or len(t.strip("<>=")) >= SHORTEST) or group)
+    return " & ".join(groups)
+
+
+def _group(written: str) -> Group:
+    """What must stand beside a stem, as it is written behind an ``&``."""
+    side = written[0] if written[:1] in ("<", ">") else ""
+    parts = written.removeprefix(side).split("|")
+    return Group(tuple((part.removesuffix("="), part.endswith("=")) for part in parts), side)
+
+
 # --------------------------------------------------------------------------- the text
+
+
+class Searched:
+    """A text in small letters, and where in it the words of a topics file stand."""
+
+    def __init__(self, lower: str, file: _File) -> None:
+        # a sign that is ours says nothing of words, and a text of nothing but ASCII is blanked faster
+        self._blank = blank = f" {blanked(lower.replace(NAMED, ' ') if NAMED in lower else lower)} "
+        self.lower, self._keys = lower, file.keys
+        self.places = places = defaultdict[int, list[int]](list)  #: of each key that stands there, in order
+        for key, place, _ in file.search.find_matches_as_indexes(blank, overlapping=True):
+            places[key].append(place)
+        self._present: dict[int, frozenset[int]] = {}  #: the keys of a group that the text has, by its identity
+        self._ends: list[int] | None = None
+
+    def word_end(self, end: int) -> int:
+        """Where the word ends that goes on at ``end``."""
+        return end if self._blank[end] == " " else self._blank.index(" ", end) - 1
+
+    def around(self, start: int, end: int) -> tuple[int, int]:
+        """From where to where the words beside a place may stand: within its sentence."""
+        if self._ends is None:
+            self._ends = [match.start() for match in _SENTENCE_END.finditer(self.lower)]
+        low, high = max(0, start - BESIDE), min(end + BESIDE, len(self.lower))
+        before, behind = bisect_left(self._ends, start) - 1, bisect_left(self._ends, end)
+        if before >= 0:
+            low = max(low, self._ends[before] + 1)
+        if behind < len(self._ends):
+            high = min(high, self._ends[behind])
+        return low, high
+
+    def present(self, group: Keyed) -> frozenset[int]:
+        """The keys of a group that the text has anywhere."""
+        keys = self._present.get(id(group))
+        if keys is None:
+            keys = self._present[id(group)] = group.keys & self.places.keys()
+        return keys
+
+    def has_beside(self, start: int, end: int, beside: Sequence[Keyed]) -> bool:
+        """Whether of each group one stands beside the stem from ``start`` to ``end``."""
+        low, high = self.around(start, end)
+        return all(
+            self._stands(
+                group, start, end, *(self._side(group.side, start, end, low, high) if group.side else (low, high))
+            )
+            for group in beside
+        )
+
+    def may_have_beside(self, start: int, end: int, beside: Sequence[Keyed]) -> bool:
+        """Cheap: whether of each group one stands somewhere around these places."""
+        low, high = start - BESIDE, end + BESIDE
+        for group in beside:
+            if group.signs:
+                continue
+            for key in self.present(group):
+                places = self.places[key]
+                at = bisect_left(places, low)
+                if at < len(places) and places[at] < high:
+                    break
+            else:
+                return False
+        return True
+
+    def _stands(self, group: Keyed, start: int, end: int, low: int, high: int) -> bool:
+        """Whether one of the group stands within these bounds, but not in the stem itself."""
+        for key in self.present(group):
+            text, places = self._keys[key], self.places[key]
+            for place in places[bisect_left(places, low) :]:
+                stop = place + len(text)
+                if stop > high:
+                    break
+                if (place >= end or stop <= start) and self.lower.startswith(text, place):
+                    return True
+        return any(
+            self.lower.find(sign, low, start) >= 0 or self.lower.find(sign, end, high) >= 0 for sign in group.signs
+        )
+
+    def _side(self, side: str, start: int, end: int, low: int, high: int) -> tuple[int, int]:
+        """From where to where the words may stand that are wanted on one side."""
+        if side == ">":
+            high = min(high, end + NEAR)
+            mark = _CLAUSE_END.search(self.lower, end, high)
+            return start, mark.start() if mark else high
+        low = max(low, start - NEAR)
+        return max([low, *(mark.end() for mark in _CLAUSE_END.finditer(self.lower, low, start))]), end
 
 
 def _any_of(stems: Sequence[Stem]) -> str:
@@ -279,30 +434,10 @@ def stands(text: str, part: str, exact: bool) -> bool:
     )
 
 
-def _denied(before: str, topic: str, stems: _File) -> bool:
+def _denied(before: str, topic: str, words: Denying) -> bool:
     """Whether the words just before a request say that it is none ("I do not want a refund", "without reinstalling")."""
     clause = before[-DENIED:].rpartition(",")[2]
-    return bool(stems.denial.search(clause)) or (topic not in LACKED and bool(stems.lack.search(clause)))
-
-
-def _sentences(lower: str) -> str:
-    """The text with a sign at the end of each sentence, everything at its place."""
-    for mark in _MARKS:
-        lower = lower.replace(mark, END + " ")
-    return lower
-
-
-def _beside(ended: str, start: int, end: int) -> str:
-    """The words around a place, within its sentence; before it none whose beginning is cut off: "zip" is no "ip"."""
-    low, behind = start - BESIDE, ended.find(END, end, end + BESIDE)
-    ends = ended.rfind(END, max(0, low), start) + 1
-    if ends:
-        low = ends
-    elif low <= 0:
-        low = 0
-    elif ended[low - 1].isalnum():
-        low = ended.find(" ", low, start) + 1 or start
-    return f"{ended[low:start]} \0 {ended[end : end + BESIDE if behind < 0 else behind]}"
+    return bool(words.request.search(clause)) or (topic not in LACKED and bool(words.lack.search(clause)))
 
 
 def _starts(lower: str, stem: str) -> Iterator[int]:
@@ -312,6 +447,13 @@ def _starts(lower: str, stem: str) -> Iterator[int]:
         if sign or not at or not ((before := lower[at - 1]).isalnum() or before == "_"):
             yield at
         at = lower.find(stem, at + 1)
+
+
+def without_addresses(lower: str) -> str:
+    """The text with ``@`` for each e-mail address and no path behind a host: their words are none of the author's."""
+    if "@" in lower:
+        lower = _ADDRESS.sub("@", lower)
+    return _PATH.sub(r"\1", lower) if "://" in lower else lower
 
 
 def marked(lower: str, named: Collection[str]) -> str:
@@ -324,63 +466,60 @@ def marked(lower: str, named: Collection[str]) -> str:
 
 def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
-    found = Found()
-    lower = marked(flattened(text), named)
-    blank = f" {blanked(lower)} "
-    ended = ""
-    counted: set[tuple[int, str]] = set()
+    searched = Searched(without_addresses(marked(flattened(text), named)), stems.file)
+    times: dict[Stem, int] = {}  #: how often each stands there
+    last: dict[str, int] = {}  #: of a topic, where the stem stands that counted last
     ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
-    looked: dict[int, int] = {}
-    for place, rank, stem in stems.hits(lower, blank):
-        topic, end = stem.topic, place + len(stem.text)
-        if (place, topic) in counted or (not stem.is_word and place < ends.get(topic, 0)):
+    for place, _, stem, beside in stems.hits(searched):
+        topic = stem.topic
+        if last.get(topic) == place or (not stem.is_word and place < ends.get(topic, 0)):
             continue
-        if stem.looks_around:
-            looked[rank] = looked.get(rank, 0) + 1
-            if looked[rank] > MAX_PLACES:
-                continue
-            if blank[end] != " ":  # what its last word goes on with is not beside it
-                end = blank.index(" ", end) - 1
-            ended = ended or _sentences(lower)
-            if not _counts(_beside(ended, place, end), lower[place:end], stem, stems.file):
-                continue
-        counted.add((place, topic))
+        if stem.looks_around and not _counts(searched, place, stem, beside, stems.file):
+            continue
+        last[topic] = place
         if not stem.is_word:
-            ends[topic] = end
-        found.add(stem)
+            ends[topic] = place + len(stem.text)
+        times[stem] = times.get(stem, 0) + 1
+    found = Found()
+    for stem, count in times.items():
+        found.add(stem, count)
     return found
 
 
 def _has_beside(around: str, stem: Stem) -> bool:
     """Whether of each group one stands there that must be beside the stem."""
-    for group in stem.beside:
-        for part, exact in group:
-            if part in around and stands(around, part, exact):
-                break
-        else:
-            return False
-    return True
+    return all(
+        any(part in around and stands(around, part, exact) for part, exact in group.parts) for group in stem.beside
+    )
 
 
-def _only_speaks(around: str, here: str, words: Speaking) -> bool:
+def _only_speaks(around: str, words: Speaking) -> bool:
     """Whether the words around a request ask about its terms, or how to do it oneself, or tell that it is done."""
-    whole = around.replace(" \0 ", here)
-    if not words.likely.search(whole):
+    if not words.likely.search(around):
         return False
 
     def stands_one(stems: Sequence[Stem]) -> bool:
-        return any(s.text in whole and stands(whole, s.text, s.exact) and _has_beside(whole, s) for s in stems)
+        return any(s.text in around and stands(around, s.text, s.exact) and _has_beside(around, s) for s in stems)
 
     return stands_one(words.asking) or (stands_one(words.done) and not stands_one(words.plea))
 
 
-def _counts(around: str, here: str, stem: Stem, stems: _File) -> bool:
-    """Whether what is around the stem lets it count there, where it is in ``here``."""
-    if not _has_beside(around, stem):
+def _counts(text: Searched, start: int, stem: Stem, beside: Sequence[Keyed], stems: _File) -> bool:
+    """Whether what is around the stem at ``start`` lets it count there."""
+    end = start + len(stem.text)
+    if beside and not text.may_have_beside(start, end + LONGEST, beside):
+        return False  # most of them
+    end = text.word_end(end)  # what its last word goes on with is not beside it
+    if beside and not text.has_beside(start, end, beside):
         return False
+    if stem.is_state and stems.denying.state.search(text.lower, max(0, start - DENIED), start):
+        return False
+    if not stem.is_request and stem.topic != "resolved":
+        return True
+    low, high = text.around(start, end)
+    if low and text.lower[low - 1].isalnum():  # a word whose beginning is cut off
+        low = max(low, text.lower.find(" ", low, start) + 1 or start)
+    before = text.lower[low:start]
     if stem.topic == "resolved":
-        return not _NOT_YET.search(around.partition("\0")[0])
-    return not (
-        stem.is_request
-        and (_denied(around.partition("\0")[0], stem.topic, stems) or _only_speaks(around, here, stems.speaking))
-    )
+        return stem.weight < OVER or not stems.denying.over.search(before)
+    return not (_denied(before, stem.topic, stems.denying) or _only_speaks(text.lower[low:high], stems.speaking))

@@ -13,16 +13,22 @@ from collections.abc import Collection
 
 from gateway.extract.pasted import prose
 from gateway.extract.stems import SENSITIVE, Found, Table, score, table
-from gateway.extract.tables import flattened
+from gateway.extract.tables import flattened, is_plain
 from gateway.model import Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768
+NO_ACCENTS = (
+    "en",
+    "ru",
+    "uk",
+)  #: languages whose words nobody writes without accents: they have none, or other letters
 MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
 INCIDENT = ("outage", "service", "part", "resolved")  #: the topics that make an incident critical
 TOLD_TWICE = 2.0  #: weight of outage terms in a sentence from which the service may stand anywhere
 BILLED = 1.5  #: of financial words from which a general question is the financial department's
+SOLD = 3.0  #: how many times their weight the words of a general question have that asks for more than how to pay
 ASKED = 2.0  #: what a sensitive request gives to its department
 MONEY, ACCESS = ("cancellation", "refund"), ("password", "access", "reinstall", "email_change", "ownership")
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
@@ -46,9 +52,11 @@ def topics_of(
         custom: the text of the admin's own topics file, if there is one.
         language: of the text, if it is known; the subject may be in any.
     """
-    stems, text = table(custom, language), text[:MAX_TEXT]
-    terms: list[str] = []
-    above, below = score(subject, table(custom), named), score(text, stems, named)
+    text, terms = text[:MAX_TEXT], list[str]()
+    accents = language not in NO_ACCENTS  # it may have lost them
+    plain, plain_above = accents and is_plain(text), accents and is_plain(subject)
+    above = score(subject, table(custom, plain=plain_above), named)
+    below = score(text, table(custom, language, plain=plain), named)
 
     def of(topic: str) -> float:
         total = above.weight.get(topic, 0.0) * SUBJECT_WEIGHT + below.weight.get(topic, 0.0)
@@ -70,8 +78,8 @@ def topics_of(
     if leaning:
         terms.append(f"account {leaning:g} more: a name like a service's, a secret or an error message")
     sensitive = tuple(name for name in SENSITIVE if of(f"sensitive.{name}") >= 1.0)
-    stems = table(custom, language, INCIDENT)
-    critical = _critical(subject, text, above, below, stems, table(custom, None, INCIDENT), named, terms)
+    stems, every = table(custom, language, INCIDENT, plain), table(custom, None, INCIDENT, plain_above)
+    critical = _critical(subject, text, above, below, stems, every, named, terms)
     reported = abuse >= ABUSE_ENOUGH and abuse > told and not sensitive and not critical
     is_account = not reported and (
         names_a_fact
@@ -91,7 +99,8 @@ def topics_of(
     if sensitive:
         terms.append(f"what is asked for ({', '.join(sensitive)}) gives its department {ASKED:g}")
     # whoever asks what something would cost asks sales, not the bookkeepers
-    billed = financial > technical and (is_account or not general or financial >= BILLED)
+    sold = technical > 0 and general > SOLD * financial
+    billed = financial > technical and (is_account or not general or (financial >= BILLED and not sold))
     department = Department.FINANCIAL if billed else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
     return Topics(department, question, critical, sensitive, tuple(terms))
