@@ -26,7 +26,6 @@ from gateway.extract.tables import SHORTEST, alternation, blanked, flattened, un
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 OVER = 2.0  #: what the words weigh that say that it works again; the others only speak of what was, or may be
 NEAR = 50  #: characters on one side of it, within the clause, where an order is wanted
-LONGEST = 64  #: letters that a word goes on after a stem
 DENIED = 36  #: characters before a request in which a denial counts
 NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
 MAX_NAMED = 24
@@ -339,17 +338,13 @@ class Searched:
 
     def __init__(self, lower: str, file: _File) -> None:
         # a sign that is ours says nothing of words, and a text of nothing but ASCII is blanked faster
-        self._blank = blank = f" {blanked(lower.replace(NAMED, ' ') if NAMED in lower else lower)} "
+        blank = f" {blanked(lower.replace(NAMED, ' ') if NAMED in lower else lower)} "
         self.lower, self._keys = lower, file.keys
         self.places = places = defaultdict[int, list[int]](list)  #: of each key that stands there, in order
         for key, place, _ in file.search.find_matches_as_indexes(blank, overlapping=True):
             places[key].append(place)
         self._present: dict[int, frozenset[int]] = {}  #: the keys of a group that the text has, by its identity
         self._ends: list[int] | None = None
-
-    def word_end(self, end: int) -> int:
-        """Where the word ends that goes on at ``end``."""
-        return end if self._blank[end] == " " else self._blank.index(" ", end) - 1
 
     def around(self, start: int, end: int) -> tuple[int, int]:
         """From where to where the words beside a place may stand: within its sentence."""
@@ -381,7 +376,7 @@ class Searched:
         )
 
     def may_have_beside(self, start: int, end: int, beside: Sequence[Keyed]) -> bool:
-        """Cheap: whether of each group one stands somewhere around these places."""
+        """Cheap: whether of each group one stands somewhere around these places; mostly it does not."""
         low, high = start - BESIDE, end + BESIDE
         for group in beside:
             if group.signs:
@@ -507,10 +502,7 @@ def _only_speaks(around: str, words: Speaking) -> bool:
 def _counts(text: Searched, start: int, stem: Stem, beside: Sequence[Keyed], stems: _File) -> bool:
     """Whether what is around the stem at ``start`` lets it count there."""
     end = start + len(stem.text)
-    if beside and not text.may_have_beside(start, end + LONGEST, beside):
-        return False  # most of them
-    end = text.word_end(end)  # what its last word goes on with is not beside it
-    if beside and not text.has_beside(start, end, beside):
+    if beside and not (text.may_have_beside(start, end, beside) and text.has_beside(start, end, beside)):
         return False
     if stem.is_state and stems.denying.state.search(text.lower, max(0, start - DENIED), start):
         return False
