@@ -394,12 +394,11 @@ class Searched:
         """Whether one of the group stands within these bounds, but not in the stem itself."""
         for key in self.present(group):
             text, places = self._keys[key], self.places[key]
-            for place in places[bisect_left(places, low) :]:
-                stop = place + len(text)
-                if stop > high:
-                    break
-                if (place >= end or stop <= start) and self.lower.startswith(text, place):
+            at = bisect_left(places, low)
+            while at < len(places) and (stop := places[at] + len(text)) <= high:
+                if (places[at] >= end or stop <= start) and self.lower.startswith(text, places[at]):
                     return True
+                at += 1
         return any(
             self.lower.find(sign, low, start) >= 0 or self.lower.find(sign, end, high) >= 0 for sign in group.signs
         )
