@@ -64,6 +64,8 @@ def test_a_log_whose_reader_is_gone_stops_nothing() -> None:
         log.configure(stream, True)
         for _ in range(3):
             log.refused("192.0.2.1", 550, "x")
+        with pytest.raises(BrokenPipeError):
+            os.write(writing, b"x")
         log.configure()
 
 

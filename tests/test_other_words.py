@@ -759,14 +759,19 @@ def test_a_word_cut_in_two_is_not_another_one(before: str) -> None:
     assert named == (before == "ip")
 
 
-def sentences() -> list[tuple[str, str]]:
-    """(kind, sentence) of the one-sentence mails."""
-    lines = (FOLDER / "sentences.psv").read_text(encoding="utf-8").splitlines()
+def rows(name: str) -> list[tuple[str, str, str]]:
+    """(language, truth, sentence) of a file of single sentences; its head says what the truth is."""
+    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
     split = [line.split("|", 2) for line in lines if line and not line.startswith("#")]
-    return [(kind, text) for _, kind, text in split]
+    return [(code, truth, text) for code, truth, text in split]
 
 
-@pytest.mark.parametrize(("kind", "text"), sentences())
+def told_in(name: str) -> list[tuple[str, str]]:
+    """(truth, sentence)."""
+    return [(truth, text) for _, truth, text in rows(name)]
+
+
+@pytest.mark.parametrize(("kind", "text"), told_in("sentences.psv"))
 def test_what_a_sentence_asks_for(kind: str, text: str) -> None:
     topics = reading(text).topics
     told = "critical" if topics.critical else "plain"
@@ -805,38 +810,20 @@ def test_who_tells_of_a_mail_goes_on_below(line: str) -> None:
     assert quotes.new_words(text) == text.strip()
 
 
-def questions() -> list[tuple[str, str]]:
-    """(question, sentence)."""
-    lines = (FOLDER / "questions.psv").read_text(encoding="utf-8").splitlines()
-    return [(line.split("|")[1], line.split("|", 2)[2]) for line in lines if line and not line.startswith("#")]
-
-
-@pytest.mark.parametrize(("question", "text"), questions())
+@pytest.mark.parametrize(("question", "text"), told_in("questions.psv"))
 def test_whose_matter_a_sentence_is(question: str, text: str) -> None:
     topics = reading(text).topics
     assert (topics.question.value, topics.sensitive, topics.critical) == (question, (), False), topics.terms
 
 
-def matters() -> list[tuple[str, str]]:
-    """(department and question, sentence)."""
-    lines = (FOLDER / "matters.psv").read_text(encoding="utf-8").splitlines()
-    return [(line.split("|")[1], line.split("|", 2)[2]) for line in lines if line and not line.startswith("#")]
-
-
-@pytest.mark.parametrize(("matter", "text"), matters())
+@pytest.mark.parametrize(("matter", "text"), told_in("matters.psv"))
 def test_whose_matter_and_whose_work_a_sentence_is(matter: str, text: str) -> None:
     topics = reading(text).topics
     assert f"{topics.department.value} {topics.question.value}" == matter, topics.terms
     assert (topics.sensitive, topics.critical) == ((), False), topics.terms
 
 
-def times_told() -> list[tuple[str, str]]:
-    """(time in Berlin or ``-``, sentence)."""
-    lines = (FOLDER / "times.psv").read_text(encoding="utf-8").splitlines()
-    return [(line.split("|")[1], line.split("|", 2)[2]) for line in lines if line and not line.startswith("#")]
-
-
-@pytest.mark.parametrize(("began", "text"), times_told())
+@pytest.mark.parametrize(("began", "text"), told_in("times.psv"))
 def test_when_a_sentence_says_that_it_began(began: str, text: str) -> None:
     at = datetime(2026, 11, 22, 16, tzinfo=UTC)
     found, words = incident_start("x", text, at, BERLIN)
@@ -954,17 +941,24 @@ def test_what_is_done_already_is_no_request_unless_something_is_asked_for(text: 
     assert ", ".join(reading(text).topics.sensitive) == asked, reading(text).topics.terms
 
 
+@pytest.mark.parametrize("text", ["il mio ordine e il 20121 Milano", "a encomenda e a 40001 Porto"])
+def test_a_postcode_beside_an_order_is_no_order(text: str) -> None:
+    """ "e" is "and" in both, and "is" only where the accent was left out."""
+    assert reading(text).orders == ()
+
+
+@pytest.mark.parametrize(("text", "masked"), [("IMEI 4111 1111 1111 1111", 1), ("IMEI 356938035643809", 0)])
+def test_only_what_has_the_length_of_an_imei_is_one(text: str, masked: int) -> None:
+    assert secrets.mask(text)[1] == masked
+
+
 LOSES_ACCENTS = ("cs", "de", "es", "fr", "it", "nl", "pl", "pt", "tr")
-
-
 AMBIGUOUS = "J'ai commandé la mise à niveau"  #: "commande" is an order
 
 
 def without_accents(name: str) -> list[tuple[str, str, str]]:
     """(language, truth, sentence typed without accents) of the sentences that have some."""
-    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
-    split = [line.split("|", 2) for line in lines if line and not line.startswith("#")]
-    typed = [(code, truth, text, unaccented(text, code)) for code, truth, text in split if code in LOSES_ACCENTS]
+    typed = [(code, truth, text, unaccented(text, code)) for code, truth, text in rows(name) if code in LOSES_ACCENTS]
     return [
         (code, truth, plain) for code, truth, text, plain in typed if plain != text and not text.startswith(AMBIGUOUS)
     ]

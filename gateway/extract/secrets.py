@@ -86,8 +86,8 @@ class _Masking:
 
     def card(self, match: re.Match[str]) -> str:
         digits = match[1].replace(" ", "").replace("-", "")
-        if "imei" in match.string[max(0, match.start() - 12) : match.start()].lower():
-            return match[0]  # a telephone's number has the same check digit
+        if len(digits) == 15 and "imei" in match.string[max(0, match.start() - 12) : match.start()].lower():
+            return match[0]  # a telephone's number has 15 digits and the same check digit
         if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) == 1:
             return match[0]
         self.count += 1

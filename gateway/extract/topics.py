@@ -18,11 +18,8 @@ from gateway.model import Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768
-NO_ACCENTS = (
-    "en",
-    "ru",
-    "uk",
-)  #: languages whose words nobody writes without accents: they have none, or other letters
+#: languages whose words nobody writes without accents: they have none, or other letters
+NO_ACCENTS = ("en", "ru", "uk")
 MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
 INCIDENT = ("outage", "service", "part", "resolved")  #: the topics that make an incident critical
@@ -59,16 +56,7 @@ def topics_of(
     below = score(text, table(custom, language, plain=plain), named)
 
     def of(topic: str) -> float:
-        total = above.weight.get(topic, 0.0) * SUBJECT_WEIGHT + below.weight.get(topic, 0.0)
-        if total:
-            found = {term: weight * SUBJECT_WEIGHT for term, weight in above.terms.get(topic, {}).items()}
-            for term, weight in below.terms.get(topic, {}).items():
-                found[term] = found.get(term, 0.0) + weight
-            shown = ", ".join(
-                f"{term} {weight:g}" for term, weight in sorted(found.items(), key=lambda item: (-item[1], item[0]))[:8]
-            )
-            terms.append(f"{topic} {total:g}: {shown}")
-        return total
+        return _weight_of(topic, above, below, terms)
 
     financial, technical = of("financial"), of("technical")
     told, general, abuse = of("account"), of("general"), of("abuse")
@@ -104,6 +92,18 @@ def topics_of(
     department = Department.FINANCIAL if billed else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
     return Topics(department, question, critical, sensitive, tuple(terms))
+
+
+def _weight_of(topic: str, above: Found, below: Found, terms: list[str]) -> float:
+    """The weight of a topic in subject and text; what gave it goes to ``terms``, the heaviest first."""
+    total = above.weight.get(topic, 0.0) * SUBJECT_WEIGHT + below.weight.get(topic, 0.0)
+    if total:
+        found = {term: weight * SUBJECT_WEIGHT for term, weight in above.terms.get(topic, {}).items()}
+        for term, weight in below.terms.get(topic, {}).items():
+            found[term] = found.get(term, 0.0) + weight
+        heaviest = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:8]
+        terms.append(f"{topic} {total:g}: {', '.join(f'{term} {weight:g}' for term, weight in heaviest)}")
+    return total
 
 
 def _critical(
