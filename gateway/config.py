@@ -434,6 +434,7 @@ class Clock(_Section):
     target: Seconds = 900.0
     status_reply: Seconds = 1500.0
     limit: Seconds = 1800.0
+    client_area_reply: Seconds = 600.0
 
     @model_validator(mode="after")
     def _in_order(self) -> Clock:

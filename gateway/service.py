@@ -15,7 +15,7 @@ from gateway.ingest.smtp import Policy
 from gateway.model import Rules
 from gateway.pipeline import Surroundings
 from gateway.replies import guard
-from gateway.replies.render import Sender, Templates
+from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.tickets.outgoing import Office
@@ -105,7 +105,15 @@ def sender(settings: Settings, key: bytes, path: str = "config.toml") -> Sender:
         chat_url=settings.gateway.chat_url,
         secret=key,
         signing=signing_keys(settings, path),
+        promise=Promise(
+            _minutes(settings.clock.target), _minutes(settings.clock.limit), _minutes(settings.clock.client_area_reply)
+        ),
+        timezone=settings.gateway.timezone,
     )
+
+
+def _minutes(seconds: float) -> int:
+    return max(1, round(seconds / 60))
 
 
 def directory(settings: Settings) -> Directory:

@@ -279,7 +279,7 @@ def test_the_clock_keeps_its_promises_across_kills(daemons: Any, peers: Loopback
     daemon = daemons(peers, clock={"target": "1s", "status_reply": "2s", "limit": "3s"}, staff=staff)
     daemon.send(signed(1), "ops@shop.example")
     until(lambda: len(peers.taken) == 2)
-    alerts = (b"Not answered within the target", 1), (b"Re: Disk 1", 2), (b"The promised answer is overdue", 2)
+    alerts = (b"Reminder, ", 1), (b"Re: Disk 1", 2), (b"OVERDUE, ", 2)
     for subject, times in alerts:
         until(lambda subject=subject, times=times: sum(subject in taken.raw for taken in peers.taken) == times)  # type: ignore[misc]
         daemon.settled()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.extract import quotes
 from gateway.replies import render
-from gateway.replies.render import Draft, RenderError, Sender, Templates, build, reply_subject, samples
+from gateway.replies.render import Draft, Promise, RenderError, Sender, Templates, build, reply_subject, samples
 
 TEMPLATES = Templates(None)
 SENDER = Sender(
@@ -95,23 +97,99 @@ def parts(template: str, language: str, context: dict[str, Any]) -> tuple[str, s
     return texts[0], texts[1]
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
+LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")
+AREA = {
+    "en": "Client Area", "de": "Kundenbereich", "fr": "Espace client", "es": "Área de Cliente", "it": "Area clienti",
+    "ru": "Клиентской области", "uk": "Клієнтській зоні",
+}  # fmt: skip
+HIGH = {
+    "en": "High", "de": "Hoch", "fr": "Élevée", "es": "Alta", "it": "Alta", "ru": "Высокий", "uk": "Високий"
+}  # fmt: skip
+TECHNICAL = {
+    "en": "Technical Issues", "de": "Technische Fragen", "fr": "Questions techniques", "es": "Cuestiones técnicas",
+    "it": "Problemi tecnici", "ru": "Технические проблемы", "uk": "Технічні проблеми",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_replies_state_the_facts_of_the_desk(language: str) -> None:
+    area = AREA[language]
     emergency, _ = parts("emergency", language, BASE)
-    assert "10" in emergency
+    assert "10 min" in emergency or "10 Min" in emergency or "10 мин" in emergency or "10 хв" in emergency
     assert "https://portal.example/" in emergency
-    assert ("High is served first" if language == "en" else "Hoch wird zuerst bedient") in emergency
+    assert HIGH[language] in emergency
+    assert area in emergency
     general, page = parts("received_general", language, samples("x")[1])
     assert "https://chat.example/" in general
     assert '<a href="https://chat.example/">' in page
-    assert ("24/7" if language == "en" else "rund um die Uhr") in general
     needed, _ = parts("verification_needed", language, samples("x")[1])
-    assert ("registered with the account" if language == "en" else "im Konto hinterlegt") in needed
+    assert area in needed
+    assert "- " in needed
     asked, _ = parts("received", language, BASE)
-    assert "#123456" in asked
-    assert ("15 to 30 minutes" if language == "en" else "15 bis 30 Minuten") in asked
+    for fact in ("#123456", "203.0.113.7", "r1z7og44", "ping", TECHNICAL[language], HIGH[language], "T-0000000"):
+        assert fact in asked
     status, _ = parts("status", language, BASE)
-    assert ("may take longer" if language == "en" else "können länger dauern") in status
+    assert "T-0000000" in status
+    closed, _ = parts("closed", language, BASE)
+    assert "T-0000000" in closed
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", render.NAMES)
+def test_what_a_customer_quotes_of_a_reply_is_cut_at_its_marker(name: str, language: str) -> None:
+    text, page = parts(name, language, BASE | {"text": "Es läuft wieder."})
+    first = text.splitlines()[0]
+    assert first.startswith("-- ")
+    assert quotes.new_words(f"It works now, thank you.\n\n{text}") == "It works now, thank you."
+    assert first in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_numbers_of_a_promise_come_from_the_configuration(language: str) -> None:
+    other = replace(SENDER, promise=Promise(target=3, limit=21, ticket=1))
+    for name in ("received", "received_general", "status", "emergency"):
+        raw = build(replace(DRAFT, template=name, language=language, context=BASE), other, TEMPLATES).raw
+        message = email.message_from_bytes(raw, policy=email.policy.default)
+        text = next(part.get_content() for part in message.walk() if not part.is_multipart())
+        assert not re.search(r"\b(10|15|30)\b(?! November)", text.replace("14:30", "")), text
+    assert ("21 минуты" in text) == (language == "ru") or "21" not in text
+
+
+def test_plural_forms_and_moments_are_those_of_the_language() -> None:
+    def received(language: str, limit: int) -> str:
+        other = replace(SENDER, promise=Promise(15, limit, 1))
+        return TEMPLATES.text("received", language, render.variables(other, BASE))
+
+    assert "15–21 минуты" in received("ru", 21)
+    assert "15–22 минут." in received("ru", 22)
+    assert "15–31 хвилини" in received("uk", 31)
+    assert "innerhalb von 1 Minute," in received("de", 30)
+    assert "22 novembre 2026, 14:30 (CET)" in received("fr", 30)
+    assert "22. November 2026, 14:30 (CET)" in received("de", 30)
+    assert "22 ноября 2026\u202fг., 14:30 (CET)" in received("ru", 30)
+
+
+def test_a_page_names_its_language_sets_no_colour_and_loads_nothing() -> None:
+    _, page = parts("received", "uk", BASE)
+    assert '<html lang="uk">' in page
+    assert "color-scheme" in page
+    assert not re.search(r"(?:src|background|url)\s*[=(]|(?<!-)color\s*:", page)
+
+
+@pytest.mark.parametrize(
+    ("event", "template", "expected"),
+    [
+        ("new", "staff_new", "[T-0000000] High, technical: Server 203.0.113.7"),
+        ("appended", "staff_new", "[T-0000000] Follow-up, technical: Server 203.0.113.7"),
+        ("pending", "staff_new", "[T-0000000] Unverified sender, technical: Server 203.0.113.7"),
+        ("", "staff_alert", "[T-0000000] Reminder, High, technical: Server 203.0.113.7"),
+        ("", "staff_breach", "[T-0000000] OVERDUE, High, technical: Server 203.0.113.7"),
+    ],
+)
+def test_a_staff_mail_says_in_its_subject_what_it_is(event: str, template: str, expected: str) -> None:
+    context = samples("staff_new")[0] | {"event": event}
+    raw = build(replace(DRAFT, kind="staff", template=template, context=context), SENDER, TEMPLATES).raw
+    assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == expected
 
 
 def test_customers_words_are_never_a_template() -> None:
@@ -133,7 +211,7 @@ def test_only_machines_carry_the_marks_of_machines(kind: str, marks: bool) -> No
 
 def test_the_shipped_templates_have_no_fault() -> None:
     assert TEMPLATES.problems(SENDER) == []
-    assert TEMPLATES.languages() == ("de", "en")
+    assert TEMPLATES.languages() == LANGUAGES
 
 
 def test_a_broken_template_is_named(tmp_path: Any) -> None:

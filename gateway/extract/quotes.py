@@ -11,8 +11,8 @@ from bisect import bisect_left
 
 from gateway.extract.tables import Beginnings, alternation, words
 
-#: the line in our own replies above which the customer writes; language-free
-MARKER = "-- reply above this line --"
+#: the line in our own replies above which the customer writes, as the templates of each language have it
+_MARKER = re.compile(alternation(words("quotes", "marker")), re.IGNORECASE)
 
 MAX_LINES = 20_000
 _LONGEST = 400  #: characters of an attribution that is folded over lines
@@ -191,10 +191,14 @@ def _ends_with_address(joined: str) -> bool:
     return match is not None and "@" in match[1]
 
 
+def _marked(line: str) -> bool:
+    return "-- " in line and _MARKER.search(line) is not None
+
+
 def _history(lines: list[str], index: int, ends: list[bool]) -> int:
     """How many lines introduce quoted history here; 0 when none does. ``ends``: the lines an attribution may end with."""
     line = lines[index]
-    if MARKER in line:
+    if _marked(line):
         return len(lines) - index
     if _dashed(lines, index) or _header_block(lines, index):
         return 1
@@ -212,7 +216,7 @@ def _may_end(line: str) -> bool:
 
 def _may_begin(line: str) -> bool:
     """Whether the line by itself may begin quoted history: it has a colon or our marker, or begins with a mark."""
-    return ":" in line or "：" in line or line.lstrip(" \t")[:1] in _FIRST_CHARS or MARKER in line
+    return ":" in line or "：" in line or line.lstrip(" \t")[:1] in _FIRST_CHARS or _marked(line)
 
 
 def _introduces(lines: list[str], index: int, count: int) -> bool:
@@ -279,9 +283,9 @@ def new_words(text: str) -> str:
             continue
         line = lines[index]
         quote = _is_quote(line)
-        size = _history(lines, index, ends) if not quote or MARKER in line else 0
+        size = _history(lines, index, ends) if not quote or _marked(line) else 0
         if size:
-            if MARKER in line or not _own_below(lines, index + size, ends):
+            if _marked(line) or not _own_below(lines, index + size, ends):
                 break
             index, quoting = index + size, True  # the words that introduce the quote go with it
             continue
@@ -295,7 +299,7 @@ def new_words(text: str) -> str:
             quoting = True
         index += 1
     own = _trimmed(kept)
-    return own or _trimmed([line for line in lines if MARKER not in line]) or text.strip()
+    return own or _trimmed([line for line in lines if not _marked(line)]) or text.strip()
 
 
 def _announced(kept: list[str]) -> bool:

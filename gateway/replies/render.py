@@ -32,10 +32,10 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from gateway.config import Problem
 from gateway.mailbox import plain_local
 from gateway.model import Outgoing
-from gateway.replies import guard
+from gateway.replies import guard, localized
 from gateway.replies.sign import SigningKey, signed
 
-NAMES = ("received", "received_general", "verification_needed", "emergency", "status", "answer")
+NAMES = ("received", "received_general", "verification_needed", "emergency", "status", "answer", "closed")
 STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered")
 WORDS = "words"  #: words.<language>.toml holds the short texts of a language
 MAX_BODY = 200_000
@@ -54,6 +54,15 @@ class RenderError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """What replies promise, in whole minutes: a person's first answer, and a first reply to a Client Area ticket."""
+
+    target: int = 15
+    limit: int = 30
+    ticket: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """Who a reply comes from. ``envelope``: ``verp``, ``address`` or ``null``."""
 
@@ -65,6 +74,8 @@ class Sender:
     chat_url: str
     secret: bytes
     signing: tuple[SigningKey, ...] = ()
+    promise: Promise = Promise()
+    timezone: str = "Europe/Berlin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +120,7 @@ class Templates:
 
     @staticmethod
     def _sandbox(folders: list[str], escaped: bool) -> ImmutableSandboxedEnvironment:
-        return ImmutableSandboxedEnvironment(
+        sandbox = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(folders),
             undefined=StrictUndefined,
             autoescape=escaped,
@@ -120,6 +131,9 @@ class Templates:
             auto_reload=False,
             cache_size=-1,
         )
+        sandbox.globals["count"] = localized.counted
+        sandbox.filters["moment"] = localized.moment
+        return sandbox
 
     def _load_all(self) -> None:
         """Reads every file now: what is changed on disk later takes effect at a reload, or not at all."""
@@ -166,7 +180,7 @@ class Templates:
         """
         which = f"{name}.{language}.txt.j2"
         try:
-            text = self._environment.get_template(which).render(dict(values))
+            text = self._environment.get_template(which).render({**values, "language": language})
         except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError, RecursionError) as error:
             raise RenderError(f"template {which}: {type(error).__name__}") from error
         return re.sub(r"\n{3,}", "\n\n", text).strip()[:MAX_BODY] + "\n"
@@ -179,9 +193,9 @@ class Templates:
         """
         which = f"{name}.{language}.html.j2"
         if which not in self._available:
-            return html_of(text)
+            return html_of(text, language)
         try:
-            return self._pages.get_template(which).render(dict(values))[:MAX_BODY]
+            return self._pages.get_template(which).render({**values, "language": language})[:MAX_BODY]
         except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError, RecursionError) as error:
             raise RenderError(f"template {which}: {type(error).__name__}") from error
 
@@ -217,10 +231,11 @@ def samples(name: str) -> list[dict[str, Any]]:
         "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
         "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"], "sensitive": [],
         "account_name": "Anna Example", "subject": "Server 203.0.113.7", "orders": ["123456"], "ips": ["203.0.113.7"],
-        "services": ["r1z7og44"], "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
+        "services": ["r1z7og44"], "started_at": "2026-11-22T14:30:00+01:00", "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
     }  # fmt: skip
     empty: dict[str, Any] = base | {"verified": False, "department": "financial", "priority": "normal", "critical": False,
-        "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": []}  # fmt: skip
+        "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
+        "started_at": None}  # fmt: skip
     if name.startswith("staff"):
         staff = {"trust": "verified", "account": "10023", "author": "anna@example.de", "opened_at": "2026-11-22T12:00:00+00:00",
                  "marks": ["critical"], "late_s": 12, "at_once": False, "why": "550", "event": "new",
@@ -232,11 +247,16 @@ def samples(name: str) -> list[dict[str, Any]]:
 def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
     """What a template sees: the row's context and who we are."""
     return {
+        "started_at": None,
         **context,
         "name": sender.name,
         "address": sender.address,
         "client_area_url": sender.client_area_url,
         "chat_url": sender.chat_url,
+        "target_minutes": sender.promise.target,
+        "limit_minutes": sender.promise.limit,
+        "ticket_minutes": sender.promise.ticket,
+        "timezone": sender.timezone,
     }
 
 
@@ -318,10 +338,26 @@ def subject_of(draft: Draft, sender: Sender, words: Mapping[str, str]) -> str:
     """The subject by kind and trust: their words only to verified authors."""
     reference = str(draft.context.get("reference") or "")
     if draft.kind == "staff":
-        return words["subject_" + draft.template].format(reference=reference) if reference else words["subject_digest"]
+        return staff_subject(draft, reference, words)
     if draft.context.get("verified") and draft.context.get("subject"):
         return reply_subject(str(draft.context["subject"]), reference)
     return f"[{reference}] " + words["subject_fixed"].format(name=neutral(sender.name))
+
+
+def staff_subject(draft: Draft, reference: str, words: Mapping[str, str]) -> str:
+    """``[T-...] High, technical: <subject>``: what happened, how urgent it is, whose it is, and what it is about."""
+    if not reference:
+        return words["subject_digest"]
+    context = draft.context
+    event = _STAFF_EVENTS.get(str(context.get("event") or ""), "")
+    form = words.get(f"subject_{event}") or words["subject_" + draft.template]
+    priority = "High" if context.get("priority") == "high" else "CRITICAL" if context.get("critical") else "Regular"
+    department = str(context.get("department") or "")
+    theirs = neutral(str(context.get("subject") or ""), 80) or "(no subject)"
+    return neutral(form.format(reference=reference, priority=priority, department=department, subject=theirs), 160)
+
+
+_STAFF_EVENTS = {"appended": "staff_follow_up", "pending": "staff_pending"}
 
 
 # --------------------------------------------------------------------------- the message
@@ -344,8 +380,20 @@ def _part(content_type: str, text: str) -> bytes:
 _LINK = re.compile(r"https?://[^\s<>\"]{1,500}")
 
 
-def html_of(text: str) -> str:
-    """The text as simple HTML: paragraphs, line breaks, lists and links; everything escaped."""
+_PAGE = """<!DOCTYPE html>
+<html lang="{language}"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">
+</head><body style="margin: 0; padding: 16px">
+<div style="max-width: 40em; font-family: sans-serif; font-size: 16px; line-height: 1.5">
+{blocks}
+</div></body></html>
+"""
+
+
+def html_of(text: str, language: str = "en") -> str:
+    """The text as simple HTML: paragraphs, line breaks, lists and links; everything escaped. It sets no colour, so that
+    a mail program's dark mode keeps its contrast, names its language for screen readers, and loads nothing."""
     blocks: list[str] = []
     for block in text.strip().split("\n\n"):
         lines = block.split("\n")
@@ -359,7 +407,7 @@ def html_of(text: str) -> str:
             blocks.append("<ul>" + "".join(f"<li>{_linked(item)}</li>" for item in items) + "</ul>")
         else:
             blocks.append("<p>" + "<br>\n".join(map(_linked, lines)) + "</p>")
-    return '<!DOCTYPE html>\n<html><body style="font-family: sans-serif">\n' + "\n".join(blocks) + "\n</body></html>\n"
+    return _PAGE.format(language=language, blocks="\n".join(blocks))
 
 
 @functools.lru_cache(maxsize=256)  # most lines are the template's

@@ -226,6 +226,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_co
     """What a template may say. Only verified authors see their subject, their name and their own facts."""
     parsed = incoming.reading.parsed
     verified = decision.trust is Trust.VERIFIED
+    began = incoming.facts.incident_started_at
 
     def own(kind: str) -> list[str]:
         return [f.value for f in incoming.facts.of(kind) if f.ownership is Ownership.OWN and not f.quoted]
@@ -243,6 +244,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_co
         "orders": own("orders") if verified else [],
         "ips": own("ips") if verified else [],
         "services": own("services") if verified else [],
+        "started_at": began.isoformat() if verified and began is not None else None,
         "in_reply_to": parsed.message_id,
         "references": list(parsed.references[-10:]),
     }

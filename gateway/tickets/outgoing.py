@@ -306,6 +306,7 @@ def tell(
         "account": ticket.account,
         "author": ticket.author or "",
         "opened_at": ticket.opened_at.isoformat(),
+        "subject": ticket.subject,
         "marks": list(ticket.marks),
     } | dict(more)
     for address in dict.fromkeys(to):
