@@ -123,7 +123,7 @@ class Running:
     def __init__(
         self, folder: Path, peers: LoopbackPeers | None, *, env: dict[str, str] | None = None,
         prefix: list[str] | None = None, ready: bool = True, module: str = "gateway",
-        stderr: int = subprocess.PIPE, **sections: Any,
+        stderr: int = subprocess.PIPE, program: list[str] | None = None, cwd: Path | None = None, **sections: Any,
     ) -> None:  # fmt: skip
         self.folder = folder
         self.config = folder / "config.toml"
@@ -132,17 +132,18 @@ class Running:
         if sections or not self.config.exists():
             self.config.write_text(config_text(folder, peers, **sections))
         self._env = os.environ | {"JOURNAL_STREAM": "1:1", "PYTHONUNBUFFERED": "1"} | (env or {})
-        self._prefix, self._module, self._stderr = prefix or [], module, stderr
+        self._prefix, self._stderr, self._cwd = prefix or [], stderr, cwd
+        self._program = program or [sys.executable, "-m", module]
         self.events: list[dict[str, Any]] = []
         self.other: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self.start(ready)
 
     def start(self, ready: bool = True) -> None:
-        command = [*self._prefix, sys.executable, "-m", self._module, "--config", str(self.config), "run"]
+        command = [*self._prefix, *self._program, "--config", str(self.config), "run"]
         first = len(self.events)
         self.process = subprocess.Popen(
-            command, env=self._env, stdout=subprocess.DEVNULL, stderr=self._stderr, text=True
+            command, env=self._env, cwd=self._cwd, stdout=subprocess.DEVNULL, stderr=self._stderr, text=True
         )
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()

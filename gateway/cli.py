@@ -61,6 +61,7 @@ def main() -> None:
     """The entry point: every expected fault becomes a message and an exit code."""
     from gateway.config import ConfigError
 
+    os.environ["PYTHONSAFEPATH"] = "1"  # no process that we start imports a file of the folder it was started in
     try:
         app()
     except ConfigError as error:
@@ -157,6 +158,9 @@ def _who() -> str:
 @app.command()
 def run() -> None:
     """The service, in the foreground."""
+    import signal
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service can reload, there is nothing to reload
     import uvloop
 
     from gateway import config, log, service
@@ -177,43 +181,23 @@ def run() -> None:
 
 
 @app.command()
-def check(as_json: Json = False) -> None:
-    """Configuration, templates, directory, key files: every fault as file:key: what and why. Exit 0 or 2."""
-    import tempfile
-
-    from gateway import config, service
-    from gateway.replies.render import Templates
+def check(
+    user: Annotated[str | None, typer.Option(help="Whose rights the service has; default: gateway.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check configuration, templates, directory and key files; every fault as file:key: what and why. Exit 0 or 2."""
+    from gateway import check as checks
     from gateway.tickets.store import utc_now
-    from gateway.verify.directory import DirectoryError, build
 
     path = _state["config"]
-    problems: list[config.Problem] = []
-    try:
-        settings = config.load(path)
-    except config.ConfigError as error:
-        problems = error.problems
-    else:
-        problems = config.file_problems(settings, path)
-        try:
-            service.topics_text(settings, path)
-            who = service.sender(settings, b"check" * 8, path)
-            if not any(problem.key == "replies.templates_dir" for problem in problems):
-                problems += Templates(settings.replies.templates_dir).problems(who)
-        except config.ConfigError as error:
-            known = {problem.key for problem in problems}
-            problems += [problem for problem in error.problems if problem.key not in known]
-        source = service.directory_source(settings)
-        if source is not None and not any(problem.key.startswith("directory.") for problem in problems):
-            with tempfile.TemporaryDirectory() as folder:
-                try:
-                    build(source, Path(folder) / "check.sqlite", utc_now())
-                except DirectoryError as error:
-                    problems += error.problems
-    for problem in problems:
-        print(json.dumps(problem.as_json(), ensure_ascii=False) if as_json else str(problem))
-    if not problems and not as_json:
-        print(f"{path}: fine")
-    raise typer.Exit(2 if problems else 0)
+    found = checks.everything(path, utc_now(), user)
+    for warning in found.warnings:
+        print(f"warning: {_safe(warning)}", file=sys.stderr)
+    for problem in found.problems:
+        print(json.dumps(problem.as_json(), ensure_ascii=False) if as_json else _safe(problem))
+    if not found.problems and not as_json:
+        print(f"{path}: OK")
+    raise typer.Exit(2 if found.problems else 0)
 
 
 @app.command()

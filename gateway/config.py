@@ -6,9 +6,11 @@ read from files or from the systemd credentials folder, never from the TOML itse
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import ipaddress
 import os
+import pwd
 import re
 import ssl
 import stat
@@ -41,6 +43,25 @@ class Problem:
     def as_json(self) -> dict[str, str]:
         """The object of ``gateway check --json``."""
         return {"file": self.file, "key": self.key, "problem": self.problem}
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def file_fault(path: Path, error: BaseException) -> str:
+    """What the system said of a file, with its owner and mode, or of the nearest folder above it that is there."""
+    said = getattr(error, "strerror", None) or str(error)
+    for place in (path, *path.absolute().parents):
+        with contextlib.suppress(OSError):
+            found = place.stat()
+            who = _user(found.st_uid)
+            what = "it" if place == path else str(place)
+            return f"{said} ({what} belongs to {who}, mode {stat.S_IMODE(found.st_mode):04o})"
+    return said
 
 
 class ConfigError(Exception):
@@ -106,8 +127,15 @@ def _network(value: str) -> str:
     return value
 
 
+def _relay_network(value: str) -> str:
+    if ipaddress.ip_network(value, strict=False).prefixlen == 0:
+        raise ValueError(f"{value!r} would let anybody speak for anybody: name your own relays")
+    return value
+
+
 Address = Annotated[str, BeforeValidator(_address)]
 Network = Annotated[str, BeforeValidator(_network)]
+RelayNetwork = Annotated[str, BeforeValidator(_relay_network)]
 
 
 class _Section(BaseModel):
@@ -140,6 +168,9 @@ class Gateway(_Section):
     @field_validator("languages")
     @classmethod
     def _english_is_there(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for language in value:
+            if not re.fullmatch(r"[a-z]{2}", language):
+                raise ValueError(f"{language!r} is not a two-letter language code (ISO 639-1), such as en or de")
         if "en" not in value:
             raise ValueError("'en' must be among the languages: everyone else is answered in English")
         return value
@@ -150,17 +181,27 @@ class Gateway(_Section):
         return self.reply_domain or self.address.rpartition("@")[2]
 
 
+_DATABASE_URL = re.compile(r"sqlite:///|postgresql\+psycopg://")
+
+
 class Database(_Section):
     """``[database]``: where everything is kept; default: SQLite in ``state_dir``."""
 
     url: str | None = None
+    url_file: Path | None = None
 
     @field_validator("url")
     @classmethod
     def _known_engine(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(r"sqlite:///|postgresql\+psycopg://", value):
+        if value is not None and not _DATABASE_URL.match(value):
             raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
         return value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Database:
+        if self.url is not None and self.url_file is not None:
+            raise ValueError("url and url_file exclude each other")
+        return self
 
 
 class Smtp(_Section):
@@ -170,7 +211,7 @@ class Smtp(_Section):
     max_size: Octets = 25 * 1024**2
     min_free: Octets = 64 * 1024**2
     recipients: tuple[Address, ...] = ()
-    trusted_relays: tuple[Network, ...] = ()
+    trusted_relays: tuple[RelayNetwork, ...] = ()
     evaluate_private: bool = False
     authserv_id: str | None = None
     bare_newline: Literal["keep", "reject"] = "keep"
@@ -208,6 +249,7 @@ def _folder(value: str) -> str:
 
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,29}$")]
 Folder = Annotated[str, BeforeValidator(_folder)]
+_EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TOKEN_URLS = {
     "google": "https://oauth2.googleapis.com/token",
@@ -389,7 +431,7 @@ class Directory(_Section):
 class Relay(_Section):
     """``[relay]``: the SMTP server that sends our replies."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(pattern=r"^\S+$")] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 25
     security: Literal["tls", "starttls", "none"] = "none"
     username: str | None = None
@@ -465,6 +507,15 @@ class Http(_Section):
         return value
 
 
+def is_own_listener(host: str, port: int, listener: str) -> bool:
+    """Whether ``host:port`` reaches ``listener`` (``HOST:PORT`` of this machine)."""
+    where, _, its_port = listener.rpartition(":")
+    where = where.strip("[]")
+    if its_port != str(port):
+        return False
+    return host == where or (host in _LOOPBACK and where in (*_LOOPBACK, *_EVERYWHERE))
+
+
 class Settings(_Section):
     """The whole configuration."""
 
@@ -495,8 +546,32 @@ class Settings(_Section):
 
     @property
     def database_url(self) -> str:
-        """The database URL, with the default filled in."""
-        return self.database.url or f"sqlite:///{self.gateway.state_dir / 'gateway.db'}"
+        """The database URL: given, or read from its file, or the default.
+
+        Raises:
+            ConfigError: the file cannot be read, or holds no such URL.
+        """
+        file = self.database.url_file
+        if file is None:
+            return self.database.url or f"sqlite:///{self.gateway.state_dir / 'gateway.db'}"
+        try:
+            url = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            problem = f"{file} cannot be read: {file_fault(file, error)}"
+        else:
+            if _DATABASE_URL.match(url):
+                return url
+            problem = f"{file}: must begin with sqlite:/// or postgresql+psycopg://"
+        raise ConfigError([Problem(str(file), "database.url_file", problem)])
+
+    @model_validator(mode="after")
+    def _relay_is_another(self) -> Settings:
+        for url in self.smtp.listen:
+            if is_own_listener(self.relay.host, self.relay.port, url.partition("://")[2]):
+                raise ValueError(
+                    f"relay: {self.relay.host}:{self.relay.port} is our own listener {url}; replies would come back"
+                )
+        return self
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -586,7 +661,7 @@ def secret(file: Path | None, credential: str) -> str | None:
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if file is None and folder and (Path(folder) / credential).exists():
         file = Path(folder) / credential
-    return file.read_text(encoding="utf-8").rstrip("\r\n") if file is not None else None
+    return (file.read_text(encoding="utf-8").rstrip("\r\n") or None) if file is not None else None
 
 
 def tls_context(settings: Smtp) -> ssl.SSLContext | None:
@@ -605,7 +680,7 @@ def _secret_problems(path: str, key: str, file: Path, found: list[Problem]) -> N
         if mode & 0o007:
             found.append(Problem(path, key, f"{file} can be read by everybody; chmod 600"))
     except (OSError, UnicodeDecodeError) as error:
-        found.append(Problem(path, key, f"cannot be read: {error}"))
+        found.append(Problem(path, key, f"{file} cannot be read: {file_fault(file, error)}"))
 
 
 def _source_problems(settings: Settings, path: str, found: list[Problem]) -> None:
@@ -628,6 +703,16 @@ def _source_problems(settings: Settings, path: str, found: list[Problem]) -> Non
             found.append(Problem(path, f"maildir.{index}.path", f"{maildir.path} is no Maildir (new and cur)"))
 
 
+def _state_dir_problems(settings: Settings, path: str, found: list[Problem]) -> None:
+    folder = settings.gateway.state_dir
+    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not place.is_dir():
+        found.append(Problem(path, "gateway.state_dir", f"{folder} cannot be used: {place} is not a folder"))
+    elif not os.access(place, os.W_OK | os.X_OK):
+        why = file_fault(place, PermissionError(0, "Permission denied"))
+        found.append(Problem(path, "gateway.state_dir", f"{folder} cannot be written: {why}"))
+
+
 def file_problems(settings: Settings, path: str) -> list[Problem]:
     """Faults in the files that the configuration names: passwords, certificates, the directory's folder."""
     found: list[Problem] = []
@@ -640,10 +725,13 @@ def file_problems(settings: Settings, path: str) -> list[Problem]:
         tls_context(settings.smtp)
     except (OSError, ssl.SSLError) as error:
         found.append(Problem(path, "smtp.tls_cert", f"certificate and key cannot be used: {error}"))
+    if settings.database.url_file is not None:
+        _secret_problems(path, "database.url_file", settings.database.url_file, found)
+    if settings.smtp.tls_key is not None and settings.smtp.tls_key.exists():
+        _secret_problems(path, "smtp.tls_key", settings.smtp.tls_key, found)
+    _state_dir_problems(settings, path, found)
     if settings.directory.source == "sql" and settings.directory.url_file is not None:
         _secret_problems(path, "directory.url_file", settings.directory.url_file, found)
-    elif settings.directory.path is not None and not settings.directory.path.is_dir():
-        found.append(Problem(path, "directory.path", f"{settings.directory.path} is no folder"))
     if settings.replies.templates_dir is not None and not settings.replies.templates_dir.is_dir():
         found.append(Problem(path, "replies.templates_dir", f"{settings.replies.templates_dir} is no folder"))
     return found

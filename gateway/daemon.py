@@ -10,10 +10,9 @@ import gc
 import os
 import signal
 import socket
-import ssl
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -48,6 +47,13 @@ RELAY_ASK_S = 60.0
 
 class StartError(Exception):
     """The service cannot start for a reason outside its configuration: a port, a lock, a database."""
+
+
+def _socket_name(one: socket.socket) -> str:
+    name = one.getsockname()
+    if isinstance(name, tuple):
+        return f"[{name[0]}]:{name[1]}" if ":" in str(name[0]) else f"{name[0]}:{name[1]}"
+    return str(name)
 
 
 class Daemon:
@@ -126,6 +132,7 @@ class Daemon:
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         handed = systemd.sockets()
+        self._compare(handed)
         for scheme in ("smtp", "lmtp"):
             lmtp = scheme == "lmtp"
             factory = lambda lmtp=lmtp: MailSession(self.ingest, lmtp, loop)  # noqa: E731
@@ -146,6 +153,23 @@ class Daemon:
             )
             self._servers.append(server)
             self.addresses.append(f"http://{host}:{server.sockets[0].getsockname()[1]}")
+
+    def _compare(self, handed: Mapping[str, list[socket.socket]]) -> None:
+        """systemd's sockets replace the configured listeners of their kind: says so where they differ, and refuses a
+        relay that is one of them."""
+        relay = self.settings.relay
+        for scheme, given in handed.items():
+            names = [_socket_name(one) for one in given]
+            for name in names:
+                if config.is_own_listener(relay.host, relay.port, name):
+                    raise StartError(
+                        f"the relay {relay.host}:{relay.port} is our own socket {name} (gateway.socket): replies would come back; "
+                        "let the relay listen elsewhere, or disable gateway.socket"
+                    )
+            wanted = [url.partition("://")[2] for url in self.settings.smtp.listen if url.startswith(scheme + "://")]
+            left_out = sorted(set(wanted) - set(names))
+            if left_out:
+                log.listener_ignored(scheme, left_out, names)
 
     async def _guarded(self, opening: Coroutine[Any, Any, asyncio.Server], where: str) -> asyncio.Server:
         try:
@@ -179,6 +203,7 @@ class Daemon:
             StartError, StoreError, ConfigError: it could not start.
         """
         loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self._reload.set)  # one that comes too early is answered after the start
         try:
             self._prepare()
             await self._readers.start()
@@ -189,7 +214,6 @@ class Daemon:
         except BaseException:
             await self._close()
             raise
-        loop.add_signal_handler(signal.SIGHUP, self._reload.set)
         log.started(__version__, "sqlite" if self.store.is_sqlite else "postgresql", self.addresses)
         gc.collect()
         sys.setswitchinterval(0.001)  # seconds; a thread that computes lets the loop in sooner
@@ -347,9 +371,10 @@ class Daemon:
                 raise ConfigError(problems)
             if accounts.changed():  # last: nothing is swapped in before everything else is known to be good
                 self._log_directory(await asyncio.to_thread(accounts.reload, self._clock()))
-        except (ConfigError, DirectoryError, OSError, ssl.SSLError) as error:
+        except Exception as error:  # nothing that an admin writes ends the service
+            known = isinstance(error, ConfigError | DirectoryError | OSError)
             metrics.RELOADS.labels("refused").inc()
-            log.reload_refused(str(error).replace("\n", "; "))
+            log.reload_refused(str(error).replace("\n", "; ") if known else f"{type(error).__name__}: {error}")
             return
         old = self.desk.relay
         self.desk, self.settings, self.ingest.policy, self.directory = desk, settings, desk.policy, accounts

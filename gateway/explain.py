@@ -56,7 +56,7 @@ class Explainer:
     def __enter__(self) -> Explainer:
         self._store = self._opened()
         directory = service.directory(self._settings)
-        if not directory.loaded and self._settings.directory.configured:
+        if not directory.usable(self._clock()) and self._settings.directory.configured:
             scratch = self._settings.gateway.model_copy(update={"state_dir": Path(self._scratch.name)})
             directory = service.directory(self._settings.model_copy(update={"gateway": scratch}))
             directory.reload(self._clock())

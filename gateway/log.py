@@ -118,6 +118,13 @@ def _emit(level: str, event: str, fields: dict[str, Any]) -> None:
         listener(record)
 
 
+def listener_ignored(scheme: str, configured: list[str], handed: list[str]) -> None:
+    """A configured listener that is not opened: systemd's socket unit serves this protocol instead."""
+    fields = {"protocol": scheme, "configured": " ".join(configured), "systemd": " ".join(handed)}
+    advice = "disable gateway.socket to listen where smtp.listen says"
+    _emit("warning", "listener_ignored", fields | {"advice": advice})
+
+
 def started(version: str, database: str, listeners: list[str]) -> None:
     """The service is ready."""
     _emit("info", "started", {"version": version, "database": database, "listen": ",".join(listeners)})

@@ -31,4 +31,5 @@ def self_signed(folder: Path, name: str = "localhost") -> tuple[Path, Path]:
     certificate.write_bytes(built.public_bytes(serialization.Encoding.PEM))
     plain = serialization.NoEncryption()
     secret.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    secret.chmod(0o600)
     return certificate, secret

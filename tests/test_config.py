@@ -93,4 +93,4 @@ def test_files_that_the_configuration_names_are_looked_at(tmp_path: Path) -> Non
         f'[smtp]\ntls_cert="{tmp_path / "c"}"\ntls_key="{tmp_path / "k"}"\n'
     )
     keys = {problem.key for problem in config.file_problems(settings, "c.toml")}
-    assert keys == {"relay.password_file", "directory.path", "smtp.tls_cert"}
+    assert keys == {"relay.password_file", "smtp.tls_cert"}

@@ -25,6 +25,7 @@ from bench.harness import TO, LoopbackPeers, Running, free_port, until, write_ac
 from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
 from gateway.tickets import originals
 from gateway.tickets.store import utc_now
+from tests.conftest import missing
 from tests.samples import mail
 
 
@@ -108,7 +109,10 @@ def test_exit_codes_of_a_start_that_fails(daemons: Any, peers: LoopbackPeers, tm
         assert any("cannot listen" in line for line in fourth.other)
 
 
-@pytest.mark.parametrize("what", ["configuration", "restart-only key", "template", "topics", "directory"])
+@pytest.mark.parametrize(
+    "what",
+    ["configuration", "restart-only key", "template", "endless template", "huge template", "topics", "directory"],
+)
 def test_a_bad_reload_keeps_the_old(daemons: Any, peers: LoopbackPeers, tmp_path: Path, what: str) -> None:
     templates = tmp_path / "templates"
     templates.mkdir()
@@ -120,6 +124,11 @@ def test_a_bad_reload_keeps_the_old(daemons: Any, peers: LoopbackPeers, tmp_path
         daemon.config.write_text(good.replace(str(tmp_path / "state"), str(tmp_path / "other")))
     elif what == "template":
         (templates / "received.en.txt.j2").write_text("{{ broken")
+    elif what == "endless template":
+        loop = "{% for a in range(99999) %}"
+        (templates / "received.en.txt.j2").write_text(f"{loop * 3}{'{% endfor %}' * 3}")
+    elif what == "huge template":
+        (templates / "received.en.txt.j2").write_text("{% for a in range(10**9) %}x{% endfor %}")
     elif what == "topics":
         (tmp_path / "topics.toml").write_text("[financial.en]\n1 = [7]\n")
         daemon.config.write_text(good + f'[extract]\ntopics = "{tmp_path / "topics.toml"}"\n')
@@ -133,6 +142,56 @@ def test_a_bad_reload_keeps_the_old(daemons: Any, peers: LoopbackPeers, tmp_path
     daemon.config.write_text(good)
     (ticket,) = daemon.rows("tickets", "list")
     assert (ticket["trust"], ticket["account"]) == ("verified", "10042")
+
+
+def test_a_reload_before_the_service_is_ready_does_not_end_it(peers: LoopbackPeers, tmp_path: Path) -> None:
+    """A SIGHUP each moment from the exec on; a start is a start all the same."""
+    daemon = Running(tmp_path, peers, ready=False)
+    try:
+        while not daemon.named("started"):
+            assert daemon.process.poll() is None
+            if b"gateway" in Path(f"/proc/{daemon.pid}/cmdline").read_bytes() and _ignores(daemon.pid, signal.SIGHUP):
+                daemon.process.send_signal(signal.SIGHUP)
+        until(lambda: daemon.named("reloaded"))
+        assert daemon.process.poll() is None
+    finally:
+        assert daemon.stop() == 0
+
+
+def _ignores(pid: int, wanted: signal.Signals) -> bool:
+    """Whether a process ignores or catches a signal (SigIgn, SigCgt of proc(5))."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = [int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigIgn", "SigCgt"))]
+    return any(mask >> (wanted - 1) & 1 for mask in masks)
+
+
+def test_no_process_imports_a_file_of_the_folder_it_was_started_in(peers: LoopbackPeers, tmp_path: Path) -> None:
+    """The readers are started by a fork server that Python starts with ``-c``, which would look there first."""
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    proof = tmp_path / "imported"
+    for name in ("html", "email", "tnefparse", "selectolax"):
+        (here / f"{name}.py").write_text(f"open({str(proof)!r}, 'a').write({name!r})\nraise ImportError('not me')\n")
+    script = Path(sys.executable).with_name("gateway")
+    daemon = Running(tmp_path, peers, program=[str(script)], cwd=here)
+    try:
+        daemon.send(signed(1), "ops@shop.example")
+        until(lambda: len(peers.taken) == 1)
+    finally:
+        daemon.stop()
+    assert not proof.exists()
+
+
+def test_a_relay_that_is_our_own_socket_is_refused(peers: LoopbackPeers, tmp_path: Path) -> None:
+    if not Path("/usr/bin/systemd-socket-activate").exists():
+        missing("systemd-socket-activate is not installed")
+    port = free_port()
+    prefix = ["systemd-socket-activate", "-l", f"127.0.0.1:{port}", "--fdname=smtp", "-E", "PATH", "-E", "PYTHONPATH"]
+    daemon = Running(tmp_path, peers, prefix=prefix, ready=False, relay={"host": "localhost", "port": port})
+    until(lambda: any("istening" in line for line in daemon.other))
+    with socket.create_connection(("127.0.0.1", port), 30):
+        assert daemon.ended() == 1
+    assert any("is our own socket" in line and "gateway.socket" in line for line in daemon.other)
 
 
 def test_a_good_reload_takes_effect(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:
@@ -457,8 +516,6 @@ def test_no_body_subject_or_secret_is_logged(daemons: Any, peers: LoopbackPeers)
 def test_socket_activation(peers: LoopbackPeers, tmp_path: Path) -> None:
     """systemd's own tool hands over an inet and a UNIX socket."""
     if not Path("/usr/bin/systemd-socket-activate").exists():
-        from tests.conftest import missing
-
         missing("systemd-socket-activate is not installed")
     port, path = free_port(), tmp_path / "handed.sock"
     prefix = [

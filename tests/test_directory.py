@@ -12,6 +12,8 @@ from sqlalchemy import create_engine, text
 
 from bench.harness import write_accounts
 from gateway import config, service
+from gateway.model import Author, AuthorStatus
+from gateway.verify.accounts import match
 from gateway.verify.directory import AddressRules, Directory, DirectoryError, canonical
 from gateway.verify.lookup import accounts_of
 from tests.samples import NOW
@@ -227,3 +229,57 @@ def test_what_was_refused_does_not_keep_the_old_set_young(directory: Directory, 
     directory.touch(NOW + timedelta(hours=3))
     assert directory.checked_at == NOW + timedelta(hours=1)
     assert not directory.usable(NOW + timedelta(hours=26))
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"random bytes" * 500, None])
+def test_a_cache_that_cannot_be_read_is_built_again(tmp_path: Path, spoilt: bytes | None) -> None:
+    write_accounts(tmp_path, FILES)
+    first = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400)
+    first.reload(NOW)
+    first.close()
+    cache = tmp_path / "directory.sqlite"
+    cache.unlink()
+    if spoilt is None:
+        cache.mkdir()
+    else:
+        cache.write_bytes(spoilt)
+    again = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400)
+    assert not again.loaded
+    assert not again.usable(NOW)
+    assert str(cache) in again.fault
+    assert "mode" in again.fault
+    if spoilt is None:  # a folder in its place: nothing to do but to say whose it is
+        with pytest.raises(DirectoryError, match=r"cannot be replaced: .* \(it belongs to \w+, mode 0\d+\)"):
+            again.reload(NOW)
+        return
+    assert again.reload(NOW)["accounts"] == 3
+    assert (again.fault, again.usable(NOW)) == ("", True)
+
+
+def test_a_cache_that_is_damaged_while_it_serves_makes_nobody_a_stranger(directory: Directory, tmp_path: Path) -> None:
+    cache = tmp_path / "directory.sqlite"
+    pages = cache.read_bytes()
+    cache.write_bytes(pages[:4096] + b"\xff" * (len(pages) - 4096))  # in place: the open file sees it too
+    directory.close()
+    author = Author(AuthorStatus.OK, "anna@example.de", "", "")
+    found = match(author, directory, NOW)
+    assert not found.usable
+    assert directory.changed()  # it is read from its source at the next look
+    directory.reload(NOW)
+    assert match(author, directory, NOW).usable
+    assert {account.account for account in match(author, directory, NOW).accounts} == {"1", "2"}
+
+
+def test_what_the_service_believes_of_the_age_is_what_status_shows(directory: Directory, tmp_path: Path) -> None:
+    later = NOW + timedelta(days=3)  # a weekend and a day on which no file changed
+    directory.touch(later)
+    shown = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400)
+    assert shown.usable(later)
+    assert shown.age(later + timedelta(seconds=30)) == pytest.approx(30, abs=1)
+
+
+def test_a_state_dir_that_cannot_be_written_is_a_refusal_with_its_owner(tmp_path: Path) -> None:
+    write_accounts(tmp_path, FILES)
+    made = Directory(tmp_path / "nowhere" / "state", tmp_path / "accounts", 0.2, 86400)
+    with pytest.raises(DirectoryError, match=r"cannot be written: .* belongs to \w+, mode 0\d+"):
+        made.reload(NOW)

@@ -28,6 +28,7 @@ ALLOWED = {
     "systemd": set(),
     "health": {"log", "metrics"},
     "service": {"model", "ingest", "pipeline", "extract"} | FOUNDATION | NEIGHBOURS,
+    "check": {"service"} | FOUNDATION | NEIGHBOURS,
     "explain": {"model", "service", "pipeline", "reader", "ingest"} | FOUNDATION | NEIGHBOURS,
 }
 

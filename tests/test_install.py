@@ -84,7 +84,7 @@ def test_the_readme_walk_through(tmp_path: Path) -> None:
             check=False,
         )
 
-    assert gateway("check").stdout.endswith("fine\n")
+    assert gateway("check").stdout.endswith(": OK\n")
     assert gateway("status").returncode == 1  # no database yet
     mail = "From: a@b.example\nSubject: x\nMessage-ID: <1@b.example>\n\nHello, my server #123456 is slow.\n"
     assert gateway("accept", "-", "--direct", "--mail-from", "a@b.example", stdin=mail).returncode == 0

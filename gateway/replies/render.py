@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import difflib
 import email.utils
 import functools
 import html
@@ -27,18 +28,19 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from gateway.config import Problem
 from gateway.mailbox import plain_local
 from gateway.model import Outgoing
 from gateway.replies import guard, localized
+from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
 
 NAMES = ("received", "received_general", "verification_needed", "emergency", "status", "answer", "closed")
 STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered")
 WORDS = "words"  #: words.<language>.toml holds the short texts of a language
 MAX_BODY = 200_000
+MIN_BODY = 20  #: characters; a shorter text would be a blank mail
 _PREFIX = re.compile(
     r"^\s*((re|aw|sv|vs|antw|odp|res|rif|r|ynt|fwd?|wg|tr|rv|i|hа|отв|ответ|відп|пересл)\s*(\[\d+\])?\s*[:：]\s*)+",
     re.I,
@@ -119,8 +121,8 @@ class Templates:
         self._load_all()
 
     @staticmethod
-    def _sandbox(folders: list[str], escaped: bool) -> ImmutableSandboxedEnvironment:
-        sandbox = ImmutableSandboxedEnvironment(
+    def _sandbox(folders: list[str], escaped: bool) -> BoundedSandbox:
+        sandbox = BoundedSandbox(
             loader=FileSystemLoader(folders),
             undefined=StrictUndefined,
             autoescape=escaped,
@@ -180,8 +182,8 @@ class Templates:
         """
         which = f"{name}.{language}.txt.j2"
         try:
-            text = self._environment.get_template(which).render({**values, "language": language})
-        except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError, RecursionError) as error:
+            text = rendered(self._environment.get_template(which), {**values, "language": language})
+        except Exception as error:  # a template is an admin's program: whatever it raises is its fault
             raise RenderError(f"template {which}: {type(error).__name__}") from error
         return re.sub(r"\n{3,}", "\n\n", text).strip()[:MAX_BODY] + "\n"
 
@@ -195,8 +197,8 @@ class Templates:
         if which not in self._available:
             return html_of(text, language)
         try:
-            return self._pages.get_template(which).render({**values, "language": language})[:MAX_BODY]
-        except (TemplateError, TypeError, ValueError, KeyError, ZeroDivisionError, RecursionError) as error:
+            return rendered(self._pages.get_template(which), {**values, "language": language})
+        except Exception as error:
             raise RenderError(f"template {which}: {type(error).__name__}") from error
 
     def problems(self, sender: Sender) -> list[Problem]:
@@ -204,16 +206,24 @@ class Templates:
         found: list[Problem] = []
         for which in self.names():
             name, _, language = which.partition(".")
+            if name not in (*NAMES, *STAFF):
+                continue
             for context in samples(name):
                 try:
                     values = variables(sender, context)
-                    self.page(name, language, values, self.text(name, language, values))
+                    with bounded():
+                        text = self.text(name, language, values)
+                        self.page(name, language, values, text)
+                    if len(text.strip()) < MIN_BODY:
+                        raise RenderError("the template is empty")
                 except RenderError as error:
                     path = (self._folder or shipped_templates()) / f"{which}.txt.j2"
                     cause = error.__cause__
                     line = f"line {getattr(cause, 'lineno', None)}" if getattr(cause, "lineno", None) else ""
-                    found.append(Problem(str(path), line, f"{type(cause).__name__}: {cause}"))
+                    said = f"{type(cause).__name__}: {cause}" if cause is not None else str(error)
+                    found.append(Problem(str(path), line, said))
                     break
+        found += self._misspelt()
         for language in self.languages() or ("en",):
             try:
                 self.words(language)["subject_fixed"].format(name="x")
@@ -222,6 +232,22 @@ class Templates:
         for name in NAMES:
             if f"{name}.en" not in self._available:
                 found.append(Problem(str(self._folder or shipped_templates()), "", f"{name}.en.txt.j2 is missing"))
+        return found
+
+    def _misspelt(self) -> list[Problem]:
+        """Files of the admin's folder that no reply would ever use."""
+        if self._folder is None:
+            return []
+        known = {f"{name}.{end}.j2" for name in (*NAMES, *STAFF) for end in ("txt", "html")}
+        found = []
+        for path in sorted(self._folder.glob("*.j2")):
+            name = re.sub(r"\.[a-z]{2}\.(txt|html)\.j2$", r".\1.j2", path.name)
+            if not path.name.startswith("_") and name not in known:
+                near = difflib.get_close_matches(name.partition(".")[0], [*NAMES, *STAFF], n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                found.append(
+                    Problem(str(path), "", f"no reply uses a template of this name (NAME.LANGUAGE.txt.j2){hint}")
+                )
         return found
 
 

@@ -8,21 +8,25 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from gateway.model import Account, AccountMatch, Author, Candidate, Fact, Facts, Ownership, Reading
-from gateway.verify.directory import Directory
+from gateway.verify.directory import Directory, DirectoryError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NOBODY = AccountMatch((), {}, None, ())
+_UNREADABLE = AccountMatch((), {}, None, (), False, "the directory cannot be read or is too old")
 
 
 def match(author: Author, directory: Directory, now: datetime) -> AccountMatch:
     """Every account of the author's address; not settled yet when there are several."""
     if not directory.usable(now):
-        return AccountMatch((), {}, None, (), False, "the directory cannot be read or is too old")
+        return _UNREADABLE
     if author.address is None:
         return NOBODY
-    roles = directory.roles_of(author.address)
-    accounts = tuple(account for name in sorted(roles) if (account := directory.account(name)) is not None)
-    return _settled(AccountMatch(accounts, roles, None, ()), accounts[0] if len(accounts) == 1 else None, directory)
+    try:
+        roles = directory.roles_of(author.address)
+        accounts = tuple(account for name in sorted(roles) if (account := directory.account(name)) is not None)
+        return _settled(AccountMatch(accounts, roles, None, ()), accounts[0] if len(accounts) == 1 else None, directory)
+    except DirectoryError:
+        return _UNREADABLE
 
 
 def _settled(found: AccountMatch, account: Account | None, directory: Directory) -> AccountMatch:
@@ -55,7 +59,25 @@ def _ranked(
 def judged(
     reading: Reading, found: AccountMatch, directory: Directory, networks: Sequence[Network] = ()
 ) -> tuple[Facts, AccountMatch]:
-    """The facts with their ownership, and the match settled by order, address or service where several are possible."""
+    """The facts with their ownership, and the match settled by order, address or service where several are possible.
+    A directory that fails meanwhile owns nothing and makes the match unusable, so that the mail is looked at again."""
+    try:
+        return _judged(reading, found, directory, networks)
+    except DirectoryError:
+        return _nobodys(reading), _UNREADABLE
+
+
+def _nobodys(reading: Reading) -> Facts:
+    def unknown(candidates: Iterable[Candidate]) -> tuple[Fact, ...]:
+        return tuple(Fact(c.value, Ownership.UNKNOWN, c.words, c.quoted) for c in candidates if not c.weak)
+
+    orders, invoices = unknown(reading.orders), unknown(reading.invoices)
+    return Facts(orders, unknown(reading.ips), (), invoices, reading.started_at)
+
+
+def _judged(
+    reading: Reading, found: AccountMatch, directory: Directory, networks: Sequence[Network]
+) -> tuple[Facts, AccountMatch]:
     mine = frozenset(account.account for account in found.accounts)
     claimed: dict[str, set[str]] = {}
 

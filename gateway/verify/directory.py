@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import sqlite3
 import threading
 import unicodedata
@@ -17,12 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.config import Problem
+from gateway.config import Problem, file_fault
 from gateway.mailbox import a_label
 from gateway.model import Account
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 
 MAX_PROBLEMS = 20
+NOTE_S = 60.0  #: how often the state directory is told that the set is still current
+_LANGUAGE = re.compile(r"[a-z]{2}")
 ROLES = frozenset(("owner", "billing", "support", "abuse"))
 STATUSES = frozenset(
     ("unprocessed", "processing", "active", "cancelled", "suspended_violation", "suspended_payment", "processed")
@@ -106,7 +109,7 @@ class _Building:
 
     def everything(self) -> None:
         """Reads every table, then looks for rows of accounts that are not there."""
-        self._read("accounts", "insert or replace into accounts values (?,?,?,?)", lambda _, row: tuple(row))
+        self._read("accounts", "insert or replace into accounts values (?,?,?,?)", self._account)
         self._read("addresses", "insert or ignore into addresses values (?,?,?)", self._address)
         self._read("orders", "insert or replace into orders values (?,?,?,?)", self._order)
         self._read("invoices", "insert or replace into invoices values (?,?)", lambda _, row: tuple(row))
@@ -115,12 +118,22 @@ class _Building:
         if not self.problems and not self._connection.execute("select 1 from accounts").fetchone():
             self._fault("accounts", "", "names no account")
 
+    def _account(self, where: str, row: list[str]) -> tuple[str, ...] | None:
+        account, name, language, status = row
+        if not account:
+            self._fault("accounts", where, "the account has no id")
+        elif self._connection.execute("select 1 from accounts where account = ?", (account,)).fetchone():
+            self._fault("accounts", where, f"account {account!r} is named twice")
+        else:
+            return account, name, language if _LANGUAGE.fullmatch(language) else "", status
+        return None
+
     def _address(self, where: str, row: list[str]) -> tuple[str, ...] | None:
         account, address, role = row
         if role not in ROLES:
             self._fault("addresses", where, f"unknown role {role!r}")
         elif "@" not in address:
-            self._fault("addresses", where, f"{address!r} is no address")
+            self._fault("addresses", where, f"{address!r} is not an email address")
         else:
             return canonical(address, self._rules), account, role
         return None
@@ -159,8 +172,15 @@ def build(source: Source, target: Path, now: datetime, rules: AddressRules = Add
     """Writes the SQLite file of a source and returns the counts.
 
     Raises:
-        DirectoryError: with the faults found (at most 20); ``target`` is not left behind then.
+        DirectoryError: with the faults found (at most 20), or ``target`` cannot be written; it is not left behind then.
     """
+    try:
+        return _built(source, target, now, rules)
+    except (sqlite3.Error, OSError) as error:
+        raise DirectoryError([Problem(str(target), "", f"cannot be written: {file_fault(target, error)}")]) from error
+
+
+def _built(source: Source, target: Path, now: datetime, rules: AddressRules) -> dict[str, int]:
     target.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(target)) as connection:
         connection.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
@@ -195,9 +215,28 @@ class Directory:
         self._seen: tuple[tuple[str, int, int], ...] = ()
         self._good: tuple[tuple[str, int, int], ...] = ()
         self.checked_at: datetime | None = None
-        self._there = self._file.exists()
+        self.fault = ""  #: why the last good set cannot be read, or ""
+        self._noted_at: datetime | None = None
+        self._there = self._is_sound()
         if self._there:
-            self.checked_at = datetime.fromtimestamp(self._file.stat().st_mtime, UTC)
+            self.checked_at = self._noted_at = datetime.fromtimestamp(self._file.stat().st_mtime, UTC)
+
+    def _is_sound(self) -> bool:
+        """Whether the last good set is there and can be read. It is only a cache: what cannot be read is built again."""
+        try:
+            uri = f"{self._file.absolute().as_uri()}?mode=ro&immutable=1"
+            with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+                found = connection.execute("select value from meta where name = 'built_at'").fetchone()
+                connection.execute("select account from addresses limit 1").fetchone()
+        except (sqlite3.Error, OSError) as error:
+            self.fault = f"{self._file} cannot be read: {file_fault(self._file, error)}" if self._exists() else ""
+            return False
+        return found is not None
+
+    def _exists(self) -> bool:
+        with contextlib.suppress(OSError):
+            return self._file.exists()
+        return True
 
     # -- loading
 
@@ -214,6 +253,15 @@ class Directory:
         is not, and the last good set grows old."""
         if self.loaded and self._seen and self._seen == self._good:
             self.checked_at = now
+            self._note(now)
+
+    def _note(self, now: datetime) -> None:
+        """Keeps ``checked_at`` in the state directory, so that ``status`` and ``explain`` believe what the service does."""
+        if self._noted_at is not None and abs((now - self._noted_at).total_seconds()) < NOTE_S:
+            return
+        with contextlib.suppress(OSError):
+            os.utime(self._file, (now.timestamp(), now.timestamp()))
+            self._noted_at = now
 
     def reload(self, now: datetime) -> dict[str, int]:
         """Loads the source and swaps it in whole.
@@ -230,13 +278,19 @@ class Directory:
         if before and counts["accounts"] < before * (1 - self._max_shrink):
             fresh.unlink()
             lost = before - counts["accounts"]
-            problem = f"{lost} of {before} accounts would vanish, more than max_shrink allows"
-            raise DirectoryError([Problem(self._source.label("accounts"), "", problem)])
-        os.replace(fresh, self._file)
+            shrunk = f"{lost} of {before} accounts would vanish, more than max_shrink allows"
+            raise DirectoryError([Problem(self._source.label("accounts"), "", shrunk)])
+        try:
+            os.replace(fresh, self._file)
+        except OSError as error:
+            problem = Problem(str(self._file), "", f"cannot be replaced: {file_fault(self._file, error)}")
+            raise DirectoryError([problem]) from error
         self._generation += 1
+        self.fault, self._noted_at = "", None
         self._there = True
         self._good = self._seen
         self.checked_at = now
+        self._note(now)
         return counts
 
     # -- looking up
@@ -264,14 +318,19 @@ class Directory:
         if held is None or held[0] != self._generation:
             if held is not None:
                 held[1].close()
-            uri = f"file:{self._file}?mode=ro&immutable=1"
+            uri = f"{self._file.absolute().as_uri()}?mode=ro&immutable=1"
             held = (self._generation, sqlite3.connect(uri, uri=True, check_same_thread=False))
             self._local.held = held
         return held[1]
 
     def _all(self, query: str, *values: object) -> list[tuple[str, ...]]:
-        connection = self._connection()
-        return [] if connection is None else connection.execute(query, values).fetchall()
+        try:
+            connection = self._connection()
+            return [] if connection is None else connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:  # a damaged page, or a file that is gone: read the source again
+            self._there, self._seen = False, ()
+            self.fault = f"{self._file} cannot be read: {file_fault(self._file, error)}"
+            raise DirectoryError([Problem(str(self._file), "", "cannot be read")]) from error
 
     def close(self) -> None:
         """Closes this thread's connection."""

@@ -1,0 +1,183 @@
+"""``gateway check``: every fault that can be seen in files, and every doubt about a configuration that is valid.
+
+A problem stops the service from starting, or a reload from taking effect; a warning does neither, and says what to do.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import ip_network
+from pathlib import Path
+
+from cryptography.x509 import load_pem_x509_certificate
+
+from gateway import config, service
+from gateway.config import ConfigError, Problem, Settings
+from gateway.replies.render import Templates
+from gateway.verify.directory import DirectoryError, build
+from gateway.verify.directory_sources import Source
+
+SERVICE_USER = "gateway"
+WIDE_PREFIX = {4: 8, 6: 16}  #: a trusted network wider than this is worth a question
+EXPIRES_SOON_DAYS = 14
+
+
+@dataclass
+class Findings:
+    """What a check found: ``problems`` (exit 2) and ``warnings`` (exit 0)."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+def everything(path: str, now: datetime, user: str | None = None) -> Findings:
+    """Looks at the configuration, the files it names, templates, topics and the directory.
+
+    ``user``: whose rights the service will have; by default ``gateway`` when root asks and there is such a user.
+    """
+    found = Findings()
+    try:
+        settings = config.load(path)
+    except ConfigError as error:
+        found.problems = error.problems
+        return found
+    found.problems = config.file_problems(settings, path)
+    _desk(settings, path, found.problems)
+    _directory(settings, path, now, found)
+    found.warnings += _doubts(settings, path)
+    found.warnings += _certificate(settings, path, now)
+    found.warnings += _unreadable(settings, path, user)
+    return found
+
+
+def _desk(settings: Settings, path: str, problems: list[Problem]) -> None:
+    known = {problem.key for problem in problems}
+    try:
+        service.topics_text(settings, path)
+        who = service.sender(settings, b"check" * 8, path)
+        if "replies.templates_dir" not in known:
+            problems += Templates(settings.replies.templates_dir).problems(who)
+    except ConfigError as error:
+        problems += [problem for problem in error.problems if problem.key not in known]
+
+
+def _directory(settings: Settings, path: str, now: datetime, found: Findings) -> None:
+    chosen = settings.directory
+    source = service.directory_source(settings)
+    if source is None:
+        why = "no account directory is configured: every sender is unknown, and nobody is verified"
+        found.warnings.append(Problem(path, "directory.path", why))
+        return
+    if chosen.source == "csv" and chosen.path is not None and not chosen.path.is_dir():
+        found.problems.append(Problem(path, "directory.path", f"{chosen.path} is not a folder"))
+        return
+    if any(problem.key.startswith("directory.") for problem in found.problems):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            build(source, Path(folder) / "check.sqlite", now)
+        except DirectoryError as error:
+            found.problems += error.problems
+        else:
+            found.warnings += _languages(source)
+
+
+def _languages(source: Source) -> Iterator[Problem]:
+    told = 0
+    for where, (account, _, language, _) in source.rows("accounts", []):
+        if language and not (len(language) == 2 and language.isascii() and language.islower()) and told < 5:
+            told += 1
+            why = f"account {account!r}: {language!r} is not a two-letter language code and is ignored"
+            yield Problem(source.label("accounts"), where, why)
+
+
+def _doubts(settings: Settings, path: str) -> Iterator[Problem]:
+    for network in settings.smtp.trusted_relays:
+        given = ip_network(network, strict=False)
+        if given.prefixlen < WIDE_PREFIX[given.version]:
+            why = f"{network} trusts {given.num_addresses} addresses to speak for others; name your own relays"
+            yield Problem(path, "smtp.trusted_relays", why)
+    if not settings.staff.technical:
+        yield Problem(path, "staff.technical", "nobody is told of new tickets, reminders and overdue answers")
+    if (
+        "@" in settings.database_url.partition("://")[2]
+        and ":" in settings.database_url.partition("://")[2].partition("@")[0]
+    ):
+        why = "the URL holds a password and this file is easily copied: use url_file, or a peer or certificate login"
+        yield Problem(path, "database.url", why)
+    if settings.replies.envelope != "verp":
+        why = f"with {settings.replies.envelope!r} no bounce can be tied to the reply it is about"
+        yield Problem(path, "replies.envelope", why)
+
+
+def _certificate(settings: Settings, path: str, now: datetime) -> Iterator[Problem]:
+    file = settings.smtp.tls_cert
+    if file is None:
+        return
+    try:
+        ends = load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        return  # ``file_problems`` says what is wrong with it
+    left = (ends - now).total_seconds() / 86400
+    if left < EXPIRES_SOON_DAYS:
+        when = f"expired {-left:.0f} days ago" if left < 0 else f"expires in {left:.0f} days"
+        yield Problem(
+            path, "smtp.tls_cert", f"the certificate {when} ({file}): renew it, then gateway reload or SIGHUP"
+        )
+
+
+def _unreadable(settings: Settings, path: str, name: str | None) -> Iterator[Problem]:
+    """What the service's own user could not read, although root can."""
+    if os.geteuid() != 0:
+        return
+    try:
+        user = pwd.getpwnam(name or SERVICE_USER)
+    except KeyError:
+        if name:
+            yield Problem(path, "", f"there is no user {name!r}")
+        return
+    groups = {user.pw_gid, *(group.gr_gid for group in grp.getgrall() if user.pw_name in group.gr_mem)}
+    for key, file in _named_files(settings, path):
+        if file.exists() and (blocked := _blocked_at(file, user.pw_uid, groups)) is not None:
+            mode = stat.S_IMODE(blocked.stat().st_mode)
+            what = "it" if blocked == file else str(blocked)
+            yield Problem(path, key, f"the user {user.pw_name} cannot read {file} ({what} has mode {mode:04o})")
+
+
+def _named_files(settings: Settings, path: str) -> Iterator[tuple[str, Path]]:
+    yield "", Path(path)
+    for key, file in (
+        ("relay.password_file", settings.relay.password_file), ("relay.ca_file", settings.relay.ca_file),
+        ("smtp.tls_cert", settings.smtp.tls_cert), ("smtp.tls_key", settings.smtp.tls_key),
+        ("replies.templates_dir", settings.replies.templates_dir), ("extract.topics", settings.extract.topics),
+        ("directory.path", settings.directory.path), ("directory.url_file", settings.directory.url_file),
+        ("database.url_file", settings.database.url_file),
+    ):  # fmt: skip
+        if file is not None:
+            yield key, file
+    for index, account in enumerate(settings.imap):
+        if account.password_file is not None:
+            yield f"imap.{index}.password_file", account.password_file
+    for index, key_of in enumerate(settings.dkim):
+        yield f"dkim.{index}.key_file", key_of.key_file
+
+
+def _blocked_at(file: Path, uid: int, groups: Iterable[int]) -> Path | None:
+    """The file or the folder above it that keeps this user out, by mode bits alone."""
+    for place in (*reversed(file.absolute().parents), file):
+        found = place.stat()
+        wanted = stat.S_IXOTH if place != file else stat.S_IROTH
+        if found.st_uid == uid:
+            wanted <<= 6
+        elif found.st_gid in set(groups):
+            wanted <<= 3
+        if not found.st_mode & wanted:
+            return place
+    return None

@@ -1,0 +1,150 @@
+"""``gateway check``: what it refuses, what it only warns of, and that a template cannot run or grow without bounds."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from bench.harness import write_accounts
+from gateway import check
+from gateway.check import Findings
+from gateway.replies.render import RenderError, Sender, Templates, samples
+from tests.certificates import self_signed
+from tests.test_directory import FILES
+
+NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+GOOD = '[staff]\ntechnical = ["desk@introserv.com"]\n'
+
+
+@pytest.fixture
+def looked_at(tmp_path: Path) -> Callable[..., Findings]:
+    write_accounts(tmp_path, FILES)
+
+    def look(text: str = "", user: str | None = None, now: datetime = NOW) -> Findings:
+        base = f'[gateway]\nstate_dir = "{tmp_path / "state"}"\n'
+        directory = "" if "[directory]" in text else f'[directory]\npath = "{tmp_path / "accounts"}"\n'
+        staff = "" if "[staff]" in text else GOOD
+        file = tmp_path / "config.toml"
+        file.write_text((text if "[gateway]" in text else base + text) + directory + staff)
+        return check.everything(str(file), now, user)
+
+    return look
+
+
+def keys(problems: list[object]) -> set[str]:
+    return {problem.key for problem in problems}  # type: ignore[attr-defined]
+
+
+def test_a_sound_configuration_has_neither_problem_nor_warning(looked_at: Callable[..., Findings]) -> None:
+    found = looked_at()
+    assert (found.problems, found.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "says"),
+    [
+        ('[staff]\ntechnical = []\n', "staff.technical", "nobody is told"),
+        ('[directory]\n', "directory.path", "nobody is verified"),
+        ('[smtp]\ntrusted_relays = ["10.0.0.0/7"]\n', "smtp.trusted_relays", "33554432 addresses"),
+        ('[database]\nurl = "postgresql+psycopg://gateway:secret@db/gateway"\n', "database.url", "url_file"),
+        ('[replies]\nenvelope = "null"\n', "replies.envelope", "no bounce can be tied"),
+    ],
+)  # fmt: skip
+def test_what_is_valid_and_doubtful_is_a_warning(
+    looked_at: Callable[..., Findings], text: str, key: str, says: str
+) -> None:
+    found = looked_at(text)
+    assert found.problems == []
+    (warning,) = found.warnings
+    assert warning.key == key
+    assert says in warning.problem
+
+
+def test_a_certificate_that_ends_soon_is_told_with_its_days(looked_at: Callable[..., Findings], tmp_path: Path) -> None:
+    cert, key = self_signed(tmp_path, "mx.example")  # it is valid for a day
+    text = f'[smtp]\ntls_cert = "{cert}"\ntls_key = "{key}"\n'
+    assert looked_at(text, now=datetime.now(UTC) - timedelta(days=20)).warnings == []
+    for days, says in ((0, "expires in 1 days"), (3, "expired 2 days ago")):
+        (warning,) = looked_at(text, now=datetime.now(UTC) + timedelta(days=days)).warnings
+        assert warning.key == "smtp.tls_cert"
+        assert says in warning.problem
+    key.chmod(0o644)
+    assert keys(looked_at(text, now=datetime.now(UTC)).problems) == {"smtp.tls_key"}
+
+
+def test_an_account_that_is_named_twice_is_refused_with_its_line(
+    looked_at: Callable[..., Findings], tmp_path: Path
+) -> None:
+    accounts = tmp_path / "accounts" / "accounts.csv"
+    accounts.write_text(FILES["accounts.csv"] + "2,Bob again,en,active\n")
+    (problem,) = looked_at().problems
+    assert (problem.key, problem.problem) == ("line 5", "account '2' is named twice")
+    accounts.write_text(FILES["accounts.csv"].replace(",de,", ",deutsch,"))
+    found = looked_at()
+    assert found.problems == []
+    assert "'deutsch' is not a two-letter language code" in found.warnings[0].problem
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("recieved.en.txt.j2", "Hello", "did you mean received?"),
+        ("received.en.txt.j2", " \n", "the template is empty"),
+        ("received.en.txt.j2", "{% for a in range(10**9) %}x{% endfor %}", "OverflowError"),
+        ("received.en.txt.j2", "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "TooMuch"),
+        ("received.en.txt.j2", "{% for a in range(9000) %}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{% endfor %}", "TooMuch"),
+        ("received.en.txt.j2", "{{ 'x' * 999999999 }}", "TooMuch"),
+        ("received.en.txt.j2", "{{ 9 ** 99999999 }}", "TooMuch"),
+        ("received.en.txt.j2", "{{ name.nothing.more }}", "UndefinedError"),
+    ],
+)  # fmt: skip
+def test_a_template_that_is_useless_or_without_bounds_is_refused(
+    looked_at: Callable[..., Findings], tmp_path: Path, name: str, text: str, says: str
+) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / name).write_text(text)
+    (problem,) = looked_at(f'[replies]\ntemplates_dir = "{folder}"\n').problems
+    assert problem.file.endswith(name)
+    assert says in problem.problem
+
+
+def test_a_template_that_grows_with_its_values_is_cut_off_when_a_mail_is_written(tmp_path: Path) -> None:
+    (tmp_path / "received.en.txt.j2").write_text(
+        "Your orders, every one of them: {% for item in orders %}" + "x" * 1000 + "{% endfor %}"
+    )
+    sender = Sender("a@b.example", "A", "b.example", "verp", "https://x.example/", "https://y.example/", b"s" * 32)
+    templates = Templates(tmp_path)
+    assert templates.problems(sender) == []
+    with pytest.raises(RenderError, match="TooMuch"):
+        templates.text("received", "en", samples("received")[0] | {"orders": ["1"] * 500})
+
+
+def test_a_state_dir_that_cannot_be_used_is_refused(looked_at: Callable[..., Findings], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    found = looked_at(f'[gateway]\nstate_dir = "{tmp_path / "file" / "state"}"\n')
+    assert keys(found.problems) == {"gateway.state_dir"}
+    assert "is not a folder" in found.problems[0].problem
+
+
+def test_root_is_told_what_the_user_of_the_service_cannot_read(
+    looked_at: Callable[..., Findings], tmp_path: Path
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can tell")
+    nobody = pwd.getpwnam("nobody")
+    for folder in (tmp_path, *tmp_path.parents[:-2]):  # pytest's own folders are closed to others
+        folder.chmod(folder.stat().st_mode | 0o011)
+    secret = tmp_path / "password"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    text = f'[relay]\nusername = "u"\nhost = "127.0.0.1"\npassword_file = "{secret}"\n'
+    (warning,) = [w for w in looked_at(text, user="nobody").warnings if w.key == "relay.password_file"]
+    assert f"the user nobody cannot read {secret} (it has mode 0600)" in warning.problem
+    os.chown(secret, nobody.pw_uid, nobody.pw_gid)
+    assert [w for w in looked_at(text, user="nobody").warnings if w.key == "relay.password_file"] == []
