@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import gateway
+from gateway.extract.credentials import Detector
 from gateway.reading import Hints, read
 
 ROOT = Path(gateway.__file__).parent
@@ -80,6 +81,10 @@ def took(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         for name, value in list(vars(module).items()):
             if isinstance(value, re.Pattern):
                 monkeypatch.setattr(module, name, Clock(f"{module.__name__}.{name}", value, found))
+            elif isinstance(value, tuple) and value and all(isinstance(item, Detector) for item in value):
+                for number, item in enumerate(value):
+                    clock = Clock(f"{module.__name__}.{name}[{number}]", item.expression, found)
+                    monkeypatch.setattr(item, "expression", clock)
             elif value is re:
                 monkeypatch.setattr(module, name, Clock(f"{module.__name__}.re", re, found))
     return found
@@ -93,12 +98,17 @@ HOSTILE = {
     "words": "=?utf-8?q?a" * 9_000, "labels": "From: a 12:30\n" * 9_000, "hexes": "a:b:" * 50_000, "cyrillic": "упал с 12 " * 12_000, "stars": "*" * 100_000, "slashes": "\\'" * 100_000,
     "braces": "{\\a" * 40_000, "quoted": '"' * 100_000, "mixed": "a1" * 100_000, "semicolons": "; a=b" * 20_000, "columns": "a 1 " * 25_000, "numbers": "1 2 3 4 " * 12_000,
     "quote lines": "> On 1.1.2026 12:30 a wrote:\n" * 4_000, "attributions": "On 1.1.2026 12:30 a@b\n" * 6_000, "addresses": "1.2.3.4 " * 16_000, "networks": "2001:db8::/32 " * 9_000,
+    "assigned": "db_password_" * 9_000, "equal": "secret=" * 15_000, "commands": "mysql -u root " * 8_000, "sshpass": "sshpass -h " * 10_000, "one-time": "code code de " * 8_000,
+    "seeds": "seed words: abandon ability " * 4_000, "hashed": "$6$" * 33_000, "authorized": "authorization: basic " * 5_000, "begun": "-----BEGIN PRIVATE KEY-----\n" * 4_000,
+    "base64": "QUJDREVG" * 12_000, "tokens": "ghp_eyJ.eyJ.sk-" * 7_000, "logins": "root:root/" * 10_000, "xml": "<password " * 10_000, "query": "?token=a&" * 11_000,
     "numbered": "order 123456, " * 9_000, "outages": "server is down. " * 8_000, "cards": "4111 1111 1111 1111 " * 6_000, "dates": "12.11.2026 " * 11_000, "hosts": "a.b.example " * 10_000,
 }  # fmt: skip
 #: what opens every door: the cheap signs without which the dear expressions are not asked
 SIGNS = (
     "My password is / root | Bearer sk-1234567890abcdefgh http://x:y@z.example 4111 1111 1111 1111, attack from 203.0.113.7 port 2, "
-    "version 1.2.3.4, 2001:db8::1, order no. 123456, invoice 234567, service x9k2m4p7, down since 12:30:00 on 2026-11-22T12:30, failed:"
+    "version 1.2.3.4, 2001:db8::1, order no. 123456, invoice 234567, service x9k2m4p7, down since 12:30:00 on 2026-11-22T12:30, failed: "
+    "curl -u a:b mysql redis-cli echo x | sudo net /p: -passin wireguard identified by password( cookie: authorization: ?token= epp code otp cvv pin 12 seed phrase $5$ {{SSHA}} --password <token> "
+    "login :5432: hooks.slack private-lines -----BEGIN"
 )
 CARRIERS = {
     "signs": "From: a@b.example\r\nSubject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gateway.extract import credentials
 from gateway.extract.tables import EVERY_MAIL, MAX_NUMBERS, Beginnings, alternation, lowered, numbers, words
 
 MASK = "[masked]"
-_KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----END)[\s\S]){0,20000}(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?"
-)
+_KINDS = r"(?:[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?|OpenVPN (?:Static|tls-crypt-v2 client) key(?: V1)?)"
+_KEY = re.compile(rf"-----BEGIN {_KINDS}-----")
+_KEY_END = re.compile(rf"-----END {_KINDS}-----")
+_KEY_LINE = re.compile(r"[ \t>|]{0,8}(?:[A-Za-z0-9+/=]{0,100}|[\w-]{1,30}:[^\n]{0,100})\r?(?:\n|\Z)")
+MAX_KEY = 20_000  #: characters
 _LABELS = words("secrets", "label")
 _VALUE = r"(?P<value>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|«[^»\n]{1,200}»|„[^“\n]{1,200}“|[^\s\"'<>«„]{3,200})"
 #: "for root", "of the server": whose it is
 _WHOSE = (
     r"(?:[ \t]{1,2}(?:for|of|to|für|von|zum|zur|pour|du|de|para|del|per|di|для|от|до|к|do|od|voor|van|k|ke|için)(?:[ \t]{1,2}[^\s:=]{1,24}){1,2}"
-    r"|[ \t]{1,2}(?:root|admin|ssh|ftp|mysql|vnc|ipmi|kvm|wp|rdp|sudo))?"
+    r"|[ \t]{0,2}[(\[][^)\]\n]{1,40}[)\]]|[ \t]{1,2}(?:root|admin|ssh|ftp|mysql|vnc|ipmi|kvm|wp|rdp|sudo))?"
 )
 #: "password: x", "Passwort = x", and the value on the next line
 _COLON = re.compile(
@@ -38,36 +41,23 @@ _LOGIN = re.compile(
     r"(?<![\w/-])(?P<label>(?:root|admin|administrator|ubuntu|debian)[ \t]{1,2}[/|][ \t]{1,2})(?P<value>[^\s\"'<>]{6,64})(?!\S)",
     re.IGNORECASE,
 )
-_URL = re.compile(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{1,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
-_CARD = re.compile(r"(?<![\d.+-])(\d(?:[ -]?\d){12,18})(?!\d|[.-]\d)")
-_TOKEN = re.compile(
-    r"(?<![\w-])((?:(?:ghp|gho|ghs|ghu|github_pat|xox[abprs]|glpat|AKIA|ASIA|npm|dop_v1)[-_.]?|(?:sk|pk|rk|hf|SG)[-_.])[A-Za-z0-9_.-]{16,200}|eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,2000}\.?[A-Za-z0-9_-]{0,2000})(?![\w-])"
-)
-_BEARER = re.compile(r"(?P<label>(?<!\w)bearer[ \t]{1,2})(?P<value>[A-Za-z0-9._~+/=-]{16,2000})", re.IGNORECASE)
-#: what stands after a label and is no secret
-_NOT_VALUE = re.compile(
-    r"(?:see|none|unknown|unbekannt|siehe|below|unten|leer|empty|same|wie|reset|forgot\w*|vergessen|n/a|incorrect|wrong|falsch|invalid|expired|required|missing|not|nicht|pas|non|не|нет|как|see\w*|sent|gesendet|"
-    r"where|how|what|when|why|who|can|is|wo|was|warum|kann|où|comment|quand|dónde|cómo|cuándo|dove|come|quando|perché|где|почему|що|де|чому|gdzie|jak|kde|waar|hoe|onde|nerede|nasıl|"
-    r"\[masked\]|\*{3,}|x{3,}|\.{3,}|_{3,}|-{3,})[.,;!?)]{0,3}\Z",
-    re.IGNORECASE,
-)
+_URL = re.compile(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{0,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
+_BETWEEN = " \xa0\u2007\u2009\u202f\u2010\u2011\u2012\u2013-"  #: what stands between the digits of a card
+_CARD = re.compile(rf"(?<![\d.+-])(\d(?:[{_BETWEEN}]{{0,2}}\d){{12,18}})(?!\d|[.-]\d)")
+_CARD_IN_FOURS = re.compile(r"(?<![\d.,/])(\d{4}([./_,*])\d{4}\2\d{4}\2\d{4})(?![./_,*]?\d)")
 _LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
-#: cheap signs without which the dear expressions cannot match
+_SEPARATORS = frozenset(_BETWEEN + "./_,*")
+
+#: quick checks before the expensive expressions
 _LABEL_AT = re.compile(rf"(?:{alternation(_LABELS)})(?!\w)", re.IGNORECASE)
 MAX_LABELLED = 2000
 BEFORE_LABEL, AFTER_LABEL = 64, 2000  #: characters of a line that matter: "my ssh password for the server is: ..."
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
 _SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
-_URL_AT = re.compile(r"://[^\s:@/]{1,64}:[^\s@/]{1,100}@")
-#: how labels and tokens begin
-_BEGINNINGS = Beginnings(
-    [
-        *(word.partition(" ")[0][:5] for word in _LABELS), "ghp", "gho", "ghs", "ghu", "github_pat", "xox", "glpat", "akia", "asia", "npm", "dop_v1", "eyj",
-        *(name + mark for name in ("sk", "pk", "rk", "hf", "sg") for mark in "-_."),
-    ],
-    among=EVERY_MAIL,
-)  # fmt: skip
+_URL_AT = re.compile(r"://[^\s:@/]{0,64}:[^\s@/]{1,100}@")
+#: how labels begin
+_BEGINNINGS = Beginnings((word.partition(" ")[0][:5] for word in _LABELS), among=EVERY_MAIL)
 
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
@@ -85,7 +75,7 @@ class _Masking:
         self.count = 0
 
     def card(self, match: re.Match[str]) -> str:
-        digits = match[1].replace(" ", "").replace("-", "")
+        digits = "".join(filter(str.isdigit, match[1]))
         if len(digits) == 15 and "imei" in match.string[max(0, match.start() - 12) : match.start()].lower():
             return match[0]  # a telephone's number has 15 digits and the same check digit
         if not 13 <= len(digits) <= 19 or not _luhn(digits) or len(set(digits)) == 1:
@@ -93,12 +83,8 @@ class _Masking:
         self.count += 1
         return MASK
 
-    def whole(self, match: re.Match[str]) -> str:
-        self.count += 1
-        return MASK
-
     def value(self, match: re.Match[str]) -> str:
-        if MASK in match["value"] or _NOT_VALUE.match(match["value"]):
+        if MASK in match["value"] or credentials.NOT_VALUE.match(match["value"]):
             return match[0]
         self.count += 1
         return match["label"] + MASK
@@ -111,8 +97,30 @@ class _Masking:
         return self.value(match) + ("." if value.endswith(".") else "")
 
 
+def _without_keys(text: str, masking: _Masking) -> str:
+    """Masks private keys: to their end, or as far as lines are those of a key where the end is missing."""
+    pieces, done = [], 0
+    for begin in _KEY.finditer(text):
+        if begin.start() < done:
+            continue
+        place = text.find("-----END", begin.end(), begin.end() + MAX_KEY)
+        ended = _KEY_END.match(text, place) if place >= 0 else None
+        end = ended.end() if ended else begin.end()
+        if not ended:
+            line = text.find("\n", end, end + 4) + 1
+            while line and line < begin.end() + MAX_KEY:
+                found = _KEY_LINE.match(text, line)
+                if not found or found.end() == line:
+                    break
+                end = line + len(found[0].rstrip()) if found[0].strip() else end
+                line = found.end()
+        pieces += [text[done : begin.start()], MASK]
+        masking.count, done = masking.count + 1, end
+    return "".join([*pieces, text[done:]])
+
+
 def _places(text: str) -> list[int]:
-    """Where labels and tokens may begin."""
+    """Where labels may begin."""
     return _BEGINNINGS.places(lowered(text), MAX_LABELLED)
 
 
@@ -145,10 +153,6 @@ def _by_label(text: str, masking: _Masking) -> str:
     return "".join([*pieces, text[done:]])
 
 
-def _has_token(text: str, places: Sequence[int]) -> bool:
-    return any(_TOKEN.match(text, at) for at in places)
-
-
 def _has_login(lower: str) -> bool:
     return (" / " in lower or " | " in lower) and any(name in lower for name in ("root", "admin", "ubuntu", "debian"))
 
@@ -157,13 +161,12 @@ def suspected(text: str) -> bool:
     """Cheap: whether ``mask`` could find a secret in this text, or in some of its lines."""
     lower, places = lowered(text), _places(text)
     return (
-        "PRIVATE KEY" in text
-        or "earer" in lower
+        ("-----BEGIN" in text and _KEY.search(text) is not None)
         or _has_login(lower)
         or _URL_AT.search(text) is not None
         or _many_digits(text)
-        or _has_token(text, places)
         or bool(_labelled(text, places))
+        or credentials.suspected(text, lower)
     )
 
 
@@ -174,7 +177,7 @@ def _many_digits(text: str) -> bool:
         return True
     together, last = 0, -1
     for start, end in runs:
-        together = end - start + (together if start == last + 1 and text[last] in " -" else 0)
+        together = end - start + (together if last >= 0 and start - last <= 2 and text[last] in _SEPARATORS else 0)
         if together >= 13:
             return True
         last = end
@@ -184,18 +187,16 @@ def _many_digits(text: str) -> bool:
 def mask(text: str) -> tuple[str, int]:
     """(text with every secret replaced, how many)."""
     masking = _Masking()
-    if "PRIVATE KEY" in text:
-        text = _KEY.sub(masking.whole, text)
-    lower = lowered(text)
-    if _has_token(text, _places(text)):
-        text = _TOKEN.sub(masking.whole, text)
-    if "earer" in lower:
-        text = _BEARER.sub(masking.value, text)
+    if "-----BEGIN" in text:
+        text = _without_keys(text, masking)
+    text, found = credentials.masked(text, lowered(text), MASK)
+    masking.count += found
     text = _by_label(text, masking)
+    lower = lowered(text)
     if _has_login(lower):
         text = _LOGIN.sub(masking.likely, text)
     if _URL_AT.search(text):
         text = _URL.sub(masking.value, text)
     if _many_digits(text):
-        text = _CARD.sub(masking.card, text)
+        text = _CARD_IN_FOURS.sub(masking.card, _CARD.sub(masking.card, text))
     return text, masking.count
