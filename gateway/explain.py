@@ -16,7 +16,7 @@ from gateway.config import Settings
 from gateway.ingest.client import return_path
 from gateway.ingest.identity import digest_of
 from gateway.message import header_end
-from gateway.model import AuthorStatus, Decision, Envelope, Incoming, mail_start
+from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, mail_start
 from gateway.pipeline import Judge
 from gateway.reader import Readers
 from gateway.tickets import desk, inbox, replays
@@ -139,11 +139,11 @@ def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str
         "critical": decision.critical,
         "sensitive": list(decision.sensitive),
         "secrets_masked": reading.secrets_masked,
-        "facts": {
-            kind: [fact.as_json() for fact in incoming.facts.of(kind)]
-            for kind in ("orders", "ips", "services", "invoices")
-        }
+        "facts": {kind: [fact.as_json() for fact in incoming.facts.of(kind)] for kind in FACT_KINDS}
         | {"incident_started_at": began.isoformat() if began else None},
+        "attachments": [
+            {"filename": file.filename, "type": file.type, "size": file.size} for file in reading.parsed.attachments
+        ],
         "department": str(decision.department),
         "priority": str(decision.priority),
         "missing": list(decision.missing),
@@ -164,11 +164,7 @@ def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str
 def _evidence(incoming: Incoming) -> list[str]:
     """The words that gave each fact."""
     reading = incoming.reading
-    found = [
-        f"{kind} {fact.value}: {fact.words}"
-        for kind in ("orders", "ips", "services", "invoices")
-        for fact in incoming.facts.of(kind)
-    ]
+    found = [f"{kind} {fact.value}: {fact.words}" for kind in FACT_KINDS for fact in incoming.facts.of(kind)]
     return [*found, f"began: {reading.started_words}"] if reading.started_at else found
 
 
@@ -186,7 +182,7 @@ def as_text(found: dict[str, Any]) -> str:
         + (f", sensitive: {', '.join(found['sensitive'])}" if found["sensitive"] else ""),
     ]
     said = dict(line.split(": ", 1) for line in found["evidence"] if ": " in line)
-    for kind in ("orders", "ips", "services", "invoices"):
+    for kind in FACT_KINDS:
         for fact in facts[kind]:
             whose = f"{fact['ownership']}{', quoted' if fact.get('quoted') else ''}"
             words = said.get(f"{kind} {fact['value']}", "")

@@ -300,6 +300,8 @@ class Reading:
     secrets_masked: int
     masked_text: str
     masked_full_text: str
+    hosts: tuple[Candidate, ...] = ()
+    customers: tuple[Candidate, ...] = ()
 
 
 # --------------------------------------------------------------------------- knowing who
@@ -385,6 +387,10 @@ class Fact:
         return shown | {"quoted": True} if self.quoted else shown
 
 
+#: in the order in which they are shown
+FACT_KINDS = ("orders", "ips", "services", "hosts", "customers", "invoices")
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """The facts of one mail."""
@@ -394,9 +400,11 @@ class Facts:
     services: tuple[Fact, ...] = ()
     invoices: tuple[Fact, ...] = ()
     incident_started_at: datetime | None = None
+    hosts: tuple[Fact, ...] = ()
+    customers: tuple[Fact, ...] = ()
 
     def of(self, kind: str) -> tuple[Fact, ...]:
-        """The facts of one kind: ``orders``, ``ips``, ``services`` or ``invoices``."""
+        """The facts of one kind, one of ``FACT_KINDS``."""
         found: tuple[Fact, ...] = getattr(self, kind)
         return found
 

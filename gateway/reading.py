@@ -12,7 +12,20 @@ from datetime import datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, text, times, topics
+from gateway.extract import (
+    customers,
+    hosts,
+    ips,
+    language,
+    orders,
+    pasted,
+    quotes,
+    secrets,
+    services,
+    text,
+    times,
+    topics,
+)
 from gateway.message import MAX_HEADER_BLOCK, header_end, parse
 from gateway.model import Candidate, ParsedMessage, Reading, mail_start, portable
 from gateway.replies.bounces import classify
@@ -116,4 +129,6 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         secrets_masked=count + in_subject,
         masked_text=masked,
         masked_full_text=masked_full,
+        hosts=_candidates(own_words, rest, hosts.hosts_in),
+        customers=_candidates(own_words, rest, customers.customers_in),
     )

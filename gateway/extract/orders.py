@@ -83,7 +83,7 @@ _MORE = re.compile(
 )
 _LIST_GOES_ON = re.compile(rf"{_MORE.pattern}\d{{5}}")
 _OTHER = re.compile(
-    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice')))})[^\w\n]{{0,8}}\Z",
+    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice'), *words('numbers', 'customer')))})[^\w\n]{{0,8}}\Z",
 )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from gateway.model import (
+    FACT_KINDS,
     Decision,
     Disposition,
     InboxState,
@@ -210,7 +211,7 @@ def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incom
         rows = [
             {"ticket_id": ticket_id, "entry_id": entry, "kind": kind, "value": fact.value, "quoted": fact.quoted,
              "ownership": fact.ownership, "words": fact.words[:200]}
-            for kind in ("orders", "ips", "services", "invoices")
+            for kind in FACT_KINDS
             for fact in incoming.facts.of(kind)
         ]  # fmt: skip
         if incoming.facts.incident_started_at is not None:

@@ -27,6 +27,8 @@ from gateway.model import (
     Trust,
 )
 
+#: an own address names the service, and an own service names the order
+_SAID_BY = {"services": ("services", "hosts", "ips"), "orders": ("orders", "services", "hosts")}
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
 
@@ -61,7 +63,8 @@ def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
 
     def told(kind: str) -> bool:
         if trust is Trust.VERIFIED:
-            return any(fact.ownership is Ownership.OWN for fact in facts.of(kind))
+            kinds = _SAID_BY.get(kind, (kind,))
+            return any(fact.ownership is Ownership.OWN for one in kinds for fact in facts.of(one))
         named: tuple[Candidate, ...] = getattr(reading, kind)
         return any(not candidate.weak for candidate in named)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gateway.model import Disposition, InboxState, MailClass, OutboxState, TicketState
+from gateway.model import FACT_KINDS, Disposition, InboxState, MailClass, OutboxState, TicketState
 from gateway.tickets import mailboxes
 from gateway.tickets.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
 
@@ -20,7 +20,7 @@ def _iso(value: datetime | None) -> str | None:
 
 
 def _facts(connection: Connection, ticket_id: int) -> dict[str, Any]:
-    found: dict[str, list[dict[str, Any]]] = {"orders": [], "ips": [], "services": [], "invoices": []}
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in FACT_KINDS}
     incident = None
     rows = connection.execute(select(facts).where(facts.c.ticket_id == ticket_id).order_by(facts.c.id))
     for row in rows:
@@ -105,6 +105,8 @@ def ticket_show(connection: Connection, row: Any) -> dict[str, Any]:
         "silence": row.silence,
         "linked_to": linked,
         "invoices": known["invoices"],
+        "hosts": known["hosts"],
+        "customers": known["customers"],
         "incident_started_at": known["incident_started_at"],
         "entries": listed,
         "trace": lines,

@@ -72,7 +72,8 @@ def _nobodys(reading: Reading) -> Facts:
         return tuple(Fact(c.value, Ownership.UNKNOWN, c.words, c.quoted) for c in candidates if not c.weak)
 
     orders, invoices = unknown(reading.orders), unknown(reading.invoices)
-    return Facts(orders, unknown(reading.ips), (), invoices, reading.started_at)
+    hosts, customers = unknown(reading.hosts), unknown(reading.customers)
+    return Facts(orders, unknown(reading.ips), (), invoices, reading.started_at, hosts, customers)
 
 
 def _judged(
@@ -109,6 +110,20 @@ def _judged(
         for candidate in reading.services
         if candidate.words.startswith("service:") or service_owners(candidate.value)
     ]
+    served = {candidate.value for candidate in services}
+
+    def host_owners(host: str) -> frozenset[str]:
+        """Of the service of that name, or of the nearest one above it: ``mail.shop.example`` is ``shop.example``'s."""
+        while host.count("."):
+            if owners := service_owners(host) or service_owners(f"www.{host}"):
+                return owners
+            host = host.partition(".")[2]
+        return frozenset()
+
+    def customer_owners(number: str) -> frozenset[str]:
+        return frozenset((number,)) if directory.account(number) is not None else frozenset()
+
+    hosts = [c for c in reading.hosts if c.value not in served and f"www.{c.value}" not in served]
     addresses = _ranked(reading.ips, ip_owners, networks)
     result = Facts(
         orders=facts(called_orders, order_owners),
@@ -116,6 +131,8 @@ def _judged(
         services=facts(services[:50], service_owners),
         invoices=facts(billed, invoice_owners),
         incident_started_at=reading.started_at,
+        hosts=facts(hosts[:50], host_owners),
+        customers=facts(reading.customers, customer_owners),
     )
     if found.settled is None and len(claimed) == 1:
         name = next(iter(claimed))

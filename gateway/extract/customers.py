@@ -1,0 +1,31 @@
+"""Customer numbers: a number is one only where a word says so."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.extract.tables import alternation, around, lowered, words
+from gateway.model import Candidate
+
+MAX = 20
+_LABELS = words("numbers", "customer")
+_SIGNS = tuple({label[:4] for label in _LABELS})
+_CUSTOMER = re.compile(
+    rf"(?<!\w)(?:{alternation(_LABELS)})(?!\w)[ \t\xa0]{{0,2}}(?:is|ist|lautet|est|es|è|это|є|jest)?[ \t\xa0]{{0,2}}[:=.(–-]{{0,2}}[ \t\xa0]{{0,2}}"
+    r"(?:№|n°|nº|#|no\.?|nr\.?)?[ \t\xa0]{0,2}(?P<value>(?:[a-z]{1,4}-?)?\d{2,12})(?!\w|[.,]\d|-\d)",
+    re.IGNORECASE,
+)
+
+
+def customers_in(text: str) -> tuple[Candidate, ...]:
+    """Customer numbers as written, in order of appearance."""
+    lower = lowered(text)
+    if not any(sign in lower for sign in _SIGNS):
+        return ()
+    found: dict[str, Candidate] = {}
+    for match in _CUSTOMER.finditer(text):
+        value = match["value"]
+        found.setdefault(value, Candidate(value, around(text, *match.span("value"))))
+        if len(found) >= MAX:
+            break
+    return tuple(found.values())

@@ -1,0 +1,90 @@
+"""Hosts and customer numbers as facts: what people name, and whose it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.harness import write_accounts
+from gateway.extract.customers import customers_in
+from gateway.extract.hosts import hosts_in
+from gateway.model import Author, AuthorStatus, Facts
+from gateway.reading import Hints, read
+from gateway.verify.accounts import judged, match
+from gateway.verify.directory import Directory
+from tests.samples import NOW
+
+HOSTS = [
+    ("my site shop.example is down", ["shop.example"]), ("https://www.Shop.Example/cart?x=1 gives 502", ["shop.example"]), ("www.shop.example", ["shop.example"]),
+    ("Der Server srv12.kunde.de antwortet nicht.", ["srv12.kunde.de"]), ("mail.firma.com and ns1.firma.com", ["mail.firma.com", "ns1.firma.com"]),
+    ("Сайт пример.рф не открывается", ["пример.рф"]), ("сайт магазин-цветов.ru лежит", ["магазин-цветов.ru"]), ("http://shop.example:8080/path", ["shop.example"]),
+    ("the domain bücher.de", ["bücher.de"]), ("xn--bcher-kva.de is parked", ["xn--bcher-kva.de"]), ("My website is example-shop.co.uk.", ["example-shop.co.uk"]),
+    ("(shop.example)", ["shop.example"]), ("<https://shop.example/>", ["shop.example"]), ("*.shop.example needs a certificate", ["shop.example"]),
+    ("_dmarc.shop.example has no record", ["shop.example"]), ("shop.example, blog.example", ["shop.example", "blog.example"]), ("SHOP.EXAMPLE", ["shop.example"]),
+    ("ping shop.example: 100% packet loss", ["shop.example"]), ("$ curl -I https://shop.example/", ["shop.example"]), ("Il sito miosito.it non funziona", ["miosito.it"]),
+    ("mon site boutique-fleurs.fr est en panne", ["boutique-fleurs.fr"]), ("mi dominio tienda.es no carga", ["tienda.es"]), ("сервер vps-12.hosting.ua недоступний", ["vps-12.hosting.ua"]),
+    ("hostname: web-13", ["web-13"]), ("Hostname web13 does not boot", ["web13"]), ("the site get.it is down", ["get.it"]), ("db01.internal cannot be reached", ["db01.internal"]),
+    ("shop.example's certificate", ["shop.example"]), ("https://user:pw@shop.example/x", ["shop.example"]), ("ftp://files.shop.example", ["files.shop.example"]),
+]  # fmt: skip
+NONE = [
+    "anna@shop.example wrote", "the server is down.Please help", "It is down.It was up.", "nginx 1.26.2.1", "index.php and config.toml", "/etc/nginx/nginx.conf", "file.sh does nothing",
+    "run backup.py please", "e.g. this", "i.e. that", "Mr.Smith", "z.B. so", "и т.д.", "1.5.2026", "203.0.113.7", "asp.net application", "my gmail.com address", "Node.js", "error.log",
+    "Received: from mx.other.com (mx.other.com [203.0.113.5]) by x", "Nov 22 10:00:00 web sshd[12]: connection from host.other.com port 22", "  5  core1.carrier.net (203.0.113.1)  31.2 ms",
+    "64 bytes from lhr.carrier.net (203.0.113.1): icmp_seq=1 ttl=57", "Please call me.me too", "version 2.0.de", "./run.sh", "data.zip", "readme.md", "Message-ID: <a@mail.other.com>",
+    "ok.so what", "done.thanks", "P.S. hello", "a.b", "...", "wait...what", "100.000.de facto", "host is down", "hostname is unknown",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), HOSTS)
+def test_hosts_that_people_name(text: str, expected: list[str]) -> None:
+    assert [candidate.value for candidate in hosts_in(f"Hello,\n{text}\nThanks")] == expected
+
+
+@pytest.mark.parametrize("text", NONE)
+def test_what_has_a_dot_and_is_no_host_of_the_author(text: str) -> None:
+    assert hosts_in(f"Hello,\n{text}\nThanks") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("my customer number is 10023", ["10023"]), ("Kundennummer: 10023", ["10023"]), ("Kd.-Nr. K-10023", ["K-10023"]), ("numéro de client : 10023", ["10023"]),
+        ("n° client 10023", ["10023"]), ("número de cliente 10023", ["10023"]), ("codice cliente: 10023", ["10023"]), ("номер клиента 10023", ["10023"]),
+        ("номер клієнта: 10023", ["10023"]), ("Client ID #10023", ["10023"]), ("account no. 10023", ["10023"]), ("order 10023", []), ("customer since 2019.", []),
+        ("we have 300 customers", []), ("a customer, 25 of them", []),
+    ],
+)  # fmt: skip
+def test_a_customer_number_is_one_where_a_word_says_so(text: str, expected: list[str]) -> None:
+    assert [candidate.value for candidate in customers_in(text)] == expected
+
+
+def test_a_host_is_whose_service_it_is_or_lies_below(tmp_path: Path) -> None:
+    write_accounts(
+        tmp_path,
+        {
+            "accounts.csv": "account,name,language,status\n10023,Anna,de,active\n10024,Bob,en,active\n",
+            "addresses.csv": "account,address,role\n10023,anna@example.de,owner\n",
+            "orders.csv": "order,account,service,status,ips\n111111,10023,shop.example,active,203.0.113.7\n"
+            "222222,10024,www.other.example,active,203.0.113.8\n",
+        },
+    )
+    directory = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400)
+    directory.reload(NOW)
+    text = (
+        "shop.example and mail.shop.example are slow, other.example is not, and nobody.example neither.\r\n"
+        "My customer number is 10023, not customer number 10024 or customer number 99999.\r\n"
+    )
+    raw = f"From: anna@example.de\r\nSubject: x\r\n\r\n{text}".encode()
+    reading = read(raw, Hints("anna@example.de", NOW, "Europe/Berlin"))
+    facts: Facts = judged(
+        reading, match(Author(AuthorStatus.OK, "anna@example.de", "", ""), directory, NOW), directory
+    )[0]
+    assert [(fact.value, str(fact.ownership)) for fact in facts.services] == [("shop.example", "own")]
+    assert [(fact.value, str(fact.ownership)) for fact in facts.hosts] == [
+        ("mail.shop.example", "own"), ("other.example", "foreign"), ("nobody.example", "unknown")
+    ]  # fmt: skip
+    assert [(fact.value, str(fact.ownership)) for fact in facts.customers] == [
+        ("10023", "own"), ("10024", "foreign"), ("99999", "unknown")
+    ]  # fmt: skip
+    assert facts.orders == ()
