@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
+from typing import Any
 
 MAX_LOCAL = 64  #: octets, RFC 5321 section 4.5.3.1.1
 _DOT_ATOM = re.compile(
@@ -43,3 +45,59 @@ def with_a_label(address: str) -> str:
     """The address with its domain as A-label, where it has one."""
     local, at, domain = address.rpartition("@")
     return f"{local}{at}{a_label(domain) or domain}"
+
+
+@functools.cache
+def _suffixes() -> Any:
+    from publicsuffixlist import PublicSuffixList  # here: its table is large, and the readers never ask for it
+
+    return PublicSuffixList()
+
+
+def registrable(domain: str) -> str:
+    """The domain one label below the public suffix, or the name itself when it is a suffix."""
+    return str(_suffixes().privatesuffix(domain) or domain)
+
+
+def canonical(address: str) -> str:
+    """The form in which mail to one mailbox is counted, however its address is written: letter case, the domain's spelling
+    and final dot, a tag behind ``+`` (RFC 5233) and, at Gmail, dots and the second domain name make no second mailbox.
+
+    For counting only: whether two addresses are the same customer is the directory's business.
+    """
+    local, _, domain = unicodedata.normalize("NFKC", address.strip()).rpartition("@")
+    domain = domain.rstrip(".")
+    domain = a_label(domain) or domain.lower()
+    local = local.casefold()
+    local = local[:1] + local[1:].partition("+")[0]
+    if domain in ("gmail.com", "googlemail.com"):
+        local, domain = local.replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}"
+
+
+#: where anybody gets a mailbox: the people there have nothing in common but the domain
+PROVIDERS = frozenset(
+    """
+    126.com 139.com 163.com abv.bg aim.com alice.it aliceadsl.fr aol.com aol.de arcor.de att.net bellsouth.net bk.ru bluewin.ch
+    bol.com.br btinternet.com centrum.cz comcast.net cox.net duck.com email.cz email.de email.it fastmail.com fastmail.fm
+    foxmail.com free.fr freenet.de gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.fr gmx.net googlemail.com hey.com hotmail.be
+    hotmail.co.uk hotmail.com hotmail.com.br hotmail.de hotmail.es hotmail.fr hotmail.it hotmail.nl hushmail.com i.ua icloud.com
+    inbox.lv inbox.ru interia.pl inwind.it juno.com laposte.net libero.it list.ru live.be live.ca live.co.uk live.com live.com.au
+    live.de live.fr live.it live.nl live.se mac.com mail.bg mail.com mail.de mail.ee mail.ru mailbox.org me.com meta.ua msn.com
+    naver.com netzero.net neuf.fr ntlworld.com o2.pl onet.pl online.de orange.es orange.fr outlook.at outlook.com outlook.com.br
+    outlook.de outlook.es outlook.fr outlook.it pm.me poczta.onet.pl posteo.de proton.me protonmail.ch protonmail.com qq.com
+    rambler.ru rediffmail.com rocketmail.com sapo.pt sbcglobal.net seznam.cz sfr.fr sina.com sky.com skynet.be sohu.com
+    swissonline.ch t-online.de talktalk.net telefonica.net telenet.be terra.com.br tin.it tiscali.it tuta.com tuta.io tutanota.com
+    uk2.net ukr.net uol.com.br verizon.net virgilio.it virginmedia.com vodafone.it wanadoo.fr web.de wp.pl xs4all.nl xtra.co.nz
+    ya.ru yahoo.ca yahoo.co.id yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com yahoo.com.ar yahoo.com.au yahoo.com.br yahoo.com.mx
+    yahoo.de yahoo.es yahoo.fr yahoo.in yahoo.it yandex.by yandex.com yandex.kz yandex.ru yandex.ua yeah.net ymail.com ziggo.nl
+    zoho.com zohomail.com
+    """.split()
+)
+
+
+def neighbourhood(address: str) -> str:
+    """The domain whose people share a budget: the registrable one; at a public mail provider it is the mailbox alone."""
+    mailbox = canonical(address)
+    domain = mailbox.rpartition("@")[2]
+    return mailbox if domain in PROVIDERS else registrable(domain)

@@ -429,14 +429,21 @@ class Thread:
     closed_at: datetime | None
     answered: bool
     clock_running: bool
+    note: str = ""  #: why a proof that it had does not count
 
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """How many automatic replies went out already, and which budget of the configuration is spent."""
+    """How many automatic replies went out already, and which budget of the configuration is spent.
+
+    ``last_to_author``: the last one, where an address without proof has had all it may have. ``loop``: why the author seems
+    to be a program that answers us. ``near``: so near a budget that nodes must not count at the same time.
+    """
 
     last_to_author: datetime | None = None
     spent: str = ""
+    loop: str = ""
+    near: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +459,11 @@ class Rules:
     limit_s: float
     own_addresses: frozenset[str]
     unauthenticated_gap_s: float = 86400.0
+
+    def owns(self, address: str | None) -> bool:
+        """Whether mail to this address comes back to us: one of ``own_addresses``, or a plus-address of one."""
+        local, _, domain = (address or "").lower().rpartition("@")
+        return f"{local.partition('+')[0]}@{domain.rstrip('.')}" in self.own_addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,6 +481,10 @@ class Incoming:
     released: bool = False
     silent: bool = False
     final: bool = False  #: no more rechecks: decide with what is known
+    echo: str = (
+        ""  #: why it may be an answer to a mail of ours that no person wrote: then it triggers no mail by itself
+    )
+    returned_row: int | None = None  #: the outbox row whose signed return address it was sent to
 
 
 @dataclass(frozen=True, slots=True)

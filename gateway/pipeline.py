@@ -22,9 +22,10 @@ from gateway.replies import guard
 from gateway.tickets import desk, inbox, originals, outgoing
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store, StoreError, Unavailable
-from gateway.verify import accounts, replay
+from gateway.verify import accounts, reachable, replay
 from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
+from gateway.verify.dns import Bounded
 
 POLL_S = 1.0
 BATCH = 16
@@ -70,7 +71,7 @@ class Judge:
         else:
             reading = await self._readers.read(claimed.raw, hints)
         own = guard.is_own(reading.parsed, around.office.keys)
-        bounced = self._bounced_row(claimed, around)
+        bounced = self._bounced_row((*envelope.rcpt_tos, *reading.parsed.recipients), around)
         verdict = nobody(reading.author)
         match, facts = accounts.NOBODY, Facts()
         if not own and reading.mail_class is not MailClass.BOUNCE:
@@ -82,8 +83,10 @@ class Judge:
             if match.accounts:
                 verdict = replay.addressed(verdict, reading.parsed, envelope.rcpt_tos, around.domains)
             metrics.STAGE_CPU.labels("directory").inc(time.thread_time() - cpu)
-        null_mx = await self._null_mx(reading, around) if verdict.authenticated else False
         address = reading.author.address
+        unanswerable = guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, False)
+        if not (unanswerable or own or verdict.refused or reading.mail_class is not MailClass.HUMAN):
+            unanswerable = await self._unreachable(reading, verdict, claimed.recheck, around)
         return Incoming(
             envelope=envelope,
             reading=reading,
@@ -91,10 +94,12 @@ class Judge:
             match=match,
             facts=facts,
             blocked=self._blocked(claimed, reading, around),
-            unanswerable=guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, null_mx),
+            unanswerable=unanswerable,
             is_own=own,
             released=claimed.released,
             silent=envelope.source.startswith("import:"),
+            echo=guard.echo(address, envelope.rcpt_tos, self._staff(around), around.office.domain),
+            returned_row=bounced,
         ), bounced
 
     async def _pieces(self, claimed: inbox.Claimed) -> AsyncIterator[bytes]:
@@ -112,14 +117,21 @@ class Judge:
             reading.author, claimed.envelope, raw, reading.header_block, body, around.checks, now, authserv_id
         )
 
-    async def _null_mx(self, reading: Reading, around: Surroundings) -> bool:
+    async def _unreachable(self, reading: Reading, verdict: Verdict, recheck: int, around: Surroundings) -> str:
+        """Why the author's domain takes no mail, or ``""``; not asked before there can be a reply."""
         if reading.author.status is not AuthorStatus.OK or reading.author.address is None:
-            return False
-        answer = await around.checks.resolver.lookup(reading.author.address.rpartition("@")[2], "MX")
-        return answer.values in (("0 ",), ("0 .",))
+            return ""
+        if verdict.temperror and recheck == 0:
+            return ""
+        bounded = Bounded(around.checks.resolver, around.checks.timeout)
+        return await reachable.why_not(reading.author.address.rpartition("@")[2], bounded)
 
-    def _bounced_row(self, claimed: inbox.Claimed, around: Surroundings) -> int | None:
-        for recipient in claimed.envelope.rcpt_tos:
+    @staticmethod
+    def _staff(around: Surroundings) -> frozenset[str]:
+        return frozenset(address for addresses in around.office.staff.values() for address in addresses)
+
+    def _bounced_row(self, recipients: tuple[str, ...], around: Surroundings) -> int | None:
+        for recipient in recipients:
             row = guard.bounced_outbox_id(around.office.keys, recipient)
             if row is not None:
                 return row

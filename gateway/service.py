@@ -32,7 +32,9 @@ def hostname(settings: Settings) -> str:
 
 def rules(settings: Settings, templates: Templates) -> Rules:
     """The settings that policy needs; a language counts when its templates are there."""
-    own = {settings.gateway.address.lower(), *settings.recipients}
+    own = {address.lower() for address in (settings.gateway.address, *settings.recipients)}
+    own |= {f"{address.partition('@')[0]}@{settings.gateway.replies_at.lower()}" for address in own}  # of tokens
+    own |= {f"bounces@{settings.gateway.replies_at.lower()}"}
     there = set(templates.languages())
     return Rules(
         languages=tuple(language for language in settings.gateway.languages if language in there),

@@ -292,7 +292,7 @@ def test_a_bounce_is_tied_to_its_reply(at: Desk) -> None:
         + b">\r\n\r\n--b--\r\n"
     )
     what = incoming(raw, envelope_=envelope(mail_from=""))
-    outcome = at.take(what, raw)
+    outcome = at.take(what, raw, bounced=row.id)
     assert outcome.decision.disposition == "recorded"
     assert "the customer did not get this" in at.show(first.reference)["marks"]
     assert len(at.customers()) == 1

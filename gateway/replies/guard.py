@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from gateway.mailbox import canonical
 from gateway.model import ParsedMessage
 
 TAG = 26
@@ -27,10 +28,26 @@ def unanswerable(address: str | None, mail_from: str | None, own: frozenset[str]
         return "null sender"
     if _ROBOT.match(address.rpartition("@")[0]):
         return "a mailbox that no person reads"
-    if address.lower() in own:
+    if is_ours(address, own):
         return "our own address"
     if null_mx:
         return "its domain takes no mail (null MX)"
+    return ""
+
+
+def is_ours(address: str, own: frozenset[str]) -> bool:
+    """Whether mail to this address comes back to us: it is one of ``own``, or a plus-address of one."""
+    local, _, domain = address.lower().rpartition("@")
+    return f"{local.partition('+')[0]}@{domain.rstrip('.')}" in own
+
+
+def echo(author: str | None, recipients: tuple[str, ...], staff: Iterable[str], domain: str) -> str:
+    """Why a mail may be an answer to one of ours that no person wrote, or ``""``: staff are told of every ticket, so an
+    automatic reply of theirs comes back for each; and a return address is known to programs only (RFC 3834 section 4)."""
+    if author is not None and canonical(author) in {canonical(address) for address in staff}:
+        return "mail from a staff address triggers no mail by itself"
+    if recipients and all(is_bounce_address(recipient, domain) for recipient in recipients):
+        return "mail to a return address is an answer by a program"
     return ""
 
 

@@ -20,10 +20,11 @@ from gateway.model import (
     MailClass,
     Ownership,
     Priority,
+    Thread,
     TicketState,
     Trust,
 )
-from gateway.tickets import clock, inbox, outgoing, policy, references, replays, threads
+from gateway.tickets import budgets, clock, inbox, outgoing, policy, references, replays, threads
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.statements import change, put, put_all, put_once
 from gateway.tickets.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
@@ -50,16 +51,39 @@ def pointers(incoming: Incoming) -> threads.Pointers:
         in_reply_to=parsed.in_reply_to,
         references=parsed.references,
         subject=parsed.subject,
+        returned_row=incoming.returned_row,
     )
 
 
-def considered(connection: Connection, incoming: Incoming, office: Office, now: datetime) -> Decision:
-    """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so."""
+def considered(
+    connection: Connection, incoming: Incoming, office: Office, now: datetime, *, binding: bool = False
+) -> Decision:
+    """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so; only a
+    ``binding`` decision waits for those of other nodes where they could spend a budget twice."""
     author = incoming.reading.author.address
     accounts = tuple(account.account for account in incoming.match.accounts)
-    thread = threads.find(connection, pointers(incoming), author, accounts, office.keys)
-    spent = outgoing.budgets(connection, author, thread.ticket_id if thread else None, office, now)
-    return policy.decide(incoming, thread, spent, now, office.rules)
+    thread = threads.find(connection, pointers(incoming), author, accounts, office.keys, now)
+    return decided(connection, incoming, thread, office, now, binding=binding)
+
+
+def decided(
+    connection: Connection,
+    incoming: Incoming,
+    thread: Thread | None,
+    office: Office,
+    now: datetime,
+    *,
+    binding: bool = True,
+) -> Decision:
+    """The decision by what the budgets say now."""
+    trust, _ = policy.trust_of(incoming, office.rules)
+    goes_on = thread.ticket_id if thread is not None and thread.party else None
+    spent = budgets.read(connection, incoming, trust, goes_on, office, now)
+    decision = policy.decide(incoming, thread, spent, now, office.rules)
+    if binding and decision.reply is not None and spent.near and budgets.alone(connection):
+        spent = budgets.read(connection, incoming, trust, goes_on, office, now)
+        decision = policy.decide(incoming, thread, spent, now, office.rules)
+    return budgets.with_copies_in_reach(connection, decision, office, now)
 
 
 def commit(
@@ -73,7 +97,7 @@ def commit(
     """
     incoming = replays.judged(connection, incoming, claimed.id)
     replays.remember(connection, incoming, claimed.id)
-    decision = considered(connection, incoming, office, now)
+    decision = considered(connection, incoming, office, now, binding=True)
     reasons = list(decision.reasons)
     ticket: Any = None
     entry: int | None = None
@@ -85,8 +109,7 @@ def commit(
         status = "pending" if decision.disposition is Disposition.PENDING else "silent" if decision.silent else "shown"
         entry = _entry(connection, ticket.id, claimed.id, incoming, status)
     elif incoming.reading.mail_class is MailClass.BOUNCE and not incoming.is_own:
-        about = _bounce(connection, incoming, bounced_row, office, now)
-        reasons.append("bounce of " + (f"a reply of ticket {about}" if about else "nothing of ours that is known"))
+        reasons.append(_bounce(connection, incoming, bounced_row, office, now))
     if entry is not None and ticket is not None:
         _details(connection, ticket.id, entry, incoming, decision)
     replied, sending = None, None
@@ -167,6 +190,8 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
     assert decision.thread is not None
     row = connection.execute(select(tickets).where(tickets.c.id == decision.thread.ticket_id)).one()
     if decision.silent:
+        if decision.disposition is Disposition.APPENDED and set(decision.marks) - set(row.marks):
+            change(connection, tickets, row.id, {"marks": list(dict.fromkeys([*row.marks, *decision.marks]))})
         return row
     values: dict[str, Any] = {}
     if decision.disposition is Disposition.APPENDED:
@@ -271,6 +296,7 @@ def _acknowledge(
             ticket_id=ticket.id,
             reference=ticket.reference,
             urgent=ticket.priority == Priority.HIGH or ticket.critical,
+            stamp=budgets.stamp(incoming, decision.trust),
         )
         if direct and index == 0 and len(decision.reply.to) == 1:
             sending = outgoing.write_claimed(connection, reply, office, now)
@@ -279,13 +305,24 @@ def _acknowledge(
     return decision.reply.template, sending
 
 
-def _bounce(connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime) -> int | None:
+def _bounce(connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime) -> str:
+    """What a bounce is about, for the trace. It counts where it came to the signed return address of a reply; one that only
+    names our Message-ID may be forged by anybody who got the reply, and is only noted."""
     report = incoming.reading.parsed.report
-    original = report.original_message_id if report else None
     why = f"{report.action} {report.status}".strip() if report else ""
     if report is not None and report.action in ("delayed", "delivered", "relayed", "expanded"):
-        return None
-    return outgoing.record_bounce(connection, row, original, why, office, now)
+        return f"a report that a reply was {report.action}: nothing to do"
+    if row is not None:
+        about = outgoing.record_bounce(connection, row, why, office, now)
+        return f"bounce of a reply of ticket {about}" if about else "bounce of a mail of ours without a ticket"
+    original = report.original_message_id if report else None
+    found = outgoing.named_by(connection, original) if original else None
+    if found is None:
+        return "bounce of nothing of ours that is known"
+    kind, reference = found
+    line = f"a bounce names a mail of ours ({reference or kind}) without its signed return address: only noted"
+    outgoing.notice(connection, outgoing.RIDES_ALONG if kind == "staff" else "bounce", f"{line} ({why})", now)
+    return line
 
 
 def _tell(
@@ -304,11 +341,13 @@ def _tell(
         line = f"message {claimed.id} from {author}: {decision.trust}, reports an outage, quarantined"
         for address in office.staff.get("technical", ()):
             context = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": "quarantine", "line": line}]}
-            outgoing.write(
-                connection, Reply(f"m{claimed.id}", "staff_digest", "en", address, "staff", context), office, now
+            reply = Reply(
+                f"m{claimed.id}", "staff_digest", "en", address, "staff", context, stamp=budgets.Stamp("none")
             )
+            outgoing.write_to_staff(connection, reply, line, office, now)
     else:
         what = ticket.reference if ticket is not None else f"message {claimed.id}"
+        kind = outgoing.RIDES_ALONG if incoming.echo else kind
         outgoing.notice(connection, kind, f"{what} from {author}: {decision.disposition}, {decision.trust}", now)
 
 
@@ -375,8 +414,7 @@ def commit_recheck(
     ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).first()
     final = is_final(claimed.recheck, office)
     incoming = replays.judged(connection, replace(incoming, final=final), claimed.id)
-    spent = outgoing.budgets(connection, incoming.reading.author.address, row.ticket_id, office, now)
-    decision = policy.decide(incoming, None, spent, now, office.rules)
+    decision = decided(connection, incoming, None, office, now)
     unsure = incoming.verdict.temperror or not incoming.match.usable
     replied = None
     if ticket is not None:
@@ -448,9 +486,7 @@ def commit_arrival(
         outcome = commit(connection, claimed, incoming, bounced_row, office, now)
     elif better and row.ticket_id is not None:
         ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).one()
-        decision = policy.decide(
-            incoming, None, outgoing.budgets(connection, ticket.author, ticket.id, office, now), now, office.rules
-        )
+        decision = decided(connection, incoming, None, office, now)
         _raise_trust(connection, ticket, incoming, decision)
         ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).one()
         replied = None

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, select, update
 
 from gateway import log
-from gateway.model import Budgets, OutboxState, Rules, TicketState
-from gateway.tickets import references
+from gateway.mailbox import canonical, neighbourhood
+from gateway.model import OutboxState, Rules, TicketState
+from gateway.tickets import budgets, references
 from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim, Store
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
@@ -53,6 +54,7 @@ class Reply:
     entry_id: int | None = None
     reference: str | None = None
     urgent: bool = False
+    stamp: budgets.Stamp = budgets.UNCOUNTED  #: by what it is counted
 
 
 def write(connection: Connection, reply: Reply, office: Office, now: datetime) -> int | None:
@@ -87,7 +89,11 @@ def _row(reply: Reply, office: Office, now: datetime) -> dict[str, Any]:
         "template": reply.template,
         "language": reply.language,
         "recipient": reply.recipient,
-        "domain": reply.recipient.rpartition("@")[2].lower(),
+        "domain": neighbourhood(reply.recipient)[:255],
+        "canonical": canonical(reply.recipient),
+        "proof": reply.stamp.proof,
+        "origin": reply.stamp.origin,
+        "likeness": reply.stamp.likeness,
         "kind": reply.kind,
         "ticket_id": reply.ticket_id,
         "entry_id": reply.entry_id,
@@ -111,64 +117,6 @@ def _written(connection: Connection, values: Mapping[str, Any], reply: Reply) ->
     return row
 
 
-def budgets(
-    connection: Connection, author: str | None, ticket_id: int | None, office: Office, now: datetime
-) -> Budgets:
-    """What automatic replies were written already; read at the start of the commit transaction."""
-    if author is None:
-        return Budgets()
-    domain = author.rpartition("@")[2].lower()
-    spans = {"total": office.budget_total, "domain": office.budget_domain, "thread": office.budget_thread,
-             "address": office.budget_address}  # fmt: skip
-    values: dict[str, Any] = {"author": author, "domain_name": domain, "thread_id": ticket_id or 0}
-    for name, (most, seconds) in spans.items():
-        values |= {f"{name}_since": now - timedelta(seconds=seconds), f"{name}_most": most}
-    row = fetch(connection, _BUDGETS, values)[0]
-
-    def reached(first: int | None, most: int, query: Any) -> bool:
-        """Rows have rising ids: where fewer were written since the first of the span, nothing needs to be counted."""
-        return first is not None and row.newest - first + 1 >= most and fetch(connection, query, values)[0][0] >= most
-
-    last = row.last if row.address >= office.budget_address[0] else None  # else not used up yet
-    if reached(row.first, office.budget_total[0], _OF_ALL):
-        return Budgets(last, "budget_total")
-    if reached(row.first_of_domain, office.budget_domain[0], _OF_DOMAIN):
-        return Budgets(last, "budget_domain")
-    if ticket_id is not None and fetch(connection, _OF_THREAD, values)[0][0] >= office.budget_thread[0]:
-        return Budgets(last, "budget_thread")
-    return Budgets(last)
-
-
-_O = outbox.c
-_IS_AUTOMATIC = _O.kind == "auto"
-
-
-def _first(name: str, *where: Any) -> Any:
-    """The first automatic reply since ``<name>_since``."""
-    recent = _O.created_at > bindparam(f"{name}_since")
-    return select(_O.id).where(_IS_AUTOMATIC, recent, *where).order_by(_O.created_at).limit(1).scalar_subquery()
-
-
-def _counted(name: str, *where: Any) -> Any:
-    """How many automatic replies were written since ``<name>_since``; counted up to ``<name>_most`` only."""
-    recent = _O.created_at > bindparam(f"{name}_since")
-    rows = select(_O.created_at).where(_IS_AUTOMATIC, recent, *where).limit(bindparam(f"{name}_most")).subquery()
-    return select(func.count()).select_from(rows).scalar_subquery().label(name)
-
-
-_ACKNOWLEDGES = _O.template != "status"
-_IN_DOMAIN = _O.domain == bindparam("domain_name")
-_TO_AUTHOR = _O.recipient == bindparam("author")
-_BUDGETS = select(
-    select(func.max(_O.id)).scalar_subquery().label("newest"),
-    _first("total").label("first"),
-    _first("domain", _IN_DOMAIN).label("first_of_domain"),
-    select(func.max(_O.created_at)).where(_IS_AUTOMATIC, _TO_AUTHOR, _ACKNOWLEDGES).scalar_subquery().label("last"),
-    _counted("address", _TO_AUTHOR, _ACKNOWLEDGES),
-)
-_OF_THREAD = select(_counted("thread", _O.ticket_id == bindparam("thread_id")))
-_OF_ALL = select(_counted("total"))
-_OF_DOMAIN = select(_counted("domain", _IN_DOMAIN))
 _IS_DUE = or_(
     and_(outbox.c.state == "queued", outbox.c.next_at <= bindparam("now")),
     and_(outbox.c.state == "sending", outbox.c.lease_until < bindparam("now")),
@@ -261,32 +209,28 @@ def give_back(connection: Connection, claimed: Claimed, now: datetime) -> None:
 def mark_dead(connection: Connection, claimed: Claimed, error: str, office: Office, now: datetime) -> None:
     """Given up, and visible. A person's answer that dies reopens its ticket and alerts staff."""
     _mark(connection, claimed, state=OutboxState.DEAD, next_at=None, last_error=error[:300])
-    ticket_id = connection.execute(select(outbox.c.ticket_id).where(outbox.c.id == claimed.id)).scalar()
-    if ticket_id is None or claimed.kind == "staff":
-        return
-    undelivered(connection, ticket_id, claimed.kind == "person", f"reply not delivered: {error[:100]}", office, now)
+    if claimed.kind != "staff":
+        undelivered(connection, claimed.id, f"reply not delivered: {error[:100]}", office, now)
 
 
-def undelivered(connection: Connection, ticket_id: int, person: bool, why: str, office: Office, now: datetime) -> None:
-    """The customer did not get this: the ticket says so; for a person's answer it reopens and staff are told."""
+def undelivered(connection: Connection, outbox_id: int, why: str, office: Office, now: datetime) -> int | None:
+    """The customer did not get this reply: the ticket says so; for a person's answer it reopens and staff are told, once
+    however many reports come. The ticket."""
+    sent = connection.execute(select(outbox).where(outbox.c.id == outbox_id)).one()
+    ticket_id: int | None = sent.ticket_id
     row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).first()
     if row is None:
-        return
+        return None
+    person = sent.kind == "person"
     marks = list(dict.fromkeys([*row.marks, "the customer did not get this"]))
     values: dict[str, Any] = {"marks": marks}
     if person and row.state == TicketState.WAITING:
         values["state"] = TicketState.OPEN
     connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(values))
     if person:
-        tell(
-            connection,
-            row,
-            "staff_undelivered",
-            f"t{ticket_id}.undelivered.{now.isoformat()}",
-            {"why": why},
-            office,
-            now,
-        )
+        event = f"o{outbox_id}.undelivered.{sent.created_at.isoformat()}"  # a row that is tried again has a new time
+        tell(connection, row, "staff_undelivered", event, {"why": why}, office, now)
+    return ticket_id
 
 
 def tell(
@@ -309,10 +253,26 @@ def tell(
         "subject": ticket.subject,
         "marks": list(ticket.marks),
     } | dict(more)
+    stamp = budgets.Stamp(proof="verified" if ticket.trust == "verified" else "none")
     for address in dict.fromkeys(to):
         urgent = ticket.priority == "high" or ticket.critical
-        reply = Reply(event, template, "en", address, "staff", context, ticket_id=ticket.id, urgent=urgent)
+        reply = Reply(event, template, "en", address, "staff", context, ticket_id=ticket.id, urgent=urgent, stamp=stamp)
+        write_to_staff(connection, reply, f"{template} about {ticket.reference}", office, now)
+
+
+def write_to_staff(connection: Connection, reply: Reply, about: str, office: Office, now: datetime) -> None:
+    """A staff notification, unless the address is ours or had ``budget_total`` of them: then a line of the next digest."""
+    address = reply.recipient
+    if office.rules.owns(address):
+        notice(connection, RIDES_ALONG, f"{about} was not sent to {address}: it is our own address", now)
+    elif budgets.may_tell(connection, address, reply.stamp.proof, office, now):
         write(connection, reply, office, now)
+    else:
+        notice(connection, "budget", f"{about} was not sent to {address}: budget_total is spent", now)
+
+
+#: the kind of a notice that makes no digest due: what it is about may be an answer to the last one
+RIDES_ALONG = "staff"
 
 
 def notice(connection: Connection, kind: str, line: str, now: datetime) -> None:
@@ -325,8 +285,8 @@ def digest(connection: Connection, office: Office, now: datetime) -> int:
     rows = connection.execute(
         select(notices).where(notices.c.told_at.is_(None)).order_by(notices.c.id).limit(500)
     ).all()
-    to = office.staff.get("technical", ())
-    if not rows or not to:
+    to = [address for address in office.staff.get("technical", ()) if not office.rules.owns(address)]
+    if not to or not anything_to_tell(connection):
         return 0
     last = connection.execute(select(func.max(notices.c.told_at))).scalar()
     if last is not None and (now - last).total_seconds() < office.digest_every_s:
@@ -371,22 +331,31 @@ def drop(connection: Connection, row: int) -> bool:
     return bool(done.rowcount)
 
 
-def record_bounce(
-    connection: Connection, row: int | None, rfc_id: str | None, why: str, office: Office, now: datetime
-) -> int | None:
-    """Ties a bounce to the reply it is about; the ticket it belongs to, if found."""
+def record_bounce(connection: Connection, row: int, why: str, office: Office, now: datetime) -> int | None:
+    """A bounce that came to the signed return address of a reply: the first one counts. The reply's ticket, if found."""
     o = outbox.c
-    if row is None and rfc_id is None:
-        return None
-    where = o.id == row if row is not None else o.rfc_id == rfc_id
-    found = connection.execute(select(o.id, o.ticket_id, o.kind).where(where)).first()
+    found = connection.execute(select(o.ticket_id, o.kind, o.bounced).where(o.id == row)).first()
     if found is None:
         return None
-    connection.execute(update(outbox).where(o.id == found.id).values(bounced=why[:300] or "bounced"))
-    if found.ticket_id is not None and found.kind != "staff":
-        undelivered(connection, found.ticket_id, found.kind == "person", f"bounced: {why[:100]}", office, now)
     ticket: int | None = found.ticket_id
+    if found.bounced:
+        return ticket
+    connection.execute(update(outbox).where(o.id == row).values(bounced=why[:300] or "bounced"))
+    if ticket is not None and found.kind != "staff":
+        undelivered(connection, row, f"bounced: {why[:100]}", office, now)
     return ticket
+
+
+def named_by(connection: Connection, rfc_id: str) -> tuple[str, str] | None:
+    """(kind, reference of the ticket or "") of the reply with this Message-ID: whoever got it knows that, so it proves
+    nothing."""
+    o, t = outbox.c, tickets.c
+    found = connection.execute(
+        select(o.kind, t.reference)
+        .select_from(outbox.outerjoin(tickets, o.ticket_id == t.id))
+        .where(o.rfc_id == rfc_id)
+    ).first()
+    return None if found is None else (found.kind, found.reference or "")
 
 
 class StoredQueue:
@@ -426,5 +395,6 @@ def _anything_due(connection: Connection, now: datetime) -> bool:
 
 
 def anything_to_tell(connection: Connection) -> bool:
-    """Whether a notice waits for the next digest."""
-    return connection.execute(select(notices.c.id).where(notices.c.told_at.is_(None)).limit(1)).first() is not None
+    """Whether a notice waits that makes the next digest due."""
+    waiting = select(notices.c.id).where(notices.c.told_at.is_(None), notices.c.kind != RIDES_ALONG).limit(1)
+    return connection.execute(waiting).first() is not None

@@ -29,6 +29,8 @@ from gateway.model import (
 
 #: an own address names the service, and an own service names the order
 _SAID_BY = {"services": ("services", "hosts", "ips"), "orders": ("orders", "services", "hosts")}
+#: how a silence begins that is the fault of others: a verified customer hears ``status``
+BUDGET_SPENT = "budget spent: "
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
 
@@ -39,7 +41,7 @@ def trust_of(incoming: Incoming, rules: Rules) -> tuple[Trust, str]:
         return Trust.FAILED, f"author forged: {author.reason}"
     if author.status is AuthorStatus.MALFORMED:
         return Trust.UNKNOWN, f"author malformed: {author.reason}"
-    if (author.address or "").lower() in rules.own_addresses:
+    if rules.owns(author.address):
         return Trust.FAILED, "From is our own address, without our proof"
     if verdict.enforced:
         return Trust.FAILED, "DMARC fails under quarantine or reject"
@@ -123,7 +125,7 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     elif draft.recheck:
         draft.silence = "a check could not be made; it is repeated"
     elif not draft.silence:
-        draft.silence = {
+        draft.silence = incoming.echo or {
             Disposition.APPENDED: "follow-ups are not acknowledged",
             Disposition.PENDING: "a contribution without proof is not acknowledged",
             Disposition.QUARANTINED: "quarantined mail is not answered",
@@ -142,7 +144,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         reasons.append(f"blocked: {incoming.blocked}")
     reasons += [f"terms {line}" for line in topics.terms]
     if draft.thread is not None:
-        reasons.append(f"thread {draft.thread.reference} by {draft.thread.by}: {draft.outcome}")
+        note = f" ({draft.thread.note})" if draft.thread.note else ""
+        reasons.append(f"thread {draft.thread.reference} by {draft.thread.by}: {draft.outcome}{note}")
     reasons.append(f"no reply: {draft.silence}" if draft.reply is None else f"reply {draft.reply.template}")
     return Decision(
         disposition=draft.disposition,
@@ -180,12 +183,8 @@ def _routed(incoming: Incoming, thread: Thread | None, trust: Trust, now: dateti
             return _Draft(Disposition.QUARANTINED, notify="digest")
         if trust is Trust.FAILED:
             return _Draft(Disposition.QUARANTINED, notify="now" if critical and kind is MailClass.HUMAN else "digest")
-    if kind is not MailClass.HUMAN and not incoming.released:
-        if thread is not None and (thread.party or thread.token_bound):
-            return _Draft(Disposition.APPENDED, silent=True, thread=thread, outcome="appended")
-        if trust is Trust.VERIFIED:
-            return _Draft(Disposition.OPENED, silent=True, notify="digest")
-        return _Draft(Disposition.RECORDED, notify="digest")
+    if (kind is not MailClass.HUMAN or incoming.echo) and not incoming.released:
+        return _unattended(incoming, thread, trust)
     unsure = (incoming.verdict.temperror or not incoming.match.usable) and not incoming.final
     if thread is not None:
         draft = _threaded(incoming, thread, now, rules)
@@ -193,6 +192,22 @@ def _routed(incoming: Incoming, thread: Thread | None, trust: Trust, now: dateti
             return draft
         return _Draft(Disposition.OPENED, clock=True, recheck=unsure, thread=thread, outcome="linked", notify="now")
     return _Draft(Disposition.OPENED, clock=True, recheck=unsure, notify="now")
+
+
+def _unattended(incoming: Incoming, thread: Thread | None, trust: Trust) -> _Draft:
+    """What a program wrote, or may have written: it moves nothing and triggers nothing, and needs the proof that a
+    person's mail needs."""
+    if thread is not None and (thread.party or thread.token_bound):
+        if incoming.verdict.authenticated:
+            return _Draft(Disposition.APPENDED, silent=True, thread=thread, outcome="appended")
+        if thread.token_bound and not incoming.verdict.refused:
+            marks = ["not authenticated"]
+            return _Draft(Disposition.APPENDED, silent=True, thread=thread, outcome="appended", marks=marks)
+        return _Draft(Disposition.PENDING, silent=True, thread=thread, outcome="pending", notify="digest")
+    if trust is Trust.VERIFIED or incoming.reading.mail_class is MailClass.HUMAN:
+        outcome = "linked" if thread is not None else ""
+        return _Draft(Disposition.OPENED, silent=True, thread=thread, outcome=outcome, notify="digest")
+    return _Draft(Disposition.RECORDED, notify="digest")
 
 
 def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -> _Draft | None:
@@ -218,6 +233,10 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
     reading, verdict = incoming.reading, incoming.verdict
     if incoming.silent:
         return "taken in without acknowledgements"
+    if reading.mail_class is not MailClass.HUMAN:
+        return "machine mail is never answered"
+    if incoming.echo:
+        return incoming.echo
     if reading.author.status is AuthorStatus.MALFORMED:
         return "the author is malformed"
     if trust is Trust.FAILED:
@@ -231,7 +250,9 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
     if not verdict.authenticated and budgets.last_to_author is not None:
         if (now - budgets.last_to_author).total_seconds() < rules.unauthenticated_gap_s:
             return "an address without proof is acknowledged once in 24 h"
-    return f"budget spent: {budgets.spent}" if budgets.spent else ""
+    if budgets.loop:
+        return f"perhaps a loop: {budgets.loop}"
+    return f"{BUDGET_SPENT}{budgets.spent}" if budgets.spent else ""
 
 
 def _reply(incoming: Incoming, trust: Trust, rules: Rules) -> ReplyPlan:
@@ -250,7 +271,8 @@ def _reply(incoming: Incoming, trust: Trust, rules: Rules) -> ReplyPlan:
     to = [incoming.reading.author.address or ""]
     if trust is Trust.VERIFIED and account is not None and not topics.sensitive and not incoming.reading.secrets_masked:
         author = to[0].lower()
-        to += [address for address in incoming.match.support_addresses if address.lower() != author]
+        copies = incoming.match.support_addresses
+        to += [address for address in copies if address.lower() != author and not rules.owns(address)]
     return ReplyPlan(template, language_for(incoming, trust, rules), tuple(to))
 
 

@@ -10,9 +10,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import log
 from gateway.model import TicketState, Trust
-from gateway.tickets import clock, outgoing
+from gateway.tickets import budgets, clock, outgoing
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import _last_ids
+from gateway.tickets.policy import BUDGET_SPENT
 from gateway.tickets.tables import outbox, tickets
 
 #: the customer is left in peace for this part of ``status_reply`` after anything was sent to him (10 of 25 min)
@@ -64,8 +65,12 @@ def _round(connection: Connection, row: Any, office: Office, now: datetime) -> l
 
 
 def _may_hear(connection: Connection, row: Any, office: Office, now: datetime) -> bool:
-    """Whether the customer gets ``status``: not muted, and not written to a moment ago."""
-    if not row.author or row.silence or row.trust == Trust.FAILED:
+    """Whether the customer gets ``status``: not muted, and not written to a moment ago. A verified customer whose
+    acknowledgement a spent budget has taken hears it all the same, up to the cap of his address."""
+    if not row.author or row.trust == Trust.FAILED:
+        return False
+    denied = row.trust == Trust.VERIFIED and row.silence.startswith(BUDGET_SPENT)
+    if row.silence and not denied:
         return False
     last = connection.execute(
         select(func.max(outbox.c.created_at)).where(
@@ -73,7 +78,7 @@ def _may_hear(connection: Connection, row: Any, office: Office, now: datetime) -
         )
     ).scalar()
     if last is None:
-        return False
+        return denied and budgets.may_hear(connection, row.author, "", office, now)
     quiet = timedelta(seconds=QUIET * office.rules.status_reply_s)
     return bool(now - last >= quiet)
 

@@ -255,16 +255,20 @@ class OutboxRow(SQLModel, table=True):
         UniqueConstraint("event", "template", "recipient"),
         Index("outbox_due", "state", "next_at"),
         # the budgets are counted in these alone, without a look at the rows
-        Index("outbox_total", "kind", "created_at"),
-        Index("outbox_domain", "kind", "domain", "created_at"),
-        Index("outbox_budget", "kind", "recipient", "created_at", "template"),
+        Index("outbox_total", "kind", "proof", "created_at"),
+        Index("outbox_domain", "kind", "proof", "domain", "created_at"),
+        Index("outbox_budget", "kind", "canonical", "proof", "created_at"),
     )
     id: int | None = _id()
     event: str = Field(sa_column=Column(String(80), nullable=False))
     template: str = Field(sa_column=Column(String(30), nullable=False))
     language: str = Field(sa_column=Column(String(5), nullable=False))
     recipient: str = Field(sa_column=Column(String(330), nullable=False))
-    domain: str = Field(sa_column=Column(String(255), nullable=False))
+    domain: str = Field(sa_column=Column(String(255), nullable=False))  # the neighbourhood that shares a budget
+    canonical: str = Field(default="", sa_column=Column(String(330), nullable=False, server_default=""))
+    proof: str = Field(default="", sa_column=Column(String(8), nullable=False, server_default=""))
+    origin: str = Field(default="", sa_column=Column(String(16), nullable=False, server_default=""))
+    likeness: str = Field(default="", sa_column=Column(String(120), nullable=False, server_default=""))
     kind: str = Field(sa_column=Column(String(8), nullable=False))  # auto, person or staff
     ticket_id: int | None = _ref()
     entry_id: int | None = _ref(index=False)

@@ -1,79 +1,163 @@
-"""Which ticket a mail points at: by token, Message-ID, References or a reference in its subject. A candidate only."""
+"""Which ticket a mail points at: by token, Message-ID, References or a reference in its subject. A candidate only.
+
+Of several the author's own ticket counts, whatever else the mail points at: nobody draws a customer's mail away from it with
+a token or a Message-ID that the customer's mail program copies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from gateway.model import Thread, TicketState
 from gateway.tickets import references
-from gateway.tickets.tables import thread_ids, tickets
+from gateway.tickets.tables import outbox, thread_ids, tickets
+
+TOKEN_LIFE = timedelta(days=180)
+MAX_IDS = 50  #: of In-Reply-To and of References, the nearest of these
 
 
 @dataclass(frozen=True, slots=True)
 class Pointers:
-    """What a mail says about its thread."""
+    """What a mail says about its thread. ``returned_row``: the outbox row whose signed return address it was sent to."""
 
     addresses: tuple[str, ...]
     message_id: str | None
     in_reply_to: tuple[str, ...]
     references: tuple[str, ...]
     subject: str
+    returned_row: int | None = None
 
 
-def _thread(
-    connection: Connection, ticket_id: int, by: str, author: str | None, accounts: Iterable[str], bound: bool
-) -> Thread | None:
-    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).first()
-    if row is None:
-        return None
-    party = author is not None and (
-        (row.author or "").lower() == author.lower() or (row.account is not None and row.account in set(accounts))
-    )
+@dataclass(frozen=True, slots=True)
+class _Author:
+    """Whose mail it is."""
+
+    address: str | None
+    accounts: frozenset[str]
+
+    def is_party(self, row: Any) -> bool:
+        """Whether he wrote the ticket, or is registered on its account."""
+        if self.address is None:
+            return False
+        return (row.author or "").lower() == self.address.lower() or row.account in self.accounts
+
+    def is_party_of(self) -> Any:
+        """The same as a condition."""
+        assert self.address is not None
+        return or_(func.lower(tickets.c.author) == self.address.lower(), tickets.c.account.in_(sorted(self.accounts)))
+
+
+def _thread(row: Any, by: str, author: _Author, bound: bool = False, note: str = "") -> Thread:
     return Thread(
         ticket_id=row.id,
         reference=row.reference,
         by=by,
         state=TicketState(row.state),
-        party=party,
+        party=author.is_party(row),
         token_bound=bound,
         closed_at=row.closed_at,
         answered=row.first_response_at is not None,
         clock_running=row.round_started_at is not None,
+        note=note,
     )
 
 
 def find(
-    connection: Connection, pointers: Pointers, author: str | None, accounts: Iterable[str], keys: Mapping[str, bytes]
-) -> Thread | None:
-    """The best candidate: a token of this author, then any token, our Message-IDs, References, the subject."""
-    accounts = tuple(accounts)
-    found = references.tokens(pointers.addresses)
-    found.sort(key=lambda token: author is None or not references.is_bound(token, author, keys))
-    for token in found:
-        ticket = connection.execute(select(tickets.c.id).where(tickets.c.reference == token.reference)).scalar()
-        if ticket is not None:
-            bound = author is not None and references.is_bound(token, author, keys)
-            return _thread(connection, ticket, "token", author, accounts, bound)
-    for by, ids in (("message_id", pointers.in_reply_to), ("references", pointers.references)):
-        wanted = [rfc_id for rfc_id in ids if rfc_id != pointers.message_id]
-        if not wanted:
-            continue
-        # the ticket that knows most of these ids; the newest among equals
-        rows = connection.execute(
-            select(thread_ids.c.ticket_id)
-            .where(thread_ids.c.rfc_id.in_(wanted))
-            .group_by(thread_ids.c.ticket_id)
-            .order_by(func.count().desc(), thread_ids.c.ticket_id.desc())
-            .limit(1)
-        ).scalar()
-        if rows is not None:
-            return _thread(connection, rows, by, author, accounts, False)
+    connection: Connection, pointers: Pointers, author: str | None, accounts: Iterable[str], keys: Mapping[str, bytes],
+    now: datetime,
+) -> Thread | None:  # fmt: skip
+    """The best candidate: a ticket of the author's before any other; a token of his, then any token, the return address of
+    a reply, Message-IDs, References, the subject."""
+    whose = _Author(author, frozenset(accounts))
+    first: Thread | None = None
+    for candidate in _candidates(connection, pointers, whose, keys, now):
+        if candidate.party:
+            return candidate
+        first = first or candidate
+    return first
+
+
+def _candidates(
+    connection: Connection, pointers: Pointers, author: _Author, keys: Mapping[str, bytes], now: datetime
+) -> Iterator[Thread]:
+    yield from _by_token(connection, pointers, author, keys, now)
+    if pointers.returned_row is not None:
+        yield from _by_return_address(connection, pointers.returned_row, author, now)
+    yield from _by_ids(connection, pointers, author)
     reference = references.find(pointers.subject)
     if reference is not None:
-        ticket = connection.execute(select(tickets.c.id).where(tickets.c.reference == reference)).scalar()
-        if ticket is not None:
-            return _thread(connection, ticket, "subject", author, accounts, False)
-    return None
+        row = connection.execute(select(tickets).where(tickets.c.reference == reference)).first()
+        if row is not None:
+            yield _thread(row, "subject", author)
+
+
+def _by_token(
+    connection: Connection, pointers: Pointers, author: _Author, keys: Mapping[str, bytes], now: datetime
+) -> Iterator[Thread]:
+    found = references.tokens(pointers.addresses)
+    if not found:
+        return
+    named = tickets.c.reference.in_([token.reference for token in found])
+    rows = {row.reference: row for row in connection.execute(select(tickets).where(named))}
+    bound = [t for t in found if author.address is not None and references.is_bound(t, author.address, keys)]
+    for token in (*bound, *(token for token in found if token not in bound)):
+        row = rows.get(token.reference)
+        if row is None:
+            continue
+        given = _last_given(connection, row, author.address) if token in bound and author.address else None
+        fresh = given is not None and now - given <= TOKEN_LIFE
+        note = "" if fresh or given is None else f"the token expired, it was last sent on {given:%Y-%m-%d}"
+        yield _thread(row, "token", author, fresh, note)
+
+
+def _last_given(connection: Connection, ticket: Any, address: str) -> datetime:
+    """When the token of a ticket was last sent to this address, as far as is known; not before the ticket was opened."""
+    o = outbox.c
+    sent: datetime | None = connection.execute(
+        select(func.max(o.created_at)).where(
+            o.ticket_id == ticket.id, o.kind != "staff", func.lower(o.recipient) == address.lower()
+        )
+    ).scalar()
+    opened: datetime = ticket.opened_at
+    return max(sent, opened) if sent is not None else opened
+
+
+def _by_return_address(connection: Connection, row_id: int, author: _Author, now: datetime) -> Iterator[Thread]:
+    """The signed return address of a reply is known to whom it was sent: a token for him."""
+    o = outbox.c
+    sent = connection.execute(select(o.ticket_id, o.recipient, o.created_at).where(o.id == row_id)).first()
+    row = sent and connection.execute(select(tickets).where(tickets.c.id == sent.ticket_id)).first()
+    if sent is not None and row is not None:
+        bound = sent.recipient.lower() == (author.address or "").lower() and now - sent.created_at <= TOKEN_LIFE
+        yield _thread(row, "token", author, bound)
+
+
+def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iterator[Thread]:
+    """By ids that we made, or that stand in a ticket of the author's: what somebody else brought in proves no thread."""
+    own = pointers.message_id
+    answered = [rfc_id for rfc_id in pointers.in_reply_to[:MAX_IDS] if rfc_id != own]
+    named = [rfc_id for rfc_id in pointers.references[-MAX_IDS:] if rfc_id != own]
+    if not answered and not named:
+        return
+    counts = thread_ids.c.ours.is_(True)
+    if author.address is not None:
+        counts = or_(counts, author.is_party_of())
+    rows = connection.execute(
+        select(thread_ids.c.rfc_id, tickets)
+        .join(tickets, tickets.c.id == thread_ids.c.ticket_id)
+        .where(thread_ids.c.rfc_id.in_(sorted({*answered, *named})), counts)
+        .order_by(tickets.c.id.desc())
+        .limit(4 * MAX_IDS)
+    ).all()
+    by_ticket = {row.id: row for row in rows}
+    for by, ids in (("message_id", frozenset(answered)), ("references", frozenset(named))):
+        known = Counter(row.id for row in rows if row.rfc_id in ids)
+        # the ticket that knows most of these ids; the newest among equals
+        for ticket in sorted(known, key=lambda ticket: (-known[ticket], -ticket)):
+            yield _thread(by_ticket[ticket], by, author)

@@ -6,12 +6,10 @@ domains agree and, as a belt, their registrable domains agree too: public suffix
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 
-from publicsuffixlist import PublicSuffixList
-
+from gateway.mailbox import registrable
 from gateway.verify.dns import Resolver, Status
 
 _TAG = re.compile(r"\s*([a-zA-Z]{1,20})\s*=\s*([^;]{0,500}?)\s*")
@@ -98,16 +96,6 @@ def _organizational(domain: str, records: list[Record]) -> str:
             below = len(record.domain.split(".")) + 1
             return ".".join(domain.split(".")[-below:])
     return records[-1].domain if records else domain
-
-
-@functools.cache
-def _suffixes() -> PublicSuffixList:
-    return PublicSuffixList()
-
-
-def registrable(domain: str) -> str:
-    """The domain one label below the public suffix, or the name itself when it is a suffix."""
-    return str(_suffixes().privatesuffix(domain) or domain)
 
 
 async def aligned(

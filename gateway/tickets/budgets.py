@@ -1,0 +1,288 @@
+"""How many automatic replies were written already: counted in the outbox, in the transaction that may write the next one,
+so that restarts and further nodes change nothing.
+
+Each degree of proof has counts of its own, with the configured budgets: what forged and unknown mail spends is never missed
+by a verified customer, and what he spends tells strangers nothing.
+
+- ``budget_total`` and ``budget_domain`` (the registrable domain; a mailbox at a public mail provider stands alone). In total
+  verified authors have ten times as much: when a data centre is dark, all of them write.
+- ``budget_address`` is for addresses without proof: one acknowledgement for each host and envelope sender that uses the
+  address, and for three of them in all, so that one forged mail does not spend what its victim needs.
+- An address with proof is a loop when it had a fifth of ``budget_domain``, a verified one all of it; when ``budget_thread``
+  acknowledgements of six hours went to mails that read alike it is one, too (more where the mails name the
+  customer's own orders or servers, or report an outage).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, bindparam, func, literal_column, select, text
+
+from gateway.mailbox import canonical, neighbourhood
+from gateway.model import Budgets, Decision, Incoming, MailClass, Trust
+from gateway.tickets import likeness
+from gateway.tickets.statements import fetch
+from gateway.tickets.tables import outbox
+
+VERIFIED_TOTAL = 10  #: times ``budget_total``
+ROUTES = 3  #: hosts and senders that may each use an address without proof
+SHARE = 5  #: a stranger with proof has this part of his domain's budget
+ALIKE_S = 6 * 3600.0
+MAX_ROWS = 64  #: acknowledgements of one address that are looked at one by one
+AT_ONCE = 64  #: mails of one transaction
+_LOCK = 0x61636B73  # "acks"
+
+Budget = tuple[int, float]  #: how many in how many seconds
+
+
+class Limits(Protocol):
+    """The configured budgets."""
+
+    @property
+    def budget_address(self) -> Budget: ...
+    @property
+    def budget_thread(self) -> Budget: ...
+    @property
+    def budget_domain(self) -> Budget: ...
+    @property
+    def budget_total(self) -> Budget: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a row of the outbox is counted by. ``proof``: whose mail it answers, ``verified``, ``proven`` (authenticated, not
+    registered) or ``none``; empty where it is no acknowledgement. ``origin``: the host and envelope sender of that mail."""
+
+    proof: str = ""
+    origin: str = ""
+    likeness: str = ""
+
+
+UNCOUNTED = Stamp()
+
+
+def proof_of(incoming: Incoming, trust: Trust) -> str:
+    """The degree of proof."""
+    if trust is Trust.VERIFIED:
+        return "verified"
+    return "proven" if incoming.verdict.authenticated else "none"
+
+
+def origin_of(incoming: Incoming) -> str:
+    """A digest of the host (IPv6: its /64) and envelope sender that a mail came from."""
+    host = incoming.envelope.client or ""
+    try:
+        address = ipaddress.ip_address(host)
+        host = str(ipaddress.ip_network((host, 64), strict=False)) if address.version == 6 else host
+    except ValueError:
+        pass
+    sender = canonical(incoming.envelope.mail_from) if incoming.envelope.mail_from else ""
+    return hashlib.sha256(f"{host}\n{sender}".encode()).hexdigest()[:16]
+
+
+def stamp(incoming: Incoming, trust: Trust) -> Stamp:
+    """By what the acknowledgement of this mail is counted."""
+    return Stamp(proof_of(incoming, trust), origin_of(incoming), likeness.of(incoming))
+
+
+_O = outbox.c
+_IS_AUTOMATIC = _O.kind == "auto"
+_SAME_PROOF = _O.proof == bindparam("proof")
+_IN_DOMAIN = _O.domain == bindparam("neighbourhood")
+_TO_MAILBOX = _O.canonical == bindparam("canonical")
+
+
+def _first(name: str, *where: Any) -> Any:
+    """The first row since ``<name>_since``."""
+    recent = _O.created_at > bindparam(f"{name}_since")
+    return select(_O.id).where(*where, recent).order_by(_O.created_at).limit(literal_column("1")).scalar_subquery()
+
+
+def _counted(name: str, *where: Any) -> Any:
+    """How many rows since ``<name>_since``, counted up to ``<name>_most`` only."""
+    recent = _O.created_at > bindparam(f"{name}_since")
+    rows = select(_O.created_at).where(*where, recent).limit(bindparam(f"{name}_most")).subquery()
+    return select(func.count().label("found")).select_from(rows)
+
+
+_NEWEST = select(func.max(_O.id)).scalar_subquery().label("newest")
+FIRSTS = select(
+    _NEWEST,
+    _first("total", _IS_AUTOMATIC, _SAME_PROOF).label("of_all"),
+    _first("domain", _IS_AUTOMATIC, _SAME_PROOF, _IN_DOMAIN).label("of_domain"),
+    _first("address", _IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF).label("of_address"),
+)
+OF_ALL = _counted("total", _IS_AUTOMATIC, _SAME_PROOF)
+OF_DOMAIN = _counted("domain", _IS_AUTOMATIC, _SAME_PROOF, _IN_DOMAIN)
+OF_ADDRESS = _counted("cap", _IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF)
+OF_THREAD = _counted("thread", _IS_AUTOMATIC, _O.ticket_id == bindparam("thread_id"))
+LATEST = (
+    select(_O.created_at, _O.origin, _O.likeness)
+    .where(_IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF, _O.created_at > bindparam("address_since"))
+    .order_by(_O.created_at.desc())
+    .limit(bindparam("rows"))
+)
+_IS_STAFF = _O.kind == "staff"
+STAFF_FIRST = select(_NEWEST, _first("cap", _IS_STAFF, _TO_MAILBOX, _SAME_PROOF).label("first"))
+OF_STAFF = _counted("cap", _IS_STAFF, _TO_MAILBOX, _SAME_PROOF)
+
+
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """One mail's look at the counts."""
+
+    connection: Connection
+    values: dict[str, Any]
+    newest: int
+
+    def _at_most(self, first: int) -> int:
+        """Rows have rising ids: no more were written than ids since the first, but for what several nodes wrote at once."""
+        return self.newest - first + 1 + (0 if self.connection.dialect.name == "sqlite" else AT_ONCE)
+
+    def near(self, first: int | None, most: int) -> bool:
+        """Whether half of a budget may be used up."""
+        return most < 2 or (first is not None and 2 * self._at_most(first) >= most)
+
+    def reached(self, first: int | None, most: int, query: Any) -> bool:
+        """Whether a budget is used up; only counted where it can be."""
+        if first is None or self._at_most(first) < most:
+            return most < 1
+        return bool(fetch(self.connection, query, self.values)[0].found >= most)
+
+
+def read(
+    connection: Connection, incoming: Incoming, trust: Trust, thread: int | None, limits: Limits, now: datetime
+) -> Budgets:
+    """What this author, his domain and all of his degree of proof have had; ``thread``: the ticket he goes on with."""
+    author = incoming.reading.author.address
+    if author is None or incoming.reading.mail_class is not MailClass.HUMAN:
+        return Budgets()  # never answered
+    proof = proof_of(incoming, trust)
+    total = limits.budget_total[0] * (VERIFIED_TOTAL if proof == "verified" else 1)
+    cap, alike = address_cap(proof, limits), alike_cap(incoming, proof, limits)
+    unproven = proof == "none"
+    span = limits.budget_address[1] if unproven else max(ALIKE_S, limits.budget_domain[1])
+
+    def ago(seconds: float) -> datetime:
+        return now - timedelta(seconds=seconds)
+
+    values: dict[str, Any] = {
+        "proof": proof, "canonical": canonical(author), "neighbourhood": neighbourhood(author), "thread_id": thread or 0,
+        "total_since": ago(limits.budget_total[1]), "total_most": total, "rows": MAX_ROWS, "address_since": ago(span),
+        "domain_since": ago(limits.budget_domain[1]), "domain_most": limits.budget_domain[0],
+        "thread_since": ago(limits.budget_thread[1]), "thread_most": limits.budget_thread[0],
+        "cap_since": ago(limits.budget_domain[1]), "cap_most": cap,
+    }  # fmt: skip
+    first = fetch(connection, FIRSTS, values)[0]
+    counting = _Counting(connection, values, first.newest or 0)
+    near = unproven or counting.near(first.of_all, total) or counting.near(first.of_domain, limits.budget_domain[0])
+    found = Budgets(near=near)
+    if first.of_address is None:
+        pass
+    elif unproven:
+        latest = fetch(connection, LATEST, values)
+        found = replace(found, last_to_author=_last_without_proof(latest, incoming, limits.budget_address[0]))
+    elif counting.reached(first.of_address, cap, OF_ADDRESS):
+        found = replace(found, loop=f"{cap} acknowledgements within {_span(limits.budget_domain[1])} to one address")
+    elif alike <= MAX_ROWS:
+        latest = fetch(connection, LATEST, values)
+        near = near or 2 * len(latest) >= alike
+        found = replace(found, near=near, loop=_loop(latest, incoming, alike, ago(ALIKE_S)))
+    if counting.reached(first.of_all, total, OF_ALL):
+        return replace(found, spent="budget_total")
+    if counting.reached(first.of_domain, limits.budget_domain[0], OF_DOMAIN):
+        return replace(found, spent="budget_domain")
+    if thread is not None and fetch(connection, OF_THREAD, values)[0].found >= limits.budget_thread[0]:
+        return replace(found, spent="budget_thread")
+    return found
+
+
+def address_cap(proof: str, limits: Limits) -> int:
+    """How many acknowledgements one address with proof may have within the time of ``budget_domain``."""
+    most = limits.budget_domain[0]
+    return most if proof == "verified" else max(1, most // SHARE)
+
+
+def alike_cap(incoming: Incoming, proof: str, limits: Limits) -> int:
+    """How many acknowledgements of mails that read alike one address with proof may have: fewest where nothing in the mail
+    is the author's own, and no fewer than of all where an outage is reported again and again."""
+    if proof != "verified":
+        return limits.budget_thread[0]
+    cap = address_cap(proof, limits)
+    if incoming.reading.topics.critical:
+        return cap
+    return max(limits.budget_thread[0], 2 * cap // SHARE if likeness.named(incoming) else cap // SHARE)
+
+
+def _last_without_proof(latest: list[Any], incoming: Incoming, most: int) -> datetime | None:
+    """When the address had its last acknowledgement, where it has had all it may have."""
+    origin = origin_of(incoming)
+    used = sum(row.origin == origin for row in latest)
+    newest: datetime = latest[0].created_at
+    return newest if used >= most or len(latest) >= ROUTES * most else None
+
+
+def _loop(latest: list[Any], incoming: Incoming, most: int, since: datetime) -> str:
+    """Why the author seems to be a program that answers us, or ``""``."""
+    if len(latest) < most:
+        return ""
+    mine = likeness.of(incoming)
+    times = sum(row.created_at > since and likeness.alike(mine, row.likeness) for row in latest)
+    return f"{times} acknowledgements within {_span(ALIKE_S)} to mails that read like this one" if times >= most else ""
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min"
+
+
+def alone(connection: Connection) -> bool:
+    """Lets no other node count and write until this transaction ends; whether the counts must be read again for it.
+    SQLite has one writer anyway."""
+    if connection.dialect.name != "postgresql":
+        return False
+    connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    return True
+
+
+def _room(
+    connection: Connection, address: str, proof: str, budget: Budget, queries: tuple[Any, Any], now: datetime
+) -> bool:
+    since = now - timedelta(seconds=budget[1])
+    values = {"canonical": canonical(address), "proof": proof, "cap_since": since, "cap_most": budget[0]}
+    row = fetch(connection, queries[0], values)[0]
+    counting = _Counting(connection, values, row.newest or 0)
+    return not counting.reached(row.first, budget[0], queries[1])
+
+
+_ADDRESS_FIRST = select(_NEWEST, _first("cap", _IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF).label("first"))
+
+
+def may_hear(connection: Connection, address: str, proof: str, limits: Limits, now: datetime) -> bool:
+    """Whether this address has not had its cap: of copies (``verified``), or of mails that the clock sends (empty)."""
+    budget = limits.budget_domain[0], limits.budget_domain[1]
+    return _room(connection, address, proof, budget, (_ADDRESS_FIRST, OF_ADDRESS), now)
+
+
+def may_tell(connection: Connection, address: str, proof: str, limits: Limits, now: datetime) -> bool:
+    """Whether a staff address may have another mail; what verified customers cause is counted apart."""
+    return _room(connection, address, proof, limits.budget_total, (STAFF_FIRST, OF_STAFF), now)
+
+
+def with_copies_in_reach(
+    connection: Connection, decision: Decision, limits: Limits, now: datetime
+) -> Decision:  # fmt: skip
+    """The decision without the copies to addresses that had their cap."""
+    if decision.reply is None or len(decision.reply.to) < 2:
+        return decision
+    author, *copies = decision.reply.to
+    kept = [address for address in copies if may_hear(connection, address, "verified", limits, now)]
+    if kept == copies:
+        return decision
+    left_out = [f"no copy to {address}: it had its cap" for address in copies if address not in kept]
+    reply = replace(decision.reply, to=(author, *kept))
+    return replace(decision, reply=reply, reasons=(*decision.reasons, *left_out))

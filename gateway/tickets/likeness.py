@@ -1,0 +1,61 @@
+"""Whether two mails of one author read alike: a program that answers us changes numbers, names and its subject, not its words.
+
+A likeness is a bounded string: what the mail names that is the author's own (two orders are two matters), its subject, and
+a sketch of its words, the smallest of their hashes (A. Broder, "On the resemblance and containment of documents", 1997).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterable
+
+from gateway.model import Incoming, Ownership
+
+SKETCH = 24  #: hashes of four hexadecimal digits: up to so many different words are compared exactly
+SIZE = 16 + 4 * SKETCH  #: of a likeness, in characters
+ALIKE = 0.5  #: of the words of both together that both have
+MAX_TEXT = 8000  #: characters that are looked at
+_REFERENCE = re.compile(r"(?i)\bT-[0-9A-Z]{7}\b")
+_WORD = re.compile(r"(?<!\w)[^\W\d_]{2,40}(?!\w)")
+_NOTHING = "0" * 8
+
+
+def _words(text: str) -> set[str]:
+    """The words without digits; a ticket's reference is none."""
+    return set(_WORD.findall(_REFERENCE.sub(" ", text[:MAX_TEXT]).casefold()))
+
+
+def _mark(parts: Iterable[str]) -> str:
+    joined = " ".join(sorted(parts))
+    return f"{zlib.crc32(joined.encode()):08x}" if joined else _NOTHING
+
+
+def named(incoming: Incoming) -> set[str]:
+    """What the author names himself that is his own."""
+    kinds = ("orders", "ips", "services", "invoices")
+    return {f.value for kind in kinds for f in incoming.facts.of(kind) if f.ownership is Ownership.OWN and not f.quoted}
+
+
+def of(incoming: Incoming) -> str:
+    """The likeness of a mail."""
+    subject = _words(incoming.reading.parsed.subject)
+    hashes = sorted({zlib.crc32(word.encode()) & 0xFFFF for word in _words(incoming.reading.masked_text)})
+    about = _mark(subject) if len(subject) > 2 else _NOTHING  # "Server down" says nothing of its author
+    return _mark(named(incoming)) + about + "".join(f"{number:04x}" for number in hashes[:SKETCH])
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two mails say the same about the same."""
+    if one[:8] != other[:8]:
+        return False
+    if one[8:16] == other[8:16] != _NOTHING:
+        return True
+    first, second = _sketch(one), _sketch(other)
+    smallest = sorted(first | second)[:SKETCH]
+    both = sum(number in first and number in second for number in smallest)
+    return both >= ALIKE * len(smallest)
+
+
+def _sketch(likeness: str) -> set[int]:
+    return {int(likeness[at : at + 4], 16) for at in range(16, len(likeness), 4)}
