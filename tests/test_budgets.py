@@ -259,7 +259,7 @@ def test_a_mail_costs_few_statements(at: Desk, monkeypatch: pytest.MonkeyPatch) 
     assert asked == [budgets.FIRSTS, budgets.STAFF_FIRST]
     asked.clear()
     all_of(at, [by("anna@example.de", 2, verdict=PASS, match=REGISTERED)])
-    assert asked == [budgets.FIRSTS, budgets.LATEST, budgets.STAFF_FIRST]
+    assert {budgets.FIRSTS, budgets.LATEST, budgets.STAFF_FIRST} <= set(asked) and len(asked) <= 6
     all_of(at, (by(f"c{n}@firm{n}.example", n, verdict=PASS, match=REGISTERED) for n in range(300)))
     asked.clear()
     all_of(at, [by("anna@example.de", 3, verdict=PASS, match=REGISTERED)])

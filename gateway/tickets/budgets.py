@@ -140,19 +140,15 @@ class _Counting:
     values: dict[str, Any]
     newest: int
 
-    def _at_most(self, first: int) -> int:
-        """Rows have rising ids: no more were written than ids since the first, but for what several nodes wrote at once."""
-        return self.newest - first + 1 + (0 if self.connection.dialect.name == "sqlite" else AT_ONCE)
-
-    def near(self, first: int | None, most: int) -> bool:
-        """Whether half of a budget may be used up."""
-        return most < 2 or (first is not None and 2 * self._at_most(first) >= most)
-
-    def reached(self, first: int | None, most: int, query: Any) -> bool:
-        """Whether a budget is used up; only counted where it can be."""
-        if first is None or self._at_most(first) < most:
-            return most < 1
-        return bool(fetch(self.connection, query, self.values)[0].found >= most)
+    def used(self, first: int | None, most: int, query: Any) -> int:
+        """How much of a budget is used; 0 where it cannot be half of it. Rows have rising ids: no more were written than
+        ids since the first, but for what several nodes wrote at once."""
+        if first is None:
+            return 0
+        slack = 0 if self.connection.dialect.name == "sqlite" else AT_ONCE
+        if 2 * (self.newest - first + 1 + slack) < most:
+            return 0
+        return int(fetch(self.connection, query, self.values)[0].found)
 
 
 def read(
@@ -180,23 +176,25 @@ def read(
     }  # fmt: skip
     first = fetch(connection, FIRSTS, values)[0]
     counting = _Counting(connection, values, first.newest or 0)
-    near = unproven or counting.near(first.of_all, total) or counting.near(first.of_domain, limits.budget_domain[0])
-    found = Budgets(near=near)
+    found = Budgets(near=unproven)
     if first.of_address is None:
         pass
     elif unproven:
         latest = fetch(connection, LATEST, values)
         found = replace(found, last_to_author=_last_without_proof(latest, incoming, limits.budget_address[0]))
-    elif counting.reached(first.of_address, cap, OF_ADDRESS):
+    elif (used := counting.used(first.of_address, cap, OF_ADDRESS)) >= cap:
         found = replace(found, loop=f"{cap} acknowledgements within {_span(limits.budget_domain[1])} to one address")
     elif alike <= MAX_ROWS:
         latest = fetch(connection, LATEST, values)
-        near = near or 2 * len(latest) >= alike
+        near = 2 * used >= cap or 2 * len(latest) >= alike
         found = replace(found, near=near, loop=_loop(latest, incoming, alike, ago(ALIKE_S)))
-    if counting.reached(first.of_all, total, OF_ALL):
-        return replace(found, spent="budget_total")
-    if counting.reached(first.of_domain, limits.budget_domain[0], OF_DOMAIN):
-        return replace(found, spent="budget_domain")
+    domain = limits.budget_domain[0]
+    shared = (("budget_total", first.of_all, total, OF_ALL), ("budget_domain", first.of_domain, domain, OF_DOMAIN))
+    for name, since, most, query in shared:
+        used = counting.used(since, most, query)
+        if used >= most:
+            return replace(found, spent=name)
+        found = replace(found, near=found.near or 2 * used >= most)
     if thread is not None and fetch(connection, OF_THREAD, values)[0].found >= limits.budget_thread[0]:
         return replace(found, spent="budget_thread")
     return found
@@ -255,8 +253,7 @@ def _room(
     since = now - timedelta(seconds=budget[1])
     values = {"canonical": canonical(address), "proof": proof, "cap_since": since, "cap_most": budget[0]}
     row = fetch(connection, queries[0], values)[0]
-    counting = _Counting(connection, values, row.newest or 0)
-    return not counting.reached(row.first, budget[0], queries[1])
+    return _Counting(connection, values, row.newest or 0).used(row.first, budget[0], queries[1]) < budget[0]
 
 
 _ADDRESS_FIRST = select(_NEWEST, _first("cap", _IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF).label("first"))
