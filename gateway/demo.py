@@ -41,6 +41,8 @@ ZONE: dict[str, Any] = {
     "demo._domainkey.shop.example": {"TXT": [f"v=DKIM1; k=ed25519; p={_PUBLIC}"]},
     "curious.example": {"TXT": ["v=spf1 ip4:127.0.0.0/8 -all"], "MX": [[10, "mx.curious.example"]]},
     "mx.curious.example": {"A": ["127.0.0.1"]},
+    "nowhere.example": {"MX": [[10, "mx.nowhere.example"]]},
+    "mx.nowhere.example": {"A": ["127.0.0.1"]},
 }
 ACCOUNTS = {
     "accounts.csv": "account,name,language,status\n10023,Anna Schmidt,de,active\n10042,Shop Example Ltd,en,active\n",
@@ -218,8 +220,8 @@ listen = "127.0.0.1:0"
         now = utc_now()
         for number, sample in enumerate(SAMPLES, 1):
             self.say(f"{number:2}. {sample.title}", "bold")
-            bounced = self._last_id() if sample.body_type == "bounce" else ""
-            await self._deliver(daemon, port, sample, built(sample, number, now, bounced), "support@introserv.com")
+            bounced, to = self._returned() if sample.body_type == "bounce" else ("", "support@introserv.com")
+            await self._deliver(daemon, port, sample, built(sample, number, now, bounced), to)
         self.say(f"{len(SAMPLES) + 1:2}. the verified customer replies to the acknowledgement", "bold")
         first = next(taken for taken in self.sink.taken if taken.rcpt_tos == ("ops@shop.example",))
         answer = email.message_from_bytes(first.raw)
@@ -245,13 +247,10 @@ listen = "127.0.0.1:0"
         shown = await daemon.store.read(lambda c: views.ticket_show(c, people.ticket(c, reference)))
         self.say(f"   -> {reference} is {shown['state']}, first response at {shown['first_response_at']}", "green")
 
-    def _last_id(self) -> str:
-        customers = [taken for taken in self.sink.taken if taken.rcpt_tos == ("max@nowhere.example",)]
-        return (
-            str(email.message_from_bytes(customers[-1].raw)["Message-ID"]).strip("<>")
-            if customers
-            else "x@nowhere.example"
-        )
+    def _returned(self) -> tuple[str, str]:
+        """(Message-ID, return address) of the reply that comes back."""
+        reply = next(taken for taken in self.sink.taken if taken.rcpt_tos == ("max@nowhere.example",))
+        return str(email.message_from_bytes(reply.raw)["Message-ID"]).strip("<>"), reply.mail_from
 
     async def _deliver(self, daemon: Daemon, port: int, sample: Sample, raw: bytes, to: str) -> None:
         before = len(self.sink.taken)
