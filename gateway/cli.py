@@ -371,17 +371,19 @@ def import_(
 @app.command()
 def status(as_json: Json = False) -> None:
     """How things stand. Exit 1 when something needs a person."""
-    from gateway import service
+    from gateway import health, service
     from gateway.tickets import views
     from gateway.tickets.store import utc_now
 
     with _store() as (settings, store):
         now = utc_now()
+        usage = health.ask(settings.gateway.state_dir)
         directory = service.directory(settings)
         age, usable = directory.age(now), directory.usable(now)
         found = store.read_now(
             lambda connection: views.status(connection, now, age, usable, views.relay_problem(connection, now))
         )
+    found = views.with_usage(found, usage)
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
     else:

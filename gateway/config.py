@@ -219,12 +219,16 @@ class Smtp(_Section):
     tls_key: Path | None = None
     max_connections: Annotated[int, Field(ge=1)] = 500
     max_connections_per_address: Annotated[int, Field(ge=1)] = 20
+    max_connections_per_network: Annotated[int, Field(ge=1)] = 60
+    reserved: Annotated[float, Field(ge=0, lt=1)] = 0.25
     max_recipients: Annotated[int, Field(ge=1)] = 100
     max_errors: Annotated[int, Field(ge=1)] = 10
     max_in_flight: Octets = 256 * 1024**2
     idle_timeout: Seconds = 300.0
+    handshake_timeout: Seconds = 30.0
     data_timeout: Seconds = 180.0
     data_deadline: Seconds = 3600.0
+    session_deadline: Seconds = 7200.0
 
     @field_validator("listen")
     @classmethod

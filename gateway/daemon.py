@@ -23,8 +23,10 @@ from sqlalchemy import Connection
 from gateway import __version__, config, health, log, metrics, service, systemd
 from gateway.config import ConfigError, Problem, Settings
 from gateway.ingest.acceptor import Acceptor
+from gateway.ingest.connection import Ingest
 from gateway.ingest.limits import Limits
-from gateway.ingest.smtp import Ingest, MailSession
+from gateway.ingest.relays import KnownRelays, Watch
+from gateway.ingest.smtp import MailSession
 from gateway.ingest.sources import Sources
 from gateway.pipeline import Judge, Pipeline
 from gateway.reader import Readers, ReadFunction
@@ -106,11 +108,9 @@ class Daemon:
         except (DirectoryError, OSError) as error:
             log.directory_refused(str(error))
         self.desk = service.build(self.settings, self.store.keys, self.store.key_id, self.directory, self._resolver)
-        smtp = self.settings.smtp
-        limits = Limits(
-            smtp.max_connections, smtp.max_connections_per_address, smtp.max_in_flight, smtp.min_free,
-            self.settings.gateway.state_dir,
-        )  # fmt: skip
+        relays = KnownRelays()
+        self.relays = Watch(self.store, relays, self._clock)
+        limits = Limits(service.bounds(self.settings), self.settings.gateway.state_dir, relays.knows)
         judge = Judge(self._readers, lambda: self.desk.around, self._clock, self.store)
         self.outbox = Outbox(
             outgoing.StoredQueue(self.store, lambda: self.desk.office), self._sending, self._clock,
@@ -145,14 +145,15 @@ class Daemon:
             for url in self.settings.smtp.listen:
                 if url.startswith(scheme + "://"):
                     await self._bind(scheme, url.partition("://")[2], factory)
+        answer = health.Health(self._not_ready, self._gauges, self._usage)
         if self.settings.http.listen:
             host, _, port = self.settings.http.listen.rpartition(":")
-            answer = health.Health(self._not_ready, self._gauges)
             server = await self._guarded(
                 asyncio.start_server(answer, host.strip("[]"), int(port)), self.settings.http.listen
             )
             self._servers.append(server)
             self.addresses.append(f"http://{host}:{server.sockets[0].getsockname()[1]}")
+        self._servers += await health.listen(answer, self.settings.gateway.state_dir)
 
     def _compare(self, handed: Mapping[str, list[socket.socket]]) -> None:
         """systemd's sockets replace the configured listeners of their kind: says so where they differ, and refuses a
@@ -227,6 +228,7 @@ class Daemon:
                 group.create_task(self.pipeline.run(self._stop))
                 group.create_task(self.outbox.run(self._stop))
                 group.create_task(self.sources.watch(self._wait))
+                group.create_task(self.relays.run(self._wait))
                 for loop_of in (
                     self._clock_loop,
                     self._directory_loop,
@@ -378,6 +380,7 @@ class Daemon:
             return
         old = self.desk.relay
         self.desk, self.settings, self.ingest.policy, self.directory = desk, settings, desk.policy, accounts
+        self.ingest.limits.bounds = service.bounds(settings)
         await old.close()
         await self.sources.apply(settings)
         metrics.RELOADS.labels("done").inc()
@@ -412,7 +415,10 @@ class Daemon:
             return "the pipeline hangs"
         if not self.directory.usable(self._clock()):
             return "the account directory cannot be read or is too old"
-        return self.sources.not_ready()
+        return self.ingest.limits.problem() or self.sources.not_ready()
+
+    def _usage(self) -> dict[str, int | str]:
+        return {**self.ingest.limits.usage(), "problem": self.ingest.limits.problem()}
 
     async def _gauges(self) -> None:
         now = self._clock()

@@ -1,12 +1,17 @@
-"""The ``[http]`` listener: metrics, ``/healthz`` (the process works) and ``/readyz`` (mail is taken and processed)."""
+"""The ``[http]`` listener: metrics, ``/healthz`` (the process works), ``/readyz`` (mail is taken and processed) and
+``/usage`` (connections and octets in flight, as JSON). The same answers on a socket in the state directory, for commands."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 from prometheus_client import Gauge
 
@@ -29,11 +34,19 @@ def sample_threads() -> None:
         THREADS.labels(name).set(seconds)
 
 
-class Health:
-    """Answers GET; ``ready`` gives the problem or an empty string, ``refresh`` updates the gauges before a scrape."""
+SOCKET = "health.sock"
+ASK_S = 2.0
 
-    def __init__(self, ready: Callable[[], Awaitable[str]], refresh: Callable[[], Awaitable[None]]) -> None:
-        self._ready, self._refresh = ready, refresh
+
+class Health:
+    """Answers GET; ``ready`` gives the problem or an empty string, ``refresh`` updates the gauges before a scrape,
+    ``usage`` what is taken of what there is (``name`` and ``name_limit``)."""
+
+    def __init__(
+        self, ready: Callable[[], Awaitable[str]], refresh: Callable[[], Awaitable[None]],
+        usage: Callable[[], Mapping[str, int | str]],
+    ) -> None:  # fmt: skip
+        self._ready, self._refresh, self._usage = ready, refresh, usage
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer."""
@@ -64,9 +77,41 @@ class Health:
             return "200 OK", "text/plain", b"ok\n"
         if path == b"/readyz":
             problem = await self._ready()
+            lines = [problem or "ready", *self._used()]
             return (
-                ("503 Service Unavailable" if problem else "200 OK"),
+                "503 Service Unavailable" if problem else "200 OK",
                 "text/plain",
-                f"{problem or 'ready'}\n".encode(),
+                "".join(f"{line}\n" for line in lines).encode(),
             )
-        return "404 Not Found", "text/plain", b"/metrics /healthz /readyz\n"
+        if path == b"/usage":
+            return "200 OK", "application/json", json.dumps(dict(self._usage())).encode() + b"\n"
+        return "404 Not Found", "text/plain", b"/metrics /healthz /readyz /usage\n"
+
+    def _used(self) -> list[str]:
+        usage = self._usage()
+        return [f"{name} {usage[name]} of {usage[f'{name}_limit']}" for name in usage if f"{name}_limit" in usage]
+
+
+async def listen(answer: Health, state_dir: Path) -> list[asyncio.Server]:
+    """The socket in the state directory. Without it, as where its path is too long, the service still works."""
+    path = state_dir / SOCKET
+    try:
+        path.unlink(missing_ok=True)
+        return [await asyncio.start_unix_server(answer, str(path))]
+    except OSError as error:
+        log.warning("no_health_socket", path=str(path), why=str(error))
+        return []
+
+
+def ask(state_dir: Path) -> dict[str, Any]:
+    """``/usage`` of the service of a state directory; empty when it does not run or does not answer."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(ASK_S)
+            client.connect(str(state_dir / SOCKET))
+            client.sendall(b"GET /usage HTTP/1.1\r\n\r\n")
+            with client.makefile("rb") as answer:
+                found = json.loads(answer.read(65536).partition(b"\r\n\r\n")[2])
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

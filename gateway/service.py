@@ -11,7 +11,9 @@ from ipaddress import ip_network
 from gateway.config import ConfigError, Problem, Settings, read_text, secret, tls_context
 from gateway.extract import stems
 from gateway.ingest.client import accepts
-from gateway.ingest.smtp import Policy
+from gateway.ingest.clocks import Patience
+from gateway.ingest.connection import Policy
+from gateway.ingest.limits import Bounds
 from gateway.model import Rules
 from gateway.pipeline import Surroundings
 from gateway.replies import guard
@@ -211,9 +213,9 @@ def policy(settings: Settings, smtputf8: Callable[[], bool]) -> Policy:
         max_size=smtp.max_size,
         max_recipients=smtp.max_recipients,
         max_errors=smtp.max_errors,
-        idle_timeout=smtp.idle_timeout,
-        data_timeout=smtp.data_timeout,
-        data_deadline=smtp.data_deadline,
+        patience=Patience(
+            smtp.idle_timeout, smtp.handshake_timeout, smtp.data_timeout, smtp.data_deadline, smtp.session_deadline
+        ),
         reject_bare_newline=smtp.bare_newline == "reject",
         trusted=tuple(ip_network(network, strict=False) for network in smtp.trusted_relays),
         accepts_recipient=accepts(
@@ -221,6 +223,20 @@ def policy(settings: Settings, smtputf8: Callable[[], bool]) -> Policy:
         ),
         smtputf8=smtputf8,
         tls=tls_context(smtp),
+    )
+
+
+def bounds(settings: Settings) -> Bounds:
+    """How much the listeners hold at once."""
+    smtp = settings.smtp
+    return Bounds(
+        connections=smtp.max_connections,
+        per_address=smtp.max_connections_per_address,
+        per_network=smtp.max_connections_per_network,
+        in_flight=smtp.max_in_flight,
+        largest=smtp.max_size,
+        reserved=smtp.reserved,
+        min_free=smtp.min_free,
     )
 
 

@@ -19,15 +19,21 @@ import uvloop
 
 from gateway.ingest.answers import Reply
 from gateway.ingest.client import accepts, received_client
-from gateway.ingest.limits import Limits
-from gateway.ingest.smtp import DiskIsFull, Ingest, MailSession, Policy, Unstuffing
+from gateway.ingest.clocks import Patience
+from gateway.ingest.connection import Ingest, Policy
+from gateway.ingest.data import Unstuffing
+from gateway.ingest.limits import Bounds, Limits
+from gateway.ingest.smtp import DiskIsFull, MailSession
 from gateway.model import Accepted, RawMessage
 from gateway.replies.guard import is_bounce_address
 
 WHEN = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+PATIENCE = Patience(idle_timeout=30, handshake_timeout=30, data_timeout=30, data_deadline=60, session_deadline=600)
+BOUNDS = Bounds(
+    connections=50, per_address=10, per_network=20, in_flight=1_000_000, largest=100_000, reserved=0.0, min_free=0
+)
 POLICY = Policy(
-    hostname="mx.introserv.example", max_size=100_000, max_recipients=3, max_errors=5, idle_timeout=30, data_timeout=30,
-    data_deadline=60, reject_bare_newline=False, trusted=(),
+    hostname="mx.introserv.example", max_size=100_000, max_recipients=3, max_errors=5, patience=PATIENCE, reject_bare_newline=False, trusted=(),
     accepts_recipient=accepts(("support@introserv.com",), "reply.introserv.com", lambda a: is_bounce_address(a, "reply.introserv.com")),
     smtputf8=lambda: False, tls=None,
 )  # fmt: skip
@@ -39,7 +45,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.stored: list[RawMessage] = []
         self.act: Callable[[RawMessage], Awaitable[None]] | None = None
-        self.limits = Limits(50, 10, 1_000_000, 0, folder)
+        self.limits = Limits(BOUNDS, folder, lambda address: False)
         self.ingest = Ingest(POLICY, self.limits, self.accept, lambda: WHEN)
 
     async def accept(self, message: RawMessage) -> Accepted:
@@ -111,7 +117,8 @@ class Client:
 
 def run(folder: Path, story: Callable[[Server, int], Awaitable[Any]], lmtp: bool = False, **policy: Any) -> Server:
     server = Server(folder)
-    server.ingest.policy = replace(POLICY, **policy)
+    waits = {name: policy.pop(name) for name in list(policy) if hasattr(PATIENCE, name)}
+    server.ingest.policy = replace(POLICY, patience=replace(PATIENCE, **waits), **policy)
 
     async def play() -> None:
         async with server.listening(lmtp) as port:
@@ -283,7 +290,7 @@ def test_a_message_over_the_limit_is_refused_and_the_session_goes_on(tmp_path: P
         client = await Client.to(port)
         assert (await client.mail(b"x" * 60_000 + b"\r\n" + b"y" * 60_000))[0].startswith("552 5.3.4")
         assert (await client.mail(b"z"))[0].startswith("250")
-        assert server.limits._in_flight == 0
+        assert server.limits.usage()["octets_in_flight"] == 0
 
     assert [bytes(m.raw) for m in run(tmp_path, story).stored] == [b"z\r\n"]
 
@@ -420,7 +427,8 @@ def test_a_silent_sender_is_closed_and_nothing_is_stored(tmp_path: Path) -> None
         assert await client.closed()
 
     server = run(tmp_path, story, data_timeout=0.3, idle_timeout=0.3)
-    assert (server.stored, server.limits._open, server.limits._in_flight) == ([], 0, 0)
+    assert server.stored == []
+    assert (server.limits.usage()["connections"], server.limits.usage()["octets_in_flight"]) == (0, 0)
 
 
 def test_connections_are_capped_in_all_and_by_address(tmp_path: Path) -> None:
@@ -438,7 +446,7 @@ def test_connections_are_capped_in_all_and_by_address(tmp_path: Path) -> None:
 
 def test_the_budget_for_octets_in_flight(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
-        server.limits.max_in_flight = 1000
+        server.limits.bounds = replace(BOUNDS, in_flight=1000)
         client = await Client.to(port)
         assert (await client.mail(b"x" * 2000))[0].startswith("452 4.3.1")
         assert (await client.mail(b"x" * 100))[0].startswith("250")
@@ -448,10 +456,10 @@ def test_the_budget_for_octets_in_flight(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_at_mail_from(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
-        server.limits.min_free = 1 << 60
+        server.limits.bounds = replace(BOUNDS, min_free=1 << 60)
         client = await Client.to(port)
         assert (await client.say("MAIL FROM:<a@b.example>")).startswith("452 4.3.1")
-        server.limits.min_free = 0
+        server.limits.bounds = BOUNDS
         assert (await client.say("MAIL FROM:<a@b.example>")).startswith("250")
 
     run(tmp_path, story)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from gateway.ingest.clocks import Overdue
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -46,7 +48,15 @@ LINES_TOO_LONG = Reply(550, "5.6.0", "A line is longer than 64 KiB")
 NO_SPACE = Reply(452, "4.3.1", "Insufficient storage, try again later")
 BUSY = Reply(452, "4.3.1", "Too much mail at once, try again later")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
-TIMEOUT = Reply(421, "4.4.2", "Timeout")
+TOO_SLOW = Reply(421, "4.7.0", "Too slow while others wait, try again later")
+ENDLESS = Reply(421, "4.3.1", "Much too big, and no end of it")
+OVERDUE = {
+    Overdue.IDLE: Reply(421, "4.4.2", "Timeout waiting for a command that leads to a mail"),
+    Overdue.HANDSHAKE: Reply(421, "4.4.2", "Timeout in the TLS handshake"),
+    Overdue.BLOCK: Reply(421, "4.4.2", "Timeout waiting for data"),
+    Overdue.DATA: Reply(421, "4.4.2", "The data of the mail took too long"),
+    Overdue.SESSION: Reply(421, "4.4.2", "The session took too long"),
+}
 SHUTDOWN = Reply(421, "4.3.2", "Shutting down, try again later")
 CANNOT_VERIFY = Reply(252, "2.1.5", "Cannot verify, but will take the message")
 HELP = Reply(214, "2.0.0", "See RFC 5321")

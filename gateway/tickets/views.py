@@ -223,6 +223,14 @@ def status(
     }
 
 
+def with_usage(found: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+    """``status`` with what the running service says of its listeners; ``None`` where it says nothing."""
+    names = ("connections", "connections_limit", "octets_in_flight", "octets_in_flight_limit")
+    listeners = {name: usage.get(name) for name in names}
+    problems = found["problems"] + ([usage["problem"]] if usage.get("problem") else [])
+    return found | listeners | {"problems": problems}
+
+
 def _unseen(connection: Connection, now: datetime) -> list[str]:
     """Mail of people that nobody has looked at in quarantine for an hour."""
     m = messages.c
