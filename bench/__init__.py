@@ -1,1 +1,1 @@
-"""The measurements that the README quotes, and the harness that runs a real daemon for them and for the tests."""
+"""The measurements that the docs quote, and the harness that runs a real daemon for them and for the tests."""

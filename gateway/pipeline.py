@@ -124,7 +124,7 @@ class Judge:
         if verdict.temperror and recheck == 0:
             return ""
         bounded = Bounded(around.checks.resolver, around.checks.timeout)
-        return await reachable.why_not(reading.author.address.rpartition("@")[2], bounded)
+        return await reachable.why_not(reading.author.address.rpartition("@")[2], bounded, verdict.authenticated)
 
     @staticmethod
     def _staff(around: Surroundings) -> frozenset[str]:

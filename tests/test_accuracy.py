@@ -1,4 +1,4 @@
-"""How well a mail is understood: no figure of the README may fall."""
+"""How well a mail is understood: no figure of docs/accuracy.md may fall."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench import accuracy
 from tests.conftest import missing
 from tests.labelled import FOLDER, mail_of, mails
 
-README = Path(__file__).parent.parent / "README.md"
+FIGURES = Path(__file__).parent.parent / "docs" / "accuracy.md"
 LEAST = dict.fromkeys(("en", "de", "fr", "es", "it", "ru", "uk"), 30) | dict.fromkeys(
     ("pt", "nl", "pl", "tr", "cs"), 15
 )
@@ -45,7 +45,7 @@ def measured() -> accuracy.Table:
 
 
 def quoted() -> dict[tuple[str, str], tuple[int, int]]:
-    return accuracy.figures(README.read_text(encoding="utf-8").splitlines())
+    return accuracy.figures(FIGURES.read_text(encoding="utf-8").splitlines())
 
 
 def test_there_are_labelled_mails_enough_and_in_every_wrapping() -> None:
@@ -79,7 +79,7 @@ def test_no_figure_falls(measured: accuracy.Table) -> None:
         if key not in have or have[key][0] / max(1, have[key][1]) < value[0] / value[1]
     }
     assert fallen == {}, [miss for of in measured.values() for score in of.values() for miss in score.misses][:20]
-    assert set(have) == set(figures)  # the README quotes all of them
+    assert set(have) == set(figures)  # docs/accuracy.md quotes all of them
 
 
 def test_the_aims_are_met(measured: accuracy.Table) -> None:

@@ -47,9 +47,11 @@ def test_the_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: 
     assert "13 mails: 1 in quarantine, 0 failed" in done.stdout
 
 
-def test_every_command_of_the_readme_exists() -> None:
-    text = (ROOT / "README.md").read_text()
-    shown = sorted(set(re.findall(r"(?m)^    gateway ([a-z]+(?: [a-z]+)?)", text)))
+def test_every_command_of_readme_and_docs_exists() -> None:
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(page.read_text() for page in pages)
+    commands = r"(?m)^    (?:/opt/gateway/bin/)?gateway ([a-z]+(?: [a-z]+)?)|`gateway ([a-z]+(?: [a-z]+)?)"
+    shown = sorted({first or second for first, second in re.findall(commands, text)})
     assert len(shown) >= 12
     for command in shown:
         words = command.split()
@@ -60,6 +62,18 @@ def test_every_command_of_the_readme_exists() -> None:
             if done.returncode == 0:
                 break
         assert done.returncode == 0, command
+
+
+def test_every_link_of_readme_and_docs_leads_to_a_file() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+        for named in re.findall(r"`((?:tests|docs|gateway|bench|systemd|templates)/[\w./*-]+)`", page.read_text()):
+            assert list(ROOT.glob(named)), f"{page.name}: {named}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
 
 
 def test_the_readme_walk_through(tmp_path: Path) -> None:

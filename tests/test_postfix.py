@@ -1,4 +1,4 @@
-"""Behind a real Postfix, as the README installs it: LMTP in with XFORWARD, the same Postfix as the relay out."""
+"""Behind a real Postfix, as docs/install.md has it: LMTP in with XFORWARD, the same Postfix as the relay out."""
 
 from __future__ import annotations
 
