@@ -20,7 +20,7 @@ from bench.corpus import as_sent
 from gateway import reading
 from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, text, times, topics
 from gateway.message import header_end, parse
-from gateway.replies.bounces import classify
+from gateway.read.machine import signs_of
 from gateway.verify.author import author_of
 
 HINTS = reading.Hints("anna@example.de", datetime(2026, 11, 22, 16, tzinfo=UTC), "Europe/Berlin")
@@ -111,7 +111,7 @@ def spent(call: Callable[[], object], times_: int = 200) -> float:
 
 def form_of(raw: bytes) -> object:
     """What is read of a mail besides its words."""
-    return classify(parse(raw), HINTS.mail_from), author_of(raw[: header_end(raw)[0]])
+    return signs_of(parse(raw), HINTS.mail_from), author_of(raw[: header_end(raw)[0]])
 
 
 def main() -> None:
@@ -136,7 +136,7 @@ def main() -> None:
             "services": lambda new=new: services.services_in(new), "topics": lambda new=new: topics.topics_of("x", new, True),
             "times": lambda new=new: times.incident_start("x", new, HINTS.received_at, ZoneInfo("Europe/Berlin")),
             "language": lambda new=new: language.language_of(new), "diagnostics": lambda new=new: pasted.has_diagnostics(new),
-            "class": lambda parsed=parsed: classify(parsed, "a@b.example"), "quotes alone": lambda full=full: quotes.new_words(full),
+            "class": lambda parsed=parsed: signs_of(parsed, "a@b.example"), "quotes alone": lambda full=full: quotes.new_words(full),
             "HTML alone": lambda parsed=parsed: text.html_to_text(parsed.html),
         }.items():  # fmt: skip
             print(f"  {part:18} {spent(call, 60):.3f}")

@@ -104,7 +104,7 @@ class Explainer:
         digest = digest_of(raw)
 
         def decided(connection: Connection) -> tuple[Incoming, Decision]:
-            seen = replays.judged(connection, incoming, inbox.id_of(connection, digest))
+            seen = replays.judged(connection, incoming, inbox.id_of(connection, digest, given.now))
             return seen, desk.considered(connection, seen, self._desk.office, given.now)
 
         incoming, decision = self._store.read_now(decided)
@@ -120,7 +120,7 @@ def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str
         "message_id": reading.parsed.message_id,
         "author": reading.author.address,
         "subject": reading.parsed.subject,
-        "class": "self" if incoming.is_own else str(reading.mail_class),
+        "class": str(decision.mail_class),
         "authentication": {
             "spf": verdict.spf,
             "dkim": verdict.dkim,

@@ -170,6 +170,9 @@ class Accepted:
     created: bool
 
 
+UNDATED = "~"  #: how the identity of a mail begins that has neither Message-ID nor Date
+
+
 def mail_start(raw: bytes | bytearray) -> int:
     """Where the header of a raw mail begins: behind an mbox ``From `` line, which is no ``From :`` field."""
     if raw[:5] != b"From " or raw[5:200].lstrip(b" \t").startswith(b":"):
@@ -213,6 +216,22 @@ class DeliveryReport:
     recipients: tuple[str, ...]
     action: str
     status: str
+
+
+@portable
+@dataclass(frozen=True, slots=True)
+class MachineSigns:
+    """What speaks for a machine as the writer of a mail; ``HUMAN`` where nothing does.
+
+    ``form``: what no person's mail looks like. ``words``: what people use as well; they count where nobody is proven.
+    ``suppressed``: the field by which no automatic reply is wanted, or ``""``.
+    """
+
+    form: MailClass = MailClass.HUMAN
+    form_why: str = ""
+    words: MailClass = MailClass.HUMAN
+    words_why: str = ""
+    suppressed: str = ""
 
 
 @portable
@@ -286,8 +305,7 @@ class Reading:
     text: str
     full_text: str
     language: str | None
-    mail_class: MailClass
-    class_reason: str
+    signs: MachineSigns
     orders: tuple[Candidate, ...]
     ips: tuple[Candidate, ...]
     services: tuple[Candidate, ...]
@@ -481,10 +499,15 @@ class Incoming:
     released: bool = False
     silent: bool = False
     final: bool = False  #: no more rechecks: decide with what is known
-    echo: str = (
-        ""  #: why it may be an answer to a mail of ours that no person wrote: then it triggers no mail by itself
-    )
+    #: why it may be an answer to a mail of ours that no person wrote: then it triggers no mail by itself
+    echo: str = ""
     returned_row: int | None = None  #: the outbox row whose signed return address it was sent to
+    person: bool = False  #: an earlier arrival of the same mail was a person's
+
+    @property
+    def to_reply(self) -> bool:
+        """Whether it came to the signed return address of one of our replies."""
+        return self.returned_row is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,6 +524,8 @@ class Decision:
     """What happens to a mail and why."""
 
     disposition: Disposition
+    mail_class: MailClass
+    class_reason: str
     trust: Trust
     account: Account | None
     question: Question

@@ -19,7 +19,7 @@ from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Ver
 from gateway.reader import NoReader, ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard
-from gateway.tickets import desk, inbox, originals, outgoing
+from gateway.tickets import arrivals, desk, inbox, originals, outgoing
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store, StoreError, Unavailable
 from gateway.verify import accounts, reachable, replay
@@ -74,7 +74,7 @@ class Judge:
         bounced = self._bounced_row((*envelope.rcpt_tos, *reading.parsed.recipients), around)
         verdict = nobody(reading.author)
         match, facts = accounts.NOBODY, Facts()
-        if not own and reading.mail_class is not MailClass.BOUNCE:
+        if not own and reading.signs.form is not MailClass.BOUNCE:
             verdict = await self._verdict(claimed, reading, around)
             cpu = time.thread_time()
             match = accounts.match(reading.author, around.directory, self._clock())
@@ -85,7 +85,7 @@ class Judge:
             metrics.STAGE_CPU.labels("directory").inc(time.thread_time() - cpu)
         address = reading.author.address
         unanswerable = guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, False)
-        if not (unanswerable or own or verdict.refused or reading.mail_class is not MailClass.HUMAN):
+        if not (unanswerable or own or verdict.refused or reading.signs.form is not MailClass.HUMAN):
             unanswerable = await self._unreachable(reading, verdict, claimed.recheck, around)
         return Incoming(
             envelope=envelope,
@@ -329,7 +329,7 @@ class Pipeline:
         office, now = self._around().office, self._clock()
         if claimed.arrival is not None:
             return await self._store.write_patiently(
-                lambda connection: desk.commit_arrival(connection, claimed, incoming, bounced, office, now)
+                lambda connection: arrivals.commit_arrival(connection, claimed, incoming, bounced, office, now)
             )
         if claimed.recheck > 0:
             return await self._store.write_patiently(

@@ -28,7 +28,7 @@ from gateway.extract import (
 )
 from gateway.message import MAX_HEADER_BLOCK, header_end, parse
 from gateway.model import Candidate, ParsedMessage, Reading, mail_start, portable
-from gateway.replies.bounces import classify
+from gateway.read.machine import signs_of
 from gateway.verify.author import author_of
 
 MAX_SEARCHED = 128 * 1024
@@ -104,7 +104,6 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     leaning = services.leaning(c.value for c in found_services if not c.quoted) + 2.0 * bool(count) + 1.0 * pasted_in
     named = tuple(dict.fromkeys(c.value for c in (*found_orders, *found_ips, *found_services) if not c.quoted))
     written_in = language.language_of(new)
-    mail_class, class_reason = classify(parsed, hints.mail_from)
     return Reading(
         parsed=parsed,
         author=author_of(block),
@@ -112,8 +111,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         text=new,
         full_text=full,
         language=written_in or language.language_of(f"{subject} {new}"),
-        mail_class=mail_class,
-        class_reason=class_reason,
+        signs=signs_of(parsed, hints.mail_from, full),
         orders=found_orders,
         ips=found_ips,
         services=found_services,

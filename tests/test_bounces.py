@@ -12,15 +12,17 @@ import pytest
 from bench.corpus import machine_files
 from gateway.message import parse
 from gateway.model import DeliveryReport, MailClass
-from gateway.replies.bounces import classify
 from gateway.replies.guard import unanswerable
-from tests.samples import mail
+from gateway.tickets.policy import class_of
+from tests.samples import NONE, STRANGER, envelope, incoming, mail
 
 OWN = frozenset(("support@introserv.com",))
 
 
 def kind(raw: bytes, mail_from: str | None = "a@b.example") -> str:
-    return classify(parse(raw), mail_from)[0]
+    """The class of a mail of somebody who is not proven."""
+    given = envelope(mail_from=mail_from)
+    return class_of(incoming(raw, verdict=NONE, match=STRANGER, envelope_=given))[0]
 
 
 @pytest.mark.parametrize(
@@ -28,9 +30,10 @@ def kind(raw: bytes, mail_from: str | None = "a@b.example") -> str:
     [
         ({}, "human"), ({"Auto_Submitted": "no"}, "human"), ({"Auto_Submitted": "auto-replied; owner-email=x"}, "auto_reply"),
         ({"Auto_Submitted": "AUTO-GENERATED"}, "auto_reply"), ({"Precedence": "List"}, "bulk"), ({"Precedence": "auto_reply"}, "auto_reply"),
-        ({"List_Unsubscribe": "<x>"}, "bulk"), ({"X_Auto_Response_Suppress": "DR, OOF, AutoReply"}, "auto_reply"),
+        ({"List_Unsubscribe": "<x>"}, "bulk"), ({"X_Auto_Response_Suppress": "DR, OOF, AutoReply"}, "human"),
         ({"X_Auto_Response_Suppress": "None"}, "human"), ({"X_Autoreply": "yes"}, "auto_reply"), ({"X_Autoreply": "no"}, "human"),
-        ({"subject": "Abwesenheitsnotiz: Urlaub"}, "auto_reply"), ({"subject": "Automatic reply: x"}, "auto_reply"),
+        ({"subject": "Abwesenheitsnotiz: Urlaub", "text": "Ich bin bis Montag im Urlaub."}, "auto_reply"),
+        ({"subject": "Automatic reply: x", "text": "I am away."}, "auto_reply"), ({"subject": "Automatic reply: x"}, "human"),
         ({"subject": "Out of memory on my server"}, "human"),
     ],
 )  # fmt: skip

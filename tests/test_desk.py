@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
-from gateway.tickets import desk, inbox, originals, outgoing, people, rounds, tables, views
+from gateway.tickets import arrivals, desk, inbox, originals, outgoing, people, rounds, tables, views
 from gateway.tickets.store import Store
 from tests.samples import FAIL, NONE, NOW, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail, office
 
@@ -251,7 +251,7 @@ def test_a_recheck_that_fails_marks_the_ticket_forged_and_mutes_it(at: Desk) -> 
 def arrive(at: Desk, what: Incoming, raw: bytes) -> desk.Outcome | None:
     at.store.write_now(lambda c: inbox.accept(c, RawMessage(raw, what.envelope), digest_of(raw)))
     (claimed,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60))
-    return at.store.write_now(lambda c: desk.commit_arrival(c, claimed, what, None, at.office, NOW))
+    return at.store.write_now(lambda c: arrivals.commit_arrival(c, claimed, what, None, at.office, NOW))
 
 
 def test_a_forged_copy_first_does_not_silence_the_genuine_one(at: Desk) -> None:

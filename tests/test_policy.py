@@ -94,7 +94,7 @@ def test_a_forged_mail_goes_to_quarantine_without_a_reply(raw: bytes | None, cas
 def test_a_machine_is_never_answered(headers: dict[str, str], kind: str) -> None:
     raw = mail(**headers)
     known = decide(incoming(raw), None, Budgets(), NOW, RULES)
-    assert incoming(raw).reading.mail_class == kind
+    assert known.mail_class == kind
     assert (known.disposition, known.silent, known.clock, known.reply) == (Disposition.OPENED, True, False, None)
     other = decide(incoming(raw, match=STRANGER), None, Budgets(), NOW, RULES)
     assert (other.disposition, other.reply) == (Disposition.RECORDED, None)

@@ -1,41 +1,66 @@
 """The identity of a mail: SHA-256 over the first Message-ID, From, Date and Subject and the body in DKIM-relaxed form
-(RFC 6376 section 3.4.4), so that the same mail by two ways is one, and the same Message-ID with other words is two."""
+(RFC 6376 section 3.4.4), so that the same mail by two ways is one, and the same Message-ID with other words is two.
+
+A mail with neither Message-ID nor Date says nothing of when it was sent: an alarm in the same words hours later is another one.
+Its identity begins with ``~`` and holds for one occasion only (``gateway/tickets/inbox.py``).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 
-from gateway.model import mail_start, single_blanks
+from gateway.model import UNDATED, mail_start, single_blanks
 
 _NAMES = (b"message-id", b"from", b"date", b"subject")
 _BLANKS = re.compile(rb"[ \t]+")
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+#: fields that come and go on the way, or say how a mail is to be read and not what it says
+_ON_THE_WAY = re.compile(
+    rb"(?:received|return-|delivered-|envelope-|x-|dkim-|domainkey-|arc-|authentication-|content-|mime-|list-|resent-|thread-).*|"
+    rb"to|cc|bcc|reply-to|sender|in-reply-to|references|precedence|auto-submitted|priority|importance|user-agent|errors-to|feedback-id|"
+    rb"organization|comments|keywords"
+)
 SLICE = 256 * 1024
 
 
-def _header(raw: bytes | bytearray) -> tuple[dict[bytes, bytes], int]:
-    """(first value of each identifying field, unfolded and trimmed; start of the body)."""
+def _header(raw: bytes | bytearray) -> tuple[dict[bytes, bytes], int, list[bytes]]:
+    """(first value of each identifying field, unfolded and trimmed; start of the body; what may be text).
+
+    The body begins after the first empty line, or at the first line that is no field. Where the empty line is missing,
+    lines of the text may look like fields: all are taken for text that no program on the way adds.
+    """
     found: dict[bytes, bytes] = {}
+    others: list[bytes] = []
     position = mail_start(raw)
     name, value = b"", b""
     limit = min(len(raw), position + 1024 * 1024)
+
+    def kept() -> None:
+        if name in _NAMES:
+            found.setdefault(name, value)
+        elif name and not _ON_THE_WAY.fullmatch(name):
+            others.append(name + b":" + value)
+
     while position < limit:
         stop = raw.find(b"\n", position, limit)
         stop = limit if stop < 0 else stop + 1
         line = bytes(raw[position:stop])
-        if line[:1] in (b" ", b"\t") and name:
-            value += line
+        if line[:1] in (b" ", b"\t"):
+            value += line if name else b""
+        elif not line.strip(b"\r\n"):
+            kept()
+            return found, stop, []
+        elif _FIELD.match(line) is None and not line.startswith((b"From ", b">From ")):
+            kept()
+            return found, position, others
         else:
-            if name in _NAMES and name not in found:
-                found[name] = value
-            if not line.strip(b"\r\n"):
-                return found, stop
+            kept()
             name, _, value = line.partition(b":")
             name = name.strip().lower()
         position = stop
-    if name in _NAMES and name not in found:
-        found[name] = value
-    return found, position
+    kept()
+    return found, position, others
 
 
 def _body(raw: bytes | bytearray, start: int, sha: object) -> None:
@@ -61,12 +86,19 @@ def _body(raw: bytes | bytearray, start: int, sha: object) -> None:
         update(b"\n" * newlines + rest)
 
 
+def _one_line(value: bytes) -> bytes:
+    return _BLANKS.sub(b" ", value.replace(b"\r", b"").replace(b"\n", b" ")).strip()
+
+
 def digest_of(raw: bytes | bytearray) -> str:
-    """The identity as 64 hexadecimal digits."""
-    fields, start = _header(raw)
+    """The identity: 64 hexadecimal digits, or ``~`` and 50 where the mail has neither Message-ID nor Date."""
+    fields, start, others = _header(raw)
     sha = hashlib.sha256()
-    for name in _NAMES:
-        value = _BLANKS.sub(b" ", fields.get(name, b"").replace(b"\r", b"").replace(b"\n", b" ")).strip()
+    values = {name: _one_line(fields.get(name, b"")) for name in _NAMES}
+    for name, value in values.items():
         sha.update(name + b":" + value + b"\n")
+    for text in others:
+        sha.update(_one_line(text) + b"\n")
     _body(raw, start, sha)
-    return sha.hexdigest()
+    undated = not values[b"message-id"] and not values[b"date"]
+    return UNDATED + sha.hexdigest()[:50] if undated else sha.hexdigest()

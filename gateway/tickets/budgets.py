@@ -26,6 +26,7 @@ from sqlalchemy import Connection, bindparam, func, literal_column, select, text
 from gateway.mailbox import canonical, neighbourhood
 from gateway.model import Budgets, Decision, Incoming, MailClass, Trust
 from gateway.tickets import likeness
+from gateway.tickets.policy import class_of
 from gateway.tickets.statements import fetch
 from gateway.tickets.tables import outbox
 
@@ -156,7 +157,7 @@ def read(
 ) -> Budgets:
     """What this author, his domain and all of his degree of proof have had; ``thread``: the ticket he goes on with."""
     author = incoming.reading.author.address
-    if author is None or incoming.reading.mail_class is not MailClass.HUMAN:
+    if author is None or class_of(incoming)[0] is not MailClass.HUMAN:
         return Budgets()  # never answered
     proof = proof_of(incoming, trust)
     total = limits.budget_total[0] * (VERIFIED_TOTAL if proof == "verified" else 1)

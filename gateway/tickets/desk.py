@@ -103,13 +103,15 @@ def commit(
     entry: int | None = None
     if decision.disposition is Disposition.OPENED:
         ticket = _open(connection, claimed, incoming, decision, office, now)
-        entry = _entry(connection, ticket.id, claimed.id, incoming, "silent" if decision.silent else "shown")
+        entry = _entry(connection, ticket.id, claimed.id, incoming, _status_of(decision))
     elif decision.disposition in (Disposition.APPENDED, Disposition.PENDING) and decision.thread is not None:
-        ticket = _append(connection, incoming, decision, office, now)
-        status = "pending" if decision.disposition is Disposition.PENDING else "silent" if decision.silent else "shown"
-        entry = _entry(connection, ticket.id, claimed.id, incoming, status)
-    elif incoming.reading.mail_class is MailClass.BOUNCE and not incoming.is_own:
-        reasons.append(_bounce(connection, incoming, bounced_row, office, now))
+        ticket = _append(connection, incoming, decision, office)
+        entry = _entry(connection, ticket.id, claimed.id, incoming, _status_of(decision))
+    elif decision.mail_class is MailClass.BOUNCE and not decision.notify:
+        reason, ours = _bounce(connection, incoming, bounced_row, office, now)
+        reasons.append(reason)
+        if not ours:  # somebody may have written it after all: staff can see that
+            decision = replace(decision, notify="digest")
     if entry is not None and ticket is not None:
         _details(connection, ticket.id, entry, incoming, decision)
     replied, sending = None, None
@@ -143,16 +145,7 @@ def _open(
         "author": reading.author.address,
         "author_name": reading.author.display_name[:200],
         "trust": decision.trust,
-        "question": decision.question,
-        "department": decision.department,
         "priority": decision.priority,
-        "critical": decision.critical,
-        "sensitive": list(decision.sensitive),
-        "marks": list(decision.marks),
-        "missing": list(decision.missing),
-        "language": reading.language,
-        "reply_language": policy.language_for(incoming, decision.trust, office.rules),
-        "subject": reading.parsed.subject,
         "opened_at": incoming.envelope.received_at,
         "silence": decision.silence,
         "linked_to": decision.thread.ticket_id if decision.thread else None,
@@ -160,9 +153,25 @@ def _open(
         "clock_done": [],
         "breached": False,
     }
+    values |= _said(incoming, decision, office)
     if decision.clock:
         values |= _round_values(clock.new_round(started, office.rules), 1)
     return _new_reference(connection, values)
+
+
+def _said(incoming: Incoming, decision: Decision, office: Office) -> dict[str, Any]:
+    """What the words make of a ticket."""
+    return {
+        "question": decision.question,
+        "department": decision.department,
+        "critical": decision.critical,
+        "sensitive": list(decision.sensitive),
+        "marks": list(decision.marks),
+        "missing": list(decision.missing),
+        "language": incoming.reading.language,
+        "reply_language": policy.language_for(incoming, decision.trust, office.rules),
+        "subject": incoming.reading.parsed.subject,
+    }
 
 
 def _round_values(running: clock.Round, number: int) -> dict[str, Any]:
@@ -186,7 +195,7 @@ _STOPPED: Mapping[str, Any] = {
 }
 
 
-def _append(connection: Connection, incoming: Incoming, decision: Decision, office: Office, now: datetime) -> Any:
+def _append(connection: Connection, incoming: Incoming, decision: Decision, office: Office) -> Any:
     assert decision.thread is not None
     row = connection.execute(select(tickets).where(tickets.c.id == decision.thread.ticket_id)).one()
     if decision.silent:
@@ -210,15 +219,28 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
     return connection.execute(select(tickets).where(tickets.c.id == row.id)).one()
 
 
+def _status_of(decision: Decision) -> str:
+    """How a contribution stands in its ticket: shown, pending or silent."""
+    return "pending" if decision.disposition is Disposition.PENDING else "silent" if decision.silent else "shown"
+
+
+def _words_of(incoming: Incoming) -> tuple[str, str]:
+    """(the new words, the full text where that is more), as they are kept."""
+    reading = incoming.reading
+    more = reading.masked_full_text if reading.masked_full_text != reading.masked_text else ""
+    return reading.masked_text[:MAX_ENTRY], more[:MAX_ENTRY]
+
+
 def _entry(connection: Connection, ticket_id: int, message: int, incoming: Incoming, status: str) -> int:
     reading = incoming.reading
+    text, full_text = _words_of(incoming)
     values = {
         "ticket_id": ticket_id,
         "message_id": message,
         "direction": "in",
         "author": reading.author.address or "",
-        "text": reading.masked_text[:MAX_ENTRY],
-        "full_text": reading.masked_full_text[:MAX_ENTRY] if reading.masked_full_text != reading.masked_text else "",
+        "text": text,
+        "full_text": full_text,
         "at": incoming.envelope.received_at,
         "status": status,
     }
@@ -280,8 +302,9 @@ def _acknowledge(
     connection: Connection, claimed: inbox.Claimed, ticket: Any, incoming: Incoming, decision: Decision, office: Office,
     now: datetime, direct: bool = False,
 ) -> tuple[str | None, outgoing.Claimed | None]:  # fmt: skip
-    """(the template of the reply, the first of its rows when it was claimed for sending)."""
-    if decision.reply is None:
+    """(the template of the reply, the first of its rows when it was claimed for sending). Nobody is answered twice for
+    one mail, however often it arrives."""
+    if decision.reply is None or (claimed.arrival is not None and _acknowledged(connection, claimed.id)):
         return None, None
     sending: outgoing.Claimed | None = None
     for index, recipient in enumerate(decision.reply.to):
@@ -305,24 +328,27 @@ def _acknowledge(
     return decision.reply.template, sending
 
 
-def _bounce(connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime) -> str:
-    """What a bounce is about, for the trace. It counts where it came to the signed return address of a reply; one that only
+def _bounce(
+    connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime
+) -> tuple[str, bool]:
+    """(what a bounce is about, whether that is known to be ours), for the trace. It counts where it came to the signed return address of a reply; one that only
     names our Message-ID may be forged by anybody who got the reply, and is only noted."""
     report = incoming.reading.parsed.report
     why = f"{report.action} {report.status}".strip() if report else ""
     if report is not None and report.action in ("delayed", "delivered", "relayed", "expanded"):
-        return f"a report that a reply was {report.action}: nothing to do"
+        return f"a report that a reply was {report.action}: nothing to do", row is not None
     if row is not None:
         about = outgoing.record_bounce(connection, row, why, office, now)
-        return f"bounce of a reply of ticket {about}" if about else "bounce of a mail of ours without a ticket"
+        what = f"bounce of a reply of ticket {about}" if about else "bounce of a mail of ours without a ticket"
+        return what, True
     original = report.original_message_id if report else None
     found = outgoing.named_by(connection, original) if original else None
     if found is None:
-        return "bounce of nothing of ours that is known"
+        return "bounce of nothing of ours that is known", False
     kind, reference = found
     line = f"a bounce names a mail of ours ({reference or kind}) without its signed return address: only noted"
     outgoing.notice(connection, outgoing.RIDES_ALONG if kind == "staff" else "bounce", f"{line} ({why})", now)
-    return line
+    return line, True
 
 
 def _tell(
@@ -332,23 +358,23 @@ def _tell(
     if not decision.notify:
         return
     author = incoming.reading.author.address or "(nobody)"
-    kind = str(incoming.reading.mail_class)
+    kind = str(decision.mail_class)
+    told = f"m{claimed.id}" if claimed.arrival is None else f"m{claimed.id}.a{claimed.arrival}"
     if decision.notify == "now" and ticket is not None:
         event = "new" if decision.disposition is Disposition.OPENED else str(decision.disposition)
         more = {"text": incoming.reading.masked_text[:4000], "subject": incoming.reading.parsed.subject, "event": event}
-        outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}", more, office, now)
+        outgoing.tell(connection, ticket, "staff_new", told, more, office, now)
     elif decision.notify == "now":
         line = f"message {claimed.id} from {author}: {decision.trust}, reports an outage, quarantined"
         for address in office.staff.get("technical", ()):
             context = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": "quarantine", "line": line}]}
-            reply = Reply(
-                f"m{claimed.id}", "staff_digest", "en", address, "staff", context, stamp=budgets.Stamp("none")
-            )
+            reply = Reply(told, "staff_digest", "en", address, "staff", context, stamp=budgets.Stamp("none"))
             outgoing.write_to_staff(connection, reply, line, office, now)
     else:
         what = ticket.reference if ticket is not None else f"message {claimed.id}"
-        kind = outgoing.RIDES_ALONG if incoming.echo else kind
-        outgoing.notice(connection, kind, f"{what} from {author}: {decision.disposition}, {decision.trust}", now)
+        why = f" ({decision.class_reason})" if decision.class_reason else ""
+        line = f"{what} from {author}: {decision.disposition}, {decision.trust}, {kind}{why}"
+        outgoing.notice(connection, outgoing.RIDES_ALONG if incoming.echo else kind, line, now)
 
 
 def _trace(connection: Connection, message: int, ticket: Any, reasons: list[str], now: datetime) -> None:
@@ -372,7 +398,7 @@ def _finish(
         done_at=now,
         message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
         author=incoming.reading.author.address,
-        mail_class=incoming.reading.mail_class,
+        mail_class=decision.mail_class,
         trust=decision.trust,
         authenticated=incoming.verdict.authenticated,
         ticket_id=ticket.id if ticket else None,
@@ -386,7 +412,7 @@ def _short_reason(incoming: Incoming, decision: Decision) -> str:
     if decision.disposition is Disposition.QUARANTINED:
         return next((line for line in decision.reasons if line.startswith("trust=")), "")
     if decision.disposition in (Disposition.RECORDED, Disposition.IGNORED):
-        return "our own mail" if incoming.is_own else f"{incoming.reading.mail_class}: {incoming.reading.class_reason}"
+        return decision.class_reason if incoming.is_own else f"{decision.mail_class}: {decision.class_reason}"
     return decision.silence
 
 
@@ -398,7 +424,7 @@ def _recheck_at(done: int, now: datetime, office: Office) -> datetime | None:
     return now + timedelta(seconds=office.rechecks[done] - before)
 
 
-# --------------------------------------------------------------------------- rechecks and better copies
+# --------------------------------------------------------------------------- rechecks
 
 
 def is_final(recheck: int, office: Office) -> bool:
@@ -410,7 +436,7 @@ def commit_recheck(
     connection: Connection, claimed: inbox.Claimed, incoming: Incoming, office: Office, now: datetime
 ) -> Outcome:  # fmt: skip
     """Another look at a mail whose checks could not be made; may raise trust and write the reply, once."""
-    row = connection.execute(select(messages).where(messages.c.id == claimed.id)).one()
+    row = connection.execute(select(messages).where(messages.c.id == claimed.id).with_for_update()).one()
     ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).first()
     final = is_final(claimed.recheck, office)
     incoming = replays.judged(connection, replace(incoming, final=final), claimed.id)
@@ -468,33 +494,3 @@ def _raise_trust(connection: Connection, ticket: Any, incoming: Incoming, decisi
         priority=decision.priority,
         missing=list(decision.missing),
     )
-
-
-def commit_arrival(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office, now: datetime
-) -> Outcome | None:  # fmt: skip
-    """A further arrival of a mail with an outcome: a better verdict lifts it; otherwise the arrival is only noted."""
-    assert claimed.arrival is not None
-    row = connection.execute(select(messages).where(messages.c.id == claimed.id)).one()
-    incoming = replays.judged(connection, incoming, claimed.id)
-    trust, why = policy.trust_of(incoming, office.rules)
-    rescued = row.source.startswith("junk:") and not incoming.envelope.source.startswith("junk:")
-    better = rescued or (incoming.verdict.authenticated and not row.authenticated)
-    outcome: Outcome | None = None
-    if better and row.state == InboxState.QUARANTINED and trust is not Trust.FAILED:
-        inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
-        outcome = commit(connection, claimed, incoming, bounced_row, office, now)
-    elif better and row.ticket_id is not None:
-        ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).one()
-        decision = decided(connection, incoming, None, office, now)
-        _raise_trust(connection, ticket, incoming, decision)
-        ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).one()
-        replied = None
-        if ticket.first_response_at is None and not _acknowledged(connection, claimed.id):
-            replied, _ = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
-        _trace(connection, claimed.id, ticket, ["a better copy arrived", *decision.reasons], now)
-        inbox.finish(connection, claimed, trust=decision.trust, authenticated=True)
-        outcome = Outcome(decision, ticket.reference, replied)
-    note = f"trust={trust} ({why})" + ("; it counts" if outcome else "")
-    inbox.finish_arrival(connection, claimed.arrival, note, incoming.verdict.authenticated)
-    return outcome

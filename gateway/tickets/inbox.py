@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, func, literal, literal_column, or_, select, update
 
-from gateway.model import Accepted, Disposition, Envelope, InboxState, RawMessage
+from gateway.model import UNDATED, Accepted, Disposition, Envelope, InboxState, RawMessage
 from gateway.tickets import originals
 from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim
@@ -44,7 +44,10 @@ _ANY = (
     .limit(literal_column("1"))
 )
 _WAITING = or_(
-    arrivals.c.state == "pending", and_(arrivals.c.state == "processing", arrivals.c.lease_until < bindparam("now"))
+    and_(
+        arrivals.c.state == "pending", or_(arrivals.c.lease_until.is_(None), arrivals.c.lease_until < bindparam("now"))
+    ),
+    and_(arrivals.c.state == "processing", arrivals.c.lease_until < bindparam("now")),
 )
 _SETTLED = or_(*(messages.c.state == state for state in ("done", "quarantined", "failed")))
 _ANY_ARRIVAL = (
@@ -62,6 +65,9 @@ _ARRIVALS = (
     .with_for_update(skip_locked=True, of=arrivals)
 )
 MAX_CLAIMS = 3
+#: seconds in which the same mail without Message-ID and Date is the same one: senders that heard no answer try again within 67
+#: minutes (Postfix' maximal_backoff_time is 4,000 s); what comes later is another alarm in the same words
+OCCASION_S = 90 * 60
 LEASE_S = 300.0
 
 
@@ -102,8 +108,13 @@ def accept(
     """Stores a mail once. A mail that is there already gets another arrival instead. With a lease the new mail is
     claimed in the same transaction: the caller has a free hand for it (see ``claim_of``). ``staged``: where its bytes
     are already."""
+    received_at = message.envelope.received_at
+    if digest.startswith(UNDATED):
+        known = _occasion(connection, digest, received_at)
+        if known is not None:
+            return _further(connection, message, known, staged)
     values = _envelope_values(message.envelope) | {
-        "digest": digest,
+        "digest": _key(digest, received_at),
         "size": len(message.raw),
         "state": InboxState.PENDING if lease_until is None else InboxState.PROCESSING,
         "due_at": message.envelope.received_at,
@@ -119,8 +130,13 @@ def accept(
     if created is not None:
         originals.keep(connection, int(created), message.raw, staged)
         return Accepted(int(created), True)
-    known = id_of(connection, digest)
+    known = id_of(connection, digest, received_at)
     assert known is not None
+    return _further(connection, message, known, staged)
+
+
+def _further(connection: Connection, message: RawMessage, known: int, staged: int | None) -> Accepted:
+    """Another arrival of a known mail."""
     values = _envelope_values(message.envelope)
     values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
     arrival = put(connection, arrivals, values)
@@ -128,16 +144,45 @@ def accept(
     return Accepted(known, False)
 
 
-def again(connection: Connection, digest: str, source: str) -> Accepted | None:
+def _key(digest: str, received_at: datetime) -> str:
+    """What is unique: the identity, with the span of time where it has none of its own."""
+    return f"{digest}.{_span(received_at)}" if digest.startswith(UNDATED) else digest
+
+
+def _span(moment: datetime) -> int:
+    return int(moment.timestamp() // OCCASION_S)
+
+
+def _occasion(connection: Connection, digest: str, received_at: datetime) -> int | None:
+    """The mail without Message-ID and Date that this one is another arrival of. Spans have edges, and two nodes may stand
+    on both sides of one: they come here one after the other."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(int(digest[1:16], 16))))
+    return id_of(connection, digest, received_at)
+
+
+def _is_known(digest: str, received_at: datetime) -> Any:
+    m = messages.c
+    if not digest.startswith(UNDATED):
+        return m.digest == digest
+    span, width = _span(received_at), timedelta(seconds=OCCASION_S)
+    keys = [f"{digest}.{number}" for number in (span - 1, span, span + 1)]
+    # all of one span are within its width: what its unique key refuses is found here
+    return and_(m.digest.in_(keys), m.received_at > received_at - width, m.received_at < received_at + width)
+
+
+def again(connection: Connection, digest: str, message: RawMessage) -> Accepted | None:
     """The mail with this identity, if it came from this very source before."""
     m = messages.c
-    found = connection.execute(select(m.id).where(m.digest == digest, m.source == source)).scalar()
+    same = and_(_is_known(digest, message.envelope.received_at), m.source == message.envelope.source)
+    found = connection.execute(select(m.id).where(same).order_by(m.id.desc()).limit(1)).scalar()
     return None if found is None else Accepted(int(found), False)
 
 
-def id_of(connection: Connection, digest: str) -> int | None:
-    """The mail with this identity, if it is known."""
-    found = connection.execute(select(messages.c.id).where(messages.c.digest == digest)).scalar()
+def id_of(connection: Connection, digest: str, received_at: datetime) -> int | None:
+    """The mail with this identity, if it is known. ``received_at`` matters for a mail without Message-ID and Date."""
+    same = _is_known(digest, received_at)
+    found = connection.execute(select(messages.c.id).where(same).order_by(messages.c.id.desc()).limit(1)).scalar()
     return None if found is None else int(found)
 
 
@@ -253,11 +298,19 @@ def finish_arrival(connection: Connection, arrival: int, note: str, authenticate
     originals.drop(connection, -arrival)
 
 
+def put_off(connection: Connection, claimed: Claimed, until: datetime | None) -> None:
+    """An arrival is looked at again after this moment; without one it was not looked at now."""
+    counted = claimed.attempts if until is not None else claimed.attempts - 1
+    values = {"state": InboxState.PENDING, "attempts": counted, "lease_until": until}
+    connection.execute(update(arrivals).where(arrivals.c.id == claimed.arrival).values(values))
+
+
 def adopt_raw(connection: Connection, message: int, arrival: int, envelope: Envelope) -> None:
     """The bytes and envelope of a better arrival become the mail's own; its time of receipt stays the first."""
     originals.drop(connection, message)
     originals.move(connection, -arrival, message)
     values = _envelope_values(envelope)
+    values["size"] = originals.size_of(connection, message)
     del values["received_at"]
     connection.execute(update(messages).where(messages.c.id == message).values(values))
 
@@ -294,11 +347,7 @@ def hand_back(connection: Connection, claims: list[Claimed], now: datetime) -> N
     m = messages.c
     for claimed in claims:
         if claimed.arrival is not None:
-            connection.execute(
-                update(arrivals)
-                .where(arrivals.c.id == claimed.arrival)
-                .values(state=InboxState.PENDING, lease_until=None)
-            )
+            put_off(connection, claimed, None)
             continue
         mine = and_(m.id == claimed.id, m.attempts == claimed.attempts, m.lease_until.is_not(None))
         values = {"attempts": claimed.attempts - 1, "lease_until": None}
@@ -326,11 +375,15 @@ def free_all(connection: Connection, now: datetime) -> int:
 
 
 def release(connection: Connection, message: int, now: datetime) -> bool:
-    """A quarantined mail goes to the desk after all, and its clock starts now; a contribution without proof is shown."""
+    """A mail that was quarantined or only recorded goes to the desk after all, and its clock starts now; a contribution
+    without proof is shown."""
     m = messages.c
+    kept = or_(
+        m.state == InboxState.QUARANTINED, and_(m.state == InboxState.DONE, m.disposition == Disposition.RECORDED)
+    )
     done = connection.execute(
         update(messages)
-        .where(m.id == message, m.state == InboxState.QUARANTINED)
+        .where(m.id == message, kept)
         .values(state=InboxState.PENDING, released=True, due_at=now, attempts=0, reason="released")
     )
     if done.rowcount:

@@ -73,7 +73,7 @@ def known(connection: Connection, cursor: Cursor, above: int) -> dict[int, str]:
 def stored(connection: Connection, cursor: Cursor, uid: int, state: str, message: RawMessage, digest: str) -> Accepted:
     """The mail and its place in the folder, in one transaction. What this mailbox gave us before is not taken again:
     its UIDVALIDITY has changed, or the service died before the mail was moved."""
-    accepted = inbox.again(connection, digest, message.envelope.source) or inbox.accept(connection, message, digest)
+    accepted = inbox.again(connection, digest, message) or inbox.accept(connection, message, digest)
     _noted(connection, cursor, uid, state, accepted.id)
     return accepted
 

@@ -74,6 +74,12 @@ def load_piece(connection: Connection, key: int, seq: int) -> bytes:
     return bytes(found[0].data) if found else b""
 
 
+def size_of(connection: Connection, key: int) -> int:
+    """How many octets a mail has."""
+    pieces_of = (raw.c.message_id == _place(connection, key)) & (raw.c.seq >= 0)
+    return int(connection.execute(select(func.sum(func.length(raw.c.data))).where(pieces_of)).scalar() or 0)
+
+
 def drop(connection: Connection, key: int) -> None:
     """Forgets the bytes of a mail, wherever they are."""
     place = _place(connection, key)

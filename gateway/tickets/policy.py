@@ -52,6 +52,30 @@ def trust_of(incoming: Incoming, rules: Rules) -> tuple[Trust, str]:
     return Trust.UNVERIFIED, "registered address, not proven"
 
 
+def class_of(incoming: Incoming) -> tuple[MailClass, str]:
+    """What kind of mail it is, and why. What its form says counts; its words do where nobody is proven."""
+    signs = incoming.reading.signs
+    if incoming.is_own:
+        return MailClass.SELF, "our own mail"
+    if incoming.person:
+        return MailClass.HUMAN, "another arrival of this mail is a person's"
+    if signs.form in (MailClass.BOUNCE, MailClass.REPORT):
+        return signs.form, signs.form_why
+    registered = bool(incoming.match.accounts) or not incoming.match.usable
+    proven = bool(incoming.match.accounts) and incoming.verdict.authenticated
+    if signs.words is MailClass.BOUNCE and (incoming.to_reply or (signs.form is not MailClass.HUMAN and not proven)):
+        return signs.words, signs.words_why
+    if signs.form is not MailClass.HUMAN:
+        return signs.form, signs.form_why
+    if signs.words is MailClass.HUMAN:
+        return MailClass.HUMAN, ""
+    if proven:
+        return MailClass.HUMAN, f"a proven customer wrote it, though: {signs.words_why}"
+    if registered and not incoming.final and (incoming.verdict.temperror or not incoming.match.usable):
+        return MailClass.HUMAN, f"it may be proven yet, though: {signs.words_why}"
+    return signs.words, signs.words_why
+
+
 def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
     """What the desk asks for and the mail does not tell. Foreign and unknown facts count alike.
 
@@ -110,7 +134,8 @@ class _Draft:
 def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: datetime, rules: Rules) -> Decision:
     """The decision for one mail. ``thread`` is the candidate its identifiers point at, if any."""
     trust, why = trust_of(incoming, rules)
-    draft = _routed(incoming, thread, trust, now, rules)
+    kind, class_why = class_of(incoming)
+    draft = _routed(incoming, kind, thread, trust, now, rules)
     if incoming.silent:  # old mail of a mailbox: nobody waits for it
         draft.clock, draft.notify = False, ""
     reading, topics = incoming.reading, incoming.reading.topics
@@ -138,8 +163,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     reasons = [*incoming.verdict.reasons, f"trust={trust} ({why})"]
     if not incoming.match.usable:
         reasons.append(incoming.match.reason)
-    if reading.class_reason:
-        reasons.append(f"class={reading.mail_class} ({reading.class_reason})")
+    if class_why:
+        reasons.append(f"class={kind} ({class_why})")
     if incoming.blocked:
         reasons.append(f"blocked: {incoming.blocked}")
     reasons += [f"terms {line}" for line in topics.terms]
@@ -149,6 +174,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     reasons.append(f"no reply: {draft.silence}" if draft.reply is None else f"reply {draft.reply.template}")
     return Decision(
         disposition=draft.disposition,
+        mail_class=kind,
+        class_reason=class_why,
         trust=trust,
         account=account,
         question=topics.question,
@@ -170,13 +197,14 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     )
 
 
-def _routed(incoming: Incoming, thread: Thread | None, trust: Trust, now: datetime, rules: Rules) -> _Draft:
+def _routed(
+    incoming: Incoming, kind: MailClass, thread: Thread | None, trust: Trust, now: datetime, rules: Rules
+) -> _Draft:
     """Where the mail goes."""
-    kind = incoming.reading.mail_class
     critical = incoming.reading.topics.critical
     if incoming.is_own:
         return _Draft(Disposition.IGNORED)
-    if kind is MailClass.BOUNCE:
+    if kind is MailClass.BOUNCE and not incoming.released:
         return _Draft(Disposition.RECORDED)
     if not incoming.released:
         if incoming.blocked:
@@ -184,7 +212,7 @@ def _routed(incoming: Incoming, thread: Thread | None, trust: Trust, now: dateti
         if trust is Trust.FAILED:
             return _Draft(Disposition.QUARANTINED, notify="now" if critical and kind is MailClass.HUMAN else "digest")
     if (kind is not MailClass.HUMAN or incoming.echo) and not incoming.released:
-        return _unattended(incoming, thread, trust)
+        return _unattended(incoming, kind, thread, trust)
     unsure = (incoming.verdict.temperror or not incoming.match.usable) and not incoming.final
     if thread is not None:
         draft = _threaded(incoming, thread, now, rules)
@@ -194,7 +222,7 @@ def _routed(incoming: Incoming, thread: Thread | None, trust: Trust, now: dateti
     return _Draft(Disposition.OPENED, clock=True, recheck=unsure, notify="now")
 
 
-def _unattended(incoming: Incoming, thread: Thread | None, trust: Trust) -> _Draft:
+def _unattended(incoming: Incoming, kind: MailClass, thread: Thread | None, trust: Trust) -> _Draft:
     """What a program wrote, or may have written: it moves nothing and triggers nothing, and needs the proof that a
     person's mail needs."""
     if thread is not None and (thread.party or thread.token_bound):
@@ -204,7 +232,7 @@ def _unattended(incoming: Incoming, thread: Thread | None, trust: Trust) -> _Dra
             marks = ["not authenticated"]
             return _Draft(Disposition.APPENDED, silent=True, thread=thread, outcome="appended", marks=marks)
         return _Draft(Disposition.PENDING, silent=True, thread=thread, outcome="pending", notify="digest")
-    if trust is Trust.VERIFIED or incoming.reading.mail_class is MailClass.HUMAN:
+    if trust is Trust.VERIFIED or kind is MailClass.HUMAN:
         outcome = "linked" if thread is not None else ""
         return _Draft(Disposition.OPENED, silent=True, thread=thread, outcome=outcome, notify="digest")
     return _Draft(Disposition.RECORDED, notify="digest")
@@ -233,7 +261,7 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
     reading, verdict = incoming.reading, incoming.verdict
     if incoming.silent:
         return "taken in without acknowledgements"
-    if reading.mail_class is not MailClass.HUMAN:
+    if class_of(incoming)[0] is not MailClass.HUMAN:
         return "machine mail is never answered"
     if incoming.echo:
         return incoming.echo
@@ -243,6 +271,8 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
         return "the author failed verification"
     if incoming.unanswerable:
         return incoming.unanswerable
+    if reading.signs.suppressed:
+        return f"its sender wants no automatic reply ({reading.signs.suppressed})"
     if verdict.refused:
         return "the sender's domain refuses this mail (SPF or DMARC fails)"
     if (now - incoming.envelope.received_at).total_seconds() > rules.ack_max_age_s:

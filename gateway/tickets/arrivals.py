@@ -1,0 +1,221 @@
+"""A further arrival of a mail that is known. The best one counts, whatever became of the first: whoever sends a copy ahead
+silences nobody (DESIGN, "How a message flows", 2).
+
+Better is who is better verified, or a person where the first was a machine. A better arrival is decided anew with its own
+bytes; what was acknowledged is not acknowledged again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, TicketState, Trust
+from gateway.tickets import clock, desk, inbox, outgoing, policy, replays
+from gateway.tickets.outgoing import Office
+from gateway.tickets.statements import change
+from gateway.tickets.store import LostClaim
+from gateway.tickets.tables import arrivals, attachments, entries, facts, messages, tickets
+
+#: what was never read, what is forged, what nothing speaks against, what is proven
+_UNREAD, _FORGED, _PLAIN, _PROVEN = range(-1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """How good an arrival is."""
+
+    person: bool
+    proof: int
+    blocked: bool
+
+    def beats(self, other: _Standing) -> bool:
+        """Whether there is a reason to decide anew."""
+        if self.blocked or self.proof < _PLAIN:
+            return False
+        if other.proof == _UNREAD:  # what is kept of a mail that failed gives way to a person's or a proven one only
+            return self.person or self.proof == _PROVEN
+        return other.blocked or self.proof > other.proof or (self.person and not other.person)
+
+
+def _proof(trust: str | None, authenticated: bool) -> int:
+    return _FORGED if trust == Trust.FAILED else _PROVEN if authenticated else _PLAIN
+
+
+def _known(row: Any) -> _Standing:
+    """How good what is known of the mail is."""
+    if row.state == InboxState.FAILED or row.mail_class is None:
+        return _Standing(False, _UNREAD, False)
+    held = row.state == InboxState.QUARANTINED and row.reason.startswith("blocked:")
+    return _Standing(row.mail_class == MailClass.HUMAN, _proof(row.trust, row.authenticated), held)
+
+
+def commit_arrival(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office, now: datetime
+) -> desk.Outcome | None:  # fmt: skip
+    """Decides a mail anew when this arrival is better; otherwise the arrival is only noted.
+
+    Raises:
+        LostClaim: the arrival is not ours any more; nothing was written.
+    """
+    assert claimed.arrival is not None
+    mine = select(arrivals.c.attempts, arrivals.c.state).where(arrivals.c.id == claimed.arrival).with_for_update()
+    held = connection.execute(mine).one()
+    if held.state != InboxState.PROCESSING or held.attempts != claimed.attempts:
+        raise LostClaim
+    # two arrivals, or an arrival and a recheck, go one after the other: the second sees what the first wrote
+    row = connection.execute(select(messages).where(messages.c.id == claimed.id).with_for_update()).one()
+    if row.state in (
+        InboxState.PENDING,
+        InboxState.PROCESSING,
+    ):  # released or replayed meanwhile: its outcome comes first
+        inbox.put_off(connection, claimed, None)
+        return None
+    incoming = replays.judged(connection, incoming, claimed.id)
+    trust, why = policy.trust_of(incoming, office.rules)
+    kind, _ = policy.class_of(incoming)
+    before = _known(row)
+    this = _Standing(
+        kind is MailClass.HUMAN,
+        _proof(trust, incoming.verdict.authenticated),
+        bool(incoming.blocked) or incoming.is_own,
+    )
+    unsure = incoming.verdict.temperror or not incoming.match.usable
+    outcome: desk.Outcome | None = None
+    if this.beats(before):
+        incoming = replace(incoming, person=before.person and not this.person)
+        outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, this.proof < before.proof)
+    elif unsure and not this.blocked and replace(this, proof=_PROVEN).beats(before) and _again(claimed, office):
+        inbox.put_off(connection, claimed, now + _again(claimed, office))
+        return None
+    note = f"class={kind}, trust={trust} ({why})" + ("; it counts" if outcome else "")
+    inbox.finish_arrival(connection, claimed.arrival, note, incoming.verdict.authenticated)
+    return outcome
+
+
+def _again(claimed: inbox.Claimed, office: Office) -> timedelta:
+    """How long an arrival waits whose checks could not be made; zero when it has waited enough."""
+    if claimed.attempts >= min(inbox.MAX_CLAIMS, len(office.rechecks)):
+        return timedelta(0)
+    return timedelta(seconds=office.rechecks[claimed.attempts - 1])
+
+
+def _decided_anew(
+    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, bounced_row: int | None, office: Office,
+    now: datetime, weaker: bool,
+) -> desk.Outcome | None:  # fmt: skip
+    assert claimed.arrival is not None
+    if row.entry_id is None:
+        inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
+        return desk.commit(connection, claimed, incoming, bounced_row, office, now)
+    entry = connection.execute(select(entries).where(entries.c.id == row.entry_id)).one()
+    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
+    if weaker:  # a person's copy of what a proven machine sent: the proven words stay, and are a person's
+        return _shown(connection, claimed, row, ticket, entry, incoming, office, now)
+    decision = desk.considered(connection, incoming, office, now, binding=True)
+    replays.remember(connection, incoming, claimed.id)
+    follows = decision.thread.ticket_id if decision.thread and decision.disposition in _IN_THREAD else None
+    if decision.disposition not in (*_IN_THREAD, Disposition.OPENED):
+        return None
+    inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
+    if follows == row.ticket_id or (decision.disposition == row.disposition == Disposition.OPENED):
+        return _renewed(connection, claimed, ticket, entry, incoming, decision, office, now)
+    outcome = desk.commit(connection, claimed, incoming, bounced_row, office, now)
+    _left(connection, row, ticket, entry, f"a better copy of its mail is in {outcome.reference}")
+    return outcome
+
+
+_IN_THREAD = (Disposition.APPENDED, Disposition.PENDING)
+
+
+def _left(connection: Connection, row: Any, ticket: Any, entry: Any, why: str) -> None:
+    """The place where the first arrival stood: greyed, and closed when it was opened for it and nobody has answered."""
+    change(connection, entries, entry.id, {"status": "silent"})
+    values: dict[str, Any] = {"marks": list(dict.fromkeys([*ticket.marks, why]))}
+    others = select(entries.c.id).where(entries.c.ticket_id == ticket.id, entries.c.id != entry.id).limit(1)
+    if row.disposition == Disposition.OPENED and connection.execute(others).first() is None:
+        values |= {**desk._STOPPED, "state": TicketState.CLOSED}
+    change(connection, tickets, ticket.id, values)
+
+
+def _shown(
+    connection: Connection, claimed: inbox.Claimed, row: Any, ticket: Any, entry: Any, incoming: Incoming, office: Office,
+    now: datetime,
+) -> desk.Outcome:  # fmt: skip
+    decision = desk.considered(connection, incoming, office, now, binding=True)
+    change(connection, entries, entry.id, {"status": "shown"})
+    _revive(connection, ticket, incoming, decision, office)
+    return _ended(connection, claimed, ticket.id, entry.id, incoming, decision, office, now, row.authenticated, True)
+
+
+def _renewed(
+    connection: Connection, claimed: inbox.Claimed, ticket: Any, entry: Any, incoming: Incoming, decision: Decision,
+    office: Office, now: datetime,
+) -> desk.Outcome:  # fmt: skip
+    """The ticket is the same: its trust rises, and what is shown are the words of this arrival."""
+    status = desk._status_of(decision)
+    appears = status == "shown" and entry.status != "shown"
+    if decision.disposition is not Disposition.OPENED:
+        if entry.status != "shown":
+            desk._append(connection, incoming, decision, office)
+    else:
+        desk._raise_trust(connection, ticket, incoming, decision)
+        if status == "shown":
+            _revive(connection, ticket, incoming, decision, office)
+        if (
+            desk._words_of(incoming) != (entry.text, entry.full_text)
+            or incoming.reading.parsed.subject != ticket.subject
+        ):
+            change(connection, tickets, ticket.id, desk._said(incoming, decision, office))
+    key = _entry(connection, ticket.id, claimed.id, entry, incoming, status)
+    for table in (facts, attachments):
+        connection.execute(delete(table).where(table.c.entry_id == entry.id))
+    desk._details(connection, ticket.id, key, incoming, decision)
+    return _ended(connection, claimed, ticket.id, key, incoming, decision, office, now, None, appears)
+
+
+def _entry(connection: Connection, ticket: int, message: int, entry: Any, incoming: Incoming, status: str) -> int:
+    """The contribution with these words: the one that is there, or a new one beside it, which is greyed then."""
+    status = "shown" if entry.status == "shown" else status
+    if desk._words_of(incoming) == (entry.text, entry.full_text):
+        change(connection, entries, entry.id, {"status": status})
+        return int(entry.id)
+    change(connection, entries, entry.id, {"status": "silent"})
+    return desk._entry(connection, ticket, message, incoming, status)
+
+
+def _revive(connection: Connection, ticket: Any, incoming: Incoming, decision: Decision, office: Office) -> None:
+    """A ticket that was silent, muted or closed without an answer is one that waits for us."""
+    values: dict[str, Any] = {"marks": [mark for mark in ticket.marks if mark != "forged"], "silence": decision.silence}
+    if ticket.first_response_at is None:
+        values |= {"state": TicketState.OPEN, "closed_at": None}
+        if decision.clock and ticket.round_started_at is None:
+            running = clock.new_round(incoming.envelope.received_at, office.rules)
+            values |= desk._round_values(running, ticket.round + 1)
+    change(connection, tickets, ticket.id, values)
+
+
+def _ended(
+    connection: Connection, claimed: inbox.Claimed, ticket_id: int, entry: int, incoming: Incoming, decision: Decision,
+    office: Office, now: datetime, authenticated: bool | None, appears: bool,
+) -> desk.Outcome:  # fmt: skip
+    """Answers and tells what is new, and writes down why."""
+    ticket = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).one()
+    replied = None
+    if ticket.first_response_at is None and ticket.state != TicketState.CLOSED:
+        replied, _ = desk._acknowledge(connection, claimed, ticket, incoming, decision, office, now)
+    if appears:
+        more = {
+            "text": incoming.reading.masked_text[:4000],
+            "subject": incoming.reading.parsed.subject,
+            "event": str(decision.disposition),
+        }
+        outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
+    desk._trace(connection, claimed.id, ticket, ["a better copy arrived", *decision.reasons], now)
+    desk._finish(connection, claimed, incoming, decision, ticket, entry, office, now)
+    if authenticated is not None:
+        change(connection, messages, claimed.id, {"authenticated": authenticated, "trust": ticket.trust})
+    return desk.Outcome(decision, ticket.reference, replied)
