@@ -203,7 +203,7 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, said: _Text, machine:
     if sender == "null":
         if words.RESPONDER.match(said.subject) or words.AWAY.search(said.head[:600]):
             return ""
-        told = bool(words.REPORTS.search(said.head[:3000])) and bool(words.EXCHANGE.search(said.head))
+        told = bool(words.REPORTS.search(said.head[:3000])) and _exchanged(said)
         if subject or field or told or (parsed.report is not None and parsed.report.action):
             return "null sender, with the words of a bounce"
         return ""
@@ -224,13 +224,18 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, said: _Text, machine:
 
 def _wanted(said: _Text) -> bool:
     """Whether somebody wants something in his own words: those above a report that he shows."""
-    own = re.split(r"(?m)^[ \t]{0,3}(?:>|[-_=*]{4,})", said.head, maxsplit=1)[0][:800]
-    own = own if own.strip() else said.head[:800]
+    own = _above(said)[:800]
     begins = words.REPORTS.search(own[:160])
     if (_GREETING.match(own) and begins is None) or _asks(own) or words.OURS.search(own):
         return True
     # a program that begins to speak may go on with "please check the address"
     return bool((words.HELP if begins is not None else words.WANTS).search(own))
+
+
+def _above(said: _Text) -> str:
+    """What stands above a quotation or a report."""
+    own = re.split(r"(?m)^[ \t]{0,3}(?:>|[-_=*]{4,})", said.head, maxsplit=1)[0]
+    return own if own.strip() else said.head
 
 
 def _asks(text: str) -> bool:
@@ -242,7 +247,12 @@ def _returns(parsed: ParsedMessage, said: _Text) -> bool:
     """Whether it brings back a mail or tells what a server said of an address, as programs write that."""
     attached = any(a.type in ("message/rfc822", "message/global") for a in parsed.attachments)
     told = parsed.report is not None and bool(parsed.report.action or parsed.report.status)
-    return attached or told or len(words.RETURNED.findall(said.head)) >= 3 or bool(words.EXCHANGE.search(said.head))
+    return attached or told or len(words.RETURNED.findall(said.head)) >= 3 or _exchanged(said)
+
+
+def _exchanged(said: _Text) -> bool:
+    """Whether it tells what a server said of an address: a code that somebody remembers is not enough."""
+    return bool(words.EXCHANGE.search(said.head)) or ("@" in said.head and bool(words.CODE.search(said.head)))
 
 
 def _reported(parsed: ParsedMessage, said: _Text) -> str:
@@ -264,9 +274,10 @@ def _reported(parsed: ParsedMessage, said: _Text) -> str:
 
 def _replied(parsed: ParsedMessage, said: _Text) -> tuple[str, bool]:
     """(why it is an automatic reply, whether it is nothing else: a notice of absence under a responder's own subject)."""
-    responder = bool(words.RESPONDER.search(said.subject)) and not said.passed_on
+    ended = bool(words.RESPONDED.search(said.subject))
+    responder = ended or (bool(words.RESPONDER.match(said.subject)) and not said.passed_on)
     perhaps = bool(words.PERHAPS_RESPONDER.match(said.subject)) and not said.passed_on
-    own = said.head[:1200]
+    own = _above(said)[:1200]
     automatic = words.SAYS_AUTOMATIC.search(own)
     if not (responder or perhaps or (automatic and automatic.start() < 300)) or words.WANTS.search(own):
         return "", False
@@ -276,7 +287,9 @@ def _replied(parsed: ParsedMessage, said: _Text) -> tuple[str, bool]:
         return "", False
     if responder and (away or automatic):
         notice = away is not None and away.start() < 200 and len(said.head) < 800 and not _asks(own)
-        return "the subject and the words of an automatic reply", notice
+        return "the subject and the words of an automatic reply", notice and not words.TRADE.search(own)
+    if words.TRADE.search(own):
+        return "", False
     if responder:
         return "the subject of an automatic reply", False
     if perhaps and (away or automatic):

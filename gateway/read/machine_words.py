@@ -38,30 +38,32 @@ _RESPONDER = (
     r"自動応答|自動返信|自动(?:回复|答复)|自動回覆|자동 ?(?:회신|응답|답장)|رد تلقائي|תשובה אוטומטית"
 )
 #: a responder's own beginning of a subject: the words, then a colon, a bracket, a dash or the end
-RESPONDER = re.compile(rf"(?i)^\W{{0,4}}(?:{_RESPONDER})\s?(?:[:：\])]|[-–—]\s|$)|[(\[](?:{_RESPONDER})[)\]]\s*$")
+RESPONDER = re.compile(rf"(?i)^\W{{0,4}}(?:{_RESPONDER})\s?(?:[:：\])]|[-–—]\s|$|(?=\b(?:re|aw|fwd?):))")
+#: the same at its end, also where the subject is an answer's
+RESPONDED = re.compile(rf"(?i)[(\[](?:{_RESPONDER})[)\]]\s*$")
 #: what may be one, and may as well be a person's subject
 PERHAPS_RESPONDER = re.compile(
     r"(?i)^\W{0,4}(?:auto(?:-?mail)?\s?[:：]|(?:i am |i'm |currently )?(?:away|on (?:vacation|holiday|leave)|out of office)\b|vacation\b|ooo\b|"
     r"absence\b|abwesen(?:d|heit)\b|im urlaub\b|ich bin (?:nicht im büro|abwesend|im urlaub)|nicht im (?:büro|haus)\b|urlaub\b|"
     r"absente?\b|en (?:congés?|vacances)\b|ausen(?:te|cia)\b|de vacaciones\b|assen(?:te|za)\b|in ferie\b|"
-    r"(?:я )?(?:в|у) (?:отпуск|відпуст)|отсутств|відсутн|nieobecn|na urlopie|urlop\b|frånvaro|fravær|afwezig|semester\b|poissa\b|mimo kancelář|不在)"
+    r".{1,60} is (?:currently )?out of (?:the )?office\b|(?:я )?(?:в|у) (?:отпуск|відпуст)|отсутств|відсутн|nieobecn|na urlopie|urlop\b|frånvaro|fravær|afwezig|semester\b|poissa\b|mimo kancelář|不在)"
 )
 #: who writes is away, said in the first person or of this very mailbox
 AWAY = re.compile(
     r"(?i)\b(?:(?:i am|i'm|i will be|i'll be|we are|he is|she is|will be|am) (?:\w+ ){0,3}?(?:out of (?:the |my )?office|away|on (?:\w+ )?(?:leave|vacation|holidays?|pto|trip)|"
     r"travell?ing|unavailable|absent|not in (?:the |my )?office)|out of (?:the |my )?office (?:until|from|till|between|on|with)|(?:limited|no|intermittent) access to (?:my )?(?:e-?)?mail|"
     r"(?:will|shall) (?:be back|return|(?:reply|respond|answer)(?: to you)? (?:when|after|upon|as soon|on my))|"
-    r"(?:bin|sind|ist|befinde mich) [^.\n]{0,70}?(?:nicht im (?:büro|haus)|abwesend|im urlaub|außer haus|nicht erreichbar|in elternzeit|reise|verreist|nicht verfügbar|krank)|"
+    r"(?:bin|sind|ist|befinde mich) [^\n]{0,70}?(?:nicht im (?:büro|haus)|abwesend|im urlaub|außer haus|nicht erreichbar|in elternzeit|reise|verreist|nicht verfügbar|krank)|"
     r"(?:erst )?wieder (?:im (?:büro|haus)|erreichbar|für sie da|persönlich)|während meiner abwesenheit|(?:e-?mail|nachricht) wird nicht weitergeleitet|"
-    r"(?:je suis|je serai|nous sommes|suis) [^.\n]{0,50}?(?:absente?|en congés?|en vacances|en déplacement|hors du bureau|indisponible)|(?:de retour|mon absence|mon retour)|"
-    r"(?:estoy|estaré|me encuentro|estamos|estaremos) [^.\n]{0,50}?(?:fuera de (?:la )?oficina|ausente|de vacaciones|de viaje|de baja|de permiso)|mi (?:ausencia|regreso|vuelta)|"
-    r"(?:sono|sarò|siamo|saremo) [^.\n]{0,50}?(?:fuori (?:ufficio|sede)|assente|in ferie|in vacanza|in trasferta|in viaggio)|(?:mio rientro|mia assenza)|"
-    r"(?:estou|estarei) [^.\n]{0,50}?(?:ausente|fora do escritório|de férias)|"
-    r"(?:я|буду|нахожусь|сейчас|нахо[дж]\w+) [^.\n]{0,50}?(?:в отпуск|отсутств|вне офиса|не в офисе|командировк|больничн|недоступ)|(?:моего отсутствия|моём отсутствии)|(?:вернусь|отвечу) [^.\n]{0,40}(?:после|когда|по возвращении)|"
-    r"(?:я|буду|перебуваю|зараз) [^.\n]{0,50}?(?:у відпуст|відсутн|поза офісом|не в офісі|відрядженн|лікарнян)|моєї відсутності|(?:повернуся|відповім) [^.\n]{0,40}(?:після|коли)|"
-    r"(?:jestem|będę|przebywam|jesteśmy) [^.\n]{0,50}?(?:na urlopie|poza biurem|nieobecn|na zwolnieniu|w delegacji|w podróży)|mojej nieobecności|"
-    r"(?:ben|zal|ik) [^.\n]{0,40}?(?:afwezig|niet aanwezig|niet op kantoor|(?:met|op) vakantie|buiten kantoor)|(?:är|på) [^.\n]{0,30}?(?:semester|frånvarande|tjänstledig)|"
-    r"(?:er|på) [^.\n]{0,30}?(?:ferie|ikke på kontoret|fraværende|bortreist)|(?:olen|olemme) [^.\n]{0,30}?(?:lomalla|poissa)|(?:jsem|budu|som) [^.\n]{0,30}?(?:mimo kancelář|dovolen|nepřítom)|"
+    r"(?:je suis|je serai|nous sommes|suis) [^\n]{0,50}?(?:absente?|en congés?|en vacances|en déplacement|hors du bureau|indisponible)|(?:de retour|mon absence|mon retour)|"
+    r"(?:estoy|estaré|me encuentro|estamos|estaremos) [^\n]{0,50}?(?:fuera de (?:la )?oficina|ausente|de vacaciones|de viaje|de baja|de permiso)|mi (?:ausencia|regreso|vuelta)|"
+    r"(?:sono|sarò|siamo|saremo) [^\n]{0,50}?(?:fuori (?:ufficio|sede)|assente|in ferie|in vacanza|in trasferta|in viaggio)|(?:mio rientro|mia assenza)|"
+    r"(?:estou|estarei) [^\n]{0,50}?(?:ausente|fora do escritório|de férias)|"
+    r"(?:я|буду|нахожусь|сейчас|нахо[дж]\w+) [^\n]{0,50}?(?:в отпуск|отсутств|вне офиса|не в офисе|командировк|больничн|недоступ)|(?:моего отсутствия|моём отсутствии)|(?:вернусь|отвечу) [^\n]{0,40}(?:после|когда|по возвращении)|"
+    r"(?:я|буду|перебуваю|зараз) [^\n]{0,50}?(?:у відпуст|відсутн|поза офісом|не в офісі|відрядженн|лікарнян)|моєї відсутності|(?:повернуся|відповім) [^\n]{0,40}(?:після|коли)|"
+    r"(?:jestem|będę|przebywam|jesteśmy) [^\n]{0,50}?(?:na urlopie|poza biurem|nieobecn|na zwolnieniu|w delegacji|w podróży)|mojej nieobecności|"
+    r"(?:ben|zal|ik) [^\n]{0,40}?(?:afwezig|niet aanwezig|niet op kantoor|(?:met|op) vakantie|buiten kantoor)|(?:är|på) [^\n]{0,30}?(?:semester|frånvarande|tjänstledig)|"
+    r"(?:er|på) [^\n]{0,30}?(?:ferie|ikke på kontoret|fraværende|bortreist)|(?:olen|olemme) [^\n]{0,30}?(?:lomalla|poissa)|(?:jsem|budu|som) [^\n]{0,30}?(?:mimo kancelář|dovolen|nepřítom)|"
     r"(?:szabadságon|nem vagyok az irodában|távol vagyok)|(?:ofis dışında|izinde|izinli)y[iı]m|(?:休暇|不在に|外出して))"
 )
 #: the mail says of itself that nobody wrote it
@@ -97,6 +99,11 @@ WANTS = re.compile(
     r"nie (?:działa|wysyła|przychod|odpowiada\b|dociera|wychod)|(?:proszę|prosimy) o (?:pomoc|sprawdz|wyłącz|włącz|napraw|usuni)|pomóż|czy (?:mog\w+|może\w*) (?:\w+ )?(?:pomóc|sprawdzić|wyłączyć|naprawić)|\bjak (?:ustaw|wyłącz|włącz|napraw)|\bdlaczego\b|"
     r"werkt niet|kunnen jullie|não (?:funciona|chega)|fungerar inte|nefunguje|çalışmıyor)"
 )
+#: what the desk sells and bills: who speaks of it does not only say that he is away
+TRADE = re.compile(
+    r"(?i)(?:#\d{5,}|\b(?:server|serv[ei]\w*r\w*|vps|host(?:ing|er|s)?|domain\w*|webs(?:ite|hop)|mailbox|autoresponder|disks?|festplatte\w*|backup|dns|ip|renewal|migration|invoice|rechnung\w*|bestell\w*|auftrag\w*|"
+    r"factur\w*|fattur\w*|commande\w*|pedido\w*|ordin[ei]|order|rinnovo|dominio|domaine|сервер\w*|домен\w*|хостинг\w*|сч[её]т\w*|заказ\w*|рахун\w*|замовлен\w*|faktur\w*|zamówieni\w*|serwer\w*|domen\w*)\b)"
+)
 #: who asks for help
 HELP = re.compile(
     r"(?i)\b(?:help|hilfe|helfen|aide[rz]?|aidez|ayud\w+|aiut\w+|помо[гщж]\w*|допомо\w+|pomoc\w*|pomóż|why|warum|pourquoi|por qué|perché|почему|чому|dlaczego)\b"
@@ -116,7 +123,7 @@ OURS = re.compile(
 BOUNCED = re.compile(
     r"(?i)(?:undeliver|un-deliver|deliver\w*\b.{0,40}?(?:fail|problem|error|status|notif|report|warning|delay|impossible|unsuccess|refused)|(?:fail|problem|error|could not|couldn.t|unable|cannot|can.t|not|un).{0,30}?deliver|"
     r"return(?:ed|ing)?\b.{0,20}?(?:mail|message|e-?mail|sender)|mail (?:system )?(?:error|status|failed|failure|warning)|failed mail|failure (?:notice|notification)|message (?:status|delayed|refused|rejected|blocked|not sent)|\bbounced?\b|non[- _]?(?:deliver|remis|recapit|delivery)|"
-    r"\bndn?r?:|\brejected:|user unknown|unknown user|delayed mail|could not send|error sending|problems? sending|processing error|mailbox full|quota exceeded|address (?:changed|not found|rejected)|not a? ?member|message you sent|spam.{0,20}reject|reject.{0,20}(?:mail|message)|bulk email filter|"
+    r"\bndn?r?:|\brejected:|user unknown|unknown user|delayed mail|could not send|error sending|problems? sending|processing error|mailbox full|quota exceeded|address (?:changed|not found|rejected)|not a? ?member|message you sent|quarantin|spam.{0,20}reject|reject.{0,20}(?:mail|message)|bulk email filter|"
     r"unzustellbar|zustell\w*\b.{0,30}(?:fehl|nicht|problem|status|verzöger)|nicht (?:zugestellt|zustellbar|übermittelt)|zustellbenachrichtigung|rückläufer|"
     r"échec.{0,20}(?:remise|livraison|envoi|distribution|délivr|delivery)|notification d.échec|non (?:distribu|délivr)|impossible de (?:remettre|délivrer|distribuer)|retourn\w+ à l.(?:expéditeur|envoyeur)|"
     r"(?:no|error|fall[oa]|problema).{0,30}entrega|devuelto|no se pudo|(?:mancat|errore|impossibile|non).{0,25}(?:recapit|consegn)|notifica (?:di )?(?:mancat|stato)|falha na entrega|não.{0,15}entreg|"
@@ -137,7 +144,7 @@ REPORTS = re.compile(
     r"(?:message|mail|e-?mail|it) (?:\S+ ){0,5}(?:could not|couldn.t|was not|cannot|has not been|can not) (?:\w+ )?(?:be )?(?:deliver|sent|transmitted|accepted|processed)|could not be delivered|(?:was|were) (?:un|not )deliver|unable to (?:deliver|reach|find|complete|relay)|undeliverable|(?:did not|didn.t) reach|couldn.t (?:be delivered|deliver|find)|"
     r"delivery (?:to|of|attempts?|has|is|was|failed|failure|status|error)\b|(?:error|problem)s? (?:\w+ )?(?:occurred|while|during|when) .{0,30}(?:deliver|send|mail)|trouble delivering|(?:i'?m|we'?re|i am|we are) (?:afraid|sorry)|sorry,|not (?:a )?member|has detected a loop|loop (?:alert|back|condition)|has been (?:rejected|blocked|refused|quarantined|postponed)|user unknown|unknown user|no such (?:user|mailbox|address)|addressee unknown|generated (?:the )?following response|mailbox (?:is )?(?:full|unavailable|not found)|over quota|"
     r"(?:ihre?|die|der|eine|folgende) (?:\S+ ){0,3}(?:nachricht|mail|e-?mail|email)\b.{0,80}?(?:nicht|unzustellbar|abgelehnt|abgewiesen|zurück|verzögert|fehlgeschlagen)|zustellung .{0,60}(?:nicht|fehlgeschlagen|verzögert|gescheitert)|(?:folgende|diese)n? empfänger|automatisch (?:generiert|erstellt|erzeugt)|"
-    r"votre (?:message|courriel|e-?mail)\b.{0,80}?(?:pas|échou|rejet|refus|retard|n.a)|(?:échec|remise|livraison|distribution) (?:de |du |d.|a ).{0,60}|destinataires? suivant|"
+    r"(?:votre|le) (?:message|courriel|e-?mail)\b.{0,80}?(?:pas|échou|rejet|refus|retard|n.a)|n.a p(?:u|as pu) être (?:livr|remis|distribu|délivr)|(?:échec|remise|livraison|distribution) (?:de |du |d.|a ).{0,60}|destinataires? suivant|"
     r"(?:su|tu|el|este) (?:mensaje|correo)\b.{0,80}?(?:no|rechazad|devuelt|retras)|no (?:se )?(?:ha |pudo )?.{0,20}entreg|(?:siguiente|destinatario)s? .{0,30}|"
     r"(?:il|suo|tuo|questo) (?:messaggio|e-?mail)\b.{0,80}?(?:non|rifiutat|respint|ritard)|impossibile (?:recapitare|consegnare)|seguenti? destinatar|"
     r"(?:ваше?|это|следующ\w+|данное) (?:сообщени|письм)\w*.{0,80}?(?:не |отклон|возвращ|задерж)|не (?:было |может быть |удалось )?достав|следующ\w+ (?:адрес|получател)|создано автоматически|"
@@ -145,11 +152,13 @@ REPORTS = re.compile(
     r"(?:twoja|ta|państwa|pana|następująca) wiadomość.{0,80}?(?:nie|odrzucon|zwrócon|opóźnion)|nie (?:można|udało się|została|mogła).{0,30}(?:dostarcz|doręcz)|następując\w+ (?:adres|odbiorc)|"
     r"uw (?:bericht|e-?mail).{0,60}niet|não pôde ser entregue|kunde inte levereras|kunne ikke leveres|nelze doručit|teslim edilemedi|配信できません|配信不能|无法(?:投递|送达)|退信)"
 )
-#: an address with what a server said of it, as programs write them; pieces of SMTP and of a report
+#: an address with what a server said of it, as programs write them; pieces of a report
 EXCHANGE = re.compile(
     r"(?im)(?:^[ \t]{0,8}<?[^\s<>@:]{1,64}@[^\s<>:]{1,255}>?[ \t]{0,4}(?:[:;.…(]|\r?$)|^[ \t]{0,8}(?:rcpt to|mail from|final-recipient|original-recipient|diagnostic-code|reporting-mta|action|status|remote-mta)[ \t]?:|"
-    r"\b(?:user|recipient|address|mailbox)(?:\w{1,3}|\(s\))?[ \t]?: ?<?[^\s<>@]{1,64}@|\bsaid:? [245]\d\d\b|^[ \t<>]{0,6}[45]\d\d[ -]|\b[45]\.\d{1,2}\.\d{1,3}\b|to: ?<[^<>\s]+@[^<>\s]+>|\b(?:on|to|for) <[^<>\s]+@[^<>\s]+>)"
+    r"\b(?:user|recipient|address|mailbox)(?:\w{1,3}|\(s\))?[ \t]?: ?<?[^\s<>@]{1,64}@|to: ?<[^<>\s]+@[^<>\s]+>|\b(?:on|to|for) <[^<>\s]+@[^<>\s]+>)"
 )
+#: what a server said
+CODE = re.compile(r"(?m)(?:\bsaid:? [245]\d\d\b|^[ \t<>]{0,6}[45]\d\d[ -]|\b[45]\.\d{1,2}\.\d{1,3}\b)")
 #: a field of a header, as it stands in a returned mail's
 RETURNED = re.compile(
     r"(?m)^[ \t]{0,4}(?:Received|Message-I[dD]|From|To|Subject|Date|Return-[pP]ath|MIME-Version|Content-Type|X-[\w-]+): ?\S"

@@ -1,0 +1,441 @@
+"""A copy sent first never kills the genuine mail: every arrival is judged, the best one counts, nobody is answered twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from gateway.ingest.identity import digest_of
+from gateway.model import Incoming, RawMessage
+from gateway.tickets import arrivals, desk, inbox, originals, outgoing, people, tables, views
+from gateway.tickets.store import LostClaim, Store
+from tests.samples import FAIL, NONE, NOW, OUTAGE_TEXT, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail
+from tests.test_desk import MINUTE, Desk, recheck
+
+DIRECTLY = b"DKIM-Signature: v=1\r\n"  #: the genuine mail has other bytes than its copies
+GENUINE = DIRECTLY + mail()
+
+
+@pytest.fixture
+def at(store: Store) -> Desk:
+    return Desk(store)
+
+
+def accepted(at: Desk, what: Incoming, raw: bytes) -> Any:
+    return at.store.write_now(lambda c: inbox.accept(c, RawMessage(raw, what.envelope), digest_of(raw)))
+
+
+def arrives(at: Desk, what: Incoming, raw: bytes, now: datetime = NOW) -> desk.Outcome | None:
+    assert not accepted(at, what, raw).created
+    return judged(at, what, now)
+
+
+def judged(at: Desk, what: Incoming, now: datetime = NOW) -> desk.Outcome | None:
+    (claimed,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, now, 1, 60))
+    return at.store.write_now(lambda c: arrivals.commit_arrival(c, claimed, what, None, at.office, now))
+
+
+def message(at: Desk) -> Any:
+    return at.store.read_now(lambda c: c.execute(select(tables.messages).order_by(tables.messages.c.id)).first())
+
+
+def kept(at: Desk) -> bytes:
+    return bytes(at.store.read_now(lambda c: originals.load(c, message(at).id)))
+
+
+def noted(at: Desk) -> list[Any]:
+    return list(at.store.read_now(lambda c: c.execute(select(tables.arrivals)).all()))
+
+
+#: what somebody who knows the mail may change on his copy: (fields, envelope sender)
+COPIES: dict[str, tuple[dict[str, str], str]] = {
+    "X-Failed-Recipients": ({"X_Failed_Recipients": "x@y.example", "Return_Path": "<>"}, "eve@evil.example"),
+    "Precedence": ({"Precedence": "bulk"}, "eve@evil.example"),
+    "null envelope": ({}, ""),
+    "Auto-Submitted": ({"Auto_Submitted": "auto-replied"}, "eve@evil.example"),
+    "a report": ({"Content_Type": "multipart/report; report-type=delivery-status; boundary=x"}, ""),
+    "a list": ({"List_Id": "<l.example>"}, "l-bounces@l.example"),
+    "a challenge to the class": ({"Content_Type": "multipart/report; report-type=feedback-report; boundary=x"}, "e@e.example"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("copy", COPIES)
+@pytest.mark.parametrize("verdict", [NONE, REFUSED, FAIL])
+def test_a_machines_copy_first(at: Desk, copy: str, verdict: Any) -> None:
+    fields, sender = COPIES[copy]
+    raw = mail(**fields)
+    assert digest_of(raw) == digest_of(GENUINE)
+    first = at.take(incoming(raw, verdict=verdict, match=STRANGER, envelope_=envelope(mail_from=sender)), raw)
+    assert first.decision.disposition in ("recorded", "quarantined")
+    outcome = arrives(at, incoming(GENUINE), GENUINE)
+    assert outcome is not None and outcome.decision.disposition == "opened"
+    shown = at.show(outcome.reference)
+    assert (shown["trust"], shown["account"], shown["state"]) == ("verified", "10023", "open")
+    assert [entry["status"] for entry in shown["entries"]] == ["shown"]
+    assert shown["target_at"] == (NOW + 15 * MINUTE).isoformat()
+    assert at.customers() == [("received", "anna@example.de")]
+    row = message(at)
+    assert (row.state, row.disposition, row.mail_class, row.mail_from) == ("done", "opened", "human", "anna@example.de")
+    assert (kept(at), row.size) == (GENUINE, len(GENUINE))
+    assert arrives(at, incoming(GENUINE), b"Received: x\r\n" + GENUINE) is None
+    assert at.customers() == [("received", "anna@example.de")]
+
+
+def test_a_verified_copy_that_looks_like_a_machines_becomes_a_persons_ticket(at: Desk) -> None:
+    """The signature covers neither field nor envelope: the copy is proven as well, and was silent."""
+    raw = mail(Precedence="bulk")
+    first = at.take(incoming(raw), raw)
+    assert (first.decision.silent, at.customers()) == (True, [])
+    later = NOW + MINUTE
+    outcome = arrives(at, incoming(GENUINE, envelope_=envelope(received_at=later)), GENUINE, later)
+    assert outcome is not None and outcome.reference == first.reference
+    shown = at.show(first.reference)
+    assert [entry["status"] for entry in shown["entries"]] == ["shown"]
+    assert shown["target_at"] == (later + 15 * MINUTE).isoformat()
+    assert at.customers() == [("received", "anna@example.de")]
+    assert "staff_new" in [row.template for row in at.outbox()]
+    assert kept(at) == GENUINE
+
+
+def test_through_a_list_first_and_then_directly(at: Desk) -> None:
+    """Innocent: the list broke the signature."""
+    raw = mail(List_Id="<team.example.de>")
+    first = at.take(incoming(raw, verdict=NONE, envelope_=envelope(mail_from="team-bounces@example.de")), raw)
+    assert first.decision.disposition == "recorded"
+    outcome = arrives(at, incoming(GENUINE), GENUINE)
+    assert outcome is not None and at.customers() == [("received", "anna@example.de")]
+
+
+def test_a_persons_copy_of_a_proven_machines_mail_is_shown_and_keeps_what_is_proven(at: Desk) -> None:
+    raw = mail(List_Id="<team.example.de>")
+    first = at.take(incoming(raw), raw)
+    copy = DIRECTLY + mail(Content_Type="text/html")
+    outcome = arrives(at, incoming(copy, verdict=NONE), copy)
+    assert outcome is not None and outcome.reference == first.reference
+    shown = at.show(first.reference)
+    assert (shown["trust"], [entry["status"] for entry in shown["entries"]]) == ("verified", ["shown"])
+    assert shown["target_at"] is not None
+    assert at.customers() == [("verification_needed", "anna@example.de")], "the copy proves nobody"
+    assert kept(at) == raw
+    assert message(at).authenticated
+
+
+def test_a_proven_copy_with_a_machines_field_raises_the_persons_ticket(at: Desk) -> None:
+    first = at.take(incoming(verdict=NONE))
+    copy = DIRECTLY + mail(Auto_Submitted="auto-replied")
+    outcome = arrives(at, incoming(copy), copy)
+    assert outcome is not None
+    shown = at.show(first.reference)
+    assert (shown["trust"], [entry["status"] for entry in shown["entries"]]) == ("verified", ["shown"])
+    assert len(at.customers()) == 1
+
+
+def test_a_copy_that_is_read_otherwise(at: Desk) -> None:
+    """Another Content-Type above the same body: what is shown is read from the proven bytes, what was shown is greyed."""
+    text = OUTAGE_TEXT + " My order is #123456."
+    copy, genuine = mail(text, Content_Type="image/png"), DIRECTLY + mail(text)
+    assert digest_of(copy) == digest_of(genuine)
+    first = at.take(incoming(copy, verdict=NONE), copy)
+    assert at.show(first.reference)["critical"] is False
+    arrives(at, incoming(genuine), genuine)
+    shown = at.show(first.reference)
+    assert (shown["critical"], shown["priority"], shown["trust"]) == (True, "high", "verified")
+    assert [fact["value"] for fact in shown["orders"]] == ["123456"]
+    assert [entry["status"] for entry in shown["entries"]] == ["silent", "shown"]
+    assert "is down" in shown["entries"][1]["text"]
+    assert kept(at) == genuine
+
+
+@pytest.mark.parametrize("reason", ["reading failed: RecursionError", "the reader died (SIGKILL)"])
+def test_a_copy_that_cannot_be_read_first(at: Desk, reason: str) -> None:
+    poisoned = mail(Cc="(" * 5000)
+    assert digest_of(poisoned) == digest_of(GENUINE)
+    assert accepted(at, incoming(), poisoned).created
+    (claimed,), _ = at.store.write_now(lambda c: inbox.claim(c, NOW, 1, 60))
+    at.store.write_now(lambda c: inbox.park(c, claimed, reason, NOW))
+    outcome = arrives(at, incoming(GENUINE), GENUINE)
+    assert outcome is not None and outcome.decision.disposition == "opened"
+    assert at.customers() == [("received", "anna@example.de")]
+    assert (message(at).state, kept(at)) == ("done", GENUINE)
+
+
+def test_the_bytes_of_a_mail_that_failed_give_way_to_no_forgery(at: Desk) -> None:
+    assert accepted(at, incoming(), GENUINE).created
+    (claimed,), _ = at.store.write_now(lambda c: inbox.claim(c, NOW, 1, 60))
+    at.store.write_now(lambda c: inbox.park(c, claimed, "the reader died", NOW))
+    for forged in (incoming(verdict=FAIL), incoming(mail(Precedence="bulk"), verdict=NONE)):
+        assert arrives(at, forged, mail()) is None
+    assert (message(at).state, kept(at)) == ("failed", GENUINE)
+
+
+def test_our_own_mail_and_a_discarded_one_first(at: Desk) -> None:
+    first = at.take(incoming(is_own=True))
+    assert first.decision.disposition == "ignored"
+    assert arrives(at, incoming(GENUINE), GENUINE) is not None
+    assert at.customers() == [("received", "anna@example.de")]
+
+
+def test_what_staff_discarded_comes_again_proven(at: Desk) -> None:
+    at.take(incoming(verdict=FAIL))
+    assert at.store.write_now(lambda c: inbox.discard(c, message(at).id, NOW))
+    assert arrives(at, incoming(GENUINE), GENUINE) is not None
+    assert at.customers() == [("received", "anna@example.de")]
+
+
+def test_a_ticket_that_was_closed_unanswered_opens_for_the_genuine_mail(at: Desk) -> None:
+    first = at.take(incoming(verdict=REFUSED))
+    at.store.write_now(lambda c: people.close(c, first.reference or "", "joe", True, NOW))
+    assert arrives(at, incoming(GENUINE), GENUINE) is not None
+    shown = at.show(first.reference)
+    assert (shown["state"], shown["trust"]) == ("open", "verified")
+    assert shown["target_at"] is not None
+    assert at.customers() == [("received", "anna@example.de")]
+
+
+def test_a_follow_up_that_was_pending_comes_again_signed(at: Desk) -> None:
+    first = at.take(incoming())
+    reference = first.reference or ""
+    raw = mail("Please use order #999999.", subject=f"Re: [{reference}]", Message_ID="<m3@example.de>")
+    assert at.take(incoming(raw, verdict=NONE), raw).decision.disposition == "pending"
+    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", "joe", at.office, NOW))
+    assert at.show(reference)["state"] == "waiting"
+    later = NOW + 5 * MINUTE
+    signed = DIRECTLY + raw
+    outcome = arrives(at, incoming(signed, envelope_=envelope(received_at=later)), signed, later)
+    assert outcome is not None and outcome.decision.disposition == "appended"
+    shown = at.show(reference)
+    assert [entry["status"] for entry in shown["entries"] if entry["direction"] == "in"] == ["shown", "shown"]
+    assert (shown["state"], shown["target_at"]) == ("open", (later + 15 * MINUTE).isoformat())
+    assert {fact["value"] for fact in shown["orders"]} == {"123456", "999999"}
+    told = [row.event for row in at.outbox() if row.template == "staff_new"]
+    assert len(told) == 3 and len(set(told)) == 3
+    assert len([row for row in at.outbox() if row.kind == "auto"]) == 1, "a follow-up is not acknowledged"
+
+
+def test_a_shown_contribution_that_comes_again_reopens_nothing(at: Desk) -> None:
+    first = at.take(incoming())
+    reference = first.reference or ""
+    raw = mail("Any news?", subject=f"Re: [{reference}]", Message_ID="<m3@example.de>")
+    assert at.take(incoming(raw), raw).decision.disposition == "appended"
+    at.store.write_now(lambda c: people.answer(c, reference, "Done.", "joe", at.office, NOW))
+    assert arrives(at, incoming(DIRECTLY + raw), DIRECTLY + raw) is None
+    assert at.show(reference)["state"] == "waiting"
+
+
+def test_the_genuine_mail_belongs_to_another_thread(at: Desk) -> None:
+    """The copy came without the token: its ticket is left for the one that the genuine mail belongs to."""
+    first = at.take(incoming())
+    token = at.outbox()[0].context["reply_to"]
+    raw = mail("It is still slow.", Message_ID="<m2@example.de>")
+    copy = at.take(incoming(raw, verdict=NONE), raw)
+    assert copy.reference != first.reference
+    genuine = DIRECTLY + raw
+    outcome = arrives(at, incoming(genuine, envelope_=envelope(rcpt_tos=(token,))), genuine)
+    assert outcome is not None
+    assert (outcome.reference, outcome.decision.disposition) == (first.reference, "appended")
+    left = at.show(copy.reference)
+    assert (left["state"], left["target_at"], [entry["status"] for entry in left["entries"]]) == ("closed", None, ["silent"])  # fmt: skip
+    assert f"a better copy of its mail is in {first.reference}" in left["marks"]
+    assert len(at.customers()) == 2, "the follow-up is not acknowledged; its copy was"
+
+
+def test_nobody_is_acknowledged_twice_for_one_mail(at: Desk) -> None:
+    steps: list[Incoming] = [
+        incoming(mail(Precedence="bulk"), verdict=NONE, match=STRANGER),
+        incoming(verdict=NONE),
+        incoming(mail(Auto_Submitted="auto-replied")),
+        incoming(GENUINE),
+    ]
+    at.take(steps[0], mail(Precedence="bulk"))
+    for step in steps[1:]:
+        arrives(at, step, mail())
+    assert at.customers() == [("verification_needed", "anna@example.de")]
+    (ticket,) = at.store.read_now(lambda c: views.ticket_list(c, None, None, 10))
+    assert at.show(ticket["reference"])["trust"] == "verified"
+
+
+def test_a_recheck_and_an_arrival_answer_once(at: Desk) -> None:
+    first = at.take(incoming(verdict=TEMPERROR))
+    assert arrives(at, incoming(GENUINE), GENUINE) is not None
+    assert recheck(at, incoming(verdict=PASS), NOW + MINUTE) is None, "nothing is left to be checked again"
+    assert at.customers() == [("received", "anna@example.de")]
+    assert at.show(first.reference)["trust"] == "verified"
+
+
+def test_a_mail_that_nothing_speaks_against_leaves_quarantine_and_is_checked_again(at: Desk) -> None:
+    at.take(incoming(verdict=FAIL))
+    outcome = arrives(at, incoming(GENUINE, verdict=TEMPERROR), GENUINE)
+    assert outcome is not None and (outcome.decision.disposition, at.customers()) == ("opened", [])
+    recheck(at, incoming(GENUINE), NOW + MINUTE)
+    assert at.customers() == [("received", "anna@example.de")]
+
+
+def test_a_genuine_mail_that_could_not_be_checked_waits_for_its_proof(at: Desk) -> None:
+    at.take(incoming(verdict=NONE))
+    assert arrives(at, incoming(GENUINE, verdict=TEMPERROR), GENUINE) is None
+    assert noted(at)[0].state == "pending"
+    assert at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW + 0.5 * MINUTE, 1, 60)) == []
+    outcome = judged(at, incoming(GENUINE), NOW + 2 * MINUTE)
+    assert outcome is not None
+    assert at.show(outcome.reference)["trust"] == "verified"
+    assert len(at.customers()) == 1
+
+
+def test_an_arrival_is_not_looked_at_for_ever(at: Desk) -> None:
+    at.take(incoming(verdict=NONE))
+    accepted(at, incoming(), GENUINE)
+    for minutes in (0, 2, 8):
+        judged(at, incoming(GENUINE, verdict=TEMPERROR), NOW + minutes * MINUTE)
+    assert noted(at)[0].state == "done"
+
+
+def test_an_arrival_waits_for_a_release(at: Desk) -> None:
+    at.take(incoming(verdict=FAIL))
+    accepted(at, incoming(), GENUINE)
+    (claimed,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60))
+    assert at.store.write_now(lambda c: inbox.release(c, message(at).id, NOW))
+    genuine = incoming(GENUINE)
+    assert at.store.write_now(lambda c: arrivals.commit_arrival(c, claimed, genuine, None, at.office, NOW)) is None
+    assert at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60)) == [], "the release comes first"
+    (released,), _ = at.store.write_now(lambda c: inbox.claim(c, NOW, 1, 60))
+    what = replace(incoming(verdict=FAIL), released=True)
+    first = at.store.write_now(lambda c: desk.commit(c, released, what, None, at.office, NOW))
+    outcome = judged(at, genuine)
+    assert outcome is not None and outcome.reference == first.reference
+    assert at.customers() == [("received", "anna@example.de")]
+    assert len(at.store.read_now(lambda c: views.ticket_list(c, None, None, 10))) == 1
+
+
+def test_an_arrival_that_somebody_else_has_is_not_written(at: Desk) -> None:
+    at.take(incoming(verdict=FAIL))
+    accepted(at, incoming(), GENUINE)
+    (mine,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60))
+    (theirs,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW + 2 * MINUTE, 1, 60))
+    what = incoming(GENUINE)
+    assert at.store.write_now(lambda c: arrivals.commit_arrival(c, theirs, what, None, at.office, NOW)) is not None
+    with pytest.raises(LostClaim):
+        at.store.write_now(lambda c: arrivals.commit_arrival(c, mine, what, None, at.office, NOW))
+    assert len(at.customers()) == 1
+
+
+def test_arrivals_that_race_answer_once(store: Store, database: str) -> None:
+    """Two services, each with two arrivals of each mail, at once: one ticket, one acknowledgement a mail."""
+    at = Desk(store)
+    other = store if store.is_sqlite else Store(database)
+    if other is not store:
+        other.open(NOW)
+    count = 8
+    raws = [mail(Message_ID=f"<race{number}@example.de>", author=f"Anna <anna{number}@example.de>") for number in range(count)]  # fmt: skip
+    for raw in raws:
+        at.take(incoming(raw, verdict=FAIL), raw)
+        for again in (DIRECTLY + raw, b"Received: x\r\n" + DIRECTLY + raw):
+            accepted(at, incoming(), again)
+    claimed = store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 100, 600))
+    assert len(claimed) == 2 * count
+    together = threading.Barrier(2 * count)
+    outcomes: list[Any] = []
+
+    def one(claim: inbox.Claimed, to: Store, what: Incoming) -> None:
+        together.wait(30)
+        outcomes.append(to.write_now(lambda c: arrivals.commit_arrival(c, claim, what, None, at.office, NOW)))
+
+    tasks = [
+        threading.Thread(target=one, args=(claim, (store, other)[number % 2], incoming(bytes(claim.raw), verdict=verdict)))
+        for number, claim in enumerate(claimed)
+        for verdict in [PASS if number % 2 else NONE]
+    ]  # fmt: skip
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.join(60)
+    if other is not store:
+        other.close()
+    assert len(outcomes) == 2 * count
+    assert len(store.read_now(lambda c: views.ticket_list(c, None, None, 100))) == count
+    assert sorted(recipient for _, recipient in at.customers()) == [
+        f"anna{number}@example.de" for number in range(count)
+    ]
+    trusts = {row["trust"] for row in store.read_now(lambda c: views.ticket_list(c, None, None, 100))}
+    assert trusts == {"verified"}
+
+
+def alarm(text: str = "Disk of web1 is full.") -> bytes:
+    return mail(text, Message_ID="", Date="", subject="ALARM", author="monitor@example.de")
+
+
+def when(at: Desk, raw: bytes, minutes: float, **more: Any) -> Any:
+    given = envelope(received_at=NOW + minutes * MINUTE, **more)
+    return at.store.write_now(lambda c: inbox.accept(c, RawMessage(raw, given), digest_of(raw)))
+
+
+def test_the_same_alarm_hours_later_is_another_one(at: Desk) -> None:
+    first = when(at, alarm(), 0)
+    assert when(at, alarm("Disk of web2 is full."), 0).created
+    for minutes, more in ((0.2, {"source": "imap:desk"}), (15, {}), (67, {}), (-10, {"source": "imap:desk"})):
+        again = when(at, alarm(), minutes, **more)
+        assert (again.id, again.created) == (first.id, False), minutes
+    second = when(at, alarm(), 120)
+    assert second.created
+    assert when(at, alarm(), 121).id == second.id
+    assert when(at, alarm(), 60).id in (first.id, second.id)
+
+
+@pytest.mark.parametrize("offset", range(0, 90, 7))
+def test_a_sender_who_tries_again_is_known_wherever_a_span_begins(at: Desk, offset: int) -> None:
+    first = when(at, alarm(), offset)
+    for minutes in (1, 20, 68):
+        assert when(at, alarm(), offset + minutes).id == first.id
+    assert when(at, alarm(), offset + 91).created
+
+
+def test_the_same_alarm_at_once_on_both_sides_of_a_span_is_one(store: Store) -> None:
+    edge = datetime.fromtimestamp(inbox.OCCASION_S * (int(NOW.timestamp()) // inbox.OCCASION_S + 1), NOW.tzinfo)
+    made: list[Any] = []
+
+    def one(number: int) -> None:
+        given = envelope(received_at=edge + timedelta(milliseconds=number - 4))
+        made.append(store.write_now(lambda c: inbox.accept(c, RawMessage(alarm(), given), digest_of(alarm()))))
+
+    tasks: list[threading.Thread] = [threading.Thread(target=one, args=(number,)) for number in range(8)]
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.join(60)
+    assert sum(accepted.created for accepted in made) == 1
+    assert len({accepted.id for accepted in made}) == 1
+
+
+def test_a_dated_mail_is_the_same_for_ever(at: Desk) -> None:
+    first = when(at, mail(), 0)
+    assert when(at, mail(), 60 * 24 * 30).id == first.id
+
+
+@pytest.mark.parametrize("make", [lambda: mail("Words.", author="MAILER-DAEMON@x.example", subject="failure notice")])
+def test_what_is_recorded_and_ties_to_nothing_of_ours_is_in_the_digest(at: Desk, make: Callable[[], bytes]) -> None:
+    raw = make()
+    outcome = at.take(incoming(raw, verdict=NONE, match=STRANGER), raw)
+    assert (outcome.decision.mail_class, outcome.decision.disposition) == ("bounce", "recorded")
+    (notice,) = at.store.read_now(lambda c: c.execute(select(tables.notices)).all())
+    assert "from a mail system" in notice.line and "recorded" in notice.line
+    (row,) = at.store.read_now(lambda c: views.message_list(c, None, None, 10))
+    assert row["reason"] == "bounce: from a mail system"
+    assert at.store.write_now(lambda c: outgoing.digest(c, at.office, NOW)) == 1
+    assert at.store.write_now(lambda c: inbox.release(c, row["id"], NOW)), "staff bring it to the desk"
+    (claimed,), _ = at.store.write_now(lambda c: inbox.claim(c, NOW, 1, 60))
+    what = replace(incoming(raw, verdict=NONE, match=STRANGER), released=True)
+    again = at.store.write_now(lambda c: desk.commit(c, claimed, what, None, at.office, NOW))
+    assert again.decision.disposition == "opened"
+
+
+def test_a_bounce_of_our_own_reply_needs_no_digest(at: Desk) -> None:
+    at.take(incoming())
+    row = at.outbox()[0]
+    raw = mail("Words.", author="MAILER-DAEMON@x.example", subject="failure notice", Message_ID="<b@x.example>")
+    at.take(incoming(raw, verdict=NONE, match=STRANGER, to_reply=True), raw, bounced=row.id)
+    assert at.store.read_now(lambda c: c.execute(select(tables.notices)).all()) == []
