@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from email.header import Header
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +132,32 @@ def test_what_was_read_from_it_and_what_decided_is_told() -> None:
 def test_staff_may_release_what_was_taken_for_a_machine() -> None:
     found = decide(replace(incoming(BOUNCE_WORDS, verdict=NONE), released=True), None, Budgets(), NOW, RULES)
     assert (found.disposition, found.clock) == (Disposition.OPENED, True)
+
+
+def test_what_went_wrong_elsewhere(corpora: Path) -> None:
+    """The mails after public bug reports whose class is told; who signed is proven here."""
+    folder = corpora / "reports_2026_11"
+    rows = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+    told = [row for row in rows if "class" in row["expect"]]
+    assert len(told) > 20
+    wrong = []
+    for row in told:
+        raw = (folder / row["file"]).read_bytes()
+        verdict, match = PROVEN if b"DKIM-Signature:" in raw else UNPROVEN[1]
+        found = decide(incoming(raw, verdict=verdict, match=match), None, Budgets(), NOW, RULES)
+        if found.mail_class != row["expect"]["class"]:
+            wrong.append((row["file"], str(found.mail_class), found.class_reason))
+    assert wrong == []
+
+
+def test_no_ham_is_a_bounce_or_an_automatic_reply_by_its_words(corpora: Path) -> None:
+    folder = corpora / "spamassassin"
+    rows = [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+    wrong = []
+    for row in rows:
+        if row["expect"]["spam"]:
+            continue
+        signs = incoming((folder / row["file"]).read_bytes()).reading.signs
+        if signs.form is MailClass.HUMAN and signs.words is not MailClass.HUMAN:
+            wrong.append((row["file"], signs.words_why))
+    assert wrong == []
