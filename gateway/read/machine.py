@@ -207,7 +207,13 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, said: _Text, machine:
         if subject or field or told or (parsed.report is not None and parsed.report.action):
             return "null sender, with the words of a bounce"
         return ""
-    reports = bool(words.REPORTS.search(said.top)) and not words.FORWARDED.match(said.subject)
+    begun = words.REPORTS.search(said.top)
+    # a program begins with its report, people with their words
+    reports = (
+        begun is not None
+        and begun.start() <= len(said.top.partition("\n")[0])
+        and not words.FORWARDED.match(said.subject)
+    )
     if sender == "role":
         if field or (reports and _returns(parsed, said) and not _wanted(said)):
             return "from a mailbox of programs, with the words of a bounce"
@@ -216,8 +222,9 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, said: _Text, machine:
         return ""
     if machine and subject:
         return "sent by a program, with the words of a bounce"
-    begins = bool(words.REPORTS.search(said.top[:160])) and _returns(parsed, said)
-    if begins and (subject or (len(said.head) < 500 and re.match(r"(?i)(?:re|aw)\s?:", said.subject))):
+    if subject and _brings_back(parsed, said):
+        return "the subject and the words of a bounce, with the mail that is returned"
+    if len(said.head) < 500 and re.match(r"(?i)(?:re|aw)\s?:", said.subject) and _returns(parsed, said):
         return "the subject and nothing but the words of a bounce"
     return ""
 
@@ -245,9 +252,13 @@ def _asks(text: str) -> bool:
 
 def _returns(parsed: ParsedMessage, said: _Text) -> bool:
     """Whether it brings back a mail or tells what a server said of an address, as programs write that."""
+    return _brings_back(parsed, said) or _exchanged(said)
+
+
+def _brings_back(parsed: ParsedMessage, said: _Text) -> bool:
     attached = any(a.type in ("message/rfc822", "message/global") for a in parsed.attachments)
     told = parsed.report is not None and bool(parsed.report.action or parsed.report.status)
-    return attached or told or len(words.RETURNED.findall(said.head)) >= 3 or _exchanged(said)
+    return attached or told or len(words.RETURNED.findall(said.head)) >= 3
 
 
 def _exchanged(said: _Text) -> bool:
@@ -290,7 +301,7 @@ def _replied(parsed: ParsedMessage, said: _Text) -> tuple[str, bool]:
         return "the subject and the words of an automatic reply", notice and not words.TRADE.search(own)
     if words.TRADE.search(own):
         return "", False
-    if responder:
+    if responder and not words.NAMES_RESPONDER.search(own):  # a responder does not speak of responders
         return "the subject of an automatic reply", False
     if perhaps and (away or automatic):
         return "the words of an automatic reply", False

@@ -41,9 +41,12 @@ _RESPONDER = (
 RESPONDER = re.compile(rf"(?i)^\W{{0,4}}(?:{_RESPONDER})\s?(?:[:：\])]|[-–—]\s|$|(?=\b(?:re|aw|fwd?):))")
 #: the same at its end, also where the subject is an answer's
 RESPONDED = re.compile(rf"(?i)[(\[](?:{_RESPONDER})[)\]]\s*$")
+#: what a responder does, named by somebody
+NAMES_RESPONDER = re.compile(rf"(?i)(?:{_RESPONDER})")
 #: what may be one, and may as well be a person's subject
 PERHAPS_RESPONDER = re.compile(
-    r"(?i)^\W{0,4}(?:auto(?:-?mail)?\s?[:：]|(?:i am |i'm |currently )?(?:away|on (?:vacation|holiday|leave)|out of office)\b|vacation\b|ooo\b|"
+    rf"(?i)^\W{{0,4}}(?:{_RESPONDER}) (?:from|von|de|da|von|от|від|od)\b|"
+    r"^\W{0,4}(?:auto(?:-?mail)?\s?[:：]|(?:i am |i'm |currently )?(?:away|on (?:vacation|holiday|leave)|out of office)\b|vacation\b|ooo\b|"
     r"absence\b|abwesen(?:d|heit)\b|im urlaub\b|ich bin (?:nicht im büro|abwesend|im urlaub)|nicht im (?:büro|haus)\b|urlaub\b|"
     r"absente?\b|en (?:congés?|vacances)\b|ausen(?:te|cia)\b|de vacaciones\b|assen(?:te|za)\b|in ferie\b|"
     r".{1,60} is (?:currently )?out of (?:the )?office\b|(?:я )?(?:в|у) (?:отпуск|відпуст)|отсутств|відсутн|nieobecn|na urlopie|urlop\b|frånvaro|fravær|afwezig|semester\b|poissa\b|mimo kancelář|不在)"
@@ -111,7 +114,7 @@ HELP = re.compile(
 #: what is the writer's own, and what happens to him
 OURS = re.compile(
     r"(?i)(?:\b(?:my|our) (?:\w+ )?(?:server|vps|mail ?server|website|site|domain|mailbox|customers?|clients?|newsletter|ip|host|account|shop|users?|colleagues?|provider|mails?|e-?mails?|messages?|orders?|payment)\b|"
-    r"\b(?:we|i) (?:\w+ )?(?:get|got|getting|receive|received|see|have|need|want|cannot|can.t|tried|send|sent)\b|"
+    r"\b(?:we|i) (?:\w+ )?(?:get|got|getting|receive|received|see|have|need|want|cannot|can.t|tried|send|sent|think|guess|believe|suppose)\b|\byours\b|\byour (?:mx|side|server|billing|department|colleague)\b|because of this|"
     r"\bunsere?[mnrs]? \w|\b(?:wir|ich) (?:\w+ )?(?:bekomm|erhalt|hab|kann|können|seh|brauch|möchte|versuch)|\b(?:bekomme|erhalte|habe|kann) ich\b|(?:kommen|kommt) [^.\n]{0,40}zurück|"
     r"\b(?:notre|nos) \w|\b(?:nous|je|j.) ?(?:recev|reçoi|av|ai |ne|essa)|\bnuestr[oa]s? \w|\b(?:recibimos|recibo|tenemos|tengo|necesit)|\bnostr[oaie] \w|\b(?:riceviamo|ricevo|abbiamo|riesco)|"
     r"\bнаш\w* \w|\b(?:у нас|у меня|мы |получаем|получаю|нужно)|\b(?:у нас|у мене|ми |отримуємо|отримую|потрібно)|\bnasz\w* \w|\b(?:dostajemy|dostaję|otrzymujemy|otrzymuję|mamy|potrzebuj)|\bonze? \w|\bnoss[oa]s? \w)"
@@ -141,8 +144,8 @@ REPORTS = re.compile(
     r"non-?delivery (?:report|notification)|no message was collected|intended recipient|reporting-mta|final-recipient|diagnostic[- ]code|remote (?:host|server) (?:said|responded|returned)|smtp error from remote|technical (?:details|report)|message from .{0,60}(?:security|mail|gateway)|"
     r"(?:the )?(?:following|these|each of the following) (?:\w+ ){0,2}(?:message|mail|e-?mail|address|recipient|user|person|destination|error)|"
     r"\byour (?:message|mail|e-?mail|letter|posting|article)s?\b[^?]{0,200}?(?:could ?n[o']t|was ?n[o']t|has ?n[o']t|cannot|can.t|did ?n[o']t|not|failed|fail to|undeliver|reject|block|return|delay|refus|quarantin|discard|being held|bounc|postponed|too (?:large|big))|"
-    r"(?:message|mail|e-?mail|it) (?:\S+ ){0,5}(?:could not|couldn.t|was not|cannot|has not been|can not) (?:\w+ )?(?:be )?(?:deliver|sent|transmitted|accepted|processed)|could not be delivered|(?:was|were) (?:un|not )deliver|unable to (?:deliver|reach|find|complete|relay)|undeliverable|(?:did not|didn.t) reach|couldn.t (?:be delivered|deliver|find)|"
-    r"delivery (?:to|of|attempts?|has|is|was|failed|failure|status|error)\b|(?:error|problem)s? (?:\w+ )?(?:occurred|while|during|when) .{0,30}(?:deliver|send|mail)|trouble delivering|(?:i'?m|we'?re|i am|we are) (?:afraid|sorry)|sorry,|not (?:a )?member|has detected a loop|loop (?:alert|back|condition)|has been (?:rejected|blocked|refused|quarantined|postponed)|user unknown|unknown user|no such (?:user|mailbox|address)|addressee unknown|generated (?:the )?following response|mailbox (?:is )?(?:full|unavailable|not found)|over quota|"
+    r"(?:message|mail|e-?mail|it) (?:\S+ ){0,5}(?:could not|couldn.t|was not|cannot|has not been|can not) (?:\w+ )?(?:be )?(?:deliver|sent|transmitted|accepted|processed|relayed)|could not be delivered|(?:was|were) (?:un|not )deliver|unable to (?:deliver|reach|find|complete|relay)|undeliverable|(?:did not|didn.t) reach|couldn.t (?:be delivered|deliver|find)|"
+    r"delivery (?:to|of|attempts?|has|is|was|failed|failure|status|error)\b|(?:error|problem)s? (?:\w+ )?(?:occurred|while|during|when) .{0,30}(?:deliver|send|mail)|trouble delivering|(?:i'?m|we'?re|i am|we are) (?:afraid|sorry)|sorry,|not (?:a )?member|has detected a loop|loop (?:alert|back|condition)|has been (?:rejected|blocked|refused|quarantined|postponed)|user unknown|unknown (?:user|recipient|host)|no such (?:user|mailbox|address)|invalid .{0,30}(?:user|recipient|address|mailbox)|report relates to|addressee unknown|generated (?:the )?following response|mailbox (?:is )?(?:full|unavailable|not found)|over quota|"
     r"(?:ihre?|die|der|eine|folgende) (?:\S+ ){0,3}(?:nachricht|mail|e-?mail|email)\b.{0,80}?(?:nicht|unzustellbar|abgelehnt|abgewiesen|zurück|verzögert|fehlgeschlagen)|zustellung .{0,60}(?:nicht|fehlgeschlagen|verzögert|gescheitert)|(?:folgende|diese)n? empfänger|automatisch (?:generiert|erstellt|erzeugt)|"
     r"(?:votre|le) (?:message|courriel|e-?mail)\b.{0,80}?(?:pas|échou|rejet|refus|retard|n.a)|n.a p(?:u|as pu) être (?:livr|remis|distribu|délivr)|(?:échec|remise|livraison|distribution) (?:de |du |d.|a ).{0,60}|destinataires? suivant|"
     r"(?:su|tu|el|este) (?:mensaje|correo)\b.{0,80}?(?:no|rechazad|devuelt|retras)|no (?:se )?(?:ha |pudo )?.{0,20}entreg|(?:siguiente|destinatario)s? .{0,30}|"
