@@ -701,21 +701,22 @@ def topics_test(
         Path, typer.Argument(help="CSV with text and any of subject, department, question, critical, sensitive.")
     ],
     topics_file: Annotated[
-        Path | None, typer.Option("--topics", help="Another topics file than the configured one.")
+        Path | None,
+        typer.Option("--topics", help="Another folder of topics files, or a single file, than the configured one."),
     ] = None,
 ) -> None:
     """Scores the topic rules on labelled texts and prints the confusion. Exit 1 when the file cannot be read."""
     from gateway import config, service
-    from gateway.extract import scoring, stems
+    from gateway.extract import lexicon, scoring, stems
 
     try:
         if topics_file is not None:
-            custom = config.read_text(topics_file)
+            custom = service.topics_of_path(topics_file)
             stems.table(custom)
         else:
             custom = service.topics_text(_settings(), _state["config"]) if Path(_state["config"]).exists() else ""
         found = scoring.scored(config.read_text(file).splitlines(keepends=True), custom)
-    except (scoring.ScoringError, stems.TopicsError, OSError, UnicodeDecodeError) as error:
+    except (scoring.ScoringError, lexicon.TopicsError, OSError, UnicodeDecodeError) as error:
         _fail(_safe(f"{error}"))
     for line in scoring.table(found):
         print(_safe(line))

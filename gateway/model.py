@@ -282,16 +282,22 @@ class Candidate:
     weak: bool = False  #: it stands among other people's addresses: only a fact when somebody here knows it
 
 
+#: what staff see of a mail besides: what it asks for cannot be undone; a third party's report; trouble, but no outage
+DESTRUCTIVE, ABUSE, COMES_AND_GOES = "destructive", "abuse report", "comes and goes"
+FLAGS = (DESTRUCTIVE, ABUSE, COMES_AND_GOES)
+
+
 @portable
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """What the mail asks for, with the terms that decided. ``terms`` is ``name: term, term`` lines."""
+    """What the mail asks for, with the terms that decided. ``terms`` is ``name: term, term`` lines, ``flags`` are some of FLAGS."""
 
     department: Department
     question: Question
     critical: bool
     sensitive: tuple[str, ...]
     terms: tuple[str, ...]
+    flags: tuple[str, ...] = ()
 
 
 @portable

@@ -7,9 +7,10 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
+from pathlib import Path
 
 from gateway.config import ConfigError, Problem, Settings, read_text, secret, tls_context
-from gateway.extract import stems
+from gateway.extract import lexicon, stems
 from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
@@ -137,7 +138,9 @@ def directory_source(settings: Settings) -> Source | None:
 
 
 def topics_text(settings: Settings, path: str = "config.toml") -> str:
-    """The text of the admin's own topics file; empty where the one of the package serves.
+    """The admin's own topics files as one text; empty where those of the package serve.
+
+    A folder holds files that stand in for those of the same name (``de.toml``, ``grammar.toml``); a single file stands in for all.
 
     Raises:
         ConfigError: it cannot be used.
@@ -145,11 +148,26 @@ def topics_text(settings: Settings, path: str = "config.toml") -> str:
     if settings.extract.topics is None:
         return ""
     try:
-        text = read_text(settings.extract.topics)
+        text = topics_of_path(settings.extract.topics)
         stems.table(text)
-    except (stems.TopicsError, OSError, UnicodeDecodeError) as error:
+    except (lexicon.TopicsError, OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(path, "extract.topics", f"{settings.extract.topics}: {error}")]) from error
     return text
+
+
+def topics_of_path(path: Path) -> str:
+    """The topics files of a folder, or a single one, as one text.
+
+    Raises:
+        OSError, UnicodeDecodeError: one of them cannot be read.
+        TopicsError: the folder has none.
+    """
+    if not path.is_dir():
+        return read_text(path)
+    own = {file.name: read_text(file) for file in sorted(path.glob("*.toml"))}
+    if not own:
+        raise lexicon.TopicsError("no topics file (en.toml, grammar.toml ...) is in this folder")
+    return lexicon.joined(own)
 
 
 def surroundings(

@@ -25,6 +25,18 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’ʼ][^\W\d_]+)?")
 _ASCII_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 #: what a word that is a name has in it; all that it can begin with comes first, which is searched for fast
 _NAME = re.compile(r"[@/\\_.=\dh](?:(?<=[@/\\_.=])\S|(?<=\d)|(?<=h)ttps?:)")
+#: how a bounce, a notice or a report begins that somebody pasted below his own words
+_PASTED_MAIL = re.compile(
+    r"(?:This is the mail system at|This message was created automatically|This is an automatically generated|The following message|"
+    r"Delivery (?:has failed|to the following|Status Notification)|Undelivered Mail|Undeliverable|Mail delivery failed|"
+    r"A message that you sent|Your message (?:could not|was not|did not|to )|Message (?:blocked|not delivered)|Address not found|"
+    r"The (?:mail|email|e-mail) (?:system|server)|I'm sorry to have to inform|Hi\. This is the|----- The following|"
+    r"Reporting-MTA:|Final-Recipient:|Diagnostic-Code:|Remote-MTA:|Received: from|Return-Path:|"
+    r"Diese Nachricht wurde automatisch|Ihre Nachricht (?:konnte|wurde)|Votre message n'a|Su mensaje no|El mensaje no|"
+    r"Сообщение не (?:было )?доставлено|Не удалось доставить)",
+    re.IGNORECASE,
+)
+FEWEST = 20  #: characters of the author's own words above it that tell a language
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _FOREIGN = re.compile(
     "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
@@ -104,7 +116,23 @@ def _classified(prose: str) -> tuple[str, float]:
 
 
 def language_of(text: str) -> str | None:
-    """A two-letter code, or ``None`` when the words do not tell."""
+    """A two-letter code, or ``None`` when the words do not tell. Above a pasted bounce it is the author's words that count."""
+    pasted = _first_pasted(text)
+    if pasted > FEWEST and (own := _language_of(text[:pasted])) is not None:
+        return own
+    return _language_of(text)
+
+
+def _first_pasted(text: str) -> int:
+    """Where a line begins that opens a mail of a program; 0 where none does."""
+    for match in _PASTED_MAIL.finditer(text[:6000]):
+        line = text.rfind("\n", 0, match.start()) + 1
+        if not text[line : match.start()].strip("> \t|"):
+            return line
+    return 0
+
+
+def _language_of(text: str) -> str | None:
     words = _prose(text)
     prose = " ".join(words)[:ENOUGH]
     if len(prose) < 12:

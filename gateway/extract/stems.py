@@ -1,26 +1,26 @@
-"""The weighted word stems of a topics file, and how much of each topic a text has by them.
+"""The weighted word stems of the topics files, and how much of each topic a text has by them.
 
 A stem begins at a word start and lets its last word go on; with ``=`` it must end with its word, and ``a & b & c`` is ``a``
-with both ``b`` and ``c`` beside it in the sentence; ``a & >b`` wants ``b`` shortly behind it in its clause, ``a & <b`` before it. Of a
-topic's stems that begin at the same place the longest counts. A text in one language is asked for the stems of that language and of
-English, whose terms stand in all of them.
+with both ``b`` and ``c`` beside it in the sentence; ``a & >b`` wants ``b`` shortly behind it in its clause, ``a & <b`` before it, ``a & >3b``
+with at most three words between them. Of a topic's stems that begin at the same place the longest counts. A text in one language is
+asked for the stems of that language and of English, whose terms stand in all of them.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-import tomllib
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib import resources
-from typing import Any
 
 from ahocorasick_rs import AhoCorasick
 
+from gateway.extract import misspelt
 from gateway.extract.language import KNOWN
+from gateway.extract.lexicon import Entry as Written
+from gateway.extract.lexicon import TopicsError, entries
 from gateway.extract.tables import SHORTEST, alternation, blanked, flattened, unaccented
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
@@ -31,18 +31,26 @@ NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and ser
 MAX_NAMED = 24
 MAX_PLACES = 32  #: of a stem, where what is around it is looked at
 KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
-PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "outage", "service", "part", "resolved")
+PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "install")
+#: what tells an outage, and what around it says that it is none (``outages.py``)
+INCIDENT = (
+    "outage", "event", "unreached", "service", "part", "program", "resolved", "was", "past", "still", "others", "login", "degraded", "slow", "fine",
+)  # fmt: skip
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
+#: what stands around a request or a state and changes it; no topics of their own
+AROUND = ("not", "denial", "without", "asking", "done", "plea", "distinct")
+TOPICS = (*PLAIN, *INCIDENT, *(f"sensitive.{name}" for name in SENSITIVE), *AROUND)
+STATES = ("event", "unreached", "outage")  #: what a "not" before it denies, unless it has one itself
+NEGATED = "{negated}"  #: a class of verbs that have their "not" in them
+ABSENT = "!"  #: before the side of what must not stand beside a stem
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w.-]{0,255}\w")
 _PATH = re.compile(r"(://[^\s/<>]{1,255}/)[^\s<>()]{1,2000}")
-_SENTENCE_END = re.compile(r"[.!?](?= )")
+_SENTENCE_END = re.compile(
+    r"[.!?](?= )(?<! ca\.)(?<! min\.)(?<! mins\.)(?<! approx\.)(?<! nr\.)(?<! std\.)(?<! bzw\.)(?<! ч\.)(?<! мин\.)"
+)
 _CLAUSE_END = re.compile(r"[,;:(](?= |$)| [-–—](?= )")
-
-
-class TopicsError(ValueError):
-    """A topics file that cannot be used. The text says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,9 @@ class Group:
 
     parts: tuple[tuple[str, bool], ...]
     side: str = ""  #: ``>`` behind it, ``<`` before it, both within the clause; without one anywhere in the sentence
+    words: int = -1  #: how many words may stand between them; -1: as many as ``NEAR`` characters hold
+    barred: tuple[tuple[str, bool], ...] = ()  #: none of these may stand between them
+    absent: bool = False  #: none of them may stand there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +74,7 @@ class Stem:
     exact: bool
     beside: tuple[Group, ...] = ()  #: one of each must stand beside it
     is_state: bool = False  #: of an outage, told without a "not": a "not" before it denies it
+    rule: str = ""  #: of the grammar, which it comes from
     is_request: bool = field(init=False)  #: it can be denied: "I do not want a refund"
     looks_around: bool = field(init=False)  #: what is around it decides whether it counts
     is_word: bool = field(init=False)  #: one word, or how one begins
@@ -74,6 +86,11 @@ class Stem:
         object.__setattr__(self, "is_request", is_request)
         object.__setattr__(self, "looks_around", looks_around)
         object.__setattr__(self, "is_word", _WORD.fullmatch(self.text) is not None)
+
+    @property
+    def name(self) -> str:
+        """As an explanation names it: the word, with the rule that it stands in."""
+        return f"{self.text} [{self.rule}]" if self.rule else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +108,11 @@ class Keyed:
     """A group by the keys that its parts are looked for with."""
 
     side: str
+    words: int
     keys: frozenset[int]
     signs: tuple[str, ...]  #: what begins with a sign ("€") stands anywhere, and has no key
+    barred: frozenset[int] = frozenset()
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +140,7 @@ class _File:
     denying: Denying
     speaking: Speaking
     languages: frozenset[str]
+    distinct: Sequence[tuple[str, str]]  #: (language, word) of what is no misspelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +150,8 @@ class Table:
     file: _File
     by_key: Mapping[int, Sequence[Entry]]
     signs: Sequence[Entry]
+    keywords: tuple[str, ...] = ()  #: single words of the outages, in which a typing error may be
+    distinct: tuple[str, ...] = ()  #: what is none of their misspellings
 
     def hits(self, text: Searched) -> list[tuple[int, int, Stem, tuple[Keyed, ...]]]:
         """(place, rank, stem, groups) of each that stands in the text, by place, the longest first."""
@@ -137,7 +160,7 @@ class Table:
             places = text.places[key]
             for rank, stem, beside in self.by_key[key]:
                 for group in beside:
-                    if not present(group) and not group.signs:
+                    if not group.absent and not present(group) and not group.signs:
                         break
                 else:
                     hits += [
@@ -162,42 +185,33 @@ class Found:
         """The stem stands there so often."""
         self.weight[stem.topic] = self.weight.get(stem.topic, 0.0) + stem.weight * times
         terms = self.terms.setdefault(stem.topic, {})
-        terms[stem.text] = terms.get(stem.text, 0.0) + stem.weight * times
+        name = stem.name
+        terms[name] = terms.get(name, 0.0) + stem.weight * times
 
 
 # --------------------------------------------------------------------------- the file
 
 
-def built_in() -> str:
-    """The text of the topics file that comes with the package."""
-    return resources.files("gateway.extract").joinpath("topics.toml").read_text(encoding="utf-8")
-
-
 @functools.lru_cache(maxsize=4)
 def _file(text: str, plain: bool = False) -> _File:
-    try:
-        raw = tomllib.loads(text or built_in())
-    except tomllib.TOMLDecodeError as error:
-        raise TopicsError(f"no TOML: {error}") from error
-    topics: dict[str, Any] = {name: raw.pop(name, {}) for name in PLAIN}
-    sensitive, denial, lack, negation = (raw.pop(name, {}) for name in ("sensitive", "denial", "without", "not"))
-    asking, done, plea = ([s for _, s in _stems(name, raw.pop(name, {}), plain)] for name in ("asking", "done", "plea"))
+    found: dict[str, list[tuple[str, Stem]]] = {}
+    for entry in entries(text):
+        if entry.topic not in TOPICS:
+            raise TopicsError(f"{entry.topic}: no such topic; there are {', '.join(TOPICS)}")
+        found.setdefault(entry.topic, []).extend((entry.language, stem) for stem in _stems(entry, plain))
+    denying, negations = _denying(found)
+    asking, done, plea = ([stem for _, stem in found.get(name, ())] for name in ("asking", "done", "plea"))
     speaking = Speaking(asking, done, plea, re.compile(alternation(s.text for s in (*asking, *done))))
-    denying, negations = _denying(denial, lack, negation, plain)
-    topics |= {f"sensitive.{name}": sensitive.pop(name, {}) for name in SENSITIVE}
-    for name in (*raw, *(f"sensitive.{name}" for name in sensitive)):
-        raise TopicsError(
-            f"{name}: no such topic; there are {', '.join((*PLAIN, *(f'sensitive.{s}' for s in SENSITIVE)))}"
-        )
     stems: dict[str, list[Stem]] = {}
-    for topic, languages in topics.items():
-        for language, found in _stems(topic, languages, plain):
-            if topic == "outage" and negations.isdisjoint(_words(found)):
-                found = replace(found, is_state=True)
-            stems.setdefault(language, []).append(found)
+    for topic, own in found.items():
+        for language, stem in own if topic not in AROUND else ():
+            if topic in STATES and NEGATED not in stem.rule and negations.isdisjoint(_words(stem)):
+                stem = replace(stem, is_state=True)
+            stems.setdefault(language, []).append(stem)
     if not stems:
         raise TopicsError("no stems")
-    return _searched(stems, denying, speaking)
+    distinct = [(language, stem.text) for language, stem in found.get("distinct", ())]
+    return _searched(stems, denying, speaking, distinct)
 
 
 def _words(stem: Stem) -> Iterator[str]:
@@ -206,21 +220,21 @@ def _words(stem: Stem) -> Iterator[str]:
         yield from text.split()
 
 
-def _denying(denial: Any, lack: Any, negation: Any, plain: bool) -> tuple[Denying, frozenset[str]]:
-    """(the words that deny, those that say "not") of these sections of a topics file."""
-    requests = _any_of([stem for _, stem in _stems("denial", denial, plain)])
-    lacks = _any_of([stem for _, stem in _stems("without", lack, plain)])
-    negations = [stem for _, stem in _stems("not", negation, plain)]
+def _denying(found: Mapping[str, Sequence[tuple[str, Stem]]]) -> tuple[Denying, frozenset[str]]:
+    """(the words that deny, those that say "not") of the topics files."""
+    requests, lacks, negations = ([stem for _, stem in found.get(name, ())] for name in ("denial", "without", "not"))
     nots = _any_of([replace(stem, exact=True) for stem in negations])
     return Denying(
-        request=re.compile(requests),
-        lack=re.compile(rf"{lacks}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,3}}[ ,]{{0,2}}\Z"),
+        request=re.compile(_any_of(requests)),
+        lack=re.compile(rf"{_any_of(lacks)}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,3}}[ ,]{{0,2}}\Z"),
         state=re.compile(rf"{nots}(?:[ ]\w{{1,20}})?[ ]\Z"),
         over=re.compile(rf"{nots}(?:[ ]\w{{1,20}}){{0,2}}[ ]\Z"),
     ), frozenset(stem.text for stem in negations)
 
 
-def _searched(stems: Mapping[str, Sequence[Stem]], denying: Denying, speaking: Speaking) -> _File:
+def _searched(
+    stems: Mapping[str, Sequence[Stem]], denying: Denying, speaking: Speaking, distinct: Sequence[tuple[str, str]]
+) -> _File:
     """The file with one search for its stems and for what must stand beside them (Aho and Corasick, CACM 18(6), 1975).
 
     Each key begins with a blank, which stands for all that belongs to no word; so does its end where a word must end.
@@ -238,7 +252,9 @@ def _searched(stems: Mapping[str, Sequence[Stem]], denying: Denying, speaking: S
     @functools.cache  # the alternatives of an entry share what stands beside them
     def keyed(group: Group) -> Keyed:
         words = frozenset(key(text, exact) for text, exact in group.parts if _WORD.match(text))
-        return Keyed(group.side, words, tuple(text for text, _ in group.parts if not _WORD.match(text)))
+        signs = tuple(text for text, _ in group.parts if not _WORD.match(text))
+        barred = frozenset(key(text, exact) for text, exact in group.barred)
+        return Keyed(group.side, group.words, words, signs, barred, group.absent)
 
     found, signs = [], []
     for rank, (language, stem) in enumerate(ordered):
@@ -248,12 +264,15 @@ def _searched(stems: Mapping[str, Sequence[Stem]], denying: Denying, speaking: S
         else:
             signs.append((language, (rank, stem, beside)))
     search = AhoCorasick([f" {blanked(text)}{' ' * exact}" for text, exact in keys], store_patterns=False)
-    return _File(found, [text for text, _ in keys], search, signs, denying, speaking, frozenset(stems))
+    return _File(found, [text for text, _ in keys], search, signs, denying, speaking, frozenset(stems), distinct)
 
 
 @functools.lru_cache(maxsize=64)
 def table(
-    text: str = "", language: str | None = None, topics: Collection[str] = (*PLAIN, *SENSITIVE), plain: bool = False
+    text: str = "",
+    language: str | None = None,
+    topics: Collection[str] = (*PLAIN, *STATES, *SENSITIVE),
+    plain: bool = False,
 ) -> Table:
     """The table in this text of a topics file; without one, the file that comes with the package.
 
@@ -275,59 +294,45 @@ def table(
     for code, key, entry in file.stems:
         if wanted(code, entry[1]):
             by_key[key] = (*by_key.get(key, ()), entry)
-    return Table(file, by_key, [entry for code, entry in file.signs if wanted(code, entry[1])])
+    own = [
+        entry[1] for code, _, entry in file.stems if wanted(code, entry[1]) and entry[1].topic in (*STATES, "service")
+    ]
+    keywords = dict.fromkeys(
+        stem.text for stem in own if stem.is_word and NEGATED not in stem.rule and len(stem.text) >= misspelt.SHORTEST
+    )
+    distinct = tuple(dict.fromkeys(text for code, text in file.distinct if code in spoken))
+    signs = [entry for code, entry in file.signs if wanted(code, entry[1])]
+    return Table(file, by_key, signs, tuple(keywords), distinct)
 
 
-def _stems(topic: str, languages: Any, plain: bool) -> list[tuple[str, Stem]]:
-    found: list[tuple[str, Stem]] = []
-    if not isinstance(languages, dict):
-        raise TopicsError(f"{topic}: a table by language is wanted")
-    for language, weights in languages.items():
-        if not isinstance(weights, dict):
-            raise TopicsError(f"{topic}.{language}: a table of weights is wanted")
-        for weight, words in weights.items():
-            try:
-                value = float(weight)
-            except ValueError:
-                raise TopicsError(f"{topic}.{language}: {weight!r} is no weight") from None
-            if not 0 < value <= 100 or not isinstance(words, list):
-                raise TopicsError(f"{topic}.{language}.{weight}: a weight above 0 with a list of stems is wanted")
-            for word in words:
-                where = f"{topic}.{language}.{weight}"
-                if plain and isinstance(word, str):
-                    word = _typed(word, language)
-                found += [(language, stem) for stem in _expanded(word, topic, value, where)]
-    return found
-
-
-def _expanded(word: Any, topic: str, weight: float, where: str) -> list[Stem]:
-    """The stems that an entry stands for: ``a|b & c|d & e`` is ``a`` or ``b`` with ``c`` or ``d``, and ``e``, beside it."""
-    if not isinstance(word, str) or not word.strip():
-        raise TopicsError(f"{where}: {word!r} is no stem")
-    first, *others = word.lower().split(" & ")
-    beside = tuple(_group(other) for other in others)
-    stems = [Stem(part.removesuffix("="), topic, weight, part.endswith("="), beside) for part in first.split("|")]
-    if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems) or any(
-        not text.strip() for group in beside for text, _ in group.parts
-    ):
-        raise TopicsError(f"{where}: {word!r} is no stem")
+def _stems(entry: Written, plain: bool) -> list[Stem]:
+    """The stems that an entry stands for: each of its own words, with what must stand beside it."""
+    groups = [(side, _typed(words, entry.language) if plain else words) for side, words in entry.groups]
+    (_, own), *others = groups
+    beside = tuple(_group(side, words, entry.barred if side else ()) for side, words in others)
+    stems = [
+        Stem(word.removesuffix("="), entry.topic, entry.weight, word.endswith("="), beside, rule=entry.rule)
+        for word in own
+    ]
+    if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems):
+        raise TopicsError(f"{entry.where}: {' & '.join(own)!r} is no stem")
     return stems
 
 
-def _typed(written: str, language: str) -> str:
-    """An entry as it is typed without accents; a word of which too little is left ("dê" is no "de") is left out, if others are left."""
-    groups = []
-    for group in written.split(" & "):
-        typed = [(part, unaccented(part, language)) for part in group.split("|")]
-        groups.append("|".join(t for part, t in typed if t == part or len(t.strip("<>=")) >= SHORTEST) or group)
-    return " & ".join(groups)
+def _typed(words: Sequence[str], language: str) -> tuple[str, ...]:
+    """Words as they are typed without accents; one of which too little is left ("dê" is no "de") is left out, if others are left."""
+    typed = [(word, unaccented(word, language)) for word in words]
+    return tuple(t for word, t in typed if t == word or len(t.strip("=")) >= SHORTEST) or tuple(words)
 
 
-def _group(written: str) -> Group:
-    """What must stand beside a stem, as it is written behind an ``&``."""
-    side = written[0] if written[:1] in ("<", ">") else ""
-    parts = written.removeprefix(side).split("|")
-    return Group(tuple((part.removesuffix("="), part.endswith("=")) for part in parts), side)
+def _group(side: str, words: Sequence[str], barred: Sequence[str]) -> Group:
+    """What must stand beside a stem; ``side`` as it is written before it (``>``, ``<3:``)."""
+
+    def parts(written: Sequence[str]) -> tuple[tuple[str, bool], ...]:
+        return tuple((word.removesuffix("="), word.endswith("=")) for word in written)
+
+    absent, side = side.startswith(ABSENT), side.removeprefix(ABSENT)
+    return Group(parts(words), side[:1], int(side[1:-1]) if len(side) > 1 else -1, parts(barred), absent)
 
 
 # --------------------------------------------------------------------------- the text
@@ -369,9 +374,7 @@ class Searched:
         """Whether of each group one stands beside the stem from ``start`` to ``end``."""
         low, high = self.around(start, end)
         return all(
-            self._stands(
-                group, start, end, *(self._side(group.side, start, end, low, high) if group.side else (low, high))
-            )
+            self._stands(group, start, end, *self._side(group, start, end, low, high)) is not group.absent
             for group in beside
         )
 
@@ -379,7 +382,7 @@ class Searched:
         """Cheap: whether of each group one stands somewhere around these places; mostly it does not."""
         low, high = start - BESIDE, end + BESIDE
         for group in beside:
-            if group.signs:
+            if group.signs or group.absent:
                 continue
             for key in self.present(group):
                 places = self.places[key]
@@ -397,18 +400,44 @@ class Searched:
             at = bisect_left(places, low)
             while at < len(places) and (stop := places[at] + len(text)) <= high:
                 if (places[at] >= end or stop <= start) and self.lower.startswith(text, places[at]):
-                    return True
+                    if self._near(group, start, end, places[at], stop):
+                        return True
                 at += 1
         return any(
-            self.lower.find(sign, low, start) >= 0 or self.lower.find(sign, end, high) >= 0 for sign in group.signs
+            (
+                (before := self.lower.rfind(sign, low, start)) >= 0
+                and self._near(group, start, end, before, before + len(sign))
+            )
+            or (
+                (behind := self.lower.find(sign, end, high)) >= 0
+                and self._near(group, start, end, behind, behind + len(sign))
+            )
+            for sign in group.signs
         )
 
-    def _side(self, side: str, start: int, end: int, low: int, high: int) -> tuple[int, int]:
-        """From where to where the words may stand that are wanted on one side."""
-        if side == ">":
+    def _near(self, group: Keyed, start: int, end: int, place: int, stop: int) -> bool:
+        """Whether no more words than the group allows, and none that it bars, stand between it and the stem."""
+        if group.words < 0:
+            return True
+        low, high = (end, place) if place >= end else (stop, start)
+        if max(0, self.lower.count(" ", low, high) - 1) > group.words:
+            return False
+        return not any(low <= at < high for key in self.present_keys(group.barred) for at in self.places[key])
+
+    def present_keys(self, keys: frozenset[int]) -> frozenset[int]:
+        """Those of the keys that the text has."""
+        return keys & self.places.keys() if keys else keys
+
+    def _side(self, group: Keyed, start: int, end: int, low: int, high: int) -> tuple[int, int]:
+        """From where to where the words of a group may stand."""
+        if not group.side:
+            return low, high
+        if group.side == ">":
             high = min(high, end + NEAR)
             mark = _CLAUSE_END.search(self.lower, end, high)
             return start, mark.start() if mark else high
+        if group.absent:
+            return low, end
         low = max(low, start - NEAR)
         return max([low, *(mark.end() for mark in _CLAUSE_END.finditer(self.lower, low, start))]), end
 
@@ -462,6 +491,16 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
     searched = Searched(without_addresses(marked(flattened(text), named)), stems.file)
     times: dict[Stem, int] = {}  #: how often each stands there
+    for _, stem in counting(searched, stems):
+        times[stem] = times.get(stem, 0) + 1
+    found = Found()
+    for stem, count in times.items():
+        found.add(stem, count)
+    return found
+
+
+def counting(searched: Searched, stems: Table) -> Iterator[tuple[int, Stem]]:
+    """(place, stem) of each that counts in the text, by place."""
     last: dict[str, int] = {}  #: of a topic, where the stem stands that counted last
     ends: dict[str, int] = {}  #: of a topic, where the phrase ends that counted last
     for place, _, stem, beside in stems.hits(searched):
@@ -473,11 +512,7 @@ def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
         last[topic] = place
         if not stem.is_word:
             ends[topic] = place + len(stem.text)
-        times[stem] = times.get(stem, 0) + 1
-    found = Found()
-    for stem, count in times.items():
-        found.add(stem, count)
-    return found
+        yield place, stem
 
 
 def _has_beside(around: str, stem: Stem) -> bool:

@@ -8,27 +8,24 @@ database has crashed"). Every matched term is returned with its weight.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
-from gateway.extract.pasted import prose
-from gateway.extract.stems import SENSITIVE, Found, Table, score, table
-from gateway.extract.tables import flattened, is_plain
-from gateway.model import Department, Question, Topics
+from gateway.extract.outages import FLAKY, PAST, TROUBLE, corrected_text, incident, machines
+from gateway.extract.stems import INCIDENT, SENSITIVE, STATES, Found, score, table
+from gateway.extract.tables import is_plain
+from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Department, Question, Topics
 
 SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768
 #: languages whose words nobody writes without accents: they have none, or other letters
 NO_ACCENTS = ("en", "ru", "uk")
-MAX_SENTENCES = 400
 ABUSE_ENOUGH = 3.0
-INCIDENT = ("outage", "service", "part", "resolved")  #: the topics that make an incident critical
-TOLD_TWICE = 2.0  #: weight of outage terms in a sentence from which the service may stand anywhere
 BILLED = 1.5  #: of financial words from which a general question is the financial department's
 SOLD = 3.0  #: how many times their weight the words of a general question have that asks for more than how to pay
+COMES_AND_GOES_RULE = "{degraded}"  #: of the grammar: what the author says comes and goes
+TROUBLED = 1.5  #: what trouble gives to a question of an account that is told of and is no outage
 ASKED = 2.0  #: what a sensitive request gives to its department
 MONEY, ACCESS = ("cancellation", "refund"), ("password", "access", "reinstall", "email_change", "ownership")
-_SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
 
 
 def topics_of(
@@ -50,6 +47,7 @@ def topics_of(
         language: of the text, if it is known; the subject may be in any.
     """
     text, terms = text[:MAX_TEXT], list[str]()
+    named = tuple(dict.fromkeys((*named, *machines(f"{subject}\n{text}"[:2000]))))
     accents = language not in NO_ACCENTS  # it may have lost them
     plain, plain_above = accents and is_plain(text), accents and is_plain(subject)
     above = score(subject, table(custom, plain=plain_above), named)
@@ -58,6 +56,14 @@ def topics_of(
     def of(topic: str) -> float:
         return _weight_of(topic, above, below, terms)
 
+    signs, dropped = list[str](), list[str]()
+    stems = table(custom, language, INCIDENT, plain)
+    told_of = any(found.weight.get(topic) for found in (above, below) for topic in STATES)
+    if told_of:
+        signs, dropped = incident(subject, text, stems, table(custom, None, INCIDENT, plain_above), named)
+    if not signs and not dropped and (typed := corrected_text(text, stems)):
+        signs, dropped = incident(subject, typed, stems, table(custom, None, INCIDENT, plain_above), named)
+    critical = bool(signs)
     financial, technical = of("financial"), of("technical")
     told, general, abuse = of("account"), of("general"), of("abuse")
     account = told + leaning
@@ -65,10 +71,19 @@ def topics_of(
         abuse += of("attack")
     if leaning:
         terms.append(f"account {leaning:g} more: a name like a service's, a secret or an error message")
-    sensitive = tuple(name for name in SENSITIVE if of(f"sensitive.{name}") >= 1.0)
-    stems, every = table(custom, language, INCIDENT, plain), table(custom, None, INCIDENT, plain_above)
-    critical = _critical(subject, text, above, below, stems, every, named, terms)
-    reported = abuse >= ABUSE_ENOUGH and abuse > told and not sensitive and not critical
+    if any(why.endswith(TROUBLE) for why in dropped):
+        account += TROUBLED
+        terms.append(f"account {TROUBLED:g} more: trouble is told of")
+    asked = {name for name in SENSITIVE if of(f"sensitive.{name}") >= 1.0}
+    reported = abuse >= ABUSE_ENOUGH and abuse > told and not critical
+    if reported:
+        asked -= {"access", "password"}  # that others try to get in is reported, not asked for
+    if asked >= {"cancellation", "reinstall"}:
+        asked -= _erased(above, below)
+    sensitive = tuple(name for name in SENSITIVE if name in asked)
+    reported = reported and not sensitive
+    terms += [f"critical: {', '.join(signs[:6])}"] if critical else []
+    terms += [f"no outage: {', '.join(dict.fromkeys(dropped[:4]))}"] if dropped and not critical else []
     is_account = not reported and (
         names_a_fact
         or critical
@@ -76,11 +91,14 @@ def topics_of(
         or (account > 0 and account >= general)
         or (general == 0 and (financial >= 1.5 or (technical >= 1 and "?" not in text)))
     )
-    for kind in sensitive:
-        if kind in MONEY:
-            financial += ASKED
-        elif kind in ACCESS:
-            technical += ASKED
+    if asked & set(ACCESS):
+        technical += ASKED * len(asked & set(ACCESS))
+    if asked & set(MONEY):
+        financial += ASKED * len(asked & set(MONEY))
+        if not asked & set(ACCESS) and all(
+            why.endswith(PAST) for why in dropped
+        ):  # the server that is named is not what is wrong
+            financial = max(financial, technical + 1)
     if critical:
         technical += ASKED
         terms.append(f"an outage gives technical {ASKED:g}")
@@ -91,7 +109,27 @@ def topics_of(
     billed = financial > technical and (is_account or not general or (financial >= BILLED and not sold))
     department = Department.FINANCIAL if billed else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
-    return Topics(department, question, critical, sensitive, tuple(terms))
+    comes_and_goes = any(why.endswith(FLAKY) for why in dropped) or any(COMES_AND_GOES_RULE in line for line in terms)
+    flags = _flags(asked, reported, comes_and_goes and not critical)
+    return Topics(department, question, critical, sensitive, tuple(terms), flags)
+
+
+def _flags(asked: set[str], reported: bool, flaky: bool) -> tuple[str, ...]:
+    """What else staff should see at once."""
+    told = {DESTRUCTIVE: bool(asked & {"cancellation", "reinstall"}), ABUSE: reported, COMES_AND_GOES: flaky}
+    return tuple(name for name, is_so in told.items() if is_so)
+
+
+def _erased(above: Found, below: Found) -> set[str]:
+    """Which of ending a contract and installing anew is not asked for where a server is to be deleted: it depends on what comes after."""
+
+    def only_deleted(kind: str) -> bool:
+        words = [term for found in (above, below) for term in found.terms.get(f"sensitive.{kind}", ())]
+        return all("{delete" in word for word in words)
+
+    if above.weight.get("install") or below.weight.get("install"):
+        return {"cancellation"} if only_deleted("cancellation") else set()
+    return {"reinstall"}
 
 
 def _weight_of(topic: str, above: Found, below: Found, terms: list[str]) -> float:
@@ -104,39 +142,3 @@ def _weight_of(topic: str, above: Found, below: Found, terms: list[str]) -> floa
         heaviest = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:8]
         terms.append(f"{topic} {total:g}: {', '.join(f'{term} {weight:g}' for term, weight in heaviest)}")
     return total
-
-
-def _critical(
-    subject: str, text: str, above: Found, below: Found, stems: Table, every: Table, named: Collection[str],
-    terms: list[str],
-) -> bool:  # fmt: skip
-    """Whether an outage is told; ``every`` are the stems of every language, for the subject."""
-    if not (above.terms.get("outage") or below.terms.get("outage")):
-        return False
-    if below.weight.get("resolved", 0.0) >= 2 or above.weight.get("resolved", 0.0) >= 2:
-        return False
-    outages = {*above.terms.get("outage", ()), *below.terms.get("outage", ())}
-    anywhere = _services(above, flattened(subject), named) + _services(below, flattened(text), named)
-    before = ""
-    for sentence in [subject, *_SENTENCE.split(prose(text))[:MAX_SENTENCES]]:
-        lower = flattened(sentence)
-        if any(term in lower for term in outages):
-            found = score(sentence, every if sentence is subject else stems, named)
-            outage = found.terms.get("outage", {})
-            enough = not found.terms.get("part") or sum(outage.values()) >= TOLD_TWICE
-            if outage and enough and not found.weight.get("resolved", 0.0):
-                what = _services(found, lower, named) or _services(score(before, stems, named), before, named)
-                if not what and sum(outage.values()) >= TOLD_TWICE:
-                    what = anywhere
-                if what:
-                    told = [f"{term} {weight:g}" for term, weight in outage.items()]
-                    terms.append(f"critical: {', '.join([*told, *what][:6])}")
-                    return True
-        before = lower
-    return False
-
-
-def _services(found: Found, text: str, named: Collection[str]) -> list[str]:
-    """The service nouns and names in a text, for an explanation."""
-    nouns = [f"{term} {weight:g}" for term, weight in found.terms.get("service", {}).items()]
-    return nouns + [name for name in named if name in text]

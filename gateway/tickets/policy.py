@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.model import (
+    ABUSE,
     AuthorStatus,
     Budgets,
     Candidate,
@@ -84,6 +85,8 @@ def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
     """
     reading, facts = incoming.reading, incoming.facts
     topics = reading.topics
+    if ABUSE in topics.flags:
+        return () if reading.diagnostics else ("diagnostics",)  # evidence, and nothing of an account
     if topics.question is Question.GENERAL and not topics.critical:
         return ()
 
@@ -157,6 +160,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         }.get(draft.disposition, "machine mail is never answered")
     if topics.critical and draft.disposition is Disposition.OPENED:
         draft.marks.append("critical")
+    if draft.disposition is Disposition.OPENED:
+        draft.marks += topics.flags
     account = incoming.match.settled if trust is Trust.VERIFIED else None
     if trust is Trust.VERIFIED and account is None:
         draft.marks.append("account not settled")
