@@ -221,3 +221,17 @@ def test_several_accounts_are_settled_or_marked() -> None:
     found = decide(incoming(match=match), None, Budgets(), NOW, RULES)
     assert found.account is None
     assert "account not settled" in found.marks
+
+
+def test_who_reports_abuse_is_asked_for_nothing_but_evidence() -> None:
+    report = "Hello, your IP 198.51.100.9 is scanning our servers since Friday, please stop your customer.\n"
+    asked = decide(incoming(mail(report), verdict=NONE, match=STRANGER), None, Budgets(), NOW, RULES)
+    assert (asked.missing, asked.marks) == (("diagnostics",), ("abuse report",))
+    log = "Nov 22 13:02:11 web sshd[2211]: Failed password for root from 198.51.100.9 port 4711 ssh2\n"
+    told = incoming(mail(report + log), verdict=NONE, match=STRANGER)
+    assert decide(told, None, Budgets(), NOW, RULES).missing == ()
+
+
+def test_what_cannot_be_undone_is_marked() -> None:
+    raw = mail("Hello, please delete my server of order #123456, thank you.")
+    assert "destructive" in decide(incoming(raw), None, Budgets(), NOW, RULES).marks
