@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 LONG = 8  #: letters of a key word in which a wrong one may be
 SHORTEST = 6  #: letters of a key word in which an error may be
-MAX_WORDS = 60
+MAX_WORDS = 50
 _WORD = re.compile(r"[^\W\d_]{6,24}")
 
 
@@ -57,7 +57,8 @@ def corrected(lower: str, keys: tuple[str, ...], others: Sequence[str]) -> str:
     """
     index, known = _index(keys), tuple(others)
     for word in list(dict.fromkeys(_WORD.findall(lower)))[:MAX_WORDS]:
-        near = index.get(word[0] + word[-1], ())
+        size = len(word)
+        near = [key for key in index.get(word[0] + word[-1], ()) if -1 <= len(key) - size <= 1]
         if not near or word in near or word.startswith(known):
             continue
         key = next((key for key in near if one_error(word, key)), None)

@@ -1,9 +1,8 @@
-"""Department, question, sensitive requests and critical incidents from weighted word stems in ``topics.toml``.
+"""Department, question, sensitive requests and critical incidents from the weighted words of the topics files (``topics/*.toml``).
 
-Stems are anchored at word starts. Critical needs an outage term and a service noun, or a name of one, in the sentence or the one
-before it, or two outage terms in a sentence ("no ping, no console") and the service anywhere; it never comes from urgency alone. A
-sentence that says it works again, or only asks what if, is not critical, nor is one outage term beside a part of a service ("the
-database has crashed"). Every matched term is returned with its weight.
+Critical is decided by ``outages.py``; it never comes from urgency alone. Whoever tells of trouble, or asks why something happened, asks
+about an account, also with a question mark; whoever reports abuse does not. Every matched term is returned with its weight, and what the
+grammar found with its rule.
 """
 
 from __future__ import annotations
