@@ -210,6 +210,7 @@ class Daemon:
             await self._readers.start()
             for name in (signal.SIGTERM, signal.SIGINT):  # from the first connection on, a stop is a drain
                 loop.add_signal_handler(name, self.stop)
+            await self.relays.look()
             await self._listen()
             await self.sources.apply(self.settings)
         except BaseException:

@@ -1,6 +1,6 @@
 """A real daemon with faults built in: ``python -m tests.odd_daemon --config FILE run``.
 
-Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
+``ODD_DRAIN_S`` is how long its stop waits for sessions. Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
 SIGUSR2 hangs its pipeline.
 """
 
@@ -13,6 +13,7 @@ import sys
 import threading
 
 from gateway import config, log
+from gateway import daemon as service
 from gateway.daemon import Daemon
 from gateway.model import Reading
 from gateway.reading import Hints
@@ -30,6 +31,7 @@ def read(raw: bytes, hints: Hints) -> Reading:
 async def main() -> None:
     path = sys.argv[2]
     log.configure()
+    service.DRAIN_S = float(os.environ.get("ODD_DRAIN_S", service.DRAIN_S))
     daemon = Daemon(config.load(path), path, read=read)
 
     def hang_the_pipeline() -> None:

@@ -256,10 +256,10 @@ class Connection(SMTP):  # type: ignore[misc]
         self._reader._buffer.clear()
         self._reader._maybe_resume_transport()  # it may be full of what is forgotten now
         self._clocks.enter(Phase.HANDSHAKE)
-        patience = self._ingest.policy.patience.handshake_timeout
+        beyond = self._ingest.policy.patience.handshake_timeout + LINGER_S  # our own clock is first
         try:
             self.transport = await self.loop.start_tls(
-                clear, self, context, server_side=True, ssl_handshake_timeout=patience, ssl_shutdown_timeout=LINGER_S
+                clear, self, context, server_side=True, ssl_handshake_timeout=beyond, ssl_shutdown_timeout=LINGER_S
             )
         except (OSError, ssl.SSLError) as error:
             raise TlsFailed from error

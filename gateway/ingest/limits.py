@@ -18,7 +18,7 @@ from typing import Any
 from gateway import metrics
 from gateway.ingest.seats import Seat, Standing, Tally
 
-SMALL = 256 * 1024  #: a mail up to this size also finds room in the last eighth
+SMALL = 1024 * 1024  #: a mail up to this size also finds room in the last eighth
 LATELY_S, MOST_SLOW = 60.0, 4096  #: so long, and so many, networks are remembered that had to make way
 ADDRESS_PART, NETWORK_PART = 8, 4  #: of the octets in flight: an eighth an address, a quarter a network
 

@@ -74,17 +74,18 @@ class Watch:
         self._marks: deque[tuple[datetime, int]] = deque()  # (when, the highest id then)
 
     async def run(self, wait: Callable[[float], Awaitable[bool]]) -> None:
-        """Looks until ``wait`` says that the service stops."""
-        while True:
-            try:
-                await self.look()
-            except Exception as error:  # the one broad net of this loop: the database may be back next time
-                log.loop_fault("relays", error)
-            if not await wait(LOOK_S):
-                return
+        """Looks now and then, until ``wait`` says that the service stops."""
+        while await wait(LOOK_S):
+            await self.look()
 
     async def look(self) -> None:
         """What was decided since; the first time, of the last days."""
+        try:
+            await self._look()
+        except Exception as error:  # the one broad net of this loop: the database may be back next time
+            log.loop_fault("relays", error)
+
+    async def _look(self) -> None:
         now = self._clock()
         while len(self._marks) > 1 and now - self._marks[1][0] > DECIDED_WITHIN:
             self._marks.popleft()
