@@ -11,14 +11,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, String, text
+from sqlalchemy import Connection, String, insert, select, text
 
 from gateway.ingest.identity import digest_of
 from gateway.mailbox import canonical, neighbourhood
 from gateway.model import Account, AccountMatch, Incoming, RawMessage, Verdict
-from gateway.tickets import budgets, desk, inbox, tables
-from gateway.tickets.statements import Query
-from gateway.tickets.store import Store
+from gateway.tickets import budgets, desk, inbox, migrate, tables
+from gateway.tickets.statements import Query, Statement
+from gateway.tickets.store import Store, _migrations, utc_now
 from tests.samples import ACCOUNT_TEXT, NONE, NOW, PASS, REGISTERED, STRANGER, envelope, incoming, mail, office
 from tests.test_desk import MINUTE, Desk
 
@@ -275,3 +275,32 @@ def test_what_a_stranger_hears_does_not_depend_on_a_customer_of_the_same_address
         heard[who] = [(outcome.replied, outcome.decision.silence) for outcome in outcomes]
     assert heard["known"] == heard["unknown"]
     assert tables.outbox.c.proof.type.length >= len("verified")
+
+
+def test_what_the_release_before_has_sent_still_counts(database: str) -> None:
+    """The columns that counts need are filled for the rows of the last two days, whatever wrote them."""
+    old = Store(database)
+    migrate.upgrade(old._writer_engine, _migrations(), "0004")
+    now = utc_now()
+    common = {"domain": "x.example", "context": {}, "urgent": False, "state": "sent", "attempts": 1, "language": "en"}
+    common |= {"last_error": "", "bounced": "", "ticket_id": 1}
+    rows = [
+        {"recipient": "Ann@x.example", "kind": "auto", "template": "received", "created_at": now - timedelta(hours=1)},
+        {"recipient": "ann@x.example", "kind": "auto", "template": "status", "created_at": now - timedelta(hours=1)},
+        {"recipient": "Old@x.example", "kind": "auto", "template": "received", "created_at": now - timedelta(days=3)},
+    ]
+    table = tables.outbox
+    fresh = ("canonical", "proof", "origin", "likeness")
+    with old._writer_engine.connect() as connection, connection.begin():
+        old._load_keys(connection, now)
+        for number, row in enumerate(rows):
+            values = common | row | {"event": f"m{number}", "rfc_id": f"{number}@x"}
+            put = Statement(insert(table), connection.dialect, tuple(values))
+            put.run(connection, values)
+    old.close()
+    opened = Store(database)
+    opened.open(NOW)
+    columns = [table.c[name] for name in fresh]
+    found = opened.read_now(lambda c: [tuple(row) for row in c.execute(select(*columns).order_by(table.c.id))])
+    opened.close()
+    assert found == [("ann@x.example", "none", "", ""), ("ann@x.example", "", "", ""), ("", "", "", "")]

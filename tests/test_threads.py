@@ -103,6 +103,9 @@ def test_a_storm_of_bounces_of_one_answer_is_one_staff_mail(at: Desk) -> None:
         at.take(what, raw, bounced=row.id, now=NOW + timedelta(seconds=number))
     assert sum(other.template == "staff_undelivered" for other in at.outbox()) == 1
     assert at.show(reference)["state"] == "open"
+    at.store.write_now(lambda c: people.answer(c, reference, "By telephone.", "joe", at.office, NOW))
+    at.take(*bounce(row.rfc_id, "5.2.0"), bounced=row.id)
+    assert at.show(reference)["state"] == "waiting", "what was told already moves nothing again"
 
 
 def test_an_answer_that_dies_after_its_bounce_is_told_once(at: Desk) -> None:

@@ -7,6 +7,7 @@ a sketch of its words, the smallest of their hashes (A. Broder, "On the resembla
 from __future__ import annotations
 
 import re
+import string
 import zlib
 from collections.abc import Iterable
 
@@ -15,15 +16,16 @@ from gateway.model import Incoming, Ownership
 SKETCH = 24  #: hashes of four hexadecimal digits: up to so many different words are compared exactly
 SIZE = 16 + 4 * SKETCH  #: of a likeness, in characters
 ALIKE = 0.5  #: of the words of both together that both have
-MAX_TEXT = 8000  #: characters that are looked at
-_REFERENCE = re.compile(r"(?i)\bT-[0-9A-Z]{7}\b")
-_WORD = re.compile(r"(?<!\w)[^\W\d_]{2,40}(?!\w)")
+MAX_TEXT = 4000  #: characters that are looked at
+_CHANGES = re.compile(r"\d|^t-[a-z]{7}$")  # numbers, and references that happen to have none
+_AROUND = string.punctuation + "\u00ab\u00bb\u201c\u201d\u201e\u2018\u2019\u2013\u2014\u2026"
 _NOTHING = "0" * 8
 
 
 def _words(text: str) -> set[str]:
-    """The words without digits; a ticket's reference is none."""
-    return set(_WORD.findall(_REFERENCE.sub(" ", text[:MAX_TEXT]).casefold()))
+    """What stands between blanks and has no digit, without the punctuation around it."""
+    pieces = {piece.strip(_AROUND) for piece in set(text[:MAX_TEXT].casefold().split())}
+    return {piece for piece in pieces if piece and not _CHANGES.search(piece)}
 
 
 def _mark(parts: Iterable[str]) -> str:
