@@ -30,7 +30,10 @@ DOMAINS: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_which_domains_take_mail(domain: str) -> None:
     zone = {name: entry for name, (entry, _) in DOMAINS.items() if entry is not None}
-    assert asyncio.run(why_not(domain, ZoneResolver(zone))) == DOMAINS[domain][1]
+    why = DOMAINS[domain][1]
+    assert asyncio.run(why_not(domain, ZoneResolver(zone), proven=False)) == why
+    proven = asyncio.run(why_not(domain, ZoneResolver(zone), proven=True))
+    assert proven == (why if "null MX" in why else ""), "a domain that has proved itself is there"
 
 
 def test_everybody_is_asked_and_the_reason_is_stored(tmp_path: Any) -> None:

@@ -11,7 +11,7 @@ import string
 import zlib
 from collections.abc import Iterable
 
-from gateway.model import Incoming, Ownership
+from gateway.model import FACT_KINDS, Incoming, Ownership
 
 SKETCH = 24  #: hashes of four hexadecimal digits: up to so many different words are compared exactly
 SIZE = 16 + 4 * SKETCH  #: of a likeness, in characters
@@ -35,8 +35,8 @@ def _mark(parts: Iterable[str]) -> str:
 
 def named(incoming: Incoming) -> set[str]:
     """What the author names himself that is his own."""
-    kinds = ("orders", "ips", "services", "invoices")
-    return {f.value for kind in kinds for f in incoming.facts.of(kind) if f.ownership is Ownership.OWN and not f.quoted}
+    facts = (fact for kind in FACT_KINDS for fact in incoming.facts.of(kind))
+    return {fact.value for fact in facts if fact.ownership is Ownership.OWN and not fact.quoted}
 
 
 def of(incoming: Incoming) -> str:
