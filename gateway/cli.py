@@ -301,7 +301,7 @@ def _accept_directly(
     settings: Settings, raw: bytes, sender: str | None, to: str, peer: str | None, helo: str | None
 ) -> int:
     from gateway import service
-    from gateway.ingest.client import received_client
+    from gateway.ingest.client import NO_CLIENT, received_client
     from gateway.ingest.identity import digest_of
     from gateway.model import Envelope, RawMessage
     from gateway.tickets import inbox
@@ -312,7 +312,7 @@ def _accept_directly(
         return 65
     client, name = (peer, helo) if peer else received_client(raw[:65536])
     envelope = Envelope(
-        sender, (to,), client, helo or name, "pipe", utc_now(), True, False, "" if client else "client unknown"
+        sender, (to,), client, helo or name, "pipe", utc_now(), True, False, "" if client else NO_CLIENT
     )
     store = Store(settings.database_url)
     try:

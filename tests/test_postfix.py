@@ -12,6 +12,7 @@ import pytest
 
 from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
 from bench.postfix import Postfix
+from gateway import demo
 from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
 from gateway.tickets.store import utc_now
 from tests.conftest import missing
@@ -19,13 +20,20 @@ from tests.conftest import missing
 pytestmark = pytest.mark.peer
 
 
+#: the customer's own server, which no client of this machine is
+OWN = "198.51.100.10"
+ZONE = demo.ZONE | {"example.de": demo.ZONE["example.de"] | {"TXT": [f"v=spf1 ip4:{OWN} -all"]}}
+
+
 @pytest.fixture
-def mail_system(tmp_path: Path) -> Iterator[tuple[Postfix, Running, LoopbackPeers]]:
+def mail_system(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Postfix, Running, LoopbackPeers]]:
+    """A Postfix in front; its parameter is more of its configuration, and then it is judged by ``ZONE``."""
     if os.geteuid() != 0 or not shutil.which("postfix"):
         missing("a Postfix of our own needs root and the package postfix")
-    peers = LoopbackPeers()
+    extra = getattr(request, "param", "")
+    peers = LoopbackPeers(ZONE if extra else None)
     lmtp = free_port()
-    postfix = Postfix(lmtp, peers.relay)
+    postfix = Postfix(lmtp, peers.relay, extra)
     daemon = Running(
         tmp_path, peers, relay={"port": postfix.port},
         smtp={"listen": ["smtp://127.0.0.1:0", f"lmtp://127.0.0.1:{lmtp}"], "trusted_relays": ["127.0.0.1"], "evaluate_private": False},
@@ -62,6 +70,47 @@ def test_a_mail_through_postfix_is_judged_by_its_true_client_and_answered(
     (answer,) = peers.taken
     assert answer.rcpt_tos == ("ops@shop.example",)
     assert answer.mail_from.startswith("bounces+")
+
+
+#: what a client may say of itself: its words stand in front of its address in the line that Postfix writes
+HELOS = (
+    f"[{OWN}]",
+    f"[{OWN}] ({OWN})",
+    f"x([{OWN}])",
+    f"(unknown [{OWN}])",
+    f"x (x [{OWN}])",
+    f"[IPv6:::ffff:{OWN}]",
+    f"helo=[{OWN}]",
+)
+
+
+@pytest.mark.parametrize("mail_system", ["lmtp_send_xforward_command = no"], indirect=True)
+def test_nobody_is_a_customer_by_what_his_server_says_of_itself(
+    mail_system: tuple[Postfix, Running, LoopbackPeers],
+) -> None:
+    """A Postfix in its default sends no XFORWARD: the client is read from its Received line, in the place that is its own."""
+    postfix, daemon, peers = mail_system
+    sample = Sample("", "Anna Schmidt <anna@example.de>", "Server 123456", "Please cancel 123456.\n", signed=False)
+
+    def judged(number: int, helo: str, client: str) -> tuple[str, str]:
+        with smtplib.SMTP("127.0.0.1", postfix.port, local_hostname="mx.example.de", timeout=30) as session:
+            session.ehlo()
+            assert session.docmd(f"XCLIENT ADDR={client} NAME=[UNAVAILABLE]")[0] == 220
+            assert session.docmd(f"EHLO {helo}")[0] == 250
+            session.ehlo_resp, session.esmtp_features, session.does_esmtp = b"", {}, True
+            session.mail("anna@example.de")
+            session.rcpt("support@introserv.com")
+            assert session.data(built(sample, number, utc_now()))[0] == 250
+        until(lambda: len(daemon.named("decided")) == number, 30, postfix.log())
+        event = daemon.named("decided")[-1]
+        return str(event["trust"]), daemon.command("messages", "raw", str(event["message"])).stdout
+
+    for number, helo in enumerate(HELOS, 1):
+        trust, raw = judged(number, helo, "203.0.113.99")
+        assert trust == "failed", (helo, raw[:600])
+        assert "[203.0.113.99])" in raw[:600]  # what Postfix wrote
+    assert judged(len(HELOS) + 1, "mx.example.de", OWN)[0] == "verified"
+    assert [taken.rcpt_tos for taken in peers.taken] in ([], [("anna@example.de",)])
 
 
 def test_an_address_beyond_ascii_comes_through_postfix_and_its_answer_goes_out_through_it(

@@ -6,8 +6,38 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-_RECEIVED_FROM = re.compile(rb"(?is)\Afrom\s(.*?)(?:\sby\s|\Z)")
-_BRACKETED = re.compile(rb"\[(?:IPv6:)?([0-9A-Fa-f:.]{3,45})\]")
+#: why the client is unknown where a trusted relay sent no XFORWARD and its Received line tells nothing that can be trusted
+NO_CLIENT = (
+    "client unknown: the relay's Received line is of no known form; let it send XFORWARD "
+    "(Postfix: lmtp_send_xforward_command = yes, or smtp_...)"
+)
+_IP = r"(?P<ip>[0-9A-Fa-f:.]{2,45})"
+_LITERAL = rf"\[(?:IPv6:)?{_IP}\]"
+_HOST = r"[A-Za-z0-9_.-]{1,255}"
+_END = r"(?= (?:\(|by )|;|$)"
+#: what each MTA writes behind "from". The client's own words (HELO) are one word without blanks in each of them, and the
+#: address stands in a place that the client cannot reach: a literal as HELO is never taken for it.
+_FORMS = (
+    # Postfix, Sendmail, Haraka, OpenSMTPD, Courier: HELO (name [address]), HELO ([address]); Sendmail adds IDENT and doubt
+    re.compile(
+        rf"[^\s()]+ \((?:IDENT:)?(?:[^\s()\[\]@]{{1,64}}@)?(?:(?:{_HOST}|<unknown>) )?{_LITERAL}"
+        rf"(?: \(may be forged\))?\){_END}",
+        re.IGNORECASE,
+    ),
+    # Exim with a verified name: name ([address]:port helo=HELO ident=...)
+    re.compile(rf"{_HOST} \({_LITERAL}(?::\d{{1,5}})?(?: (?:helo|ident)=[^\s()]+){{0,2}}\){_END}", re.IGNORECASE),
+    # Exim without: [address] (port=... helo=HELO), which is no Postfix line: there a name and an address stand behind HELO
+    re.compile(rf"{_LITERAL}(?::\d{{1,5}})?(?: \((?:port|helo|ident)=[^\s()]+(?: (?:helo|ident)=[^\s()]+)*\))?(?= by |$)",
+               re.IGNORECASE),
+    # Exchange: HELO (address) by name (address) with Microsoft SMTP Server
+    re.compile(rf"[^\s()]+ \({_IP}\) by {_HOST} \([0-9A-Fa-f:.%]{{2,60}}\) with Microsoft SMTP Server\b", re.IGNORECASE),
+)  # fmt: skip
+#: a second address in the line: an MTA that lets blanks and brackets into HELO wrote it, and the first is the client's own
+_ANOTHER = re.compile(
+    r"[\[(](?:IPv6:)?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40})[\])]", re.IGNORECASE
+)
+_HELO = re.compile(r"\bhelo=([^\s()]+)", re.IGNORECASE)
+_RECEIVED = re.compile(rb"(?im)^received[ \t]*:((?:[^\n]|\n[ \t]){0,4000})")
 
 
 def plain_address(text: str | None) -> str | None:
@@ -19,16 +49,21 @@ def plain_address(text: str | None) -> str | None:
 
 
 def received_client(head: bytes) -> tuple[str | None, str | None]:
-    """(address, HELO name) of the client in the topmost Received field."""
-    found = re.search(rb"(?im)^received:((?:[^\n]|\n[ \t])*)", head.partition(b"\r\n\r\n")[0])
-    if not found:
+    """(address, HELO name) of the client in the topmost Received field, which a trusted relay wrote.
+
+    The address is read exactly where Postfix, Sendmail, Haraka, OpenSMTPD, Courier, Exim and Exchange write it; in any other
+    form, or in one that two of them would read differently, it is ``None``: whoever guesses takes what the client said of
+    itself (``EHLO [192.0.2.1]``) for its address.
+    """
+    found = _RECEIVED.search(_head(head))
+    words = b" ".join(found[1].split()).decode("ascii", "replace") if found else ""
+    start, _, rest = words.partition(" ")
+    if start.lower() != "from" or not rest:
         return None, None
-    start = _RECEIVED_FROM.match(b" ".join(found[1].split()))
-    if not start:
-        return None, None
-    address = _BRACKETED.search(start[1])
-    helo = start[1].split()[0].decode("ascii", "replace") if start[1].split() else None
-    return (plain_address(address[1].decode("ascii")) if address else None), helo
+    matches = [match for form in _FORMS if (match := form.match(rest)) and not _ANOTHER.search(rest, match.end())]
+    addresses = {plain_address(match["ip"]) for match in matches}
+    named = _HELO.search(matches[0][0]) if matches else None  # Exim writes the client's name in front, HELO behind
+    return (addresses.pop() if len(addresses) == 1 else None), named[1] if named else rest.split(" ", 1)[0]
 
 
 _RETURN_PATH = re.compile(rb"(?im)^return-path[ \t]*:[ \t]*<?([^<>\s]*)>?[ \t]*\r?$")

@@ -44,7 +44,7 @@ from gateway.ingest.answers import (
     new_incident,
 )
 from gateway.ingest.arguments import attributes, path
-from gateway.ingest.client import plain_address, received_client
+from gateway.ingest.client import NO_CLIENT, plain_address, received_client
 from gateway.ingest.clocks import Overdue, Phase
 from gateway.ingest.connection import Connection, Ingest, TlsFailed
 from gateway.ingest.data import Endless, inspected, received
@@ -370,7 +370,7 @@ class MailSession(Connection):
                 "" if address else "the relay's XFORWARD names no client",
             )
         address, helo = received_client(bytes(content[:65536]))
-        return address, helo, "" if address else "client unknown"
+        return address, helo, "" if address else NO_CLIENT
 
     async def _stored(self, content: bytearray, hold: Hold) -> Reply:
         client, helo, why = self._client(content)
