@@ -339,8 +339,9 @@ class DkimResult:
     domain: str
     selector: str
     reason: str
-    signed_at: int | None = None  #: t=, seconds since 1970
     mark: str = ""  #: a digest of b= by which the signature is known again
+    doubt: str = ""  #: why a signature that holds is no full proof of what is read
+    recipients: tuple[str, ...] | None = None  #: whom To and Cc address, if it covers them
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,15 +360,15 @@ class Verdict:
     enforced: bool  #: DMARC failed under quarantine or reject
     temperror: bool
     reasons: tuple[str, ...]
-    signatures: tuple[str, ...] = ()  #: of the DKIM signatures that passed: by each it can be known again
+    signatures: tuple[str, ...] = ()  #: marks of the signatures and seals that prove it: by each it is known again
     spf_aligned: bool = False  #: SPF alone would prove the author as well
 
     def without_signatures(self, why: str) -> Verdict:
-        """The same mail when its signatures prove nobody: what is left is SPF, which is weak, or nothing."""
-        reasons = (*self.reasons, why)
+        """The same mail when its signatures and seals prove nobody: what is left is SPF, which is weak, or nothing."""
+        left = replace(self, signatures=(), reasons=(*self.reasons, why))
         if self.spf_aligned:
-            return replace(self, by="dmarc" if self.by == "dmarc" else "spf", weak=True, reasons=reasons)
-        return replace(self, authenticated=False, by=None, weak=False, reasons=reasons)
+            return replace(left, by="dmarc" if self.by == "dmarc" else "spf", weak=True)
+        return replace(left, authenticated=False, by=None, weak=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from gateway.replies import guard
 from gateway.tickets import arrivals, desk, inbox, originals, outgoing
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store, StoreError, Unavailable
-from gateway.verify import accounts, reachable, replay
+from gateway.verify import accounts, reachable
 from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
 from gateway.verify.dns import Bounded
@@ -43,7 +43,6 @@ class Surroundings:
     spam_headers: tuple[str, ...]
     blocked_addresses: frozenset[str]
     blocked_domains: frozenset[str]
-    domains: frozenset[str]  #: in which addresses are ours
     networks: tuple[accounts.Network, ...]  #: the company's own
     topics: str  #: the text of the admin's own topics file
     authserv_ids: Mapping[str, str]  #: whose Authentication-Results count, by source; ``relay`` for trusted relays
@@ -80,8 +79,6 @@ class Judge:
             match = accounts.match(reading.author, around.directory, self._clock())
             if match.usable:
                 facts, match = accounts.judged(reading, match, around.directory, around.networks)
-            if match.accounts:
-                verdict = replay.addressed(verdict, reading.parsed, envelope.rcpt_tos, around.domains)
             metrics.STAGE_CPU.labels("directory").inc(time.thread_time() - cpu)
         address = reading.author.address
         unanswerable = guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, False)

@@ -15,6 +15,7 @@ from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
 from gateway.ingest.limits import Bounds
+from gateway.mailbox import with_a_label
 from gateway.model import Rules
 from gateway.pipeline import Surroundings
 from gateway.replies import guard
@@ -185,6 +186,7 @@ def surroundings(
             settings.dns.timeout,
             settings.smtp.evaluate_private,
             frozenset(domain.lower() for domain in settings.verify.arc_sealers),
+            _ours(settings),
         ),
         directory=accounts,
         office=whose,
@@ -192,17 +194,19 @@ def surroundings(
         spam_headers=settings.verify.spam_headers,
         blocked_addresses=frozenset(address.lower() for address in settings.block.addresses),
         blocked_domains=frozenset(domain.lower() for domain in settings.block.domains),
-        domains=_domains(settings),
         networks=tuple(ip_network(network, strict=False) for network in settings.extract.networks),
         topics=topics_text(settings, path),
         authserv_ids=_authserv_ids(settings),
     )
 
 
-def _domains(settings: Settings) -> frozenset[str]:
-    addresses = [settings.gateway.address, *settings.smtp.recipients, *(one.username for one in settings.imap)]
-    found = {address.rpartition("@")[2].lower() for address in addresses if "@" in address}
-    return frozenset(found | {settings.gateway.replies_at.lower()} - {""})
+def _ours(settings: Settings) -> frozenset[str]:
+    """What To and Cc must name for a mail to be ours: any address of our domains, or the very address of a mailbox that is
+    read, which may stand at a provider beside everybody's."""
+    addresses = [settings.gateway.address, *settings.smtp.recipients]
+    domains = {with_a_label(address.lower()).rpartition("@")[2] for address in addresses if "@" in address}
+    mailboxes = {with_a_label(one.username.lower()) for one in settings.imap if "@" in one.username}
+    return frozenset(domains | mailboxes | {settings.gateway.replies_at.lower()} - {""})
 
 
 def _authserv_ids(settings: Settings) -> dict[str, str]:

@@ -134,17 +134,23 @@ def test_no_way_of_writing_the_address_makes_a_customer(scene: Scene, sender: st
         assert b"tfz1cvkr" not in taken.raw
 
 
+def decided(scene: Scene, raw: bytes, sender: str) -> dict[str, Any]:
+    """What becomes of a mail."""
+    known = len(scene.daemon.named("decided"))
+    assert scene.daemon.send(raw, sender, TO)[0] == 250
+    until(lambda: len(scene.daemon.named("decided")) > known)
+    found: dict[str, Any] = scene.daemon.named("decided")[-1]
+    return found
+
+
 def test_a_signed_mail_that_somebody_kept_and_altered_proves_nobody(scene: Scene) -> None:
-    """The signature covers From and Date only: its Subject and Message-ID can be anything, and it still verifies."""
+    """The signature does not cover its Message-ID: that can be anything, and it still verifies."""
     daemon = scene.daemon
     kept = kept_mail(1)
-    altered = kept.replace(b"Subject: Thanks", b"Subject: Cancel #234567 at once").replace(b"<kept.1@", b"<kept.2@")
+    altered = kept.replace(b"<kept.1@", b"<kept.2@")
     events = []
     for raw in (kept, altered):
-        known = len(daemon.named("decided"))
-        assert daemon.send(raw, "ops@shop.example", TO)[0] == 250
-        until(lambda known=known: len(daemon.named("decided")) > known)
-        events.append(daemon.named("decided")[-1])
+        events.append(decided(scene, raw, "ops@shop.example"))
         assert daemon.send(raw, "ops@shop.example", TO)[0] == 250  # the very same mail again is no replay
     assert [event["trust"] for event in events] == ["verified", "unverified"]
     shown = daemon.command("tickets", "show", events[1]["ticket"]).stdout
@@ -154,19 +160,33 @@ def test_a_signed_mail_that_somebody_kept_and_altered_proves_nobody(scene: Scene
     assert [listed[event["ticket"]] for event in events] == ["verified", "unverified"]
 
 
+@pytest.mark.parametrize(
+    ("names", "top"),
+    [
+        ("from:date", ""),  # its Subject and its recipients can be anything
+        ("from:to:subject:date", "Content-Type: text/html\r\n"),
+        ("from:to:subject:date", "X-Junk: a\rContent-Type: text/html\r\n"),
+        ("from:to:subject:date", "Cc: support@introserv.example\r\n"),
+        ("from:to:subject:date", "X-Junk: a\r\n" * 1001),
+    ],
+)
+def test_what_a_signature_does_not_cover_makes_no_customer(scene: Scene, names: str, top: str) -> None:
+    before = scene.ticket()
+    event = decided(scene, top.encode() + kept_mail(time.time_ns(), names=names), EVE)
+    assert (event["trust"], event.get("account")) == ("unverified", None) or event["trust"] == "failed"
+    assert scene.ticket() == before
+
+
 def test_a_mail_that_a_customer_signed_for_somebody_else_proves_nobody(scene: Scene) -> None:
     """Whoever receives a signed mail can send it on to the desk: "do it" was not said to us."""
     daemon = scene.daemon
-    known = len(daemon.named("decided"))
-    assert daemon.send(kept_mail(3, "friend@elsewhere.example"), EVE, TO)[0] == 250
-    until(lambda: len(daemon.named("decided")) > known)
-    event = daemon.named("decided")[-1]
+    event = decided(scene, kept_mail(3, "friend@elsewhere.example"), EVE)
     assert (event["trust"], event["disposition"]) == ("unverified", "opened")
     assert "To and Cc name other people only" in daemon.command("tickets", "show", event["ticket"]).stdout
 
 
-def kept_mail(number: int, to: str = TO) -> bytes:
-    """A mail of a customer whose signer covers too little; by the key of the demo's zone."""
+def kept_mail(number: int, to: str = TO, names: str = "from:to:subject:date") -> bytes:
+    """A mail of a customer whose signer covers no more than ``names``; by the key of the demo's zone."""
     import base64
 
     import dkim
@@ -183,6 +203,6 @@ def kept_mail(number: int, to: str = TO) -> bytes:
         b"shop.example",
         base64.b64encode(KEY.encode()),
         signature_algorithm=b"ed25519-sha256",
-        include_headers=[b"from", b"date"],
+        include_headers=[name.encode() for name in names.split(":")],
     )
     return bytes(head) + text

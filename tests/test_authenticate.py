@@ -5,22 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from gateway.message import header_end, parse
-from gateway.model import Author, AuthorStatus, Envelope, ParsedMessage, Verdict
+from gateway.message import header_end
+from gateway.model import Author, AuthorStatus, Envelope, Verdict
 from gateway.replies.sign import signed
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.authentication_results import Reported, reported, reported_spf
 from gateway.verify.author import author_of
 from gateway.verify.dns import ZoneResolver
-from gateway.verify.replay import addressed
-from tests.samples import PASS
+from tests.signing import by_dkim, judged
 from tests.test_sign import KEYS, MAIL, zone
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=UTC)
@@ -49,7 +47,8 @@ def test_a_repeated_singleton_field_makes_it_a_suspect(name: str) -> None:
 
     from tests.test_sign import RSA, pem
 
-    head = dkimpy.sign(MAIL, b"r", b"introserv.com", pem(RSA), include_headers=[b"from", b"date"])
+    signed_ones = [b"from", b"date", b"subject", b"to", b"message-id", b"content-type"]
+    head = dkimpy.sign(MAIL, b"r", b"introserv.com", pem(RSA), include_headers=signed_ones)
     added = f"{name}: other\r\n".encode() * (2 if name.encode() not in MAIL else 1)
     found = verdict(added + head + MAIL, datetime.now(UTC))
     assert verdict(head + MAIL, datetime.now(UTC)).authenticated
@@ -66,7 +65,7 @@ def test_a_signature_may_name_its_domain_in_unicode(signer: str) -> None:
     record = f"v=DKIM1; k=ed25519; p={base64.b64encode(raw_key).decode()}"
     mail = "From: Küche <küche@Bücher.example>\r\nTo: support@introserv.com\r\nSubject: Hello\r\n\r\nHello\r\n".encode()
     body = base64.b64encode(hashlib.sha256(b"Hello\r\n").digest()).decode()
-    field = f" v=1; a=ed25519-sha256; c=relaxed/relaxed; d={signer}; i=küche@{signer}; s=k; h=From:To:Subject; bh={body}; b="
+    field = f" v=1; a=ed25519-sha256; c=relaxed/relaxed; d={signer}; i=küche@{signer}; s=k; t={int(NOW.timestamp())}; h=From:To:Subject; bh={body}; b="
     covered = (
         "from:Küche <küche@Bücher.example>\r\nto:support@introserv.com\r\nsubject:Hello\r\n"
         + f"dkim-signature:{field[1:]}"
@@ -154,10 +153,6 @@ def test_the_helo_identity_is_evidence_and_proves_no_author(helo: str, mail_from
     assert found.authenticated is (mail_from == "")
 
 
-def _parsed(head: str) -> ParsedMessage:
-    return parse(f"From: a@b.example\r\n{head}\r\nhello\r\n".encode())
-
-
 @pytest.mark.parametrize(
     ("head", "suspect"),
     [
@@ -165,20 +160,40 @@ def _parsed(head: str) -> ParsedMessage:
         ("To: friend@elsewhere.example\r\nCc: Other <o@elsewhere.example>\r\n", True),
         ("To: friend@elsewhere.example\r\nCc: SUPPORT@introserv.com\r\n", False),
         ("To: Support <support@introserv.com>\r\n", False),
+        ("To: support+x.1.y@introserv.com\r\n", False),
         ("To: billing@introserv.com\r\n", False),  # another address of our domain is brought here by its owner
-        ("To: desk@forwarded.example\r\n", False),  # the recipient that the mail came for
+        ("To: desk@gmail.example\r\n", False),  # a mailbox that we read, at a provider beside everybody's
+        ("To: friend@gmail.example\r\n", True),
         ("To: support@introserv.com.evil.example\r\n", True),
         ('To: "support@introserv.com" <friend@elsewhere.example>\r\n', True),
-        ("To: undisclosed-recipients:;\r\n", False),
-        ("", False),
+        ("To: =?utf-8?q?support=40introserv.com=2C?= <friend@elsewhere.example>\r\n", True),
+        ("To: friend@elsewhere.example (support@introserv.com)\r\n", True),
     ],
 )
 def test_a_mail_to_other_people_was_perhaps_not_sent_to_us_by_its_author(head: str, suspect: bool) -> None:
-    proven = replace(PASS, spf_aligned=False)
-    domains = frozenset({"introserv.com"})
-    found = addressed(proven, _parsed(head), ("desk@forwarded.example",), domains)
-    assert found.authenticated is not suspect
-    assert any("replay" in reason for reason in found.reasons) is suspect
+    proven = judged(by_dkim(head))
+    assert proven.authenticated is not suspect
+    assert any("replay" in reason for reason in proven.reasons) is suspect
     # SPF proves that the author's own server brought it: served, but nothing sensitive
-    known = addressed(replace(proven, spf_aligned=True), _parsed(head), ("desk@forwarded.example",), domains)
+    known = judged(by_dkim(head), sent=True)
     assert (known.authenticated, known.weak) == (True, suspect)
+
+
+@pytest.mark.parametrize(
+    ("head", "names"),
+    [
+        ("", "from:subject:date:to:cc"),  # Bcc: it was sent to anybody
+        ("To: undisclosed-recipients:;\r\n", "from:subject:date:to"),
+        ("To: support@introserv.com\r\n", "from:subject:date"),  # as Microsoft signs
+        ("To: support@introserv.com\r\nCc: a@b.example\r\n", "from:subject:date:to"),  # as Apple does
+        ("To: friend@b.example\r\nCc: support@introserv.com\r\n", "from:subject:date:to"),
+        ("To: support@introserv.com, ((((\r\n", "from:subject:date:to"),
+    ],
+)
+def test_only_signed_recipients_tell_that_it_was_for_us_and_else_spf_must(head: str, names: str) -> None:
+    alone = judged(by_dkim(head, names))
+    assert (alone.authenticated, alone.dmarc) == (False, "pass")
+    assert any("covers no To or Cc that names us" in reason for reason in alone.reasons)
+    assert not alone.enforced
+    both = judged(by_dkim(head, names), sent=True)
+    assert (both.by, both.weak) == ("dmarc", False)

@@ -114,7 +114,8 @@ def test_the_deadline_of_a_message_holds_and_nothing_is_proven(reply: Reply) -> 
     assert took < DEADLINE * 2
     assert (verdict.authenticated, verdict.refused, verdict.enforced) == (False, False, False)
     assert verdict.temperror
-    assert verdict.dkim == "temperror"
+    # the author's own key is asked before the slow SPF of a stranger takes the time: what is there is no key
+    assert verdict.dkim == ("permerror" if reply is slow else "temperror")
 
 
 def test_no_name_no_data_failure_and_silence_are_four_answers() -> None:

@@ -95,8 +95,7 @@ def commit(
     Raises:
         LostClaim: the row is not ours any more; nothing was written.
     """
-    incoming = replays.judged(connection, incoming, claimed.id)
-    replays.remember(connection, incoming, claimed.id)
+    incoming = replays.claimed(connection, incoming, claimed.id)
     decision = considered(connection, incoming, office, now, binding=True)
     reasons = list(decision.reasons)
     ticket: Any = None
@@ -439,7 +438,7 @@ def commit_recheck(
     row = connection.execute(select(messages).where(messages.c.id == claimed.id).with_for_update()).one()
     ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).first()
     final = is_final(claimed.recheck, office)
-    incoming = replays.judged(connection, replace(incoming, final=final), claimed.id)
+    incoming = replays.claimed(connection, replace(incoming, final=final), claimed.id)
     decision = decided(connection, incoming, None, office, now)
     unsure = incoming.verdict.temperror or not incoming.match.usable
     replied = None

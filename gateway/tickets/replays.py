@@ -1,5 +1,5 @@
-"""A signature that came with another mail before: somebody may have kept a signed mail and sent it again, altered where
-the signature does not look. Such a mail proves nobody.
+"""A signature, or the seal of a forwarder, that came with another mail before: somebody may have kept the mail and sent it
+again, altered where the signature does not look. Such a mail proves nobody; each proof counts for one message.
 
 The same mail by another way has the same identity and is another arrival of the same message; it is no replay.
 """
@@ -35,6 +35,12 @@ def judged(connection: Connection, incoming: Incoming, message: int | None) -> I
 
 
 def remember(connection: Connection, incoming: Incoming, message: int) -> None:
-    """From now on these signatures belong to this message."""
+    """From now on what proves this mail belongs to this message."""
     rows = [{"mark": mark, "message_id": message} for mark in incoming.verdict.signatures]
     put_all(connection, signatures, rows, once=True)
+
+
+def claimed(connection: Connection, incoming: Incoming, message: int) -> Incoming:
+    """``remember`` and then ``judged``: of two copies that are committed at the same time one only is believed."""
+    remember(connection, incoming, message)
+    return judged(connection, incoming, message)

@@ -1,7 +1,9 @@
 """ARC (RFC 8617): the chain is validated in full, and believed only where its last sealers are named in the configuration.
 
 A sealer's word is the Authentication-Results that it sealed: what it says of SPF and DKIM is parsed and aligned here, like
-results of our own; that a chain is sound says nothing by itself.
+results of our own; that a chain is sound says nothing by itself. The last ARC-Message-Signature must prove what a DKIM signature
+must (``coverage.py``): that it covers what is read, names us and is fresh. A seal is put on whatever a forwarder relays, by
+whomever it was kept, so without that any mail that a customer ever sent to somebody there would prove him for ever.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import dkim as dkimpy
 
-from gateway.verify import dkim
+from gateway.verify import dkim, dmarc
+from gateway.verify.addressees import Meant, meant_for
 from gateway.verify.authentication_results import Reported, reported
+from gateway.verify.coverage import Signed, coverage
 from gateway.verify.dns import Resolver
 
 MAX_SETS = 50
@@ -30,12 +35,44 @@ _Field = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """What the seals of a sound chain cover: the mail, the fields that the last ARC-Message-Signature names (in small letters),
+    every t= in the chain, and the marks by which its seals are known again."""
+
+    mail: Signed
+    names: tuple[bytes, ...]
+    moments: tuple[int, ...]
+    marks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ArcResult:
-    """``result``: none, pass, fail, permerror or temperror. ``sealed``: (sealer, its results), the last sealer first."""
+    """``result``: none, pass, fail, permerror or temperror. ``sealed``: (sealer, its results), the last sealer first;
+    ``cover``: of a chain that passes."""
 
     result: str
     reason: str
     sealed: tuple[tuple[str, Reported], ...] = ()
+    cover: Sealed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch:
+    """Whether a trusted sealer proves the author. ``weak``: by SPF, or by a signature that its seal does not cover;
+    ``reason``: why, or why not; ``marks``: of everything that was relied on."""
+
+    proves: bool
+    weak: bool
+    reason: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which a seal counts: whose mail it must be for (``None``: not judged), and the clock for its age."""
+
+    ours: frozenset[str] | None
+    now: datetime
 
 
 class _Broken(Exception):
@@ -152,9 +189,9 @@ async def _chain(
         if b"h" in tags:
             raise _Broken("fail", "a seal has h=")
     last = sets[-1]
-    tags = _tags(last[b"arc-message-signature"], (b"a", b"b", b"bh", b"d", b"h", b"s"))
-    key = await _key(tags, resolver)
-    whole = (fields, last[b"arc-message-signature"], tags, raw, body_start, key)
+    message_tags = _tags(last[b"arc-message-signature"], (b"a", b"b", b"bh", b"d", b"h", b"s"))
+    key = await _key(message_tags, resolver)
+    whole = (fields, last[b"arc-message-signature"], message_tags, raw, body_start, key)
     good = _message_holds(*whole) if len(raw) <= dkim.INLINE else await asyncio.to_thread(_message_holds, *whole)
     if not good:
         raise _Broken("fail", "the message was changed after it was sealed")
@@ -167,4 +204,66 @@ async def _chain(
             break  # what came before is the word of somebody whom we do not know
         value = one[b"arc-authentication-results"][1].partition(b";")[2]
         sealed.append((domain, reported(value)))
-    return ArcResult("pass", f"sealed by {', '.join(domain for domain, _ in sealed)}", tuple(sealed))
+    moments = [int(tags[b"t"]) for tags in (*seals, message_tags) if re.fullmatch(rb"\d{1,12}", tags.get(b"t", b""))]
+    cover = Sealed(
+        Signed(fields, raw, body_start),
+        dkim.names_in(message_tags[b"h"]),
+        tuple(moments),
+        tuple(map(dkim.mark_of, seals)),
+    )
+    return ArcResult("pass", f"sealed by {', '.join(domain for domain, _ in sealed)}", tuple(sealed), cover)
+
+
+async def vouched(chain: ArcResult, policy: dmarc.Policy, terms: Terms, resolver: Resolver) -> Vouch | None:
+    """Whether the word of a trusted sealer proves the author's domain, by our own alignment; ``None`` without a sound chain."""
+    cover = chain.cover
+    if cover is None:
+        return None
+    oldest = min(cover.moments, default=None)
+    covers = coverage(cover.mail, cover.names, oldest, terms.now)
+    doubt = covers.doubt
+    if not doubt and oldest is not None and b"date" in cover.names:  # a fresh seal on an old mail
+        doubt = coverage(cover.mail, cover.names, None, terms.now).doubt
+    if doubt:
+        return Vouch(False, False, f"its message signature proves nothing: {doubt}")
+    if meant_for(covers.recipients, terms.ours) is not Meant.US:
+        return Vouch(False, False, "it proves nothing: its message signature covers no To or Cc that names us")
+    weak: Vouch | None = None
+    for sealer, seen in chain.sealed:
+        spf_domain = seen.spf[1] if seen.spf and seen.spf[0] == "pass" else None
+        found = await dmarc.evaluate(policy.author, spf_domain, list(seen.dkim), False, resolver, policy)
+        full = _original(cover, found.dkim_aligned, terms) if found.dkim_aligned else None
+        if full is not None and full.proves and not full.weak:
+            return full
+        if (full is not None and full.proves) or found.spf_aligned:
+            weak = weak or Vouch(
+                True, True, f"it vouches for the author, weakly: what {sealer} saw of SPF", cover.marks
+            )
+    return weak or Vouch(False, False, "no sealer saw the author proven")
+
+
+def _original(cover: Sealed, domain: str, terms: Terms) -> Vouch:
+    """What it proves that a sealer saw a signature of the author's domain pass. The text of that signature says what it covered,
+    if the seal covers the text: else somebody may have taken it away, or put another one there."""
+    texts = [value for name, value in cover.mail.fields if name.lower() == b"dkim-signature"]
+    marks = list(cover.marks)
+    if not 0 < cover.names.count(b"dkim-signature") >= len(texts):
+        return Vouch(True, True, "", cover.marks)
+    doubts = []
+    for text in texts:
+        try:
+            tags = dkim.tag_list(text)
+            if tags[b"d"].decode("ascii", "replace").lower() != domain:
+                continue
+            signed_at = int(tags[b"t"]) if re.fullmatch(rb"\d{1,12}", tags.get(b"t", b"")) else None
+            covers = coverage(cover.mail, dkim.names_in(tags[b"h"]), signed_at, terms.now)
+            marks.append(dkim.mark_of(tags))
+        except (dkim.Refused, KeyError, ValueError):
+            doubts.append("it cannot be read")
+            continue
+        for_us = meant_for(covers.recipients, terms.ours) is Meant.US
+        doubts.append(covers.doubt or ("" if for_us else "it covers no To or Cc that names us"))
+    doubt = next(filter(None, doubts), "")  # which of two the sealer saw pass its word does not say
+    if doubt:
+        return Vouch(False, False, doubt)
+    return Vouch(True, False, "it vouches for the author", tuple(marks))

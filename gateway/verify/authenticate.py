@@ -1,4 +1,4 @@
-"""SPF, DKIM and DMARC put together: one ``Verdict`` for the author of a mail. Reports only; policy decides."""
+"""SPF, DKIM, DMARC and ARC put together: the evidence on the author of one mail, and the verdict on it. Policy decides."""
 
 from __future__ import annotations
 
@@ -6,33 +6,31 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
-from gateway.verify import arc, dkim, dmarc, replay, spf
+from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.authentication_results import reported_spf
+from gateway.verify.conclude import Evidence, best_first, conclude
+from gateway.verify.coverage import Signed
 from gateway.verify.dns import Bounded, Resolver
 
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What verification needs besides the mail. ``timeout`` is in seconds, for all look-ups of a message."""
+    """What verification needs besides the mail.
+
+    ``timeout``: seconds for all look-ups of a mail but the author's DMARC record, which has half as much of its own. ``ours``:
+    addresses, and domains without @, that are ours; ``None``: it is not judged whom a mail was for.
+    """
 
     resolver: Resolver
     timeout: float
     evaluate_private: bool
     arc_sealers: frozenset[str] = frozenset()  #: whose ARC seals count, lower-case
-
-
-def _overall(results: tuple[DkimResult, ...]) -> str:
-    names = [result.result for result in results]
-    for name in ("pass", "temperror", "fail", "policy", "permerror", "neutral"):
-        if name in names:
-            return name
-    return "none"
+    ours: frozenset[str] | None = None
 
 
 def nobody(author: Author) -> Verdict:
     """The verdict when there is no author to prove."""
-    reason = f"author {author.status}: {author.reason}"
-    return Verdict("none", "", "none", "none", "none", False, None, False, False, False, False, (reason,))
+    return conclude(Evidence(author))
 
 
 async def authenticate(
@@ -40,85 +38,81 @@ async def authenticate(
     now: datetime, authserv_id: str | None = None,
 ) -> Verdict:  # fmt: skip
     """The verdict on one mail that came with this envelope. ``now`` is the clock for signature expiry; ``authserv_id``
-    names the host whose Authentication-Results count for this mail, if any does."""
+    names the host whose Authentication-Results count for this mail, if any does.
+
+    The author's own record is asked first and has time of its own, then whatever could align with it, at last what a
+    stranger chose (his MAIL FROM, his d=): no name server of his takes the time of what counts, and what becomes of his
+    names can neither prove nor spoil.
+    """
     if author.status is not AuthorStatus.OK or author.address is None:
         return nobody(author)
-    resolver = Bounded(checks.resolver, checks.timeout)
     domain = author.address.rpartition("@")[2]
-    sender = await spf.check(
-        envelope.client, envelope.mail_from, envelope.helo, resolver, checks.evaluate_private, envelope.client_reason
-    )
-    if authserv_id is not None and envelope.client is None:
-        sender = reported_spf(header_block, authserv_id) or sender
-    signatures = replay.not_repeated(
-        await dkim.verify(raw, header_block, body_start, domain, resolver, now), header_block, now
-    )
-    unsure = sender.result == "temperror" or any(result.result == "temperror" for result in signatures)
-    policy = await dmarc.evaluate(
-        domain,
-        sender.domain if sender.result == "pass" else None,
-        [result.domain for result in signatures if result.result == "pass"],
-        unsure,
-        resolver,
-    )
-    chain, vouched = arc.ArcResult("none", "not looked at"), None
-    if checks.arc_sealers and policy.result != "pass" and not policy.dkim_aligned:
-        chain = await arc.verify(raw, header_block, body_start, checks.arc_sealers, resolver)
-        vouched = await _vouched(domain, chain, resolver)
-    verdict = _verdict(sender, signatures, policy, unsure, chain, vouched)
-    host = await spf.check_helo(envelope.client, envelope.mail_from, envelope.helo, resolver, checks.evaluate_private)
-    if host is not None and host.result != "none":
-        verdict = replace(verdict, reasons=(*verdict.reasons, f"spf of HELO={host.result} ({host.reason})"))
-    if authserv_id is None and b"\nauthentication-results:" in b"\n" + header_block.lower():
-        note = "Authentication-Results in the mail are somebody's claim and were ignored"
-        verdict = replace(verdict, reasons=(*verdict.reasons, note))
-    return verdict
+    policy = await dmarc.policy_of(domain, Bounded(checks.resolver, checks.timeout / 2))
+    look = _Look(envelope, checks, policy, now, Bounded(checks.resolver, checks.timeout))
+    found = dkim.signatures(raw, header_block, body_start, domain, now)
+    strict_dkim, strict_spf = policy.strict
+    near = [sig for sig in found.usable if policy.could_align(sig.domain, strict_dkim)]
+    far = [sig for sig in found.usable if sig not in near]
+    reported = reported_spf(header_block, authserv_id) if authserv_id is not None and envelope.client is None else None
+    may_send = policy.could_align(spf.domain_of(envelope.mail_from, envelope.helo), strict_spf)
+    sender = reported or (await look.spf() if may_send else spf.SpfResult("none", "", ""))
+    signed = await look.dkim(found.mail, near)
+    seen = await look.judged(Evidence(author, sender, signed, ours=checks.ours), may_send)
+    if checks.arc_sealers and not conclude(seen).authenticated:
+        chain = await arc.verify(raw, header_block, body_start, checks.arc_sealers, look.resolver)
+        vouch = await arc.vouched(chain, policy, arc.Terms(checks.ours, now), look.resolver)
+        seen = replace(seen, arc=chain, vouch=vouch)
+    strange = await look.dkim(found.mail, far)
+    if reported is None and not may_send:
+        seen = replace(seen, spf=await look.spf())
+    notes = await look.notes(header_block, authserv_id)
+    return conclude(replace(seen, dkim=(*found.refused, *seen.dkim, *strange), notes=notes))
 
 
-async def _vouched(domain: str, chain: arc.ArcResult, resolver: Resolver) -> str | None:
-    """The trusted sealer whose results prove the author's domain, by our own alignment."""
-    for sealer, seen in chain.sealed:
-        spf_domain = seen.spf[1] if seen.spf and seen.spf[0] == "pass" else None
-        policy = await dmarc.evaluate(domain, spf_domain, list(seen.dkim), False, resolver)
-        if policy.dkim_aligned or policy.spf_aligned:
-            return sealer
-    return None
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The checks of one mail, within its time."""
 
+    envelope: Envelope
+    checks: Checks
+    policy: dmarc.Policy
+    now: datetime
+    resolver: Resolver
 
-def _verdict(
-    sender: spf.SpfResult, signatures: tuple[DkimResult, ...], policy: dmarc.DmarcResult, unsure: bool,
-    chain: arc.ArcResult, vouched: str | None,
-) -> Verdict:  # fmt: skip
-    aligned = bool(policy.dkim_aligned) or policy.spf_aligned
-    by: str | None = None
-    if policy.result == "pass":
-        by = "dmarc"
-    elif policy.result == "none" and aligned:
-        by = "dkim" if policy.dkim_aligned else "spf"
-    elif vouched is not None:
-        by = "arc"
-    refused = by is None and (policy.result == "fail" or (policy.result == "none" and sender.result == "fail"))
-    reasons = [f"spf={sender.result} ({sender.reason})"]
-    reasons += [
-        f"dkim={result.result} (d={result.domain or '?'}{': ' + result.reason if result.reason else ''})"
-        for result in signatures
-    ] or ["dkim=none (no signature)"]
-    reasons.append(f"dmarc={policy.result} ({policy.reason})")
-    if chain.reason != "not looked at":
-        reasons.append(f"arc={chain.result} ({chain.reason}{'; it vouches for the author' if vouched else ''})")
-    return Verdict(
-        spf=sender.result,
-        spf_domain=sender.domain,
-        dkim=_overall(signatures),
-        dmarc=policy.result,
-        arc=chain.result,
-        authenticated=by is not None,
-        by=by,
-        weak=by in ("dmarc", "spf") and not policy.dkim_aligned,
-        refused=refused and not (unsure and policy.result == "none"),
-        enforced=by is None and policy.result == "fail" and policy.policy in ("quarantine", "reject"),
-        temperror=by is None and (policy.result == "temperror" or (unsure and policy.result == "none")),
-        reasons=tuple(reasons),
-        signatures=tuple(result.mark for result in signatures if result.result == "pass"),
-        spf_aligned=policy.spf_aligned and sender.result == "pass",
-    )
+    async def spf(self) -> spf.SpfResult:
+        envelope = self.envelope
+        return await spf.check(
+            envelope.client, envelope.mail_from, envelope.helo, self.resolver, self.checks.evaluate_private,
+            envelope.client_reason,
+        )  # fmt: skip
+
+    async def dkim(self, mail: Signed, some: list[dkim.Signature]) -> tuple[DkimResult, ...]:
+        return tuple([await dkim.check(mail, sig, self.resolver, self.now) for sig in some])
+
+    async def judged(self, seen: Evidence, may_send: bool) -> Evidence:
+        """With DMARC, and what is to be doubted of SPF."""
+        unsure = (may_send and seen.spf.result == "temperror") or any(one.result == "temperror" for one in seen.dkim)
+        result = await dmarc.evaluate(
+            self.policy.author,
+            seen.spf.domain if seen.spf.result == "pass" else None,
+            [one.domain for one in best_first(seen.dkim, seen.ours)],
+            unsure,
+            self.resolver,
+            self.policy,
+        )
+        seen = replace(seen, dmarc=result, unsure=unsure or result.unsure)
+        if result.spf_aligned:
+            doubt = await spf.lets_everybody(seen.spf.domain, self.envelope, self.resolver)
+            seen = replace(seen, spf=replace(seen.spf, doubt=doubt))
+        return seen
+
+    async def notes(self, header_block: bytes, authserv_id: str | None) -> tuple[str, ...]:
+        envelope, notes = self.envelope, []
+        host = await spf.check_helo(
+            envelope.client, envelope.mail_from, envelope.helo, self.resolver, self.checks.evaluate_private
+        )
+        if host is not None and host.result != "none":
+            notes.append(f"spf of HELO={host.result} ({host.reason})")
+        if authserv_id is None and b"\nauthentication-results:" in b"\n" + header_block.lower():
+            notes.append("Authentication-Results in the mail are somebody's claim and were ignored")
+        return tuple(notes)

@@ -129,6 +129,9 @@ def _tokens(text: str) -> list[tuple[str, str]] | None:
     return tokens
 
 
+tokens = _tokens  #: other fields with addresses are read by the same grammar
+
+
 def _mailbox(value: str) -> Author:
     tokens = _tokens(value.strip())
     if tokens is None:

@@ -21,12 +21,15 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, uti
 
 from gateway.mailbox import with_a_label
 from gateway.model import DkimResult, single_blanks
+from gateway.verify.coverage import Coverage, Signed, coverage
+from gateway.verify.dmarc import related
 from gateway.verify.dns import Resolver
 
 MAX_SEEN = 20
 MAX_CHECKED = 5
 MAX_HEADER = 256 * 1024
 MAX_LINES = 4000
+MAX_FIELDS = 1000  # of more the reader of the mail sees these only
 MIN_BITS, MAX_BITS = 1024, 4096
 SLOP = 3600  # seconds of clock difference allowed for t= and x=
 INLINE = 64 * 1024
@@ -47,12 +50,39 @@ class Refused(Exception):
         self.result, self.reason = result, reason
 
 
-@dataclass(slots=True)
-class _Signature:
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature field whose own tags are in order: its place among the DKIM-Signature fields, d= and s=."""
+
     index: int
     tags: dict[bytes, bytes]
     domain: str
     selector: str
+
+    @property
+    def names(self) -> tuple[bytes, ...]:
+        """The fields that h= names, in small letters."""
+        return names_in(self.tags[b"h"])
+
+    @property
+    def signed_at(self) -> int | None:
+        """t=, in seconds since 1970."""
+        return int(self.tags[b"t"]) if b"t" in self.tags else None
+
+    @property
+    def mark(self) -> str:
+        """By which it is known again."""
+        return mark_of(self.tags)
+
+
+def names_in(value: bytes) -> tuple[bytes, ...]:
+    """The names in h=, in small letters."""
+    return tuple(name.strip().lower() for name in value.split(b":"))
+
+
+def mark_of(tags: dict[bytes, bytes]) -> str:
+    """A digest of b=, however its base64 is written (the last letter holds bits that say nothing). ValueError for none."""
+    return hashlib.sha256(base64.b64encode(base64.b64decode(_WHITE.sub(b"", tags[b"b"])))).hexdigest()[:40]
 
 
 def tag_list(value: bytes) -> dict[bytes, bytes]:
@@ -65,7 +95,7 @@ def tag_list(value: bytes) -> dict[bytes, bytes]:
     return tags
 
 
-def _checked(index: int, value: bytes, now: datetime) -> _Signature:
+def _checked(index: int, value: bytes, now: datetime) -> Signature:
     """A signature header whose own fields are in order.
 
     Raises:
@@ -83,7 +113,7 @@ def _checked(index: int, value: bytes, now: datetime) -> _Signature:
     domain, selector = tags[b"d"], tags[b"s"]
     if not NAME.fullmatch(domain) or not NAME.fullmatch(selector) or b"." not in domain:
         raise Refused("permerror", "d= or s= is no domain name")
-    if b"from" not in [name.strip().lower() for name in tags[b"h"].split(b":")]:
+    if b"from" not in names_in(tags[b"h"]):
         raise Refused("permerror", "h= does not sign From")
     if tags[b"h"].count(b":") > 200:
         raise Refused("permerror", "h= is too long")
@@ -104,7 +134,7 @@ def _checked(index: int, value: bytes, now: datetime) -> _Signature:
         dkim.validate_signature_fields(plain)
     except dkim.DKIMException as error:
         raise Refused("permerror", str(error)[:100]) from error
-    return _Signature(index, tags, domain.decode().lower(), selector.decode())
+    return Signature(index, tags, domain.decode().lower(), selector.decode())
 
 
 def key_of(values: Sequence[str], algorithm: bytes, domain: bytes, identity: bytes) -> Key:
@@ -193,7 +223,7 @@ def body_digest(raw: bytes | bytearray, start: int, relaxed: bool) -> tuple[byte
 
 
 def _verified(
-    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: Key
+    headers: Sequence[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: Signature, key: Key
 ) -> bool:
     """Whether the signature holds; raises Refused for what makes it unusable.
 
@@ -208,7 +238,7 @@ def _verified(
 
 
 def _holds(
-    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, key: Key
+    headers: Sequence[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: Signature, key: Key
 ) -> bool:
     canon = sig.tags.get(b"c", b"simple/simple")
     policy = dkim.canonicalization.CanonicalizationPolicy.from_c_value(canon)
@@ -219,8 +249,7 @@ def _holds(
         raise Refused("fail", "the body was changed")
     signatures = [(name, value) for name, value in headers if name.lower() == b"dkim-signature"]
     # one From more than h= names: a second one that nobody signed breaks the signature (RFC 6376 section 8.15)
-    include = [*(name.strip().lower() for name in sig.tags[b"h"].split(b":")), b"from"]
-    return holds(key, sig.tags[b"b"], header_digest(headers, include, signatures[sig.index], policy))
+    return holds(key, sig.tags[b"b"], header_digest(headers, [*sig.names, b"from"], signatures[sig.index], policy))
 
 
 def header_digest(
@@ -257,59 +286,79 @@ def holds(key: Key, encoded: bytes, digest: bytes) -> bool:
 
 
 def header_fields(header_block: bytes) -> list[tuple[bytes, bytes]] | None:
+    """The fields in order, names as they came; ``None`` where there are more than are read, or a line is none."""
     if len(header_block) > MAX_HEADER or header_block.count(b"\n") > MAX_LINES:
         return None
     try:
         parsed, _ = dkim.rfc822_parse(header_block.rstrip(b"\r\n") + b"\r\n\r\n")
     except (dkim.DKIMException, IndexError):
         return None
-    return [(name, value) for name, value in parsed]
+    return [(name, value) for name, value in parsed] if len(parsed) <= MAX_FIELDS else None
 
 
-async def verify(
-    raw: bytes | bytearray, header_block: bytes, body_start: int, author_domain: str, resolver: Resolver, now: datetime
-) -> tuple[DkimResult, ...]:
-    """One result a signature, at most five checked; signatures of the author's domain go first, so junk hides none."""
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """The signatures of a mail before any key is asked for: those to be checked, the author's own domain first, and the
+    results of all others."""
+
+    mail: Signed
+    usable: tuple[Signature, ...]
+    refused: tuple[DkimResult, ...]
+
+
+def signatures(
+    raw: bytes | bytearray, header_block: bytes, body_start: int, author_domain: str, now: datetime
+) -> Signatures:
+    """At most five are to be checked; those that could align with the author's domain go first, so junk hides none."""
     if b"dkim-signature" not in header_block.lower():
-        return ()
+        return Signatures(Signed((), raw, body_start), (), ())
     headers = header_fields(header_block)
     if headers is None:
-        return (DkimResult("permerror", "", "", "the header is too large or odd for DKIM"),)
+        odd = DkimResult("permerror", "", "", "the header is too large or odd for DKIM")
+        return Signatures(Signed((), raw, body_start), (), (odd,))
     values = [value for name, value in headers if name.lower() == b"dkim-signature"][:MAX_SEEN]
     results: list[DkimResult] = []
-    usable: list[_Signature] = []
+    usable: list[Signature] = []
     for index, value in enumerate(values):
         try:
             usable.append(_checked(index, value, now))
         except Refused as refusal:
             results.append(DkimResult(refusal.result, "", "", refusal.reason))
-    tail = ".".join(author_domain.split(".")[-2:])
-    usable.sort(
-        key=lambda sig: (sig.domain != author_domain, not (sig.domain == tail or sig.domain.endswith("." + tail)))
-    )
-    for sig in usable[:MAX_CHECKED]:
-        results.append(await _result(headers, raw, body_start, sig, resolver))
-    for sig in usable[MAX_CHECKED:]:
-        results.append(DkimResult("neutral", sig.domain, sig.selector, "more signatures than are checked"))
-    return tuple(results)
+    usable.sort(key=lambda sig: 0 if sig.domain == author_domain else 2 - related(sig.domain, author_domain))
+    results += [
+        DkimResult("neutral", sig.domain, sig.selector, "more signatures than are checked")
+        for sig in usable[MAX_CHECKED:]
+    ]
+    return Signatures(Signed(headers, raw, body_start), tuple(usable[:MAX_CHECKED]), tuple(results))
 
 
-async def _result(
-    headers: list[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: _Signature, resolver: Resolver
-) -> DkimResult:
+async def verify(
+    raw: bytes | bytearray, header_block: bytes, body_start: int, author_domain: str, resolver: Resolver, now: datetime
+) -> tuple[DkimResult, ...]:
+    """One result a signature."""
+    found = signatures(raw, header_block, body_start, author_domain, now)
+    return (*found.refused, *[await check(found.mail, sig, resolver, now) for sig in found.usable])
+
+
+async def check(mail: Signed, sig: Signature, resolver: Resolver, now: datetime) -> DkimResult:
+    """The result of one signature, with what it proves when it holds."""
     answer = await resolver.lookup(f"{sig.selector}._domainkey.{sig.domain}", "TXT")
     if answer.failed:
         return DkimResult("temperror", sig.domain, sig.selector, "the key could not be looked up")
     try:
         identity = sig.tags.get(b"i", b"@" + sig.tags[b"d"]).rpartition(b"@")[2]
         key = key_of(answer.values, sig.tags[b"a"], sig.tags[b"d"], identity)
-        if len(raw) <= INLINE:
-            good = _verified(headers, raw, body_start, sig, key)
-        else:
-            good = await asyncio.to_thread(_verified, headers, raw, body_start, sig, key)
+        whole = (mail, sig, key, now)
+        covers = _covered(*whole) if len(mail.raw) <= INLINE else await asyncio.to_thread(_covered, *whole)
     except Refused as refusal:
         return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
-    why = "" if good else "the signature does not match"
-    mark = hashlib.sha256(_WHITE.sub(b"", sig.tags[b"b"])).hexdigest()[:40]
-    signed_at = int(sig.tags.get(b"t", b"0")) or None
-    return DkimResult("pass" if good else "fail", sig.domain, sig.selector, why, signed_at, mark)
+    if covers is None:
+        return DkimResult("fail", sig.domain, sig.selector, "the signature does not match")
+    return DkimResult("pass", sig.domain, sig.selector, "", sig.mark, covers.doubt, covers.recipients)
+
+
+def _covered(mail: Signed, sig: Signature, key: Key, now: datetime) -> Coverage | None:
+    """What the signature proves, ``None`` where it does not hold."""
+    if not _verified(mail.fields, mail.raw, mail.body, sig, key):
+        return None
+    return coverage(mail, sig.names, sig.signed_at, now)

@@ -7,6 +7,7 @@ domains agree and, as a belt, their registrable domains agree too: public suffix
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.mailbox import registrable
@@ -42,6 +43,7 @@ class DmarcResult:
     dkim_aligned: str
     spf_aligned: bool
     reason: str
+    unsure: bool = False  #: something that could align could not be checked
 
 
 def parse(domain: str, text: str) -> Record | None:
@@ -88,7 +90,7 @@ async def _walk(domain: str, resolver: Resolver) -> list[Record]:
     return records
 
 
-def _organizational(domain: str, records: list[Record]) -> str:
+def _organizational(domain: str, records: Sequence[Record]) -> str:
     for record in records:
         if record.psd == "n":
             return record.domain
@@ -98,19 +100,58 @@ def _organizational(domain: str, records: list[Record]) -> str:
     return records[-1].domain if records else domain
 
 
-async def aligned(
-    author: str, other: str, strict: bool, resolver: Resolver, records: list[Record] | None = None
-) -> bool:
-    """Whether an authenticated identifier aligns with the author's domain (RFC 9989 section 4.4)."""
-    if author == other:
+def related(one: str, other: str) -> bool:
+    """Whether two names belong to one registrable domain."""
+    return one == other or registrable(one) == registrable(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a domain publishes: the records up its tree, the one that applies and what it asks for. ``failed``: the name that
+    could not be looked up."""
+
+    author: str
+    records: tuple[Record, ...] = ()
+    record: Record | None = None
+    asks: str = ""
+    failed: str = ""
+
+    def could_align(self, domain: str, strict: bool) -> bool:
+        """Whether an identifier with this domain could align; if not, whatever becomes of it is nothing to the author."""
+        return domain == self.author or (not strict and related(domain, self.author))
+
+    @property
+    def strict(self) -> tuple[bool, bool]:
+        """Whether (DKIM, SPF) align strictly."""
+        return (False, False) if self.record is None else (self.record.adkim == "s", self.record.aspf == "s")
+
+
+async def policy_of(author: str, resolver: Resolver) -> Policy:
+    """What the author's domain publishes."""
+    try:
+        records = await _walk(author, resolver)
+        found = await _applied(author, records, resolver)
+    except LookupFailed as failure:
+        return Policy(author, failed=str(failure))
+    if found is None:
+        return Policy(author, tuple(records))
+    return Policy(author, tuple(records), *found)
+
+
+async def _aligns(policy: Policy, domain: str, strict: bool, resolver: Resolver) -> bool | None:
+    """Whether an authenticated identifier aligns (RFC 9989 section 4.4); ``None`` when that could not be looked up."""
+    if domain == policy.author:
         return True
-    if strict or not other or registrable(author) != registrable(other):
+    if not domain or policy.failed or not policy.could_align(domain, strict):
         return False
-    mine = records if records is not None else await _walk(author, resolver)
-    return _organizational(author, mine) == _organizational(other, await _walk(other, resolver))
+    try:
+        other = await _walk(domain, resolver)
+    except LookupFailed:
+        return None
+    return _organizational(policy.author, policy.records) == _organizational(domain, other)
 
 
-async def _policy(author: str, records: list[Record], resolver: Resolver) -> tuple[Record, str] | None:
+async def _applied(author: str, records: list[Record], resolver: Resolver) -> tuple[Record, str] | None:
     if not records:
         return None
     own = next((record for record in records if record.domain == author), None)
@@ -141,33 +182,33 @@ async def _missing(domain: str, resolver: Resolver) -> bool:
 
 
 async def evaluate(
-    author: str, spf_pass: str | None, dkim_passes: list[str], unsure: bool, resolver: Resolver
-) -> DmarcResult:
+    author: str, spf_pass: str | None, dkim_passes: list[str], unsure: bool, resolver: Resolver, policy: Policy | None = None
+) -> DmarcResult:  # fmt: skip
     """DMARC for the author's domain.
 
-    ``spf_pass``: the domain SPF passed for, or ``None``; ``dkim_passes``: d= of good signatures; ``unsure``: SPF or a
-    signature could not be checked, so that a missing pass proves nothing.
+    ``spf_pass``: the domain SPF passed for, or ``None``; ``dkim_passes``: d= of good signatures, the first one that aligns is
+    named; ``unsure``: SPF or a signature that could align could not be checked, so that a missing pass proves nothing;
+    ``policy``: what ``policy_of`` found.
     """
-    try:
-        records = await _walk(author, resolver)
-        found = await _policy(author, records, resolver)
-        strict_dkim = found is not None and found[0].adkim == "s"
-        strict_spf = found is not None and found[0].aspf == "s"
-        signed = ""
-        for domain in dict.fromkeys(dkim_passes):
-            if await aligned(author, domain, strict_dkim, resolver, records):
-                signed = domain
-                break
-        sent = spf_pass is not None and await aligned(author, spf_pass, strict_spf, resolver, records)
-    except LookupFailed as failure:
-        signed = next((domain for domain in dkim_passes if domain == author), "")
-        return DmarcResult("temperror", "", signed, spf_pass == author, f"_dmarc.{failure} could not be looked up")
-    if found is None:
-        return DmarcResult("none", "", signed, sent, f"{author} publishes no DMARC record")
-    record, policy = found
+    policy = policy or await policy_of(author, resolver)
+    strict_dkim, strict_spf = policy.strict
+    signed = ""
+    for domain in dict.fromkeys(dkim_passes):
+        aligns = await _aligns(policy, domain, strict_dkim, resolver)
+        unsure = unsure or aligns is None
+        if aligns:
+            signed = domain
+            break
+    sent = await _aligns(policy, spf_pass, strict_spf, resolver) if spf_pass is not None else False
+    unsure, sent = unsure or sent is None, bool(sent)
+    if policy.failed:
+        return DmarcResult("temperror", "", signed, sent, f"_dmarc.{policy.failed} could not be looked up")
+    if policy.record is None:
+        return DmarcResult("none", "", signed, sent, f"{author} publishes no DMARC record", unsure)
     if signed or sent:
         by = f"aligned dkim d={signed}" if signed else f"aligned spf {spf_pass}"
-        return DmarcResult("pass", policy, signed, sent, f"{author}, {by}")
+        return DmarcResult("pass", policy.asks, signed, sent, f"{author}, {by}", unsure)
     if unsure:
-        return DmarcResult("temperror", policy, "", False, "SPF or DKIM could not be checked")
-    return DmarcResult("fail", policy, "", False, f"nothing aligned; the record at {record.domain} says {policy}")
+        return DmarcResult("temperror", policy.asks, "", False, "SPF or DKIM could not be checked")
+    said = f"nothing aligned; the record at {policy.record.domain} says {policy.asks}"
+    return DmarcResult("fail", policy.asks, "", False, said)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import spftrace
 
 from gateway.mailbox import a_label
+from gateway.model import Envelope
 from gateway.verify.dns import Resolver, Status
 
 _DOMAIN = re.compile(
@@ -21,11 +22,13 @@ MAX_RECORD = 16384
 
 @dataclass(frozen=True, slots=True)
 class SpfResult:
-    """``result`` in RFC 8601 words; ``domain`` is the identity that was checked (A-label)."""
+    """``result`` in RFC 8601 words; ``domain`` is the identity that was checked (A-label); ``doubt``: why a pass proves
+    nobody."""
 
     result: str
     domain: str
     reason: str
+    doubt: str = ""
 
 
 class _Adapter(spftrace.BaseResolver):
@@ -52,6 +55,26 @@ def _identity(mail_from: str | None, helo: str | None) -> tuple[str, str]:
         return f"{local}@{domain}", domain.lower()
     name = (helo or "").rstrip(".")
     return (f"postmaster@{name}", name.lower()) if _DOMAIN.fullmatch(name) else ("", "")
+
+
+def domain_of(mail_from: str | None, helo: str | None) -> str:
+    """The domain that is checked, ``""`` for none."""
+    return _identity(mail_from, helo)[1]
+
+
+#: addresses from which no mail comes: reserved (RFC 1112 section 4), and the discard prefix (RFC 6666)
+_NOBODY = {4: "240.0.0.1", 6: "100::1"}
+
+
+async def lets_everybody(domain: str, envelope: Envelope, resolver: Resolver) -> str:
+    """Why a pass for this domain proves nobody: the record passes for an address of nobody too (``+all``, ``0.0.0.0/0``,
+    ``exists:`` of a name that is always there), so anybody may send in its name. ``""`` where it names some addresses only."""
+    client = envelope.client or ""
+    nobody = _NOBODY[6 if ":" in client and "." not in client else 4]
+    same = domain == domain_of(envelope.mail_from, envelope.helo)
+    sender, helo = (envelope.mail_from, envelope.helo) if same else (f"postmaster@{domain}", None)
+    found = await check(nobody, sender, helo, resolver, True)
+    return f"the SPF record of {domain} lets everybody send: it proves nobody" if found.result == "pass" else ""
 
 
 async def check_helo(

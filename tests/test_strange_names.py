@@ -1,0 +1,148 @@
+"""What a stranger's name servers do to a mail in somebody else's name: nothing. Only what could align counts."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.verify.dns import Answer, ZoneResolver
+from tests.signing import RECORD, ZONE, judged, mail, verdict_of, with_signature
+
+UNSIGNED = mail()
+
+
+def strangers(*domains: str) -> bytes:
+    """A mail in the customer's name, signed for these domains."""
+    raw = UNSIGNED
+    for domain in domains:
+        raw = with_signature(raw, domain=domain)
+    return raw
+
+
+def at(**entries: Any) -> dict[str, Any]:
+    """The zone with these names, ``__`` for a dot."""
+    return ZONE | {name.replace("__", "."): entry for name, entry in entries.items()}
+
+
+@pytest.mark.parametrize("failure", ["SERVFAIL", "TIMEOUT"])
+@pytest.mark.parametrize(
+    ("raw", "mail_from", "broken"),
+    [
+        (UNSIGNED, "eve@evil.example", "evil.example"),
+        (UNSIGNED, "eve@mail.evil.example", "mail.evil.example"),
+        (UNSIGNED, "eve@shop.example.evil.example", "shop.example.evil.example"),
+        (strangers("evil.example"), "eve@evil.example", "s._domainkey.evil.example"),
+        (strangers(*["evil.example"] * 5), "eve@evil.example", "s._domainkey.evil.example"),
+        (strangers("xshop.example"), "eve@evil.example", "s._domainkey.xshop.example"),
+    ],
+)
+def test_a_failing_name_of_a_stranger_does_not_switch_reject_off(
+    raw: bytes, mail_from: str, broken: str, failure: str
+) -> None:
+    found = judged(raw, mail_from=mail_from, zone=ZONE | {broken: failure})
+    assert (found.dmarc, found.enforced, found.temperror) == ("fail", True, False), found.reasons
+
+
+def test_nor_does_his_helo_under_a_null_sender() -> None:
+    found = asyncio.run(verdict_of(UNSIGNED, mail_from="", zone=ZONE | {"mx.example": "SERVFAIL"}))
+    assert (found.dmarc, found.enforced, found.temperror) == ("fail", True, False)
+
+
+@pytest.mark.parametrize(
+    ("raw", "mail_from", "broken"),
+    [
+        (UNSIGNED, "ops@shop.example", "shop.example"),
+        (UNSIGNED, "ops@bounces.shop.example", "bounces.shop.example"),
+        (strangers("shop.example"), "eve@evil.example", "s._domainkey.shop.example"),
+        (strangers("mail.shop.example"), "eve@evil.example", "s._domainkey.mail.shop.example"),
+        (UNSIGNED, "eve@evil.example", "_dmarc.shop.example"),
+    ],
+)
+def test_what_could_align_and_cannot_be_asked_is_looked_at_again(raw: bytes, mail_from: str, broken: str) -> None:
+    found = judged(raw, mail_from=mail_from, zone=ZONE | {broken: "SERVFAIL"})
+    assert (found.dmarc, found.enforced, found.temperror) == ("temperror", False, True)
+
+
+def test_what_a_strict_policy_does_not_let_align_is_strange_too() -> None:
+    zone = ZONE | {"_dmarc.shop.example": {"TXT": ["v=DMARC1; p=reject; adkim=s; aspf=s"]}}
+    for raw, mail_from, broken in (
+        (strangers("mail.shop.example"), "eve@evil.example", "s._domainkey.mail.shop.example"),
+        (UNSIGNED, "eve@mail.shop.example", "mail.shop.example"),
+    ):
+        assert judged(raw, mail_from=mail_from, zone=zone | {broken: "SERVFAIL"}).enforced
+
+
+def test_a_neighbour_below_the_same_public_suffix_is_a_stranger() -> None:
+    raw = with_signature(mail().replace(b"ops@shop.example", b"ops@shop.co.uk"), domain="evil.co.uk")
+    zone = {"_dmarc.shop.co.uk": {"TXT": ["v=DMARC1; p=reject"]}, "s._domainkey.evil.co.uk": "SERVFAIL", "evil.co.uk": "SERVFAIL"}  # fmt: skip
+    assert judged(raw, mail_from="eve@evil.co.uk", zone=zone).enforced
+
+
+@pytest.mark.parametrize("record", [{}, {"_dmarc.shop.example": {"TXT": ["v=DMARC1; p=none"]}}])
+def test_without_a_policy_a_stranger_makes_nothing_unsure_either(record: dict[str, Any]) -> None:
+    zone = (
+        {name: entry for name, entry in ZONE.items() if not name.startswith("_dmarc")}
+        | record
+        | {"evil.example": "SERVFAIL"}
+    )
+    found = judged(UNSIGNED, zone=zone)
+    assert (found.authenticated, found.temperror, found.spf) == (False, False, "temperror")
+
+
+class Slow:
+    """A zone in which a stranger's names never answer; it keeps what was asked, in order."""
+
+    def __init__(self, zone: dict[str, Any]) -> None:
+        self._zone, self.asked = ZoneResolver(zone), list[str]()
+
+    async def lookup(self, name: str, rtype: str) -> Answer:
+        self.asked.append(name)
+        if name.endswith("evil.example"):
+            await asyncio.Event().wait()
+        return await self._zone.lookup(name, rtype)
+
+
+async def _slowly(raw: bytes, resolver: Slow) -> Any:
+    from gateway.message import header_end
+    from gateway.model import Envelope
+    from gateway.verify.authenticate import Checks, authenticate
+    from gateway.verify.author import author_of
+    from tests.signing import ELSEWHERE, NOW, OURS
+
+    end, body = header_end(raw)
+    envelope = Envelope("eve@evil.example", (), ELSEWHERE, "mx.evil.example", "smtp", NOW)
+    checks = Checks(resolver, 0.5, False, frozenset(), OURS)
+    return await authenticate(author_of(raw[:end]), envelope, raw, raw[:end], body, checks, NOW)
+
+
+def test_the_author_s_record_is_asked_first_and_a_stranger_s_names_last() -> None:
+    resolver = Slow(ZONE)
+    raw = strangers("shop.example", *["evil.example"] * 3)
+    found = asyncio.run(_slowly(raw, resolver))
+    assert (found.dmarc, found.by) == ("pass", "dmarc"), found.reasons
+    assert resolver.asked[0] == "_dmarc.shop.example"
+    own = resolver.asked.index("s._domainkey.shop.example")
+    assert own < min(number for number, name in enumerate(resolver.asked) if name.endswith("evil.example"))
+    found = asyncio.run(_slowly(strangers(*["evil.example"] * 5), Slow(ZONE)))
+    assert (found.dmarc, found.enforced, found.temperror) == ("fail", True, False)
+
+
+def test_a_record_that_takes_all_its_time_leaves_the_rest_its_own() -> None:
+    """A tree whose upper names do not answer, and a signature that holds for the very domain: nothing is proven, or lost."""
+    zone = ZONE | {"_dmarc.shop.example": "TIMEOUT", "s._domainkey.shop.example": {"TXT": [RECORD]}}
+    found = judged(strangers("shop.example"), zone=zone)
+    assert (found.dkim, found.dmarc, found.temperror) == ("pass", "temperror", True)
+
+
+@pytest.mark.parametrize(
+    "record", ["v=spf1 +all", "v=spf1 ip4:0.0.0.0/0 -all", "v=spf1 ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all", "v=spf1 exists:shop.example -all",
+               "v=spf1 a/0 -all", "v=spf1 include:all.example -all", "v=spf1 redirect=all.example"],
+)  # fmt: skip
+def test_a_record_that_lets_everybody_send_proves_nobody(record: str) -> None:
+    zone = ZONE | {"shop.example": {"TXT": [record], "A": ["192.0.2.7"]}, "all.example": {"TXT": ["v=spf1 +all"]}}
+    found = judged(UNSIGNED, mail_from="ops@shop.example", zone=zone)
+    assert (found.spf, found.dmarc, found.authenticated, found.enforced) == ("pass", "pass", False, False)
+    assert any("lets everybody send" in reason for reason in found.reasons)
+    assert judged(strangers("shop.example"), zone=zone).authenticated
