@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -383,6 +384,7 @@ def status(as_json: Json = False) -> None:
         found = store.read_now(
             lambda connection: views.status(connection, now, age, usable, views.relay_problem(connection, now))
         )
+        found["problems"] += store.read_now(views.database_problems)
     found = views.with_usage(found, usage)
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
@@ -569,7 +571,13 @@ def messages_replay(message: int) -> None:
 @messages_app.command("release")
 def messages_release(message: int) -> None:
     """Give a quarantined mail, or a contribution without proof, to the desk."""
-    _on_message("release", message, "quarantined or pending")
+    from gateway.tickets import people
+    from gateway.tickets.store import utc_now
+
+    with _store(write=True) as (settings, store):
+        office = _office(settings, store)
+        if not store.write_now(lambda connection: people.release(connection, message, office, utc_now())):
+            _fail(f"message {message} is not quarantined or pending")
 
 
 @messages_app.command("discard")
@@ -591,25 +599,58 @@ def outbox_list(state: str | None = None, limit: Limit = 100, as_json: Json = Fa
     _table(rows, ("id", "ticket", "template", "to", "state", "attempts", "next_at", "last_error"), as_json)
 
 
-@outbox_app.command("retry")
-def outbox_retry(row: int) -> None:
-    """Try a dead or waiting reply now."""
-    from gateway.tickets import outgoing
-    from gateway.tickets.store import utc_now
+Rows = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Row numbers.")]
+RowState = Annotated[str | None, typer.Option("--state", help="dead or queued: every row in this state.")]
+Since = Annotated[
+    str | None, typer.Option(help="Of those, the ones written or given up since then: 2h, 3d, or 2026-11-22T14:00Z.")
+]
+Every = Annotated[bool, typer.Option("--all", help="Every dead and waiting row.")]
 
-    with _store(write=True) as (_, store):
-        if not store.write_now(lambda connection: outgoing.retry(connection, row, utc_now())):
-            _fail(f"outbox row {row} is neither dead nor waiting")
+
+@outbox_app.command("retry")
+def outbox_retry(rows: Rows = None, state: RowState = None, since: Since = None, every: Every = False) -> None:
+    """Try dead or waiting replies now: by number, by --state and --since, or --all."""
+    _settle_rows("retry", "are due now", rows or [], state, since, every)
 
 
 @outbox_app.command("discard")
-def outbox_discard(row: int) -> None:
-    """Give a reply up on purpose."""
-    from gateway.tickets import outgoing
+def outbox_discard(rows: Rows = None, state: RowState = None, since: Since = None, every: Every = False) -> None:
+    """Give dead or waiting replies up on purpose: by number, by --state and --since, or --all."""
+    _settle_rows("drop", "are discarded", rows or [], state, since, every)
 
+
+def _settle_rows(function: str, done: str, ids: list[int], state: str | None, since: str | None, every: bool) -> None:
+    from gateway.model import OutboxState
+    from gateway.tickets import outgoing
+    from gateway.tickets.store import utc_now
+
+    now = utc_now()
+    if state not in (None, "dead", "queued"):
+        _fail(f"--state is dead or queued, not {_safe(state)}", 2)
+    if bool(ids) == bool(state or since or every):
+        _fail("name the rows by number, or choose them by --state, --since or --all", 2)
+    choice = outgoing.Choice(tuple(ids), OutboxState(state) if state else None, _moment(since, now) if since else None)
     with _store(write=True) as (_, store):
-        if not store.write_now(lambda connection: outgoing.drop(connection, row)):
-            _fail(f"outbox row {row} is neither dead nor waiting")
+        found = store.write_now(lambda connection: getattr(outgoing, function)(connection, choice, now))
+    print(f"{len(found)} replies {done}")
+    missing = sorted(set(ids) - set(found))
+    if missing:
+        _fail(f"neither dead nor waiting: {', '.join(str(row) for row in missing)}")
+
+
+def _moment(words: str, now: datetime) -> datetime:
+    """A point in time: so long ago (2h), or a date."""
+    from gateway.config import seconds
+
+    try:
+        return now - timedelta(seconds=seconds(words))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(words)
+    except ValueError:
+        _fail(f"--since: neither a duration (2h, 3d) nor a date (2026-11-22T14:00Z): {_safe(words)}", 2)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 # --------------------------------------------------------------------------- accounts, templates

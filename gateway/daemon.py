@@ -44,7 +44,6 @@ DRAIN_S = 30.0
 SETTLED_S = 5.0
 CLOCK_S = 0.5
 HANG_S = 5.0
-RELAY_ASK_S = 60.0
 
 
 class StartError(Exception):
@@ -322,11 +321,12 @@ class Daemon:
 
     async def _relay_loop(self) -> None:
         """Asks each new relay what it offers: SMTPUTF8 is offered to senders only where their answers could go out."""
-        asked, at = None, 0.0
+        asked = None
         while not self._stop.is_set():
             relay = self.desk.relay
-            if relay is not asked and time.monotonic() >= at:
-                asked, at = (relay, 0.0) if await relay.ask() else (asked, time.monotonic() + RELAY_ASK_S)
+            if relay is not asked:
+                asked = relay
+                self.outbox.heard(await relay.asked())  # when it is away or refuses us, the outbox asks again
             await self._wait(1.0)
 
     async def _lag_loop(self) -> None:
@@ -379,10 +379,14 @@ class Daemon:
             metrics.RELOADS.labels("refused").inc()
             log.reload_refused(str(error).replace("\n", "; ") if known else f"{type(error).__name__}: {error}")
             return
-        old = self.desk.relay
+        old, other_relay = self.desk.relay, settings.relay != self.settings.relay
         self.desk, self.settings, self.ingest.policy, self.directory = desk, settings, desk.policy, accounts
         self.ingest.limits.bounds = service.bounds(settings)
         await old.close()
+        if other_relay:  # what the last one said of a reply is not what this one says
+            with contextlib.suppress(Unavailable):
+                await self.store.write(partial(outgoing.hasten, now=self._clock()))
+        self.outbox.wake.set()
         await self.sources.apply(settings)
         metrics.RELOADS.labels("done").inc()
         log.reloaded()
@@ -416,7 +420,7 @@ class Daemon:
             return "the pipeline hangs"
         if not self.directory.usable(self._clock()):
             return "the account directory cannot be read or is too old"
-        return self.ingest.limits.problem() or self.sources.not_ready()
+        return self.ingest.limits.problem() or self.outbox.problem or self.sources.not_ready()
 
     def _usage(self) -> dict[str, int | str]:
         return {**self.ingest.limits.usage(), "problem": self.ingest.limits.problem()}
@@ -429,7 +433,7 @@ class Daemon:
         except Unavailable:
             metrics.DATABASE_UP.set(0)
             return
-        metrics.DATABASE_UP.set(not self.store.trouble)
+        metrics.DATABASE_UP.set(not await self.store.answers())
         for name, states in found.items():
             for state, count in states.items():
                 metrics.QUEUE.labels(name, state).set(count)

@@ -60,6 +60,14 @@ def masked(address: str | None) -> str:
     return f"{local[:1]}***@{domain}" if local else f"***@{domain}"
 
 
+_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+
+
+def without_addresses(words: str) -> str:
+    """The words of another server, which like to name the recipient, with each address shortened."""
+    return _ADDRESS.sub(lambda found: masked(found[0]), words)
+
+
 _BARE = re.compile(r"[A-Za-z0-9\-_.:/@+*<>\[\]#,;%]+")
 _ENCODER = json.JSONEncoder(default=str)
 
@@ -189,12 +197,24 @@ def sent(outbox: int, template: str, to: str, attempts: int) -> None:
 
 def postponed(outbox: int, code: int, detail: str, next_at: datetime) -> None:
     """The relay did not take a reply now."""
-    _emit("warning", "postponed", {"outbox": outbox, "code": code, "detail": detail, "next_at": next_at.isoformat()})
+    fields = {"outbox": outbox, "code": code, "detail": without_addresses(detail), "next_at": next_at.isoformat()}
+    _emit("warning", "postponed", fields)
 
 
 def dead(outbox: int, template: str, detail: str) -> None:
     """A reply is given up."""
-    _emit("error", "dead", {"outbox": outbox, "template": template, "detail": detail})
+    _emit("error", "dead", {"outbox": outbox, "template": template, "detail": without_addresses(detail)})
+
+
+def relay_paused(detail: str, seconds: float, refused: bool) -> None:
+    """The relay takes nothing now; replies wait. ``refused``: until a person does something."""
+    level = "error" if refused else "warning"
+    _emit(level, "relay_paused", {"detail": without_addresses(detail), "seconds": round(seconds), "refused": refused})
+
+
+def relay_resumed() -> None:
+    """The relay takes mail again."""
+    _emit("info", "relay_resumed", {})
 
 
 def clock(ticket: str, what: str, late_s: float) -> None:

@@ -33,6 +33,8 @@ RELOADS = Counter("gateway_reloads_total", "Reloads", ["result"], registry=REGIS
 QUEUE = Gauge("gateway_queue", "Rows by queue and state", ["queue", "state"], registry=REGISTRY)
 OLDEST_PENDING = Gauge("gateway_oldest_pending_seconds", "Age of the oldest mail not decided", registry=REGISTRY)
 DIRECTORY_AGE = Gauge("gateway_directory_age_seconds", "Age of the account directory", registry=REGISTRY)
+RELAY_UP = Gauge("gateway_relay_up", "0 while replies wait for the relay", registry=REGISTRY)
+RELAY_UP.set(1)
 
 SOURCE_UP = Gauge("gateway_source_connected", "1 while a mailbox is connected", ["source"], registry=REGISTRY)
 SOURCE_READ = Gauge(

@@ -565,12 +565,19 @@ class Outgoing:
     rcpt_to: str
 
 
+class Temporary(Exception):
+    """What could not be done now can be done later, just the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What the relay said. ``code`` is 0 for a network failure; ``detail`` carries no message text."""
+    """What the relay said. ``code`` is 0 for a network failure; ``detail`` is the relay's host:port, the stage and its
+    own words. ``relay``: it refused before it saw anything of this very mail, so no other mail would fare better;
+    ``auth_failed``: it will refuse until a person does something."""
 
     ok: bool
     permanent: bool
     code: int
     detail: str
     auth_failed: bool = False
+    relay: bool = False

@@ -217,8 +217,9 @@ def test_pipelined_commands_arrive_in_one_write() -> None:
 def test_a_refusal_is_tried_again_or_final_by_its_first_digit(stage: str, code: int, pipelining: bool) -> None:
     server = Server({VERBS[stage]: b"%d no\r\n" % code}, times=1, extensions=without(pipelining))
     first, second = sent(server, mails=2)
-    said = "DATA" if stage == "the content" else stage
-    assert first == Sent(False, code >= 500, code, f"{said}: {code}")
+    ours = stage == "MAIL FROM" and code != 552  # our sender, or the relay as it is now: every other mail fares alike
+    detail = f"127.0.0.1:{server.port} {stage}: {code} no"
+    assert first == Sent(False, code >= 500 and not ours, code, detail, ours and code >= 500, ours)
     assert second.ok, "the next mail is not in the way of the refused one"
     assert len(server.contents) == (2 if stage == "the content" else 1)
     assert len(server.heard) == (2 if code == 421 else 1) and (b"RSET" in server.heard[0]) == (code != 421)
@@ -228,7 +229,9 @@ def test_a_refusal_is_tried_again_or_final_by_its_first_digit(stage: str, code: 
 @pytest.mark.parametrize("code", [530, 535])
 def test_a_relay_that_wants_a_login_is_no_fault_of_the_mail(code: int, pipelining: bool) -> None:
     server = Server({"MAIL": b"%d log in first\r\n" % code}, extensions=without(pipelining))
-    assert sent(server) == [Sent(False, False, code, f"MAIL FROM: {code}", auth_failed=True)]
+    (outcome,) = sent(server)
+    detail = f"127.0.0.1:{server.port} MAIL FROM: {code} log in first"
+    assert outcome == Sent(False, False, code, detail, auth_failed=True, relay=True)
 
 
 def test_a_mail_without_recipient_gets_no_content() -> None:
@@ -331,7 +334,9 @@ def test_a_kept_connection_found_dead_is_replaced_once() -> None:
             assert (await client.send(MAIL)).ok
             server.times = 2
             outcome = await client.send(MAIL)
-            assert (outcome.ok, outcome.permanent, outcome.detail) == (False, False, "the relay closed the connection")
+            assert (outcome.ok, outcome.permanent, outcome.detail) == (
+                False, False, f"127.0.0.1:{server.port} MAIL FROM: it closed the connection",
+            )  # fmt: skip
             await client.close()
         assert len(server.contents) == 2
 
@@ -365,14 +370,20 @@ def test_connecting_that_fails() -> None:
         async with closed.listening():
             pass
         outcome = await relay(closed).send(MAIL)
-        assert (outcome.ok, outcome.permanent, outcome.code) == (False, False, 0)
+        detail = f"127.0.0.1:{closed.port} connecting: Connection refused"
+        assert outcome == Sent(False, False, 0, detail, relay=True)
 
     run(nobody_listens)
-    assert sent(Server({"banner": b"421 too busy\r\n"})) == [Sent(False, False, 421, "connecting: 421")]
-    assert sent(Server({"banner": b"554 go away\r\n"})) == [Sent(False, False, 554, "connecting: 554")]
     assert sent(Server({"EHLO": b"500 what\r\n"}))[0].ok, "HELO is tried where EHLO is unknown"
-    refused = sent(Server({"EHLO": b"500 what\r\n", "HELO": b"500 what\r\n"}))
-    assert refused == [Sent(False, False, 500, "connecting: 500")]
+    for says, code, detail in (
+        ({"banner": b"421 too busy\r\n"}, 421, "greeting: 421 too busy"),
+        ({"banner": b"554-go\r\n554 away\r\n"}, 554, "greeting: 554 go away"),
+        ({"banner": b""}, 0, "greeting: Unexpected EOF received"),
+        ({"EHLO": b"500 what\r\n", "HELO": b"500 what\x1b[2J?\r\n"}, 500, "EHLO: 500 what [2J?"),
+    ):
+        server = Server(says)  # type: ignore[arg-type]
+        (outcome,) = sent(server)
+        assert outcome == Sent(False, False, code, f"127.0.0.1:{server.port} {detail}", relay=True)
 
 
 @pytest.fixture(scope="module")
@@ -399,24 +410,42 @@ def test_tls_is_spoken_and_the_name_checked(security: str, pipelining: bool, cer
 def test_a_certificate_of_nobody_we_know_gets_no_mail(security: str, certificate: tuple[Path, Path]) -> None:
     server = tls_server(certificate, extensions=("STARTTLS", *EXTENSIONS), immediate_tls=security == "tls")
     (outcome,) = sent(server, security)
-    assert (outcome.ok, outcome.permanent) == (False, False)
+    detail = f"127.0.0.1:{server.port} TLS: self-signed certificate"
+    assert outcome == Sent(False, False, 0, detail, relay=True)
     assert server.contents == [] and not any(line[:4] in (b"MAIL", b"AUTH") for lines in server.heard for line in lines)
 
 
 def test_starttls_taken_out_of_the_dialogue_gets_no_mail_and_no_password() -> None:
     server = Server(extensions=("AUTH PLAIN LOGIN", *EXTENSIONS))
     (outcome,) = sent(server, "starttls", login="secret")
-    assert (outcome.ok, outcome.permanent) == (False, False)
+    assert (outcome.ok, outcome.permanent, outcome.relay) == (False, False, True)
+    assert f"127.0.0.1:{server.port} STARTTLS: " in outcome.detail
     assert not any(line[:4] in (b"MAIL", b"AUTH") for lines in server.heard for line in lines)
 
 
 def test_a_refused_login_is_said_so_and_its_connection_closed(certificate: tuple[Path, Path]) -> None:
     server = tls_server(certificate, extensions=("AUTH PLAIN", *EXTENSIONS), immediate_tls=True)
     server.says["AUTH"] = b"535 5.7.8 no\r\n"
-    assert sent(server, "tls", login="secret", ca=certificate[0]) == [
-        Sent(False, False, 535, "the relay refuses our login", auth_failed=True)
+    (outcome,) = sent(server, "tls", login="secret", ca=certificate[0])
+    assert [outcome] == [
+        Sent(False, False, 535, f"localhost:{server.port} login: 535 5.7.8 no", auth_failed=True, relay=True)
     ]
     assert server.contents == []
+
+
+@pytest.mark.parametrize("offers", [(), ("AUTH GSSAPI",)], ids=["no AUTH", "none that we know"])
+def test_a_relay_that_offers_no_login_refuses_us(offers: tuple[str, ...], certificate: tuple[Path, Path]) -> None:
+    server = tls_server(certificate, extensions=(*offers, *EXTENSIONS), immediate_tls=True)
+    (outcome,) = sent(server, "tls", login="secret", ca=certificate[0])
+    assert (outcome.auth_failed, outcome.relay) == (True, True) and " login: " in outcome.detail
+
+
+def test_a_login_that_is_not_possible_now_is_tried_again(certificate: tuple[Path, Path]) -> None:
+    server = tls_server(certificate, extensions=("AUTH PLAIN", *EXTENSIONS), immediate_tls=True)
+    server.says["AUTH"] = b"454 4.7.0 later\r\n"
+    (outcome,) = sent(server, "tls", login="secret", ca=certificate[0])
+    detail = f"localhost:{server.port} login: 454 4.7.0 later"
+    assert outcome == Sent(False, False, 454, detail, auth_failed=False, relay=True)
 
 
 @pytest.mark.parametrize(

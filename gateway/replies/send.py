@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -13,8 +15,9 @@ import aiosmtplib
 import tenacity
 
 from gateway.model import Outgoing, Sent
-from gateway.replies.transaction import Connection
+from gateway.replies.transaction import Connection, words
 
+_WHERE = re.compile(r"^Error connecting to \S+ on port \d+: |\[Errno -?\d+\] ")
 _NETWORK = (OSError, aiosmtplib.SMTPConnectError, aiosmtplib.SMTPServerDisconnected, aiosmtplib.SMTPTimeoutError)
 
 
@@ -24,6 +27,40 @@ class Transport(Protocol):
     def send(self, message: Outgoing) -> Awaitable[Sent]:
         """Hands one message over; never raises."""
         ...
+
+    def asked(self) -> Awaitable[Sent]:
+        """Connects and logs in without a mail: whether it was let in; never raises."""
+        ...
+
+
+def not_connected(error: Exception) -> Sent:
+    """What becomes of a mail when no connection was to be had: the stage and the relay's own words."""
+    code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else 0
+    said = error.message if isinstance(error, aiosmtplib.SMTPException) else str(error)
+    tls = _tls_fault(error)
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError | NoLogin):
+        stage = "login"
+    elif tls is not None:
+        stage, said = "TLS", getattr(tls, "verify_message", "") or tls.reason or str(tls)
+    elif isinstance(error, aiosmtplib.SMTPHeloError):
+        stage = "EHLO"
+    elif "STARTTLS" in said:
+        stage = "STARTTLS"
+    else:
+        stage = "greeting" if code or "ready message" in said or "Unexpected EOF" in said else "connecting"
+    told = words(_WHERE.sub("", f"{code or ''} {said}".strip())) or type(error).__name__
+    refused = isinstance(error, NoLogin) or (stage == "login" and code >= 500)
+    return Sent(False, False, code, f"{stage}: {told}", refused, relay=True)
+
+
+def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+class NoLogin(aiosmtplib.SMTPException):
+    """The relay offers no way to log in that we know."""
 
 
 class Relay:
@@ -36,6 +73,7 @@ class Relay:
         connections: int, timeout: float, ca_file: Path | None = None,
     ) -> None:  # fmt: skip
         self._host, self._port, self._security = host, port, security
+        self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._username, self._password, self._hostname = username, password, hostname
         self._timeout = timeout
         self._context = (
@@ -73,7 +111,14 @@ class Relay:
             with attempt:
                 await client.connect()
         if self._username:
-            await client.login(self._username, self._password or "")
+            try:
+                await client.login(self._username, self._password or "")
+            except aiosmtplib.SMTPResponseException:
+                raise
+            except aiosmtplib.SMTPException as error:
+                if isinstance(error, _NETWORK):
+                    raise
+                raise NoLogin(error.message) from error
         if client.is_ehlo_or_helo_needed:
             try:
                 await client.ehlo()
@@ -98,16 +143,16 @@ class Relay:
 
     async def send(self, message: Outgoing) -> Sent:
         """See ``Transport``. A kept connection that turns out dead before MAIL FROM is replaced once."""
+        outcome = await self._send(message)
+        return outcome if outcome.ok else replace(outcome, detail=f"{self.name} {outcome.detail}")
+
+    async def _send(self, message: Outgoing) -> Sent:
         async with self._slots:
             for _ in range(2):
                 try:
                     connection, kept = await self._connection()
-                except aiosmtplib.SMTPAuthenticationError as error:
-                    return Sent(False, False, error.code, "the relay refuses our login", auth_failed=True)
-                except aiosmtplib.SMTPResponseException as error:
-                    return Sent(False, False, error.code, f"connecting: {error.code}")
                 except (aiosmtplib.SMTPException, OSError, ValueError) as error:
-                    return Sent(False, False, 0, f"connecting: {type(error).__name__}")
+                    return not_connected(error)
                 outcome = await connection.send(message)
                 if connection.usable:
                     self._kept.append((asyncio.get_running_loop().time(), connection))
@@ -115,17 +160,22 @@ class Relay:
                     return outcome
                 if not kept:
                     break
-            return Sent(False, False, 0, "the relay closed the connection")
+            return Sent(False, False, 0, "MAIL FROM: it closed the connection")
 
-    async def ask(self) -> bool:
-        """Connects to learn what the relay offers; whether it answered."""
+    async def asked(self) -> Sent:
+        """See ``Transport``; learns what the relay offers."""
         async with self._slots:
             try:
                 connection = await self._connect()
-            except (aiosmtplib.SMTPException, OSError, ValueError):
-                return False
+            except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+                refused = not_connected(error)
+                return replace(refused, detail=f"{self.name} {refused.detail}")
             await connection.quit()
-            return True
+            return Sent(True, False, 250, "")
+
+    async def ask(self) -> bool:
+        """Whether it answered."""
+        return (await self.asked()).ok
 
     async def close(self) -> None:
         """Says goodbye on every kept connection."""

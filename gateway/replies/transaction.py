@@ -9,21 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import NamedTuple
 
 from gateway.model import Outgoing, Sent
 
-_REPLY = re.compile(rb"([2-5]\d\d)(?:([ -])[^\r\n]*)?\r?\n")
+_REPLY = re.compile(rb"([2-5]\d\d)(?:([ -])([^\r\n]*))?\r?\n")
 _PATH = re.compile(r"[!-;=?-~\xa1-\U0010ffff]*")  # RFC 5321: printable, and no bracket that would end the path early
 _LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 MAX_REPLY = 16 * 1024
+MAX_WORDS, MAX_LINES = 200, 20
+#: refusals of MAIL that are about what this mail needs (RFC 1870, 6531, 5321 section 4.2.2), not about the sender
+_OF_THE_MAIL = (552, 553, 555)
+_LOGIN = (530, 535)  # RFC 4954 section 6
+
+
+class Reply(NamedTuple):
+    """A reply of the relay: its code and its words, on one line."""
+
+    code: int
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.words}".rstrip()
+
+
+def words(said: bytes | str) -> str:
+    """What a relay said, on one line, as it may be shown to a person."""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_WORDS]
 
 
 class Closed(Exception):
-    """The connection is gone, silent, or says what is no SMTP: ``why``. ``codes``: the replies that came before."""
+    """The connection is gone, silent, or says what is no SMTP: ``why``. ``replies``: those that came before."""
 
-    def __init__(self, why: str, codes: list[int]) -> None:
+    def __init__(self, why: str, replies: list[Reply]) -> None:
         super().__init__(why)
-        self.why, self.codes = why, codes
+        self.why, self.replies = why, replies
 
 
 class Connection(asyncio.Protocol):
@@ -36,7 +57,8 @@ class Connection(asyncio.Protocol):
         self._transport, self._pipelining, self._size, self._smtputf8 = transport, pipelining, size, smtputf8
         self._timeout = timeout
         self._buffer = bytearray()
-        self._codes: list[int] = []
+        self._replies: list[Reply] = []
+        self._lines: list[bytes] = []  # of a reply whose last line is still to come
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
         self._lost = ""
@@ -51,12 +73,15 @@ class Connection(asyncio.Protocol):
             return
         self._buffer += data
         at = 0
-        while len(self._codes) < self._wanted and (found := _REPLY.match(self._buffer, at)) is not None:
+        while len(self._replies) < self._wanted and (found := _REPLY.match(self._buffer, at)) is not None:
             at = found.end()
+            if len(self._lines) < MAX_LINES:
+                self._lines.append(found[3] or b"")
             if found[2] != b"-":
-                self._codes.append(int(found[1]))
+                self._replies.append(Reply(int(found[1]), words(b" ".join(self._lines))))
+                self._lines.clear()
         del self._buffer[:at]
-        if len(self._codes) == self._wanted:
+        if len(self._replies) == self._wanted:
             if self._buffer:
                 self._fail("it said more than it was asked")
             self._wake()
@@ -99,15 +124,16 @@ class Connection(asyncio.Protocol):
             return
         self.close()
 
-    async def _ask(self, octets: bytes, replies: int) -> list[int]:
-        """The codes of the replies to what is written.
+    async def _ask(self, octets: bytes, replies: int) -> list[Reply]:
+        """The replies to what is written.
 
         Raises:
             Closed: not all of them came.
         """
         if not self.usable:
             raise Closed(self._lost or "it closed the connection", [])
-        self._codes, self._wanted = [], replies
+        self._replies, self._wanted = [], replies
+        self._lines.clear()
         self._waiter = asyncio.get_running_loop().create_future()
         self._transport.write(octets)
         try:
@@ -119,10 +145,10 @@ class Connection(asyncio.Protocol):
             self._fail("abandoned")  # what it answers now belongs to nobody
             raise
         finally:
-            codes, self._codes, self._wanted, self._waiter = self._codes, [], 0, None
-        if len(codes) < replies:
-            raise Closed(self._lost, codes)
-        return codes
+            came, self._replies, self._wanted, self._waiter = self._replies, [], 0, None
+        if len(came) < replies:
+            raise Closed(self._lost, came)
+        return came
 
     async def send(self, message: Outgoing) -> Sent | None:
         """One transaction; ``None`` when the connection was dead before the relay said anything to it."""
@@ -142,35 +168,42 @@ class Connection(asyncio.Protocol):
         for batch in [commands] if self._pipelining else [[command] for command in commands]:
             stages = [stage for stage, _ in batch]
             try:
-                codes, why = await self._ask(b"".join(octets for _, octets in batch), len(batch)), ""
+                replies, why = await self._ask(b"".join(octets for _, octets in batch), len(batch)), ""
             except Closed as closed:
-                codes, why = closed.codes, closed.why
-            for stage, code in zip(stages, codes, strict=False):
-                if code // 100 != (3 if stage == "DATA" else 2):
-                    return await self._refused(stage, code, waiting=stage != "DATA" and 354 in codes)
-            if why and not codes and stages[0] == "MAIL FROM":
+                replies, why = closed.replies, closed.why
+            for stage, reply in zip(stages, replies, strict=False):
+                if reply.code // 100 != (3 if stage == "DATA" else 2):
+                    taking = stage != "DATA" and any(later.code == 354 for later in replies)
+                    ours = reply.code in _LOGIN or (
+                        stage == "MAIL FROM" and paths.isascii() and reply.code not in _OF_THE_MAIL
+                    )
+                    return await self._refused(stage, reply, taking, ours)
+            if why and not replies and stages[0] == "MAIL FROM":
                 return None
             if why:
-                return Sent(False, False, 0, f"{stages[len(codes)]}: {why}")
+                return Sent(False, False, 0, f"{stages[len(replies)]}: {why}")
         try:
-            code = (await self._ask(_dotted(message.raw), 1))[0]
+            reply = (await self._ask(_dotted(message.raw), 1))[0]
         except Closed as closed:  # whether the relay has the mail is unknown: the retry carries the same Message-ID
             return Sent(False, False, 0, f"the content: {closed.why}")
-        return Sent(True, False, code, "") if code // 100 == 2 else await self._refused("DATA", code, waiting=False)
+        if reply.code // 100 == 2:
+            return Sent(True, False, reply.code, "")
+        return await self._refused("the content", reply, False, reply.code in _LOGIN)
 
-    async def _refused(self, stage: str, code: int, waiting: bool) -> Sent:
+    async def _refused(self, stage: str, reply: Reply, waiting: bool, ours: bool) -> Sent:
         """The outcome of a refusal; the connection is made ready for the next mail, or closed. ``waiting``: the relay
-        takes what comes next for the content of a mail without recipient; it gets none."""
-        if waiting or code == 421:
+        takes what comes next for the content of a mail without recipient; it gets none. ``ours``: our login or sender is
+        refused, as it would be for every mail."""
+        if waiting or reply.code == 421:
             self._fail("closed")
         elif self.usable:
             try:
-                if (await self._ask(b"RSET\r\n", 1))[0] // 100 != 2:
+                if (await self._ask(b"RSET\r\n", 1))[0].code // 100 != 2:
                     self._fail("it refuses RSET")
             except Closed:
                 pass
-        login = code in (530, 535)
-        return Sent(False, code >= 500 and not login, code, f"{stage}: {code}", login)
+        final = reply.code >= 500
+        return Sent(False, final and not ours, reply.code, f"{stage}: {reply}", final and ours, ours)
 
 
 def _dotted(raw: bytes) -> bytes:

@@ -137,7 +137,7 @@ def _left(connection: Connection, row: Any, ticket: Any, entry: Any, why: str) -
     values: dict[str, Any] = {"marks": list(dict.fromkeys([*ticket.marks, why]))}
     others = select(entries.c.id).where(entries.c.ticket_id == ticket.id, entries.c.id != entry.id).limit(1)
     if row.disposition == Disposition.OPENED and connection.execute(others).first() is None:
-        values |= {**desk._STOPPED, "state": TicketState.CLOSED}
+        values |= {**clock.STOPPED, "state": TicketState.CLOSED}
     change(connection, tickets, ticket.id, values)
 
 
@@ -194,7 +194,7 @@ def _revive(connection: Connection, ticket: Any, incoming: Incoming, decision: D
         values |= {"state": TicketState.OPEN, "closed_at": None}
         if decision.clock and ticket.round_started_at is None:
             running = clock.new_round(incoming.envelope.received_at, office.rules)
-            values |= desk._round_values(running, ticket.round + 1)
+            values |= clock.columns(running, ticket.round + 1)
     change(connection, tickets, ticket.id, values)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from gateway.model import Rules
 
@@ -32,6 +34,29 @@ def new_round(started_at: datetime, rules: Rules) -> Round:
     """The round that starts at the receipt of a mail."""
     moments = (started_at + timedelta(seconds=s) for s in (rules.target_s, rules.status_reply_s, rules.limit_s))
     return Round(started_at, *moments)
+
+
+#: a ticket's columns while no round runs
+STOPPED: Mapping[str, Any] = {
+    "round_started_at": None,
+    "target_at": None,
+    "status_at": None,
+    "limit_at": None,
+    "clock_next_at": None,
+}
+
+
+def columns(running: Round, number: int) -> dict[str, Any]:
+    """A ticket's columns while its round of this number runs."""
+    return {
+        "round": number,
+        "round_started_at": running.started_at,
+        "target_at": running.target_at,
+        "status_at": running.status_at,
+        "limit_at": running.limit_at,
+        "clock_next_at": running.target_at,
+        "clock_done": [],
+    }
 
 
 def due(running: Round, done: frozenset[str], now: datetime) -> list[Due]:

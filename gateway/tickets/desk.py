@@ -58,11 +58,12 @@ def pointers(incoming: Incoming) -> threads.Pointers:
 def considered(
     connection: Connection, incoming: Incoming, office: Office, now: datetime, *, binding: bool = False
 ) -> Decision:
-    """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so; only a
-    ``binding`` decision waits for those of other nodes where they could spend a budget twice."""
+    """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so; what a
+    ``binding`` one is decided on holds until the transaction ends, whatever a person or the clock does meanwhile, and it
+    waits for those of other nodes where they could spend a budget twice."""
     author = incoming.reading.author.address
     accounts = tuple(account.account for account in incoming.match.accounts)
-    thread = threads.find(connection, pointers(incoming), author, accounts, office.keys, now)
+    thread = threads.find(connection, pointers(incoming), author, accounts, office.keys, now, lock=binding)
     return decided(connection, incoming, thread, office, now, binding=binding)
 
 
@@ -154,7 +155,7 @@ def _open(
     }
     values |= _said(incoming, decision, office)
     if decision.clock:
-        values |= _round_values(clock.new_round(started, office.rules), 1)
+        values |= clock.columns(clock.new_round(started, office.rules), 1)
     return _new_reference(connection, values)
 
 
@@ -171,27 +172,6 @@ def _said(incoming: Incoming, decision: Decision, office: Office) -> dict[str, A
         "reply_language": policy.language_for(incoming, decision.trust, office.rules),
         "subject": incoming.reading.parsed.subject,
     }
-
-
-def _round_values(running: clock.Round, number: int) -> dict[str, Any]:
-    return {
-        "round": number,
-        "round_started_at": running.started_at,
-        "target_at": running.target_at,
-        "status_at": running.status_at,
-        "limit_at": running.limit_at,
-        "clock_next_at": running.target_at,
-        "clock_done": [],
-    }
-
-
-_STOPPED: Mapping[str, Any] = {
-    "round_started_at": None,
-    "target_at": None,
-    "status_at": None,
-    "limit_at": None,
-    "clock_next_at": None,
-}
 
 
 def _append(connection: Connection, incoming: Incoming, decision: Decision, office: Office) -> Any:
@@ -212,7 +192,7 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
             if decision.trust is Trust.VERIFIED and row.account is not None:
                 values["priority"] = Priority.HIGH
     if decision.clock:
-        values |= _round_values(clock.new_round(incoming.envelope.received_at, office.rules), row.round + 1)
+        values |= clock.columns(clock.new_round(incoming.envelope.received_at, office.rules), row.round + 1)
     if values:
         change(connection, tickets, row.id, values)
     return connection.execute(select(tickets).where(tickets.c.id == row.id)).one()
@@ -436,7 +416,7 @@ def commit_recheck(
 ) -> Outcome:  # fmt: skip
     """Another look at a mail whose checks could not be made; may raise trust and write the reply, once."""
     row = connection.execute(select(messages).where(messages.c.id == claimed.id).with_for_update()).one()
-    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id)).first()
+    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).first()
     final = is_final(claimed.recheck, office)
     incoming = replays.claimed(connection, replace(incoming, final=final), claimed.id)
     decision = decided(connection, incoming, None, office, now)
@@ -445,7 +425,9 @@ def commit_recheck(
     if ticket is not None:
         if decision.trust is Trust.FAILED:
             marks = list(dict.fromkeys([*ticket.marks, "forged"]))
-            _update(connection, ticket.id, trust=Trust.FAILED, marks=marks, silence="forged", account=None, **_STOPPED)
+            _update(
+                connection, ticket.id, trust=Trust.FAILED, marks=marks, silence="forged", account=None, **clock.STOPPED
+            )
         elif not unsure:
             _raise_trust(connection, ticket, incoming, decision)
         ticket = connection.execute(select(tickets).where(tickets.c.id == ticket.id)).one()

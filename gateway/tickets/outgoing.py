@@ -12,12 +12,13 @@ from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, s
 from gateway import log
 from gateway.mailbox import canonical, neighbourhood
 from gateway.model import OutboxState, Rules, TicketState
-from gateway.tickets import budgets, references
+from gateway.tickets import budgets, openings, references, turns
 from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim, Store
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
 
 LEASE_S = 600.0
+CONFIRMED_S = 2.0  #: a claim that was written so recently is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +118,15 @@ def _written(connection: Connection, values: Mapping[str, Any], reply: Reply) ->
     return row
 
 
-_IS_DUE = or_(
-    and_(outbox.c.state == "queued", outbox.c.next_at <= bindparam("now")),
-    and_(outbox.c.state == "sending", outbox.c.lease_until < bindparam("now")),
-)
-_ANY_DUE = select(outbox.c.id).where(_IS_DUE).limit(literal_column("1"))
-_DUE = (
-    select(outbox)
-    .where(_IS_DUE)
-    .order_by(outbox.c.urgent.desc(), outbox.c.next_at, outbox.c.id)
-    .limit(bindparam("count"))
-    .with_for_update(skip_locked=True)
+_ANY_DUE = (
+    select(outbox.c.id)
+    .where(
+        or_(
+            and_(outbox.c.state == "queued", outbox.c.next_at <= bindparam("now")),
+            and_(outbox.c.state == "sending", outbox.c.lease_until < bindparam("now")),
+        )
+    )
+    .limit(literal_column("1"))
 )
 _MINE = update(outbox).where(
     outbox.c.id == bindparam("row_id"), outbox.c.attempts == bindparam("claim"), outbox.c.state == "sending"
@@ -156,26 +155,31 @@ class Claimed:
     resent: bool
     lease_until: datetime
     ticket_id: int | None = None
+    retry_from: datetime | None = None
+
+    @property
+    def tried_from(self) -> datetime:
+        """From when ``retry_for`` counts."""
+        return self.retry_from or self.created_at
 
 
-def claim(connection: Connection, now: datetime, count: int, lease_s: float) -> list[Claimed]:
-    """Due rows, urgent ones first."""
-    rows = fetch(connection, _DUE, {"now": now, "count": count})
+def claim(
+    connection: Connection, now: datetime, count: int, lease_s: float, promise_s: float = turns.PROMISE_S
+) -> list[Claimed]:
+    """Due rows in turn (see ``turns``)."""
     lease = now + timedelta(seconds=lease_s)
-    for row in rows:
-        change(
-            connection,
-            outbox,
-            row.id,
-            {"state": OutboxState.SENDING, "attempts": row.attempts + 1, "lease_until": lease},
-        )
-    return [
-        Claimed(
-            row.id, row.attempts + 1, row.event, row.template, row.language, row.recipient, row.kind, row.rfc_id,
-            row.context, row.created_at, row.state == OutboxState.SENDING, lease, row.ticket_id,
-        )
-        for row in rows
-    ]  # fmt: skip
+    ours: list[Claimed] = []
+    for row in turns.due(connection, now, count, promise_s):
+        values = {"state": OutboxState.SENDING, "attempts": row.attempts + 1, "lease_until": lease}
+        change(connection, outbox, row.id, values)
+        resent = row.state == OutboxState.SENDING
+        ours.append(
+            Claimed(
+                row.id, row.attempts + 1, row.event, row.template, row.language, row.recipient, row.kind, row.rfc_id,
+                row.context, row.created_at, resent, lease, row.ticket_id, row.retry_from,
+            )
+        )  # fmt: skip
+    return ours
 
 
 def _mark(connection: Connection, claimed: Claimed, **values: Any) -> None:
@@ -184,9 +188,26 @@ def _mark(connection: Connection, claimed: Claimed, **values: Any) -> None:
         raise LostClaim
 
 
+def confirm(connection: Connection, claimed: Claimed) -> None:
+    """Says in the database that the claim holds: what comes of it could be written there too.
+
+    Raises:
+        LostClaim: the row is not ours any more: it must not be sent.
+    """
+    if run(connection, _MINE, {"row_id": claimed.id, "claim": claimed.attempts, "state": OutboxState.SENDING}) != 1:
+        raise LostClaim
+
+
 def mark_sent(connection: Connection, claimed: Claimed, now: datetime) -> None:
-    """The relay took it; the first acknowledgement stamps the ticket."""
-    _mark(connection, claimed, state=OutboxState.SENT, sent_at=now, last_error="")
+    """The relay took it; the first acknowledgement stamps the ticket. What went out went out: it is written down also
+    where the claim was lost meanwhile, so that nobody sends it again."""
+    values = {"state": OutboxState.SENT, "sent_at": now, "last_error": "", "next_at": None}
+    try:
+        _mark(connection, claimed, **values)
+    except LostClaim:
+        log.warning("claim_lost", outbox=claimed.id)
+        not_sent = and_(outbox.c.id == claimed.id, outbox.c.state != OutboxState.SENT)
+        connection.execute(update(outbox).where(not_sent).values(**values, lease_until=None, dead_at=None))
     if claimed.kind == "auto" and claimed.template != "status" and claimed.ticket_id is not None:
         run(connection, _ACKNOWLEDGED, {"ticket": claimed.ticket_id, "moment": now})
 
@@ -196,21 +217,41 @@ def mark_later(connection: Connection, claimed: Claimed, error: str, next_at: da
     _mark(connection, claimed, state=OutboxState.QUEUED, next_at=next_at, last_error=error[:300])
 
 
-def give_back(connection: Connection, claimed: Claimed, now: datetime) -> None:
-    """A claim that was not tried (drain, or the relay is paused) does not count."""
+def give_back(connection: Connection, claimed: Claimed, now: datetime, error: str | None = None) -> None:
+    """A claim that was not tried (drain, or the relay is paused) does not count; nor does one that failed because of the
+    relay alone, whose ``error`` is kept."""
     o = outbox.c
-    connection.execute(
-        update(outbox)
-        .where(o.id == claimed.id, o.attempts == claimed.attempts, o.state == OutboxState.SENDING)
-        .values(state=OutboxState.QUEUED, attempts=claimed.attempts - 1, lease_until=None, next_at=now)
-    )
+    values: dict[str, Any] = {"state": OutboxState.QUEUED, "attempts": claimed.attempts - 1, "next_at": now}
+    if error is not None:
+        values["last_error"] = error[:300]
+    mine = and_(o.id == claimed.id, o.attempts == claimed.attempts, o.state == OutboxState.SENDING)
+    connection.execute(update(outbox).where(mine).values(**values, lease_until=None))
 
 
 def mark_dead(connection: Connection, claimed: Claimed, error: str, office: Office, now: datetime) -> None:
     """Given up, and visible. A person's answer that dies reopens its ticket and alerts staff."""
-    _mark(connection, claimed, state=OutboxState.DEAD, next_at=None, last_error=error[:300])
+    _mark(connection, claimed, state=OutboxState.DEAD, next_at=None, last_error=error[:300], dead_at=now)
     if claimed.kind != "staff":
         undelivered(connection, claimed.id, f"reply not delivered: {error[:100]}", office, now)
+
+
+def overdue(connection: Connection, before: datetime, error: str, office: Office, now: datetime) -> int:
+    """Gives up at most a hundred waiting rows that are tried since ``before``; how many. While the relay is away none of
+    them is tried by itself."""
+    o = outbox.c
+    rows = connection.execute(
+        select(outbox)
+        .where(o.state == OutboxState.QUEUED, func.coalesce(o.retry_from, o.created_at) <= before)
+        .limit(100)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in rows:
+        log.dead(row.id, row.template, error)
+        values = {"state": OutboxState.DEAD, "next_at": None, "last_error": error[:300], "dead_at": now}
+        change(connection, outbox, row.id, values)
+        if row.kind != "staff":
+            undelivered(connection, row.id, f"reply not delivered: {error[:100]}", office, now)
+    return len(rows)
 
 
 def undelivered(connection: Connection, outbox_id: int, why: str, office: Office, now: datetime) -> int | None:
@@ -218,17 +259,16 @@ def undelivered(connection: Connection, outbox_id: int, why: str, office: Office
     however many reports come. The ticket."""
     sent = connection.execute(select(outbox).where(outbox.c.id == outbox_id)).one()
     ticket_id: int | None = sent.ticket_id
-    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).first()
+    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id).with_for_update()).first()
     if row is None:
         return None
     person = sent.kind == "person"
     marks = list(dict.fromkeys([*row.marks, "the customer did not get this"]))
-    values: dict[str, Any] = {"marks": marks}
+    change(connection, tickets, row.id, {"marks": marks})
     if person and row.state == TicketState.WAITING:
-        values["state"] = TicketState.OPEN
-    connection.execute(update(tickets).where(tickets.c.id == ticket_id).values(values))
+        openings.again(connection, row, office.rules, now)
     if person:
-        event = f"o{outbox_id}.undelivered.{sent.created_at.isoformat()}"  # a row that is tried again has a new time
+        event = f"o{outbox_id}.undelivered.{(sent.retry_from or sent.created_at).isoformat()}"  # a row that is tried again has a new time
         tell(connection, row, "staff_undelivered", event, {"why": why}, office, now)
     return ticket_id
 
@@ -309,26 +349,44 @@ def free_all(connection: Connection, now: datetime) -> int:
     )
 
 
-def retry(connection: Connection, row: int, now: datetime) -> bool:
-    """A dead or waiting row is tried now, with a fresh life."""
-    o = outbox.c
-    done = connection.execute(
-        update(outbox)
-        .where(o.id == row, o.state.in_([OutboxState.DEAD, OutboxState.QUEUED]))
-        .values(state=OutboxState.QUEUED, next_at=now, attempts=0, created_at=now)
-    )
-    return bool(done.rowcount)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rows a person means: these ``ids``, or every one in a ``state`` (dead or queued; ``None``: both) that came
+    into it since a moment (``None``: ever)."""
+
+    ids: tuple[int, ...] = ()
+    state: OutboxState | None = None
+    since: datetime | None = None
+
+    def where(self) -> Any:
+        """The condition. A row that was discarded is settled: it is meant by its id only."""
+        o = outbox.c
+        states = [self.state] if self.state is not None else [OutboxState.DEAD, OutboxState.QUEUED]
+        if self.ids:
+            return and_(o.state.in_(states), o.id.in_(self.ids))
+        found = and_(o.state.in_(states), o.last_error != "discarded")
+        return found if self.since is None else and_(found, func.coalesce(o.dead_at, o.created_at) >= self.since)
 
 
-def drop(connection: Connection, row: int) -> bool:
-    """A row that was not sent is given up on purpose: it leaves the list of problems."""
-    o = outbox.c
-    done = connection.execute(
-        update(outbox)
-        .where(o.id == row, o.state.in_([OutboxState.DEAD, OutboxState.QUEUED]))
-        .values(state=OutboxState.DEAD, next_at=None, last_error="discarded")
-    )
-    return bool(done.rowcount)
+def retry(connection: Connection, choice: Choice, now: datetime) -> list[int]:
+    """Dead or waiting rows are due now, with a fresh life; their ids. When they were written stays: budgets and turns are
+    counted by it."""
+    values = {"state": OutboxState.QUEUED, "next_at": now, "attempts": 0, "retry_from": now, "dead_at": None}
+    done = connection.execute(update(outbox).where(choice.where()).values(values).returning(outbox.c.id))
+    return sorted(done.scalars())
+
+
+def drop(connection: Connection, choice: Choice, now: datetime) -> list[int]:
+    """Rows that were not sent are given up on purpose: they leave the list of problems; their ids."""
+    values = {"state": OutboxState.DEAD, "next_at": None, "last_error": "discarded", "dead_at": now}
+    done = connection.execute(update(outbox).where(choice.where()).values(values).returning(outbox.c.id))
+    return sorted(done.scalars())
+
+
+def hasten(connection: Connection, now: datetime) -> int:
+    """Everything that waits is due now: the relay is another one, whatever the last one said. The number of rows."""
+    waits = and_(outbox.c.state == OutboxState.QUEUED, outbox.c.next_at > now)
+    return int(connection.execute(update(outbox).where(waits).values(next_at=now)).rowcount)
 
 
 def record_bounce(connection: Connection, row: int, why: str, office: Office, now: datetime) -> int | None:
@@ -368,26 +426,61 @@ class StoredQueue:
         """Due rows, now ours. Unless ``sure``, a read first: an idle outbox costs no commit."""
         if not sure and not await self._store.read(lambda connection: _anything_due(connection, now)):
             return []
-        return await self._store.write(lambda connection: claim(connection, now, count, LEASE_S))
+        promise_s = self._office().rules.limit_s
+        return await self._store.write(lambda connection: claim(connection, now, count, LEASE_S, promise_s))
+
+    async def confirm(self, claimed: Claimed, now: datetime) -> bool:
+        """Whether the row is still ours; a claim of this moment needs no question.
+
+        Raises:
+            Unavailable: nothing can be recorded now.
+        """
+        fresh = (claimed.lease_until - now).total_seconds() > LEASE_S - CONFIRMED_S
+        if not fresh or self._store.trouble:
+            return await self._marked(claimed, lambda connection: confirm(connection, claimed))
+        return True
+
+    async def _marked(self, claimed: Claimed, job: Callable[[Connection], None]) -> bool:
+        try:
+            await self._store.write(job)
+        except LostClaim:  # an earlier try did it after all, or the lease ended and another has the row
+            log.warning("claim_lost", outbox=claimed.id)
+            return False
+        return True
 
     async def sent(self, claimed: Claimed, now: datetime) -> None:
         """The relay took it."""
-        try:
-            await self._store.write_patiently(lambda connection: mark_sent(connection, claimed, now))
-        except LostClaim:  # an earlier try has marked it after all, or its lease has ended meanwhile
-            log.warning("claim_lost", outbox=claimed.id)
+        await self._store.write(lambda connection: mark_sent(connection, claimed, now))
 
     async def later(self, claimed: Claimed, error: str, next_at: datetime) -> None:
         """Not now."""
-        await self._store.write_patiently(lambda connection: mark_later(connection, claimed, error, next_at))
+        await self._marked(claimed, lambda connection: mark_later(connection, claimed, error, next_at))
 
     async def dead(self, claimed: Claimed, error: str, now: datetime) -> None:
         """Given up."""
-        await self._store.write_patiently(lambda connection: mark_dead(connection, claimed, error, self._office(), now))
+        await self._marked(claimed, lambda connection: mark_dead(connection, claimed, error, self._office(), now))
 
-    async def give_back(self, claimed: Claimed, now: datetime) -> None:
-        """Not tried."""
-        await self._store.write(lambda connection: give_back(connection, claimed, now))
+    async def give_back(self, claimed: Claimed, now: datetime, error: str | None = None) -> None:
+        """Not tried, or in vain because of the relay."""
+        await self._store.write(lambda connection: give_back(connection, claimed, now, error))
+
+    async def overdue(self, before: datetime, error: str, now: datetime) -> int:
+        """Gives up what is tried since ``before``; the number of rows."""
+        return await self._store.write(lambda connection: overdue(connection, before, error, self._office(), now))
+
+    async def amiss(self, problem: str, now: datetime) -> None:
+        """The relay refuses us: kept for ``status``, and told to staff once."""
+        from gateway.tickets import conditions
+
+        await self._store.write(
+            lambda connection: conditions.begin(connection, conditions.RELAY, problem, self._office(), now)
+        )
+
+    async def well(self) -> None:
+        """The relay takes mail."""
+        from gateway.tickets import conditions
+
+        await self._store.write(lambda connection: conditions.end(connection, conditions.RELAY))
 
 
 def _anything_due(connection: Connection, now: datetime) -> bool:

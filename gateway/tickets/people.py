@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
-from gateway.model import TicketState
-from gateway.tickets import clock, originals, outgoing, references
-from gateway.tickets.desk import _STOPPED
+from gateway.model import InboxState, TicketState
+from gateway.tickets import clock, inbox, openings, originals, outgoing, references
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.tables import attachments, entries, messages, tickets
 
@@ -18,14 +17,15 @@ class NoTicket(Exception):
     """No ticket has this reference."""
 
 
-def ticket(connection: Connection, reference: str) -> Any:
-    """The row of a reference as a person types it.
+def ticket(connection: Connection, reference: str, lock: bool = False) -> Any:
+    """The row of a reference as a person types it. ``lock``: it stays as it is read until the transaction ends.
 
     Raises:
         NoTicket: there is none.
     """
     normal = references.normal(reference if reference.upper().startswith(("T-", "Т-")) else f"T-{reference}")
-    row = connection.execute(select(tickets).where(tickets.c.reference == normal)).first() if normal else None
+    chosen = select(tickets).where(tickets.c.reference == normal)
+    row = connection.execute(chosen.with_for_update() if lock else chosen).first() if normal else None
     if row is None:
         raise NoTicket(reference)
     return row
@@ -58,7 +58,7 @@ def answer(connection: Connection, reference: str, text: str, by: str, office: O
         NoTicket: no such reference.
         ValueError: the ticket has no author to answer, or the text is empty.
     """
-    row = ticket(connection, reference)
+    row = ticket(connection, reference, lock=True)
     if not row.author:
         raise ValueError("the ticket has no author address")
     if not text.strip():
@@ -83,7 +83,7 @@ def answer(connection: Connection, reference: str, text: str, by: str, office: O
         office,
         now,
     )
-    values: dict[str, Any] = {"state": TicketState.WAITING, **_STOPPED}
+    values: dict[str, Any] = {"state": TicketState.WAITING, **clock.STOPPED}
     if row.first_response_at is None:
         values["first_response_at"] = now
     if row.round_started_at is not None and row.limit_at is not None and now > row.limit_at:
@@ -100,25 +100,33 @@ def note(connection: Connection, reference: str, text: str, by: str, now: dateti
 
 def close(connection: Connection, reference: str, by: str, spam: bool, now: datetime) -> str | None:
     """Closes; nothing is sent. With ``spam`` the author's address is returned, to be blocked."""
-    row = ticket(connection, reference)
+    row = ticket(connection, reference, lock=True)
     _entry(connection, row, "internal", by, "closed as spam" if spam else "closed", now)
     connection.execute(
-        update(tickets).where(tickets.c.id == row.id).values(state=TicketState.CLOSED, closed_at=now, **_STOPPED)
+        update(tickets).where(tickets.c.id == row.id).values(state=TicketState.CLOSED, closed_at=now, **clock.STOPPED)
     )
     author: str | None = row.author
     return author if spam else None
 
 
 def reopen(connection: Connection, reference: str, by: str, office: Office, now: datetime) -> None:
-    """Opens again; a round starts now when nobody has answered yet."""
-    row = ticket(connection, reference)
+    """Opens again; the clock starts now unless it runs."""
+    row = ticket(connection, reference, lock=True)
     _entry(connection, row, "internal", by, "reopened", now)
-    values: dict[str, Any] = {"state": TicketState.OPEN, "closed_at": None}
-    if row.first_response_at is None and row.round_started_at is None:
-        from gateway.tickets.desk import _round_values
+    openings.again(connection, row, office.rules, now)
 
-        values |= _round_values(clock.new_round(now, office.rules), row.round + 1)
-    connection.execute(update(tickets).where(tickets.c.id == row.id).values(values))
+
+def release(connection: Connection, message: int, office: Office, now: datetime) -> bool:
+    """``inbox.release``; a contribution that is shown now is one that somebody waits for an answer to."""
+    if not inbox.release(connection, message, now):
+        return False
+    m = messages.c
+    shown = and_(m.id == message, m.state == InboxState.DONE, m.ticket_id.is_not(None))
+    ticket_id = connection.execute(select(m.ticket_id).where(shown)).scalar()
+    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id).with_for_update()).first()
+    if row is not None:
+        openings.again(connection, row, office.rules, now)
+    return True
 
 
 def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes | bytearray]:

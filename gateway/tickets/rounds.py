@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway import log
 from gateway.model import TicketState, Trust
-from gateway.tickets import budgets, clock, outgoing
+from gateway.tickets import budgets, clock, faults, outgoing
+from gateway.tickets.faults import Fault
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import _last_ids
 from gateway.tickets.policy import BUDGET_SPENT
@@ -35,9 +35,9 @@ def tick(connection: Connection, office: Office, now: datetime, count: int = 200
         try:
             with connection.begin_nested():
                 done += _round(connection, row, office, now)
-        except SQLAlchemyError:
-            raise
         except Exception as error:  # one ticket that cannot be done must not stop the clock of the others
+            if faults.of(error) not in (None, Fault.MAIL):
+                raise
             log.loop_fault(f"clock of {row.reference}", error)
     return done
 

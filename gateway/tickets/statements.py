@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, Connection, bindparam
+from sqlalchemy import Connection, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
+from gateway.tickets import clean
 from gateway.tickets.tables import UtcDateTime
 
 
@@ -34,7 +35,7 @@ def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     if dialect.name == "sqlite" and isinstance(kind, UtcDateTime):
         return _sqlite_time
     convert: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
-    if dialect.name == "sqlite" and convert is not None and isinstance(kind, JSON):
+    if dialect.name == "sqlite" and convert is not None and isinstance(kind, clean.CleanJson):
         return lambda value: "[]" if value == [] else convert(value)
     return convert
 
@@ -52,7 +53,7 @@ class Statement:
         compiled = construct.compile(dialect=dialect, column_keys=list(columns))
         self._sql = str(compiled)
         self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
-        convert = {name: _converter(bind.type, dialect) for name, bind in compiled.binds.items()}
+        convert = {name: _converter(bind.type, dialect) for bind, name in compiled.bind_names.items()}
         #: the parameters in order where the driver wants them so, each with how it becomes what the driver takes
         self._ordered = [(name, convert.get(name)) for name in compiled.positiontup] if compiled.positional else None
         self._convert = [(name, converter) for name, converter in convert.items() if converter is not None]

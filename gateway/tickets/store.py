@@ -24,20 +24,23 @@ from typing import Any, TypeVar
 
 import tenacity
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
-from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from gateway import log, metrics
-from gateway.tickets import tables
+from gateway.model import Temporary
+from gateway.tickets import backups, faults, originals, tables
+from gateway.tickets.faults import Fault
 from gateway.tickets.statements import put_once
 
 T = TypeVar("T")
 GROUP = 64
 GATHER_S = 0.005  #: how long a commit waits for company when the last one had some
 CHECKPOINT_OCTETS = 4 * 1024**2
-BACKUPS = 2
-PATIENT_S = 30.0
+CONFLICTS = 3  #: tries of a transaction that others are in the way of, before the last
+PATIENT_S = 120.0  #: a failover takes a minute
 ANSWER_S = 3.0
+PROBED_S = 1.0  #: what the last probe found is believed for so long
 #: libpq's parameters: seconds to connect and until a silent connection is asked, milliseconds until what was sent must be received
 PATIENCE = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
@@ -55,7 +58,7 @@ class NewerSchema(StoreError):
     """The database was written by a newer release."""
 
 
-class Unavailable(StoreError):
+class Unavailable(StoreError, Temporary):
     """The database is away, locked or full. Nothing is wrong with what was to be written: it may be tried again, and may
     have been written all the same if the connection broke at the very commit."""
 
@@ -123,21 +126,18 @@ def _patience(url: str) -> dict[str, Any]:
     return {name: value for name, value in PATIENCE.items() if name not in given}
 
 
-def _disk_full(error: BaseException) -> bool:
-    words = str(getattr(error, "orig", error)).lower()
-    return "disk is full" in words or "no space left" in words or "disk i/o error" in words
-
-
 def _told(error: BaseException) -> BaseException:
     """What the caller gets: whether it was the database's fault, and not the statement's."""
-    if isinstance(error, Unavailable):
+    fault = faults.of(error)
+    if isinstance(error, Unavailable) or fault in (None, Fault.MAIL):
         return error
-    if _disk_full(error):
-        told: StoreError = DiskFull("the disk of the database is full")
-    elif isinstance(error, OperationalError | InterfaceError) or type(error) is DatabaseError:  # the last: malformed
-        told = Unavailable(f"the database does not answer: {' '.join(str(error.orig).split())[:200]}")
+    said = faults.words(error)
+    if fault is Fault.DISK:
+        told: Unavailable = DiskFull(f"the disk of the database is full: {said}")
+    elif fault is Fault.CONFLICT:
+        told = Unavailable(f"the database is busy: {said}")
     else:
-        return error
+        told = Unavailable(f"the database {'does not answer' if faults.silent(error) else 'cannot be used'}: {said}")
     told.__cause__ = error
     return told
 
@@ -171,6 +171,13 @@ def _tell_all(group: Sequence[_Write], results: Sequence[Any], error: BaseExcept
                 loop.call_soon_threadsafe(_tell, outcomes)
 
 
+def _probe(connection: Connection) -> None:
+    """Writes as a mail does, and leaves nothing."""
+    staged = originals.staging(utc_now())
+    originals.stage(connection, staged, 0, b"")
+    originals.drop(connection, staged)
+
+
 class Store:
     """The database of a daemon or of one command."""
 
@@ -196,6 +203,7 @@ class Store:
         self._files: dict[str, tuple[int, int]] = {}  #: (device, inode) of each, once open
         self._removed = ""  #: which of them is not the one that is open any more
         self.trouble = ""  #: why the database could not be used the last time; empty when it could
+        self._probed_at = -PROBED_S
         self.keys: dict[str, bytes] = {}
         self.key_id = ""
 
@@ -290,18 +298,12 @@ class Store:
         upgrade(self._writer_engine, _migrations())
 
     def _backup(self, now: datetime) -> None:
-        """A copy by SQLite's online backup API before a migration; the last two are kept."""
+        """A copy before a migration."""
         assert self.path is not None
-        size = self.path.stat().st_size
-        stats = os.statvfs(self.path.parent)
-        if stats.f_bavail * stats.f_frsize < size * 1.2:
-            raise StoreError(f"no space for the backup before the migration ({size} octets needed)")
-        target = self.path.with_name(f"{self.path.name}.{now:%Y%m%dT%H%M%S}.backup")
-        source, copy = sqlite3.connect(self.path), sqlite3.connect(target)
-        with contextlib.closing(source), contextlib.closing(copy):
-            source.backup(copy)
-        for old in sorted(self.path.parent.glob(f"{self.path.name}.*.backup"))[:-BACKUPS]:
-            old.unlink()
+        try:
+            backups.make(self.path, now)
+        except (backups.NoRoom, OSError, sqlite3.Error) as error:
+            raise StoreError(f"the database was not migrated: {error}") from error
 
     def _load_keys(self, connection: Connection, now: datetime) -> None:
         rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
@@ -342,7 +344,7 @@ class Store:
         """One transaction for the group; if it fails, one for each. Where none can be begun, all fail at once: why."""
         began, cpu = time.perf_counter(), time.thread_time()
         try:
-            results = self._transaction([job for job, _, _ in group])
+            results = self._again([job for job, _, _ in group])
         except _NotBegun as unavailable:
             if (
                 not self._removed
@@ -353,12 +355,15 @@ class Store:
             _tell_all(group, (), told)
             return told
         except BaseException as error:
-            if isinstance(error, OperationalError):
+            told = _told(error)
+            unusable = isinstance(told, Unavailable) and faults.of(error) is not Fault.CONFLICT
+            if unusable:  # a new connection may reach the new primary
                 self._let_go(invalidate=True)
-            if len(group) == 1:
-                _tell_all(group, (), _told(error))
-            else:
+            if len(group) > 1:
                 self._one_by_one(group)
+            else:
+                self.trouble = str(told) if unusable else self.trouble
+                _tell_all(group, (), told)
         else:
             self.trouble = ""
             _tell_all(group, results)
@@ -386,6 +391,16 @@ class Store:
             raise _NotBegun from error
         with transaction:
             return [job(self._connection) for job in jobs]
+
+    def _again(self, jobs: list[Callable[[Connection], Any]]) -> list[Any]:
+        """``_transaction``, and once more where another transaction was in its way."""
+        for _ in range(CONFLICTS):
+            try:
+                return self._transaction(jobs)
+            except SQLAlchemyError as error:
+                if faults.of(error) is not Fault.CONFLICT:
+                    raise
+        return self._transaction(jobs)
 
     def _check_files(self) -> None:
         """What is written into files that somebody removed or replaced is lost at the next start.
@@ -460,11 +475,22 @@ class Store:
         return await retries(self.write, job)
 
     async def answers(self) -> str:
-        """Why the database cannot be used, or ``""``: asked again when it could not the last time."""
-        if self.trouble:
-            with contextlib.suppress(StoreError, TimeoutError):
-                async with asyncio.timeout(ANSWER_S):
-                    await self.write(lambda connection: connection.exec_driver_sql("select 1").scalar())
+        """Why nothing can be written now, or ``""``. Found out by a write that is committed: a database that is read-only,
+        or whose disk is full, answers everything else."""
+        if time.monotonic() - self._probed_at < PROBED_S:
+            return self.trouble
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self.write(_probe)
+        except StoreError as error:
+            self.trouble = str(error)
+        except SQLAlchemyError as error:
+            self.trouble = f"the database refuses to store: {type(error).__name__}"
+        except TimeoutError:
+            self.trouble = self.trouble or f"the database has stored nothing for {ANSWER_S:.0f} s"
+        else:
+            self.trouble = ""
+        self._probed_at = time.monotonic()
         return self.trouble
 
     def write_now(self, job: Callable[[Connection], T]) -> T:
@@ -484,7 +510,7 @@ class Store:
                 return job(connection)
         except SQLAlchemyError as error:
             told = _told(error)
-            if isinstance(told, Unavailable):
+            if isinstance(told, Unavailable) and faults.of(error) is not Fault.CONFLICT:
                 self.trouble = str(told)
             raise told from error.__cause__
 

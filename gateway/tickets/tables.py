@@ -9,20 +9,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Column,
     DateTime,
     Index,
     Integer,
     LargeBinary,
-    String,
-    Text,
     TypeDecorator,
     UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
+
+from gateway.tickets.clean import CleanJson as JSON
+from gateway.tickets.clean import CleanString as String
+from gateway.tickets.clean import CleanText as Text
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -254,6 +255,7 @@ class OutboxRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("event", "template", "recipient"),
         Index("outbox_due", "state", "next_at"),
+        Index("outbox_turn", "state", "urgent", "kind", "created_at"),
         # the budgets are counted in these alone, without a look at the rows
         Index("outbox_total", "kind", "proof", "created_at"),
         Index("outbox_domain", "kind", "proof", "domain", "created_at"),
@@ -280,7 +282,9 @@ class OutboxRow(SQLModel, table=True):
     lease_until: datetime | None = _when()
     next_at: datetime | None = _when()
     created_at: datetime = _required_when()
+    retry_from: datetime | None = _when()  # ``retry_for`` counts from here where a person had it tried again
     sent_at: datetime | None = _when()
+    dead_at: datetime | None = _when()
     last_error: str = Field(default="", sa_column=Column(Text, nullable=False))
     bounced: str = Field(default="", sa_column=Column(Text, nullable=False))
 
@@ -320,6 +324,15 @@ class MailboxUid(SQLModel, table=True):
     uid: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     state: str = Field(sa_column=Column(String(8), nullable=False))
     message_id: int | None = _ref(index=False)
+
+
+class Condition(SQLModel, table=True):
+    """Something that is amiss and needs a person, for ``gateway status``; the row goes when it is over."""
+
+    __tablename__ = "conditions"
+    name: str = Field(sa_column=Column(String(30), primary_key=True))
+    problem: str = Field(sa_column=Column(Text, nullable=False))
+    since: datetime = _required_when()
 
 
 class SeenSignature(SQLModel, table=True):
@@ -364,4 +377,5 @@ notices = Notice.__table__  # type: ignore[attr-defined]
 mailboxes = Mailbox.__table__  # type: ignore[attr-defined]
 mailbox_uids = MailboxUid.__table__  # type: ignore[attr-defined]
 sources = SourceState.__table__  # type: ignore[attr-defined]
+conditions = Condition.__table__  # type: ignore[attr-defined]
 signatures = SeenSignature.__table__  # type: ignore[attr-defined]

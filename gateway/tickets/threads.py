@@ -70,17 +70,20 @@ def _thread(row: Any, by: str, author: _Author, bound: bool = False, note: str =
 
 def find(
     connection: Connection, pointers: Pointers, author: str | None, accounts: Iterable[str], keys: Mapping[str, bytes],
-    now: datetime,
+    now: datetime, lock: bool = False,
 ) -> Thread | None:  # fmt: skip
     """The best candidate: a ticket of the author's before any other; a token of his, then any token, the return address of
-    a reply, Message-IDs, References, the subject."""
+    a reply, Message-IDs, References, the subject. ``lock``: its ticket stays as it is read until the transaction ends."""
     whose = _Author(author, frozenset(accounts))
     first: Thread | None = None
     for candidate in _candidates(connection, pointers, whose, keys, now):
+        first = candidate if candidate.party else first or candidate
         if candidate.party:
-            return candidate
-        first = first or candidate
-    return first
+            break
+    if first is None or not lock:
+        return first
+    row = connection.execute(select(tickets).where(tickets.c.id == first.ticket_id).with_for_update()).one()
+    return _thread(row, first.by, whose, first.token_bound, first.note)
 
 
 def _candidates(

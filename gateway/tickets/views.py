@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.model import FACT_KINDS, Disposition, InboxState, MailClass, OutboxState, TicketState
-from gateway.tickets import mailboxes
+from gateway.tickets import conditions, mailboxes, openings
 from gateway.tickets.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
 
 UNSEEN_S = 3600.0
@@ -96,6 +96,7 @@ def ticket_show(connection: Connection, row: Any) -> dict[str, Any]:
         lines += [
             f"{trace.at.isoformat(timespec='seconds')} message {trace.message_id}: {line}" for line in trace.lines
         ]
+    lines += _sendings(connection, row.id)
     linked = connection.execute(select(tickets.c.reference).where(tickets.c.id == row.linked_to)).scalar()
     return shown | {
         "question": row.question,
@@ -111,6 +112,21 @@ def ticket_show(connection: Connection, row: Any) -> dict[str, Any]:
         "entries": listed,
         "trace": lines,
     }
+
+
+def _sendings(connection: Connection, ticket_id: int) -> list[str]:
+    """What was sent of a ticket, or was not and why: a line for each reply."""
+    o = outbox.c
+    rows = connection.execute(select(outbox).where(o.ticket_id == ticket_id).order_by(o.id)).all()
+    lines = []
+    for row in rows:
+        at = (row.sent_at or row.dead_at or row.created_at).isoformat(timespec="seconds")
+        tries = f" after {row.attempts} tries" if row.attempts > 1 else ""
+        why = row.last_error or (f"bounced: {row.bounced}" if row.bounced else "")
+        lines.append(
+            f"{at} outbox {row.id}: {row.template} to {row.recipient}: {row.state}{tries}{': ' + why if why else ''}"
+        )
+    return lines
 
 
 def message_list(
@@ -206,6 +222,10 @@ def status(
         problems.append("the account directory cannot be read or is too old")
     if relay_problem:
         problems.append(f"the relay: {relay_problem}")
+    forgotten = openings.unwatched(connection)
+    if forgotten:
+        problems.append(f"no clock watches {', '.join(forgotten)}: gateway tickets reopen REFERENCE")
+    problems += conditions.problems(connection)
     listed = mailboxes.rows(connection)
     problems += [problem for row in listed if (problem := _source_problem(row, now))]
     return {
@@ -229,6 +249,15 @@ def with_usage(found: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
     listeners = {name: usage.get(name) for name in names}
     problems = found["problems"] + ([usage["problem"]] if usage.get("problem") else [])
     return found | listeners | {"problems": problems}
+
+
+def database_problems(connection: Connection) -> list[str]:
+    """Whether the database takes nothing though it can be read (a standby, or a primary after its failover)."""
+    if connection.dialect.name != "postgresql":
+        return []
+    if connection.exec_driver_sql("show transaction_read_only").scalar() == "off":
+        return []
+    return ["the database is read-only: no mail is taken until it is writable, or [database] names the new primary"]
 
 
 def _unseen(connection: Connection, now: datetime) -> list[str]:

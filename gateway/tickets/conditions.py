@@ -1,0 +1,38 @@
+"""What is amiss as a whole and needs a person (a relay that refuses our login), kept so that every command can tell it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select
+
+from gateway.tickets import outgoing
+from gateway.tickets.outgoing import Office, Reply
+from gateway.tickets.statements import put_once
+from gateway.tickets.tables import conditions
+
+RELAY = "relay"
+
+
+def begin(connection: Connection, name: str, problem: str, office: Office, now: datetime) -> bool:
+    """Notes it and writes one alert to staff; false when it was noted before (by another node, or before a restart)."""
+    if put_once(connection, conditions, {"name": name, "problem": problem, "since": now}) is None:
+        return False
+    lines = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": name, "line": problem[:500]}]}
+    for address in dict.fromkeys([*office.staff.get("technical", ()), *office.staff.get("escalation", ())]):
+        event = f"condition.{name}.{now.isoformat()}"
+        outgoing.write(
+            connection, Reply(event, "staff_digest", "en", address, "staff", lines, urgent=True), office, now
+        )
+    return True
+
+
+def end(connection: Connection, name: str) -> bool:
+    """It is over; false when it was not noted."""
+    return bool(connection.execute(delete(conditions).where(conditions.c.name == name)).rowcount)
+
+
+def problems(connection: Connection) -> list[str]:
+    """A line for each, for ``status``."""
+    rows = connection.execute(select(conditions).order_by(conditions.c.since, conditions.c.name)).all()
+    return [f"since {row.since.isoformat(timespec='seconds')}: {row.problem}" for row in rows]

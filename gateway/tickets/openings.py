@@ -1,0 +1,33 @@
+"""Tickets that wait for us: how one is opened again, always with a clock, and which ones no clock watches."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, or_, select
+
+from gateway.model import Rules, TicketState, Trust
+from gateway.tickets import clock
+from gateway.tickets.statements import change
+from gateway.tickets.tables import tickets
+
+
+def again(connection: Connection, row: Any, rules: Rules, now: datetime) -> None:
+    """Opens the ticket, whose row is locked, unless it is open; its clock starts now unless it runs."""
+    values: dict[str, Any] = {"state": TicketState.OPEN, "closed_at": None}
+    if row.round_started_at is None:
+        values |= clock.columns(clock.new_round(now, rules), row.round + 1)
+    change(connection, tickets, row.id, values)
+
+
+def unwatched(connection: Connection) -> list[str]:
+    """References of open tickets with nothing due though somebody waits: a standing check, for there should be none. Those
+    that never had a clock (machines' mail) are no promise, nor are forged ones; a round past its limit is a breach."""
+    t = tickets.c
+    stopped = and_(t.round_started_at.is_(None), t.round > 0, t.trust != Trust.FAILED)
+    stuck = and_(t.round_started_at.is_not(None), t.clock_next_at.is_(None), t.breached.is_(False))
+    rows = connection.execute(
+        select(t.reference).where(t.state == TicketState.OPEN, or_(stopped, stuck)).order_by(t.id).limit(20)
+    )
+    return list(rows.scalars())
