@@ -19,8 +19,9 @@ from typing import Any
 
 from bench.harness import write_accounts
 from gateway.config import load
-from gateway.extract import language, quotes, text, topics
+from gateway.extract import language, quotes, topics
 from gateway.model import Facts, Reading
+from gateway.read.html import html_to_text
 from gateway.reading import Hints, read
 from gateway.service import directory
 from gateway.verify import accounts
@@ -207,7 +208,7 @@ def reply_sets(corpora: Path) -> Table:
             continue
         body = _text_of(corpora / "reply_quotequail" / row["file"])
         if expect["call"].endswith("_html"):
-            body = text.html_to_text(body)[0]
+            body = html_to_text(body)[0]
         found = squeezed(quotes.new_words(body))
         score.add(found == (truth or squeezed(body)), f"{key}: {found!r} for {truth!r}")
     return table
@@ -230,7 +231,7 @@ def _quotequail(expect: dict[str, Any]) -> str | None:
         parts = [unwrapped.get(name, "") for name in ("text_top", "html_top", "text_bottom", "html_bottom")]
     else:
         parts = [chunk for shown, chunk in expect["chunks"] if shown]
-    plain = [text.html_to_text(part)[1] if "<" in part and "html" in expect["call"] else part for part in parts if part]
+    plain = [html_to_text(part)[1] if "<" in part and "html" in expect["call"] else part for part in parts if part]
     return squeezed(_SIGNED.split(_INTRODUCTION.sub("", "\n".join(plain)))[0])
 
 
@@ -301,8 +302,8 @@ def bodies(corpora: Path) -> Table:
         )
         wanted = [squeezed(_readable(part, found.parsed.plain)) for part in expect["text_body"]]
         have = squeezed(found.parsed.plain)
-        html = [squeezed(text.html_to_text(part)[1]) for part in expect["html_body"]]
-        shown = squeezed(text.html_to_text(found.parsed.html)[1])
+        html = [squeezed(html_to_text(part)[1]) for part in expect["html_body"]]
+        shown = squeezed(html_to_text(found.parsed.html)[1])
         good = (not any(wanted) or any(part in have or have in part for part in wanted if part and have)) and (
             not any(html) or any(part in shown or part in have for part in html)
         )

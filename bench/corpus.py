@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import LoopbackPeers, Running, running
-from gateway.message import header_end, parse
 from gateway.peers import Taken
+from gateway.read.header import header_end
+from gateway.read.message import parse
 from gateway.verify.author import author_of
 
 

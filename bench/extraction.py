@@ -18,9 +18,11 @@ from zoneinfo import ZoneInfo
 
 from bench.corpus import as_sent
 from gateway import reading
-from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, text, times, topics
-from gateway.message import header_end, parse
+from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, times, topics
+from gateway.read.header import header_end
+from gateway.read.html import html_to_text
 from gateway.read.machine import signs_of
+from gateway.read.message import parse
 from gateway.verify.author import author_of
 
 HINTS = reading.Hints("anna@example.de", datetime(2026, 11, 22, 16, tzinfo=UTC), "Europe/Berlin")
@@ -137,7 +139,7 @@ def main() -> None:
             "times": lambda new=new: times.incident_start("x", new, HINTS.received_at, ZoneInfo("Europe/Berlin")),
             "language": lambda new=new: language.language_of(new), "diagnostics": lambda new=new: pasted.has_diagnostics(new),
             "class": lambda parsed=parsed: signs_of(parsed, "a@b.example"), "quotes alone": lambda full=full: quotes.new_words(full),
-            "HTML alone": lambda parsed=parsed: text.html_to_text(parsed.html),
+            "HTML alone": lambda parsed=parsed: html_to_text(parsed.html),
         }.items():  # fmt: skip
             print(f"  {part:18} {spent(call, 60):.3f}")
     for folder in map(Path, sys.argv[1:]):

@@ -513,7 +513,7 @@ def tickets_reopen(reference: str) -> None:
 @tickets_app.command("attachment")
 def tickets_attachment(reference: str, sha256: str) -> None:
     """The content of an attachment, to standard output."""
-    from gateway.message import attachment
+    from gateway.read.attachments import attachment
     from gateway.tickets import people
 
     with _store() as (_, store):

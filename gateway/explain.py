@@ -15,9 +15,9 @@ from gateway import service
 from gateway.config import Settings
 from gateway.ingest.client import return_path
 from gateway.ingest.identity import digest_of
-from gateway.message import header_end
 from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, mail_start
 from gateway.pipeline import Judge
+from gateway.read.header import header_end
 from gateway.reader import Readers
 from gateway.tickets import desk, inbox, replays
 from gateway.tickets.store import Store, StoreError

@@ -240,7 +240,9 @@ class ParsedMessage:
     """A mail after reading its MIME structure. Every string is valid Unicode without NUL or surrogates.
 
     ``headers`` maps lower-case field names to decoded values, top first, of every field within the caps.
-    ``notes`` names each repair and each limit that was hit.
+    ``notes`` names each repair and each limit that was hit. ``words`` is what is said, without the quotes that HTML marks, ``whole`` with them;
+    ``beside`` is every other text of the mail (the alternative that was not chosen, hidden text, what is around the parts), and
+    ``differences`` says in words what staff should look at there.
     """
 
     message_id: str | None
@@ -256,8 +258,11 @@ class ParsedMessage:
     content_type: str
     report: DeliveryReport | None
     signed_or_encrypted: str
-    bare_newlines: bool
     notes: tuple[str, ...]
+    words: str = ""
+    whole: str = ""
+    beside: str = ""
+    differences: tuple[str, ...] = ()
 
 
 @portable

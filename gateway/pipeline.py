@@ -14,8 +14,8 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from gateway import log, metrics
-from gateway.message import header_end
 from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict, mail_start
+from gateway.read.header import header_end
 from gateway.reader import NoReader, ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard

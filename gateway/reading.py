@@ -22,13 +22,14 @@ from gateway.extract import (
     quotes,
     secrets,
     services,
-    text,
     times,
     topics,
 )
-from gateway.message import MAX_HEADER_BLOCK, header_end, parse
 from gateway.model import Candidate, ParsedMessage, Reading, mail_start, portable
+from gateway.read.header import header_end
+from gateway.read.limits import MAX_HEADER_BLOCK
 from gateway.read.machine import signs_of
+from gateway.read.message import parse
 from gateway.verify.author import author_of
 
 MAX_SEARCHED = 128 * 1024
@@ -55,9 +56,9 @@ def _candidates(own_words: str, rest: str, find: Callable[[str], tuple[Candidate
 
 def _split(parsed: ParsedMessage) -> tuple[str, str]:
     """(new words, full text)."""
-    without_quotes, full = text.words_of(parsed.plain, parsed.html)
-    new = quotes.new_words(without_quotes)
-    return (new or full.strip()), full.strip()
+    whole = parsed.whole.strip()
+    new = quotes.new_words(parsed.words) or whole
+    return new, f"{whole}\n\n{parsed.beside}".strip() if parsed.beside else whole
 
 
 def _described(new: str) -> bool:

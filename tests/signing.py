@@ -13,8 +13,8 @@ import dkim
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gateway.message import header_end
 from gateway.model import Envelope, Verdict
+from gateway.read.header import header_end
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.author import author_of
 from gateway.verify.dns import Resolver, ZoneResolver

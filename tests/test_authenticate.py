@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from gateway.message import header_end
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
+from gateway.read.header import header_end
 from gateway.replies.sign import signed
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.authentication_results import Reported, reported, reported_spf

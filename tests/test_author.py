@@ -52,7 +52,7 @@ OK, MALFORMED, FORGED = AuthorStatus.OK, AuthorStatus.MALFORMED, AuthorStatus.FO
         (b"From: <>\r\n", MALFORMED, None),
         (b"From:\r\n", MALFORMED, None),
         (b"Subject: x\r\n", MALFORMED, None),
-        (b'From: "unbalanced <a@x.example>\r\n', MALFORMED, None),
+        (b'From: "unbalanced <a@x.example>\r\n', OK, "a@x.example"),
         (b"Subject: x\r\n From: not a field@x.example\r\nFrom: a@x.example\r\n", OK, "a@x.example"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "gateway").rglob("*.py"))
 FOUNDATION = {"config", "log", "metrics", "mailbox"}
-NEIGHBOURS = {"message", "extract", "verify", "tickets", "replies"}
+NEIGHBOURS = {"read", "extract", "verify", "tickets", "replies"}
 #: what may be imported besides the foundation; a room may always import itself
 ALLOWED = {
     "model": set(),
@@ -17,12 +17,9 @@ ALLOWED = {
     "log": {"model"},
     "metrics": {"model"},
     **dict.fromkeys(NEIGHBOURS, {"model"} | FOUNDATION),
-    "message": {"model", "unpack"} | FOUNDATION,
     "ingest": {"model", "tickets"} | FOUNDATION,
-    "unpack": set(),
-    "read": {"model"} | FOUNDATION,
-    "reading": {"model", "message", "extract", "read", "verify"} | FOUNDATION,
-    "reader_preload": {"reading", "extract"},
+    "reading": {"model", "read", "extract", "verify"} | FOUNDATION,
+    "reader_preload": {"reading", "read", "extract"},
     "reader": {"model", "reading"} | FOUNDATION,
     "pipeline": {"model", "reader", "reading"} | FOUNDATION | NEIGHBOURS,
     "peers": {"verify"},

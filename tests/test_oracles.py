@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.message import header_end
 from gateway.model import Author, AuthorStatus, Envelope
+from gateway.read.header import header_end
 from gateway.replies.sign import signed
 from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.authenticate import Checks, authenticate

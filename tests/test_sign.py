@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bench.harness import running, until
 from gateway import config, service
-from gateway.message import header_end
+from gateway.read.header import header_end
 from gateway.replies.sign import KeyFault, SigningKey, load_key, signed
 from gateway.verify import dkim
 from gateway.verify.dns import ZoneResolver

@@ -105,8 +105,8 @@ class Slow:
 
 
 async def _slowly(raw: bytes, resolver: Slow) -> Any:
-    from gateway.message import header_end
     from gateway.model import Envelope
+    from gateway.read.header import header_end
     from gateway.verify.authenticate import Checks, authenticate
     from gateway.verify.author import author_of
     from tests.signing import ELSEWHERE, NOW, OURS

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.message import header_end
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
+from gateway.read.header import header_end
 from gateway.verify import dkim, dmarc, spf
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.author import author_of

@@ -1,7 +1,9 @@
 """The author of a mail, by a strict grammar over the raw header bytes (RFC 5322 section 3.6.2).
 
 The only source of the sender for verification, account matching, reply address and display. Not exactly one From field
-with exactly one plain addr-spec is ``malformed``; several From fields or addresses, or hidden ones, are ``forged``.
+with exactly one plain addr-spec is ``malformed``; several From fields or addresses, or hidden ones, are ``forged``. A display
+name with specials that are not quoted, as many programs write it, is no fault while one address stands in angle brackets
+and nothing else in the field could be one.
 """
 
 from __future__ import annotations
@@ -133,6 +135,32 @@ tokens = _tokens  #: other fields with addresses are read by the same grammar
 
 
 def _mailbox(value: str) -> Author:
+    strict = _by_grammar(value)
+    if strict.status is AuthorStatus.MALFORMED:
+        return _unambiguous(value) or strict
+    return strict
+
+
+def _unambiguous(value: str) -> Author | None:
+    """The author by the only thing that can be an address: one pair of angle brackets, and no ``@`` but in it.
+
+    Where quotes and comments are balanced, brackets inside them are none.
+    """
+    if value.count("<") != 1 or value.count(">") != 1 or value.count("@") != 1:
+        return None
+    tokens = _tokens(value.strip())
+    if tokens is not None and ("special", "<") not in tokens:
+        return None
+    name, _, rest = value.partition("<")
+    spec, _, behind = rest.partition(">")
+    if "@" not in spec or not spec.strip() or any(char in spec.strip() for char in ' \t"(),:;\\[]'):
+        return None
+    words = " ".join(f"{name} {behind}".replace('"', " ").split()).strip(" ,;:\\")
+    found = _author(spec.strip(), words)
+    return found if found.status is AuthorStatus.OK else None
+
+
+def _by_grammar(value: str) -> Author:
     tokens = _tokens(value.strip())
     if tokens is None:
         return malformed("unbalanced quotes or comments in the From header field")
