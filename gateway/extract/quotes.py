@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from functools import lru_cache
 
 from gateway.extract.tables import Beginnings, alternation, words
 
@@ -103,6 +104,7 @@ def _is_quote(line: str) -> bool:
     return line.lstrip(" \t").startswith((">", "|>", "＞"))
 
 
+@lru_cache(maxsize=64)  # each line is asked for by those above it
 def _label(line: str) -> str | None:
     """What stands after the label of a quoted header line, ``None`` when it is none."""
     if ":" not in line and "：" not in line:
@@ -142,15 +144,16 @@ def _dashed(lines: list[str], index: int) -> bool:
         return False
     if _DIVIDER.match(line):
         return True
+    if not (_DASHED.match(line) or _RULE.match(line)):
+        return False
     following = [number for number in range(index + 1, min(index + 4, len(lines))) if lines[number].strip(" \t>")]
-    announces = bool(following) and _header_block(lines, following[0])
-    return announces and bool(_DASHED.match(line) or _RULE.match(line))
+    return bool(following) and _header_block(lines, following[0])
 
 
 def _attribution(lines: list[str], index: int, ends: list[bool]) -> int:
     """How many lines the attribution beginning here takes ("On ... wrote:"); 0 when there is none."""
     first = lines[index].strip(" \t*_")
-    if not first or len(first) > _LONGEST or (_label(first) is not None and not _names(first)):
+    if not first.strip("-") or len(first) > _LONGEST or (_label(first) is not None and not _names(first)):
         return 0
     joined = ""
     for count in range(1, 5):
@@ -237,24 +240,36 @@ def _only_attributes(joined: str) -> bool:
     )
 
 
-def _own_below(lines: list[str], start: int, ends: list[bool]) -> bool:
-    """Whether the author goes on below or between the quotes that begin at ``start``."""
-    rest, ends = lines[start:], ends[start:]
-    if not any(map(_is_quote, rest)):
-        return False
-    quoted = False
-    for index, line in enumerate(rest):
-        if not line.strip():
-            continue
-        if _is_quote(line):
-            quoted = True
-        elif quoted and _LIST_RULE.match(line):
-            return False  # the footer of a mailing list
-        elif quoted and not _SIGNATURE.match(line) and not _is_footer(line) and not _history(rest, index, ends):
-            return True
-        elif quoted:
+class _Below:
+    """Whether the author goes on below or between the quotes that begin at a line. Every line is looked at once, however often it is asked."""
+
+    def __init__(self, lines: list[str], ends: list[bool]) -> None:
+        self._lines, self._ends = lines, ends
+        self._judged: dict[int, bool] = {}
+        nothing = len(lines)
+        self._quote = [nothing] * (nothing + 1)  #: for each line, the first quoted line from there on
+        self._other = [nothing] * (nothing + 1)  #: the first line that is neither blank nor quoted
+        for number in range(nothing - 1, -1, -1):
+            quoted, blank = _is_quote(lines[number]), not lines[number].strip()
+            self._quote[number] = number if quoted else self._quote[number + 1]
+            self._other[number] = self._other[number + 1] if quoted or blank else number
+
+    def own(self, start: int) -> bool:
+        """Whether the first line behind the first quoted one, from ``start`` on, is the author's."""
+        if start >= len(self._lines):
             return False
-    return False
+        number = self._other[self._quote[start]]
+        if number == len(self._lines):
+            return False
+        if number not in self._judged:
+            self._judged[number] = self._is_own(number)
+        return self._judged[number]
+
+    def _is_own(self, number: int) -> bool:
+        line = self._lines[number]
+        if _LIST_RULE.match(line):
+            return False  # the footer of a mailing list
+        return not _SIGNATURE.match(line) and not _is_footer(line) and not _history(self._lines, number, self._ends)
 
 
 def _odd(lines: list[str], ends: list[bool]) -> list[int]:
@@ -274,6 +289,7 @@ def new_words(text: str) -> str:
     if not odd:
         return _trimmed(lines) or text.strip()
     kept: list[str] = []
+    below: _Below | None = None
     index, quoting, pasting = 0, False, False
     while index < len(lines):
         after = bisect_left(odd, index)
@@ -285,7 +301,8 @@ def new_words(text: str) -> str:
         quote = _is_quote(line)
         size = _history(lines, index, ends) if not quote or _marked(line) else 0
         if size:
-            if _marked(line) or not _own_below(lines, index + size, ends):
+            below = below or _Below(lines, ends)
+            if _marked(line) or not below.own(index + size):
                 break
             index, quoting = index + size, True  # the words that introduce the quote go with it
             continue
@@ -317,9 +334,11 @@ def _announced(kept: list[str]) -> bool:
 def _trimmed(lines: list[str]) -> str:
     """Lines without the signature, the footer of a phone and disclaimers at their end."""
     before = False
+    following: list[int] = []
     for index, line in enumerate(lines):
         if before and _may_close(line) and _MAY_CLOSE.match(line):
-            left = _closed(lines, index)
+            following = following or _counted(lines)
+            left = _closed(lines, index, following)
             if left is not None:
                 lines = left
                 break
@@ -339,13 +358,22 @@ def _may_close(line: str) -> bool:
     return bare[:3].lower() in _CLOSING or line.lstrip(" \t")[:1] in _DASHES
 
 
-def _closed(lines: list[str], index: int) -> list[str] | None:
+def _counted(lines: list[str]) -> list[int]:
+    """How many lines that are not blank come before each line."""
+    found, count = [], 0
+    for line in lines:
+        found.append(count)
+        count += bool(line.strip())
+    return [*found, count]
+
+
+def _closed(lines: list[str], index: int, counted: list[int]) -> list[str] | None:
     """The lines without what closes the mail at this line; ``None`` when nothing does."""
     line = lines[index]
     signature, listed, footer = _SIGNATURE.match(line), _LIST_RULE.match(line), _is_footer(line)
     if not (signature or listed or footer):
         return None
-    rest = sum(1 for part in lines[index + 1 : index + 200] if part.strip())
+    rest = counted[min(index + 200, len(lines))] - counted[index + 1]
     if (signature and (rest <= _SIGNATURE_LINES or line.startswith("--"))) or (listed and rest <= 4):
         return lines[:index]
     if footer:
@@ -371,15 +399,26 @@ def _disclaims(paragraph: str) -> bool:
 
 def _undisclaimed(lines: list[str]) -> list[str]:
     """Without the paragraphs of a disclaimer that end the mail."""
+    first = next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+    limit = len(lines)
     while True:
-        end = len(lines)
+        end = limit
         while end and not lines[end - 1].strip():
             end -= 1
         begin = end
         while begin and lines[begin - 1].strip():
             begin -= 1
-        paragraph = " ".join(lines[begin:end])[:2000]
-        if begin and paragraph and _disclaims(paragraph) and any(line.strip() for line in lines[:begin]):
-            lines = lines[:begin]
+        paragraph = _joined(lines, begin, end)
+        if begin > first and paragraph and _disclaims(paragraph):
+            limit = begin
             continue
         return lines[:end]
+
+
+def _joined(lines: list[str], begin: int, end: int) -> str:
+    """The first 2000 characters of a paragraph."""
+    taken, size = begin, 0
+    while taken < end and size < 2000:
+        size += len(lines[taken]) + 1
+        taken += 1
+    return " ".join(lines[begin:taken])[:2000]

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from gateway.read import calendar, embedded, formats, html, tnef, transfer
 from gateway.read.charsets import decode
 from gateway.read.clean import clean
-from gateway.read.header import Fields
 from gateway.read.limits import MAX_SOURCE, MAX_TEXT
 from gateway.read.parameters import Structured
 from gateway.read.structure import Part
@@ -342,9 +341,13 @@ def beside(bodies: Bodies) -> str:
     return "\n\n".join(pieces)[:MAX_TEXT]
 
 
-def charset_of(fields: Fields, root: Part) -> str:
+def charset_of(root: Part) -> str:
     """The charset that a mail names for its words: what raw octets in its header are likely to be in."""
     for part in root.leaves():
-        if part.kind.startswith("text/") and (named := part.content_type.text("charset")):
+        if (
+            part.content_type.parameters
+            and part.kind.startswith("text/")
+            and (named := part.content_type.text("charset"))
+        ):
             return named
     return ""

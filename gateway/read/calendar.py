@@ -39,6 +39,8 @@ def _repaired(text: str) -> str:
             continue
         component = line.partition(":")[2].strip().upper()
         if name == "BEGIN" and component in ("VCALENDAR", "VEVENT"):
+            if kept.count("BEGIN:VEVENT") >= MAX_EVENTS:
+                break
             if component in stack:
                 kept.append(f"END:{stack.pop()}")
             if not stack and component == "VEVENT":

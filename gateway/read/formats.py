@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 MAX_RTF = 1024 * 1024
-MAX_FIELDS = 200  #: links of an RTF document: striprtf is quadratic in them
+MAX_FIELDS = 50  #: links of an RTF document: striprtf is quadratic in them
 _ARMOUR = re.compile(
     r"-----BEGIN PGP SIGNED MESSAGE-----[ \t]{0,5}\n(?:[A-Za-z-]{1,40}: [^\n]{0,200}\n){0,10}|-----BEGIN PGP SIGNATURE-----[^-]{0,20000}-----END PGP SIGNATURE-----"
 )
@@ -60,8 +60,8 @@ def rtf_text(data: bytes) -> str:
     from striprtf.striprtf import rtf_to_text  # here: few mails have any
 
     document = data[:MAX_RTF].decode("latin-1")
-    if document.count("HYPERLINK") > MAX_FIELDS:
-        document = document.replace("HYPERLINK", "")
+    if document.count("\\field") > MAX_FIELDS:
+        document = document.replace("\\field", "").replace("HYPERLINK", "")
     try:
         text: str = rtf_to_text(document, errors="replace")
     except Exception:  # a library over hostile input: whatever it raises, the mail is read without these words

@@ -57,10 +57,13 @@ def header_end(raw: bytes | bytearray | memoryview, start: int = 0, limit: int |
 
 def _goes_on(data: bytes, position: int) -> bool:
     """Whether the header goes on behind a junk line: fields that only a header has come before the empty line."""
-    ends = [found for found in (data.find(b"\n\r\n", position), data.find(b"\n\n", position)) if found >= 0]
-    if not ends and position < len(data):
+    window = position + 4096
+    ends = [
+        found for found in (data.find(b"\n\r\n", position, window), data.find(b"\n\n", position, window)) if found >= 0
+    ]
+    if not ends and window > len(data):
         return False
-    return _KNOWN.search(data, position, min([*ends, position + 4096]) + 1) is not None
+    return _KNOWN.search(data, position, min([*ends, window]) + 1) is not None
 
 
 def capped(block: bytes, notes: list[str]) -> bytes:

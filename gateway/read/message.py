@@ -51,7 +51,7 @@ def parse(raw: Octets) -> ParsedMessage:
     root = structure(raw, capped(block, notes), body, notes)
     if any(sign in note for note in notes for sign in _DISORDER) and len(raw) <= MAX_DEFECTIVE and len(block) <= 8192:
         notes += _defects(bytes(raw[start:]))
-    reader = bodies.Reader(notes, hint=bodies.charset_of(root.fields, root))
+    reader = bodies.Reader(notes, hint=bodies.charset_of(root))
     found = reader.bodies(root)
     return _values(root, reader, found, notes)
 

@@ -14,10 +14,12 @@ from gateway.read.clean import clean_type
 from gateway.read.header import decode_words, octets
 
 MAX_PARAMETERS = 100
+MAX_TOKENS = 2000
 _SIMPLE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+(?:/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?)\s*")
 _SECTION = re.compile(r"([^*\s]{1,60})\*(?:(\d{1,3})(\*)?)?")
-_NAME = re.compile(r"[\s;:,]*([^\s=;\"]{1,70})\s*(=)?\s*")
-_BLANK_RUN = re.compile(r"[ \t]+")
+_BETWEEN = re.compile(r"[\s;:,=\"]++")
+_NAME = re.compile(r"([^\s=;\"(]{1,70}+)\s*+(=)?\s*+")
+_BLANK_RUN = re.compile(r"[ \t]++")
 _NEXT = re.compile(r";\s*[a-zA-Z*0-9-]{1,40}\s*=")
 _EXTENDED = re.compile(r"([A-Za-z0-9._-]{2,40})'([A-Za-z-]{0,20})'")
 
@@ -69,7 +71,11 @@ def structured(field: str) -> Structured:
     position = first.end() if first else 0
     parameters: dict[str, str] = {}
     size = len(field)
-    while position < size and len(parameters) < MAX_PARAMETERS:
+    for _ in range(MAX_TOKENS):
+        if (between := _BETWEEN.match(field, position)) is not None:
+            position = between.end()
+        if position >= size or len(parameters) >= MAX_PARAMETERS:
+            break
         if field[position] == "(":
             position = _comment(field, position)
             continue

@@ -45,6 +45,7 @@ class Part:
     around: list[tuple[int, int]] = field(default_factory=list)  #: before the first delimiter, behind the last
     encoding: str = transfer.AS_IS
     index: int = 0  #: the number of a leaf, in order
+    _disposition: Structured | None = None
 
     def all(self, name: str) -> list[str]:
         """Every value of a field, top first."""
@@ -57,7 +58,9 @@ class Part:
     @property
     def disposition(self) -> Structured:
         """Content-Disposition (RFC 2183)."""
-        return structured(self.get("content-disposition"))
+        if self._disposition is None:
+            self._disposition = structured(self.get("content-disposition"))
+        return self._disposition
 
     def pieces(self) -> Iterator[bytes]:
         """The content, transfer encoding undone, piece by piece."""
