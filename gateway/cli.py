@@ -51,7 +51,6 @@ _EXPECTED = (
     "StartError",
     "NoTicket",
     "DirectoryError",
-    "ReaderFailed",
     "ValueError",
     "PermissionError",
     "FileNotFoundError",
@@ -102,6 +101,28 @@ def _safe(value: object) -> str:
     """Text for a terminal: no escape sequences, no direction overrides."""
     text = "" if value is None else str(value)
     return "".join(c if c.isprintable() or c in "\n\t" else f"<U+{ord(c):04X}>" for c in text)
+
+
+def _line(value: object) -> str:
+    """The same on one line."""
+    return _safe(" ".join(str(value).split("\n")) if value is not None else "")
+
+
+def _columns() -> int | None:
+    """The columns of a terminal; a line that is longer would go on without its prefix."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _octets(data: bytes | bytearray, force: bool, what: str) -> None:
+    """Writes octets of a mail to standard output; a terminal would obey what is in them."""
+    if sys.stdout.isatty() and not force:
+        _fail(f"{what} may hold control sequences: send it to a file, or to a terminal with --force", 2)
+    sys.stdout.buffer.write(data)
+
+
+Force = Annotated[bool, typer.Option("--force", help="Write it to a terminal.")]
 
 
 def _table(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
@@ -229,7 +250,7 @@ def explain(
 
     from gateway import config, log
     from gateway.explain import Explainer, Given, as_text
-    from gateway.reader import ReaderFailed, Readers
+    from gateway.reader import Readers
     from gateway.tickets.store import utc_now
 
     given_path = _state["config"]
@@ -252,7 +273,7 @@ def explain(
                     try:
                         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
                         found = await explainer.explained(raw, given, readers)
-                    except (OSError, ReaderFailed) as error:
+                    except OSError as error:
                         print(f"gateway: {file}: {error}", file=sys.stderr)
                         code = 1
                         continue
@@ -432,27 +453,36 @@ def tickets_list(
 
 
 @tickets_app.command("show")
-def tickets_show(reference: str, as_json: Json = False) -> None:
-    """One ticket with its entries and why it was treated so."""
-    from gateway.tickets import people, views
+def tickets_show(
+    reference: str,
+    full: Annotated[
+        bool, typer.Option("--full", help="Also what was cut from the words, the other alternative, hidden text.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a ticket, its messages and the reasons. Mail text stands behind "| ", with --full the rest of it behind ": "."""
+    from gateway.tickets import people, shown, views
 
     with _store() as (_, store):
-        found = store.read_now(lambda connection: views.ticket_show(connection, people.ticket(connection, reference)))
+        found = store.read_now(
+            lambda connection: views.ticket_show(connection, people.ticket(connection, reference), full)
+        )
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
     for key, value in found.items():
         if key not in ("entries", "trace") and value not in (None, [], "", False):
-            print(f"{key:20} {_safe(value)}")
+            print(f"{key:20} {_line(value)}")
     for entry in found["entries"]:
-        print(
-            f"\n--- {entry['direction']} {_safe(entry['author'])} {entry['at']} ({entry['status']})\n{_safe(entry['text'])}"
-        )
+        words, rest = _safe(entry["text"]).expandtabs(), _safe(entry.get("full_text", "")).expandtabs()
+        print(f"\n--- {entry['direction']} {_line(entry['author'])} {entry['at']} ({entry['status']})")
+        print(shown.in_full(words, rest, _columns()))
         for file in entry["attachments"]:
-            print(f"    attached: {_safe(file['filename'])} {file['type']} {file['size']} octets {file['sha256']}")
+            named = f"{_line(file['filename'])} {_line(file['type'])}"
+            print(f"    attached: {named} {file['size']} octets {_line(file['sha256'])}")
     print("\nwhy:")
     for line in found["trace"]:
-        print(f"  {_safe(line)}")
+        print(f"  {_line(line)}")
 
 
 def _words(file: str | None) -> str:
@@ -511,7 +541,7 @@ def tickets_reopen(reference: str) -> None:
 
 
 @tickets_app.command("attachment")
-def tickets_attachment(reference: str, sha256: str) -> None:
+def tickets_attachment(reference: str, sha256: str, force: Force = False) -> None:
     """The content of an attachment, to standard output."""
     from gateway.read.attachments import attachment
     from gateway.tickets import people
@@ -521,7 +551,7 @@ def tickets_attachment(reference: str, sha256: str) -> None:
     for raw in raws:
         data = attachment(raw, sha256)
         if data is not None:
-            sys.stdout.buffer.write(data)
+            _octets(data, force, "an attachment")
             return
     _fail("the ticket has no such attachment")
 
@@ -542,7 +572,7 @@ def messages_list(
 
 
 @messages_app.command("raw")
-def messages_raw(message: int) -> None:
+def messages_raw(message: int, force: Force = False) -> None:
     """The mail as it came, to standard output."""
     from gateway.tickets import originals
 
@@ -550,7 +580,7 @@ def messages_raw(message: int) -> None:
         raw = store.read_now(lambda connection: originals.load(connection, message))
     if not raw:
         _fail(f"no message {message}")
-    sys.stdout.buffer.write(raw)
+    _octets(raw, force, "a raw mail")
 
 
 def _on_message(function: str, message: int, needs: str) -> None:

@@ -80,7 +80,7 @@ class Explainer:
         return store
 
     async def explained(self, raw: bytes, given: Given, readers: Readers) -> dict[str, Any]:
-        """The object of ``explain --json``. ReaderFailed when the mail cannot be read."""
+        """The object of ``explain --json``."""
         raw = with_crlf(raw)
         reasons: list[str] = []
         mail_from = given.mail_from if given.mail_from is not None else return_path(raw)

@@ -185,6 +185,11 @@ def decided(message: int, disposition: str, trust: str, ticket: str | None, repl
     _emit("info", "decided", fields | {"why": why or None})
 
 
+def unreadable(message: int, reason: str) -> None:
+    """A mail could not be read; it becomes a ticket with the mail attached."""
+    _emit("error", "unreadable", {"message": message, "reason": reason})
+
+
 def parked(message: int, reason: str, error: BaseException | None = None) -> None:
     """A mail is set aside as ``failed``; the next one flows on."""
     _emit("error", "parked", {"message": message, "reason": reason, "where": where(error) if error else None})

@@ -242,7 +242,7 @@ class ParsedMessage:
     ``headers`` maps lower-case field names to decoded values, top first, of every field within the caps.
     ``notes`` names each repair and each limit that was hit. ``words`` is what is said, without the quotes that HTML marks, ``whole`` with them;
     ``beside`` is every other text of the mail (the alternative that was not chosen, hidden text, what is around the parts), and
-    ``differences`` says in words what staff should look at there.
+    ``marks`` says in words what staff should see on the ticket: that alternatives differ, that text was hidden.
     """
 
     message_id: str | None
@@ -262,7 +262,7 @@ class ParsedMessage:
     words: str = ""
     whole: str = ""
     beside: str = ""
-    differences: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 @portable

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from sqlalchemy import Connection
 from gateway import log, metrics
 from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict, mail_start
 from gateway.read.header import header_end
+from gateway.read.limits import MAX_HEADER_BLOCK
+from gateway.read.unreadable import unreadable
 from gateway.reader import NoReader, ReaderFailed, Readers
 from gateway.reading import Hints
 from gateway.replies import guard
@@ -24,6 +27,7 @@ from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store, StoreError, Unavailable
 from gateway.verify import accounts, reachable
 from gateway.verify.authenticate import Checks, authenticate, nobody
+from gateway.verify.author import author_of
 from gateway.verify.directory import Directory
 from gateway.verify.dns import Bounded
 
@@ -57,18 +61,17 @@ class Judge:
         self._readers, self._around, self._clock, self._store = readers, around, clock, store
 
     async def incoming(self, claimed: inbox.Claimed) -> tuple[Incoming, int | None]:
-        """(what policy looks at, the outbox row a bounce is about).
-
-        Raises:
-            ReaderFailed: the mail cannot be read.
-        """
+        """(what policy looks at, the outbox row a bounce is about). A mail that cannot be read is known by its header."""
         around = self._around()
         envelope = claimed.envelope
         hints = Hints(envelope.mail_from, envelope.received_at, around.timezone, around.topics)
-        if claimed.pieces:
-            reading = await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints)
-        else:
-            reading = await self._readers.read(claimed.raw, hints)
+        try:
+            if claimed.pieces:
+                reading = await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints)
+            else:
+                reading = await self._readers.read(claimed.raw, hints)
+        except ReaderFailed as failure:
+            reading = await self._unread(claimed, str(failure))
         own = guard.is_own(reading.parsed, around.office.keys)
         bounced = self._bounced_row((*envelope.rcpt_tos, *reading.parsed.recipients), around)
         verdict = nobody(reading.author)
@@ -102,6 +105,18 @@ class Judge:
     async def _pieces(self, claimed: inbox.Claimed) -> AsyncIterator[bytes]:
         for seq in range(claimed.pieces):
             yield await self._store.read(partial(originals.load_piece, key=claimed.id, seq=seq))
+
+    async def _unread(self, claimed: inbox.Claimed, why: str) -> Reading:
+        """A mail whose reading failed: its header, and the mail itself as a file."""
+        sha, head = hashlib.sha256(claimed.raw), bytes(claimed.raw[:MAX_HEADER_BLOCK])
+        async for piece in self._pieces(claimed):
+            head = head or piece[:MAX_HEADER_BLOCK]
+            sha.update(piece)
+        start = mail_start(head)
+        block = head[start : header_end(head, start)[0]]
+        whole = (claimed.size or len(claimed.raw), sha.hexdigest())
+        log.unreadable(claimed.id, why)
+        return unreadable(block, whole, why, author_of(block), claimed.envelope.mail_from)
 
     async def _verdict(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> Verdict:
         raw = claimed.raw
@@ -301,9 +316,6 @@ class Pipeline:
             incoming, bounced = await self._judge.incoming(claimed)
             outcome = await self._commit(claimed, incoming, bounced)
         except LostClaim:
-            return
-        except ReaderFailed as failure:
-            await self._park(claimed, str(failure), None)
             return
         except (Unavailable, NoReader) as error:  # no fault of this mail: it is claimed again when its lease has ended
             log.loop_fault("pipeline", error)

@@ -94,8 +94,8 @@ def _values(root: Part, reader: bodies.Reader, found: bodies.Bodies, notes: list
     addressed = " ".join(" ".join(headers.get(name, ())) for name in _ADDRESSED)
     sealed = _sealed(root, plain)
     hidden = any(text.hidden.strip() for text in (*found.chosen, *(text for _, text in found.beside)))
-    differences = tuple(said for said, so in ((bodies.DIFFER, found.differ), (bodies.HIDDEN, hidden)) if so)
-    notes += [note for note in (sealed, *differences) if note]
+    marks = tuple(said for said, so in ((bodies.DIFFER, found.differ), (bodies.HIDDEN, hidden)) if so)
+    notes += [note for note in (sealed, *marks) if note]
     chosen = [text for text in found.chosen if text.said]
     return ParsedMessage(
         message_id=ids[0] if ids else None,
@@ -115,7 +115,7 @@ def _values(root: Part, reader: bodies.Reader, found: bodies.Bodies, notes: list
         words="\n\n".join(text.words for text in chosen)[:MAX_TEXT],
         whole="\n\n".join(text.whole for text in chosen)[:MAX_TEXT],
         beside=clean(bodies.beside(found)),
-        differences=differences,
+        marks=marks,
     )
 
 

@@ -24,7 +24,7 @@ from gateway.model import (
     TicketState,
     Trust,
 )
-from gateway.tickets import budgets, clock, inbox, outgoing, policy, references, replays, threads
+from gateway.tickets import budgets, clock, inbox, outgoing, policy, references, replays, shown, threads
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.statements import change, put, put_all, put_once
 from gateway.tickets.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
@@ -341,7 +341,11 @@ def _tell(
     told = f"m{claimed.id}" if claimed.arrival is None else f"m{claimed.id}.a{claimed.arrival}"
     if decision.notify == "now" and ticket is not None:
         event = "new" if decision.disposition is Disposition.OPENED else str(decision.disposition)
-        more = {"text": incoming.reading.masked_text[:4000], "subject": incoming.reading.parsed.subject, "event": event}
+        more = {
+            "text": shown.set_off(incoming.reading.masked_text[:4000], width=shown.WIDTH),
+            "subject": incoming.reading.parsed.subject,
+            "event": event,
+        }
         outgoing.tell(connection, ticket, "staff_new", told, more, office, now)
     elif decision.notify == "now":
         line = f"message {claimed.id} from {author}: {decision.trust}, reports an outage, quarantined"

@@ -143,6 +143,7 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         draft.clock, draft.notify = False, ""
     reading, topics = incoming.reading, incoming.reading.topics
     missing = missing_of(incoming, trust)
+    draft.marks += reading.parsed.marks
     if reading.author.status is AuthorStatus.MALFORMED:
         draft.marks.append("malformed author")
     wants_reply = draft.disposition is Disposition.OPENED and not draft.silent

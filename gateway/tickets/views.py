@@ -70,8 +70,8 @@ def ticket_list(connection: Connection, state: str | None, account: str | None, 
     return [_ticket(connection, row) for row in connection.execute(query).all()]
 
 
-def ticket_show(connection: Connection, row: Any) -> dict[str, Any]:
-    """``tickets show REF``."""
+def ticket_show(connection: Connection, row: Any, full: bool = False) -> dict[str, Any]:
+    """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``."""
     shown = _ticket(connection, row)
     known = _facts(connection, row.id)
     listed = []
@@ -90,6 +90,7 @@ def ticket_show(connection: Connection, row: Any) -> dict[str, Any]:
                     {"filename": f.filename, "type": f.type, "size": f.size, "sha256": f.sha256} for f in files.all()
                 ],
             }
+            | ({"full_text": entry.full_text} if full else {})
         )
     lines: list[str] = []
     for trace in connection.execute(select(traces).where(traces.c.ticket_id == row.id).order_by(traces.c.id)).all():

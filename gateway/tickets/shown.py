@@ -1,0 +1,30 @@
+"""How the words of a mail are set off where people read them: no line of them can pass for one of ours."""
+
+from __future__ import annotations
+
+OWN = "| "  #: before the author's own words
+REST = ": "  #: before everything else that the mail says: quotes, the other alternative, hidden text
+WIDTH = 100  #: columns of a line in a staff mail; a longer one would be wrapped, and go on without its prefix
+
+
+def set_off(text: str, prefix: str = OWN, width: int | None = None) -> str:
+    """Text with a prefix before each line, blank ones included. ``width``: columns of a line with its prefix."""
+    lines = text.replace("\r", "\n").split("\n")
+    if width is not None:
+        lines = [piece for line in lines for piece in _pieces(line, width - len(prefix))]
+    return "\n".join(f"{prefix}{line}".rstrip() for line in lines)
+
+
+def _pieces(line: str, columns: int) -> list[str]:
+    """A line in pieces that fit; a character beyond ASCII may take two columns."""
+    size = max(1, columns if line.isascii() else columns // 2)
+    return [line[at : at + size] for at in range(0, len(line), size)] or [""]
+
+
+def in_full(text: str, full_text: str, width: int | None = None) -> str:
+    """The whole text of a mail, line by line; what is not among the author's own words has a prefix of its own."""
+    if not full_text or full_text == text:
+        return set_off(text, OWN, width)
+    own = set(text.split("\n"))
+    lines = full_text.split("\n")
+    return "\n".join(set_off(line, OWN if line.strip() and line in own else REST, width) for line in lines)
