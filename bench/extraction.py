@@ -3,7 +3,8 @@
 Extraction is all but the form of the mail: its parsing, its class, its author. As a whole, every mail is another one: what the readers
 remember of a text (its words, its numbers) helps within a mail only.
 
-Usage: python -m bench.extraction [CORPORA]: with them also how long real mails of 4 to 6 KB take.
+Usage: python -m bench.extraction [CORPORA]: with them also how long real mails of 4 to 6 KB take. ``--hostile``: what mails cost that are
+written to hold a reader up; the aims are 100 ms for 64 KB of any kind of line, and 2 s for 1 MB.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from gateway.read.html import html_to_text
 from gateway.read.machine import signs_of
 from gateway.read.message import parse
 from gateway.verify.author import author_of
+from tests.hostile import CARRIERS, LINES
+from tests.hostile import mail as hostile_mail
 
 HINTS = reading.Hints("anna@example.de", datetime(2026, 11, 22, 16, tzinfo=UTC), "Europe/Berlin")
 OWN = """Hello,
@@ -116,8 +119,30 @@ def form_of(raw: bytes) -> object:
     return signs_of(parse(raw), HINTS.mail_from), author_of(raw[: header_end(raw)[0]])
 
 
+def hostile() -> None:
+    """Prints the dearest kinds of hostile lines, wherever they can stand."""
+    for size, aim in ((64 * 1024, 0.1), (1_000_000, 2.0)):
+        took = {}
+        for carrier, kind in itertools.product(CARRIERS, LINES):
+            raw = hostile_mail(kind, carrier, size)
+            began = time.thread_time()
+            reading.read(raw, HINTS)
+            took[kind, carrier] = time.thread_time() - began
+            if took[kind, carrier] > aim:  # what is loaded or remembered once does not count
+                began = time.thread_time()
+                reading.read(raw + b"again\r\n", HINTS)
+                took[kind, carrier] = time.thread_time() - began
+        over = sum(spent > aim for spent in took.values())
+        print(f"{len(took)} kinds of hostile mail of {size} octets: {over} take more than {aim:g} s")
+        for (kind, carrier), spent in sorted(took.items(), key=lambda item: -item[1])[:5]:
+            print(f"  {spent:.3f} s  {kind}, in {carrier}")
+
+
 def main() -> None:
     language.prepare()
+    if "--hostile" in sys.argv:
+        sys.argv.remove("--hostile")
+        hostile()
     quoted = "\n".join(f"> {line}" for line in (OWN * 6).split("\n"))
     answer = mail("text/plain", f"{OWN}\n{QUOTE}{quoted}\n"[:4700])
     plain = mail("text/plain", LONG)

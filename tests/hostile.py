@@ -19,6 +19,7 @@ _HEAD = "From: a@b.example\nSubject: x\nMIME-Version: 1.0\n"
 #: {} is the hostile text
 CARRIERS = {
     "text": _HEAD + "Content-Type: text/plain; charset=utf-8\n\nHello\n{}",
+    "answered below": _HEAD + "Content-Type: text/plain; charset=utf-8\n\nHello\n{}\n> a quote\nand my own words\n",
     "no label": _HEAD + "\n{}",
     "flowed": _HEAD + "Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\n\n{}",
     "html": _HEAD + "Content-Type: text/html; charset=utf-8\n\n<p>{}</p>",

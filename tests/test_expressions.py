@@ -96,7 +96,7 @@ HOSTILE = {
     "underscores": "_" * 100_000, "parentheses": "(" * 100_000, "clocks": "down since 12:34 " * 9_000, "since": "since 12 " * 10_000, "wrote": "wrote 12:30 <a@b> " * 6_000,
     "hashes": "#1" * 100_000, "orders": "order no. " * 10_000, "password": "password is " * 8_000, "keys": "-----BEGIN RSA PRIVATE KEY-----" * 4_000, "urls": "http://a:" * 12_000,
     "words": "=?utf-8?q?a" * 9_000, "labels": "From: a 12:30\n" * 9_000, "hexes": "a:b:" * 50_000, "cyrillic": "упал с 12 " * 12_000, "stars": "*" * 100_000, "slashes": "\\'" * 100_000,
-    "braces": "{\\a" * 40_000, "quoted": '"' * 100_000, "mixed": "a1" * 100_000, "semicolons": "; a=b" * 20_000, "columns": "a 1 " * 25_000, "numbers": "1 2 3 4 " * 12_000,
+    "braces": "{\\a" * 40_000, "quoted": '"' * 100_000, "mixed": "a1" * 100_000, "semicolons": "; a=b" * 20_000, "bare semicolons": ";" * 100_000, "columns": "a 1 " * 25_000, "numbers": "1 2 3 4 " * 12_000,
     "quote lines": "> On 1.1.2026 12:30 a wrote:\n" * 4_000, "attributions": "On 1.1.2026 12:30 a@b\n" * 6_000, "addresses": "1.2.3.4 " * 16_000, "networks": "2001:db8::/32 " * 9_000,
     "assigned": "db_password_" * 9_000, "equal": "secret=" * 15_000, "commands": "mysql -u root " * 8_000, "sshpass": "sshpass -h " * 10_000, "one-time": "code code de " * 8_000,
     "seeds": "seed words: abandon ability " * 4_000, "hashed": "$6$" * 33_000, "authorized": "authorization: basic " * 5_000, "begun": "-----BEGIN PRIVATE KEY-----\n" * 4_000,
@@ -118,6 +118,18 @@ CARRIERS = {
     "text": "From: a@b.example\r\nSubject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{}\r\n",
     "html": "From: a@b.example\r\nSubject: x\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>{}</p>\r\n",
     "subject": "From: a@b.example\r\nSubject: {}\r\n\r\nhello\r\n",
+    "answered": "From: a@b.example\r\nSubject: x\r\n\r\n{}\r\n> a quote\r\nand my own words\r\n",
+    "part": "From: a@b.example\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+    + "".join(
+        f"\r\n--b\r\n{field}\r\n\r\nhello"
+        for field in (
+            'Content-Type: a/b; name="{}',
+            "Content-Disposition: inline{}",
+            "Content-Transfer-Encoding: {}",
+            "Content-Type: {}",
+        )
+    )
+    + "\r\n--b--\r\n",
     "headers": "From: {}\r\nTo: {}\r\nMessage-ID: {}\r\nReferences: {}\r\nContent-Type: {}\r\nAuto-Submitted: {}\r\n\r\nhello\r\n",
 }
 
@@ -137,7 +149,7 @@ def test_the_clock_sees_an_expression_that_hangs(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_no_expression_hangs(took: dict[str, float], kind: str, carrier: str) -> None:
-    given = HOSTILE[kind].replace("\n", "\r\n " if carrier in ("subject", "headers") else "\r\n")
+    given = HOSTILE[kind].replace("\n", "\r\n " if carrier in ("subject", "headers", "part") else "\r\n")
     raw = CARRIERS[carrier].replace("{}", given).encode()
     began = time.thread_time()
     read(raw, HINTS)
