@@ -1015,3 +1015,370 @@ AUTHORS = {
 }  # fmt: skip
 for text, address in AUTHORS.items():
     case(f"from {text}", mail("", WORDS, author=text), author=address)
+
+# --------------------------------------------------------------------------- written after the first were mended: 102 of 114 at first sight
+
+# structure
+case(
+    "html + html disclaimer mixed + plain alt",
+    multi(
+        "mixed",
+        inner("alternative", part(TEXT, WORDS), part(HTML, PAGE)),
+        part(HTML, "<p>Disclaimer of the company</p>"),
+    ),
+    says=["order #234567"],
+    once=["order #234567"],
+)
+case("alternative of html only", multi("alternative", part(HTML, PAGE)), says=["order #234567"])
+case(
+    "related root second, start param",
+    multi("related", PNG, part(HTML, PAGE, "Content-ID: <r>\n"), declared='boundary="b1"; start="<r>"'),
+    says=["order #234567"],
+)
+case(
+    "plain is css garbage",
+    multi("alternative", part(TEXT, "body {margin:0} .x{color:red}"), part(HTML, PAGE)),
+    says=["order #234567"],
+)
+case(
+    "plain truncated",
+    multi("alternative", part(TEXT, "Hello, the disk of..."), part(HTML, PAGE)),
+    says=["order #234567"],
+)
+case(
+    "plain says see html long",
+    multi(
+        "alternative",
+        part(
+            TEXT,
+            "This e-mail was sent as HTML. Your e-mail client does not seem to support HTML e-mails, please click the link to view it in your browser: https://example.de/view?id=12345678",
+        ),
+        part(HTML, "<p>Server r1 down. Order #234567</p>"),
+    ),
+    says=["Order #234567"],
+)
+case(
+    "mixed text then html different long",
+    multi(
+        "mixed",
+        part(TEXT, "Please see the table below, it shows the prices we pay."),
+        part(HTML, "<table><tr><td>Order #234567</td><td>12 EUR</td></tr></table>"),
+    ),
+    says=["see the table below", "Order #234567"],
+)
+case(
+    "three deep with unterminated middle",
+    multi(
+        "mixed",
+        inner("related", inner("alternative", *BOTH, boundary="b3", end=False), PNG, boundary="b2", end=False),
+        part("application/pdf; name=q.pdf", b64(b"%PDF"), "Content-Transfer-Encoding: base64\n"),
+    ),
+    says=["order #234567"],
+    files=["a.png", "q.pdf"],
+)
+case(
+    "ms word mht-like first part text/xml",
+    multi("mixed", part("text/xml; charset=utf-8", "<a/>"), part(TEXT, WORDS)),
+    says=["order #234567"],
+)
+case(
+    "boundary with equals and quotes escaped",
+    multi("mixed", part(TEXT, WORDS), boundary='a"b', declared='boundary="a\\"b"'),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case(
+    "boundary upper vs body lower",
+    multi("mixed", part(TEXT, WORDS), boundary="abcdef123", declared='boundary="ABCDEF123"'),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case(
+    "boundary param name upper",
+    multi("mixed", part(TEXT, WORDS), declared="BOUNDARY=b1"),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case(
+    "type line folded oddly",
+    mail('Content-Type: multipart/mixed;\n\tboundary=\n\t"b1"', b"--b1\n" + part(TEXT, WORDS) + b"\n--b1--\n"),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case(
+    "continuation without leading space",
+    mail('Content-Type: multipart/mixed;\nboundary="b1"', b"--b1\n" + part(TEXT, WORDS) + b"\n--b1--\n"),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case(
+    "blank line inside header",
+    mail('X-A: b\n\nContent-Type: multipart/mixed; boundary="b1"', b"--b1\n" + part(TEXT, WORDS) + b"\n--b1--\n"),
+    says=["order #234567"],
+    lacks=["--b1", "Content-Type"],
+)
+case(
+    "content-type misspelled multipart/mix",
+    multi("mix", part(TEXT, WORDS)),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case(
+    "type only 'multipart'",
+    mail("Content-Type: multipart; boundary=b1", b"--b1\n" + part(TEXT, WORDS) + b"\n--b1--\n"),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case("type 'text'", mail("Content-Type: text", WORDS), says=[WORDS])
+case("type 'html'", mail("Content-Type: html", PAGE), says=["order #234567"], lacks=["<p>"])
+case(
+    "type text/html; but plain",
+    mail("Content-Type: text/html", "Hello,\n\norder #234567 is slow.\nSecond line."),
+    says=["order #234567 is slow."],
+)
+case("ctype empty", mail("Content-Type:", WORDS), says=[WORDS])
+case(
+    "type application/octet-stream body only", mail("Content-Type: application/octet-stream", WORDS), files=["unnamed"]
+)
+case("type 'plain/text'", mail("Content-Type: plain/text; charset=utf-8", WORDS), says=[WORDS])
+case("type 'text-plain'", mail("Content-Type: text-plain", WORDS), says=[WORDS])
+case("text/x-markdown", mail("Content-Type: text/markdown", WORDS), says=[WORDS])
+case("text/x-something body", mail("Content-Type: text/x-moz-deleted", WORDS), says=[WORDS])
+case("text/x-plain", mail("Content-Type: TEXT/X-PLAIN; charset=utf-8", WORDS), says=[WORDS])
+case(
+    "message/rfc822 as whole mail",
+    mail("Content-Type: message/rfc822", "From: anna@example.de\nSubject: in\nContent-Type: text/plain\n\n" + WORDS),
+    files=["in.eml"],
+)
+case(
+    "two ctypes plain then html",
+    mail("Content-Type: text/plain\nContent-Type: text/html; charset=utf-8", PAGE),
+    says=["order #234567"],
+    lacks=["<p>"],
+)
+case(
+    "delims lack leading dashes?",
+    mail('Content-Type: multipart/mixed; boundary="--b1"', b"--b1\n" + part(TEXT, WORDS) + b"\n--b1--\n"),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)
+case(
+    "junk line then no known",
+    crlf(
+        "From: a@b.example\nSubject: x\n=== scanned by X ===\nTo: support@introserv.com\nDate: Sat, 28 Nov 2026 09:59:00 +0100\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64\n\n"
+    )
+    + crlf(b64(WORDS.encode())),
+    says=["order #234567"],
+)
+# cte
+case(
+    "cte on html qp upper",
+    mail(
+        "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: QUOTED-PRINTABLE ; x",
+        quopri.encodestring(PAGE.replace("Hello", "Grüße").encode()),
+    ),
+    says=["Grüße"],
+)
+case(
+    "cte 'base64,8bit'",
+    mail("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64,8bit", R64),
+    says=[RUSSIAN],
+)
+case(
+    "cte encoded word b",
+    mail("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: =?us-ascii?B?YmFzZTY0?=", R64),
+    says=[RUSSIAN],
+)
+case(
+    "base64 dos eof",
+    mail("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64", R64 + b"\x1a"),
+    says=[RUSSIAN],
+)
+case(
+    "base64 in one line 5000",
+    mail(
+        "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64",
+        base64.b64encode((WORDS * 30).encode()),
+    ),
+    says=[WORDS],
+)
+case(
+    "base64 short blocks per line padded",
+    mail(
+        "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64",
+        b"\n".join(base64.b64encode(RUSSIAN.encode()[i : i + 40]) for i in range(0, len(RUSSIAN.encode()), 40)),
+    ),
+    says=[RUSSIAN],
+)
+case(
+    "base64 url safe",
+    mail(
+        "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: base64",
+        base64.urlsafe_b64encode((RUSSIAN + "???>>>").encode()),
+    ),
+    says=[RUSSIAN],
+)
+case(
+    "short plain labelled base64",
+    mail("Content-Type: text/plain\nContent-Transfer-Encoding: base64", "Help! #234567"),
+    says=["Help! #234567"],
+)
+case(
+    "one word labelled base64",
+    mail("Content-Type: text/plain\nContent-Transfer-Encoding: base64", "Hello"),
+    says=["Hello"],
+)
+case(
+    "qp with raw 8bit",
+    mail(
+        "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable",
+        "Grüße =C3=BC order #234567".encode(),
+    ),
+    says=["Grüße ü order #234567"],
+)
+case(
+    "qp twice",
+    mail(
+        "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable",
+        quopri.encodestring(GERMAN.encode()),
+    ),
+    says=[GERMAN],
+)
+case(
+    "qp end with =",
+    mail("Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable", "order #234567="),
+    says=["order #234567"],
+)
+case(
+    "qp on header label only text with =",
+    mail("Content-Type: text/plain; charset=utf-8", "a=3D b= 5 and x=20 seconds, order #234567"),
+    says=["a=3D b= 5 and x=20"],
+)
+case(
+    "uu two files",
+    mail("", WORDS.encode() + b"\n" + UU + b"between\n" + UU.replace(b"trace", b"other") + b"bye"),
+    says=["between", "bye"],
+    files=["trace.txt", "other.txt"],
+)
+case(
+    "uu no end",
+    mail("", WORDS.encode() + b"\n" + UU.replace(b"`\nend\n", b"") + b""),
+    says=["order #234567"],
+    files=["trace.txt"],
+    lacks=["begin 644"],
+)
+case(
+    "uu html escaped name blank",
+    mail("", WORDS.encode() + b"\n" + UU.replace(b"trace.txt", b"my trace file.txt")),
+    files=["my trace file.txt"],
+)
+case(
+    "image labelled 7bit base64 with name",
+    multi("mixed", part(TEXT, WORDS), part("image/png; name=x.png", b"\x89PNG", "Content-Transfer-Encoding: 7bit\n")),
+    files=["x.png"],
+)
+# charsets
+for label, t, c in (
+    ("ISO-8859-1;format=flowed", GERMAN, "cp1252"),
+    ('"utf-8"', RUSSIAN, "utf-8"),
+    ("utf8", RUSSIAN, "utf-8"),
+    ("utf-8-sig", RUSSIAN, "utf-8"),
+    ("latin1", GERMAN, "latin-1"),
+    ("ISO-Latin-1", GERMAN, "latin-1"),
+    ("iso_8859-2", CZECH, "iso8859_2"),
+    ("Windows-1250", POLISH, "cp1250"),
+    ("MacRoman", GERMAN, "mac_roman"),
+    ("x-mac-ce", CZECH, "mac_latin2"),
+    ("cp10007", RUSSIAN, "mac_cyrillic"),
+    ("cp65001", RUSSIAN, "utf-8"),
+    ("cp1200", RUSSIAN, "utf-16-le"),
+    ("cp20866", RUSSIAN, "koi8-r"),
+    ("cp28592", CZECH, "iso8859_2"),
+    ("cp51932", JAPANESE, "euc_jp"),
+    ("cp50220", JAPANESE, "iso2022_jp"),
+    ("cp51949", KOREAN, "euc_kr"),
+    ("cp54936", CHINESE, "gb18030"),
+    ("iso-2022-jp-ms", JAPANESE, "iso2022_jp"),
+    ("ISO-2022-CN", CHINESE, "gb2312"),
+    ("ISO-8859-8-I", HEBREW, "iso8859_8"),
+    ("ISO-8859-6", ARABIC, "iso8859_6"),
+    ("windows-1256", ARABIC, "cp1256"),
+    ("viscii", GERMAN, "cp1252"),
+    ("gb_18030", CHINESE, "gb18030"),
+    ("shift_jis-2004", JAPANESE, "cp932"),
+    ("eucKR", KOREAN, "euc_kr"),
+    ("KOI8R", RUSSIAN, "koi8-r"),
+    ("koi8_u", UKRAINIAN, "koi8_u"),
+    ("win", RUSSIAN, "cp1251"),
+    ("russian", RUSSIAN, "cp1251"),
+    ("cp1251;", RUSSIAN, "cp1251"),
+    ("Cyrillic (Windows-1251)", RUSSIAN, "cp1251"),
+    ("Cyrillic (KOI8-R)", RUSSIAN, "koi8-r"),
+    ("us-ascii", GERMAN, "mac_roman"),
+    ("ascii", JAPANESE, "cp932"),
+    ("utf-8", RUSSIAN, "cp1251"),
+    ("utf-8", GERMAN, "cp1252"),
+    ("utf-8", CHINESE, "gbk"),
+    ("gb2312", TAIWAN, "gbk"),
+    ("euc-kr", KOREAN, "cp949"),
+    ("big5", TAIWAN, "big5"),
+    ("utf-16", RUSSIAN, "utf-16-be"),
+    ("utf-32", RUSSIAN, "utf-32"),
+    ("ucs-2", RUSSIAN, "utf-16-be"),
+):
+    case(
+        f"cs {label} {c} {t[:3]}",
+        mail(f"Content-Type: text/plain; charset={label}\nContent-Transfer-Encoding: base64", b64(t.encode(c))),
+        says=[t],
+    )
+case(
+    "subject raw cp1251 no body label, html body meta",
+    mail(
+        "Content-Type: text/html", ("<meta charset=windows-1251><p>" + RUSSIAN).encode("cp1251"), subject="SUBJ"
+    ).replace(b"SUBJ", "Сервер упал".encode("cp1251")),
+    subject="Сервер упал",
+    says=[RUSSIAN],
+)
+case(
+    "subject mixed raw utf8 and ew",
+    mail("", "x", subject="Störung =?utf-8?Q?f=C3=BCr?= uns"),
+    subject="Störung für uns",
+)
+case("subject ew unterminated", mail("", "x", subject="=?utf-8?Q?St=C3=B6rung"), subject="Störung")
+case("subject ew no charset", mail("", "x", subject="=??Q?St=C3=B6rung?="), subject="Störung")
+case("subject ew with folding inside", mail("", "x", subject="=?utf-8?B?U3TD\n tnJ1bmc=?="), subject="Störung")
+case("subject ew in utf-7", mail("", "x", subject="=?utf-7?Q?St+APY-rung?="), subject="Störung")
+case(
+    "subject gb2312 b",
+    mail("", "x", subject="=?gb2312?B?" + base64.b64encode("服务器问题".encode("gbk")).decode() + "?="),
+    subject="服务器问题",
+)
+case("subject utf8 labelled iso", mail("", "x", subject="=?iso-8859-1?Q?St=C3=B6rung?="), subject="Störung")
+case("subject raw escapes", mail("", "x", subject="\x1b$B%5!<%P!<\x1b(B"), subject="サーバー")
+# names
+for way, (f, n) in {
+    "utf8 pct no star": (
+        b"Content-Type: application/pdf\nContent-Disposition: attachment; filename=\"UTF-8''M%C3%A4rz.pdf\"\n",
+        "März.pdf",
+    ),
+    "ew two spaces": (b'Content-Type: application/pdf; name="=?utf-8?Q?M=C3=A4?= =?utf-8?Q?rz.pdf?="\n', "März.pdf"),
+    "name upper": (b'Content-Type: application/pdf; NAME="x.pdf"\n', "x.pdf"),
+    "filename = spaces": (
+        b'Content-Type: application/pdf\nContent-Disposition: attachment; filename = "x.pdf"\n',
+        "x.pdf",
+    ),
+    "sections no charset": (
+        b'Content-Type: application/pdf\nContent-Disposition: attachment; filename*0="very long "; filename*1="name.pdf"\n',
+        "very long name.pdf",
+    ),
+    "raw in sections": (
+        'Content-Type: application/pdf\nContent-Disposition: attachment; filename*0="März "; filename*1="2026.pdf"\n'.encode(),
+        "März 2026.pdf",
+    ),
+    "single quotes": (b"Content-Type: application/pdf; name='x.pdf'\n", "x.pdf"),
+    "dispo broken": (b"Content-Type: application/pdf; name=x.pdf\nContent-Disposition: filename=x.pdf\n", "x.pdf"),
+    "comma sep": (b"Content-Type: application/pdf\nContent-Disposition: attachment, filename=x.pdf\n", "x.pdf"),
+    "content-description": (b"Content-Type: application/pdf\nContent-Description: report.pdf\n", "report.pdf"),
+    "rtl": ('Content-Type: application/pdf; name="x\u202efdp.exe"\n'.encode(), "xfdp.exe"),
+}.items():
+    case(f"a file name, once more: {way}", named(f), files=[n])

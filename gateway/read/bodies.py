@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from gateway.read import calendar, embedded, formats, html, tnef, transfer
 from gateway.read.charsets import decode
 from gateway.read.clean import clean
+from gateway.read.header import decode_words
 from gateway.read.limits import MAX_SOURCE, MAX_TEXT
 from gateway.read.parameters import Structured
 from gateway.read.structure import Part
@@ -20,6 +21,7 @@ from gateway.read.structure import Part
 DIFFER = "the text and the HTML alternative differ"
 HIDDEN = "hidden text in the HTML"
 MAX_WORDS = 5000  #: of a text that are compared
+MAX_STUB = 60  #: different words of a text that stands in for a page
 _WORD = re.compile(r"\w{3,}")
 _NUMBER = re.compile(r"\d{4,}")
 _URL = re.compile(r"(?:https?://|www\.|mailto:|cid:)\S{1,2000}|\[(?:cid|image)[^\]\n]{0,200}\]", re.IGNORECASE)
@@ -28,6 +30,7 @@ _PREAMBLE = re.compile(
     r"(?i)\s*(?:--[- ]*)?(?:this is (?:a|an) (?:multi-?part|mime|cryptographically|s/mime|openpgp|encrypted|digitally)|your mail ?reader|if you (?:see|are reading) this|"
     r"dies ist eine mehrteilige|ceci est un message|este (?:es un )?mensaje|questo è un messaggio|это сообщение в формате|this message (?:is in|contains|uses) (?:mime|parts))"
 )
+_FILE_NAME = re.compile(r"\.[A-Za-z0-9]{2,5}(?:\?=)?\Z")
 _NUMBERED = frozenset("plain html".split())
 #: text that machines write for machines
 _MACHINE = ("text/x-amp-html", "text/watch-html", "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/css", "text/csv",
@@ -147,7 +150,8 @@ class Reader:
             rest = pages if bodies.chosen is texts else texts
             bodies.beside += [(f"alternative, {text.kind}", text) for text in rest if text.said]
             return bodies
-        if len(right.own & left.every) * 2 >= len(right.own) or len(left.every) > len(right.every):
+        covers = len(right.own & left.every) * 2 >= len(right.own)
+        if covers or (len(left.every) > len(right.every) and not _is_stub(left.every)):
             chosen, other, missing = texts, pages, right.own - left.every
         else:
             chosen, other, missing = pages, texts, left.every - right.every
@@ -178,7 +182,7 @@ class Reader:
             self._winmail(part)
         name = name_of(part, self.hint)
         rtf = kind in ("text/rtf", "application/rtf") and not name and not attached
-        if not (kind.startswith("text/") or rtf) or kind in _MACHINE or kind.startswith("text/x-") or self.room <= 0:
+        if not (kind.startswith("text/") or rtf) or kind in _MACHINE or self.room <= 0:
             return Bodies()
         if attached and name:
             return Bodies()
@@ -187,7 +191,7 @@ class Reader:
         if attached:
             self.spare.append(("attachment", text))
             return Bodies()
-        if name and not _is_body_name(name):
+        if (name and not _is_body_name(name)) or kind.startswith("text/x-"):
             return Bodies(beside=[("inline", text)])
         self.texts.add(part.index)
         self.sources.append(text)
@@ -284,6 +288,13 @@ class _Words:
         self.numbers = frozenset(_NUMBER.findall(_URL.sub(" ", " ".join(text.words for text in texts))))
 
 
+def _is_stub(words: set[str]) -> bool:
+    """Whether a short text only speaks of HTML or of a browser, as what stands in for a page does in any language."""
+    return len(words) <= MAX_STUB and not words.isdisjoint(
+        ("html", "browser", "webmail", "navigateur", "navegador", "браузере", "browserze")
+    )
+
+
 def _words(text: str) -> set[str]:
     found: set[str] = set()
     for word in _WORD.findall(_URL.sub(" ", text[: MAX_TEXT // 2].lower()))[:MAX_WORDS]:
@@ -318,7 +329,11 @@ def _same_twice(bodies: Bodies) -> None:
 
 def name_of(part: Part, hint: str = "") -> str:
     """The file name that a part has, as it was written; ``""`` for none."""
-    return part.disposition.text("filename", hint) or part.content_type.text("name", hint)
+    name = part.disposition.text("filename", hint) or part.content_type.text("name", hint)
+    if not name and not part.kind.startswith(("text/", "multipart/", "message/")):
+        described = part.get("content-description")
+        name = decode_words(described, hint) if _FILE_NAME.search(described) else ""
+    return name[1:-1] if len(name) > 2 and name[0] == name[-1] == "'" else name
 
 
 _SAID = {

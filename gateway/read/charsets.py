@@ -74,6 +74,11 @@ _WHATWG = {
 _BY_LABEL = {label: codec for codec, labels in _WHATWG.items() for label in labels.split()}
 _SQUEEZED = {re.sub(r"[^a-z0-9]", "", label): codec for label, codec in _BY_LABEL.items()}
 _PAGE = re.compile(r"(?:x?(?:windows|win|cp|ibm|ms|dos|oem|ansi|codepage|microsoftcp|mswin)+)?(\d{3,5})")
+#: Microsoft's code pages that are known by their number alone
+_PAGES = {"1200": "utf-16-le", "1201": "utf-16-be", "12000": "utf-32-le", "65000": "utf-7", "65001": "utf-8", "20127": "cp1252", "20866": "koi8_r",
+          "21866": "koi8_u", "10000": "mac_roman", "10006": "mac_greek", "10007": "mac_cyrillic", "10029": "mac_latin2", "10081": "mac_turkish",
+          "50220": "iso2022_jp_ext", "50221": "iso2022_jp_ext", "50222": "iso2022_jp_ext", "50225": "iso2022_kr", "51932": "euc_jp",
+          "51936": "gb18030", "51949": "cp949", "52936": "hz", "54936": "gb18030"} | {f"{28590 + part}": f"iso8859_{part}" for part in range(2, 17) if part != 12}  # fmt: skip
 _ISO = re.compile(r"x?(?:iso)?8859(\d{1,2})[a-z]?")
 _LATIN = re.compile(r"isolatin(\d{1,2})")
 #: what Python has under other names and no mail may name: they are no charsets, or they hide something
@@ -105,6 +110,8 @@ def codec_of(label: str) -> str | None:
     if squeezed in _SQUEEZED:
         return _SQUEEZED[squeezed]
     if (found := _PAGE.fullmatch(squeezed)) is not None:
+        if found[1] in _PAGES:
+            return _PAGES[found[1]]
         return _SQUEEZED.get(f"windows{found[1]}") or _SQUEEZED.get(f"cp{found[1]}") or _python(f"cp{found[1]}")
     if (found := _ISO.match(squeezed)) is not None and f"iso8859{found[1]}" in _SQUEEZED:
         return _SQUEEZED[f"iso8859{found[1]}"]

@@ -21,7 +21,7 @@ _KNOWN = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 MAX_JUNK = 20  #: lines among the fields that are none
-_ENCODED_WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)\?=")
+_ENCODED_WORD = re.compile(r"=\?([^?\s*]{0,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)(?:\?=|\Z)")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
 _NO_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
@@ -146,7 +146,7 @@ def _octet(hexed: re.Match[bytes]) -> bytes:
 
 
 def _raw_text(value: str, hint: str) -> str:
-    return value if value.isascii() else decode(octets(value), "", hint=hint)[0]
+    return value if value.isascii() and "\x1b" not in value else decode(octets(value), "", hint=hint)[0]
 
 
 def unpadded(data: bytes) -> bytes:

@@ -24,7 +24,8 @@ _QUOTING = re.compile(r"gmail_quote|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|a
 _BLOCKQUOTE = re.compile(r"<blockquote", re.IGNORECASE)
 #: cheap: without one of these nothing is hidden
 _MAY_HIDE = re.compile(
-    r"display\s*:|visibility\s*:|font-size\s*:\s*0|opacity\s*:\s*0|mso-hide|max-height\s*:\s*0|\shidden\b|color",
+    r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:|font-size\s{0,3}:\s{0,3}0|opacity\s{0,3}:\s{0,3}0|mso-hide|max-height\s{0,3}:\s{0,3}0|\shidden\b|"
+    r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}(?:#fff|white|rgb\(\s{0,3}255)",
     re.IGNORECASE,
 )
 _HIDING = re.compile(

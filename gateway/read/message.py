@@ -69,7 +69,7 @@ def _defects(data: bytes) -> list[str]:
 def _headers(fields: Fields, hint: str) -> dict[str, tuple[str, ...]]:
     collected: dict[str, list[str]] = {}
     for name, text in fields:
-        decoded = decode_words(text, hint) if ("=?" in text or not text.isascii()) else text
+        decoded = decode_words(text, hint) if ("=?" in text or not text.isascii() or "\x1b" in text) else text
         collected.setdefault(name, []).append(clean_line(decoded, MAX_FIELD))
     return {name: tuple(values[:50]) for name, values in collected.items()}
 

@@ -28,6 +28,8 @@ _PREAMBLE = re.compile(
     re.IGNORECASE,
 )
 _HTML = re.compile(rb"\s{0,500}(?:<!doctype html|<html|<head|<body|<meta\b|<div\b|<p\b[^>]{0,200}>[^<])", re.IGNORECASE)
+_MAJORS = frozenset(("text", "message", "application", "image", "audio", "video", "font", "model", "chemical"))
+_LATE_FIELDS = re.compile(rb"(?:content-(?:type|transfer-encoding|disposition)|mime-version)[ \t]{0,5}:", re.IGNORECASE)
 PKCS7 = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 
 
@@ -119,11 +121,7 @@ def _part(data: Octets, block: bytes, start: int, end: int, default: str, notes:
     fields = fields_of(capped(block, notes))
     values = [structured(value) for name, value in fields if name == "content-type" and value.strip()]
     chosen = next((one for one in values if "/" in one.value), values[0] if values else Structured(default, {}))
-    kind = (
-        chosen.value
-        if "/" in chosen.value
-        else {"multipart": "multipart/mixed", "html": "text/html"}.get(chosen.value, default)
-    )
+    kind = _kind(chosen.value, default)
     part = Part(fields, data, start, end, chosen, kind)
     several = [one for one in values if one.value.startswith("multipart")]
     if several and not kind.startswith("multipart"):
@@ -133,6 +131,18 @@ def _part(data: Octets, block: bytes, start: int, end: int, default: str, notes:
         part.content_type = next((one for one in values if one.value == "text/html"), part.content_type)
         part.kind = "text/html"
     return part
+
+
+def _kind(written: str, default: str) -> str:
+    """The media type that was meant: "text", "html", "plain/text" are none, and their words are words all the same."""
+    major, slash, minor = written.partition("/")
+    if major == "multipart":
+        return f"multipart/{minor or 'mixed'}"
+    if slash and (major in _MAJORS or major.startswith("x-")):
+        return written
+    if "html" in written:
+        return "text/html"
+    return written if slash and "text" not in written and "plain" not in written else default
 
 
 def _label(part: Part, notes: list[str]) -> None:
@@ -165,7 +175,7 @@ def _open(part: Part, search: _Search, notes: list[str]) -> None:
     elif part.kind == "message/partial":
         if _may_unpack(part, search):
             _fragment(part, notes)
-    elif part.kind.startswith("multipart/") or part.kind == "multipart":
+    elif part.kind.startswith("multipart/"):
         found = _multipart(part, search, notes)
         if not found and part.encoding and _may_unpack(part, search):
             _decode(part)
@@ -180,7 +190,19 @@ def _open(part: Part, search: _Search, notes: list[str]) -> None:
         and part.encoding == transfer.AS_IS
         and not part.disposition.value.startswith("attach")
     ):
-        _unannounced(part, search, notes)
+        if not _late(part, notes):
+            _unannounced(part, search, notes)
+
+
+def _late(part: Part, notes: list[str]) -> bool:
+    """Whether an empty line came among the fields: what it cut off says what the body is."""
+    if part.get("content-type") or not _LATE_FIELDS.match(bytes(part.data[part.start : part.start + 40])):
+        return False
+    head_end, body = header_end(part.data, part.start, min(MAX_FIELD, part.end - part.start))
+    block = bytes(part.data[part.start : min(head_end, part.end)])
+    part.parts = [_part(part.data, block, min(body, part.end), part.end, "text/plain", notes)]
+    notes.append("an empty line among the header fields")
+    return True
 
 
 def _may_unpack(part: Part, search: _Search) -> bool:

@@ -12,6 +12,8 @@ BASE64, QUOTED, UU, YENC, AS_IS = "base64", "quoted-printable", "uuencode", "yen
 CHUNK = 256 * 1024
 SAMPLE = 4096
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_URL_ALPHABET = _ALPHABET + b"-_"  #: RFC 4648 section 5
+_FROM_URL = bytes.maketrans(b"-_", b"+/")
 _NOT_BASE64 = bytes(set(range(256)) - set(_ALPHABET) - {0x3D})
 _BLANKS = b" \t\r\n"
 _COMMENT = re.compile(r"\([^()]{0,200}\)")
@@ -182,6 +184,13 @@ def words_in_base64(data: bytes) -> tuple[bytes, bytes]:
     """(what the base64 of a text part says, the lines of plain words in it: footers that somebody added without decoding)."""
     if not data.translate(None, _ALPHABET + b"=" + _BLANKS):
         return b"".join(_base64((data,))), b""
+    if (
+        not data.translate(None, _URL_ALPHABET + b"=" + _BLANKS)
+        and b"+" not in data
+        and b"/" not in data
+        and b"--" not in data
+    ):
+        return b"".join(_base64((data.translate(_FROM_URL),))), b""
     code: list[bytes] = []
     words: list[bytes] = []
     for line in data.split(b"\n"):
