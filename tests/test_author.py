@@ -53,6 +53,12 @@ OK, MALFORMED, FORGED = AuthorStatus.OK, AuthorStatus.MALFORMED, AuthorStatus.FO
         (b"From:\r\n", MALFORMED, None),
         (b"Subject: x\r\n", MALFORMED, None),
         (b'From: "unbalanced <a@x.example>\r\n', OK, "a@x.example"),
+        (b"From: =?utf-8?q?M=C3=BCller?=, Shop <a@x.example>\r\n", OK, "a@x.example"),
+        (b"From: =?utf-8?b?PGNlb0Bnb29kLmV4YW1wbGU+?=, <a@x.example>\r\n", MALFORMED, None),
+        (b"From: =?utf-8?q?ceo=40good.example?=, Shop <a@x.example>\r\n", MALFORMED, None),
+        (b"From: =?utf-7?q?ceo+AEA-good.example?=, Shop <a@x.example>\r\n", MALFORMED, None),
+        ("From: ceo\uff20good.example, Shop <a@x.example>\r\n".encode(), MALFORMED, None),
+        (b'From: "ceo <a@x.example>"\r\n', MALFORMED, None),
         (b"Subject: x\r\n From: not a field@x.example\r\nFrom: a@x.example\r\n", OK, "a@x.example"),
     ],
 )

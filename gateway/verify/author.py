@@ -8,7 +8,9 @@ and nothing else in the field could be one.
 
 from __future__ import annotations
 
+import binascii
 import re
+import unicodedata
 
 from gateway.mailbox import a_label, plain_local
 from gateway.model import Author, AuthorStatus, mail_start
@@ -17,6 +19,7 @@ MAX_FROM = 4096
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _HIDDEN = re.compile(rb"\r[ \t\x00]*from[ \t\x00]*:", re.IGNORECASE)
 _NUL_NAME = re.compile(rb"(?:\A|\n)[^:\n]{0,10}f[\x00]*r[\x00]*o[\x00]*m[ \t]*\x00[ \t\x00]*:", re.IGNORECASE)
+_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\s]{0,2000})\?=")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 
@@ -153,11 +156,34 @@ def _unambiguous(value: str) -> Author | None:
         return None
     name, _, rest = value.partition("<")
     spec, _, behind = rest.partition(">")
-    if "@" not in spec or not spec.strip() or any(char in spec.strip() for char in ' \t"(),:;\\[]'):
+    if (
+        _may_hold_an_address(f"{name} {behind}")
+        or "@" not in spec
+        or not spec.strip()
+        or any(char in spec.strip() for char in ' \t"(),:;\\[]')
+    ):
         return None
     words = " ".join(f"{name} {behind}".replace('"', " ").split()).strip(" ,;:\\")
     found = _author(spec.strip(), words)
     return found if found.status is AuthorStatus.OK else None
+
+
+def _may_hold_an_address(name: str) -> bool:
+    """Whether a display name has an ``@`` that shows when it is displayed: in encoded words (RFC 2047), or in a form that looks so."""
+    if "@" in unicodedata.normalize("NFKC", name):
+        return True
+    for charset, encoding, text in _ENCODED_WORD.findall(name):
+        try:
+            data = binascii.a2b_base64(text + "==") if encoding in "bB" else binascii.a2b_qp(text, header=True)
+        except (ValueError, binascii.Error):
+            return True
+        if not charset.lower().startswith(
+            ("utf-8", "iso-", "windows-", "koi8", "us-ascii", "gb", "big5", "shift", "euc", "ks_c")
+        ):
+            return True  # a charset in which an @ may be written otherwise
+        if b"@" in data or "@" in unicodedata.normalize("NFKC", data.decode("utf-8", "replace")):
+            return True
+    return False
 
 
 def _by_grammar(value: str) -> Author:
