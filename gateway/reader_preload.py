@@ -2,6 +2,12 @@
 
 import gc
 
+import charset_normalizer  # noqa: F401 - what reading imports where it needs it, which few mails do
+import icalendar  # noqa: F401
+import mailparser  # noqa: F401
+import striprtf.striprtf  # noqa: F401
+import tnefparse  # noqa: F401
+
 import gateway.reading
 from gateway.extract import language, topics
 

@@ -1382,3 +1382,15 @@ for way, (f, n) in {
     "rtl": ('Content-Type: application/pdf; name="x\u202efdp.exe"\n'.encode(), "xfdp.exe"),
 }.items():
     case(f"a file name, once more: {way}", named(f), files=[n])
+
+case(
+    "a file name: raw octets in a percent form",
+    named(b"Content-Type: application/pdf\nContent-Disposition: attachment; filename=\"UTF-8''M%C3%A4rz\xce.pdf\"\n"),
+    says=["order #234567"],
+)
+case(
+    "a boundary: raw octets by RFC 2231",
+    multi("mixed", part(TEXT, WORDS)).replace(b'boundary="b1"', b"boundary*=utf-8''b\xce%31"),
+    says=["order #234567"],
+    lacks=["Content-Type"],
+)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
 
 from gateway.model import Reading
+from gateway.read.attachments import attachment
+from gateway.read.message import parse
 from gateway.reading import Hints, read
 from tests.odd_mails import CASES
 from tests.samples import NOW
@@ -45,3 +48,37 @@ def wrong(found: Reading, right: dict[str, Any]) -> list[str]:
 def test_what_a_person_would_read_is_read(name: str) -> None:
     raw, right = CASES[name]
     assert wrong(read(raw, HINTS), right) == []
+
+
+def damaged(raw: bytes, chance: random.Random) -> bytes:
+    """The mail with a few octets changed, lines left out, doubled or moved."""
+    lines = raw.split(b"\r\n")
+    for _ in range(chance.randint(1, 4)):
+        at, to = chance.randrange(len(lines)), chance.randrange(len(lines))
+        match chance.randrange(4):
+            case 0:
+                del lines[at]
+                lines = lines or [b""]
+            case 1:
+                lines.insert(to, lines[at])
+            case 2:
+                octets = bytearray(lines[at] or b"x")
+                octets[chance.randrange(len(octets))] = chance.randrange(256)
+                lines[at] = bytes(octets)
+            case _:
+                lines[at] = lines[at][: len(lines[at]) // 2]
+    return b"\r\n".join(lines)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_damaged_mail_raises_nothing_and_every_file_of_it_can_be_had(seed: int) -> None:
+    chance = random.Random(seed)
+    mails = [raw for raw, _ in CASES.values() if len(raw) < 20_000]
+    for _ in range(60):
+        raw = damaged(chance.choice(mails), chance)
+        found = parse(raw)
+        assert "\x00" not in repr(found).replace("\\\\x00", "")
+        for file in found.attachments:
+            content = attachment(raw, file.sha256)
+            assert content is not None
+            assert len(content) == file.size

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gateway.model import Attachment, mail_start
+from gateway.model import Attachment
 from gateway.read import bodies, transfer
 from gateway.read.charsets import decode
 from gateway.read.clean import clean_line, clean_type
@@ -110,9 +110,7 @@ def attachment(raw: Octets, sha256: str) -> bytes | None:
     """The content of the attachment of a raw mail with this hash, or ``None``. A mail that could not be read is its own."""
     if hashlib.sha256(raw).hexdigest() == sha256:
         return bytes(raw)
-    start = mail_start(raw)
-    head_end, body = header_end(raw, start)
-    root = structure(raw, bytes(raw[start:head_end]), body, [])
+    root = structure(raw, [])
     reader = bodies.Reader([])
     reader.bodies(root)
     for file in files(root, reader):

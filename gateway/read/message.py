@@ -17,8 +17,8 @@ from gateway.model import ParsedMessage, mail_start
 from gateway.read import bodies
 from gateway.read.attachments import files, measured
 from gateway.read.clean import clean, clean_line
-from gateway.read.header import Fields, capped, decode_words, header_end
-from gateway.read.limits import MAX_FIELD, MAX_HEADER_BLOCK, MAX_REFERENCES, MAX_TEXT
+from gateway.read.header import Fields, decode_words
+from gateway.read.limits import MAX_FIELD, MAX_REFERENCES, MAX_TEXT
 from gateway.read.reports import report
 from gateway.read.structure import PKCS7, Octets, Part, structure
 
@@ -39,18 +39,9 @@ _DISORDER = ("boundary", "nobody announced", "several Content-Type")
 def parse(raw: Octets) -> ParsedMessage:
     """A mail as values. Never raises; what could not be read is named in ``notes``."""
     notes: list[str] = []
-    if b"\n" not in raw and b"\r" in raw:
-        raw = bytes(raw).replace(b"\r", b"\n")
-        notes.append("line ends of CR alone")
-    start = mail_start(raw)
-    head_end, body = header_end(raw, start)
-    block = bytes(raw[start:head_end])
-    if len(block) > MAX_HEADER_BLOCK:
-        block = block[:MAX_HEADER_BLOCK]
-        notes.append("header cut to the limits")
-    root = structure(raw, capped(block, notes), body, notes)
-    if any(sign in note for note in notes for sign in _DISORDER) and len(raw) <= MAX_DEFECTIVE and len(block) <= 8192:
-        notes += _defects(bytes(raw[start:]))
+    root = structure(raw, notes)
+    if len(raw) <= MAX_DEFECTIVE and any(sign in note for note in notes for sign in _DISORDER):
+        notes += _defects(bytes(raw[mail_start(raw) :]))
     reader = bodies.Reader(notes, hint=bodies.charset_of(root))
     found = reader.bodies(root)
     return _values(root, reader, found, notes)

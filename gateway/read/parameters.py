@@ -42,7 +42,7 @@ class Structured:
             if "\ufffd" not in extended or not plain:
                 return extended
         if "=?" not in plain and (found := _EXTENDED.match(plain)) is not None and "%" in plain:
-            return decode(unquote_to_bytes(plain[found.end() :]), found[1], hint=hint)[0]
+            return decode(unquote_to_bytes(octets(plain[found.end() :])), found[1], hint=hint)[0]
         return decode_words(plain, hint)
 
     def _sections(self, name: str) -> list[tuple[int, bool, str]]:
@@ -150,7 +150,7 @@ def boundaries(parameters: dict[str, str]) -> list[str]:
         pieces = sorted((key, value) for key, value in parameters.items() if key.startswith("boundary*"))
         written = "".join(value for _, value in pieces)
         if written.count("'") >= 2:
-            written = unquote_to_bytes(written.split("'", 2)[2]).decode("utf-8", "surrogateescape")
+            written = unquote_to_bytes(octets(written.split("'", 2)[2])).decode("utf-8", "surrogateescape")
     found = [written, written.rstrip(), _BLANK_RUN.sub(" ", written).strip(), _BLANK_RUN.sub("", written)]
     bare = written.strip(" \t<>\"'")
     found += [bare, written.strip().partition(" ")[0], f"<{bare}>", f"<<{bare}>>", f'"{bare}"']

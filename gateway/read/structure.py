@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from gateway.model import mail_start
 from gateway.read import cms, transfer
 from gateway.read.header import Fields, capped, fields_of, header_end
-from gateway.read.limits import MAX_DEPTH, MAX_FIELD, MAX_INSIDE, MAX_PARTS
+from gateway.read.limits import MAX_DEPTH, MAX_FIELD, MAX_HEADER_BLOCK, MAX_INSIDE, MAX_PARTS
 from gateway.read.parameters import Structured, boundaries, structured
 
 Octets = bytes | bytearray
@@ -93,8 +94,17 @@ class _Search:
     inside: int = 0  #: octets that were unpacked to look for parts
 
 
-def structure(data: Octets, block: bytes, body: int, notes: list[str]) -> Part:
-    """The tree of parts of the mail with this header block, whose body begins at ``body``."""
+def structure(raw: Octets, notes: list[str]) -> Part:
+    """The tree of parts of a raw mail."""
+    data = raw
+    if b"\n" not in raw and b"\r" in raw:
+        data = bytes(raw).replace(b"\r", b"\n")
+        notes.append("line ends of CR alone")
+    start = mail_start(data)
+    head_end, body = header_end(data, start)
+    if head_end - start > MAX_HEADER_BLOCK:
+        notes.append("header cut to the limits")
+    block = bytes(data[start : min(head_end, start + MAX_HEADER_BLOCK)])
     root = _part(data, block, body, len(data), "text/plain", notes)
     search = _Search()
     stack = [(root, 0)]
