@@ -363,6 +363,7 @@ def import_(
     from gateway.ingest import imap, imap_folders, oauth, sources
     from gateway.ingest.halt import Halt
     from gateway.tickets.store import DiskFull, utc_now
+    from gateway.turns import Turns
 
     try:
         day = datetime.fromisoformat(since).replace(tzinfo=UTC) if since else None
@@ -372,7 +373,7 @@ def import_(
         chosen = next((one for one in settings.imap if one.name == account), None)
         if chosen is None:
             _fail(f"no [[imap]] account is named {account!r}", 2)
-        ledger = sources.StoredLedger(store, account, "imap", chosen.silence, utc_now, lambda: None)
+        ledger = sources.StoredLedger(store, account, "imap", chosen.silence, utc_now, lambda: None, Turns(utc_now))
         reader = sources.mailbox(chosen, settings, ledger, Halt(), utc_now)
         try:
             count = reader.bring(folder or chosen.folder, day)

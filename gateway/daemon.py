@@ -28,13 +28,15 @@ from gateway.ingest.limits import Limits
 from gateway.ingest.relays import KnownRelays, Watch
 from gateway.ingest.smtp import MailSession
 from gateway.ingest.sources import Sources
+from gateway.mailbox import registrable
 from gateway.pipeline import Judge, Pipeline
-from gateway.reader import Readers, ReadFunction
+from gateway.reader import NoReader, Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
 from gateway.tickets import inbox, originals, outgoing, rounds, views
 from gateway.tickets.store import Store, Unavailable, utc_now
+from gateway.turns import Turns
 from gateway.verify.directory import DirectoryError
 from gateway.verify.dns import Resolver
 
@@ -110,16 +112,18 @@ class Daemon:
         relays = KnownRelays()
         self.relays = Watch(self.store, relays, self._clock)
         limits = Limits(service.bounds(self.settings), self.settings.gateway.state_dir, relays.knows)
+        turns = Turns(self._clock, lambda address: bool(self.directory.roles_of(address)), registrable)
         judge = Judge(self._readers, lambda: self.desk.around, self._clock, self.store)
         self.outbox = Outbox(
             outgoing.StoredQueue(self.store, lambda: self.desk.office), self._sending, self._clock,
             self.settings.relay.max_connections,
         )  # fmt: skip
-        self.pipeline = Pipeline(self.store, judge, lambda: self.desk.around, self._clock, self.outbox)
+        self.pipeline = Pipeline(self.store, judge, lambda: self.desk.around, self._clock, self.outbox, turns)
         self.sources = Sources(
-            self.store, self._clock, lambda: self.desk.office, self.pipeline.arrived, self.outbox.wake.set
+            self.store, self._clock, lambda: self.desk.office, self.pipeline.arrived, self.outbox.wake.set, turns
         )
-        self.ingest = Ingest(self.desk.policy, limits, Acceptor(self.store, self.pipeline, self._clock), self._clock)
+        acceptor = Acceptor(self.store, self.pipeline, self._clock, turns)
+        self.ingest = Ingest(self.desk.policy, limits, acceptor, self._clock)
 
     def _sending(self) -> tuple[Sender, Templates, Transport, float]:
         return self.desk.sender, self.desk.templates, self.desk.relay, self.desk.settings.relay.retry_for
@@ -206,7 +210,7 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)  # one that comes too early is answered after the start
         try:
             self._prepare()
-            await self._readers.start()
+            await self._start_readers()
             for name in (signal.SIGTERM, signal.SIGINT):  # from the first connection on, a stop is a drain
                 loop.add_signal_handler(name, self.stop)
             await self.relays.look()
@@ -243,6 +247,12 @@ class Daemon:
         finally:
             await self._close()
             log.stopped(time.monotonic() - began)
+
+    async def _start_readers(self) -> None:
+        try:
+            await self._readers.start()
+        except NoReader as error:
+            raise StartError(str(error)) from error
 
     def stop(self) -> None:
         """Begins the drain; a second call cuts the sessions that are still open."""
@@ -418,6 +428,8 @@ class Daemon:
             return trouble
         if not self.alive():
             return "the pipeline hangs"
+        if self._readers.trouble:
+            return self._readers.trouble
         if not self.directory.usable(self._clock()):
             return "the account directory cannot be read or is too old"
         return self.ingest.limits.problem() or self.outbox.problem or self.sources.not_ready()

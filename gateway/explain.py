@@ -16,7 +16,7 @@ from gateway.config import Settings
 from gateway.ingest.client import return_path
 from gateway.ingest.identity import digest_of
 from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, mail_start
-from gateway.pipeline import Judge
+from gateway.pipeline import Hand, Judge
 from gateway.read.header import header_end
 from gateway.reader import Readers
 from gateway.tickets import desk, inbox, replays
@@ -100,7 +100,7 @@ class Explainer:
         )
         claimed = inbox.Claimed(0, 1, raw, envelope, 0, False)
         judge = Judge(readers, lambda: self._desk.around, lambda: given.now, self._store)
-        incoming, _ = await judge.incoming(claimed)
+        incoming, _ = await judge.incoming(Hand(claimed))
         digest = digest_of(raw)
 
         def decided(connection: Connection) -> tuple[Incoming, Decision]:

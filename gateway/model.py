@@ -163,6 +163,19 @@ class RawMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a mail stands among those that wait (``gateway/turns.py``): an order of service, and proof of nothing.
+
+    ``at``: milliseconds since 1970, the lowest is served first; ``first``: it seems to come from a customer, and goes
+    before strangers.
+    """
+
+    sender: str
+    at: int
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """Outcome of ``accept``: the inbox row and whether this arrival made it."""
 
@@ -563,11 +576,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A built message ready for the relay."""
+    """A built message ready for the relay. ``ours`` is asked before its content goes out: false when somebody else may be
+    sending it by now."""
 
     raw: bytes
     mail_from: str
     rcpt_to: str
+    ours: Callable[[], bool] = field(default=lambda: True, compare=False)
 
 
 class Temporary(Exception):

@@ -6,34 +6,44 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection
 
 from gateway import log, metrics
-from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Verdict, mail_start
+from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Turn, Verdict, mail_start
 from gateway.read.header import header_end
 from gateway.read.limits import MAX_HEADER_BLOCK
 from gateway.read.unreadable import unreadable
-from gateway.reader import NoReader, ReaderFailed, Readers
+from gateway.reader import NoReader, ReaderFailed, Readers, TooSlow
 from gateway.reading import Hints
 from gateway.replies import guard
 from gateway.tickets import arrivals, desk, inbox, originals, outgoing
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import LostClaim, Store, StoreError, Unavailable
+from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
 from gateway.verify import accounts, reachable
 from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.author import author_of
 from gateway.verify.directory import Directory
-from gateway.verify.dns import Bounded
+from gateway.verify.dns import Asker, Bounded, Rank, asked_by
 
 POLL_S = 1.0
 BATCH = 16
 CONCURRENCY = 48  #: of mails up to 256 KiB, or pieces of larger ones
+KEPT = 8  #: hands of these, for what seems to come from customers
+A_SENDER, SLOW_SENDER = 32, 4  #: hands that one sender may have; one whose mails are slow
+APART, APART_A_SENDER = 512, 64  #: mails that may wait for the DNS beside the hands, in all and of one sender
+APART_OCTETS = 64 * 1024**2
+LATE_S = 2.0  #: of a lease: nothing is committed any more
+NO_READER_S = 5.0  #: until a mail is tried again after there was no reader for it
+SLOW_TURN_S = 10.0  #: for each mail that waits until a slow one may be read
+MAX_SLOW = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,24 @@ class Surroundings:
     authserv_ids: Mapping[str, str]  #: whose Authentication-Results count, by source; ``relay`` for trusted relays
 
 
+class Hand:
+    """A mail in work: whose it is for how long, and where it stands among the others."""
+
+    def __init__(self, claimed: inbox.Claimed, place: Place | None = None) -> None:
+        self.claimed, self.place = claimed, place
+        self.until = claimed.lease_until
+        self.apart = False  #: it waits for the DNS, beside the hands
+
+    @contextlib.contextmanager
+    def waiting(self, rank: Rank) -> Iterator[bool]:
+        """While it waits for others' answers; whether there is room for it to wait."""
+        yield True
+
+    def late(self, now: datetime) -> bool:
+        """Whether somebody else may be at it by now."""
+        return self.until is None or now >= self.until - timedelta(seconds=LATE_S)
+
+
 class Judge:
     """Everything up to the decision: the same code serves the daemon and ``gateway explain``."""
 
@@ -60,16 +88,25 @@ class Judge:
     ) -> None:
         self._readers, self._around, self._clock, self._store = readers, around, clock, store
 
-    async def incoming(self, claimed: inbox.Claimed) -> tuple[Incoming, int | None]:
-        """(what policy looks at, the outbox row a bounce is about). A mail that cannot be read is known by its header."""
-        around = self._around()
+    @property
+    def trouble(self) -> str:
+        """Why no mail can be read now, or an empty string."""
+        return self._readers.trouble
+
+    async def incoming(self, hand: Hand) -> tuple[Incoming, int | None]:
+        """(what policy looks at, the outbox row a bounce is about). A mail that cannot be read is known by its header.
+
+        Raises:
+            NoReader, TooSlow: it may be tried again.
+        """
+        claimed, around = hand.claimed, self._around()
         envelope = claimed.envelope
         hints = Hints(envelope.mail_from, envelope.received_at, around.timezone, around.topics)
         try:
             if claimed.pieces:
-                reading = await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints)
+                reading = await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints, hand.place)
             else:
-                reading = await self._readers.read(claimed.raw, hints)
+                reading = await self._readers.read(claimed.raw, hints, hand.place)
         except ReaderFailed as failure:
             reading = await self._unread(claimed, str(failure))
         own = guard.is_own(reading.parsed, around.office.keys)
@@ -77,7 +114,7 @@ class Judge:
         verdict = nobody(reading.author)
         match, facts = accounts.NOBODY, Facts()
         if not own and reading.signs.form is not MailClass.BOUNCE:
-            verdict = await self._verdict(claimed, reading, around)
+            verdict = await self._verdict(hand, reading, around)
             cpu = time.thread_time()
             match = accounts.match(reading.author, around.directory, self._clock())
             if match.usable:
@@ -86,7 +123,7 @@ class Judge:
         address = reading.author.address
         unanswerable = guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, False)
         if not (unanswerable or own or verdict.refused or reading.signs.form is not MailClass.HUMAN):
-            unanswerable = await self._unreachable(reading, verdict, claimed.recheck, around)
+            unanswerable = await self._unreachable(hand, reading, verdict, around)
         return Incoming(
             envelope=envelope,
             reading=reading,
@@ -118,25 +155,47 @@ class Judge:
         log.unreadable(claimed.id, why)
         return unreadable(block, whole, why, author_of(block), claimed.envelope.mail_from)
 
-    async def _verdict(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> Verdict:
+    def _rank(self, reading: Reading, around: Surroundings) -> Rank:
+        """Whose questions go first: a guess by what the mail says of itself."""
+        if not reading.author.address or not around.directory.roles_of(reading.author.address):
+            return Rank.STRANGER
+        return Rank.URGENT if reading.topics.critical else Rank.CUSTOMER
+
+    @contextlib.contextmanager
+    def _asking(self, hand: Hand, reading: Reading, around: Surroundings) -> Iterator[Checks]:
+        """What to check with, while the mail waits beside the hands. Where too many wait, only what is known counts:
+        a check that could not be made is made again later."""
+        rank = self._rank(reading, around)
+        asker = Asker(hand.claimed.turn.sender, rank)
+        with hand.waiting(rank) as room:
+            checks = around.checks
+            yield replace(checks, resolver=asked_by(checks.resolver, asker), timeout=checks.timeout if room else 0.0)
+
+    async def _verdict(self, hand: Hand, reading: Reading, around: Surroundings) -> Verdict:
+        claimed = hand.claimed
         raw = claimed.raw
         if claimed.pieces and b"dkim-signature" in reading.header_block.lower():
             raw = await self._store.read(partial(originals.load, key=claimed.id))
         _, body = header_end(raw, mail_start(raw))
         now = claimed.envelope.received_at
         authserv_id = around.authserv_ids.get("relay" if claimed.envelope.trusted else claimed.envelope.source)
-        return await authenticate(
-            reading.author, claimed.envelope, raw, reading.header_block, body, around.checks, now, authserv_id
-        )
+        with self._asking(hand, reading, around) as checks:
+            return await authenticate(
+                reading.author, claimed.envelope, raw, reading.header_block, body, checks, now, authserv_id
+            )
 
-    async def _unreachable(self, reading: Reading, verdict: Verdict, recheck: int, around: Surroundings) -> str:
+    async def _unreachable(
+        self, hand: Hand, reading: Reading, verdict: Verdict, around: Surroundings
+    ) -> str:  # fmt: skip
         """Why the author's domain takes no mail, or ``""``; not asked before there can be a reply."""
         if reading.author.status is not AuthorStatus.OK or reading.author.address is None:
             return ""
-        if verdict.temperror and recheck == 0:
+        if verdict.temperror and hand.claimed.recheck == 0:
             return ""
-        bounded = Bounded(around.checks.resolver, around.checks.timeout)
-        return await reachable.why_not(reading.author.address.rpartition("@")[2], bounded, verdict.authenticated)
+        with self._asking(hand, reading, around) as checks:
+            bounded = Bounded(checks.resolver, checks.timeout)
+            domain = reading.author.address.rpartition("@")[2]
+            return await reachable.why_not(domain, bounded, verdict.authenticated)
 
     @staticmethod
     def _staff(around: Surroundings) -> frozenset[str]:
@@ -182,25 +241,51 @@ class Replies(Protocol):
         ...
 
 
+class _Held(Hand):
+    """A hand of the pipeline."""
+
+    def __init__(self, claimed: inbox.Claimed, place: Place, pipeline: Pipeline) -> None:
+        super().__init__(claimed, place)
+        self._pipeline = pipeline
+
+    @contextlib.contextmanager
+    def waiting(self, rank: Rank) -> Iterator[bool]:
+        """See ``Hand``: it needs no hand meanwhile."""
+        room = self._pipeline.lay_aside(self, rank)
+        try:
+            yield room
+        finally:
+            self.apart = False
+
+
 class Pipeline:
-    """Claims due mails and brings each to its outcome; one bad mail never stops the next."""
+    """Claims due mails and brings each to its outcome; one bad mail never stops the next.
+
+    A hand is held while a mail is read and committed; while it waits for the DNS it lies beside. Of the hands a sender has some,
+    and a few are kept for what seems to come from customers (``gateway/turns.py``).
+    """
 
     def __init__(self, store: Store, judge: Judge, around: Callable[[], Surroundings], clock: Callable[[], datetime],
-                 replies: Replies) -> None:  # fmt: skip
+                 replies: Replies, turns: Turns | None = None) -> None:  # fmt: skip
         self._store, self._judge, self._around, self._clock, self._replies = store, judge, around, clock, replies
+        self._turns = turns or Turns(clock)
         self.wake = asyncio.Event()
         self._sure = False
         self.beat = 0.0
-        self._held: dict[asyncio.Task[None], inbox.Claimed] = {}
+        self._held: dict[asyncio.Task[None], _Held] = {}
+        self._back: list[tuple[inbox.Claimed, float, str]] = []  #: to be handed back when the database can be used
+        self._slow: OrderedDict[int, None] = OrderedDict()  #: mails that are read only beside others
         self._reserved = 0
         self._claiming = 0  # hands kept for what is being claimed
         self._clear = False  # no more waits in the table than is being claimed: a new mail may be taken as it is stored
 
     # -- what the ways in see
 
-    def reserve(self) -> bool:
+    def reserve(self, turn: Turn) -> bool:
         """Whether a hand is free for a mail that is being stored now; then it is kept until ``take`` or ``release``."""
-        if not self._clear or self._room() <= 0 or any(held.suspect for held in self._held.values()):
+        if not self._clear or self._room() <= (0 if turn.first else KEPT) or self._judge.trouble:
+            return False
+        if self._one_alone() or turn.sender in self._full():
             return False
         self._reserved += 1
         return True
@@ -220,19 +305,61 @@ class Pipeline:
         self._sure = True
         self.wake.set()
 
-    # -- the loop
+    # -- what is in work
+
+    def _busy(self) -> int:
+        return sum(not held.apart for held in self._held.values())
 
     def _room(self) -> int:
-        return CONCURRENCY - len(self._held) - self._reserved - self._claiming
+        return CONCURRENCY - self._busy() - self._reserved - self._claiming
+
+    def _one_alone(self) -> bool:
+        """Whether a suspect is in work, beside which nothing else is begun."""
+        return any(held.claimed.suspect and not held.apart for held in self._held.values())
+
+    def _full(self) -> list[str]:
+        """The senders who have enough in work."""
+        busy: Counter[str] = Counter()
+        apart: Counter[str] = Counter()
+        for held in self._held.values():
+            (apart if held.apart else busy)[held.claimed.turn.sender] += 1
+        most = {sender: SLOW_SENDER if self._turns.behind(sender) else A_SENDER for sender in busy}
+        return [
+            *(sender for sender, count in busy.items() if count >= most[sender]),
+            *(sender for sender, count in apart.items() if count >= APART_A_SENDER and busy[sender] < A_SENDER),
+        ]
+
+    def lay_aside(self, held: _Held, rank: Rank) -> bool:
+        """A mail begins to wait for the DNS; whether there is room. Three quarters of it are for strangers."""
+        apart = [other for other in self._held.values() if other.apart]
+        share = 0.75 if rank is Rank.STRANGER else 1.0
+        octets = sum(other.claimed.size for other in apart) + held.claimed.size
+        if len(apart) >= APART * share or octets > APART_OCTETS * share:
+            return False
+        held.apart = True
+        if self._sure or not self._clear:
+            self.wake.set()
+        return True
 
     def _begin(self, claimed: inbox.Claimed) -> None:
-        task = asyncio.create_task(self._one(claimed))
-        self._held[task] = claimed
+        place = Place(claimed.turn, self._turns)
+        place.slow = _key(claimed) in self._slow
+        held = _Held(claimed, place, self)
+        task = asyncio.create_task(self._one(held))
+        self._held[task] = held
         task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._held.pop(task, None)
+        if self._sure or not self._clear:
+            self.wake.set()
+
+    # -- the loop
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until ``stop``; what is begun is finished or handed back."""
         loop = asyncio.get_running_loop()
+        renewing = asyncio.create_task(self._renewing())
         while not stop.is_set():
             self.beat = loop.time()
             self.wake.clear()
@@ -244,18 +371,18 @@ class Pipeline:
                     log.loop_fault("pipeline", error)
             for claim in claimed:
                 self._begin(claim)
-            if not claimed:
+            if self._judge.trouble:  # one mail a turn finds out whether there is a reader again
+                await self._rest(stop, woken=False)
+            elif not claimed:
                 await self._rest(stop)
         self._clear = False
         await self._drain()
+        renewing.cancel()
 
-    def _let_go(self, task: asyncio.Task[None]) -> None:
-        self._held.pop(task, None)
-        if self._sure or not self._clear:
-            self.wake.set()
-
-    async def _rest(self, stop: asyncio.Event) -> None:
-        waits = [asyncio.create_task(self.wake.wait()), asyncio.create_task(stop.wait())]
+    async def _rest(self, stop: asyncio.Event, woken: bool = True) -> None:
+        waits = [asyncio.create_task(stop.wait())]
+        if woken:
+            waits.append(asyncio.create_task(self.wake.wait()))
         await asyncio.wait(waits, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
         for wait in waits:
             wait.cancel()
@@ -266,37 +393,76 @@ class Pipeline:
                 while self._held or self._reserved:
                     self.wake.clear()
                     await self.wake.wait()
-        left = list(self._held.values())
+        left = [held.claimed for held in self._held.values()]
         for task in list(self._held):
             task.cancel()
-        if left:
+        if left or self._back:
             try:
-                await self._store.write(lambda connection: inbox.hand_back(connection, left, self._clock()))
+                await self._store.write(lambda connection: self._hand_back(connection, left))
             except StoreError as error:
                 log.loop_fault("pipeline", error)
 
+    def _hand_back(self, connection: Connection, left: list[inbox.Claimed]) -> None:
+        inbox.hand_back(connection, left, self._clock())
+        for claimed, wait_s, reason in self._back:
+            inbox.hand_back(connection, [claimed], self._clock(), wait_s, reason)
+
+    async def _renewing(self) -> None:
+        """Keeps what is in work ours, however long it takes, and learns whose mails are slow elsewhere."""
+        while True:
+            try:
+                await self._renew()
+            except Exception as error:  # the next turn tries again; without it the claims are given up
+                log.loop_fault("pipeline", error)
+            await asyncio.sleep(inbox.LEASE_S / 3)
+
+    async def _renew(self) -> None:
+        now, held, back = self._clock(), list(self._held.values()), list(self._back)
+        self._turns.learn(await self._store.read(lambda connection: inbox.owed(connection, now)))
+        if not held and not back:
+            return
+
+        def job(connection: Connection) -> tuple[datetime, list[inbox.Claimed]]:
+            for claimed, wait_s, reason in back:
+                inbox.hand_back(connection, [claimed], now, wait_s, reason)
+            return inbox.renew(connection, [one.claimed for one in held], now)
+
+        lease, lost = await self._store.write(job)
+        del self._back[: len(back)]
+        gone = {_key(claimed) for claimed in lost}
+        for one in held:
+            one.until = None if _key(one.claimed) in gone else lease
+
     async def _claim(self) -> list[inbox.Claimed]:
         now = self._clock()
-        if any(held.suspect for held in self._held.values()):
+        if self._one_alone():
             return []
         sure, self._sure = self._sure, False
         if not sure and not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
             self._clear = True
             return []
-        room, alone = self._room(), not self._held and not self._reserved
+        room, alone, full = self._room(), not self._busy() and not self._reserved, self._full()
+        now_ms = int(now.timestamp() * 1000)
+        last = now_ms + LEAD_MS + AHEAD_MS  # anybody's
+        if room <= KEPT:
+            last = now_ms - AHEAD_MS // 2  # a customer's, as it seems
+        else:
+            room -= KEPT
         if room <= 0:  # taken while the table was asked
             self._sure = True
             return []
         count = min(-(-room // 2) if self._clear else room, BATCH)  # half for what comes meanwhile, unless many wait
+        if self._judge.trouble:
+            count = 1
 
         def job(connection: Connection) -> tuple[list[inbox.Claimed], list[int], bool]:
-            claimed, parked = inbox.claim(connection, now, count, alone=alone)
+            claimed, parked = inbox.claim(connection, now, count, alone=alone, full=full, last=last)
             if any(claim.suspect for claim in claimed):
                 return claimed, parked, False
             if len(claimed) < count:
                 claimed += inbox.claim_arrivals(connection, now, count - len(claimed))
             clear = len(claimed) < count and (alone or bool(claimed) or not inbox.anything_due(connection, now))
-            return claimed, parked, clear
+            return claimed, parked, clear and not full and last > now_ms
 
         clear, self._claiming = False, count
         if alone:  # a suspect may be among them: no other mail is taken beside it
@@ -308,21 +474,23 @@ class Pipeline:
         for message in parked:
             metrics.PARKED.inc()
             log.parked(message, "claimed three times without an outcome")
-        return claimed
+        return [replace(one, turn=replace(one.turn, first=is_first(one.turn.at, now_ms))) for one in claimed]
 
-    async def _one(self, claimed: inbox.Claimed) -> None:
-        began = time.perf_counter()
+    async def _one(self, held: _Held) -> None:
+        began, claimed, proven = time.perf_counter(), held.claimed, ""
         try:
-            incoming, bounced = await self._judge.incoming(claimed)
-            outcome = await self._commit(claimed, incoming, bounced)
-        except LostClaim:
-            return
-        except (Unavailable, NoReader) as error:  # no fault of this mail: it is claimed again when its lease has ended
-            log.loop_fault("pipeline", error)
+            incoming, bounced = await self._judge.incoming(held)
+            proven = (incoming.reading.author.address or "") if incoming.verdict.authenticated else ""
+            outcome = await self._commit(held, incoming, bounced)
+        except (LostClaim, Unavailable, NoReader, TooSlow) as error:  # no fault of this mail: it is claimed again
+            await self._again(held, error)
             return
         except Exception as error:  # nobody expected it: this mail is set aside, the next one flows on
-            await self._park(claimed, f"{type(error).__name__} at {log.where(error)}", error)
+            await self._park(held, f"{type(error).__name__} at {log.where(error)}", error)
             return
+        finally:
+            await self._charge(held, proven)
+        self._slow.pop(_key(claimed), None)
         metrics.PROCESS.observe(time.perf_counter() - began)
         if outcome is None:
             return
@@ -334,28 +502,82 @@ class Pipeline:
         if decision.notify or (outcome.replied and not outcome.sending):
             self._replies.wake.set()
 
-    async def _commit(self, claimed: inbox.Claimed, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:
-        office, now = self._around().office, self._clock()
+    async def _again(self, held: _Held, error: Exception) -> None:
+        """Hands a claim back uncounted, now or as soon as the database can be used."""
+        claimed, wait_s, reason = held.claimed, 0.0, ""
+        if isinstance(error, NoReader):
+            wait_s, reason = NO_READER_S, str(error)
+        elif isinstance(error, TooSlow):
+            self._slow[_key(claimed)] = None
+            if len(self._slow) > MAX_SLOW:
+                self._slow.popitem(last=False)
+            wait_s, reason = min(len(self._slow) * SLOW_TURN_S, 600.0), "slow to read: it waits until others are read"
+        if isinstance(error, LostClaim):
+            log.warning("claim_lost", message=claimed.id)
+        elif not isinstance(error, TooSlow):
+            log.loop_fault("pipeline", error)
+        try:
+            await self._store.write(
+                lambda connection: inbox.hand_back(connection, [claimed], self._clock(), wait_s, reason)
+            )
+        except Exception as fault:
+            log.loop_fault("pipeline", fault)
+            self._back.append((claimed, wait_s, reason))
+
+    async def _charge(self, held: _Held, author: str) -> None:
+        """What a sender owes, and the domain of an author who is proven, is known on every node and after a restart."""
+        place = held.place
+        if place is None or not place.owed:
+            return
+        now, owed = self._clock(), {place.turn.sender: place.owed}
+        if author:
+            owed |= place.proven(author)
+
+        def job(connection: Connection) -> None:
+            for sender, until in owed.items():
+                inbox.put_back(connection, sender, until)
+            inbox.forget_owed(connection, now)
+
+        try:
+            await self._store.write(job)
+        except Exception as error:  # this node knows it
+            log.loop_fault("pipeline", error)
+
+    async def _commit(self, held: _Held, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:
+        office, now, claimed = self._around().office, self._clock(), held.claimed
+
+        def ours(job: Callable[[Connection], desk.Outcome | None]) -> Callable[[Connection], desk.Outcome | None]:
+            """Nothing is written once somebody else may be at it: this process may have stood still for long."""
+
+            def checked(connection: Connection) -> desk.Outcome | None:
+                if held.late(self._clock()):
+                    raise LostClaim
+                if claimed.arrival is not None:
+                    inbox.hold_arrival(connection, claimed)
+                return job(connection)
+
+            return checked
+
         if claimed.arrival is not None:
-            return await self._store.write_patiently(
-                lambda connection: arrivals.commit_arrival(connection, claimed, incoming, bounced, office, now)
-            )
+            arrival = partial(arrivals.commit_arrival, claimed=claimed, incoming=incoming, bounced_row=bounced)
+            return await self._store.write_patiently(ours(partial(arrival, office=office, now=now)))
         if claimed.recheck > 0:
-            return await self._store.write_patiently(
-                lambda connection: desk.commit_recheck(connection, claimed, incoming, office, now)
-            )
+            recheck = partial(desk.commit_recheck, claimed=claimed, incoming=incoming, office=office, now=now)
+            return await self._store.write_patiently(ours(recheck))
         direct = self._replies.reserve()
         outcome = None
         try:
             outcome = await self._store.write_patiently(
-                lambda connection: desk.commit(connection, claimed, incoming, bounced, office, now, direct)
+                ours(lambda connection: desk.commit(connection, claimed, incoming, bounced, office, now, direct))
             )
         finally:
             if direct:
                 self._replies.take(outcome.sending if outcome is not None else None)
         return outcome
 
-    async def _park(self, claimed: inbox.Claimed, reason: str, error: BaseException | None) -> None:
+    async def _park(self, held: _Held, reason: str, error: BaseException | None) -> None:
+        claimed = held.claimed
+        self._slow.pop(_key(claimed), None)
         metrics.PARKED.inc()
         log.parked(claimed.id, reason, error)
         try:
@@ -364,3 +586,8 @@ class Pipeline:
             return
         except Exception as fault:  # the database is away: the lease ends and the mail is claimed again
             log.loop_fault("pipeline", fault)
+
+
+def _key(claimed: inbox.Claimed) -> int:
+    """One number for a mail or an arrival."""
+    return -claimed.arrival if claimed.arrival is not None else claimed.id

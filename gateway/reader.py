@@ -2,25 +2,31 @@
 
 A mail whose reading sleeps for ever or kills its process costs that process only: it is ended, replaced, and the next
 mail goes to its neighbour. Processes come from a fork server that has the modules loaded, so a new one is there at once.
+
+Who waits is served in the order of ``gateway/turns.py``. A mail that takes longer than most may keep its process only
+while another one is left for the rest; else it is ended, and read later. So no mail waits long for a reader because
+of what others have sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import pickle
 import resource
 import signal
 import socket
 import struct
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from gateway import log, metrics
+from gateway.fork_server import Child, ForkServer, name_of
 from gateway.model import Reading
 from gateway.reading import Hints
+from gateway.turns import Place
 
 #: the function a reader runs; tests pass their own to see a reader hang or die
 ReadFunction = Callable[[Any, Hints], Reading]
@@ -31,6 +37,8 @@ BLOCK = 256 * 1024
 READY = b"+"  #: what a reader says first
 READY_S = 30.0  #: seconds for a reader to say it
 HELD_UP_S = 0.02  #: seconds after which a mail holds its reader up; most need a tenth of it
+SLOW_S, SLOW_S_PER_MB = 1.0, 0.2  #: seconds after which a mail of so many MB is slow
+AGAIN_S = 2.0  #: until it is tried again to start a reader that could not be started
 _QUESTION = struct.Struct("!IQ")  #: octets of the hints and of the mail, which follow
 _ANSWER = struct.Struct("!I")  #: octets of what follows
 
@@ -45,10 +53,12 @@ class NoReader(Exception):
     tellable = True
 
 
+class TooSlow(Exception):
+    """The mail would hold the others up: it is read when there is a process to spare."""
+
+
 def _serve(wire: socket.socket, read: ReadFunction) -> None:
     """The life of a reader process: one mail after another until the other end closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT * 2, MEMORY_LIMIT * 2))
     wire.setblocking(True)
@@ -214,13 +224,14 @@ def _looked_at(answer: asyncio.Future[bytes]) -> None:
 class _Process:
     """One reader process and the wire to it, which the event loop serves: no thread waits for a mail."""
 
-    def __init__(self, context: multiprocessing.context.BaseContext, read: ReadFunction) -> None:
+    def __init__(self, server: ForkServer, read: ReadFunction) -> None:
         self._wire: _Wire | None = None
+        self._child: Child | None = None
+        self.spent = 0.0  #: seconds of CPU that its last mail took
         self._ours, theirs = socket.socketpair()
-        self._process = context.Process(target=_serve, args=(theirs, read), daemon=True, name="gateway-reader")  # type: ignore[attr-defined]
         try:
             with theirs:
-                self._process.start()
+                self._child = server.fork(_serve, name_of(read), theirs)
             self._ours.settimeout(READY_S)
             if self._ours.recv(len(READY)) != READY:
                 raise EOFError("it ended at once")
@@ -231,8 +242,7 @@ class _Process:
 
     @property
     def pid(self) -> int | None:
-        pid: int | None = self._process.pid
-        return pid
+        return self._child.pid if self._child is not None else None
 
     @property
     def alive(self) -> bool:
@@ -247,23 +257,28 @@ class _Process:
     async def ask(self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints, limit: float) -> Reading:
         """Waits until the reading is there; raises ReaderFailed when the process died, or nothing came of it for ``limit``
         seconds after the last piece was taken."""
+        began, self.spent = time.monotonic(), 0.0
         try:
             async with asyncio.timeout(None) as deadline:
                 with contextlib.closing(_Patience(limit, deadline)) as patience:
                     answer = await self._sent(pieces, size, pickle.dumps(hints), patience)
-                    good, outcome, cpu = pickle.loads(await answer)  # noqa: S301 - our own child wrote it
+                    good, outcome, self.spent = pickle.loads(await answer)  # noqa: S301 - our own child wrote it
         except TimeoutError as error:
+            self.spent = limit
             raise ReaderFailed(f"reading took longer than {limit:g} s") from error
         except (EOFError, OSError) as error:
-            await asyncio.get_running_loop().run_in_executor(None, self._process.join, 1)
-            code = self._process.exitcode
+            self.spent = time.monotonic() - began
+            code = await asyncio.get_running_loop().run_in_executor(None, self._exit_code)
             why = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
             raise ReaderFailed(f"the reader died ({why})") from error
-        metrics.STAGE_CPU.labels("read").inc(cpu)
+        metrics.STAGE_CPU.labels("read").inc(self.spent)
         if not good:
             raise ReaderFailed(f"reading failed: {outcome}")
         assert isinstance(outcome, Reading)
         return outcome
+
+    def _exit_code(self) -> int | None:
+        return self._child.ended(1.0) if self._child is not None else None
 
     async def _sent(
         self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: bytes, patience: _Patience
@@ -286,6 +301,11 @@ class _Process:
         patience.renew()
         return answer
 
+    def strike(self) -> None:
+        """Kills the process; ``ask`` hears of it by the wire."""
+        if self._child is not None:
+            self._child.strike()
+
     def let_go(self) -> None:
         """Closes the wire; on the event loop."""
         if self._wire is not None:
@@ -293,17 +313,29 @@ class _Process:
 
     def end(self) -> None:
         """Ends the process; the event loop hears of it by the wire."""
-        with contextlib.suppress(ValueError):  # it was ended before
-            if self._process.pid is not None:
-                self._process.kill()
-                self._process.join(5)
-            self._process.close()
+        if self._child is not None:
+            self._child.kill()
         if self._wire is None:
             self._ours.close()
 
 
 async def _in_one(raw: bytes | bytearray) -> AsyncIterator[bytes | bytearray]:
     yield raw
+
+
+class _Waiting:
+    """A mail that waits for a process."""
+
+    def __init__(self, place: Place | None, number: int) -> None:
+        self.place, self.number = place, number
+        self.process: asyncio.Future[_Process] = asyncio.get_running_loop().create_future()
+
+    @property
+    def sender(self) -> str:
+        return self.place.turn.sender if self.place is not None else ""
+
+    def order(self) -> tuple[int, int]:
+        return (self.place.order() if self.place is not None else 0), self.number
 
 
 class Readers:
@@ -321,27 +353,36 @@ class Readers:
             read = real
         assert read is not None
         self._read: ReadFunction = read
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["gateway.reader_preload"])
-        self._idle: asyncio.Queue[_Process] = asyncio.Queue()
-        self._in_turn: set[_Process] = set()  #: idle, or not held up by a mail yet; one while there is any
+        self._server = ForkServer("gateway.reader_preload")
+        self._waiting: list[_Waiting] = []
+        self._numbered = 0
+        self._ready: list[_Process] = []  #: idle and in turn
+        self._in_turn: set[_Process] = set()  #: ready, or not held up by a mail yet; one while there is any
         self._spare: list[_Process] = []
+        self._slow: dict[_Process, str] = {}  #: held up by a slow mail, and whose that is
         self._count = count
         self._all: list[_Process] = []
         self._stopped = False
         self._threads = ThreadPoolExecutor(count, "reader")
+        self.trouble = ""  #: why no process could be started the last time; empty when one could
 
     async def start(self) -> None:
-        """Starts the processes."""
+        """Starts the processes.
+
+        Raises:
+            NoReader: one cannot be started.
+        """
         for _ in range(self._count):
             process = await asyncio.get_running_loop().run_in_executor(self._threads, self._fresh)
             self._join(process)
 
     def _fresh(self) -> _Process:
         try:
-            process = _Process(self._context, self._read)
+            process = _Process(self._server, self._read)
         except (OSError, EOFError) as error:  # no memory, no process; or the fork server died of it
-            raise NoReader(f"{type(error).__name__}: {error}") from error
+            self.trouble = f"no reader process can be started: {type(error).__name__}: {error}"
+            raise NoReader(self.trouble) from error
+        self.trouble = ""
         self._all.append(process)
         return process
 
@@ -350,40 +391,115 @@ class Readers:
         """The process ids, for measurements."""
         return [pid for process in self._all if (pid := process.pid) is not None]
 
-    async def read(self, raw: bytes | bytearray, hints: Hints) -> Reading:
-        """The reading of one mail; see ``read_pieces``."""
-        return await self.read_pieces(_in_one(raw), len(raw), hints)
+    @property
+    def server_pid(self) -> int | None:
+        """The process id of the fork server, for measurements."""
+        return self._server.pid
 
-    async def read_pieces(self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints) -> Reading:
-        """The reading of a mail of ``size`` octets that comes in pieces.
+    async def read(self, raw: bytes | bytearray, hints: Hints, place: Place | None = None) -> Reading:
+        """The reading of one mail; see ``read_pieces``."""
+        return await self.read_pieces(_in_one(raw), len(raw), hints, place)
+
+    async def read_pieces(
+        self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints, place: Place | None = None
+    ) -> Reading:
+        """The reading of a mail of ``size`` octets that comes in pieces. ``place``: where it stands among the others, and
+        who pays for it.
 
         Raises:
             ReaderFailed: it took longer than the limit, or its process died.
             NoReader: it may be tried again.
+            TooSlow: it may be tried again later; its place says from now on that it is slow.
         """
         loop = asyncio.get_running_loop()
-        taken = process = await self._idle.get()
+        if place is not None and place.slow and not self._may_be_slow():
+            raise TooSlow
+        taken = process = await self._turn(place)
         held_up = loop.call_later(HELD_UP_S, self._leave, taken)
+        watched: asyncio.TimerHandle | None = None
         keep = False
         try:
             if not process.alive:
                 process = await loop.run_in_executor(self._threads, self._replaced, process)
+            if place is not None:
+                slow_after = SLOW_S + SLOW_S_PER_MB * size / 1024**2
+                watched = loop.call_later(slow_after, self._now_slow, taken, process, place)
             reading = await process.ask(pieces, size, hints, self._limit)
             keep = size <= RECYCLE_OCTETS
             return reading
         except ReaderFailed as failure:
             keep = str(failure).startswith("reading failed")
+            if place is not None and place.slow and taken not in self._slow:
+                raise TooSlow from failure
             if not keep:
                 metrics.READER_KILLS.inc()
                 log.reader_killed(str(failure))
             raise
         finally:
             held_up.cancel()
+            if watched is not None:
+                watched.cancel()
+            if place is not None:
+                place.spend(process.spent)
+            self._slow.pop(taken, None)
             if keep:
                 self._spare.append(process)
             else:
                 loop.run_in_executor(self._threads, self._replace_later, process, loop)
             self._leave(taken)
+
+    # -- whose turn it is
+
+    async def _turn(self, place: Place | None) -> _Process:
+        """Waits until a process is free for this mail."""
+        self._numbered += 1
+        waiting = _Waiting(place, self._numbered)
+        self._waiting.append(waiting)
+        self._match()
+        try:
+            return await waiting.process
+        except asyncio.CancelledError:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            elif not waiting.process.cancelled():
+                self._ready.append(waiting.process.result())
+                self._match()
+            raise
+
+    def _match(self) -> None:
+        """Hands out what is ready, to the first in order."""
+        while self._ready and (waiting := self._next()) is not None:
+            self._waiting.remove(waiting)
+            if waiting.process.done():  # nobody waits there any more
+                continue
+            process = self._ready.pop()
+            if waiting.place is not None and waiting.place.slow:
+                self._slow[process] = waiting.sender
+            waiting.process.set_result(process)
+
+    def _next(self) -> _Waiting | None:
+        """The first in order that may be read now: of a sender whose slow mail is being read no other one is."""
+        busy, room = set(self._slow.values()), self._may_be_slow()
+        may = [
+            waiting
+            for waiting in self._waiting
+            if waiting.place is None or (waiting.sender not in busy and (room or not waiting.place.slow))
+        ]
+        return min(may, key=_Waiting.order, default=None)
+
+    def _may_be_slow(self) -> bool:
+        """Whether a slow mail leaves a process for the others."""
+        return len(self._slow) < max(1, self._count - 1)
+
+    def _now_slow(self, taken: _Process, process: _Process, place: Place) -> None:
+        """A mail has been read for longer than most need."""
+        place.slow = True
+        if taken in self._slow:
+            return
+        if self._may_be_slow():
+            self._slow[taken] = place.turn.sender
+        else:
+            process.strike()
 
     def _join(self, process: _Process) -> None:
         """It can take a mail."""
@@ -396,7 +512,10 @@ class Readers:
         if self._spare and not self._in_turn:
             process = self._spare.pop()
             self._in_turn.add(process)
-            self._idle.put_nowait(process)
+            self._ready.append(process)
+        self._match()
+
+    # -- those that died
 
     def _replaced(self, process: _Process) -> _Process:
         process.end()
@@ -405,17 +524,32 @@ class Readers:
         return self._fresh()
 
     def _replace_later(self, process: _Process, loop: asyncio.AbstractEventLoop) -> None:
-        """A mail goes to its neighbour until the new one is ready; where none can be started now, the next mail to come
-        here tries again."""
+        """A mail goes to its neighbour until the new one is ready; where none can be started now, it is tried again."""
+        fresh = True
         try:
             process = self._replaced(process)
         except NoReader as error:
             log.loop_fault("reader", error)
+            fresh = False
         if self._stopped:
             process.end()
             return
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(self._join, process)
+            loop.call_soon_threadsafe(self._join if fresh else self._join_dead, process)
+
+    def _join_dead(self, process: _Process) -> None:
+        """It keeps its place, so that a mail which comes there hears at once that there is no reader."""
+        self._join(process)
+        asyncio.get_running_loop().call_later(AGAIN_S, self._revive, process)
+
+    def _revive(self, process: _Process) -> None:
+        """Tries again to start what could not be started, unless a mail has done so."""
+        loop = asyncio.get_running_loop()
+        for idle in (self._spare, self._ready):
+            if process in idle and not self._stopped:
+                idle.remove(process)
+                loop.run_in_executor(self._threads, self._replace_later, process, loop)
+                self._leave(process)
 
     def stop(self) -> None:
         """Ends every process."""
@@ -426,3 +560,4 @@ class Readers:
             with contextlib.suppress(OSError, ValueError):
                 process.end()
         self._all.clear()
+        self._server.stop()

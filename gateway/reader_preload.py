@@ -1,4 +1,4 @@
-"""What the fork server loads before it makes the first reader: every module a reading needs, and the language model."""
+"""What the fork server loads before it makes the first reader: every module a reader needs, and the language model."""
 
 import gc
 
@@ -8,6 +8,7 @@ import mailparser  # noqa: F401
 import striprtf.striprtf  # noqa: F401
 import tnefparse  # noqa: F401
 
+import gateway.reader
 import gateway.reading
 from gateway.extract import language, topics
 
@@ -15,5 +16,5 @@ language.prepare()
 for spoken in (None, *language.KNOWN):
     for text in ("e", "é"):  # with accents and without
         topics.topics_of(text, text, False, language=spoken)
-gateway.reading  # noqa: B018
+gateway.reading, gateway.reader  # noqa: B018
 gc.freeze()  # what is loaded here stays shared between the readers

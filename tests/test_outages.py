@@ -23,8 +23,8 @@ from sqlalchemy.exc import OperationalError
 from bench.harness import LoopbackPeers, Running, until
 from gateway.ingest.identity import digest_of
 from gateway.model import Outgoing, RawMessage, Sent
-from gateway.pipeline import Pipeline
-from gateway.replies.outbox import FRESH_S, MARK_S, Outbox
+from gateway.pipeline import Hand, Pipeline
+from gateway.replies.outbox import LATE_S, Outbox
 from gateway.replies.render import Templates, samples
 from gateway.tickets import inbox
 from gateway.tickets.store import Store, Unavailable
@@ -175,12 +175,15 @@ class Row:
     lease_until: datetime = WHEN + timedelta(days=1)
 
 
-def test_no_reply_is_sent_under_a_lease_that_may_end_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waited behind others until its lease was short: it is claimed anew. A relay that drips for ever is cut off before
-    the lease ends, for after it somebody else may send the same reply."""
-    short = Row(id=1, lease_until=WHEN + timedelta(seconds=MARK_S + FRESH_S - 1))
-    long = Row(id=2, attempts=2, lease_until=WHEN + timedelta(seconds=MARK_S + FRESH_S))
+def test_no_reply_is_sent_under_a_lease_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stood still until its lease was over, or nearly: it is given back, and the next claim sends it. While a relay takes
+    its time the lease is renewed, and a relay that drips for ever is cut off in the end."""
+    short = Row(id=1, lease_until=WHEN + timedelta(seconds=LATE_S))
+    long = Row(id=2, attempts=2, lease_until=WHEN + timedelta(seconds=LATE_S + 1))
     done: list[tuple[str, int]] = []
+    renewed: list[int] = []
+    monkeypatch.setattr("gateway.replies.outbox.RENEW_S", 0.01)
+    monkeypatch.setattr("gateway.replies.outbox.SEND_S", 0.3)
 
     class Table:
         due: ClassVar = [short]
@@ -193,9 +196,11 @@ def test_no_reply_is_sent_under_a_lease_that_may_end_meanwhile(monkeypatch: pyte
 
         async def give_back(self, row: Row, now: datetime) -> None:
             done.append(("given back", row.id))
-            monkeypatch.setattr("gateway.replies.outbox.MARK_S", MARK_S + FRESH_S - 0.05)  # what is left is short
-            monkeypatch.setattr("gateway.replies.outbox.FRESH_S", 0.0)
             self.due.append(long)
+
+        async def renew(self, rows: list[Row], now: datetime) -> tuple[datetime, list[int]]:
+            renewed.extend(row.id for row in rows)
+            return now + timedelta(seconds=30), []
 
         async def later(self, row: Row, error: str, next_at: datetime) -> None:
             done.append((error, row.id))
@@ -203,6 +208,7 @@ def test_no_reply_is_sent_under_a_lease_that_may_end_meanwhile(monkeypatch: pyte
     class Relay:
         async def send(self, message: Outgoing) -> Sent:
             done.append(("sent", 0))
+            assert message.ours()
             await asyncio.Event().wait()
             raise AssertionError
 
@@ -210,7 +216,7 @@ def test_no_reply_is_sent_under_a_lease_that_may_end_meanwhile(monkeypatch: pyte
         stop = asyncio.Event()
         outbox = Outbox(Table(), lambda: (SENDER, Templates(None), Relay(), 1e6), lambda: WHEN, 1)  # type: ignore[arg-type, return-value]
         running = asyncio.create_task(outbox.run(stop))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(done) < 3:
                 await asyncio.sleep(0)
         stop.set()
@@ -218,6 +224,7 @@ def test_no_reply_is_sent_under_a_lease_that_may_end_meanwhile(monkeypatch: pyte
 
     asyncio.run(main())
     assert done == [("given back", 1), ("sent", 0), ("the relay took too long", 2)]
+    assert set(renewed) == {2}
 
 
 def test_a_reply_that_went_out_is_not_sent_again_after_an_outage() -> None:
@@ -336,22 +343,28 @@ def test_a_write_is_tried_again_while_the_database_is_away(store: Store, monkeyp
 
 
 def test_an_outage_is_no_fault_of_the_mail_in_work(store: Store) -> None:
-    """It is not set aside as failed, where only a person would find it: it is claimed again when its lease has ended."""
+    """It is not set aside as failed, where only a person would find it: it is handed back, and nothing was counted."""
 
     class Judge:
-        async def incoming(self, claimed: inbox.Claimed) -> None:
+        trouble = ""
+
+        async def incoming(self, hand: Hand) -> None:
             raise Unavailable("away")
 
     raw = signed(0)
     accepted = store.write_now(lambda connection: inbox.accept(connection, RawMessage(raw, envelope()), digest_of(raw)))
     pipeline = Pipeline(store, Judge(), None, lambda: WHEN, None)  # type: ignore[arg-type]
-    (claimed,) = store.write_now(lambda connection: inbox.claim(connection, WHEN, 5, 60.0, True)[0])
-    asyncio.run(pipeline._one(claimed))
-    state = store.read_now(lambda c: c.execute(select(messages.c.state).where(messages.c.id == accepted.id)).scalar())
-    assert state == "processing"
-    later = WHEN + timedelta(seconds=61)
-    (again,) = store.write_now(lambda connection: inbox.claim(connection, later, 5, 60.0, True)[0])
-    assert again.id == accepted.id
+    for _ in range(5):
+        (claimed,) = store.write_now(lambda connection: inbox.claim(connection, WHEN, 5, 60.0, True)[0])
+        assert (claimed.id, claimed.attempts, claimed.suspect) == (accepted.id, 1, False)
+
+        async def work(claimed: inbox.Claimed = claimed) -> None:
+            pipeline._begin(claimed)
+            await asyncio.gather(*pipeline._held)
+
+        asyncio.run(work())
+        state = store.read_now(lambda c: c.execute(select(messages.c.state)).scalar())
+        assert state == "pending"
 
 
 @pytest.mark.parametrize("name", ["gateway.db-wal", "gateway.db"])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.model import Reading
-from gateway.reader import NoReader, ReaderFailed, Readers
+from gateway.model import Reading, Turn
+from gateway.reader import NoReader, ReaderFailed, Readers, TooSlow
 from gateway.reading import Hints, read
 from tests.test_smtp import WHEN
 
@@ -26,6 +29,10 @@ def odd(raw: bytes | bytearray, hints: Hints) -> Reading:
         time.sleep(3600)
     if b"die" in raw:
         os.kill(os.getpid(), signal.SIGSEGV)
+    if b"gate:" in raw:
+        gate = bytes(raw).partition(b"gate:")[2].split()[0].decode()
+        while not os.path.exists(gate):
+            time.sleep(0.01)
     if b"raise" in raw:
         raise ValueError("nobody expected it")
     reading = read(raw, hints)
@@ -116,22 +123,155 @@ def test_a_reader_that_cannot_be_started_costs_no_place(monkeypatch: pytest.Monk
     """No process to be had for a while: the mails are told so, and are read when there is one again."""
 
     async def work(readers: Readers) -> None:
-        real = type(readers._context.Process()).start  # type: ignore[attr-defined]
-
-        def refused(process: object) -> None:
+        def refused(*_: object) -> None:
             raise BlockingIOError(11, "Resource temporarily unavailable")
 
         with monkeypatch.context() as patched:
-            patched.setattr(readers._context.Process, "start", refused)  # type: ignore[attr-defined]
+            patched.setattr("gateway.reader.AGAIN_S", 3600.0)
+            patched.setattr(readers._server, "fork", refused)
             with pytest.raises(ReaderFailed, match="SIGSEGV"):
                 await readers.read(MAIL % b"die", HINTS)
             for _ in range(3):
                 with pytest.raises(NoReader, match="BlockingIOError"):
                     await readers.read(MAIL % b"later", HINTS)
-        assert readers._context.Process.start is real  # type: ignore[attr-defined]
+            assert "BlockingIOError" in readers.trouble
         assert (await readers.read(MAIL % b"later", HINTS)).parsed.subject == "later"
+        assert readers.trouble == ""
 
     run(work, 10.0)
+
+
+def test_a_reader_that_could_not_be_started_is_started_without_a_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody need write first for the service to be ready again."""
+
+    async def work(readers: Readers) -> None:
+        def refused(*_: object) -> None:
+            raise FileNotFoundError(2, "No such file or directory")
+
+        monkeypatch.setattr("gateway.reader.AGAIN_S", 0.05)
+        with monkeypatch.context() as patched:
+            patched.setattr(readers._server, "fork", refused)
+            with pytest.raises(ReaderFailed):
+                await readers.read(MAIL % b"die", HINTS)
+            await wait_for(lambda: readers.trouble)
+        await wait_for(lambda: not readers.trouble)
+
+    run(work, 10.0)
+
+
+async def wait_for(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def test_a_fork_server_that_dies_is_started_anew() -> None:
+    async def work(readers: Readers) -> None:
+        for _ in range(2):
+            before = readers.server_pid
+            assert before is not None
+            os.kill(before, signal.SIGKILL)
+            with pytest.raises(ReaderFailed):
+                await readers.read(MAIL % b"die", HINTS)
+            assert (await readers.read(MAIL % b"next", HINTS)).parsed.subject == "next"
+            assert readers.server_pid != before
+
+    run(work, 30.0)
+
+
+def test_readers_go_on_when_a_stop_signals_every_process() -> None:
+    """systemd sends SIGTERM to all of them; what is in work is finished first."""
+
+    async def work(readers: Readers) -> None:
+        (pid,) = readers.pids
+        for process in (pid, readers.server_pid or 0):
+            os.kill(process, signal.SIGTERM)
+        assert (await readers.read(MAIL % b"who", HINTS)).parsed.subject == str(pid)
+
+    run(work, 30.0)
+
+
+def test_no_reader_has_a_socket_that_somebody_could_tidy_away() -> None:
+    def named(pid: int) -> list[str]:
+        mine = set()
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # the one that lists them is gone by now
+                mine.add(os.readlink(link))
+        lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+        return [line[7] for line in lines if len(line) > 7 and f"socket:[{line[6]}]" in mine]
+
+    async def work(readers: Readers) -> None:
+        for pid in (os.getpid(), readers.server_pid or 0, *readers.pids):
+            assert named(pid) == []
+
+    run(work, 30.0)
+
+
+class Stands:
+    """A place that stands where it is told; what is spent is added up."""
+
+    def __init__(self, sender: str, at: int) -> None:
+        self.turn, self.slow, self.spent = Turn(sender, at), False, 0.0
+
+    def order(self) -> int:
+        return self.turn.at
+
+    def spend(self, seconds: float) -> None:
+        self.spent += seconds
+
+
+def place(sender: str, at: int = 0) -> Any:
+    return Stands(sender, at)
+
+
+def test_who_waits_is_read_in_order(tmp_path: Path) -> None:
+    """Not in the order in which they came: a crowd of one sender stands behind the first of another."""
+    gate = tmp_path / "gate"
+
+    async def work(readers: Readers) -> None:
+        done: list[str] = []
+
+        async def one(sender: str, at: int) -> None:
+            await readers.read(MAIL % b"x", HINTS, place(sender, at))
+            done.append(f"{sender}{at}")
+
+        held = asyncio.create_task(readers.read(MAIL % f"gate:{gate}".encode(), HINTS, place("z")))
+        await asyncio.sleep(0)
+        tasks = [asyncio.create_task(one("crowd", at)) for at in (10, 20, 30, 40)]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(one("other", 15)))
+        await asyncio.sleep(0)
+        gate.touch()
+        await asyncio.gather(held, *tasks)
+        assert done == ["crowd10", "other15", "crowd20", "crowd30", "crowd40"]
+
+    run(work, 60.0)
+
+
+def test_slow_mails_leave_a_reader_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six that would take an hour each, of two senders: one keeps a process, the other's is told to come later, and no more of
+    theirs is begun meanwhile; whoever else comes is read."""
+    monkeypatch.setattr("gateway.reader.SLOW_S", 0.2)
+
+    async def work(readers: Readers) -> None:
+        first = asyncio.create_task(readers.read(MAIL % b"sleep", HINTS, place("a")))
+        await wait_for(lambda: readers._slow)
+        slow = place("b")
+        with pytest.raises(TooSlow):
+            await readers.read(MAIL % b"sleep", HINTS, slow)
+        assert slow.slow and slow.spent > 0
+        with pytest.raises(TooSlow):  # and is not even begun as long as there is none to spare
+            await readers.read(MAIL % b"sleep", HINTS, slow)
+        more = [asyncio.create_task(readers.read(MAIL % b"sleep", HINTS, place("a"))) for _ in range(5)]
+        for number in range(10):
+            assert (await readers.read(MAIL % b"next", HINTS, place("c", number))).parsed.subject == "next"
+        assert not first.done() and not any(task.done() for task in more)
+        for task in (first, *more):
+            task.cancel()
+        await asyncio.gather(first, *more, return_exceptions=True)
+        assert (await readers.read(MAIL % b"next", HINTS, slow)).parsed.subject == "next"
+
+    run(work, 3600.0, count=2)
 
 
 def test_the_next_mail_goes_to_a_reader_that_is_there() -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select, text
 from bench.harness import until
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.identity import digest_of
-from gateway.model import InboxState, RawMessage
+from gateway.model import InboxState, RawMessage, Turn
 from gateway.tickets import inbox, migrate, originals, tables
 from gateway.tickets.store import LostClaim, NewerSchema, Store, StoreError, _migrations, head
 from tests.samples import NOW, envelope, mail
@@ -70,7 +70,7 @@ class NoHands:
 
     stored = 0
 
-    def reserve(self) -> bool:
+    def reserve(self, turn: Turn) -> bool:
         return False
 
     def release(self) -> None:
@@ -248,13 +248,17 @@ def test_the_first_release_is_migrated_with_what_it_holds(database: str, tmp_pat
     migrate.upgrade(old._writer_engine, _migrations(), "0001")
     with old._writer_engine.connect() as connection, connection.begin():
         old._load_keys(connection, NOW)
-        inbox.accept(connection, RawMessage(mail("kept"), envelope()), digest_of(mail("kept")))
+        row = {"digest": digest_of(mail("kept")), "source": "smtp", "received_at": NOW, "size": 1, "rcpt_tos": [],
+               "client_reason": "", "trusted": False, "tls": False, "state": "pending", "reason": "", "attempts": 0,
+               "suspect": False, "due_at": NOW, "recheck": 0, "released": False, "authenticated": False}  # fmt: skip
+        connection.execute(tables.messages.insert().values(row))
     keys = dict(old.keys)
     old.close()
     opened = Store(database)
     opened.open(NOW)
     assert opened.keys == keys
     assert count(opened, tables.messages) == 1
+    assert [claimed.attempts for claimed in claim(opened)[0]] == [1]
     differences = opened.read_now(
         lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": False}), tables.METADATA)
     )

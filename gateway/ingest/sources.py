@@ -18,11 +18,12 @@ from gateway import config, log, metrics
 from gateway.ingest.halt import Halt
 from gateway.ingest.identity import digest_of
 from gateway.ingest.maildir import Maildir
-from gateway.model import Accepted, RawMessage
+from gateway.model import Accepted, RawMessage, Turn
 from gateway.tickets import inbox, mailboxes
 from gateway.tickets.mailboxes import Cursor
 from gateway.tickets.outgoing import Office
 from gateway.tickets.store import Store
+from gateway.turns import Turns
 
 if TYPE_CHECKING:
     from gateway.ingest.imap import Mailbox
@@ -36,8 +37,9 @@ class StoredLedger:
 
     def __init__(
         self, store: Store, name: str, kind: str, silence_s: float, clock: Callable[[], datetime],
-        arrived: Callable[[], None],
+        arrived: Callable[[], None], turns: Turns | None = None,
     ) -> None:  # fmt: skip
+        self._turns = turns
         self._store, self._name, self._clock, self._arrived = store, name, clock, arrived
         self._base = {"kind": kind, "silence_s": silence_s}
 
@@ -56,13 +58,19 @@ class StoredLedger:
 
     def store(self, cursor: Cursor, uid: int, state: str, message: RawMessage) -> Future[Accepted]:
         """Stores a mail with its place in the folder."""
-        digest = digest_of(message.raw)
-        return self._submitted(lambda connection: mailboxes.stored(connection, cursor, uid, state, message, digest))
+        digest, turn = digest_of(message.raw), self._turn(message)
+        job = partial(
+            mailboxes.stored, cursor=cursor, uid=uid, state=state, message=message, digest=digest, turn=turn
+        )  # fmt: skip
+        return self._submitted(job)
 
     def accept(self, message: RawMessage) -> Future[Accepted]:
         """Stores a mail that has no place in a folder."""
-        digest = digest_of(message.raw)
-        return self._submitted(lambda connection: inbox.accept(connection, message, digest))
+        digest, turn = digest_of(message.raw), self._turn(message)
+        return self._submitted(lambda connection: inbox.accept(connection, message, digest, turn=turn))
+
+    def _turn(self, message: RawMessage) -> Turn | None:
+        return self._turns.of(message.raw, message.envelope) if self._turns is not None else None
 
     def _submitted(self, job: Callable[[Connection], Accepted]) -> Future[Accepted]:
         future = self._store.submit(job)
@@ -129,9 +137,9 @@ class Sources:
 
     def __init__(
         self, store: Store, clock: Callable[[], datetime], office: Callable[[], Office], arrived: Callable[[], None],
-        told: Callable[[], None],
+        told: Callable[[], None], turns: Turns | None = None,
     ) -> None:  # fmt: skip
-        self._store, self._clock, self._office = store, clock, office
+        self._store, self._clock, self._office, self._turns = store, clock, office, turns
         self._arrived, self._told = arrived, told
         self._running: dict[str, _Running] = {}
         self._started_at = clock()
@@ -162,7 +170,7 @@ class Sources:
                 return
 
         kind = "imap" if isinstance(source, config.Imap) else "maildir"
-        ledger = StoredLedger(self._store, source.name, kind, source.silence, self._clock, arrived)
+        ledger = StoredLedger(self._store, source.name, kind, source.silence, self._clock, arrived, self._turns)
         first = {"kind": kind, "silence_s": source.silence, "state": "connecting", "connected_since": None, "lag": 0}
         await self._store.write(lambda connection: mailboxes.report(connection, source.name, first))
         reader: Mailbox | Maildir

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -20,10 +20,11 @@ POLL_S = 1.0
 AWAY_S = (5, 10, 20, 40, 60)  #: from one try of a relay that cannot be reached to the next
 REFUSED_S = (60, 300, 900, 1800, 3600)  #: of one that refuses our login or sender: too many may lock the account
 WAITING = 8  #: rows in hand for each connection to the relay
-MARK_S = 60.0  #: of a lease, kept to tell the database what the relay said
 BEFORE = "?"  #: a problem that a service before this one may have noted
 OVERDUE = 100  #: rows given up at a time
-FRESH_S = 300.0  #: a row whose lease is shorter than this is claimed anew before it is sent
+RENEW_S = 10.0  #: between two renewals of the leases
+LATE_S = 2.0  #: of a lease: nothing is begun any more
+SEND_S = 540.0  #: for one transaction with the relay, which may drip
 
 
 class Row(Protocol):
@@ -60,6 +61,7 @@ class Queue(Protocol):
 
     async def claim(self, now: datetime, count: int, sure: bool) -> list[Any]: ...
     async def confirm(self, claimed: Any, now: datetime) -> bool: ...
+    async def renew(self, claims: list[Any], now: datetime) -> tuple[datetime, list[int]]: ...
     async def sent(self, claimed: Any, now: datetime) -> None: ...
     async def later(self, claimed: Any, error: str, next_at: datetime) -> None: ...
     async def dead(self, claimed: Any, error: str, now: datetime) -> None: ...
@@ -88,6 +90,10 @@ def next_attempt(
     return now + timedelta(seconds=minutes * 60 * (1 + 0.1 * jitter))
 
 
+def _claim(row: Row) -> tuple[int, int]:
+    return row.id, row.attempts
+
+
 class Outbox:
     """The sending loop. What may change at a reload is read through ``desk``: (sender, templates, relay, retry_for).
 
@@ -107,6 +113,8 @@ class Outbox:
         self._width = self._most  # rows in hand at most; few after a pause
         self.wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
+        self._held: dict[tuple[int, int], Row] = {}  #: the rows in hand, by id and claim
+        self._until: dict[tuple[int, int], datetime] = {}  #: how long each of them is ours
         self._reserved = 0
         self._owed: dict[int, _Owed] = {}  #: what the database must be told before anything else
         self._claiming = 0  # places kept for what is being claimed
@@ -139,6 +147,7 @@ class Outbox:
             self.wake.set()
 
     def _begin(self, row: Row) -> None:
+        self._held[_claim(row)], self._until[_claim(row)] = row, row.lease_until
         task = asyncio.create_task(self._one(row))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -187,6 +196,7 @@ class Outbox:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Sends until ``stop``; finishes what it began."""
+        renewing = asyncio.create_task(self._renewing())
         while not stop.is_set():
             woken = self.wake.is_set()
             self.wake.clear()
@@ -206,6 +216,30 @@ class Outbox:
                 await self._rest(stop, POLL_S, self._running if self._room() <= 0 else None)
         self._clear = False
         await self._drain()
+        renewing.cancel()
+
+    async def _renewing(self) -> None:
+        """Keeps what is in hand ours, however long the relay takes."""
+        while True:
+            await asyncio.sleep(RENEW_S)
+            rows = list(self._held.values())
+            if not rows:
+                continue
+            try:
+                lease, lost = await self._queue.renew(rows, self._clock())
+            except Exception as error:  # the next turn tries again; without it the rows are given up
+                log.loop_fault("outbox", error)
+                continue
+            for row in rows:
+                if row.id in lost:
+                    self._until.pop(_claim(row), None)
+                elif _claim(row) in self._until:
+                    self._until[_claim(row)] = lease
+
+    def _ours(self, row: Row) -> bool:
+        """Whether nobody else can be sending it: this process may have stood still for long."""
+        until = self._until.get(_claim(row))
+        return until is not None and self._clock() < until - timedelta(seconds=LATE_S)
 
     async def _claim(self, woken: bool) -> list[Row]:
         free = self._room()
@@ -281,6 +315,9 @@ class Outbox:
                 await self._deliver(row)
         except Exception as error:  # what is owed is written by the loop; else the lease ends
             log.loop_fault("outbox", error)
+        finally:
+            del self._held[_claim(row)]
+            self._until.pop(_claim(row), None)
 
     async def _record(self, row: Row, write: Callable[[Row], Awaitable[None]], sent: bool = False) -> None:
         """Writes an outcome down; while the database takes nothing it is owed."""
@@ -320,8 +357,7 @@ class Outbox:
             return
         sender, templates, relay, retry_for = self._desk()
         now = self._clock()
-        left = (row.lease_until - now).total_seconds() - MARK_S
-        if left < FRESH_S or self._paused():
+        if not self._ours(row) or self._paused():
             await self._record(row, self._return)
             self.wake.set()
             return
@@ -343,8 +379,8 @@ class Outbox:
             metrics.DUPLICATE_SENDS.inc()
         pauses = self._pauses
         try:
-            async with asyncio.timeout(left):  # after the lease somebody else may send it
-                outcome = await relay.send(message)
+            async with asyncio.timeout(SEND_S):
+                outcome = await relay.send(replace(message, ours=lambda: self._ours(row)))
         except TimeoutError:
             outcome = Sent(False, False, 0, "the relay took too long")
         if not outcome.relay and pauses == self._pauses:  # what was begun before a pause says nothing of its end
@@ -357,6 +393,10 @@ class Outbox:
             self._pause(outcome.detail, outcome.auth_failed)
             metrics.REPLIES.labels(row.template, "postponed").inc()
             await self._record(row, lambda mine: self._return(mine, outcome.detail))
+            return
+        if not outcome.ok and not self._ours(row):
+            log.warning("claim_lost", outbox=row.id)
+            await self._record(row, self._return)
             return
         if outcome.ok:
             metrics.REPLIES.labels(row.template, "sent").inc()

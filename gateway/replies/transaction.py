@@ -182,6 +182,9 @@ class Connection(asyncio.Protocol):
                 return None
             if why:
                 return Sent(False, False, 0, f"{stages[len(replies)]}: {why}")
+        if not message.ours():
+            self._fail("closed")  # the relay forgets a mail without its final dot
+            return Sent(False, False, 0, "it was held up, and somebody else may be sending it")
         try:
             reply = (await self._ask(_dotted(message.raw), 1))[0]
         except Closed as closed:  # whether the relay has the mail is unknown: the retry carries the same Message-ID

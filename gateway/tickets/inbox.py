@@ -1,29 +1,49 @@
-"""The inbox: statements that accept, claim and finish mails. Each takes the connection of a running transaction."""
+"""The inbox: statements that accept, claim and finish mails. Each takes the connection of a running transaction.
+
+A claim is a short lease that is renewed while work goes on, and a number that rises with every claim of the mail: whoever comes
+late with an older number commits nothing. Mails are claimed in the order of ``gateway/turns.py``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, func, literal, literal_column, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal, literal_column, or_, select, update
 
-from gateway.model import UNDATED, Accepted, Disposition, Envelope, InboxState, RawMessage
+from gateway.model import UNDATED, Accepted, Disposition, Envelope, InboxState, RawMessage, Turn
 from gateway.tickets import originals
 from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim
-from gateway.tickets.tables import UtcDateTime, arrivals, entries, messages
+from gateway.tickets.tables import UtcDateTime, arrivals, entries, messages, senders
 
-_FINISH = update(messages).where(messages.c.id == bindparam("row_id"), messages.c.attempts == bindparam("claim"))
+_MINE = (
+    messages.c.id == bindparam("row_id"),
+    messages.c.claim == bindparam("number"),
+    messages.c.lease_until.is_not(None),
+)
+_FINISH = update(messages).where(*_MINE[:2], messages.c.attempts == bindparam("attempt"))
+_RENEW = update(messages).where(*_MINE)
+_PASSED = 12  #: how many senders a claim may pass over
+_PENDING = messages.c.state == literal_column("'pending'")  # as the index says it
 _DUE = (
     select(messages)
     .where(
-        or_(
-            and_(messages.c.state == "pending", messages.c.due_at <= bindparam("now")),
-            and_(messages.c.state == "done", messages.c.due_at <= bindparam("now")),
-        )
+        _PENDING,
+        messages.c.due_at <= bindparam("now"),
+        messages.c.turn <= bindparam("last"),
+        *(messages.c.sender != bindparam(f"full{n}") for n in range(_PASSED)),
     )
-    .order_by(messages.c.suspect.desc(), messages.c.attempts, messages.c.due_at, messages.c.id)
+    .order_by(messages.c.turn, messages.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True)
+)
+_RECHECKS = (
+    select(messages)
+    .where(messages.c.state == "done", messages.c.due_at <= bindparam("now"))
+    .order_by(messages.c.turn, messages.c.id)
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True)
 )
@@ -60,7 +80,7 @@ _ARRIVALS = (
     select(arrivals)
     .join(messages, messages.c.id == arrivals.c.message_id)
     .where(_WAITING, _SETTLED)
-    .order_by(arrivals.c.id)
+    .order_by(arrivals.c.turn, arrivals.c.id)
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True, of=arrivals)
 )
@@ -68,12 +88,14 @@ MAX_CLAIMS = 3
 #: seconds in which the same mail without Message-ID and Date is the same one: senders that heard no answer try again within 67
 #: minutes (Postfix' maximal_backoff_time is 4,000 s); what comes later is another alarm in the same words
 OCCASION_S = 90 * 60
-LEASE_S = 300.0
+LEASE_S = 30.0
+SUSPECTS = -1  #: the turn of a suspect: before everybody
+_ANY_TURN = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A mail that is ours until ``lease``: the number of ``attempts`` is the proof."""
+    """A mail that is ours while we renew its lease: the number ``claim`` is the proof."""
 
     id: int
     attempts: int
@@ -85,6 +107,9 @@ class Claimed:
     suspect: bool = False
     size: int = 0
     pieces: int = 0  #: of a large mail, whose ``raw`` is empty here: it is read piece by piece
+    claim: int = 0
+    lease_until: datetime | None = None
+    turn: Turn = field(default=Turn("", 0))
 
 
 def _envelope_values(envelope: Envelope) -> dict[str, Any]:
@@ -103,24 +128,29 @@ def _envelope_values(envelope: Envelope) -> dict[str, Any]:
 
 def accept(
     connection: Connection, message: RawMessage, digest: str, lease_until: datetime | None = None,
-    staged: int | None = None,
+    staged: int | None = None, turn: Turn | None = None,
 ) -> Accepted:  # fmt: skip
     """Stores a mail once. A mail that is there already gets another arrival instead. With a lease the new mail is
     claimed in the same transaction: the caller has a free hand for it (see ``claim_of``). ``staged``: where its bytes
-    are already."""
-    received_at = message.envelope.received_at
+    are already. ``turn``: its place in the order of service; without one, the moment of its receipt."""
+    envelope = message.envelope
+    received_at = envelope.received_at
+    turn = turn or Turn(envelope.source, int(received_at.timestamp() * 1000))
+    place = {"sender": turn.sender, "turn": turn.at}
     if digest.startswith(UNDATED):
         known = _occasion(connection, digest, received_at)
         if known is not None:
-            return _further(connection, message, known, staged)
-    values = _envelope_values(message.envelope) | {
+            return _further(connection, message, known, staged, place)
+    values = _envelope_values(envelope) | place
+    values |= {
         "digest": _key(digest, received_at),
         "size": len(message.raw),
         "state": InboxState.PENDING if lease_until is None else InboxState.PROCESSING,
-        "due_at": message.envelope.received_at,
+        "due_at": received_at,
         "lease_until": lease_until,
         "reason": "",
         "attempts": 0 if lease_until is None else 1,
+        "claim": 0 if lease_until is None else 1,
         "suspect": False,
         "recheck": 0,
         "released": False,
@@ -132,12 +162,14 @@ def accept(
         return Accepted(int(created), True)
     known = id_of(connection, digest, received_at)
     assert known is not None
-    return _further(connection, message, known, staged)
+    return _further(connection, message, known, staged, place)
 
 
-def _further(connection: Connection, message: RawMessage, known: int, staged: int | None) -> Accepted:
-    """Another arrival of a known mail."""
-    values = _envelope_values(message.envelope)
+def _further(
+    connection: Connection, message: RawMessage, known: int, staged: int | None, place: Mapping[str, Any]
+) -> Accepted:
+    """Another arrival of a known mail; ``place``: its sender and turn."""
+    values = _envelope_values(message.envelope) | dict(place)
     values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
     arrival = put(connection, arrivals, values)
     originals.keep(connection, -int(arrival), message.raw, staged)
@@ -186,9 +218,12 @@ def id_of(connection: Connection, digest: str, received_at: datetime) -> int | N
     return None if found is None else int(found)
 
 
-def claim_of(accepted: Accepted, message: RawMessage) -> Claimed:
+def claim_of(accepted: Accepted, message: RawMessage, lease_until: datetime | None, turn: Turn) -> Claimed:
     """The claim that ``accept`` made with a lease."""
-    return Claimed(accepted.id, 1, message.raw, message.envelope, 0, False, size=len(message.raw))
+    return Claimed(
+        accepted.id, 1, message.raw, message.envelope, 0, False, size=len(message.raw), claim=1,
+        lease_until=lease_until, turn=turn,
+    )  # fmt: skip
 
 
 def _envelope(row: Any) -> Envelope:
@@ -206,25 +241,34 @@ def _envelope(row: Any) -> Envelope:
 
 
 def claim(
-    connection: Connection, now: datetime, count: int, lease_s: float = LEASE_S, alone: bool = True
-) -> tuple[list[Claimed], list[int]]:
+    connection: Connection, now: datetime, count: int, lease_s: float = LEASE_S, alone: bool = True,
+    full: Sequence[str] = (), last: int = _ANY_TURN,
+) -> tuple[list[Claimed], list[int]]:  # fmt: skip
     """(due mails, now ours; mails parked because three claims had no outcome).
 
     Mails that were in work when a service died are suspects: each is claimed alone, when nothing else is in work
     (``alone``), and only such claims count against it. So a mail that kills the service is found and set aside, and
-    a crash of another origin never costs the mails that happened to be in work.
+    a crash of another origin never costs the mails that happened to be in work. ``full``: senders who have enough in work;
+    ``last``: no mail whose turn is later.
     """
     m = messages.c
     if fetch(connection, _EXPIRED, {"now": now}):
         expired = and_(m.state == InboxState.PROCESSING, m.lease_until < now)
-        connection.execute(update(messages).where(expired).values(_freed(now)))
-    found = fetch(connection, _DUE, {"now": now, "count": count})
+        theirs = select(m.id).where(expired).with_for_update(skip_locked=True)
+        connection.execute(update(messages).where(m.id.in_(theirs)).values(_freed(now)))
+    passed = {f"full{n}": full[n] if n < len(full) else "-" for n in range(_PASSED)}
+    found = fetch(connection, _DUE, {"now": now, "count": count, "last": last, **passed})
     if found and found[0].suspect:
         found = found[:1] if alone else []
+    else:
+        found = [row for row in found if not row.suspect]
+        rechecks = fetch(connection, _RECHECKS, {"now": now, "count": max(1, count // 2)})
+        if rechecks:
+            found = sorted([*found, *rechecks], key=lambda row: (row.turn, row.id))[:count]
     ours: list[Claimed] = []
     parked: list[int] = []
+    lease = now + timedelta(seconds=lease_s)
     for row in found:
-        lease = now + timedelta(seconds=lease_s)
         if row.attempts >= MAX_CLAIMS:
             values: dict[str, Any] = {"due_at": None, "reason": "claimed three times without an outcome"}
             if row.state != InboxState.DONE:
@@ -232,7 +276,7 @@ def claim(
             change(connection, messages, row.id, {"suspect": False, **values})
             parked.append(row.id)
             continue
-        values = {"attempts": row.attempts + 1, "lease_until": lease}
+        values = {"attempts": row.attempts + 1, "lease_until": lease, "claim": row.claim + 1}
         values |= {"due_at": lease} if row.state == InboxState.DONE else {"state": InboxState.PROCESSING}
         change(connection, messages, row.id, values)
         pieces = -(-row.size // originals.PIECE) if row.size > originals.PIECE else 0
@@ -240,10 +284,68 @@ def claim(
         ours.append(
             Claimed(
                 row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released, size=row.size,
-                pieces=pieces, suspect=row.suspect,
+                pieces=pieces, suspect=row.suspect, claim=row.claim + 1, lease_until=lease,
+                turn=Turn(row.sender, row.turn),
             )
         )  # fmt: skip
     return ours, parked
+
+
+def renew(
+    connection: Connection, claims: Sequence[Claimed], now: datetime, lease_s: float = LEASE_S
+) -> tuple[datetime, list[Claimed]]:
+    """(until when the claims are ours from now on, those that are not ours any more)."""
+    lease = now + timedelta(seconds=lease_s)
+    lost = []
+    for claimed in claims:
+        if claimed.arrival is not None:
+            done = run(connection, _RENEW_ARRIVAL, _arrival_key(claimed) | {"lease_until": lease})
+        else:
+            values = {"row_id": claimed.id, "number": claimed.claim, "lease_until": lease}
+            again = {"due_at": lease} if claimed.recheck else {}  # by which a recheck that is left is found again
+            done = run(connection, _RENEW, values | again)
+        if done != 1:
+            lost.append(claimed)
+    return lease, lost
+
+
+def _arrival_key(claimed: Claimed) -> dict[str, Any]:
+    return {"row_id": claimed.arrival, "number": claimed.attempts}
+
+
+def hold_arrival(connection: Connection, claimed: Claimed) -> None:
+    """Makes sure, to the end of the transaction, that a further arrival is still ours.
+
+    Raises:
+        LostClaim: it is not.
+    """
+    if run(connection, _RENEW_ARRIVAL, _arrival_key(claimed) | {"lease_until": claimed.lease_until}) != 1:
+        raise LostClaim
+
+
+_RENEW_ARRIVAL = update(arrivals).where(
+    arrivals.c.id == bindparam("row_id"), arrivals.c.attempts == bindparam("number"), arrivals.c.state == "processing"
+)
+
+
+def put_back(connection: Connection, sender: str, until: int) -> None:
+    """A sender's mail was slow: those of his that wait stand behind the others, on every node."""
+    m = messages.c
+    waiting = and_(_PENDING, m.sender == sender, m.turn < until, m.suspect.is_(False))
+    connection.execute(update(messages).where(waiting).values(turn=until))
+    if not put_once(connection, senders, {"sender": sender, "owed": until}):
+        connection.execute(update(senders).where(senders.c.sender == sender, senders.c.owed < until).values(owed=until))
+
+
+def owed(connection: Connection, now: datetime) -> dict[str, int]:
+    """Who is behind the others, and until when; who is not any more is forgotten elsewhere (``forget_owed``)."""
+    rows = connection.execute(select(senders).where(senders.c.owed > int(now.timestamp() * 1000)).limit(10_000)).all()
+    return {row.sender: row.owed for row in rows}
+
+
+def forget_owed(connection: Connection, now: datetime) -> None:
+    """Forgets who is behind nobody any more."""
+    connection.execute(delete(senders).where(senders.c.owed < int(now.timestamp() * 1000)))
 
 
 def _waits(now: datetime) -> Any:
@@ -265,6 +367,7 @@ def _freed(now: datetime) -> dict[str, Any]:
         "lease_until": None,
         "attempts": case((m.suspect, m.attempts), else_=m.attempts - 1),
         "suspect": True,
+        "turn": SUSPECTS,
     }
 
 
@@ -272,19 +375,20 @@ def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: f
     """Further arrivals of mails that have their outcome already."""
     found = fetch(connection, _ARRIVALS, {"now": now, "count": count})
     ours: list[Claimed] = []
+    lease = now + timedelta(seconds=lease_s)
     for row in found:
         if row.attempts >= MAX_CLAIMS:
             finish_arrival(connection, row.id, "claimed three times without an outcome", False)
             continue
-        connection.execute(
-            update(arrivals)
-            .where(arrivals.c.id == row.id)
-            .values(
-                state=InboxState.PROCESSING, attempts=row.attempts + 1, lease_until=now + timedelta(seconds=lease_s)
-            )
-        )
+        values = {"state": InboxState.PROCESSING, "attempts": row.attempts + 1, "lease_until": lease}
+        change(connection, arrivals, row.id, values)
         data = originals.load(connection, -row.id)
-        ours.append(Claimed(row.message_id, row.attempts + 1, data, _envelope(row), 0, False, arrival=row.id))
+        ours.append(
+            Claimed(
+                row.message_id, row.attempts + 1, data, _envelope(row), 0, False, arrival=row.id, lease_until=lease,
+                turn=Turn(row.sender, row.turn),
+            )
+        )  # fmt: skip
     return ours
 
 
@@ -325,7 +429,8 @@ def finish(connection: Connection, claimed: Claimed, **values: Any) -> None:
     if claimed.arrival is not None:
         done = change(connection, messages, claimed.id, values)
     else:
-        done = run(connection, _FINISH, {"row_id": claimed.id, "claim": claimed.attempts, **values})
+        key = {"row_id": claimed.id, "number": claimed.claim, "attempt": claimed.attempts}
+        done = run(connection, _FINISH, key | values)
     if done != 1:
         raise LostClaim
 
@@ -342,19 +447,27 @@ def park(connection: Connection, claimed: Claimed, reason: str, now: datetime) -
         finish(connection, claimed, state=InboxState.FAILED, due_at=None, done_at=now, reason=reason)
 
 
-def hand_back(connection: Connection, claims: list[Claimed], now: datetime) -> None:
-    """Gives unfinished claims back at a drain, without counting them."""
+def hand_back(
+    connection: Connection, claims: Sequence[Claimed], now: datetime, wait_s: float = 0.0, reason: str = ""
+) -> None:
+    """Gives unfinished claims back, without counting them: at a drain, or because of a fault of ours (``reason``). What is not
+    ours any more is left alone."""
     m = messages.c
+    due = now + timedelta(seconds=wait_s)
     for claimed in claims:
         if claimed.arrival is not None:
-            put_off(connection, claimed, None)
+            ours = and_(arrivals.c.id == claimed.arrival, arrivals.c.attempts == claimed.attempts)
+            connection.execute(
+                update(arrivals)
+                .where(ours, arrivals.c.state == InboxState.PROCESSING)
+                .values(state=InboxState.PENDING, attempts=claimed.attempts - 1, lease_until=None)
+            )
             continue
-        mine = and_(m.id == claimed.id, m.attempts == claimed.attempts, m.lease_until.is_not(None))
-        values = {"attempts": claimed.attempts - 1, "lease_until": None}
-        connection.execute(
-            update(messages).where(mine, m.state == InboxState.PROCESSING).values(state="pending", **values)
-        )
-        connection.execute(update(messages).where(mine, m.state == InboxState.DONE).values(due_at=now, **values))
+        values: dict[str, Any] = {"due_at": due, "attempts": claimed.attempts - 1, "lease_until": None}
+        mine = and_(m.id == claimed.id, m.claim == claimed.claim, m.lease_until.is_not(None))
+        pending = values | {"state": InboxState.PENDING} | ({"reason": reason} if reason else {})
+        connection.execute(update(messages).where(mine, m.state == InboxState.PROCESSING).values(pending))
+        connection.execute(update(messages).where(mine, m.state == InboxState.DONE).values(values))
 
 
 def free_all(connection: Connection, now: datetime) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from gateway.model import Accepted, RawMessage
+from gateway.model import Accepted, RawMessage, Turn
 from gateway.tickets import inbox, outgoing
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.statements import put, put_once
@@ -70,10 +70,12 @@ def known(connection: Connection, cursor: Cursor, above: int) -> dict[int, str]:
     return {int(row.uid): row.state for row in rows}
 
 
-def stored(connection: Connection, cursor: Cursor, uid: int, state: str, message: RawMessage, digest: str) -> Accepted:
+def stored(
+    connection: Connection, cursor: Cursor, uid: int, state: str, message: RawMessage, digest: str, turn: Turn | None = None
+) -> Accepted:  # fmt: skip
     """The mail and its place in the folder, in one transaction. What this mailbox gave us before is not taken again:
     its UIDVALIDITY has changed, or the service died before the mail was moved."""
-    accepted = inbox.again(connection, digest, message) or inbox.accept(connection, message, digest)
+    accepted = inbox.again(connection, digest, message) or inbox.accept(connection, message, digest, turn=turn)
     _noted(connection, cursor, uid, state, accepted.id)
     return accepted
 

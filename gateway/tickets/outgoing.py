@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from gateway.tickets.statements import change, fetch, put, put_once, run
 from gateway.tickets.store import LostClaim, Store
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
 
-LEASE_S = 600.0
+LEASE_S = 30.0
 CONFIRMED_S = 2.0  #: a claim that was written so recently is one
 
 
@@ -180,6 +180,18 @@ def claim(
             )
         )  # fmt: skip
     return ours
+
+
+def renew(
+    connection: Connection, claims: Sequence[Claimed], now: datetime, lease_s: float
+) -> tuple[datetime, list[int]]:
+    """(until when the rows are ours from now on, the ids of those that are not ours any more)."""
+    lease = now + timedelta(seconds=lease_s)
+    lost = []
+    for claimed in claims:
+        if run(connection, _MINE, {"row_id": claimed.id, "claim": claimed.attempts, "lease_until": lease}) != 1:
+            lost.append(claimed.id)
+    return lease, lost
 
 
 def _mark(connection: Connection, claimed: Claimed, **values: Any) -> None:
@@ -447,6 +459,10 @@ class StoredQueue:
             log.warning("claim_lost", outbox=claimed.id)
             return False
         return True
+
+    async def renew(self, claims: Sequence[Claimed], now: datetime) -> tuple[datetime, list[int]]:
+        """See ``renew``."""
+        return await self._store.write(lambda connection: renew(connection, claims, now, LEASE_S))
 
     async def sent(self, claimed: Claimed, now: datetime) -> None:
         """The relay took it."""

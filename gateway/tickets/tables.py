@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
@@ -78,11 +79,18 @@ class Key(SQLModel, table=True):
     created_at: datetime = _required_when()
 
 
+_PENDING = text("state = 'pending'")
+
+
 class Message(SQLModel, table=True):
     """The inbox: one row for each mail that was accepted, whatever became of it."""
 
     __tablename__ = "messages"
-    __table_args__ = (Index("messages_due", "state", "due_at"),)
+    __table_args__ = (
+        Index("messages_due", "state", "due_at"),
+        # only those that wait are in it: a mail that is claimed as it is stored costs nothing here
+        Index("messages_turn", "turn", "id", "sender", sqlite_where=_PENDING, postgresql_where=_PENDING),
+    )
     id: int | None = _id()
     digest: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
     source: str = Field(sa_column=Column(String(40), nullable=False))
@@ -112,6 +120,13 @@ class Message(SQLModel, table=True):
     authenticated: bool = Field(default=False)
     ticket_id: int | None = _ref()
     entry_id: int | None = _ref(index=False)
+    sender: str = Field(
+        default="", sa_column=Column(String(120), nullable=False)
+    )  # who sent it, for the order of service
+    turn: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # its place in it (``model.Turn.at``)
+    claim: int = Field(
+        default=0, sa_column=Column(BigInteger, nullable=False)
+    )  # rises with every claim, and never falls
 
 
 class Raw(SQLModel, table=True):
@@ -143,6 +158,16 @@ class Arrival(SQLModel, table=True):
     lease_until: datetime | None = _when()
     authenticated: bool = Field(default=False)
     note: str = Field(default="", sa_column=Column(Text, nullable=False))
+    sender: str = Field(default="", sa_column=Column(String(120), nullable=False))
+    turn: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+
+
+class Sender(SQLModel, table=True):
+    """Who is behind the others because his mails were slow, and until when (as ``model.Turn.at``)."""
+
+    __tablename__ = "senders"
+    sender: str = Field(sa_column=Column(String(120), primary_key=True))
+    owed: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
 class Ticket(SQLModel, table=True):
@@ -378,4 +403,5 @@ mailboxes = Mailbox.__table__  # type: ignore[attr-defined]
 mailbox_uids = MailboxUid.__table__  # type: ignore[attr-defined]
 sources = SourceState.__table__  # type: ignore[attr-defined]
 conditions = Condition.__table__  # type: ignore[attr-defined]
+senders = Sender.__table__  # type: ignore[attr-defined]
 signatures = SeenSignature.__table__  # type: ignore[attr-defined]

@@ -209,6 +209,7 @@ def status(
         problems.append(f"{failed} failed mails: gateway messages list --state failed")
     if dead:
         problems.append(f"{dead} dead replies: gateway outbox list --state dead")
+    problems += _unread(connection)
     problems += _unseen(connection, now)
     age = (now - oldest).total_seconds() if oldest is not None else None
     if age is not None and age > STUCK_S:
@@ -259,6 +260,14 @@ def database_problems(connection: Connection) -> list[str]:
     if connection.exec_driver_sql("show transaction_read_only").scalar() == "off":
         return []
     return ["the database is read-only: no mail is taken until it is writable, or [database] names the new primary"]
+
+
+def _unread(connection: Connection) -> list[str]:
+    """Mails that wait because there is no process to read them, and why."""
+    m = messages.c
+    no_reader = (m.state == InboxState.PENDING) & m.reason.startswith("no reader")
+    count, why = connection.execute(select(func.count(), func.max(m.reason)).where(no_reader)).one()
+    return [f"{count} mails wait: {why}"] if count else []
 
 
 def _unseen(connection: Connection, now: datetime) -> list[str]:
