@@ -34,6 +34,7 @@ from gateway.verify.directory import Directory
 from gateway.verify.dns import Asker, Bounded, Rank, asked_by
 
 POLL_S = 1.0
+DRAIN_S = 15.0  #: for what is in work at a stop; the rest is handed back
 BATCH = 16
 CONCURRENCY = 48  #: of mails up to 256 KiB, or pieces of larger ones
 KEPT = 8  #: hands of these, for what seems to come from customers
@@ -389,7 +390,7 @@ class Pipeline:
 
     async def _drain(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(DRAIN_S):
                 while self._held or self._reserved:
                     self.wake.clear()
                     await self.wake.wait()
@@ -425,7 +426,7 @@ class Pipeline:
         def job(connection: Connection) -> tuple[datetime, list[inbox.Claimed]]:
             for claimed, wait_s, reason in back:
                 inbox.hand_back(connection, [claimed], now, wait_s, reason)
-            return inbox.renew(connection, [one.claimed for one in held], now)
+            return inbox.renew(connection, [one.claimed for one in held], now, inbox.LEASE_S)
 
         lease, lost = await self._store.write(job)
         del self._back[: len(back)]
@@ -456,11 +457,11 @@ class Pipeline:
             count = 1
 
         def job(connection: Connection) -> tuple[list[inbox.Claimed], list[int], bool]:
-            claimed, parked = inbox.claim(connection, now, count, alone=alone, full=full, last=last)
+            claimed, parked = inbox.claim(connection, now, count, inbox.LEASE_S, alone, full, last)
             if any(claim.suspect for claim in claimed):
                 return claimed, parked, False
             if len(claimed) < count:
-                claimed += inbox.claim_arrivals(connection, now, count - len(claimed))
+                claimed += inbox.claim_arrivals(connection, now, count - len(claimed), inbox.LEASE_S)
             clear = len(claimed) < count and (alone or bool(claimed) or not inbox.anything_due(connection, now))
             return claimed, parked, clear and not full and last > now_ms
 

@@ -1,7 +1,8 @@
 """A real daemon with faults built in: ``python -m tests.odd_daemon --config FILE run``.
 
-``ODD_DRAIN_S`` is how long its stop waits for sessions. Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
-SIGUSR2 hangs its pipeline.
+Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
+SIGUSR2 hangs its pipeline. In the environment: ``ODD_DRAIN_S``, how long its stop waits for sessions, and
+``ODD_LEASE_S``, how long its claims last.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from gateway.daemon import Daemon
 from gateway.model import Reading
 from gateway.reading import Hints
 from gateway.reading import read as real
+from gateway.replies import outbox
+from gateway.tickets import inbox, outgoing
 
 
 def read(raw: bytes, hints: Hints) -> Reading:
@@ -30,6 +33,9 @@ def read(raw: bytes, hints: Hints) -> Reading:
 
 async def main() -> None:
     path = sys.argv[2]
+    if lease := float(os.environ.get("ODD_LEASE_S", "0")):
+        inbox.LEASE_S = outgoing.LEASE_S = lease
+        outbox.RENEW_S = lease / 3
     log.configure()
     service.DRAIN_S = float(os.environ.get("ODD_DRAIN_S", service.DRAIN_S))
     daemon = Daemon(config.load(path), path, read=read)

@@ -19,6 +19,7 @@ MINUTES = (1, 5, 15, 30, 60)
 POLL_S = 1.0
 AWAY_S = (5, 10, 20, 40, 60)  #: from one try of a relay that cannot be reached to the next
 REFUSED_S = (60, 300, 900, 1800, 3600)  #: of one that refuses our login or sender: too many may lock the account
+DRAIN_S = 20.0  #: for what is being sent at a stop; the rest is claimed again when its lease has ended
 WAITING = 8  #: rows in hand for each connection to the relay
 BEFORE = "?"  #: a problem that a service before this one may have noted
 OVERDUE = 100  #: rows given up at a time
@@ -287,7 +288,7 @@ class Outbox:
 
     async def _drain(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DRAIN_S):
                 while self._running or self._reserved:
                     self.wake.clear()
                     waits = [asyncio.create_task(self.wake.wait()), *self._running]
