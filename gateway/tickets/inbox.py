@@ -27,7 +27,7 @@ _MINE = (
 _FINISH = update(messages).where(*_MINE[:2], messages.c.attempts == bindparam("attempt"))
 _RENEW = update(messages).where(*_MINE)
 _PASSED = 12  #: how many senders a claim may pass over
-_PENDING = messages.c.state == literal_column("'pending'")  # as the index says it
+_PENDING = func.lower(messages.c.state) == literal_column("'pending'")  # as the index says it, and no other one
 _DUE = (
     select(messages)
     .where(

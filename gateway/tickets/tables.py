@@ -79,7 +79,7 @@ class Key(SQLModel, table=True):
     created_at: datetime = _required_when()
 
 
-_PENDING = text("state = 'pending'")
+_PENDING = text("lower(state) = 'pending'")  # in this form SQLite does not prefer to sort what ``messages_due`` finds
 
 
 class Message(SQLModel, table=True):

@@ -13,7 +13,7 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("turn", sa.BigInteger(), nullable=False, server_default="0"))
     op.add_column("messages", sa.Column("claim", sa.BigInteger(), nullable=False, server_default="0"))
     op.execute("update messages set turn = -1 where suspect")
-    pending = sa.text("state = 'pending'")
+    pending = sa.text("lower(state) = 'pending'")
     op.create_index(
         "messages_turn", "messages", ["turn", "id", "sender"], sqlite_where=pending, postgresql_where=pending
     )
