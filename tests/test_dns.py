@@ -18,7 +18,7 @@ from gateway.model import Author, AuthorStatus, Envelope, Verdict
 from gateway.read.header import header_end
 from gateway.replies.sign import signed
 from gateway.verify.authenticate import Checks, authenticate
-from gateway.verify.dns import Answer, DnsResolver, Status
+from gateway.verify.dns import NOBODY, Answer, Asker, Bounded, DnsResolver, Gate, Rank, Status, _Question, asked_by
 from tests.test_sign import KEYS, MAIL
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=UTC)
@@ -195,3 +195,195 @@ def test_one_domain_gets_no_more_than_eight_questions_at_a_time() -> None:
 
     assert asked(lambda query: (0.2, answer(query, '"x"')), work) == 40
     assert most == 8
+
+
+def test_failures_are_kept_for_a_while_longer_each_time_and_never_for_more_than_five_minutes() -> None:
+    """RFC 9520: at least a second, at most five minutes. Ours are over before the next recheck of a mail."""
+
+    def reply(query: dns.message.Message) -> tuple[float, dns.message.Message] | None:
+        refused = query.question[0].name.to_text().startswith("broken")
+        return (0.0, answer(query, None, dns.rcode.SERVFAIL)) if refused else None
+
+    async def work(resolver: DnsResolver, server: Nameserver) -> list[tuple[int, float]]:
+        assert 1.0 <= resolver.FAILURE_TTL <= resolver.MAX_FAILURE_TTL < 60.0
+        seen = []
+        for name, status in (("broken.example", Status.SERVFAIL), ("silent.example", Status.TIMEOUT)):
+            for _ in range(5):
+                assert (await resolver.lookup(name, "TXT")).status is status
+                before = server.asked
+                for _ in range(10):
+                    assert (await resolver.lookup(name, "TXT")).status is status
+                until, ttl, kept = resolver._cache[name, "TXT"]
+                seen.append((server.asked - before, ttl))
+                resolver._cache[name, "TXT"] = (until - ttl, ttl, kept)  # its time is over
+        return seen
+
+    found = asked(reply, work)
+    assert [count for count, _ in found] == [0] * 10
+    assert [ttl for _, ttl in found] == [5.0, 10.0, 20.0, 30.0, 30.0] * 2
+
+
+def test_what_works_again_is_believed_and_the_next_failure_is_short() -> None:
+    good = False
+
+    def reply(query: dns.message.Message) -> tuple[float, dns.message.Message]:
+        return 0.0, answer(query, '"x"') if good else answer(query, None, dns.rcode.SERVFAIL)
+
+    async def work(resolver: DnsResolver, server: Nameserver) -> list[float]:
+        nonlocal good
+        ttls = []
+        for now in (False, False, True, False):
+            good = now
+            await resolver.lookup("a.example", "TXT")
+            ttls.append(resolver._cache["a.example", "TXT"][1])
+            _, ttl, kept = resolver._cache["a.example", "TXT"]
+            resolver._cache["a.example", "TXT"] = (0.0, ttl, kept)
+        return ttls
+
+    assert asked(reply, work) == [5.0, 10.0, 60.0, 5.0]
+
+
+async def settled() -> None:
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+def silent_but(*names: str) -> Reply:
+    """Answers for these names only."""
+
+    def reply(query: dns.message.Message) -> tuple[float, dns.message.Message] | None:
+        name = query.question[0].name.to_text().rstrip(".")
+        return (0.0, answer(query, '"x"')) if name in names else None
+
+    return reply
+
+
+def crowd(resolver: DnsResolver, names: list[str], asker: Asker) -> list[asyncio.Task[Answer]]:
+    return [asyncio.create_task(resolver.lookup_for(asker, name, "TXT")) for name in names]
+
+
+async def reaped(tasks: list[asyncio.Task[Answer]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_one_registrable_domain_does_not_starve_another() -> None:
+    """Those below co.uk are strangers to each other."""
+
+    async def work(resolver: DnsResolver, server: Nameserver) -> Answer:
+        resolver._resolver.lifetime = 3600.0
+        held = crowd(resolver, [f"n{n}.x.co.uk" for n in range(50)], Asker("a"))
+        await settled()
+        found = await resolver.lookup_for(Asker("a"), "other.co.uk", "TXT")
+        assert not any(task.done() for task in held) and resolver._gate.open == 8
+        await reaped(held)
+        return found
+
+    assert asked(silent_but("other.co.uk"), work).values == ("x",)
+
+
+def test_one_sender_does_not_starve_another() -> None:
+    """Hundreds of domains that do not answer, each asked for once."""
+
+    async def work(resolver: DnsResolver, server: Nameserver) -> Answer:
+        resolver._resolver.lifetime = 3600.0
+        held = crowd(resolver, [f"d{n}.example" for n in range(300)], Asker("a"))
+        await settled()
+        found = await resolver.lookup_for(Asker("b"), "other.example", "TXT")
+        assert not any(task.done() for task in held) and resolver._gate.open == resolver._gate.most_of_sender
+        await reaped(held)
+        return found
+
+    assert asked(silent_but("other.example"), work).values == ("x",)
+
+
+@pytest.mark.parametrize("rank", [Rank.CUSTOMER, Rank.URGENT])
+def test_customers_have_questions_of_their_own(rank: Rank) -> None:
+    """Any number of strangers' networks, and the customer's own domain and network: his questions are asked."""
+
+    async def work(resolver: DnsResolver, server: Nameserver) -> Answer:
+        resolver._resolver.lifetime = 3600.0
+        held = [
+            task for n in range(20) for task in crowd(resolver, [f"d{n}x{m}.example" for m in range(20)], Asker(str(n)))
+        ]
+        held += crowd(resolver, [f"n{n}.customer.example" for n in range(20)], Asker("his"))
+        await settled()
+        assert resolver._gate.open == resolver._gate.most_strangers
+        found = await resolver.lookup_for(Asker("his", rank), "customer.example", "TXT")
+        forged = crowd(resolver, [f"f{n}.example" for n in range(100)], Asker("forger", rank))
+        await settled()
+        assert resolver._gate.open == resolver._gate.most_strangers + resolver._gate.most_of_sender  # and no more
+        await reaped([*held, *forged])
+        return found
+
+    assert asked(silent_but("customer.example"), work).values == ("x",)
+
+
+def test_who_waits_is_asked_for_by_rank_then_by_who_has_fewest() -> None:
+    async def work() -> list[str]:
+        loop = asyncio.get_running_loop()
+        gate = Gate(most=3, most_strangers=3)
+        waits = {"a1": Asker("a"), "a2": Asker("a"), "a3": Asker("a"), "a4": Asker("a"), "b": Asker("b"),
+                 "c": Asker("c", Rank.CUSTOMER), "u": Asker("u", Rank.URGENT)}  # fmt: skip
+        questions = {
+            name: _Question(f"{name}.example", asker, number, loop.create_future(), loop.create_future())
+            for number, (name, asker) in enumerate(waits.items())
+        }
+        for question in questions.values():
+            assert gate.enter(question)
+        order: list[str] = []
+        while len(order) < len(waits):
+            order += [name for name, question in questions.items() if question.may.done() and name not in order]
+            gate.leave(questions[order[0 if len(order) == 3 else -1]])  # one of those that are open
+        assert gate.open == 2 and not gate.waiting
+        return order
+
+    assert asyncio.run(work()) == ["a1", "a2", "a3", "u", "c", "b", "a4"]
+
+
+def test_a_customer_who_asks_what_a_stranger_waits_for_does_not_wait_as_one() -> None:
+    async def work(resolver: DnsResolver, server: Nameserver) -> list[Answer]:
+        resolver._resolver.lifetime = 3600.0
+        held = crowd(resolver, [f"d{n}.example" for n in range(100)], Asker("a"))
+        (stranger,) = crowd(resolver, ["customer.example"], Asker("a"))
+        await settled()
+        assert not stranger.done()
+        found = await resolver.lookup_for(Asker("his", Rank.CUSTOMER), "customer.example", "TXT")
+        both = [found, await stranger]
+        await reaped(held)
+        return both
+
+    assert [one.values for one in asked(silent_but("customer.example"), work)] == [("x",), ("x",)]
+
+
+def test_who_gives_up_spoils_nothing_for_the_others_and_keeps_no_place() -> None:
+    async def work(resolver: DnsResolver, server: Nameserver) -> Answer:
+        (first, second) = crowd(resolver, ["a.example", "a.example"], NOBODY)
+        await settled()
+        first.cancel()
+        await settled()
+        found = await second
+        resolver._resolver.lifetime = 3600.0
+        waiting = crowd(resolver, [f"n{n}.silent.example" for n in range(20)], NOBODY)
+        await settled()
+        assert (resolver._gate.open, len(resolver._gate.waiting)) == (8, 12)
+        await reaped(waiting)
+        await settled()
+        assert (resolver._gate.open, len(resolver._gate.waiting)) == (8, 0)  # what was asked is answered for the next
+        return found
+
+    def later(query: dns.message.Message) -> tuple[float, dns.message.Message] | None:
+        silent = "silent" in query.question[0].name.to_text()
+        return None if silent else (0.1, answer(query, '"x"'))
+
+    assert asked(later, work).values == ("x",)
+
+
+def test_a_mail_without_time_for_look_ups_uses_what_is_known() -> None:
+    async def work(resolver: DnsResolver, server: Nameserver) -> list[Status]:
+        await resolver.lookup("known.example", "TXT")
+        bounded = Bounded(asked_by(resolver, Asker("a")), 0.0)
+        return [(await bounded.lookup(name, "TXT")).status for name in ("known.example", "unknown.example")]
+
+    assert asked(silent_but("known.example", "unknown.example"), work) == [Status.NOERROR, Status.TIMEOUT]
