@@ -1,8 +1,8 @@
 """A real daemon with faults built in: ``python -m tests.odd_daemon --config FILE run``.
 
 Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
-SIGUSR2 hangs its pipeline. In the environment: ``ODD_DRAIN_S``, how long its stop waits for sessions, and
-``ODD_LEASE_S``, how long its claims last.
+SIGUSR2 hangs its pipeline. In the environment: ``ODD_DRAIN_S``, how long its stop waits for sessions, ``ODD_LEASE_S``,
+how long its claims last, and ``ODD_NO_READER``: no process can be forked as long as this file exists.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
+from typing import Any
 
 from gateway import config, log
 from gateway import daemon as service
 from gateway.daemon import Daemon
+from gateway.fork_server import Child, ForkServer
 from gateway.model import Reading
 from gateway.reading import Hints
 from gateway.reading import read as real
@@ -31,6 +34,17 @@ def read(raw: bytes, hints: Hints) -> Reading:
     return real(raw, hints)
 
 
+def forbid(switch: Path) -> None:
+    fork = ForkServer.fork
+
+    def refused(self: ForkServer, *given: Any) -> Child:
+        if switch.exists():
+            raise FileNotFoundError(2, "No such file or directory")
+        return fork(self, *given)
+
+    ForkServer.fork = refused  # type: ignore[method-assign]
+
+
 async def main() -> None:
     path = sys.argv[2]
     if lease := float(os.environ.get("ODD_LEASE_S", "0")):
@@ -38,6 +52,8 @@ async def main() -> None:
         outbox.RENEW_S = lease / 3
     log.configure()
     service.DRAIN_S = float(os.environ.get("ODD_DRAIN_S", service.DRAIN_S))
+    if switch := os.environ.get("ODD_NO_READER"):
+        forbid(Path(switch))
     daemon = Daemon(config.load(path), path, read=read)
 
     def hang_the_pipeline() -> None:
