@@ -67,7 +67,7 @@ def asked(reply: Reply, work: Callable[[DnsResolver, Nameserver], Coroutine[Any,
         )
         try:
             port = transport.get_extra_info("sockname")[1]
-            return await work(DnsResolver([f"127.0.0.1:{port}"], DEADLINE), server)
+            return await asyncio.wait_for(work(DnsResolver([f"127.0.0.1:{port}"], DEADLINE), server), 60)
         finally:
             transport.close()
 
