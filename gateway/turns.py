@@ -22,7 +22,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from gateway.model import Envelope, Turn
 
 SPACING_MS = 1_000  #: between two mails of a sender
-FIRST_SPACING_MS = 10_000  #: between two of a customer, as it seems
+FIRST_SPACING_MS = 2_000  #: between two of a customer, as it seems
 AHEAD_MS = 600_000  #: by how much his stands before a stranger's
 LEAD_MS = 600_000  #: nobody is put back by more
 FREE_S = 0.2  #: of CPU that any mail may take
