@@ -68,10 +68,7 @@ def commit_arrival(
         raise LostClaim
     # two arrivals, or an arrival and a recheck, go one after the other: the second sees what the first wrote
     row = connection.execute(select(messages).where(messages.c.id == claimed.id).with_for_update()).one()
-    if row.state in (
-        InboxState.PENDING,
-        InboxState.PROCESSING,
-    ):  # released or replayed meanwhile: its outcome comes first
+    if row.state in (InboxState.PENDING, InboxState.PROCESSING):  # it was released or replayed: that comes first
         inbox.put_off(connection, claimed, None)
         return None
     incoming = replays.judged(connection, incoming, claimed.id)
