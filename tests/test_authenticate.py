@@ -168,6 +168,9 @@ def test_the_helo_identity_is_evidence_and_proves_no_author(helo: str, mail_from
         ('To: "support@introserv.com" <friend@elsewhere.example>\r\n', True),
         ("To: =?utf-8?q?support=40introserv.com=2C?= <friend@elsewhere.example>\r\n", True),
         ("To: friend@elsewhere.example (support@introserv.com)\r\n", True),
+        ("To: <friend@elsewhere.example> support@introserv.com\r\n", True),
+        ("To: support@introserv.com <friend@elsewhere.example>\r\n", True),
+        ("To: Desk: support@introserv.com, friend@elsewhere.example;\r\n", False),
     ],
 )
 def test_a_mail_to_other_people_was_perhaps_not_sent_to_us_by_its_author(head: str, suspect: bool) -> None:

@@ -55,9 +55,9 @@ async def authenticate(
     far = [sig for sig in found.usable if sig not in near]
     reported = reported_spf(header_block, authserv_id) if authserv_id is not None and envelope.client is None else None
     may_send = policy.could_align(spf.domain_of(envelope.mail_from, envelope.helo), strict_spf)
-    sender = reported or (await look.spf() if may_send else spf.SpfResult("none", "", ""))
     signed = await look.dkim(found.mail, near)
-    seen = await look.judged(Evidence(author, sender, signed, ours=checks.ours), may_send)
+    sender = reported or (await look.spf() if may_send else spf.SpfResult("none", "", ""))
+    seen = await look.judged(Evidence(author, sender, signed, ours=checks.ours))
     if checks.arc_sealers and not conclude(seen).authenticated:
         chain = await arc.verify(raw, header_block, body_start, checks.arc_sealers, look.resolver)
         vouch = await arc.vouched(chain, policy, arc.Terms(checks.ours, now), look.resolver)
@@ -89,9 +89,10 @@ class _Look:
     async def dkim(self, mail: Signed, some: list[dkim.Signature]) -> tuple[DkimResult, ...]:
         return tuple([await dkim.check(mail, sig, self.resolver, self.now) for sig in some])
 
-    async def judged(self, seen: Evidence, may_send: bool) -> Evidence:
+    async def judged(self, seen: Evidence) -> Evidence:
         """With DMARC, and what is to be doubted of SPF."""
-        unsure = (may_send and seen.spf.result == "temperror") or any(one.result == "temperror" for one in seen.dkim)
+        sent_near = self.policy.could_align(seen.spf.domain, self.policy.strict[1])
+        unsure = (sent_near and seen.spf.result == "temperror") or any(one.result == "temperror" for one in seen.dkim)
         result = await dmarc.evaluate(
             self.policy.author,
             seen.spf.domain if seen.spf.result == "pass" else None,
