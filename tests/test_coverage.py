@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway import message
+from gateway.read import message
 from gateway.verify import coverage, dkim
 from tests.signing import FROM, NOW, USUAL, by_dkim, dated, judged, mail, with_signature
 
