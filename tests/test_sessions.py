@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import os
 import socket
 import ssl
 import struct
@@ -152,11 +152,17 @@ def test_a_mail_is_in_flight_until_it_is_stored_whatever_becomes_of_its_session(
 
 
 async def trickle(client: Client, octets: bytes, pause: float = 0.02) -> None:
-    """Goes on until the service has had enough."""
-    with contextlib.suppress(ConnectionError, RuntimeError):
-        while not client.writer.is_closing():
-            client.writer.write(octets)
-            await client.writer.drain()
+    """Goes on until the service has had enough; beside the client's transport, which would drop what it has not read yet
+    when it cannot send."""
+    with socket.socket(fileno=os.dup(client.writer.get_extra_info("socket").fileno())) as raw:
+        raw.setblocking(False)
+        while True:
+            try:
+                raw.send(octets, socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                await asyncio.sleep(0.001)
+            except OSError:
+                return
             await asyncio.sleep(pause)
 
 
