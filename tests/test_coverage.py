@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.read import message
+from gateway.read import limits
 from gateway.verify import coverage, dkim
 from tests.signing import FROM, NOW, USUAL, by_dkim, dated, judged, mail, with_signature
 
@@ -154,9 +154,9 @@ def test_a_field_that_was_made_wider_than_what_is_read_of_it_is_no_proof(wide: s
 
 def test_the_caps_of_the_reader_and_of_the_signature_agree() -> None:
     """Whatever is signed is read: the one sees no field that the other does not."""
-    assert dkim.MAX_FIELDS <= message.MAX_FIELDS
-    assert dkim.MAX_HEADER <= message.MAX_HEADER_BLOCK
-    assert coverage.MAX_FIELD <= message.MAX_FIELD
+    assert dkim.MAX_FIELDS <= limits.MAX_FIELDS
+    assert dkim.MAX_HEADER <= limits.MAX_HEADER_BLOCK
+    assert coverage.MAX_FIELD <= limits.MAX_FIELD
 
 
 def test_a_recipient_behind_more_fields_than_are_read_is_none() -> None:

@@ -153,7 +153,9 @@ def _dashed(lines: list[str], index: int) -> bool:
 def _attribution(lines: list[str], index: int, ends: list[bool]) -> int:
     """How many lines the attribution beginning here takes ("On ... wrote:"); 0 when there is none."""
     first = lines[index].strip(" \t*_")
-    if not first.strip("-") or len(first) > _LONGEST or (_label(first) is not None and not _names(first)):
+    if not first.strip("-") and (not first or index + 1 == len(lines) or _label(lines[index + 1]) is None):
+        return 0  # a rule; above a label it may open what some programs write: "----", "To: ...", "... wrote:"
+    if len(first) > _LONGEST or (_label(first) is not None and not _names(first)):
         return 0
     joined = ""
     for count in range(1, 5):

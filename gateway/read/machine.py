@@ -127,7 +127,7 @@ def _form(parsed: ParsedMessage, mail_from: str | None, said: _Text) -> tuple[Ma
 
 def _report(parsed: ParsedMessage) -> tuple[MailClass, str] | None:
     """A report by its structure (RFC 6522): only the mail's own type counts, a report that is attached is no report."""
-    if parsed.content_type != "multipart/report":
+    if parsed.content_type != "multipart/report" and not _says_report(parsed):
         return None
     found = re.search(r'(?i)report-type\s*=\s*"?([a-z-]+)', _first(parsed, "content-type"))
     kind = found[1].lower() if found else ""
@@ -140,6 +140,12 @@ def _report(parsed: ParsedMessage) -> tuple[MailClass, str] | None:
     if not kind and not told and (words.BOUNCED.search(parsed.subject) or _DAEMON.search(_first(parsed, "from"))):
         return MailClass.BOUNCE, "multipart/report, with the subject or the sender of a bounce"
     return MailClass.REPORT, f"multipart/report; report-type={kind or 'unknown'}"
+
+
+def _says_report(parsed: ParsedMessage) -> bool:
+    """Whether its one Content-Type says so, though its parts are not there: a report that was cut short."""
+    said = parsed.headers.get("content-type", ())
+    return len(said) == 1 and said[0].partition(";")[0].strip().lower() == "multipart/report"
 
 
 def _notification(parsed: ParsedMessage, said: _Text) -> tuple[MailClass, str] | None:
