@@ -38,6 +38,10 @@ class Row:
     resent: bool = False
     lease_until: datetime = NOW + timedelta(days=1)
 
+    @property
+    def tried_from(self) -> datetime:
+        return self.created_at
+
 
 class Table:
     """Gives one row once, and remembers what became of it."""
@@ -62,8 +66,23 @@ class Table:
     async def dead(self, row: Row, error: str, now: datetime) -> None:
         self._note("dead", error)
 
-    async def give_back(self, row: Row, now: datetime) -> None:
+    async def give_back(self, row: Row, now: datetime, error: str | None = None) -> None:
         self._note("given back", row.id)
+
+    async def confirm(self, row: Row, now: datetime) -> bool:
+        return True
+
+    async def renew(self, rows: list[Row], now: datetime) -> tuple[datetime, list[int]]:
+        return now + timedelta(days=1), []
+
+    async def amiss(self, problem: str, now: datetime) -> None:
+        raise AssertionError(problem)
+
+    async def well(self) -> None:
+        pass
+
+    async def overdue(self, before: datetime, why: str, now: datetime) -> int:
+        return 0
 
 
 def outcome(row: Row, says: Sent, now: datetime = NOW) -> list[tuple[str, Any]]:
