@@ -110,9 +110,14 @@ def test_a_storm_of_bounces_of_one_answer_is_one_staff_mail(at: Desk) -> None:
 
 def test_an_answer_that_dies_after_its_bounce_is_told_once(at: Desk) -> None:
     _, row = answer(at)
-    rows = at.store.write_now(lambda c: outgoing.claim(c, NOW, 50, 60))
+    claimed: Any = None
+    while claimed is None:  # the acknowledgement before it goes first
+        for other in at.store.write_now(lambda c: outgoing.claim(c, NOW, 50, 60)):
+            if other.id == row.id:
+                claimed = other
+            else:
+                at.store.write_now(lambda c, other=other: outgoing.mark_sent(c, other, NOW))
     at.take(*bounce(row.rfc_id), bounced=row.id)
-    claimed = next(other for other in rows if other.id == row.id)
     at.store.write_now(lambda c: outgoing.mark_dead(c, claimed, "RCPT TO: 550", at.office, NOW))
     assert sum(other.template == "staff_undelivered" for other in at.outbox()) == 1
 
