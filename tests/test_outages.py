@@ -194,7 +194,7 @@ def test_no_reply_is_sent_under_a_lease_that_has_ended(monkeypatch: pytest.Monke
         async def confirm(self, row: Row, now: datetime) -> bool:
             return True
 
-        async def give_back(self, row: Row, now: datetime) -> None:
+        async def give_back(self, row: Row, now: datetime, error: str | None = None) -> None:
             done.append(("given back", row.id))
             self.due.append(long)
 

@@ -89,7 +89,7 @@ class Scene:
             "follow-up": lambda c: desk.commit(c, *self.follow, None, whose, LATER),
             "no proof": lambda c: desk.commit(c, *self.unproven, None, whose, LATER),
             "clock": lambda c: rounds.tick(c, whose, NOW + 16 * MINUTE),
-            "bounce": lambda c: outgoing.record_bounce(c, self.acknowledged.id, None, "5.1.1", whose, LATER),
+            "bounce": lambda c: outgoing.record_bounce(c, self.acknowledged.id, "5.1.1", whose, LATER),
             "dead": lambda c: outgoing.mark_dead(c, self.answer_row, "550", whose, LATER) if self.answer_row else None,
         }
         return jobs[kind]

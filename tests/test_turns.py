@@ -114,6 +114,21 @@ def test_what_a_dead_service_had_in_hand_is_claimed_when_its_lease_ends(store: S
     assert state(store, held).attempts == 1
 
 
+def test_after_an_outage_no_lease_has_ended_until_every_node_could_say_what_it_sent(store: Store) -> None:
+    """The other node's reply went out while the database was away; it comes to say so in a moment."""
+    whose = office(store.keys, store.key_id)
+    queue = outgoing.StoredQueue(store, lambda: whose)
+    left = wait(store, 1, state="sending", attempts=1, lease_until=NOW - MINUTE, ticket_id=7, recipient="a@example.de")
+    behind = wait(store, 2, "person", True, ticket_id=7, recipient="a@example.de")
+    new = wait(store, 3)
+    store.trouble = "it was away"
+    store.trouble = ""
+    assert [row.id for row in asyncio.run(queue.claim(NOW, 5, True))] == [new]
+    assert (state(store, left).attempts, state(store, behind).state) == (1, "queued")
+    store._troubled_at -= outgoing.OWED_S
+    assert [row.id for row in asyncio.run(queue.claim(NOW, 5, True))] == [left]
+
+
 # --------------------------------------------------------------------------- whose claim it is
 
 

@@ -42,7 +42,7 @@ class CleanString(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         """See ``text``."""
-        return None if value is None else text(value)
+        return text(value) if isinstance(value, str) else value
 
 
 class CleanText(CleanString):

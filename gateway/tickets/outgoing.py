@@ -18,6 +18,7 @@ from gateway.tickets.store import LostClaim, Store
 from gateway.tickets.tables import notices, outbox, thread_ids, tickets
 
 LEASE_S = 30.0
+OWED_S = 10.0
 CONFIRMED_S = 2.0  #: a claim that was written so recently is one
 
 
@@ -164,12 +165,13 @@ class Claimed:
 
 
 def claim(
-    connection: Connection, now: datetime, count: int, lease_s: float, promise_s: float = turns.PROMISE_S
-) -> list[Claimed]:
+    connection: Connection, now: datetime, count: int, lease_s: float, promise_s: float = turns.PROMISE_S,
+    left_too: bool = True,
+) -> list[Claimed]:  # fmt: skip
     """Due rows in turn (see ``turns``)."""
     lease = now + timedelta(seconds=lease_s)
     ours: list[Claimed] = []
-    for row in turns.due(connection, now, count, promise_s):
+    for row in turns.due(connection, now, count, promise_s, left_too):
         values = {"state": OutboxState.SENDING, "attempts": row.attempts + 1, "lease_until": lease}
         change(connection, outbox, row.id, values)
         resent = row.state == OutboxState.SENDING
@@ -439,7 +441,9 @@ class StoredQueue:
         if not sure and not await self._store.read(lambda connection: _anything_due(connection, now)):
             return []
         promise_s = self._office().rules.limit_s
-        return await self._store.write(lambda connection: claim(connection, now, count, LEASE_S, promise_s))
+        # after an outage every node first writes down what the relay took meanwhile: until then no lease has ended
+        left_too = not self._store.troubled_within(OWED_S)
+        return await self._store.write(lambda connection: claim(connection, now, count, LEASE_S, promise_s, left_too))
 
     async def confirm(self, claimed: Claimed, now: datetime) -> bool:
         """Whether the row is still ours; a claim of this moment needs no question.

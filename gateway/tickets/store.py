@@ -202,10 +202,25 @@ class Store:
         self._watched = () if self.path is None else (str(self.path), f"{self.path}-wal")
         self._files: dict[str, tuple[int, int]] = {}  #: (device, inode) of each, once open
         self._removed = ""  #: which of them is not the one that is open any more
-        self.trouble = ""  #: why the database could not be used the last time; empty when it could
+        self._trouble, self._troubled_at = "", -1e9
         self._probed_at = -PROBED_S
         self.keys: dict[str, bytes] = {}
         self.key_id = ""
+
+    @property
+    def trouble(self) -> str:
+        """Why the database could not be used the last time; empty when it could."""
+        return self._trouble
+
+    @trouble.setter
+    def trouble(self, why: str) -> None:
+        self._trouble = why
+        if why:
+            self._troubled_at = time.monotonic()
+
+    def troubled_within(self, seconds: float) -> bool:
+        """Whether the database could not be used at some moment of the last ``seconds``."""
+        return time.monotonic() - self._troubled_at < seconds
 
     @property
     def path(self) -> Path | None:

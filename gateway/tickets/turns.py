@@ -74,11 +74,14 @@ TURNS = (
 _FREE = select(outbox).where(_O.id == bindparam("row_id"), or_(_QUEUED, _LEFT)).with_for_update(skip_locked=True)
 
 
-def due(connection: Connection, now: datetime, count: int, promise_s: float = PROMISE_S) -> Iterator[Any]:
-    """At most ``count`` due rows in turn, each locked. The caller changes each row's state before it asks for the next."""
+def due(
+    connection: Connection, now: datetime, count: int, promise_s: float = PROMISE_S, left_too: bool = True
+) -> Iterator[Any]:
+    """At most ``count`` due rows in turn, each locked. The caller changes each row's state before it asks for the next.
+    ``left_too``: also what somebody had in hand whose lease has ended."""
     values = {"now": now, "promised": now - timedelta(seconds=promise_s)}
     left, taken = count, set()
-    for query in TURNS:
+    for query in TURNS if left_too else TURNS[1:]:
         if left <= 0:
             return
         for row in fetch(connection, query, {**values, "count": left}):
@@ -86,7 +89,7 @@ def due(connection: Connection, now: datetime, count: int, promise_s: float = PR
             if key in taken or (row.ticket_id, row.recipient) in taken:
                 continue  # the next row of a ticket waits for the outcome of the first
             found = fetch(connection, _FREE, {"now": now, "row_id": key}) if row.first_id else [row]
-            if not found:
+            if not found or (found[0].state == "sending" and not left_too):
                 continue  # another node has it in hand
             taken.add(key)
             if row.ticket_id is not None:
