@@ -83,7 +83,7 @@ def test_a_node_that_stood_still_commits_nothing(
     nodes: Callable[..., Running], silent: LoopbackPeers, peers: LoopbackPeers
 ) -> None:
     short = {"module": "tests.odd_daemon", "env": {"ODD_LEASE_S": "6"}}
-    first = nodes(silent, dns={"timeout": "8s"}, **short)
+    first = nodes(silent, dns={"timeout": "25s"}, **short)
     assert first.send(signed(0), "ops@shop.example")[0] == 250
     second = nodes(peers, **short)
     until(lambda: states(second) == ["processing"])
