@@ -99,7 +99,7 @@ def _values(root: Part, reader: bodies.Reader, found: bodies.Bodies, notes: list
         plain=plain,
         html=pages,
         attachments=attachments,
-        content_type=root.kind,
+        content_type=root.declared.value or root.kind,
         report=report(root, headers, plain, addresses(_first(headers, "x-failed-recipients"))),
         signed_or_encrypted=sealed,
         notes=tuple(dict.fromkeys(clean_line(note, 200) for note in notes)),
@@ -112,7 +112,7 @@ def _values(root: Part, reader: bodies.Reader, found: bodies.Bodies, notes: list
 
 def _sealed(root: Part, plain: str) -> str:
     """What of the mail is signed or encrypted (RFC 8551, 9580), in words for a person; empty for most."""
-    kind, parameters = root.content_type.value or root.kind, root.content_type.parameters
+    kind, parameters = root.declared.value or root.kind, root.declared.parameters
     if kind in ("text/plain", "text/html") and "-----BEGIN PGP " not in plain:
         return ""
     how = "OpenPGP" if "pgp" in parameters.get("protocol", "").lower() else "S/MIME"

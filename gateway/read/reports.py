@@ -38,7 +38,7 @@ def report(root: Part, headers: Mapping[str, tuple[str, ...]], plain: str, faile
         recipients += failed
     if original is None and "essage-id:" in plain.lower():
         original = next(iter(_QUOTED_ID.findall(plain[:MAX_REPORT])), None)
-    if not seen and root.content_type.parameters.get("report-type") != "delivery-status":
+    if not seen and root.declared.parameters.get("report-type") != "delivery-status":
         return None if original is None else DeliveryReport(original, (), "", "")
     return DeliveryReport(original, tuple(dict.fromkeys(recipients))[:50], action, status)
 

@@ -48,6 +48,9 @@ class Part:
     around: list[tuple[int, int]] = field(default_factory=list)  #: before the first delimiter, behind the last
     encoding: str = transfer.AS_IS
     index: int = 0  #: the number of a leaf, in order
+    declared: Structured = field(
+        default_factory=lambda: Structured("", {})
+    )  #: its Content-Type, whatever its body turned out to be
     _disposition: Structured | None = None
 
     def all(self, name: str) -> list[str]:
@@ -140,6 +143,7 @@ def _part(data: Octets, block: bytes, start: int, end: int, default: str, notes:
     if len(values) > 1 and part.kind == "text/plain" and _HTML.match(_beginning(part)):
         part.content_type = next((one for one in values if one.value == "text/html"), part.content_type)
         part.kind = "text/html"
+    part.declared = part.content_type
     return part
 
 
@@ -234,6 +238,7 @@ def _multipart(part: Part, search: _Search, notes: list[str]) -> bool:
                 if value is not values[0]:
                     notes.append("several Content-Type fields: the one whose boundary is in the body")
                 part.content_type, part.kind = value, value.value if "/" in value.value else "multipart/mixed"
+                part.declared = value
                 return True
     unannounced = _searched(part, anywhere=True)
     if unannounced is not None and _split(part, unannounced, search, notes):
