@@ -567,7 +567,7 @@ def test_socket_activation(peers: LoopbackPeers, tmp_path: Path) -> None:
 
         def greeting(family: int, address: Any) -> bytes:
             with socket.socket(family) as client:
-                client.settimeout(20)
+                client.settimeout(120)
                 client.connect(address)
                 return client.recv(200)
 

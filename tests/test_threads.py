@@ -12,7 +12,7 @@ from gateway.model import Account, AccountMatch, Incoming
 from gateway.tickets import desk, outgoing, people, tables
 from gateway.tickets.store import Store
 from tests.samples import NONE, NOW, PASS, REFUSED, REGISTERED, STRANGER, envelope, incoming, mail
-from tests.test_desk import Desk, sent
+from tests.test_desk import Desk
 
 MACHINES = {"auto_reply": {"Auto_Submitted": "auto-replied"}, "bulk": {"List_Id": "<l.example>"}}
 
