@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Connection, select, text, update
 
 from bench.harness import until
-from gateway.model import RawMessage
+from gateway.model import RawMessage, Turn
 from gateway.tickets import desk, inbox, openings, outgoing, people, rounds, tables, views
 from gateway.tickets.store import Store
 from tests.samples import NONE, NOW, PASS, envelope, incoming, mail
@@ -76,7 +76,8 @@ class Scene:
         given = replace(given, reading=replace(given.reading, parsed=replace(given.reading.parsed, **told)))
         raw = mail(what)
         accepted = inbox.accept(c, RawMessage(raw, given.envelope), f"{what} {self.number}", LATER + 1000 * MINUTE)
-        return inbox.claim_of(accepted, RawMessage(raw, given.envelope)), given
+        lease = LATER + 1000 * MINUTE
+        return inbox.claim_of(accepted, RawMessage(raw, given.envelope), lease, Turn("smtp", 0)), given
 
     def job(self, kind: str) -> Callable[[Connection], Any]:
         whose, reference = self.at.office, self.reference

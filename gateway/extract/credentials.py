@@ -24,13 +24,13 @@ class Detector:
     these characters.
     """
 
-    __slots__ = ("_literals", "_numbers", "accepts", "below", "expression")
+    __slots__ = ("_literals", "_numbers", "accepts", "below", "expression", "signs")
 
     def __init__(
         self, signs: str, expression: str, accepts: Accepts | None = None, flags: int = re.IGNORECASE, below: int = 0
     ) -> None:  # fmt: skip
         self.expression = re.compile(expression, flags)
-        self.accepts, self.below = accepts, below
+        self.accepts, self.below, self.signs = accepts, below, (signs, below)
         self._literals = [sign[1:] for sign in signs.split() if sign[0] == "!"]
         self._numbers = [EVERY_MAIL.number(_key(sign)) for sign in signs.split() if sign[0] != "!"]
 
@@ -319,8 +319,11 @@ DETECTORS = (
 def spans(text: str, lower: str) -> list[tuple[int, int]]:
     """(begin, end) of every credential of a text, in order; ``lower``: the same text in small letters."""
     found: list[tuple[int, int]] = []
+    lines: dict[tuple[str, int], list[tuple[int, int]]] = {}  # by signs: several detectors have the same
     for detector in DETECTORS:
-        for begin, end in detector.windows(text, lower):
+        if detector.signs not in lines:
+            lines[detector.signs] = detector.windows(text, lower)
+        for begin, end in lines[detector.signs]:
             for match in detector.expression.finditer(text, begin, end):
                 if detector.accepts is None or detector.accepts(match):
                     found.append(_masked(match))
