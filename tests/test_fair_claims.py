@@ -190,7 +190,7 @@ def test_nodes_that_claim_at_the_same_moment_wait_for_nobody_and_share(postgres:
     accept(postgres, turns, [*range(12), 0, 1])
     for number in (0, 1):
         done = mail(f"number {number} from {FLOOD}")
-        key = postgres.read_now(lambda c, done=done: inbox.id_of(c, digest_of(done)))
+        key = postgres.read_now(lambda c, done=done: inbox.id_of(c, digest_of(done), NOW))
         due = update(tables.messages).where(tables.messages.c.id == key).values(state="done", due_at=NOW)
         postgres.write_now(lambda c, due=due: c.execute(due))
     at = office(postgres.keys, postgres.key_id)
