@@ -46,6 +46,24 @@ def test_a_null_sender_is_a_machine() -> None:
 
 
 @pytest.mark.parametrize(
+    ("local", "robot"),
+    [
+        # what large senders really write as
+        ("noreply-dmarc-support", True), ("no-reply-aws", True), ("orders-noreply", True), ("notifications.no-reply", True),
+        ("noreply+42", True), ("noreply2", True), ("NoReply_eu", True), ("donotreply-eu", True), ("please-do-not-reply", True),
+        ("dont.reply", True), ("ne-pas-repondre", True), ("nepasrepondre", True), ("no-responder", True), ("no_responda", True),
+        ("non-rispondere", True), ("nao.responda", True), ("nicht-antworten", True), ("keine-antwort", True),
+        ("shop.auto-reply", True), ("autoresponder", True), ("www-data", True),
+        # people whose names hold the same letters
+        ("piano.reply", False), ("bruno-reply", False), ("reply", False), ("juliano.replyson", False), ("noreen", False),
+        ("reply-no", False), ("anna+noted", False), ("autorepair", False),
+    ],
+)  # fmt: skip
+def test_a_mailbox_that_says_it_is_not_read_is_known_wherever_in_its_name_it_says_so(local: str, robot: bool) -> None:
+    assert (unanswerable(f"{local}@x.example", "x@x.example", OWN, False) != "") == robot
+
+
+@pytest.mark.parametrize(
     ("address", "sender", "answered"),
     [
         ("anna@example.de", "anna@example.de", True), ("anna@example.de", "", False), ("anna@example.de", None, False),

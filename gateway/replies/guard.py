@@ -13,8 +13,14 @@ from gateway.model import ParsedMessage
 TAG = 26
 LOOP_HEADER = "X-Gateway-Loop"
 _ROBOT = re.compile(
-    r"(?i)^(no-?_?\.?reply|do-?_?not-?_?reply|donotreply|mailer-daemon|postmaster|owner-.*|.*-request|.*-owner|"
-    r"(.*[-+.])?bounces?([-+.].*)?|listserv|majordomo|autoreply|automailer|daemon|nobody|root|prvs=.*)$"
+    r"(?i)^(mailer-daemon|postmaster|owner-.*|.*-request|.*-owner|"
+    r"(.*[-+.])?bounces?([-+.].*)?|listserv|majordomo|automailer|daemon|nobody|root|www-data|prvs=.*)$"
+)
+_GAP = "[-_.]?"
+#: a mailbox that says of itself, in any word of its name, that nobody reads it: noreply-dmarc-support, orders.no-reply, no-reply+42
+_UNREAD = re.compile(
+    rf"(?i)(?:^|[-+._=])(?:(?:no|do{_GAP}not|dont){_GAP}reply|auto{_GAP}(?:reply|respon[ds])|ne{_GAP}pas{_GAP}repondre|"
+    rf"(?:no|nao){_GAP}respond[ae]|non{_GAP}rispondere|nicht{_GAP}antworten|keine{_GAP}antwort)"
 )
 
 
@@ -26,7 +32,8 @@ def unanswerable(address: str | None, mail_from: str | None, own: frozenset[str]
         return "the envelope sender is not known"
     if mail_from == "":
         return "null sender"
-    if _ROBOT.match(address.rpartition("@")[0]):
+    local = address.rpartition("@")[0]
+    if _ROBOT.match(local) or _UNREAD.search(local):
         return "a mailbox that no person reads"
     if is_ours(address, own):
         return "our own address"
