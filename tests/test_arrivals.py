@@ -218,6 +218,31 @@ def test_a_follow_up_that_was_pending_comes_again_signed(at: Desk) -> None:
     assert len([row for row in at.outbox() if row.kind == "auto"]) == 1, "a follow-up is not acknowledged"
 
 
+def test_a_follow_up_that_was_silent_becomes_a_persons_by_a_copy_that_proves_nobody(at: Desk) -> None:
+    """Two copies sent ahead, one with a machine's field and one that proves nobody: the words are shown, so they reopen too;
+    the genuine mail, which is no better than both together, comes to nothing."""
+    first = at.take(incoming())
+    reference = first.reference or ""
+    at.store.write_now(lambda c: people.answer(c, reference, "Done.", "joe", at.office, NOW))
+    words, told = "It is down again.", {"subject": f"Re: [{reference}]", "Message_ID": "<m3@example.de>"}
+    silent = mail(words, Auto_Submitted="auto-replied", **told)
+    assert at.take(incoming(silent), silent).decision.silent
+    shown = at.show(reference)
+    assert (shown["state"], shown["target_at"]) == ("waiting", None)
+    later = NOW + 5 * MINUTE
+    unproven = mail(words, Content_Type="text/plain; charset=us-ascii", **told)
+    assert (
+        arrives(at, incoming(unproven, verdict=NONE, envelope_=envelope(received_at=later)), unproven, later)
+        is not None
+    )
+    genuine = DIRECTLY + mail(words, **told)
+    arrives(at, incoming(genuine, envelope_=envelope(received_at=later)), genuine, later)
+    shown = at.show(reference)
+    assert [entry["status"] for entry in shown["entries"] if entry["direction"] == "in"] == ["shown", "shown"]
+    assert (shown["state"], shown["target_at"]) == ("open", (later + 15 * MINUTE).isoformat())
+    assert len([row for row in at.outbox() if row.kind == "auto"]) == 1, "a follow-up is not acknowledged"
+
+
 def test_a_shown_contribution_that_comes_again_reopens_nothing(at: Desk) -> None:
     first = at.take(incoming())
     reference = first.reference or ""

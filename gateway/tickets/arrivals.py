@@ -144,7 +144,7 @@ def _shown(
 ) -> desk.Outcome:  # fmt: skip
     decision = desk.considered(connection, incoming, office, now, binding=True)
     change(connection, entries, entry.id, {"status": "shown"})
-    _revive(connection, ticket, incoming, decision, office)
+    _revive(connection, ticket, incoming, decision, office, follows=row.disposition == Disposition.APPENDED)
     return _ended(connection, claimed, ticket.id, entry.id, incoming, decision, office, now, row.authenticated, True)
 
 
@@ -184,10 +184,13 @@ def _entry(connection: Connection, ticket: int, message: int, entry: Any, incomi
     return desk._entry(connection, ticket, message, incoming, status)
 
 
-def _revive(connection: Connection, ticket: Any, incoming: Incoming, decision: Decision, office: Office) -> None:
-    """A ticket that was silent, muted or closed without an answer is one that waits for us."""
+def _revive(
+    connection: Connection, ticket: Any, incoming: Incoming, decision: Decision, office: Office, follows: bool = False
+) -> None:
+    """A ticket that was silent, muted or closed without an answer is one that waits for us. ``follows``: so is an answered
+    one, in which the words of a follow-up appear now."""
     values: dict[str, Any] = {"marks": [mark for mark in ticket.marks if mark != "forged"], "silence": decision.silence}
-    if ticket.first_response_at is None:
+    if ticket.first_response_at is None or follows:
         values |= {"state": TicketState.OPEN, "closed_at": None}
         if decision.clock and ticket.round_started_at is None:
             running = clock.new_round(incoming.envelope.received_at, office.rules)
