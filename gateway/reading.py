@@ -27,8 +27,10 @@ from gateway.extract import (
 )
 from gateway.model import Candidate, ParsedMessage, Reading, mail_start, portable
 from gateway.read.header import header_end
+from gateway.read.html import cites
 from gateway.read.limits import MAX_HEADER_BLOCK
 from gateway.read.machine import signs_of
+from gateway.read.machine_words import PASSED_ON, TAG
 from gateway.read.message import parse
 from gateway.verify.author import author_of
 
@@ -54,10 +56,18 @@ def _candidates(own_words: str, rest: str, find: Callable[[str], tuple[Candidate
     return (*own.values(), *extra)
 
 
+def _answers(parsed: ParsedMessage) -> bool:
+    """Whether the mail answers or passes on another: only then is what it quotes not its author's unless that is unmistakable."""
+    return bool(parsed.in_reply_to or parsed.references) or bool(PASSED_ON.match(TAG.sub("", parsed.subject)))
+
+
 def _split(parsed: ParsedMessage) -> tuple[str, str]:
     """(new words, full text)."""
     whole = parsed.whole.strip()
-    new = quotes.new_words(parsed.words) or whole
+    first, words = not _answers(parsed), parsed.words
+    if first and words != parsed.whole and not cites(parsed.html) and not quotes.quotes_unmistakably(parsed.whole):
+        words = parsed.whole  # a block that HTML indents is its author's own
+    new = quotes.new_words(words, first) or whole
     return new, f"{whole}\n\n{parsed.beside}".strip() if parsed.beside else whole
 
 

@@ -203,7 +203,7 @@ def test_our_marker_counts_wherever_a_mail_program_put_it() -> None:
     "opening", ["<blockquote>", '<BLOCKQUOTE type="cite">', '<div class="yahoo_quoted">', "<div id='divRplyFwdMsg'>"]
 )
 def test_what_html_quotes_is_not_the_authors(opening: str) -> None:
-    raw = f"From: a@b.example\r\nContent-Type: text/html\r\n\r\n<p>My own words.</p>{opening}<p>order #999999</p>".encode()
+    raw = f"From: a@b.example\r\nSubject: Re: x\r\nContent-Type: text/html\r\n\r\n<p>My own words.</p>{opening}<p>order #999999</p>".encode()
     assert read(raw, HINTS).text == "My own words."
     assert "999999" in read(raw, HINTS).full_text
 

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from functools import lru_cache
 
+from gateway.extract.sections import divides
 from gateway.extract.tables import Beginnings, alternation, words
 
 #: the line in our own replies above which the customer writes, as the templates of each language have it
@@ -64,6 +65,17 @@ _BLANKS = re.compile(r"\n{3,}")
 
 
 _WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE)
+_SAID_LAST = re.compile(rf"(?<!\w)(?:{alternation(words('quotes', 'said'))})\Z", re.IGNORECASE)
+#: "---- Support wrote ----"
+_DASHED_NAME = re.compile(
+    rf"-{{2,60}}[ ]?(?:[^\W\d_][\w.'-]{{0,40}}[ ]){{1,5}}(?:{alternation(words('quotes', 'wrote'))})[ ]?[:：]?[ ]?-{{2,60}}\Z",
+    re.IGNORECASE,
+)
+#: how an attribution begins that stands behind words of the author, on their line
+_OPENER = re.compile(
+    rf"(?<=[^\s>][ \t])(?:{alternation(word.capitalize() for word in words('quotes', 'opener'))})(?=[ \t])"
+)
+MAX_OPENERS = 8
 _DATE_BEHIND = re.compile(r">?[ ]?\[[\d:., /+-]{6,40}\]\Z")  # "* Support <a@b.example> [2026-11-22 10:15]:"
 _LAST_WORD = re.compile(r"(\S{1,100})\Z")
 #: how an attribution can end: a colon, the verb, dashes
@@ -178,16 +190,47 @@ def _attribution(lines: list[str], index: int, ends: list[bool]) -> int:
 def _attributes(joined: str) -> bool:
     when, somebody = bool(_WHEN.search(joined)), _names(joined)
     if not when and not somebody:
-        return False
+        return bool(_DASHED_NAME.match(joined))
     lower = joined.lower()
     wrote = any(sign in lower for sign in _WROTE_SIGNS) and bool(
         _WROTE.search(joined[-260:]) or _WROTE.search(joined[:260])
     )
     if _ENDS.search(joined):
-        return wrote or (when and somebody and _ends_with_address(joined))
+        return wrote or (when and somebody and (_ends_with_address(joined) or _said(joined)))
     if joined.startswith("--") and joined.endswith("--"):  # "---- On Wed, 24 Feb 2021 john@example.com wrote ----"
         return wrote
     return wrote and when and somebody and bool(_WROTE_LAST.search(joined))
+
+
+def _said(joined: str) -> bool:
+    """Whether the last word is one that people use of each other as well ("said:"); beside a date and an address it attributes."""
+    return bool(_SAID_LAST.search(joined.rstrip(" *_:：>")))
+
+
+def _same_line(lines: list[str], ends: list[bool]) -> list[str]:
+    """The lines, with an attribution that begins behind words of the author on a line of its own: "Yes. On ... <a@b> wrote:"."""
+    if not any(ends):
+        return lines
+    found: list[str] = []
+    for index, line in enumerate(lines):
+        begins = _begins_within(lines, index, ends) if len(line) <= 4 * _LONGEST else 0
+        found += [line[:begins].rstrip(), "", line[begins:]] if begins else [line]
+    return found
+
+
+def _begins_within(lines: list[str], index: int, ends: list[bool]) -> int:
+    """Where in a line an attribution begins that ends with it or with the next one; 0 where none does."""
+    line = lines[index]
+    if _is_quote(line):
+        return 0
+    for size in (1, 2):
+        if index + size > len(lines) or not ends[index + size - 1]:
+            continue
+        for opening in reversed(list(_OPENER.finditer(line))[:MAX_OPENERS]):
+            joined = " ".join([line[opening.start() :], *lines[index + 1 : index + size]])
+            if len(joined) <= _LONGEST and _WHEN.search(joined) and _names(joined) and _attributes(joined):
+                return opening.start() if line[: opening.start()].strip(" \t*_") else 0
+    return 0
 
 
 def _ends_with_address(joined: str) -> bool:
@@ -283,13 +326,21 @@ def _odd(lines: list[str], ends: list[bool]) -> list[int]:
     return sorted(odd)
 
 
-def new_words(text: str) -> str:
-    """The author's own words of ``text``; the whole text when nothing else is left."""
+def new_words(text: str, first: bool = False) -> str:
+    """The author's own words of ``text``; the whole text when nothing else is left.
+
+    Args:
+        first: the mail answers nothing. Then marked lines are quotes only below an attribution that names when and who, or a
+            header block, and dashes between sections begin no signature.
+    """
     lines = [_INVISIBLE.sub("", line) if line[:1] in _UNSEEN else line for line in text.split("\n")[:MAX_LINES]]
     ends = [_may_end(line) for line in lines]
+    split = _same_line(lines, ends)
+    if len(split) > len(lines):
+        lines, ends = split, [_may_end(line) for line in split]
     odd = _odd(lines, ends)
     if not odd:
-        return _trimmed(lines) or text.strip()
+        return _trimmed(lines, first) or text.strip()
     kept: list[str] = []
     below: _Below | None = None
     index, quoting, pasting = 0, False, False
@@ -301,7 +352,9 @@ def new_words(text: str) -> str:
             continue
         line = lines[index]
         quote = _is_quote(line)
-        size = _history(lines, index, ends) if not quote or _marked(line) else 0
+        size = _history(lines, index, ends) if not quote or _marked(line) or (first and not quoting) else 0
+        if size and first and not _unmistakable(lines, index, size):
+            size = 0
         if size:
             below = below or _Below(lines, ends)
             if _marked(line) or not below.own(index + size):
@@ -312,13 +365,33 @@ def new_words(text: str) -> str:
         pasting = (
             quote and (pasting or index == 0 or not _is_quote(lines[index - 1])) and bool(_COMMAND.match(line[:200]))
         )
-        if not quote or pasting or (not quoting and _announced(kept)):
+        if not quote or pasting or (not quoting and (first or _announced(kept))):
             kept.append(line)
         elif quote:
             quoting = True
         index += 1
-    own = _trimmed(kept)
-    return own or _trimmed([line for line in lines if not _marked(line)]) or text.strip()
+    own = _trimmed(kept, first)
+    return own or _trimmed([line for line in lines if not _marked(line)], first) or text.strip()
+
+
+def quotes_unmistakably(text: str) -> bool:
+    """Whether history is introduced somewhere in a text, as it is even in a mail that answers nothing."""
+    lines = text.split("\n")[:MAX_LINES]
+    ends = [_may_end(line) for line in lines]
+    return any(
+        (size := _history(lines, index, ends)) and _unmistakable(lines, index, size) for index in _odd(lines, ends)
+    )
+
+
+def _unmistakable(lines: list[str], index: int, size: int) -> bool:
+    """Whether what introduces history does so in a mail that answers nothing too: a divider, a header block, or when and who."""
+    if _marked(lines[index]) or _dashed(lines, index) or _header_block(lines, index):
+        return True
+    joined = " ".join(lines[index : index + size])
+    dated = bool(_WHEN.search(joined)) and bool(_TIME.search(joined))
+    return (bool(_WHEN.search(joined)) and _names(joined)) or (
+        dated and len(joined.split()) <= MAX_ATTRIBUTION and not _TO_ME.search(joined)
+    )
 
 
 def _announced(kept: list[str]) -> bool:
@@ -333,20 +406,20 @@ def _announced(kept: list[str]) -> bool:
     return announces or any(map(_is_quote, kept[-3:])) or bool(_PROMPT.match(last))
 
 
-def _trimmed(lines: list[str]) -> str:
+def _trimmed(lines: list[str], first: bool) -> str:
     """Lines without the signature, the footer of a phone and disclaimers at their end."""
     before = False
     following: list[int] = []
     for index, line in enumerate(lines):
         if before and _may_close(line) and _MAY_CLOSE.match(line):
             following = following or _counted(lines)
-            left = _closed(lines, index, following)
+            left = None if divides(lines, index, first) else _closed(lines, index, following)
             if left is not None:
                 lines = left
                 break
         before = before or bool(line.strip())
     lines = _undisclaimed(lines)
-    while lines and (not lines[-1].strip() or _RULE.match(lines[-1])):
+    while lines and (not lines[-1].strip() or _RULE.match(lines[-1]) or not lines[-1].strip("- ")):
         lines.pop()
     if len(lines) > 1 and _DASH_NAME.match(lines[-1]) and not lines[-2].lstrip().startswith("-"):
         lines.pop()

@@ -21,6 +21,7 @@ _BLANK = re.compile(r"[ \t\r\n\xa0]+")
 _DATA = re.compile(r"data:[a-zA-Z0-9/+.;=-]{1,100},[A-Za-z0-9+/=%_\s-]{200,}+")
 #: the class or id of what quotes
 _QUOTING = re.compile(r"gmail_quote|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|appendonsend|OutlookMessageHeader")
+_CITING = re.compile(r"<blockquote[^<>]{0,400}\scite\b|<blockquote[^<>]{0,400}\stype\s?=\s?[\"']?cite", re.IGNORECASE)
 _BLOCKQUOTE = re.compile(r"<blockquote", re.IGNORECASE)
 #: cheap: without one of these nothing is hidden
 _MAY_HIDE = re.compile(
@@ -90,6 +91,11 @@ def _too_deep(html: str) -> bool:
 def _may_quote(html: str) -> bool:
     """Cheap: whether anything in it can be a quote."""
     return bool(_BLOCKQUOTE.search(html) or _QUOTING.search(html))
+
+
+def cites(html: str) -> bool:
+    """Whether a mail program marked something as the quoted mail, rather than that a block is indented."""
+    return bool(_QUOTING.search(html) or _CITING.search(html))
 
 
 def _quoted(node: LexborNode) -> bool:
