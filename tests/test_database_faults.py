@@ -24,10 +24,11 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from bench.harness import LoopbackPeers, Running, until
 from gateway.ingest.identity import digest_of
 from gateway.model import InboxState, RawMessage
-from gateway.pipeline import Pipeline
+from gateway.pipeline import Pipeline, _Held
 from gateway.tickets import desk, faults, inbox, outgoing, people, rounds, statements, tables
 from gateway.tickets.faults import Fault
 from gateway.tickets.store import DiskFull, Store, Unavailable
+from gateway.turns import Place
 from tests.conftest import Cluster
 from tests.samples import NOW, envelope, incoming, mail, office
 from tests.test_desk import MINUTE
@@ -243,11 +244,11 @@ def test_only_the_mails_own_fault_sets_it_aside(store: Store, monkeypatch: pytes
     around = type("Around", (), {"office": office(store.keys, store.key_id)})
     pipeline = Pipeline(store, Judge(), lambda: around, lambda: NOW, Replies())  # type: ignore[arg-type, return-value]
     (claimed,), _ = store.write_now(lambda c: inbox.claim(c, NOW, 5, 60.0, True))
-    asyncio.run(pipeline._one(claimed))
+    asyncio.run(pipeline._one(_Held(claimed, Place(claimed.turn, pipeline._turns), pipeline)))
     state = store.read_now(
         lambda c: c.execute(select(tables.messages.c.state).where(tables.messages.c.id == accepted.id)).scalar()
     )
-    assert state == (InboxState.FAILED if whose == "the mail's" else InboxState.PROCESSING)
+    assert state == (InboxState.FAILED if whose == "the mail's" else InboxState.PENDING)
 
 
 def test_a_ticket_whose_data_the_database_refuses_stops_no_other(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
