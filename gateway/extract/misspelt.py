@@ -1,7 +1,7 @@
 """Key words with one typing error: a letter too many, too few, a wrong one, or two that changed places.
 
 An error is looked for between the first letter and the last, which few people miss and in which other words and other forms differ; so
-a word is compared only with the key words that begin and end as it does.
+a word is compared only with the key words that begin and end as it does, or would with its last two letters in their places.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def one_error(word: str, key: str) -> bool:
 
     A wrong letter counts only in long words, and an accent is no error.
     """
+    if word[:-2] == key[:-2] and word[-2:] == key[:-3:-1]:
+        return word != key  # the last two letters changed places
     if word == key or abs(len(word) - len(key)) > 1 or word[0] != key[0] or word[-1] != key[-1]:
         return False
     at = next((at for at, (a, b) in enumerate(zip(word, key, strict=False)) if a != b), min(len(word), len(key)))
@@ -58,7 +60,8 @@ def corrected(lower: str, keys: tuple[str, ...], others: Sequence[str]) -> str:
     index, known = _index(keys), tuple(others)
     for word in list(dict.fromkeys(_WORD.findall(lower)))[:MAX_WORDS]:
         size = len(word)
-        near = [key for key in index.get(word[0] + word[-1], ()) if -1 <= len(key) - size <= 1]
+        alike = (*index.get(word[0] + word[-1], ()), *index.get(word[0] + word[-2], ()))
+        near = [key for key in alike if -1 <= len(key) - size <= 1]
         if not near or word in near or word.startswith(known):
             continue
         key = next((key for key in near if one_error(word, key)), None)

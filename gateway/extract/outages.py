@@ -37,6 +37,7 @@ _ABBREVIATION = re.compile(
 #: why a sign is none; each still tells of trouble, of which only a customer can tell
 PAST, FLAKY, SLOW, PART, AGAIN = "past", "it comes and goes", "it is slow", "a part only", "it works again"
 OWN_LOGIN, OWN_PROGRAM = "the writer's own login", "a program of the writer's own"
+UNNAMED = "nothing is named that is down"  #: perhaps it is, with a typing error
 TROUBLE = (PAST, FLAKY, SLOW, PART, AGAIN, OWN_LOGIN, OWN_PROGRAM)
 JOINED = ("-", "@", "/", "_")
 _MACHINE = re.compile(r"[a-z]{2,12}(?:-[a-z]{1,8})?-?\Z")
@@ -141,7 +142,7 @@ def _judged(told: Sequence[_Sentence]) -> tuple[list[str], list[str]]:
             what = anywhere
         if what:
             return [*(f"{stem.name} {stem.weight:g}" for _, _, stem in signs), *what], dropped
-        dropped.append(f"{signs[0][2].name}: nothing is named that is down")
+        dropped.append(f"{signs[0][2].name}: {UNNAMED}")
     return [], dropped
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.extract.outages import FLAKY, PAST, TROUBLE, corrected_text, incident, machines
+from gateway.extract.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident, machines
 from gateway.extract.stems import INCIDENT, SENSITIVE, STATES, Found, score, table
 from gateway.extract.tables import is_plain
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Department, Question, Topics
@@ -60,7 +60,7 @@ def topics_of(
     told_of = any(found.weight.get(topic) for found in (above, below) for topic in STATES)
     if told_of:
         signs, dropped = incident(subject, text, stems, table(custom, None, INCIDENT, plain_above), named)
-    if not signs and not dropped and (typed := corrected_text(text, stems)):
+    if not signs and all(why.endswith(UNNAMED) for why in dropped) and (typed := corrected_text(text, stems)):
         signs, dropped = incident(subject, typed, stems, table(custom, None, INCIDENT, plain_above), named)
     critical = bool(signs)
     financial, technical = of("financial"), of("technical")
