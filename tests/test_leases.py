@@ -75,7 +75,7 @@ def test_work_that_takes_longer_than_its_lease_stays_with_its_node(
     first = nodes(silent, dns={"timeout": "12s"}, **short)
     second = nodes(peers, **short)
     assert first.send(signed(0), "ops@shop.example")[0] == 250
-    until(lambda: first.named("decided") or second.named("decided"), 60)
+    until(lambda: first.named("decided") or second.named("decided"), 150)
     assert len(first.named("decided")) == 1 and second.named("decided") == []
 
 
