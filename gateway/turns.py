@@ -17,9 +17,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from gateway.model import Envelope, Turn
+from gateway.networks import networks
 
 SPACING_MS = 1_000  #: between two mails of a sender
 FIRST_SPACING_MS = 2_000  #: between two of a customer, as it seems
@@ -35,16 +35,9 @@ _ADDRESS = re.compile(rb"[^\s<>\"(),:;@]{1,64}@[^\s<>\"(),:;@]{1,255}")
 
 
 def network_of(client: str | None) -> str:
-    """The network a client is of, or an empty string."""
-    try:
-        address = ip_address((client or "").removeprefix("IPv6:"))
-    except ValueError:
-        return ""
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is None:
-            return str(ip_network((address, 64), strict=False))
-        address = address.ipv4_mapped
-    return str(ip_network((address, 24), strict=False))
+    """The network a client is of (/24 of IPv4, /64 of IPv6), or an empty string."""
+    wider = networks((client or "").removeprefix("IPv6:"))[1:]
+    return wider[0] if wider else ""
 
 
 def _written_author(raw: bytes | bytearray) -> str:

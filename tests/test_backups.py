@@ -18,7 +18,7 @@ from gateway.ingest.identity import digest_of
 from gateway.model import RawMessage
 from gateway.tickets import backups, inbox, migrate
 from gateway.tickets.store import Store, StoreError, _migrations
-from tests.conftest import missing
+from tests import disks
 from tests.samples import NOW, envelope, mail
 
 #: in a process of its own: opens the database, and is killed at the moment named
@@ -104,17 +104,8 @@ def test_what_an_older_release_left_half_written_is_removed(tmp_path: Path) -> N
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs with room for a database of 2 MB, one copy of it and its migration."""
-    if os.geteuid() != 0:
-        missing("mounting a tmpfs needs root")
-    folder = tmp_path / "state"
-    folder.mkdir(mode=0o700)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "gateway-test", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        missing(f"a tmpfs cannot be mounted here: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disks.small_disk(tmp_path / "state", "6m") as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("moment", ["half", "before its name", "in the migration"])

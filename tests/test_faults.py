@@ -14,23 +14,15 @@ from bench import flood, kills
 from bench.harness import LoopbackPeers, Running, until
 from gateway.demo import Sample, built
 from gateway.tickets.store import utc_now
+from tests import disks
 from tests.conftest import missing
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs of 8 MB."""
-    if os.geteuid() != 0:
-        missing("mounting a tmpfs needs root")
-    folder = tmp_path / "state"
-    folder.mkdir(mode=0o700)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "gateway-test", str(folder)], capture_output=True, check=False
-    )
-    if done.returncode:
-        missing(f"a tmpfs cannot be mounted here: {done.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    with disks.small_disk(tmp_path / "state", "8m") as folder:
+        yield folder
 
 
 def signed(number: int, size: int = 0) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.ingest.limits import SMALL, Bounds, Full, Hold, Limits
-from gateway.ingest.networks import networks, peer_address
 from gateway.ingest.seats import CREDIT_S, GREETING_S, PACE, Seat
+from gateway.networks import networks, peer_address
 
 MB = 1024 * 1024
 KNOWN = "198.51.100.9"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,32 +13,14 @@ from gateway.ingest.identity import digest_of
 from gateway.model import Outgoing, RawMessage, Sent
 from gateway.pipeline import LATE_S, Hand, Pipeline
 from gateway.replies.outbox import Outbox, next_attempt
-from gateway.replies.render import Templates, samples
+from gateway.replies.render import Templates
 from gateway.tickets import inbox, tables
 from gateway.tickets.store import Store
 from tests.samples import NOW, envelope, mail
+from tests.test_outages import Row
 from tests.test_render import SENDER
 
 WEEK = 7 * 86400.0
-
-
-@dataclass
-class Row:
-    id: int = 7
-    attempts: int = 1
-    template: str = "received"
-    language: str = "en"
-    recipient: str = "anna@example.de"
-    kind: str = "auto"
-    rfc_id: str = "a.b@introserv.com"
-    context: Mapping[str, Any] = field(default_factory=lambda: samples("received")[0])
-    created_at: datetime = NOW
-    resent: bool = False
-    lease_until: datetime = NOW + timedelta(days=1)
-
-    @property
-    def tried_from(self) -> datetime:
-        return self.created_at
 
 
 class Table:

@@ -22,9 +22,9 @@ from gateway.ingest.answers import OVERDUE, SHUTDOWN, TOO_SLOW, Reply
 from gateway.ingest.clocks import Clocks, Overdue, Patience, Phase
 from gateway.ingest.data import LINE_LIMIT
 from gateway.ingest.limits import Full, Hold, Limits
-from gateway.ingest.networks import peer_address
 from gateway.ingest.seats import Seat
 from gateway.model import Accepted, RawMessage
+from gateway.networks import peer_address
 
 LINGER_S = 5.0  #: for the last reply to go out
 

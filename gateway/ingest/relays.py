@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from gateway import log
-from gateway.ingest.networks import networks
+from gateway.networks import networks
 from gateway.tickets import clients
 from gateway.tickets.store import Store
 

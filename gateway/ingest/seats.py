@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from gateway.ingest.networks import networks
+from gateway.networks import networks
 
 if TYPE_CHECKING:
     from gateway.ingest.limits import Hold
