@@ -19,14 +19,6 @@ class _Broken(ValueError):
     """The octets are no BER."""
 
 
-def is_signed_data(data: bytes) -> bool:
-    """Whether this is a SignedData, whatever its label says."""
-    try:
-        return _kind(data)[0] == _SIGNED_DATA
-    except _Broken:
-        return False
-
-
 def content(data: bytes) -> bytes | None:
     """The signed content; ``None`` when there is none inside, or it is damaged."""
     try:
