@@ -20,7 +20,7 @@ from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Tur
 from gateway.read.header import header_end
 from gateway.read.limits import MAX_HEADER_BLOCK
 from gateway.read.unreadable import unreadable
-from gateway.reader import NoReader, ReaderFailed, Readers, TooSlow
+from gateway.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.reading import Hints
 from gateway.replies import guard
 from gateway.tickets import arrivals, desk, inbox, originals, outgoing
@@ -34,6 +34,7 @@ from gateway.verify.directory import Directory
 from gateway.verify.dns import Asker, Bounded, Rank, asked_by
 
 POLL_S = 1.0
+DEATHS = 3  #: readers that die over a mail until it is to blame
 DRAIN_S = 15.0  #: for what is in work at a stop; the rest is handed back
 BATCH = 16
 CONCURRENCY = 48  #: of mails up to 256 KiB, or pieces of larger ones
@@ -104,10 +105,7 @@ class Judge:
         envelope = claimed.envelope
         hints = Hints(envelope.mail_from, envelope.received_at, around.timezone, around.topics)
         try:
-            if claimed.pieces:
-                reading = await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints, hand.place)
-            else:
-                reading = await self._readers.read(claimed.raw, hints, hand.place)
+            reading = await self._read(hand, hints)
         except ReaderFailed as failure:
             reading = await self._unread(claimed, str(failure))
         own = guard.is_own(reading.parsed, around.office.keys)
@@ -139,6 +137,20 @@ class Judge:
             echo=guard.echo(address, envelope.rcpt_tos, self._staff(around), around.office.domain),
             returned_row=bounced,
         ), bounced
+
+    async def _read(self, hand: Hand, hints: Hints) -> Reading:
+        """The reading of a mail. A reader that dies may have been killed by somebody else: only a mail over which
+        ``DEATHS`` of them die is to blame."""
+        for _ in range(DEATHS - 1):
+            with contextlib.suppress(ReaderDied):
+                return await self._read_once(hand, hints)
+        return await self._read_once(hand, hints)
+
+    async def _read_once(self, hand: Hand, hints: Hints) -> Reading:
+        claimed = hand.claimed
+        if claimed.pieces:
+            return await self._readers.read_pieces(self._pieces(claimed), claimed.size, hints, hand.place)
+        return await self._readers.read(claimed.raw, hints, hand.place)
 
     async def _pieces(self, claimed: inbox.Claimed) -> AsyncIterator[bytes]:
         for seq in range(claimed.pieces):

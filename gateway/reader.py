@@ -47,6 +47,10 @@ class ReaderFailed(Exception):
     """The mail could not be read: too slow, or its process died. The text says which."""
 
 
+class ReaderDied(ReaderFailed):
+    """Its process died over it, by the mail's doing or by somebody else's (a signal, the kernel's want of memory)."""
+
+
 class NoReader(Exception):
     """No reader process can be started now; nothing is wrong with the mail."""
 
@@ -270,7 +274,7 @@ class _Process:
             self.spent = time.monotonic() - began
             code = await asyncio.get_running_loop().run_in_executor(None, self._exit_code)
             why = signal.Signals(-code).name if code is not None and code < 0 else f"exit {code}"
-            raise ReaderFailed(f"the reader died ({why})") from error
+            raise ReaderDied(f"the reader died ({why})") from error
         metrics.STAGE_CPU.labels("read").inc(self.spent)
         if not good:
             raise ReaderFailed(f"reading failed: {outcome}")

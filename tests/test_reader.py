@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 
 from gateway.model import Reading, Turn
-from gateway.reader import NoReader, ReaderFailed, Readers, TooSlow
+from gateway.pipeline import DEATHS, Hand, Judge
+from gateway.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.reading import Hints, read
+from gateway.tickets.inbox import Claimed
+from tests.samples import envelope
 from tests.test_smtp import WHEN
 
+ENVELOPE = envelope()
 HINTS = Hints("anna@example.de", WHEN, "Europe/Berlin", "")
 MAIL = b"From: Anna <anna@example.de>\r\nSubject: %s\r\n\r\nHello\r\n"
 
@@ -317,3 +321,25 @@ def test_one_reader_takes_mail_after_mail_until_one_holds_it_up(monkeypatch: pyt
         assert await by(readers) == neighbour
 
     run(work, 60.0, count=2)
+
+
+@pytest.mark.parametrize("deaths", [0, 1, DEATHS - 1, DEATHS])
+def test_only_a_mail_over_which_several_readers_die_is_to_blame(deaths: int) -> None:
+    """One that dies may have been killed by somebody else."""
+
+    class Dying:
+        left = deaths
+
+        async def read(self, raw: bytes, hints: Hints, place: Any) -> Reading:
+            if self.left:
+                self.left -= 1
+                raise ReaderDied("the reader died (SIGKILL)")
+            return read(raw, hints)
+
+    judge = Judge(Dying(), None, None, None)  # type: ignore[arg-type]
+    reading = judge._read(Hand(Claimed(1, 1, MAIL % b"Disk", ENVELOPE, 0, False)), HINTS)
+    if deaths < DEATHS:
+        assert asyncio.run(reading).parsed.subject == "Disk"
+    else:
+        with pytest.raises(ReaderDied):
+            asyncio.run(reading)
