@@ -59,6 +59,12 @@ def test_a_customer_number_is_one_where_a_word_says_so(text: str, expected: list
     assert [candidate.value for candidate in customers_in(text)] == expected
 
 
+def test_every_label_of_a_customer_number_has_a_sign() -> None:
+    from gateway.extract.customers import _LABELS, _SIGNS
+
+    assert [label for label in _LABELS if not _SIGNS.found(label, 1)] == []
+
+
 def test_a_host_is_whose_service_it_is_or_lies_below(tmp_path: Path) -> None:
     write_accounts(
         tmp_path,

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 
-from gateway.extract.tables import alternation, around, lowered, words
+from gateway.extract.tables import EVERY_MAIL, Beginnings, alternation, around, lowered, words
 from gateway.model import Candidate
 
 MAX = 20
 _LABELS = words("numbers", "customer")
-_SIGNS = tuple({label[:4] for label in _LABELS})
+#: what every label has: the beginning of its word for customer or account
+_SIGNS = Beginnings(
+    "cust client clien cliente kund kd konto vertragskonto compte cuenta account аккаунт акаунт лицев особов клиент клієнт utente "
+    "klient konta klant zákaz zakaz müşteri musteri kunde kundn".split(),
+    among=EVERY_MAIL,
+)
 _CUSTOMER = re.compile(
     rf"(?<!\w)(?:{alternation(_LABELS)})(?!\w)[ \t\xa0]{{0,2}}(?:is|ist|lautet|est|es|è|это|є|jest)?[ \t\xa0]{{0,2}}[:=.(–-]{{0,2}}[ \t\xa0]{{0,2}}"
     r"(?:№|n°|nº|#|no\.?|nr\.?)?[ \t\xa0]{0,2}(?P<value>(?:[a-z]{1,4}-?)?\d{2,12})(?!\w|[.,]\d|-\d)",
@@ -19,8 +24,7 @@ _CUSTOMER = re.compile(
 
 def customers_in(text: str) -> tuple[Candidate, ...]:
     """Customer numbers as written, in order of appearance."""
-    lower = lowered(text)
-    if not any(sign in lower for sign in _SIGNS):
+    if not _SIGNS.found(lowered(text), 1):
         return ()
     found: dict[str, Candidate] = {}
     for match in _CUSTOMER.finditer(text):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 
 from gateway.extract.pasted import is_pasted, names_passers_by
 from gateway.extract.tables import around
@@ -16,6 +17,8 @@ from gateway.model import Candidate
 
 MAX = 50
 MAX_LINES = 4000
+LONGEST = 300  #: characters on either side of a dot
+_DOT = re.compile(r"[^\W_]\.[^\W\d_]")
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _NAME = re.compile(
     rf"(?<![\w@.%+=-])(?:(?P<scheme>[a-z][a-z0-9+.-]{{1,10}}://)(?:[^\s/@]{{1,80}}@)?|\*\.)?(?:_[\w-]{{1,40}}\.){{0,3}}"
@@ -95,6 +98,24 @@ def _is_host(match: re.Match[str], line: str) -> bool:
     return True
 
 
+def _names(line: str) -> Iterator[re.Match[str]]:
+    """What is written like a name with dots, looked for only around a dot between letters or digits."""
+    done = 0
+    for dot in _DOT.finditer(line):
+        if dot.start() < done:
+            continue
+        begin = max(
+            line.rfind(" ", 0, dot.start()) + 1, line.rfind("\t", 0, dot.start()) + 1, dot.start() - LONGEST, done
+        )
+        match = _NAME.search(line, begin, dot.start() + LONGEST)
+        while match is not None:
+            done = match.end()
+            yield match
+            if match.end() > dot.start():
+                break
+            match = _NAME.search(line, match.end(), dot.start() + LONGEST)
+
+
 def hosts_in(text: str) -> tuple[Candidate, ...]:
     """Hosts in order of appearance; ``words`` is what stands around each."""
     if "." not in text and "ost" not in text and "ост" not in text:
@@ -105,12 +126,17 @@ def hosts_in(text: str) -> tuple[Candidate, ...]:
             break
         if ("." not in line and ":" not in line and "ost" not in line) or _is_others(line):
             continue
-        for match in _NAME.finditer(line):
+        for match in _names(line):
             if _is_host(match, line):
                 value = match["host"].lower()
                 value = value.removeprefix("www.") if value.count(".") >= 2 else value
                 found.setdefault(value, Candidate(value, around(line, *match.span("host"))))
-        for match in _LABELLED.finditer(line):
+        lower = line.lower()
+        for match in (
+            _LABELLED.finditer(line)
+            if "ost" in lower or "rechnername" in lower or "ост" in lower or "хост" in lower
+            else ()
+        ):
             if any(char.isdigit() or char == "-" for char in match["host"]):
                 found.setdefault(match["host"].lower(), Candidate(match["host"].lower(), match[0][:80]))
     return tuple(found.values())[:MAX]

@@ -125,10 +125,11 @@ def language_of(text: str) -> str | None:
 
 def _first_pasted(text: str) -> int:
     """Where a line begins that opens a mail of a program; 0 where none does."""
-    for match in _PASTED_MAIL.finditer(text[:6000]):
-        line = text.rfind("\n", 0, match.start()) + 1
-        if not text[line : match.start()].strip("> \t|"):
-            return line
+    place = 0
+    for line in text[:6000].split("\n"):
+        if _PASTED_MAIL.match(line.lstrip("> \t|")):
+            return place
+        place += len(line) + 1
     return 0
 
 

@@ -83,6 +83,11 @@ SAYS_AUTOMATIC = re.compile(
     r"dit is een automatisch|esta é uma [^.\n]{0,20}automática|detta är ett automatiskt|dette er en? automatisk|toto je automatick|bu otomatik|自動的?に?(?:送信|返信)|系统自动)"
 )
 
+#: quick: one of these is in whatever ``SAYS_AUTOMATIC`` finds
+AUTOMATIC_SIGNS = tuple(
+    "auto otomat авто 自動 自动 reply respond vacation office antworten répond rispond отвеча ответ відпов odpowiad".split()
+)
+
 # --------------------------------------------------------------------------- people who want something
 
 #: a trouble or a wish that only people have, and no notice of absence
