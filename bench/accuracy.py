@@ -19,10 +19,11 @@ from typing import Any
 
 from bench.harness import write_accounts
 from gateway.config import load
-from gateway.extract import language, quotes, topics
 from gateway.model import Facts, Reading
 from gateway.read.html import html_to_text
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
+from gateway.read.topics import topics
+from gateway.read.words import language, quotes
 from gateway.service import directory
 from gateway.verify import accounts
 from tests.labelled import INVOICES, ORDERS, Labelled, carriers, mails

@@ -29,9 +29,9 @@ from typing import Any
 
 from bench.floods import Flood, Target, load
 from bench.harness import TO, LoopbackPeers, Running, until
+from gateway.database.store import utc_now
 from gateway.demo import ZONE, Sample, built
 from gateway.peers import Taken
-from gateway.tickets.store import utc_now
 
 PROMISE_S = 5.0
 RETRY_S = 1.0

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import LoopbackPeers, Running, running
+from gateway.mail.header import header_end
 from gateway.peers import Taken
-from gateway.read.header import header_end
+from gateway.read.author import author_of
 from gateway.read.message import parse
-from gateway.verify.author import author_of
 
 
 def as_sent(path: Path) -> bytes:

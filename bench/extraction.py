@@ -18,13 +18,17 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from bench.corpus import as_sent
-from gateway import reading
-from gateway.extract import ips, language, orders, pasted, quotes, secrets, services, times, topics
-from gateway.read.header import header_end
+from gateway.mail.header import header_end
+from gateway.read import reading
+from gateway.read.author import author_of
+from gateway.read.facts import ips, orders, services
 from gateway.read.html import html_to_text
 from gateway.read.machine import signs_of
 from gateway.read.message import parse
-from gateway.verify.author import author_of
+from gateway.read.secrets import secrets
+from gateway.read.times import times
+from gateway.read.topics import topics
+from gateway.read.words import language, pasted, quotes
 from tests.hostile import CARRIERS, LINES
 from tests.hostile import mail as hostile_mail
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.harness import LoopbackPeers, Running, free_port, until
+from gateway.database.store import utc_now
 from gateway.demo import Sample, built
 from gateway.peers import Taken
-from gateway.tickets.store import utc_now
 
 MOMENTS = ("data", "commit", "relay", "random")
 

@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bench.throughput import signed_mails
 from gateway.demo import ZONE
+from gateway.mail.header import header_end
 from gateway.model import Envelope
-from gateway.read.header import header_end
+from gateway.read.author import author_of
 from gateway.replies.sign import SigningKey, signed
 from gateway.verify.authenticate import Checks, authenticate
-from gateway.verify.author import author_of
 from gateway.verify.directory import Directory
 from gateway.verify.dns import ZoneResolver
 

@@ -22,20 +22,22 @@ from sqlalchemy import Connection
 
 from gateway import __version__, config, health, log, metrics, service, systemd
 from gateway.config import ConfigError, Problem, Settings
+from gateway.database import inbox, originals
+from gateway.database.store import Store, Unavailable, utc_now
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.connection import Ingest
 from gateway.ingest.limits import Limits
 from gateway.ingest.relays import KnownRelays, Watch
 from gateway.ingest.smtp import MailSession
 from gateway.ingest.sources import Sources
-from gateway.mailbox import registrable
+from gateway.mail.address import registrable
+from gateway.model import Told
 from gateway.pipeline import Judge, Pipeline
-from gateway.reader import NoReader, Readers, ReadFunction
+from gateway.read.reader import NoReader, Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
-from gateway.tickets import inbox, originals, outgoing, rounds, views
-from gateway.tickets.store import Store, Unavailable, utc_now
+from gateway.tickets import outgoing, rounds, views
 from gateway.turns import Turns
 from gateway.verify.directory import DirectoryError
 from gateway.verify.dns import Resolver
@@ -48,7 +50,7 @@ CLOCK_S = 0.5
 HANG_S = 5.0
 
 
-class StartError(Exception):
+class StartError(Told):
     """The service cannot start for a reason outside its configuration: a port, a lock, a database."""
 
 

@@ -23,9 +23,9 @@ from rich.text import Text
 
 from gateway import config, log
 from gateway.daemon import Daemon
+from gateway.database.store import utc_now
 from gateway.peers import Nameserver, Sink
 from gateway.tickets import people, views
-from gateway.tickets.store import utc_now
 
 KEY = nacl.signing.SigningKey(b"gateway demo, not a secret at all"[:32])
 _PUBLIC = base64.b64encode(KEY.verify_key.encode()).decode()

@@ -13,15 +13,16 @@ from sqlalchemy import Connection
 
 from gateway import service
 from gateway.config import Settings
+from gateway.database import inbox
+from gateway.database.store import Store, StoreError
 from gateway.ingest.client import return_path
 from gateway.ingest.identity import digest_of
+from gateway.mail.header import header_end
 from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, mail_start
 from gateway.pipeline import Hand, Judge
-from gateway.read.header import header_end
-from gateway.reader import Readers
-from gateway.tickets import desk, inbox, replays
-from gateway.tickets.store import Store, StoreError
-from gateway.verify.author import author_of
+from gateway.read.author import author_of
+from gateway.read.reader import Readers
+from gateway.tickets import desk, replays
 from gateway.verify.dns import Resolver
 
 

@@ -38,7 +38,7 @@ def _revived(cls: type[T], values: tuple[Any, ...]) -> T:
 
 
 class InboxState(StrEnum):
-    """The life of an accepted mail. Only ``tickets/store.py`` writes it."""
+    """The life of an accepted mail. Only ``database/store.py`` writes it."""
 
     PENDING = "pending"  #: stored and acknowledged, not looked at yet
     PROCESSING = "processing"  #: claimed under a lease
@@ -583,6 +583,12 @@ class Outgoing:
     mail_from: str
     rcpt_to: str
     ours: Callable[[], bool] = field(default=lambda: True, compare=False)
+
+
+class Told(Exception):
+    """A fault that is told in one line, without a traceback, and ends a command with ``exit_code``."""
+
+    exit_code = 1
 
 
 class Temporary(Exception):

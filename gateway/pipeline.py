@@ -16,20 +16,21 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from gateway import log, metrics
+from gateway.database import inbox, originals
+from gateway.database.store import LostClaim, Store, StoreError, Unavailable
+from gateway.mail.header import header_end
+from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Turn, Verdict, mail_start
-from gateway.read.header import header_end
-from gateway.read.limits import MAX_HEADER_BLOCK
+from gateway.read.author import author_of
+from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
+from gateway.read.reading import Hints
 from gateway.read.unreadable import unreadable
-from gateway.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
-from gateway.reading import Hints
 from gateway.replies import guard
-from gateway.tickets import arrivals, desk, inbox, originals, outgoing
+from gateway.tickets import arrivals, desk, outgoing
 from gateway.tickets.outgoing import Office
-from gateway.tickets.store import LostClaim, Store, StoreError, Unavailable
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
 from gateway.verify import accounts, reachable
 from gateway.verify.authenticate import Checks, authenticate, nobody
-from gateway.verify.author import author_of
 from gateway.verify.directory import Directory
 from gateway.verify.dns import Asker, Bounded, Rank, asked_by
 

@@ -10,14 +10,14 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from gateway.config import ConfigError, Problem, Settings, read_text, secret, tls_context
-from gateway.extract import lexicon, stems
 from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
 from gateway.ingest.limits import Bounds
-from gateway.mailbox import with_a_label
+from gateway.mail.address import with_a_label
 from gateway.model import Rules
 from gateway.pipeline import Surroundings
+from gateway.read.topics import lexicon, stems
 from gateway.replies import guard
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from gateway.tickets.tables import METADATA
+from gateway.database.tables import METADATA
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA, transactional_ddl=True)
 with context.begin_transaction():

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from bench.harness import LoopbackPeers, free_port, until
-from gateway.tickets.store import Store
+from gateway.database.store import Store
 from tests.scores import SCORES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,12 +18,13 @@ from typing import Any
 from gateway import config, log
 from gateway import daemon as service
 from gateway.daemon import Daemon
-from gateway.fork_server import Child, ForkServer
+from gateway.database import inbox
 from gateway.model import Reading
-from gateway.reading import Hints
-from gateway.reading import read as real
+from gateway.read.fork_server import Child, ForkServer
+from gateway.read.reading import Hints
+from gateway.read.reading import read as real
 from gateway.replies import outbox
-from gateway.tickets import inbox, outgoing
+from gateway.tickets import outgoing
 
 
 def read(raw: bytes, hints: Hints) -> Reading:

@@ -17,7 +17,7 @@ from gateway.model import (
     Rules,
     Verdict,
 )
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
 from gateway.tickets.outgoing import Office
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)

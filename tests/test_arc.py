@@ -14,11 +14,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from gateway.mail.header import header_end
 from gateway.model import Envelope, Verdict
-from gateway.read.header import header_end
+from gateway.read.author import author_of
 from gateway.verify import arc
 from gateway.verify.authenticate import Checks, authenticate
-from gateway.verify.author import author_of
 from gateway.verify.dns import ZoneResolver
 from tests.scores import SCORES
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.database import inbox, originals, tables
+from gateway.database.store import LostClaim, Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
-from gateway.tickets import arrivals, desk, inbox, originals, outgoing, people, tables, views
-from gateway.tickets.store import LostClaim, Store
+from gateway.tickets import arrivals, desk, outgoing, people, views
 from tests.samples import FAIL, NONE, NOW, OUTAGE_TEXT, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk, recheck
 

@@ -11,12 +11,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from gateway.mail.header import header_end
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
-from gateway.read.header import header_end
+from gateway.read.author import author_of
 from gateway.replies.sign import signed
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.authentication_results import Reported, reported, reported_spf
-from gateway.verify.author import author_of
 from gateway.verify.dns import ZoneResolver
 from tests.signing import by_dkim, judged
 from tests.test_sign import KEYS, MAIL, zone

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import AuthorStatus
-from gateway.verify.author import author_of
+from gateway.read.author import author_of
 
 OK, MALFORMED, FORGED = AuthorStatus.OK, AuthorStatus.MALFORMED, AuthorStatus.FORGED
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.database import backups, inbox, migrate
+from gateway.database.store import Store, StoreError, _migrations
 from gateway.ingest.identity import digest_of
 from gateway.model import RawMessage
-from gateway.tickets import backups, inbox, migrate
-from gateway.tickets.store import Store, StoreError, _migrations
 from tests import disks
 from tests.samples import NOW, envelope, mail
 
@@ -26,7 +26,7 @@ KILLED = """
 import os, signal, sqlite3, sys
 from pathlib import Path
 from gateway.tickets import backups, migrate
-from gateway.tickets.store import Store, utc_now
+from gateway.database.store import Store, utc_now
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select, text
 
+from gateway.database import inbox, migrate, tables
+from gateway.database.statements import Query, Statement
+from gateway.database.store import Store, _migrations, utc_now
 from gateway.ingest.identity import digest_of
-from gateway.mailbox import canonical, neighbourhood
+from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Account, AccountMatch, Incoming, RawMessage, Turn, Verdict
-from gateway.tickets import budgets, desk, inbox, migrate, tables
-from gateway.tickets.statements import Query, Statement
-from gateway.tickets.store import Store, _migrations, utc_now
+from gateway.tickets import budgets, desk
 from tests.samples import ACCOUNT_TEXT, NONE, NOW, PASS, REGISTERED, STRANGER, envelope, incoming, mail, office
 from tests.test_desk import MINUTE, Desk
 

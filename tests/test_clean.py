@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, String, select
 
-from gateway.tickets import clean, statements
-from gateway.tickets.store import Store
-from gateway.tickets.tables import METADATA, UtcDateTime, outbox, thread_ids
+from gateway.database import clean, statements
+from gateway.database.store import Store
+from gateway.database.tables import METADATA, UtcDateTime, outbox, thread_ids
 from tests.samples import NOW
 
 DIRTY, CLEAN = "a\x00b\ud800\udfffc ü", "a\ufffdb\ufffd\ufffdc ü"

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.read import limits
+from gateway.mail import limits
 from gateway.verify import coverage, dkim
 from tests.signing import FROM, NOW, USUAL, by_dkim, dated, judged, mail, with_signature
 

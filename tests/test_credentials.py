@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.extract import secrets
+from gateway.read.secrets import secrets
 
 #: the text, and what of it must not be left
 SECRETS = [

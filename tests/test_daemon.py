@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 
 from bench.harness import TO, LoopbackPeers, Running, free_port, until, write_accounts
+from gateway.database import originals
+from gateway.database.store import utc_now
 from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
-from gateway.tickets import originals
-from gateway.tickets.store import utc_now
 from tests.conftest import missing
 from tests.samples import mail
 

@@ -22,12 +22,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from bench.harness import LoopbackPeers, Running, until
+from gateway.database import faults, inbox, statements, tables
+from gateway.database.faults import Fault
+from gateway.database.store import DiskFull, Store, Unavailable
 from gateway.ingest.identity import digest_of
 from gateway.model import InboxState, RawMessage
 from gateway.pipeline import Pipeline, _Held
-from gateway.tickets import desk, faults, inbox, outgoing, people, rounds, statements, tables
-from gateway.tickets.faults import Fault
-from gateway.tickets.store import DiskFull, Store, Unavailable
+from gateway.tickets import desk, outgoing, people, rounds
 from gateway.turns import Place
 from tests.conftest import Cluster
 from tests.samples import NOW, envelope, incoming, mail, office
@@ -236,7 +237,7 @@ def test_only_the_mails_own_fault_sets_it_aside(store: Store, monkeypatch: pytes
     code = {True: ("SQLITE_TOOBIG", "SQLITE_READONLY"), False: ("22021", "25006")}[store.is_sqlite][
         whose != "the mail's"
     ]
-    monkeypatch.setattr("gateway.tickets.store.PATIENT_S", 0.0)
+    monkeypatch.setattr("gateway.database.store.PATIENT_S", 0.0)
     monkeypatch.setattr(
         desk, "commit", lambda *_: (_ for _ in ()).throw(OperationalError("x", None, made(store, code)))
     )

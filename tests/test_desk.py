@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.database import inbox, originals, tables
+from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
-from gateway.tickets import arrivals, desk, inbox, originals, outgoing, people, rounds, tables, views
-from gateway.tickets.store import Store
+from gateway.tickets import arrivals, desk, outgoing, people, rounds, views
 from tests.samples import FAIL, NONE, NOW, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail, office
 
 MINUTE = timedelta(minutes=1)

@@ -14,8 +14,8 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from gateway.mail.header import header_end
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
-from gateway.read.header import header_end
 from gateway.replies.sign import signed
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.dns import NOBODY, Answer, Asker, Bounded, DnsResolver, Gate, Rank, Status, _Question, asked_by

@@ -18,8 +18,8 @@ from bench.dovecot import Dovecot
 from bench.harness import LoopbackPeers, Running, config_text, until
 from bench.nsd import Nsd
 from bench.postfix import Postfix
+from gateway.database.store import utc_now
 from gateway.demo import SAMPLES, ZONE, Sample, built
-from gateway.tickets.store import utc_now
 from tests.certificates import self_signed
 from tests.conftest import missing
 from tests.samples import mail

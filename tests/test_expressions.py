@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 import gateway
-from gateway.extract.credentials import Detector
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
+from gateway.read.secrets.credentials import Detector
 
 ROOT = Path(gateway.__file__).parent
 LIMIT_S = 0.1
@@ -136,7 +136,11 @@ CARRIERS = {
 
 def test_the_expressions_are_found_by_themselves(took: dict[str, float]) -> None:
     read(CARRIERS["signs"].format("password: x1y2z3, order #123456", "whoever").encode(), HINTS)
-    assert {"gateway.extract.clocks._CLOCK", "gateway.extract.secrets._COLON", "gateway.extract.ips._V4"} <= set(took)
+    assert {
+        "gateway.read.times.clocks._CLOCK",
+        "gateway.read.secrets.secrets._COLON",
+        "gateway.read.facts.ips._V4",
+    } <= set(took)
     assert len(took) > 60
 
 

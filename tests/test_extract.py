@@ -7,9 +7,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.extract import ips, orders, quotes, secrets, services, tables
 from gateway.model import Reading
-from gateway.reading import Hints, read
+from gateway.read import tables
+from gateway.read.facts import ips, orders, services
+from gateway.read.reading import Hints, read
+from gateway.read.secrets import secrets
+from gateway.read.words import quotes
 
 WHEN = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
 HINTS = Hints("a@b.example", WHEN, "Europe/Berlin")

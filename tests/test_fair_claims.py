@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text, update
 
+from gateway.database import inbox, tables
+from gateway.database.statements import Query
+from gateway.database.store import LostClaim, Store
 from gateway.ingest.identity import digest_of
 from gateway.model import InboxState, RawMessage
-from gateway.tickets import inbox, outgoing, tables
+from gateway.tickets import outgoing
 from gateway.tickets.outgoing import Reply
-from gateway.tickets.statements import Query
-from gateway.tickets.store import LostClaim, Store
 from gateway.turns import Turns
 from tests.samples import NOW, envelope, mail, office
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from gateway.mailbox import registrable
+from gateway.mail.address import registrable
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, network_of
 from tests.samples import NOW, envelope, mail
 

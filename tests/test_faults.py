@@ -12,8 +12,8 @@ import pytest
 
 from bench import flood, kills
 from bench.harness import LoopbackPeers, Running, until
+from gateway.database.store import utc_now
 from gateway.demo import Sample, built
-from gateway.tickets.store import utc_now
 from tests import disks
 from tests.conftest import missing
 

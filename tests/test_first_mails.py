@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.extract import quotes
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
+from gateway.read.words import quotes
 from tests.samples import NOW
 
 OWN = {

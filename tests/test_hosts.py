@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from bench.harness import write_accounts
-from gateway.extract.customers import customers_in
-from gateway.extract.hosts import hosts_in
 from gateway.model import Author, AuthorStatus, Facts
-from gateway.reading import Hints, read
+from gateway.read.facts.customers import customers_in
+from gateway.read.facts.hosts import hosts_in
+from gateway.read.reading import Hints, read
 from gateway.verify.accounts import judged, match
 from gateway.verify.directory import Directory
 from tests.samples import NOW
@@ -60,7 +60,7 @@ def test_a_customer_number_is_one_where_a_word_says_so(text: str, expected: list
 
 
 def test_every_label_of_a_customer_number_has_a_sign() -> None:
-    from gateway.extract.customers import _LABELS, _SIGNS
+    from gateway.read.facts.customers import _LABELS, _SIGNS
 
     assert [label for label in _LABELS if not _SIGNS.found(label, 1)] == []
 

@@ -7,30 +7,28 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "gateway").rglob("*.py"))
-FOUNDATION = {"config", "log", "metrics", "mailbox"}
-NEIGHBOURS = {"read", "extract", "verify", "tickets", "replies"}
+FOUNDATION = {"config", "log", "metrics", "mail"}
+NEIGHBOURS = {"read", "verify", "replies", "database"}
 #: what may be imported besides the foundation; a room may always import itself
 ALLOWED = {
     "model": set(),
-    "mailbox": set(),
+    "networks": set(),
+    "systemd": set(),
+    "mail": {"model"},
     "config": {"model"},
     "log": {"model"},
     "metrics": {"model"},
-    **dict.fromkeys(NEIGHBOURS, {"model"} | FOUNDATION),
-    "networks": set(),
-    "ingest": {"model", "tickets", "turns", "networks"} | FOUNDATION,
-    "reading": {"model", "read", "extract", "verify"} | FOUNDATION,
-    "reader_preload": {"reader", "reading", "read", "extract"},
-    "fork_server": set(),
     "turns": {"model", "networks"},
-    "reader": {"model", "reading", "fork_server", "turns"} | FOUNDATION,
-    "pipeline": {"model", "reader", "reading", "turns"} | FOUNDATION | NEIGHBOURS,
+    **dict.fromkeys(NEIGHBOURS, {"model"} | FOUNDATION),
+    "read": {"model", "turns"} | FOUNDATION,
+    "tickets": {"model", "database"} | FOUNDATION,
+    "ingest": {"model", "tickets", "database", "turns", "networks"} | FOUNDATION,
+    "pipeline": {"model", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
     "peers": {"verify"},
-    "systemd": set(),
     "health": {"log", "metrics"},
-    "service": {"model", "ingest", "pipeline", "extract"} | FOUNDATION | NEIGHBOURS,
-    "check": {"service"} | FOUNDATION | NEIGHBOURS,
-    "explain": {"model", "service", "pipeline", "reader", "ingest"} | FOUNDATION | NEIGHBOURS,
+    "service": {"model", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "check": {"service", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "explain": {"model", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
 }
 
 
@@ -70,7 +68,7 @@ def test_only_cli_and_demo_know_the_daemon() -> None:
 def test_only_the_store_opens_a_session_on_our_database() -> None:
     opens = {str(path.relative_to(ROOT)) for path in FILES if "create_engine(" in path.read_text()}
     # the second one opens the billing database of the hosting company, to read the accounts
-    assert opens == {"gateway/tickets/store.py", "gateway/verify/directory_sources.py"}
+    assert opens == {"gateway/database/store.py", "gateway/verify/directory_sources.py"}
 
 
 def test_policy_is_pure() -> None:

@@ -15,13 +15,13 @@ import pytest
 from sqlalchemy import select
 
 from gateway import config
+from gateway.database.store import Store
+from gateway.database.tables import messages, notices, outbox
 from gateway.ingest import sources
 from gateway.ingest.halt import Halt
 from gateway.ingest.imap import Mailbox
 from gateway.ingest.imap_folders import RECONCILE_S
 from gateway.tickets import mailboxes
-from gateway.tickets.store import Store
-from gateway.tickets.tables import messages, notices, outbox
 from tests import samples
 from tests.imap_server import Box, Server
 from tests.samples import NOW, mail

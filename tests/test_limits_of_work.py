@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.database import inbox, tables
+from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Outgoing, RawMessage, Sent
 from gateway.pipeline import LATE_S, Hand, Pipeline
 from gateway.replies.outbox import Outbox, next_attempt
 from gateway.replies.render import Templates
-from gateway.tickets import inbox, tables
-from gateway.tickets.store import Store
 from tests.samples import NOW, envelope, mail
 from tests.test_outages import Row
 from tests.test_render import SENDER

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from gateway.extract import quotes
 from gateway.read import message
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
+from gateway.read.words import quotes
 from tests.hostile import CARRIERS, LINES, mail
 from tests.samples import NOW
 from tests.test_expressions import METHODS, ROOT, modules
@@ -26,7 +26,7 @@ SMALL, LARGE = 4096, 16384
 GROWTH = 6.0  #: what may come of four times the text
 CHARACTERS = 64  #: that an expression looks at in the time of a line of Python
 HINTS = Hints("a@b.example", NOW, "Europe/Berlin")
-READ = ("gateway.read.", "gateway.extract.quotes", "gateway.extract.tables")
+READ = ("gateway.read.", "gateway.read.words.quotes", "gateway.read.tables")
 EXAMINED = ("text", "answered below", "flowed", "html", "multipart", "labelled base64", "a part's disposition", "a part's type", "header", "fields", "alternatives", "calendar")  # fmt: skip
 
 

@@ -18,12 +18,13 @@ from typing import Any
 import pytest
 
 from bench.harness import LoopbackPeers, Running, until
+from gateway.database import inbox
+from gateway.database.store import Store
+from gateway.database.tables import messages
 from gateway.ingest import relays
 from gateway.ingest.relays import MOST, POOL, KnownRelays, Watch
 from gateway.model import Envelope, RawMessage, Trust
-from gateway.tickets import clients, inbox
-from gateway.tickets.store import Store
-from gateway.tickets.tables import messages
+from gateway.tickets import clients
 from tests.conftest import NOW
 from tests.test_daemon import signed
 

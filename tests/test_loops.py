@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from bench.harness import LoopbackPeers, Running, until
+from gateway.database.store import Store
 from gateway.demo import ZONE
 from gateway.model import AccountMatch
 from gateway.peers import Taken
 from gateway.tickets import likeness, outgoing
-from gateway.tickets.store import Store
 from tests.samples import ACCOUNT_TEXT, FAIL, NOW, OUTAGE_TEXT, PASS, REGISTERED, STRANGER, incoming, mail
 from tests.test_budgets import all_of, answered, by
 from tests.test_daemon import signed

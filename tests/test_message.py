@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.mail.header import decode_words
 from gateway.model import AuthorStatus
 from gateway.read.attachments import attachment
 from gateway.read.clean import clean
-from gateway.read.header import decode_words
 from gateway.read.message import parse
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
 from tests.samples import NOW
 
 HINTS = Hints("a@b.example", NOW, "Europe/Berlin")

@@ -10,7 +10,7 @@ import pytest
 from gateway.model import Reading
 from gateway.read.attachments import attachment
 from gateway.read.message import parse
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
 from tests.odd_mails import CASES
 from tests.samples import NOW
 

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.mail.header import header_end
 from gateway.model import Author, AuthorStatus, Envelope
-from gateway.read.header import header_end
+from gateway.read.author import author_of
 from gateway.replies.sign import signed
 from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.authentication_results import Reported, reported, reported_spf
-from gateway.verify.author import author_of
 from gateway.verify.dns import Answer, Status, ZoneResolver
 from tests.scores import SCORES
 from tests.test_sign import KEYS, MAIL, zone

@@ -7,12 +7,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.extract import ips, orders, pasted, quotes, secrets, stems
-from gateway.extract.language import language_of
-from gateway.extract.tables import unaccented
-from gateway.extract.times import incident_start
 from gateway.model import Reading
-from gateway.reading import Hints, read
+from gateway.read.facts import ips, orders
+from gateway.read.reading import Hints, read
+from gateway.read.secrets import secrets
+from gateway.read.tables import unaccented
+from gateway.read.times.times import incident_start
+from gateway.read.topics import stems
+from gateway.read.words import pasted, quotes
+from gateway.read.words.language import language_of
 from tests.labelled import FOLDER, mails
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -21,14 +21,14 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 
 from bench.harness import LoopbackPeers, Running, until
+from gateway.database import inbox
+from gateway.database.store import Store, Unavailable
+from gateway.database.tables import messages
 from gateway.ingest.identity import digest_of
 from gateway.model import Outgoing, RawMessage, Sent
 from gateway.pipeline import Hand, Pipeline
 from gateway.replies.outbox import LATE_S, Outbox
 from gateway.replies.render import Templates, samples
-from gateway.tickets import inbox
-from gateway.tickets.store import Store, Unavailable
-from gateway.tickets.tables import messages
 from tests.conftest import Cluster
 from tests.test_faults import signed
 from tests.test_render import SENDER

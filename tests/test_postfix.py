@@ -13,8 +13,8 @@ import pytest
 from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
 from bench.postfix import Postfix
 from gateway import demo
+from gateway.database.store import utc_now
 from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
-from gateway.tickets.store import utc_now
 from tests.conftest import missing
 
 pytestmark = pytest.mark.peer

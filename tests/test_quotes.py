@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.extract import quotes
+from gateway.read.words import quotes
 from tests.labelled import FOLDER
 
 

@@ -19,9 +19,10 @@ import pytest
 from sqlalchemy import Connection, select, text, update
 
 from bench.harness import until
+from gateway.database import inbox, tables
+from gateway.database.store import Store
 from gateway.model import RawMessage, Turn
-from gateway.tickets import desk, inbox, openings, outgoing, people, rounds, tables, views
-from gateway.tickets.store import Store
+from gateway.tickets import desk, openings, outgoing, people, rounds, views
 from tests.samples import NONE, NOW, PASS, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk
 

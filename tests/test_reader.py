@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
+from gateway.database.inbox import Claimed
 from gateway.model import Reading, Turn
 from gateway.pipeline import DEATHS, Hand, Judge
-from gateway.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
-from gateway.reading import Hints, read
-from gateway.tickets.inbox import Claimed
+from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
+from gateway.read.reading import Hints, read
 from tests.samples import envelope
 from tests.test_smtp import WHEN
 
@@ -131,7 +131,7 @@ def test_a_reader_that_cannot_be_started_costs_no_place(monkeypatch: pytest.Monk
             raise BlockingIOError(11, "Resource temporarily unavailable")
 
         with monkeypatch.context() as patched:
-            patched.setattr("gateway.reader.AGAIN_S", 3600.0)
+            patched.setattr("gateway.read.reader.AGAIN_S", 3600.0)
             patched.setattr(readers._server, "fork", refused)
             with pytest.raises(ReaderFailed, match="SIGSEGV"):
                 await readers.read(MAIL % b"die", HINTS)
@@ -152,7 +152,7 @@ def test_a_reader_that_could_not_be_started_is_started_without_a_mail(monkeypatc
         def refused(*_: object) -> None:
             raise FileNotFoundError(2, "No such file or directory")
 
-        monkeypatch.setattr("gateway.reader.AGAIN_S", 0.05)
+        monkeypatch.setattr("gateway.read.reader.AGAIN_S", 0.05)
         with monkeypatch.context() as patched:
             patched.setattr(readers._server, "fork", refused)
             with pytest.raises(ReaderFailed):
@@ -255,7 +255,7 @@ def test_who_waits_is_read_in_order(tmp_path: Path) -> None:
 def test_slow_mails_leave_a_reader_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Six that would take an hour each, of two senders: one keeps a process, the other's is told to come later, and no more of
     theirs is begun meanwhile; whoever else comes is read."""
-    monkeypatch.setattr("gateway.reader.SLOW_S", 0.2)
+    monkeypatch.setattr("gateway.read.reader.SLOW_S", 0.2)
 
     async def work(readers: Readers) -> None:
         first = asyncio.create_task(readers.read(MAIL % b"sleep", HINTS, place("a")))
@@ -309,7 +309,7 @@ def test_one_reader_takes_mail_after_mail_until_one_holds_it_up(monkeypatch: pyt
 
     async def work(readers: Readers) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr("gateway.reader.HELD_UP_S", 3600.0)
+            patched.setattr("gateway.read.reader.HELD_UP_S", 3600.0)
             (warm,) = set(await asyncio.gather(*(by(readers) for _ in range(8))))
         (neighbour,) = set(readers.pids) - {warm}
         stuck = asyncio.create_task(readers.read(MAIL % b"sleep", HINTS))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.extract import quotes
+from gateway.read.words import quotes
 from gateway.replies import render
 from gateway.replies.render import Draft, Promise, RenderError, Sender, Templates, build, reply_subject, samples
 

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Connection, text
 
 from bench.harness import until
+from gateway.database import inbox
+from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage, Verdict
-from gateway.tickets import inbox, replays
-from gateway.tickets.store import Store
+from gateway.tickets import replays
 from tests.samples import NONE, NOW, PASS, envelope, incoming, mail
 
 ARC = replace(PASS, spf="none", dkim="fail", dmarc="fail", arc="pass", by="arc", signatures=("seal", "signature"))

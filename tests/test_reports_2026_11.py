@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.model import AuthorStatus
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
 from tests.odd_mails import crlf
 from tests.samples import NOW
 

@@ -14,12 +14,12 @@ import pytest
 
 from bench.harness import LoopbackPeers, Running, until
 from gateway import log
+from gateway.database.store import Store
 from gateway.model import Outgoing, Sent, Temporary
 from gateway.replies import outbox as sending
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Templates
 from gateway.tickets import conditions, outgoing
-from gateway.tickets.store import Store
 from tests.samples import NOW, office
 from tests.test_faults import signed
 from tests.test_outages import BUDGET, Row, ready

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bench.harness import running, until
 from gateway import config, service
-from gateway.read.header import header_end
+from gateway.mail.header import header_end
 from gateway.replies.sign import KeyFault, SigningKey, load_key, signed
 from gateway.verify import dkim
 from gateway.verify.dns import ZoneResolver
@@ -126,8 +126,8 @@ def test_replies_leave_the_daemon_signed(tmp_path: Path) -> None:
         os.chmod(tmp_path / name, 0o600)
     keys = [{"selector": name, "key_file": str(tmp_path / name), "domain": "introserv.com"} for name in ("r", "e")]
     with running(dkim=keys) as (daemon, peers):
+        from gateway.database.store import utc_now
         from gateway.demo import Sample, built
-        from gateway.tickets.store import utc_now
 
         text = "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow. Please have a look.\n"
         raw = built(Sample("", "Shop Ops <ops@shop.example>", "Disk", text), 1, utc_now())

@@ -68,10 +68,10 @@ def test_what_could_align_and_cannot_be_asked_is_looked_at_again(raw: bytes, mai
 
 @pytest.mark.parametrize(("mail_from", "enforced"), [("eve@evil.example", True), ("ops@shop.example", False)])
 def test_the_same_holds_for_what_the_relay_in_front_reports(mail_from: str, enforced: bool) -> None:
+    from gateway.mail.header import header_end
     from gateway.model import Envelope
-    from gateway.read.header import header_end
+    from gateway.read.author import author_of
     from gateway.verify.authenticate import Checks, authenticate
-    from gateway.verify.author import author_of
     from tests.signing import NOW, OURS
 
     raw = f"Authentication-Results: mx.ours.example; spf=temperror smtp.mailfrom={mail_from}\r\n".encode() + UNSIGNED
@@ -128,10 +128,10 @@ def _strange(name: str) -> bool:
 
 
 async def _slowly(raw: bytes, resolver: Slow) -> Any:
+    from gateway.mail.header import header_end
     from gateway.model import Envelope
-    from gateway.read.header import header_end
+    from gateway.read.author import author_of
     from gateway.verify.authenticate import Checks, authenticate
-    from gateway.verify.author import author_of
     from tests.signing import ELSEWHERE, NOW, OURS
 
     end, body = header_end(raw)

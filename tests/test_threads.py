@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from gateway.database import tables
+from gateway.database.store import Store
 from gateway.model import Account, AccountMatch, Incoming
-from gateway.tickets import desk, outgoing, people, tables
-from gateway.tickets.store import Store
+from gateway.tickets import desk, outgoing, people
 from tests.samples import NONE, NOW, PASS, REFUSED, REGISTERED, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 

@@ -12,15 +12,15 @@ import pytest
 
 import gateway
 from gateway.config import load
-from gateway.extract import lexicon, misspelt, outages, stems
-from gateway.extract.language import language_of
-from gateway.extract.scoring import read_topics
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Topics
-from gateway.reading import Hints, read
+from gateway.read.reading import Hints, read
+from gateway.read.topics import lexicon, misspelt, outages, stems
+from gateway.read.topics.scoring import read_topics
+from gateway.read.words.language import language_of
 from gateway.service import topics_text
 from tests.labelled import FOLDER
 
-FILES = sorted((Path(gateway.__file__).parent / "extract" / "topics").glob("*.toml"))
+FILES = sorted((Path(gateway.__file__).parent / "read" / "topics").glob("*.toml"))
 #: what is still misread
 KNOWN = (
     "könnt ihr den zweiten vserver",

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
+from gateway.database.statements import Query, _cursor, put, put_all
+from gateway.database.store import LostClaim, Store
+from gateway.database.tables import outbox, tickets
 from gateway.model import OutboxState
 from gateway.tickets import outgoing, turns, views
 from gateway.tickets.outgoing import Choice, Reply
-from gateway.tickets.statements import Query, _cursor, put, put_all
-from gateway.tickets.store import LostClaim, Store
-from gateway.tickets.tables import outbox, tickets
 from tests.samples import NOW, incoming, office
 from tests.test_desk import MINUTE, Desk
 

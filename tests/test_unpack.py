@@ -17,8 +17,8 @@ from gateway.read.attachments import attachment
 from gateway.read.calendar import calendar
 from gateway.read.formats import rtf_text
 from gateway.read.message import parse
+from gateway.read.reading import Hints, read
 from gateway.read.tnef import unpacked
-from gateway.reading import Hints, read
 
 HINTS = Hints("a@b.example", datetime(2026, 11, 22, 16, tzinfo=UTC), "Europe/Berlin")
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gateway.mail.header import header_end
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
-from gateway.read.header import header_end
+from gateway.read.author import author_of
 from gateway.verify import dkim, dmarc, spf
 from gateway.verify.authenticate import Checks, authenticate
-from gateway.verify.author import author_of
 from gateway.verify.dns import ZoneResolver
 from tests.scores import SCORES
 

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from gateway.database import inbox, originals
+from gateway.database.store import DiskFull, Store
 from gateway.ingest.identity import digest_of
 from gateway.ingest.smtp import DiskIsFull
 from gateway.model import Accepted, RawMessage, Turn
-from gateway.tickets import inbox, originals
-from gateway.tickets.store import DiskFull, Store
 from gateway.turns import Turns
 
 INLINE = 256 * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.mailbox import visible, with_a_label
+from gateway.mail.address import visible, with_a_label
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 _PATH = re.compile(

@@ -2,7 +2,7 @@
 (RFC 6376 section 3.4.4), so that the same mail by two ways is one, and the same Message-ID with other words is two.
 
 A mail with neither Message-ID nor Date says nothing of when it was sent: an alarm in the same words hours later is another one.
-Its identity begins with ``~`` and holds for one occasion only (``gateway/tickets/inbox.py``).
+Its identity begins with ``~`` and holds for one occasion only (``gateway/database/inbox.py``).
 """
 
 from __future__ import annotations

@@ -17,10 +17,10 @@ from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
 
 from gateway import config, log
+from gateway.database.store import DiskFull, Unavailable
 from gateway.ingest.halt import Halt
 from gateway.ingest.imap_folders import BATCH_OCTETS, PIECE, SMALL, Away, Folders, Ledger, words
 from gateway.ingest.oauth import TokenRefused, Tokens, TokenUnavailable
-from gateway.tickets.store import DiskFull, Unavailable
 
 LITERAL = max(BATCH_OCTETS, SMALL) * 4 + PIECE  #: more than anything we ask for
 STEADY_S = 60.0

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gateway import config, log, metrics
+from gateway.database.store import StoreError
 from gateway.ingest.client import delivered_to, return_path
 from gateway.ingest.halt import Halt
 from gateway.model import Accepted, Envelope, RawMessage
-from gateway.tickets.store import StoreError
 
 PIECE = 1024 * 1024
 WAIT_S = 10.0

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
 from gateway import log
+from gateway.database.store import Store
 from gateway.networks import networks
 from gateway.tickets import clients
-from gateway.tickets.store import Store
 
 MOST = 4096
 LATELY = timedelta(days=30)

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from gateway import config, log, metrics
+from gateway.database import inbox
+from gateway.database.store import Store
 from gateway.ingest.halt import Halt
 from gateway.ingest.identity import digest_of
 from gateway.ingest.maildir import Maildir
 from gateway.model import Accepted, RawMessage, Turn
-from gateway.tickets import inbox, mailboxes
+from gateway.tickets import mailboxes
 from gateway.tickets.mailboxes import Cursor
 from gateway.tickets.outgoing import Office
-from gateway.tickets.store import Store
 from gateway.turns import Turns
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gateway.mail.charsets import decode
+from gateway.mail.header import decode_words, fields_of, header_end
+from gateway.mail.limits import MAX_FIELD
 from gateway.model import Attachment
 from gateway.read import bodies, transfer
-from gateway.read.charsets import decode
 from gateway.read.clean import clean_line, clean_type
-from gateway.read.header import decode_words, fields_of, header_end
-from gateway.read.limits import MAX_FIELD
 from gateway.read.structure import Octets, Part, structure
 
 MAILS = ("message/rfc822", "message/global")

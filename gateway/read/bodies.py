@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from gateway.mail.charsets import decode
+from gateway.mail.header import decode_words
+from gateway.mail.limits import MAX_SOURCE, MAX_TEXT
 from gateway.read import calendar, embedded, formats, html, tnef, transfer
-from gateway.read.charsets import decode
 from gateway.read.clean import clean
-from gateway.read.header import decode_words
-from gateway.read.limits import MAX_SOURCE, MAX_TEXT
 from gateway.read.parameters import Structured
 from gateway.read.structure import Part
 

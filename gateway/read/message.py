@@ -1,7 +1,7 @@
 """Octets to ``ParsedMessage``: never raises on any input, bounded in time and memory (RFC 5322, 2045-2047, 2231).
 
 The caps are applied to the octets first: whatever is too long, too deep or too many is cut before any parser sees it, and ``notes`` says so.
-mail-parser is shown small mails that are in disorder: it names the kind of defect. The killable reader around this (``gateway/reader.py``) is
+mail-parser is shown small mails that are in disorder: it names the kind of defect. The killable reader around this (``gateway/read/reader.py``) is
 the last belt.
 """
 
@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 
+from gateway.mail.header import Fields, decode_words
+from gateway.mail.limits import MAX_FIELD, MAX_REFERENCES, MAX_TEXT
 from gateway.model import ParsedMessage, mail_start
 from gateway.read import bodies
 from gateway.read.attachments import files, measured
 from gateway.read.clean import clean, clean_line
-from gateway.read.header import Fields, decode_words
-from gateway.read.limits import MAX_FIELD, MAX_REFERENCES, MAX_TEXT
 from gateway.read.reports import report
 from gateway.read.structure import PKCS7, Octets, Part, structure
 

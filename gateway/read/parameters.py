@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from gateway.read.charsets import decode
+from gateway.mail.charsets import decode
+from gateway.mail.header import decode_words, octets
 from gateway.read.clean import clean_type
-from gateway.read.header import decode_words, octets
 
 MAX_PARAMETERS = 100
 MAX_TOKENS = 2000

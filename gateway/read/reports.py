@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from gateway.mail.charsets import decode
 from gateway.model import DeliveryReport
 from gateway.read.attachments import HEADERS, MAILS, STATUS, beginning
-from gateway.read.charsets import decode
 from gateway.read.structure import Part
 
 MAX_REPORT = 65536

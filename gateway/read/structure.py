@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from gateway.mail.header import Fields, capped, fields_of, header_end
+from gateway.mail.limits import MAX_DEPTH, MAX_FIELD, MAX_HEADER_BLOCK, MAX_INSIDE, MAX_PARTS
 from gateway.model import mail_start
 from gateway.read import cms, transfer
-from gateway.read.header import Fields, capped, fields_of, header_end
-from gateway.read.limits import MAX_DEPTH, MAX_FIELD, MAX_HEADER_BLOCK, MAX_INSIDE, MAX_PARTS
 from gateway.read.parameters import Structured, boundaries, structured
 
 Octets = bytes | bytearray

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from gateway.read.charsets import decode
+from gateway.mail.charsets import decode
+from gateway.mail.limits import MAX_INSIDE
 from gateway.read.formats import rtf_text
-from gateway.read.limits import MAX_INSIDE
 
 MAX_FILES = 200
 SIGNATURE = b"\x78\x9f\x3e\x22"

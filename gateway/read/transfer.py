@@ -6,7 +6,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 
-from gateway.read.header import decode_words, unpadded
+from gateway.mail.header import decode_words, unpadded
 
 BASE64, QUOTED, UU, YENC, AS_IS = "base64", "quoted-printable", "uuencode", "yenc", ""
 CHUNK = 256 * 1024

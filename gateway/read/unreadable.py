@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from types import MappingProxyType
 
+from gateway.mail.header import Fields, capped, decode_words, fields_of, octets
+from gateway.mail.limits import MAX_REFERENCES
 from gateway.model import Attachment, Author, Department, ParsedMessage, Question, Reading, Topics
 from gateway.read.clean import clean_line
-from gateway.read.header import Fields, capped, decode_words, fields_of, octets
-from gateway.read.limits import MAX_REFERENCES
 from gateway.read.machine import signs_of
 
 UNREADABLE = "could not be read"

@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping
 
-from gateway.mailbox import canonical
+from gateway.mail.address import canonical
 from gateway.model import ParsedMessage
 
 TAG = 26

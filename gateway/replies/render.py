@@ -30,7 +30,7 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 
 from gateway.config import Problem
-from gateway.mailbox import plain_local
+from gateway.mail.address import plain_local
 from gateway.model import Outgoing
 from gateway.replies import guard, localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered

@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
+from gateway.database import inbox
+from gateway.database.statements import change
+from gateway.database.store import LostClaim
+from gateway.database.tables import arrivals, attachments, entries, facts, messages, tickets
 from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, TicketState, Trust
-from gateway.tickets import clock, desk, inbox, outgoing, policy, replays
+from gateway.tickets import clock, desk, outgoing, policy, replays
 from gateway.tickets.outgoing import Office
-from gateway.tickets.statements import change
-from gateway.tickets.store import LostClaim
-from gateway.tickets.tables import arrivals, attachments, entries, facts, messages, tickets
 
 #: what was never read, what is forged, what nothing speaks against, what is proven
 _UNREAD, _FORGED, _PLAIN, _PROVEN = range(-1, 3)

@@ -23,12 +23,12 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, bindparam, func, literal_column, select, text
 
-from gateway.mailbox import canonical, neighbourhood
+from gateway.database.statements import fetch
+from gateway.database.tables import outbox
+from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Budgets, Decision, Incoming, MailClass, Trust
 from gateway.tickets import likeness
 from gateway.tickets.policy import class_of
-from gateway.tickets.statements import fetch
-from gateway.tickets.tables import outbox
 
 VERIFIED_TOTAL = 10  #: times ``budget_total``
 ROUTES = 3  #: hosts and senders that may each use an address without proof

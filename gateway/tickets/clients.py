@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from gateway.database.tables import messages
 from gateway.model import Trust
-from gateway.tickets.tables import messages
 
 LOOKS_AT = 100_000  #: mails, at most; there is no index for this
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
+from gateway.database.statements import put_once
+from gateway.database.tables import conditions
 from gateway.tickets import outgoing
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.statements import put_once
-from gateway.tickets.tables import conditions
 
 RELAY = "relay"
 

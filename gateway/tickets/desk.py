@@ -11,6 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
+from gateway.database import inbox
+from gateway.database.statements import change, put, put_all, put_once
+from gateway.database.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
+from gateway.mail import tokens
 from gateway.model import (
     FACT_KINDS,
     Decision,
@@ -24,10 +28,8 @@ from gateway.model import (
     TicketState,
     Trust,
 )
-from gateway.tickets import budgets, clock, inbox, outgoing, policy, references, replays, shown, threads
+from gateway.tickets import budgets, clock, outgoing, policy, replays, shown, threads
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.statements import change, put, put_all, put_once
-from gateway.tickets.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
 
 MAX_ENTRY = 200_000
 
@@ -126,7 +128,7 @@ def commit(
 
 def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Any:
     for _ in range(20):
-        reference = references.new()
+        reference = tokens.new()
         key = put_once(connection, tickets, {"reference": reference, **values})
         if key is not None:
             return SimpleNamespace(id=key, reference=reference, **values)

@@ -12,11 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from gateway.database import inbox
+from gateway.database.statements import put, put_once
+from gateway.database.tables import mailbox_uids, mailboxes, sources
 from gateway.model import Accepted, RawMessage, Turn
-from gateway.tickets import inbox, outgoing
+from gateway.tickets import outgoing
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.statements import put, put_once
-from gateway.tickets.tables import mailbox_uids, mailboxes, sources
 
 TO_MOVE, KEPT, POISON = "stored", "kept", "poison"
 

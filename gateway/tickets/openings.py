@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
+from gateway.database.statements import change
+from gateway.database.tables import tickets
 from gateway.model import Rules, TicketState, Trust
 from gateway.tickets import clock
-from gateway.tickets.statements import change
-from gateway.tickets.tables import tickets
 
 
 def again(connection: Connection, row: Any, rules: Rules, now: datetime) -> None:

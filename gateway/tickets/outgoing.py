@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, select, update
 
 from gateway import log
-from gateway.mailbox import canonical, neighbourhood
+from gateway.database.statements import change, fetch, put, put_once, run
+from gateway.database.store import LostClaim, Store
+from gateway.database.tables import notices, outbox, thread_ids, tickets
+from gateway.mail import tokens
+from gateway.mail.address import canonical, neighbourhood
 from gateway.model import OutboxState, Rules, TicketState
-from gateway.tickets import budgets, openings, references, turns
-from gateway.tickets.statements import change, fetch, put, put_once, run
-from gateway.tickets.store import LostClaim, Store
-from gateway.tickets.tables import notices, outbox, thread_ids, tickets
+from gateway.tickets import budgets, openings, turns
 
 LEASE_S = 30.0
 OWED_S = 10.0
@@ -83,7 +84,7 @@ def _row(reply: Reply, office: Office, now: datetime) -> dict[str, Any]:
     context = dict(reply.context)
     if reply.reference is not None and office.plus_address and reply.kind != "staff":
         secret = office.keys[office.key_id]
-        context["reply_to"] = references.token_address(
+        context["reply_to"] = tokens.token_address(
             office.address, office.domain, reply.reference, reply.recipient, office.key_id, secret
         )
     return {

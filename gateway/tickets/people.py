@@ -7,13 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, select, update
 
-from gateway.model import InboxState, TicketState
-from gateway.tickets import clock, inbox, openings, originals, outgoing, references
+from gateway.database import inbox, originals
+from gateway.database.tables import attachments, entries, messages, tickets
+from gateway.mail import tokens
+from gateway.model import InboxState, TicketState, Told
+from gateway.tickets import clock, openings, outgoing
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.tables import attachments, entries, messages, tickets
 
 
-class NoTicket(Exception):
+class NoTicket(Told):
     """No ticket has this reference."""
 
 
@@ -23,11 +25,11 @@ def ticket(connection: Connection, reference: str, lock: bool = False) -> Any:
     Raises:
         NoTicket: there is none.
     """
-    normal = references.normal(reference if reference.upper().startswith(("T-", "Т-")) else f"T-{reference}")
+    normal = tokens.normal(reference if reference.upper().startswith(("T-", "Т-")) else f"T-{reference}")
     chosen = select(tickets).where(tickets.c.reference == normal)
     row = connection.execute(chosen.with_for_update() if lock else chosen).first() if normal else None
     if row is None:
-        raise NoTicket(reference)
+        raise NoTicket(f"no ticket {reference}")
     return row
 
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select
 
+from gateway.database.statements import fetch, put_all
+from gateway.database.tables import signatures
 from gateway.model import Incoming
-from gateway.tickets.statements import fetch, put_all
-from gateway.tickets.tables import signatures
 
 _FIRST = select(signatures.c.message_id).where(signatures.c.mark == bindparam("signature"))
 

@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from gateway import log
+from gateway.database import faults
+from gateway.database.faults import Fault
+from gateway.database.tables import outbox, tickets
 from gateway.model import TicketState, Trust
-from gateway.tickets import budgets, clock, faults, outgoing
-from gateway.tickets.faults import Fault
+from gateway.tickets import budgets, clock, outgoing
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import _last_ids
 from gateway.tickets.policy import BUDGET_SPENT
-from gateway.tickets.tables import outbox, tickets
 
 #: the customer is left in peace for this part of ``status_reply`` after anything was sent to him (10 of 25 min)
 QUIET = 0.4

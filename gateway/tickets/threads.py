@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
+from gateway.database.tables import outbox, thread_ids, tickets
+from gateway.mail import tokens
 from gateway.model import Thread, TicketState
-from gateway.tickets import references
-from gateway.tickets.tables import outbox, thread_ids, tickets
 
 TOKEN_LIFE = timedelta(days=180)
 MAX_IDS = 50  #: of In-Reply-To and of References, the nearest of these
@@ -93,7 +93,7 @@ def _candidates(
     if pointers.returned_row is not None:
         yield from _by_return_address(connection, pointers.returned_row, author, now)
     yield from _by_ids(connection, pointers, author)
-    reference = references.find(pointers.subject)
+    reference = tokens.find(pointers.subject)
     if reference is not None:
         row = connection.execute(select(tickets).where(tickets.c.reference == reference)).first()
         if row is not None:
@@ -103,12 +103,12 @@ def _candidates(
 def _by_token(
     connection: Connection, pointers: Pointers, author: _Author, keys: Mapping[str, bytes], now: datetime
 ) -> Iterator[Thread]:
-    found = references.tokens(pointers.addresses)
+    found = tokens.tokens(pointers.addresses)
     if not found:
         return
     named = tickets.c.reference.in_([token.reference for token in found])
     rows = {row.reference: row for row in connection.execute(select(tickets).where(named))}
-    bound = [t for t in found if author.address is not None and references.is_bound(t, author.address, keys)]
+    bound = [t for t in found if author.address is not None and tokens.is_bound(t, author.address, keys)]
     for token in (*bound, *(token for token in found if token not in bound)):
         row = rows.get(token.reference)
         if row is None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, exists, func, literal_column, or_, select
 
-from gateway.tickets.statements import fetch
-from gateway.tickets.tables import outbox
+from gateway.database.statements import fetch
+from gateway.database.tables import outbox
 
 PROMISE_S = 1800.0  #: how long a customer's wait for an acknowledgement is one for now
 _O = outbox.c

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from gateway.database.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
 from gateway.model import FACT_KINDS, Disposition, InboxState, MailClass, OutboxState, TicketState
 from gateway.tickets import conditions, mailboxes, openings
-from gateway.tickets.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
 
 UNSEEN_S = 3600.0
 STUCK_S = 300.0

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from gateway.mailbox import with_a_label
-from gateway.verify.author import tokens
+from gateway.mail.address import lexed, with_a_label
 
 MAX_FIELD = 32 * 1024
 MAX_ADDRESSES = 500
@@ -15,7 +14,7 @@ def addressees(value: bytes) -> tuple[str, ...] | None:
     """The addresses in a field's value, lower-case, domains as A-labels; ``None`` where it cannot be read for certain."""
     if len(value) > MAX_FIELD:
         return None
-    found = tokens(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
+    found = lexed(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
     if found is None:
         return None
     named: list[str] = []

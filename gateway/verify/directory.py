@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.config import Problem, file_fault
-from gateway.mailbox import a_label
-from gateway.model import Account
+from gateway.mail.address import a_label
+from gateway.model import Account, Told
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 
 MAX_PROBLEMS = 20
@@ -44,7 +44,7 @@ create table invoices (invoice text primary key, account text) without rowid;
 """
 
 
-class DirectoryError(Exception):
+class DirectoryError(Told):
     """The files cannot be used; ``problems`` says why."""
 
     def __init__(self, problems: list[Problem]) -> None:

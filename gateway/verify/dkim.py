@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
-from gateway.mailbox import with_a_label
+from gateway.mail.address import with_a_label
 from gateway.model import DkimResult, single_blanks
 from gateway.verify.coverage import Coverage, Signed, coverage
 from gateway.verify.dmarc import related

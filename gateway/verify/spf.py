@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import spftrace
 
-from gateway.mailbox import a_label
+from gateway.mail.address import a_label
 from gateway.model import Envelope
 from gateway.verify.dns import Resolver, Status
 

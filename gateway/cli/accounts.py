@@ -1,0 +1,62 @@
+"""``gateway accounts``: the directory of accounts."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import context
+from gateway.cli.output import Json, fail, safe
+
+app = typer.Typer(no_args_is_help=True, help="The account directory: sync, lookup.")
+
+
+@app.command("sync")
+def accounts_sync() -> None:
+    """Read the directory now."""
+    from gateway import service
+    from gateway.database.store import utc_now
+
+    settings = context.settings()
+    if not settings.directory.configured:
+        fail("directory.path is not set", 2)
+    counts = service.directory(settings).reload(utc_now())
+    print(", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+@app.command("lookup")
+def accounts_lookup(
+    what: Annotated[str, typer.Argument(help="An address, order, IP or service name.")], as_json: Json = False
+) -> None:
+    """Which account it belongs to."""
+    from gateway import service
+    from gateway.verify.lookup import accounts_of
+
+    directory = service.directory(context.settings())
+    found: list[dict[str, Any]] = [
+        {
+            "account": account.account,
+            "name": account.name,
+            "language": account.language,
+            "status": account.status,
+            "addresses": [{"address": a, "role": role} for a, role in directory.addresses_of(account.account)],
+            "orders": [
+                {"order": o.number, "service": o.service, "status": o.status}
+                for o in directory.orders_of(account.account)
+            ],
+        }
+        for account in accounts_of(directory, what)
+    ]
+    if not found:
+        fail(f"nothing known of {safe(what)}")
+    for row in found:
+        if as_json:
+            print(json.dumps(row, ensure_ascii=False))
+            continue
+        print(safe(f"{row['account']}  {row['name']}  ({row['language']}, {row['status']})"))
+        for address in row["addresses"]:
+            print(safe(f"    {address['address']}  {address['role']}"))
+        for order in row["orders"]:
+            print(safe(f"    #{order['order']}  {order['service']}  {order['status']}"))

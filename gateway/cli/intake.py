@@ -1,0 +1,179 @@
+"""``gateway explain``, ``accept`` and ``import``: mails that are given by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gateway.cli import context
+from gateway.cli.output import Json, fail, safe
+
+if TYPE_CHECKING:
+    from gateway.config import Settings
+
+app = typer.Typer()
+
+
+@app.command()
+def explain(
+    files: Annotated[list[str], typer.Argument(help="Raw mails, or - for standard input.")],
+    peer: Annotated[str | None, typer.Option(help="The client's IP address, for SPF.")] = None,
+    helo: Annotated[str | None, typer.Option(help="The client's HELO name.")] = None,
+    mail_from: Annotated[
+        str | None, typer.Option("--mail-from", help="The envelope sender ('' is the null sender).")
+    ] = None,
+    rcpt: Annotated[list[str] | None, typer.Option(help="An envelope recipient; may be repeated.")] = None,
+    now: Annotated[str | None, typer.Option(help="The time of receipt, ISO 8601.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What would happen to each mail and why; nothing is written or sent."""
+    import asyncio
+    from datetime import UTC, datetime
+
+    from gateway import config, log
+    from gateway.database.store import utc_now
+    from gateway.explain import Explainer, Given, as_text
+    from gateway.read.reader import Readers
+
+    given_path = context.path()
+    settings = (
+        config.Settings() if given_path == config.DEFAULT_PATH and not Path(given_path).exists() else context.settings()
+    )
+    try:
+        moment = datetime.fromisoformat(now) if now else utc_now()
+    except ValueError:
+        fail(f"--now {now!r} is no ISO 8601 time", 2)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    given = Given(peer, helo, mail_from, tuple(rcpt or ()), moment)
+    log.configure()
+
+    async def every() -> int:
+        readers = Readers(1, settings.gateway.read_limit)
+        await readers.start()
+        code = 0
+        try:
+            with Explainer(settings, utc_now) as explainer:
+                for file in files:
+                    try:
+                        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+                        found = await explainer.explained(raw, given, readers)
+                    except OSError as error:
+                        print(f"gateway: {file}: {error}", file=sys.stderr)
+                        code = 1
+                        continue
+                    print(json.dumps(found, ensure_ascii=False) if as_json else safe(as_text(found)))
+        finally:
+            readers.stop()
+        return code
+
+    raise typer.Exit(asyncio.run(every()))
+
+
+@app.command()
+def accept(
+    file: Annotated[str, typer.Argument(help="A raw mail, or - for standard input.")],
+    mail_from: Annotated[
+        str | None, typer.Option("--mail-from", help="The envelope sender ('' is the null sender).")
+    ] = None,
+    rcpt: Annotated[str | None, typer.Option(help="The envelope recipient.")] = None,
+    peer: Annotated[str | None, typer.Option(help="The client's IP address.")] = None,
+    helo: Annotated[str | None, typer.Option(help="The client's HELO name.")] = None,
+    direct: Annotated[bool, typer.Option("--direct", help="Write the database itself.")] = False,
+) -> None:
+    """Take in one raw mail: exit 0 stored, 75 try again, 65 refused."""
+    from gateway.explain import with_crlf
+    from gateway.ingest import pipe
+    from gateway.ingest.client import return_path
+
+    settings = context.settings()
+    try:
+        raw = with_crlf(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
+    except OSError as error:
+        fail(f"{file}: {error}", 75)
+    sender = mail_from if mail_from is not None else return_path(raw)
+    to = rcpt or settings.recipients[0]
+    if direct:
+        raise typer.Exit(_accept_directly(settings, raw, sender, to, peer, helo))
+    where = settings.lmtp_socket
+    if where is None:
+        fail("no lmtp listener is configured; --direct writes the database itself", 75)
+    code, said = pipe.hand_over(where, raw, pipe.Handed(sender, to, peer, helo))
+    if code:
+        print(f"gateway: {safe(said)}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def _accept_directly(
+    settings: Settings, raw: bytes, sender: str | None, to: str, peer: str | None, helo: str | None
+) -> int:
+    from gateway import service
+    from gateway.database import inbox
+    from gateway.database.store import DiskFull, Store, StoreError, utc_now
+    from gateway.ingest.client import NO_CLIENT, received_client
+    from gateway.ingest.identity import digest_of
+    from gateway.model import Envelope, RawMessage
+
+    if len(raw) > settings.smtp.max_size or not service.policy(settings, lambda: True).accepts_recipient(to):
+        print("gateway: refused: too big, or no such mailbox", file=sys.stderr)
+        return 65
+    client, name = (peer, helo) if peer else received_client(raw[:65536])
+    envelope = Envelope(
+        sender, (to,), client, helo or name, "pipe", utc_now(), True, False, "" if client else NO_CLIENT
+    )
+    store = Store(settings.database_url)
+    try:
+        settings.gateway.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        store.open(utc_now())
+        store.write_now(lambda connection: inbox.accept(connection, RawMessage(raw, envelope), digest_of(raw)))
+    except (StoreError, DiskFull, OSError) as error:
+        print(f"gateway: {error or 'disk full'}", file=sys.stderr)
+        return 75
+    finally:
+        store.close()
+    return 0
+
+
+@app.command("import")
+def import_(
+    account: Annotated[str, typer.Option(help="The name of the [[imap]] account.")],
+    folder: Annotated[str | None, typer.Option(help="Another folder than the account's.")] = None,
+    since: Annotated[str | None, typer.Option(help="Nothing older than this day, as 2026-11-01.")] = None,
+) -> None:
+    """Take in old mail of a mailbox, without any acknowledgement and without a clock; it stays in its folder."""
+    from datetime import UTC, datetime
+
+    from imapclient.exceptions import IMAPClientError
+
+    from gateway.database.store import DiskFull, utc_now
+    from gateway.ingest import imap, imap_folders, oauth, sources
+    from gateway.ingest.halt import Halt
+    from gateway.turns import Turns
+
+    try:
+        day = datetime.fromisoformat(since).replace(tzinfo=UTC) if since else None
+    except ValueError:
+        fail(f"{since!r} is no day; write 2026-11-01", 2)
+    with context.store(write=True) as (settings, store):
+        chosen = next((one for one in settings.imap if one.name == account), None)
+        if chosen is None:
+            fail(f"no [[imap]] account is named {account!r}", 2)
+        ledger = sources.StoredLedger(store, account, "imap", chosen.silence, utc_now, lambda: None, Turns(utc_now))
+        reader = sources.mailbox(chosen, settings, ledger, Halt(), utc_now)
+        try:
+            count = reader.bring(folder or chosen.folder, day)
+        except (
+            imap.Refused,
+            imap_folders.Away,
+            oauth.TokenRefused,
+            oauth.TokenUnavailable,
+            IMAPClientError,
+            OSError,
+        ) as error:
+            fail(str(error) or type(error).__name__, 1)
+        except DiskFull:
+            fail("the disk is full", 1)
+    print(f"{count} mails taken in")

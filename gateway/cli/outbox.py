@@ -1,0 +1,66 @@
+"""``gateway outbox``: replies on their way to the relay."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from gateway.cli import context
+from gateway.cli.output import fail, safe
+
+app = typer.Typer(no_args_is_help=True, help="Replies: list, retry, discard.")
+
+Rows = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Row numbers.")]
+RowState = Annotated[str | None, typer.Option("--state", help="dead or queued: every row in this state.")]
+Since = Annotated[
+    str | None, typer.Option(help="Of those, the ones written or given up since then: 2h, 3d, or 2026-11-22T14:00Z.")
+]
+Every = Annotated[bool, typer.Option("--all", help="Every dead and waiting row.")]
+
+
+@app.command("retry")
+def outbox_retry(rows: Rows = None, state: RowState = None, since: Since = None, every: Every = False) -> None:
+    """Try dead or waiting replies now: by number, by --state and --since, or --all."""
+    _settle_rows("retry", "are due now", rows or [], state, since, every)
+
+
+@app.command("discard")
+def outbox_discard(rows: Rows = None, state: RowState = None, since: Since = None, every: Every = False) -> None:
+    """Give dead or waiting replies up on purpose: by number, by --state and --since, or --all."""
+    _settle_rows("drop", "are discarded", rows or [], state, since, every)
+
+
+def _settle_rows(function: str, done: str, ids: list[int], state: str | None, since: str | None, every: bool) -> None:
+    from gateway.database.store import utc_now
+    from gateway.model import OutboxState
+    from gateway.tickets import outgoing
+
+    now = utc_now()
+    if state not in (None, "dead", "queued"):
+        fail(f"--state is dead or queued, not {safe(state)}", 2)
+    if bool(ids) == bool(state or since or every):
+        fail("name the rows by number, or choose them by --state, --since or --all", 2)
+    choice = outgoing.Choice(tuple(ids), OutboxState(state) if state else None, _moment(since, now) if since else None)
+    with context.store(write=True) as (_, store):
+        found = store.write_now(lambda connection: getattr(outgoing, function)(connection, choice, now))
+    print(f"{len(found)} replies {done}")
+    missing = sorted(set(ids) - set(found))
+    if missing:
+        fail(f"neither dead nor waiting: {', '.join(str(row) for row in missing)}")
+
+
+def _moment(words: str, now: datetime) -> datetime:
+    """A point in time: so long ago (2h), or a date."""
+    from gateway.config import seconds
+
+    try:
+        return now - timedelta(seconds=seconds(words))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(words)
+    except ValueError:
+        fail(f"--since: neither a duration (2h, 3d) nor a date (2026-11-22T14:00Z): {safe(words)}", 2)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

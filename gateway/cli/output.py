@@ -1,0 +1,60 @@
+"""What commands print: tables, one JSON object a line, text that a terminal does not obey; and how a command fails."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
+Force = Annotated[bool, typer.Option("--force", help="Write it to a terminal.")]
+
+
+def fail(text: str, code: int = 1) -> NoReturn:
+    """Ends the command: one line on standard error, and the exit code (1 failed, 2 used wrongly)."""
+    print(f"gateway: {text}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def safe(value: object) -> str:
+    """Text for a terminal: no escape sequences, no direction overrides."""
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() or c in "\n\t" else f"<U+{ord(c):04X}>" for c in text)
+
+
+def line(value: object) -> str:
+    """The same on one line."""
+    return safe(" ".join(str(value).split("\n")) if value is not None else "")
+
+
+def columns() -> int | None:
+    """The columns of a terminal; a line that is longer would go on without its prefix. ``None`` where there is no terminal."""
+    import shutil
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def write_octets(data: bytes | bytearray, force: bool, what: str) -> None:
+    """Writes octets of a mail to standard output; a terminal would obey what is in them, so it needs ``force``."""
+    if sys.stdout.isatty() and not force:
+        fail(f"{what} may hold control sequences: send it to a file, or to a terminal with --force", 2)
+    sys.stdout.buffer.write(data)
+
+
+def show_table(rows: list[dict[str, Any]], names: tuple[str, ...], as_json: bool) -> None:
+    """Rows as a table of ``names``, or whole as JSON."""
+    if as_json:
+        for row in rows:
+            print(json.dumps(row, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*names, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(safe(row[name])) for name in names))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -1,1 +1,0 @@
-"""Reads what a mail says: new words, language, facts, topics."""

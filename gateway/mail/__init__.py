@@ -1,0 +1,1 @@
+"""The octets of a mail, read one way only: header fields, charsets, addresses, the tokens that we write into them."""

@@ -1,0 +1,150 @@
+"""Mailbox addresses: plain local parts (RFC 5322 section 3.4.1; beyond ASCII RFC 6532), domains as A-labels (RFC 5890)."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from typing import Any
+
+MAX_LOCAL = 64  #: octets, RFC 5321 section 4.5.3.1.1
+_DOT_ATOM = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+)*"
+)
+
+
+def visible(text: str) -> bool:
+    """Whether what is beyond ASCII can be seen and can be written in one way only: letters, marks, digits, signs, in
+    normal form C. So no address beyond ASCII looks like nothing, turns the line round, or equals one in ASCII once it is
+    normalised (U+212A is K)."""
+    return text.isascii() or (
+        unicodedata.is_normalized("NFC", text)
+        and all(char.isascii() or (unicodedata.category(char)[0] in "LMNPS" and char != "\ufffd") for char in text)
+    )
+
+
+def plain_local(local: str) -> bool:
+    """Whether this is a dot-atom, of ASCII or of visible characters beyond it, of at most 64 octets."""
+    return _DOT_ATOM.fullmatch(local) is not None and visible(local) and len(local.encode()) <= MAX_LOCAL
+
+
+def a_label(domain: str) -> str | None:
+    """The domain in lower case and ASCII (UTS 46, not transitional); ``None`` where it has no such form."""
+    domain = domain.lower()
+    if domain.isascii():
+        return domain
+    import idna  # here: its tables are large, and most domains come in ASCII
+
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        return None
+
+
+def with_a_label(address: str) -> str:
+    """The address with its domain as A-label, where it has one."""
+    local, at, domain = address.rpartition("@")
+    return f"{local}{at}{a_label(domain) or domain}"
+
+
+@functools.cache
+def _suffixes() -> Any:
+    from publicsuffixlist import PublicSuffixList  # here: its table is large, and the readers never ask for it
+
+    return PublicSuffixList()
+
+
+def registrable(domain: str) -> str:
+    """The domain one label below the public suffix, or the name itself when it is a suffix."""
+    return str(_suffixes().privatesuffix(domain) or domain)
+
+
+def canonical(address: str) -> str:
+    """The form in which mail to one mailbox is counted, however its address is written: letter case, the domain's spelling
+    and final dot, a tag behind ``+`` (RFC 5233) and, at Gmail, dots and the second domain name make no second mailbox.
+
+    For counting only: whether two addresses are the same customer is the directory's business.
+    """
+    local, _, domain = unicodedata.normalize("NFKC", address.strip()).rpartition("@")
+    domain = domain.rstrip(".")
+    domain = a_label(domain) or domain.lower()
+    local = local.casefold()
+    local = local[:1] + local[1:].partition("+")[0]
+    if domain in ("gmail.com", "googlemail.com"):
+        local, domain = local.replace(".", "") or local, "gmail.com"
+    return f"{local}@{domain}"
+
+
+#: where anybody gets a mailbox: the people there have nothing in common but the domain
+PROVIDERS = frozenset(
+    """
+    126.com 139.com 163.com abv.bg aim.com alice.it aliceadsl.fr aol.com aol.de arcor.de att.net bellsouth.net bk.ru bluewin.ch
+    bol.com.br btinternet.com centrum.cz comcast.net cox.net duck.com email.cz email.de email.it fastmail.com fastmail.fm
+    foxmail.com free.fr freenet.de gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.fr gmx.net googlemail.com hey.com hotmail.be
+    hotmail.co.uk hotmail.com hotmail.com.br hotmail.de hotmail.es hotmail.fr hotmail.it hotmail.nl hushmail.com i.ua icloud.com
+    inbox.lv inbox.ru interia.pl inwind.it juno.com laposte.net libero.it list.ru live.be live.ca live.co.uk live.com live.com.au
+    live.de live.fr live.it live.nl live.se mac.com mail.bg mail.com mail.de mail.ee mail.ru mailbox.org me.com meta.ua msn.com
+    naver.com netzero.net neuf.fr ntlworld.com o2.pl onet.pl online.de orange.es orange.fr outlook.at outlook.com outlook.com.br
+    outlook.de outlook.es outlook.fr outlook.it pm.me poczta.onet.pl posteo.de proton.me protonmail.ch protonmail.com qq.com
+    rambler.ru rediffmail.com rocketmail.com sapo.pt sbcglobal.net seznam.cz sfr.fr sina.com sky.com skynet.be sohu.com
+    swissonline.ch t-online.de talktalk.net telefonica.net telenet.be terra.com.br tin.it tiscali.it tuta.com tuta.io tutanota.com
+    uk2.net ukr.net uol.com.br verizon.net virgilio.it virginmedia.com vodafone.it wanadoo.fr web.de wp.pl xs4all.nl xtra.co.nz
+    ya.ru yahoo.ca yahoo.co.id yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com yahoo.com.ar yahoo.com.au yahoo.com.br yahoo.com.mx
+    yahoo.de yahoo.es yahoo.fr yahoo.in yahoo.it yandex.by yandex.com yandex.kz yandex.ru yandex.ua yeah.net ymail.com ziggo.nl
+    zoho.com zohomail.com
+    """.split()
+)
+
+
+def neighbourhood(address: str) -> str:
+    """The domain whose people share a budget: the registrable one; at a public mail provider it is the mailbox alone."""
+    mailbox = canonical(address)
+    domain = mailbox.rpartition("@")[2]
+    return mailbox if domain in PROVIDERS else registrable(domain)
+
+
+def lexed(text: str) -> list[tuple[str, str]] | None:
+    """(kind, text) of quoted strings, comments, specials and words; ``None`` when a quote or comment never ends."""
+    tokens: list[tuple[str, str]] = []
+    position, size = 0, len(text)
+    while position < size:
+        char = text[position]
+        if char in " \t":
+            position += 1
+        elif char == '"':
+            end, content = position + 1, []
+            while end < size and text[end] != '"':
+                if text[end] == "\\" and end + 1 < size:
+                    end += 1
+                content.append(text[end])
+                end += 1
+            if end >= size:
+                return None
+            tokens.append(("quoted", "".join(content)))
+            position = end + 1
+        elif char == "(":
+            depth, end = 1, position + 1
+            while end < size and depth:
+                if text[end] == "\\":
+                    end += 1
+                elif text[end] == "(":
+                    depth += 1
+                elif text[end] == ")":
+                    depth -= 1
+                end += 1
+            if depth:
+                return None
+            tokens.append(("comment", text[position + 1 : end - 1]))
+            position = end
+        elif char in "<>,;:[]\\":
+            tokens.append(("special", char))
+            position += 1
+        else:
+            end = position
+            while end < size and text[end] not in ' \t"(<>,;:[]\\)':
+                end += 1
+            if end == position:
+                return None
+            tokens.append(("word", text[position:end]))
+            position = end
+    return tokens

@@ -1,0 +1,159 @@
+"""Where a header ends, its fields as octets, and encoded words (RFC 5322 sections 2.2, 2.2.3; RFC 2047)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+from gateway.mail.charsets import decode
+from gateway.mail.limits import MAX_FIELD, MAX_FIELDS, MAX_HEADER_BLOCK
+
+Fields = list[tuple[str, str]]  #: (lower-case name, value unfolded, octets beyond ASCII as surrogates), in order
+
+_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_IN_ORDER = re.compile(rb"(?:(?:[!-9;-~]{1,200}[ \t]{0,20}:|[ \t])[^\n]*\n)*+(?=(\r?\n))")
+_EVERY = re.compile(rb"^([!-9;-~]{1,200})[ \t]{0,20}:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
+#: fields that no sentence begins with: what follows a junk line is still the header when one of them does
+_KNOWN = re.compile(
+    rb"^(?:content-(?:type|transfer-encoding|disposition|id|language)|mime-version|message-id|received|return-path|dkim-signature|"
+    rb"references|in-reply-to|x-[a-z0-9-]{2,40}|list-[a-z]{2,20}|authentication-results|arc-[a-z-]{4,30}|delivered-to|user-agent)[ \t]{0,5}:",
+    re.IGNORECASE | re.MULTILINE,
+)
+MAX_JUNK = 20  #: lines among the fields that are none
+_ENCODED_WORD = re.compile(r"=\?([^?\s*]{0,60})(?:\*[^?\s]{0,20})?\?([bBqQ])\?([^?]*)(?:\?=|\Z)")
+_HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
+_NO_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+
+
+def header_end(raw: bytes | bytearray | memoryview, start: int = 0, limit: int | None = None) -> tuple[int, int]:
+    """(end of the header block, start of the body), as offsets into ``raw``.
+
+    The header ends at the first empty line, or at the first line that is no field; junk among the fields does not end it while fields that
+    only a header has follow before the empty line.
+    """
+    data = bytes(raw[start : start + (limit or MAX_HEADER_BLOCK * 4)])
+    found = _IN_ORDER.match(data)
+    if found is not None:
+        return start + found.end(), start + found.end(1)
+    position, seen, junk = 0, False, 0
+    while position < len(data):
+        newline = data.find(b"\n", position)
+        stop = len(data) if newline < 0 else newline + 1
+        line = data[position:stop]
+        if line in (b"\r\n", b"\n", b"\r"):
+            return start + position, start + stop
+        if line[:1] in (b" ", b"\t"):
+            pass
+        elif _FIELD.match(line) is None and not line.startswith((b"From ", b">From ")) and line.strip(b"\r\n \t"):
+            junk += 1
+            if (seen or position == 0) and (junk > MAX_JUNK or not _goes_on(data, stop)):
+                return start + position, start + position
+        else:
+            seen = True
+        position = stop
+    return start + len(data), start + len(data)
+
+
+def _goes_on(data: bytes, position: int) -> bool:
+    """Whether the header goes on behind a junk line: fields that only a header has come before the empty line."""
+    window = position + 4096
+    ends = [
+        found for found in (data.find(b"\n\r\n", position, window), data.find(b"\n\n", position, window)) if found >= 0
+    ]
+    if not ends and window > len(data):
+        return False
+    return _KNOWN.search(data, position, min([*ends, window]) + 1) is not None
+
+
+def capped(block: bytes, notes: list[str]) -> bytes:
+    """The header block within the caps: whole fields only, long ones cut."""
+    if len(block) <= MAX_FIELD and block.count(b"\n") <= MAX_FIELDS:
+        return block
+    kept: list[bytes] = []
+    fields, total, length = 0, 0, 0
+    for line in block.split(b"\n"):
+        folded = line[:1] in (b" ", b"\t") and bool(kept)
+        if folded and length >= MAX_FIELD:
+            continue
+        fields, length = (fields, length) if folded else (fields + 1, 0)
+        line = line[: MAX_FIELD - length] + b"\n"
+        length, total = length + len(line), total + len(line)
+        if fields > MAX_FIELDS or total > MAX_HEADER_BLOCK:
+            break
+        kept.append(line)
+    cut = b"".join(kept)
+    if len(cut) < len(block) - 2:
+        notes.append("header cut to the limits")
+    return cut
+
+
+def fields_of(block: bytes) -> Fields:
+    """Every field of a header block; what is none is left out."""
+    found: Fields = []
+    for match in _EVERY.finditer(block):
+        value = match[2].replace(b"\r\n", b"\n").strip(b" \t\r\n")
+        found.append((match[1].decode("ascii").lower(), value.decode("utf-8", "surrogateescape").replace("\n", "")))
+        if len(found) >= MAX_FIELDS:
+            break
+    return found
+
+
+def octets(value: str) -> bytes:
+    """The octets that a value with surrogates came from."""
+    return value.encode("utf-8", "surrogateescape")
+
+
+def decode_words(value: str, hint: str = "") -> str:
+    """RFC 2047 decoding of a header value that may hold raw 8-bit octets as surrogates.
+
+    Neighbouring words of one charset are joined as octets first, because senders split inside a character. ``hint``: the charset of the mail,
+    for octets that name none.
+    """
+    pieces: list[str] = []
+    pending: list[bytes] = []
+    pending_charset = ""
+    end = 0
+
+    def flush() -> None:
+        if pending:
+            pieces.append(decode(b"".join(pending), pending_charset)[0])
+            pending.clear()
+
+    for found in _ENCODED_WORD.finditer(value):
+        between = value[end : found.start()]
+        if between.strip():
+            flush()
+            pieces.append(_raw_text(between, hint))
+        elif not pending and end == 0:
+            pieces.append(_raw_text(between, hint))
+        elif not pending and between:
+            pieces.append(between)
+        charset, encoding, text = found[1].lower(), found[2].lower(), found[3]
+        data = unpadded(octets(text)) if encoding == "b" else _HEX.sub(_octet, octets(text).replace(b"_", b" "))
+        if pending and charset != pending_charset:
+            flush()
+        pending_charset = charset
+        pending.append(data)
+        end = found.end()
+    flush()
+    pieces.append(_raw_text(value[end:], hint))
+    return "".join(pieces)
+
+
+def _octet(hexed: re.Match[bytes]) -> bytes:
+    return bytes((int(hexed[1], 16),))
+
+
+def _raw_text(value: str, hint: str) -> str:
+    return value if value.isascii() and "\x1b" not in value else decode(octets(value), "", hint=hint)[0]
+
+
+def unpadded(data: bytes) -> bytes:
+    """One block of base64 decoded, whatever is missing at its end; octets that are none of its alphabet do not count."""
+    stripped = data.translate(None, _NO_BASE64)
+    stripped = stripped[: len(stripped) - (1 if len(stripped) % 4 == 1 else 0)]
+    try:
+        return base64.b64decode(stripped + b"=" * (-len(stripped) % 4))
+    except binascii.Error:
+        return b""

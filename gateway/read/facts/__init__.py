@@ -1,0 +1,1 @@
+"""What a mail names: orders, addresses of servers, services, hosts, customers."""

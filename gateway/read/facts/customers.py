@@ -1,0 +1,35 @@
+"""Customer numbers: a number is one only where a word says so."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.model import Candidate
+from gateway.read.tables import EVERY_MAIL, Beginnings, alternation, around, lowered, words
+
+MAX = 20
+_LABELS = words("numbers", "customer")
+#: what every label has: the beginning of its word for customer or account
+_SIGNS = Beginnings(
+    "cust client clien cliente kund kd konto vertragskonto compte cuenta account аккаунт акаунт лицев особов клиент клієнт utente "
+    "klient konta klant zákaz zakaz müşteri musteri kunde kundn".split(),
+    among=EVERY_MAIL,
+)
+_CUSTOMER = re.compile(
+    rf"(?<!\w)(?:{alternation(_LABELS)})(?!\w)[ \t\xa0]{{0,2}}(?:is|ist|lautet|est|es|è|это|є|jest)?[ \t\xa0]{{0,2}}[:=.(–-]{{0,2}}[ \t\xa0]{{0,2}}"
+    r"(?:№|n°|nº|#|no\.?|nr\.?)?[ \t\xa0]{0,2}(?P<value>(?:[a-z]{1,4}-?)?\d{2,12})(?!\w|[.,]\d|-\d)",
+    re.IGNORECASE,
+)
+
+
+def customers_in(text: str) -> tuple[Candidate, ...]:
+    """Customer numbers as written, in order of appearance."""
+    if not _SIGNS.found(lowered(text), 1):
+        return ()
+    found: dict[str, Candidate] = {}
+    for match in _CUSTOMER.finditer(text):
+        value = match["value"]
+        found.setdefault(value, Candidate(value, around(text, *match.span("value"))))
+        if len(found) >= MAX:
+            break
+    return tuple(found.values())

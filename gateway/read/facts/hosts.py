@@ -1,0 +1,150 @@
+"""Host names, domains and the hosts of URLs that the author names: lower-case, without ``www.``.
+
+A name counts when its last label is a real top-level domain (or one of RFC 2606 and RFC 6762) and the name is not one of
+a program, a file or a full stop without a blank behind it. Hosts of pasted logs are whoever came by, and no facts; the
+target of a command (``ping shop.example``) is one.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+
+from gateway.model import Candidate
+from gateway.read.tables import around
+from gateway.read.words.pasted import is_pasted, names_passers_by
+
+MAX = 50
+MAX_LINES = 4000
+LONGEST = 300  #: characters on either side of a dot
+_DOT = re.compile(r"[^\W_]\.[^\W\d_]")
+_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
+_NAME = re.compile(
+    rf"(?<![\w@.%+=-])(?:(?P<scheme>[a-z][a-z0-9+.-]{{1,10}}://)(?:[^\s/@]{{1,80}}@)?|\*\.)?(?:_[\w-]{{1,40}}\.){{0,3}}"
+    rf"(?P<host>(?:{_LABEL}\.){{1,8}}(?P<last>[^\W\d_][\w-]{{1,62}}))(?P<after>\.?(?:/|:\d{{1,5}}\b)?)(?![\w@])",
+    re.IGNORECASE,
+)
+_LABELLED = re.compile(
+    r"(?<!\w)(?:host[ -]?names?|hostname|rechnername|nom d['’]hôte|nombre de host|nome host|имя хоста|хостнейм|ім['’]я хоста)[ \t]{0,2}"
+    r"(?:is|ist|est|es|è|[:=])?[ \t]{0,2}[\"'`„“«(]?(?P<host>[a-z][a-z0-9-]{1,61}[a-z0-9])(?![\w.@-]\w)",
+    re.IGNORECASE,
+)
+_SPECIAL = frozenset("example test invalid local localdomain lan internal intranet corp home arpa onion".split())
+#: top-level domains that are words or file name extensions as well: such a name needs a second sign
+_AMBIGUOUS = frozenset(
+    "sh py pl rs so zip md ps cc ml mov do pm app is it in at be to us me no my am as by la es un et il un de da an so ist al el id "
+    "ma sa si se te tu va vi hu ne li lo na nu om re pro info name new page date here now how one then so today live works help "
+    "support email cash cool fast run plus phone call care fail fix".split()
+)
+#: names with a dot that are programs, frameworks and shops of the whole world, and nobody's server here
+_NOBODYS = frozenset(
+    "asp.net vb.net ado.net paint.net node.js vue.js next.js socket.io draw.io google.com gmail.com googlemail.com outlook.com hotmail.com yahoo.com "
+    "icloud.com gmx.de gmx.net web.de mail.ru yandex.ru ukr.net imgur.com i.imgur.com prnt.sc prntscr.com pastebin.com ibb.co postimg.cc gyazo.com "
+    "drive.google.com docs.google.com dropbox.com wetransfer.com snipboard.io t.me wa.me facebook.com youtube.com youtu.be twitter.com x.com instagram.com "
+    "linkedin.com github.com gitlab.com stackoverflow.com wikipedia.org example.com.".split()
+)
+_HOST_WORD = re.compile(
+    r"(?:sites?|websites?|web ?page|homepage|domains?|domän\w*|hosts?|hostname|server\w*|serv[ie]\w{3,5}|url|link|shop|store|page|blog|panel|subdomain|webseite|seite|"
+    r"servizio|sito|dominio|página|sitio|web|домен\w*|сайт\w*|хост\w*|магазин\w*|сервер\w*|strona|stron[yęa]|domen\w*)\W{1,3}(?:is |named |called |ist |est |es |è )?\Z",
+    re.IGNORECASE,
+)
+_TARGET = re.compile(
+    r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|wget|nmap|dig|host|nslookup|openssl s_client -connect)[ \t]|traceroute to |tracing route to ",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(
+    r"[ \t>|]{0,8}(?:received|return-path|message-id|dkim-signature|authentication-results|x-[\w-]{1,40}|arc-[\w-]{1,40}|reporting-mta|remote-mta|"
+    r"final-recipient|diagnostic-code|list-[\w-]{1,20}|envelope-to|delivered-to|from|to|cc|sender|reply-to):[ \t]",
+    re.IGNORECASE,
+)
+_FILE = re.compile(r"[~./\\][\w./\\-]{0,80}\Z")
+
+
+@functools.cache
+def _top_level() -> frozenset[str]:
+    from publicsuffixlist import PublicSuffixList
+
+    return frozenset(suffix.rpartition(".")[2] for suffix in PublicSuffixList()._publicsuffix) | _SPECIAL
+
+
+def _is_host(match: re.Match[str], line: str) -> bool:
+    host, last = match["host"], match["last"]
+    lower = host.lower()
+    certain = bool(match["scheme"]) or lower.startswith("www.") or bool(match["after"].strip("."))
+    try:
+        top = last.lower().encode("idna").decode() if not last.isascii() else last.lower()
+    except UnicodeError:
+        return False
+    if top not in _top_level() or lower in _NOBODYS or lower.removeprefix("www.") in _NOBODYS:
+        return False
+    if match["scheme"] and match["scheme"].lower() in ("file://", "data://"):
+        return False
+    if certain:
+        return True
+    if last[0].isupper() and not host[: -len(last)].isupper() and not last.isupper():
+        return False  # "down.Please": a full stop without its blank
+    before = line[max(0, match.start() - 40) : match.start()]
+    if not any(char.isalpha() for char in host[: -len(last)]) and not _HOST_WORD.search(before):
+        return False  # "version 2.0.de"
+    if _FILE.search(before):
+        return False
+    if top in _AMBIGUOUS:
+        return (
+            host.count(".") >= 2
+            or any(char.isdigit() or char == "-" for char in host)
+            or bool(_HOST_WORD.search(before))
+        )
+    return True
+
+
+def _names(line: str) -> Iterator[re.Match[str]]:
+    """What is written like a name with dots, looked for only around a dot between letters or digits."""
+    done = 0
+    for dot in _DOT.finditer(line):
+        if dot.start() < done:
+            continue
+        begin = max(
+            line.rfind(" ", 0, dot.start()) + 1, line.rfind("\t", 0, dot.start()) + 1, dot.start() - LONGEST, done
+        )
+        match = _NAME.search(line, begin, dot.start() + LONGEST)
+        while match is not None:
+            done = match.end()
+            yield match
+            if match.end() > dot.start():
+                break
+            match = _NAME.search(line, match.end(), dot.start() + LONGEST)
+
+
+def hosts_in(text: str) -> tuple[Candidate, ...]:
+    """Hosts in order of appearance; ``words`` is what stands around each."""
+    if "." not in text and "ost" not in text and "ост" not in text:
+        return ()
+    found: dict[str, Candidate] = {}
+    for line in text.split("\n", MAX_LINES)[:MAX_LINES]:
+        if len(found) >= MAX:
+            break
+        if ("." not in line and ":" not in line and "ost" not in line) or _is_others(line):
+            continue
+        for match in _names(line):
+            if _is_host(match, line):
+                value = match["host"].lower()
+                value = value.removeprefix("www.") if value.count(".") >= 2 else value
+                found.setdefault(value, Candidate(value, around(line, *match.span("host"))))
+        lower = line.lower()
+        for match in (
+            _LABELLED.finditer(line)
+            if "ost" in lower or "rechnername" in lower or "ост" in lower or "хост" in lower
+            else ()
+        ):
+            if any(char.isdigit() or char == "-" for char in match["host"]):
+                found.setdefault(match["host"].lower(), Candidate(match["host"].lower(), match[0][:80]))
+    return tuple(found.values())[:MAX]
+
+
+def _is_others(line: str) -> bool:
+    """Whether the hosts of the line are those of a log or a header, not what the author speaks of."""
+    head = line[:400]
+    if _TARGET.search(head):
+        return False
+    return bool(_FIELD.match(head)) or is_pasted(head) or names_passers_by(head.lower())

@@ -1,0 +1,153 @@
+"""IP addresses and networks that can be a customer's server. Linear expressions plus ``ipaddress``.
+
+Customers paste traceroutes and logs full of other people's addresses: what stands in such a line only, or is named as the
+attacker, is ``weak``, a fact only when the directory or the company's own networks know it.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gateway.model import Candidate
+from gateway.read.tables import around, numbers
+from gateway.read.words.pasted import names_passers_by
+
+MAX = 50
+_V4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|\.in-addr|-\d(?!\d{0,2}\.\d)|/\d)")
+_V4_BEFORE = re.compile(r"(?:\A|://|[^\w./:-]|-|[^0-9A-Fa-f:]:)\Z")  # "1-203.0.113.7" may end a range
+_V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
+_PUBLIC_RESOLVERS = frozenset(
+    [
+        "8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220", "77.88.8.8", "77.88.8.1", "94.140.14.14",
+        "76.76.2.0", "4.2.2.1", "4.2.2.2", "64.6.64.6", "185.228.168.9", "2001:4860:4860::8888", "2001:4860:4860::8844", "2606:4700:4700::1111",
+        "2606:4700:4700::1001", "2620:fe::fe", "2620:fe::9",
+    ]
+)  # fmt: skip
+_V6_CHARS = frozenset("0123456789abcdefABCDEF:")
+_V6_HINT = re.compile(r":[0-9A-Fa-f]{0,4}:")
+_VERSION_BEFORE = re.compile(
+    r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|oid|section|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware)[ \t:]{0,2}\Z",
+    re.IGNORECASE,
+)
+#: what belongs to the network and not to whoever writes
+_NETWORK_BEFORE = re.compile(
+    r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи]|gateway|passerelle|puerta de enlace|шлюз|brama|brána)(?:\W{0,3}|[ ](?:is|ist|est|es|è)[ ])\Z",
+    re.IGNORECASE,
+)
+_ATTACKER_SIGNS = (
+    "failed password", "rhost=", "invalid user", "authentication failure", " banned", "ban ", "[client ", "refused connect", "src=", " client: ", "disconnected from",
+    "connection closed by", "attacker", "possible syn",
+)  # fmt: skip
+_FROM_PORT = re.compile(r"\bfrom \S{1,80} port \d")
+_ATTACKER_WORD = re.compile(
+    r"(?:attack(?:s|ed|er|ing)?(?: (?:us|me|it))?(?: from| by)?|attacked by|angegriffen von|angriff(?:e)? von|attaqué par|atacado por|attaccato da|атак[аиуе]?(?: идёт)? с|hacked from|brute.?force(?:d)? from)[ \t:]{1,2}(?:the |an? |ip |address |der |die |adresse )*\Z",
+    re.IGNORECASE,
+)
+_ATTACKER_HINT = re.compile(r"ata|atta|angri|атак|hack|brute", re.IGNORECASE)
+#: lines that name whom the tool was asked about
+_TARGET = re.compile(
+    r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|nmap|connect to host|traceroute to|tracing route to)[ \t]",
+    re.IGNORECASE,
+)
+_DOCUMENTATION = tuple(
+    map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
+)
+_EXCHANGE = ipaddress.ip_network("2001:7f8::/32")  # peering points: routers on the way
+
+
+def _usable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if any(address in network for network in _DOCUMENTATION if network.version == address.version):
+        return True  # used by samples and tests; nobody's in the wild, so harmless
+    if address.version == 4 and (address.packed[0] == 255 or address.packed[0] == 0):
+        return False
+    return not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_private
+                or address.is_link_local or address.is_reserved)  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)  # a quoted history names the same address again and again
+def _value(address: str, prefix: str | None) -> str | None:
+    try:
+        parsed = ipaddress.ip_address(address)
+        if not _usable(parsed) or str(parsed) in _PUBLIC_RESOLVERS or parsed in _EXCHANGE:
+            return None
+        if prefix:
+            return str(ipaddress.ip_network(address + prefix, strict=False))
+        return str(parsed)
+    except ValueError:
+        return None
+
+
+def _weak_line(line: str) -> bool:
+    """Whether the addresses of the line are other people's, as far as one can see."""
+    lower = line[:300].lower()
+    if (
+        lower.lstrip().startswith("received:")
+        or any(sign in lower for sign in _ATTACKER_SIGNS)
+        or _FROM_PORT.search(lower)
+    ):
+        return not _TARGET.search(lower)
+    return names_passers_by(lower) and not _TARGET.search(lower)
+
+
+def _v4(text: str) -> Iterator[re.Match[str]]:
+    """Four numbers with dots between them, by the look of what is around them an address."""
+    done = 0
+    for start, end in numbers(text):
+        if start < done or end - start > 3 or not text.startswith(".", end):
+            continue
+        match = _V4.match(text, start)
+        if match:
+            done = match.end()
+            if _V4_BEFORE.search(text, max(0, start - 3), start):
+                yield match
+
+
+def _v6(text: str) -> list[re.Match[str]]:
+    """What is written with colons like an address."""
+    found: list[re.Match[str]] = []
+    done = 0
+    for hint in _V6_HINT.finditer(text):
+        start = hint.start()
+        if start < done:
+            continue
+        while start and hint.start() - start < 40 and text[start - 1] in _V6_CHARS:
+            start -= 1
+        match = _V6.match(text, start)
+        done = match.end() if match else hint.end()
+        if match and ("." in match[1] or match[1].count(":") >= 2):
+            found.append(match)
+    return found
+
+
+def ips_in(text: str) -> tuple[Candidate, ...]:
+    """Addresses and networks in canonical text form, in order of appearance."""
+    text = text.replace("[.]", ".")  # as abuse desks write addresses that nobody shall follow
+    matches = list(_v4(text))
+    matches += _v6(text)
+    found: dict[str, Candidate] = {}
+    weak_lines: dict[int, bool] = {}
+    for match in sorted(matches, key=lambda m: m.start()):
+        line_start = text.rfind("\n", 0, match.start()) + 1
+        before = text[max(line_start, match.start() - 40) : match.start()]
+        value = _value(match[1], match[2])
+        if value in found and not found[value].weak:
+            continue
+        if value is None or _VERSION_BEFORE.search(before[-16:]) or _NETWORK_BEFORE.search(before[-20:]):
+            continue
+        if line_start not in weak_lines:
+            weak_lines[line_start] = _weak_line(text[line_start : line_start + 500].split("\n", 1)[0])
+        doubtful = weak_lines[line_start] or bool(_ATTACKER_HINT.search(before) and _ATTACKER_WORD.search(before))
+        known = found.get(value)
+        if known is None:
+            begin = max(line_start, match.start() - 60)
+            line = text[begin : match.end() + 60].split("\n", 1)[0]
+            found[value] = Candidate(value, around(line, match.start() - begin, match.end() - begin), weak=doubtful)
+            if len(found) >= MAX:
+                break
+        elif known.weak and not doubtful:
+            found[value] = replace(known, weak=False)
+    return tuple(found.values())

@@ -1,0 +1,169 @@
+"""Order and invoice numbers. ``#123456`` is an order; a ticket reference never is (DESIGN, Words)."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+
+from gateway.model import Candidate
+from gateway.read.tables import alternation, around, lowered, numbers, words
+
+MAX = 50
+MAX_NUMBERS = 500
+_NUMBER = re.compile(r"(?<!\d)(?<!\d[.,])(\d{4,9})(?!\d|[.,]\d|-\d|:\d)")
+_LINK = alternation(
+    (
+        "is",
+        "ist",
+        "lautet",
+        "est",
+        "es",
+        "è",
+        "mit der",
+        "mit",
+        "with the",
+        "portant le",
+        "con",
+        "avec",
+        "met",
+        "com",
+        "com o",
+        "z numerem",
+        "s číslem",
+        "with",
+        "avec le",
+        "con el",
+        "con il",
+        "es el",
+        "es la",
+        "è il",
+        "è la",
+        "é o",
+        "é a",
+        "is het",
+        "ist die",
+        "ist der",
+        "is the",
+        "je",
+        "jest",
+        "z",
+        "с",
+        "под",
+    )
+)
+_GLUE = (
+    rf"(?:['’]s)?(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.(-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
+    r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
+)
+_ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
+_INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
+#: "the last two invoices, 214382 and 214383"
+_LISTED = re.compile(
+    rf"(?<!\w)(?:(?P<invoice>{alternation(words('numbers', 'invoice'))})|(?P<order>{alternation(words('numbers', 'order'))}))\w{{0,3}},[ \t\xa0]{{1,2}}\Z"
+)
+#: "the 214382 invoice", "214382 numaralı fatura"
+_AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}\(?(?:(?:numaral[ıi]|nolu|no['’]lu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
+_ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})")
+_INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})")
+_AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
+#: "INV-214382", without a word before it
+_INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:(?:inv|invoice|rg|fac|fact|fatt|fv)-|inv)\Z")
+_AMOUNT = re.compile(
+    r"[ \t\xa0]{0,2}(?:[€$£₽₴]|(?:eur|euros?|usd|tl|try|zł|pln|kč|czk|huf|ft|chf|gbp|rub|руб\w*|грн|гривень|uah|reais|pesos)(?!\w))",
+)
+_HASH = re.compile(r"(?<![\w#&/.])[#№][ \t]?\Z")
+_COLOUR = re.compile(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)")
+_COLOUR_BEFORE = re.compile(
+    r"(?<!\w)(?:colou?r|farbe|farbcode|couleur|colore|colou?rs|цвет)(?:[ :=]{1,3}\w{1,10}){0,2}[ :=]{0,3}#\Z",
+)
+_GLUED = re.compile(r"[\w.-]{0,20}\w")
+_MORE = re.compile(
+    rf"[ \t]{{0,2}}(?:,|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
+)
+_LIST_GOES_ON = re.compile(rf"{_MORE.pattern}\d{{5}}")
+_OTHER = re.compile(
+    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice'), *words('numbers', 'customer')))})[^\w\n]{{0,8}}\Z",
+)
+
+
+def _kind(lower: str, match: re.Match[str], before: str) -> str:
+    """``order``, ``invoice`` or nothing: what the words around the number call it."""
+    if _AMOUNT.match(lower, match.end()):
+        return ""
+    if _INVOICE.search(before) or _INVOICE_PREFIX.search(before):
+        return "invoice"
+    if _ORDER.search(before):
+        return "order"
+    hashed = _HASH.search(before)
+    if hashed and _COLOUR_BEFORE.search(before):
+        return ""
+    listed = _LISTED.search(before) if len(match[1]) >= 5 and before.endswith((", ", ",\xa0")) else None
+    if listed and _LIST_GOES_ON.match(lower, match.end()):
+        return str(listed.lastgroup)
+    if hashed and len(match[1]) >= 5 and not _GLUED.match(lower, match.end()) and not _COLOUR.match(lower, match.end()):
+        if _INVOICE_AFTER.match(lower, match.end()):
+            return "invoice"
+        return "" if _OTHER.search(before[: hashed.start()]) else "order"
+    if len(match[1]) >= 5 and not _OTHER.search(before):
+        if _INVOICE_AFTER.match(lower, match.end()):
+            return "invoice"
+        if _ORDER_AFTER.match(lower, match.end()):
+            return "order"
+    return ""
+
+
+def _numbers(text: str) -> Iterator[re.Match[str]]:
+    """The numbers that are long enough and no part of an amount, a date or a time."""
+    count = 0
+    for start, end in numbers(text):
+        if 4 <= end - start <= 9 and (match := _NUMBER.match(text, start)):
+            count += 1
+            if count > MAX_NUMBERS:
+                return
+            yield match
+
+
+@functools.lru_cache(maxsize=2)  # orders and invoices are asked for one after the other
+def _called(text: str) -> list[tuple[str, Candidate]]:
+    """(``order`` or ``invoice``, candidate) of every number whose words around it say what it is."""
+    found: list[tuple[str, Candidate]] = []
+    kind, end, lower = "", -1, lowered(text)
+    before: list[re.Match[str]] = []  # a list that nothing has been called yet: "123456 ve 234567 numaralı siparişler"
+    for match in _numbers(text):
+        if len(found) >= MAX * 2:
+            break
+        said = _kind(lower, match, lower[max(0, match.start() - 48) : match.start()])
+        listed = kind and end >= 0 and _MORE.fullmatch(lower, end, match.start()) and len(match[1]) >= 5
+        if listed and said != "invoice":
+            said = kind
+        if before and not _MORE.fullmatch(lower, before[-1].end(), match.start()):
+            before.clear()
+        if said and before and _AFTER_OF[said].match(lower, match.end()):
+            found += [(said, Candidate(one[1], around(text, one.start(), one.end()))) for one in before]
+        kind = said
+        if not kind and len(match[1]) >= 5:
+            before.append(match)
+            del before[:-MAX]
+            continue
+        before.clear()
+        if kind:
+            found.append((kind, Candidate(match[1], around(text, match.start(), match.end()))))
+            end = match.end()
+    return found
+
+
+def _unique(found: list[Candidate]) -> tuple[Candidate, ...]:
+    return tuple({candidate.value: candidate for candidate in reversed(found)}.values())[::-1][:MAX]
+
+
+def invoices_in(text: str) -> tuple[Candidate, ...]:
+    """Invoice numbers, in order of appearance."""
+    return _unique([candidate for kind, candidate in _called(text) if kind == "invoice"])
+
+
+def orders_in(text: str) -> tuple[Candidate, ...]:
+    """Order numbers (digits without ``#``), in order of appearance; numbers called invoices are not among them."""
+    called = _called(text)
+    billed = {candidate.value for kind, candidate in called if kind == "invoice"}
+    return _unique([candidate for kind, candidate in called if kind == "order" and candidate.value not in billed])

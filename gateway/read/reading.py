@@ -1,0 +1,135 @@
+"""Everything that the bytes of a mail tell by themselves: one pure function over hostile input.
+
+It runs inside the killable reader (``gateway/read/reader.py``); whatever it needs from outside comes as ``Hints``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from gateway.mail.header import header_end
+from gateway.mail.limits import MAX_HEADER_BLOCK
+from gateway.model import Candidate, ParsedMessage, Reading, mail_start, portable
+from gateway.read.author import author_of
+from gateway.read.facts import customers, hosts, ips, orders, services
+from gateway.read.html import cites
+from gateway.read.machine import signs_of
+from gateway.read.machine_words import PASSED_ON, TAG
+from gateway.read.message import parse
+from gateway.read.secrets import secrets
+from gateway.read.times import times
+from gateway.read.topics import topics
+from gateway.read.words import language, pasted, quotes
+
+MAX_SEARCHED = 128 * 1024
+_WORDS = re.compile(r"\w{2,}")
+
+
+@portable
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What reading needs besides the bytes."""
+
+    mail_from: str | None
+    received_at: datetime
+    timezone: str
+    topics: str = ""  #: the text of the admin's own topics file
+
+
+def _candidates(own_words: str, rest: str, find: Callable[[str], tuple[Candidate, ...]]) -> tuple[Candidate, ...]:
+    own = {c.value: c for c in find(own_words[:MAX_SEARCHED])}
+    quoted = {c.value: c for c in find(rest[:MAX_SEARCHED])} if rest else {}
+    extra = [replace(c, quoted=True) for value, c in quoted.items() if value not in own]
+    return (*own.values(), *extra)
+
+
+def _answers(parsed: ParsedMessage) -> bool:
+    """Whether the mail answers or passes on another: only then is what it quotes not its author's unless that is unmistakable."""
+    return bool(parsed.in_reply_to or parsed.references) or bool(PASSED_ON.match(TAG.sub("", parsed.subject)))
+
+
+def _split(parsed: ParsedMessage) -> tuple[str, str]:
+    """(new words, full text)."""
+    whole = parsed.whole.strip()
+    first, words = not _answers(parsed), parsed.words
+    if first and words != parsed.whole and not cites(parsed.html) and not quotes.quotes_unmistakably(parsed.whole):
+        words = parsed.whole  # a block that HTML indents is its author's own
+    new = quotes.new_words(words, first) or whole
+    return new, f"{whole}\n\n{parsed.beside}".strip() if parsed.beside else whole
+
+
+def _described(new: str) -> bool:
+    """Whether there are words enough to say what is wrong."""
+    return sum(1 for _ in islice(_WORDS.finditer(new[:2000]), 5)) == 5
+
+
+def _rest(new: str, full: str) -> str:
+    """What of the full text is not among the new words, for facts that stand in quotes only."""
+    if new == full:
+        return ""
+    kept = set(new.split("\n"))
+    return "\n".join(line for line in full.split("\n") if line not in kept)
+
+
+def read(raw: bytes | bytearray, hints: Hints) -> Reading:
+    """The ``Reading`` of a raw mail."""
+    parsed = parse(raw)
+    start = mail_start(raw)
+    end, _ = header_end(raw, start)
+    block = bytes(raw[start : min(end, start + MAX_HEADER_BLOCK)])
+    new, full = _split(parsed)
+    # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
+    subject, masked, masked_full, count, in_subject = parsed.subject, new, full, 0, 0
+    own_words, rest = f"{subject}\n\n{new}", _rest(new, full)
+    in_own = secrets.suspected(own_words)
+    if in_own:
+        masked, count = secrets.mask(new)
+        subject, in_subject = secrets.mask(subject)
+        parsed = replace(parsed, subject=subject)
+    if in_own or (rest and secrets.suspected(rest)):
+        masked_full = secrets.mask(full)[0] if full != new else masked
+        own_words, rest = f"{subject}\n\n{masked}", _rest(masked, masked_full)
+    found_orders = _candidates(own_words, rest, orders.orders_in)
+    found_ips = _candidates(own_words, rest, ips.ips_in)
+    found_services = _candidates(own_words, rest, services.services_in)
+    found_invoices = _candidates(own_words, rest, orders.invoices_in)
+    stated_services = [c for c in found_services if c.words.startswith("service:") and not c.quoted]
+    names_a_fact = any(not c.quoted and not c.weak for c in (*found_orders, *found_ips, *found_invoices)) or bool(
+        stated_services
+    )
+    started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
+    pasted_in = pasted.has_diagnostics(own_words[:MAX_SEARCHED])
+    leaning = services.leaning(c.value for c in found_services if not c.quoted) + 2.0 * bool(count) + 1.0 * pasted_in
+    named = tuple(dict.fromkeys(c.value for c in (*found_orders, *found_ips, *found_services) if not c.quoted))
+    written_in = language.language_of(new)
+    return Reading(
+        parsed=parsed,
+        author=author_of(block),
+        header_block=block,
+        text=new,
+        full_text=full,
+        language=written_in or language.language_of(f"{subject} {new}"),
+        signs=signs_of(parsed, hints.mail_from, full),
+        orders=found_orders,
+        ips=found_ips,
+        services=found_services,
+        invoices=found_invoices,
+        started_at=started_at,
+        started_words=started_words,
+        diagnostics=pasted_in
+        or any(
+            attachment.type.startswith("image/") or "log" in attachment.filename for attachment in parsed.attachments
+        ),
+        described=_described(new),
+        topics=topics.topics_of(subject, masked, names_a_fact, named, leaning, hints.topics, written_in),
+        secrets_masked=count + in_subject,
+        masked_text=masked,
+        masked_full_text=masked_full,
+        hosts=_candidates(own_words, rest, hosts.hosts_in),
+        customers=_candidates(own_words, rest, customers.customers_in),
+    )

@@ -1,0 +1,1 @@
+"""Secrets in a mail: found, and masked in all that leaves the original."""

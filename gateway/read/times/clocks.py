@@ -1,0 +1,317 @@
+"""Clock times in a text: in digits with the half of the day and the zone, or in words ("half past two", "wpół do trzeciej").
+
+The words of each language stand in its ``[times.clock]`` and ``[times.parts]``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta, timezone, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.read.tables import Beginnings, alternation, languages, mapping, numbers, words
+
+MAX_CLOCKS = 60
+MAX_PLACES = 200  #: of a word, around which a clock time in words is looked for
+NOON = 12 * 60
+SHORT = 2  #: letters of an hour that is not looked for by itself
+
+_ZONES: dict[str, tzinfo] = {
+    "utc": UTC, "gmt": UTC, "z": UTC,
+    "cet": ZoneInfo("Europe/Berlin"), "cest": ZoneInfo("Europe/Berlin"), "mez": ZoneInfo("Europe/Berlin"), "mesz": ZoneInfo("Europe/Berlin"),
+    "msk": ZoneInfo("Europe/Moscow"), "мск": ZoneInfo("Europe/Moscow"), "eet": ZoneInfo("Europe/Kyiv"), "eest": ZoneInfo("Europe/Kyiv"),
+    "wet": ZoneInfo("Europe/Lisbon"), "west": ZoneInfo("Europe/Lisbon"), "bst": ZoneInfo("Europe/London"), "jst": ZoneInfo("Asia/Tokyo"),
+    "est": timezone(timedelta(hours=-5)), "edt": timezone(timedelta(hours=-4)), "cdt": timezone(timedelta(hours=-5)),
+    "mst": timezone(timedelta(hours=-7)), "mdt": timezone(timedelta(hours=-6)), "pst": timezone(timedelta(hours=-8)), "pdt": timezone(timedelta(hours=-7)),
+    "trt": ZoneInfo("Europe/Istanbul"), "aest": timezone(timedelta(hours=10)), "aedt": timezone(timedelta(hours=11)),
+} | {phrase: ZoneInfo(zone) for phrase, zone in mapping("times", "zones").items()}  # fmt: skip
+#: abbreviations that people write in small letters and that are no words
+_LOWER_ZONES = ("utc", "gmt", "cet", "cest", "mez", "mesz", "msk", "мск")
+#: abbreviations that name more than one zone
+_UNKNOWN_ZONES = ("ist", "cst", "ast", "sst", "bdt", "gst", "pkt", "amt", "ict")
+
+_MORNING, _EVENING = words("times", "am"), words("times", "pm")
+_HOUR_WORD = alternation(words("times", "hour"))
+_HALF_DAY = alternation((*_MORNING, *_EVENING))
+#: "14:30-15:10" is no offset
+_ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|\+\d\d:?\d\d|-0[3-8]:?00|{alternation((*_ZONES, *_UNKNOWN_ZONES))}"
+_TAIL = re.compile(
+    rf"(?P<word>[ \t\xa0]{{0,2}}(?:{_HOUR_WORD})(?!\w)\.?)?(?P<half>[ \t\xa0]{{0,2}}(?:{_HALF_DAY})(?!\w)\.?)?"
+    rf"(?P<zone>[ \t\xa0,]{{0,2}}\(?(?:{_ZONE})(?!\w)\)?)?",
+)
+_CLOCK = re.compile(
+    r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
+    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
+)
+_MONTH_NEXT = re.compile(
+    rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{alternation(form for month in words('times', 'months') for form in month.split('|'))})(?!\w)",
+)
+_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
+_AT_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}}\Z")
+_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|dalle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
+_GAP, _APOSTROPHE = " \t\xa0", "'’ʼ`´"
+_NOT_DIGIT = re.compile(r"\D")
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A clock time where it stands. ``end`` is after its zone.
+
+    ``half_open``: the words around may still say which half of the day it is. ``twelve``: only they can, it goes to twelve.
+    ``lone``: a number in words that is a clock only where nothing follows that it could count.
+    """
+
+    start: int
+    end: int
+    hour: int
+    minute: int
+    second: int = 0
+    zone: str = ""
+    half_open: bool = False
+    twelve: bool = False
+    lone: bool = False
+
+
+#: "Moscow time 14:30", "по московскому времени в 14:30"
+_ZONE_BEFORE = re.compile(
+    rf"(?<!\w)(?P<zone>{alternation((*mapping('times', 'zones'), *_LOWER_ZONES))})[ \t\xa0,:]{{0,3}}(?:(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}})?\Z"
+)
+
+
+def zone_before(lower: str, low: int, start: int) -> str:
+    """The words for a zone right before a clock time, or nothing."""
+    match = _ZONE_BEFORE.search(lower, max(low, start - 48), start)
+    return match["zone"] if match else ""
+
+
+def _offset(zone: str) -> tzinfo | None:
+    sign, digits = (-1 if "-" in zone else 1), re.sub(_NOT_DIGIT, "", zone)
+    hours, minutes = (int(digits[:2]), int(digits[2:] or 0)) if len(digits) != 3 else (int(digits[0]), int(digits[1:]))
+    if hours > 14 or minutes > 59:
+        return None
+    return timezone(sign * timedelta(hours=hours, minutes=minutes))
+
+
+def zone_of(name: str, default: tzinfo) -> tzinfo | None:
+    """The zone of these words, the default without any, ``None`` when they could be two."""
+    written = name.strip(" \t\xa0,()")
+    name = " ".join(written.lower().split())
+    if not name or (len(name) <= 4 and name.isalpha() and not written.isupper() and name not in _LOWER_ZONES):
+        return default  # "ist", "est", "west" are words too
+    if name in _UNKNOWN_ZONES:
+        return None
+    found = _ZONES.get(name.replace("’", "'"))
+    return found if found is not None else _offset(name)
+
+
+def matching(found: str, choices: Sequence[str]) -> bool:
+    return " ".join(found.lower().split()).replace("’", "'") in choices
+
+
+def clocks_in(text: str, lower: str) -> Iterator[Clock]:
+    """The clock times in digits, in order, at most ``MAX_CLOCKS``; ``lower`` is the text in small letters."""
+    found = 0
+    for start, end in numbers(text):
+        before = text[start - 1 : start]
+        if end - start == 3 or end - start > 4 or before.isalnum() or (before and before in ":,/.+-_"):
+            continue
+        match = _CLOCK.match(lower, start)
+        if match is None or (match["bare"] and not _may_be_bare(lower, start, match.end())):
+            continue
+        tail = _TAIL.match(lower, match.end())
+        assert tail is not None  # every part of it may be missing
+        half = (tail["half"] or "").strip(" \t\xa0.")
+        sure = bool(tail["word"] or half)
+        bare = match["bare"] is not None
+        if bare and not sure and _MONTH_NEXT.match(lower, match.end()):
+            continue
+        if bare and not sure and not _BARE.search(lower, max(0, match.start() - 12), match.start()):
+            lone = Clock(match.start(), match.end(), 0, 0)
+            at = _AT_BARE.search(lower, max(0, match.start() - 14), match.start())
+            if at is None or not part_of_day(lower, max(0, at.start() - 14), lone, match.end() + 22):
+                continue
+        if match["sep"] == "." and not sure and not _AT_DOT.search(lower, max(0, match.start() - 10), match.start()):
+            continue
+        digits = match["h"] or match["hh"] or match["bare"] or match["four"][:2]
+        hour = int(digits)
+        minute = int(match["m"] or match["hm"] or (match["four"] or "")[2:] or 0)
+        if matching(half, _EVENING) and hour < 12:
+            hour += 12
+        elif matching(half, _MORNING) and hour == 12:
+            hour = 0
+        if hour == 24 and minute == 0:
+            hour = 0
+        if hour > 23 or minute > 59:
+            continue
+        second, half_open = int(match["s"] or 0), not half and not digits.startswith("0")
+        twelve = half_open and 1 <= hour <= 12 and matching((tail["word"] or "").strip(" .\xa0"), _OF_TWELVE)
+        zone = text[slice(*tail.span("zone"))]  # whether it is written in capitals matters
+        yield Clock(match.start(), tail.end(), hour, minute, second, zone, half_open, twelve)
+        found += 1
+        if found >= MAX_CLOCKS:
+            return
+
+
+def _may_be_bare(lower: str, start: int, end: int) -> bool:
+    """Cheap: whether words stand before or behind a lone number that may make an hour of it."""
+    before, behind = lower[max(0, start - 3) : start].strip(_GAP)[-1:], lower[end : end + 3].strip(_GAP)[:1]
+    return before.isalpha() or behind.isalpha() or before == "." or (behind != "" and behind in _APOSTROPHE)
+
+
+# --------------------------------------------------------------------------- in words
+
+_DIGITS = r"(?:1[0-2]|0?[1-9])(?![\d:])"
+
+
+class _Spelled:
+    """How a language writes a clock time in words."""
+
+    def __init__(self, told: Mapping[str, Any], lead: Sequence[str]) -> None:
+        self.hours = {form: hour for hour, forms in enumerate(told["hours"], 1) for form in forms.split("|")}
+        words_, self.by_word = alternation(self.hours), dict[str, list[tuple[re.Pattern[str], int, int]]]()
+        longest = max(map(len, self.hours)) + 4
+        for form, minutes in told["minutes"].items():
+            before, mark, after = form.replace("*", "").partition("{w}" if "{w}" in form else "{}")
+            ends = "" if form.endswith("*") else r"(?!\w)"
+            hour = rf"(?P<hour>{words_})" + (r"\w{0,4}" if mark + "*" in form else "")
+            if mark == "{}":
+                hour = rf"(?:{hour}|(?P<digit>{_DIGITS}))"
+            leads = rf"(?P<lead>{alternation([before])})" if before.strip() in lead else alternation([before])
+            said = re.compile(rf"(?<!\w){leads}{hour}{alternation([after])}{ends}")
+            reach = longest + 3 * len(before + after)
+            apart = f"{before if before.endswith(' ') else ''} {after if after.startswith(' ') else ''}"
+            self._know(apart if apart.strip() else after or before, said, minutes, reach)
+        for name, minutes in told.get("named", {}).items():
+            self._know(name, re.compile(rf"(?<!\w)(?P<named>{alternation([name])})(?!\w)"), minutes, 3 * len(name))
+        lone = re.compile(rf"(?<!\w)(?:{alternation(lead)})[ \t\xa0]{{1,3}}(?P<lone>{words_})(?!\w)")
+        reach = 3 * max(map(len, lead))
+        for form in (form for form, hour in self.hours.items() if hour > 1):  # "at one" is rarely a time
+            for word in [form] if len(form) > SHORT else lead:  # "on" is ten in one language and everywhere in another
+                self._know(word, lone, 0, reach + longest)
+
+    def _know(self, words_: str, said: re.Pattern[str], minutes: int, reach: int) -> None:
+        """``said`` is looked for only around the places where the longest of these words stands, so far from them."""
+        longest = max(_WORD.findall(words_), key=len)
+        known = self.by_word.setdefault(longest, [])
+        if all(said is not other for other, *_ in known):
+            known.append((said, minutes, reach))
+
+    def said_in(self, lower: str, places: Mapping[str, Sequence[int]]) -> Iterator[tuple[re.Match[str], int]]:
+        """(clock time with one of these words in it, minutes); ``places`` are where in the text each word stands."""
+        for word, starts in places.items():
+            for said, minutes, reach in self.by_word.get(word, ()):
+                for start in starts:
+                    for match in said.finditer(lower, max(0, start - reach), start + len(word) + reach):
+                        if match.start() <= start < match.end():
+                            yield match, minutes
+
+    def clock(self, match: re.Match[str], minutes: int) -> Clock:
+        groups = match.groupdict()
+        if groups.get("named"):
+            return Clock(match.start(), match.end(), minutes // 60, minutes % 60)
+        if groups.get("lone"):
+            return Clock(match.start("lone"), match.end(), self._hour(match["lone"]), 0, twelve=True, lone=True)
+        minutes += 60 * (int(groups["digit"]) if groups.get("digit") else self._hour(match["hour"]))
+        hour, minute = divmod(minutes % NOON, 60)
+        start = match.end("lead") if groups.get("lead") else match.start()
+        return Clock(start, match.end(), hour or 12, minute, twelve=True)
+
+    def _hour(self, word: str) -> int:
+        return self.hours[" ".join(word.split()).translate(_APOSTROPHES)]
+
+
+def _languages() -> Iterator[_Spelled]:
+    for table in languages().values():
+        times = table.get("times", {})
+        if "clock" in times:
+            yield _Spelled(times["clock"], [*times["since"], *times["at"], *times["about"], *times.get("bare", ())])
+
+
+_WORD = re.compile(r"\w+")
+_APOSTROPHES = str.maketrans("’ʼ`´", "'" * 4)
+_OF_TWELVE = ("o'clock",)
+_SPELLED = tuple(_languages())
+_TRIGGERS = Beginnings((word for spelled in _SPELLED for word in spelled.by_word), whole=True)
+_NOT_COUNTING = re.compile(r"[ \t]{0,2}(?:[.:;!?)\n]|\r|\Z)")
+
+
+def spelled_in(text: str, lower: str) -> list[Clock]:
+    """The clock times in words, in order, the longest at each place; at most ``MAX_CLOCKS``. ``lower`` as above."""
+    places = _TRIGGERS.found(lower, MAX_PLACES)
+    found: dict[int, Clock] = {}
+    for spelled in _SPELLED if places else ():
+        for match, minutes in spelled.said_in(lower, places):
+            clock = spelled.clock(match, minutes)
+            if clock.lone and not (
+                _NOT_COUNTING.match(text, clock.end) or part_of_day(lower, 0, clock, clock.end + 24)
+            ):
+                continue
+            if clock.end > found.get(clock.start, Clock(0, 0, 0, 0)).end:
+                found[clock.start] = clock
+    kept: list[Clock] = []
+    for clock in sorted(found.values(), key=lambda clock: (clock.start, -clock.end)):
+        if not kept or clock.start >= kept[-1].end:
+            tail = _TAIL.match(lower, clock.end)
+            zone = text[slice(*tail.span("zone"))] if tail else ""
+            kept.append(replace(clock, end=tail.end() if zone and tail else clock.end, zone=zone))
+    return kept[:MAX_CLOCKS]
+
+
+# --------------------------------------------------------------------------- which half of the day
+
+
+def _parts() -> re.Pattern[str]:
+    """An expression for the parts of the day; a word that begins with ``*`` may end a longer one."""
+    groups = []
+    for part in ("morning", "evening", "night"):
+        stems = [
+            word for table in languages().values() for word in table.get("times", {}).get("parts", {}).get(part, ())
+        ]
+        within = alternation(stem[1:] for stem in stems if stem.startswith("*"))
+        groups.append(
+            rf"(?P<{part}>(?<!\w)(?:{alternation(stem for stem in stems if stem[0] != '*')})(?!\w)|{within}(?!\w))"
+        )
+    return re.compile("|".join(groups))
+
+
+#: the words for a part of the day
+PARTS = tuple(
+    stem.strip("*")
+    for table in languages().values()
+    for stems in table.get("times", {}).get("parts", {}).values()
+    for stem in stems
+)
+_PART = _parts()
+#: a greeting, or what happens every day
+_NO_PART = re.compile(
+    r"(?<!\w)(?:good|gute[nr]?|schönen|buon[ao]?|buen[ao]s|boa|bom|bonne|добр\w*|goe?de[nr]?|dobr\w*|iyi|every|each|jeden|jede|chaque|cada|ogni|кажд\w*|кожн\w*|każd\w*|elke|iedere|her|každ\w*|tomorrow|morgen|demain|завтра|next)"
+    r"[ \t]{1,3}\Z",
+)
+
+
+def part_of_day(lower: str, low: int, clock: Clock, high: int) -> str:
+    """``morning``, ``evening`` (afternoons too) or ``night`` when words near the clock name it, the nearest; else nothing."""
+    nearest, named = 46, ""
+    for match in _PART.finditer(lower, max(low, clock.start - 45), min(high, clock.end + 30)):
+        away = clock.start - match.end() if match.end() <= clock.start else match.start() - clock.end
+        if 0 <= away < nearest and not _NO_PART.search(lower, max(0, match.start() - 12), match.start()):
+            nearest, named = away, str(match.lastgroup)
+    return named
+
+
+def settled(clock: Clock, part: str) -> Clock:
+    """The clock in 24 hours, if the part of the day says which half is meant."""
+    if not part or not (clock.twelve or (clock.half_open and clock.hour <= 12)):
+        return clock
+    hour = clock.hour % 12
+    if part == "evening" or (part == "night" and hour >= 6):
+        hour += 12
+    return replace(clock, hour=hour, half_open=False, twelve=False)
+
+
+def names_night(words_: str) -> bool:
+    """Whether the words for a day say that it was at night ("last night")."""
+    return any(match["night"] for match in _PART.finditer(words_))

@@ -1,0 +1,159 @@
+"""The language of the author's words: py3langid over prose lines, steadied by the commonest words of each language.
+
+Undecided rather than wrong: a script or words of another language, or too few words, give none.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from operator import itemgetter
+from typing import Any
+
+from gateway.read.tables import languages, unaccented
+from gateway.read.words.pasted import is_pasted
+
+#: the languages a mail can be said to be in
+KNOWN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "cs")
+#: others that are told apart from them, so that nobody's Danish is called German
+_OTHERS = ("da", "sv", "nb", "no", "fi", "ro", "hu", "hr", "sk", "sl", "lt", "lv", "et", "ca", "bg", "vi", "id", "gl")
+CERTAIN = 0.70
+ENOUGH = 500  #: characters of prose that decide
+ONE_IN = 150  #: letters of Cyrillic prose, a letter that Russian and Ukrainian lack says that it is neither
+PLAIN = 5.0  #: common words of one language that decide by themselves
+_WORD = re.compile(r"[^\W\d_]+(?:['’ʼ][^\W\d_]+)?")
+_ASCII_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
+#: what a word that is a name has in it; all that it can begin with comes first, which is searched for fast
+_NAME = re.compile(r"[@/\\_.=\dh](?:(?<=[@/\\_.=])\S|(?<=\d)|(?<=h)ttps?:)")
+#: how a bounce, a notice or a report begins that somebody pasted below his own words
+_PASTED_MAIL = re.compile(
+    r"(?:This is the mail system at|This message was created automatically|This is an automatically generated|The following message|"
+    r"Delivery (?:has failed|to the following|Status Notification)|Undelivered Mail|Undeliverable|Mail delivery failed|"
+    r"A message that you sent|Your message (?:could not|was not|did not|to )|Message (?:blocked|not delivered)|Address not found|"
+    r"The (?:mail|email|e-mail) (?:system|server)|I'm sorry to have to inform|Hi\. This is the|----- The following|"
+    r"Reporting-MTA:|Final-Recipient:|Diagnostic-Code:|Remote-MTA:|Received: from|Return-Path:|"
+    r"Diese Nachricht wurde automatisch|Ihre Nachricht (?:konnte|wurde)|Votre message n'a|Su mensaje no|El mensaje no|"
+    r"Сообщение не (?:было )?доставлено|Не удалось доставить)",
+    re.IGNORECASE,
+)
+FEWEST = 20  #: characters of the author's own words above it that tell a language
+_LATIN = re.compile(r"[a-z]", re.IGNORECASE)
+_FOREIGN = re.compile(
+    "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+)
+#: Cyrillic letters, and an "ъ" before a consonant or at the end, that neither Russian nor Ukrainian has: Bulgarian, Serbian, Belarusian, Kazakh ...
+_OTHER_CYRILLIC = re.compile("[јљњћђџѓќѕўәғқңөұүһӣӯҷҳ]|ъ(?![еёюя])", re.IGNORECASE)
+
+
+@functools.cache
+def _identifier() -> Any:
+    from py3langid.langid import _load_identifier
+
+    identifier = _load_identifier(norm_probs=True)
+    known = {str(code) for code in identifier.nb_classes}
+    identifier.set_languages([code for code in (*KNOWN, *_OTHERS) if code in known])
+    # 28 MB of the languages that are not asked about
+    identifier._full_model = (identifier.nb_ptc, identifier.nb_pc, identifier.nb_classes)
+    return identifier
+
+
+@functools.cache
+def _common(plain: bool = False) -> dict[str, tuple[list[str], float]]:
+    """(the languages of each common word, how much it counts for each); ``plain`` where nobody typed an accent."""
+    found: dict[str, list[str]] = {}
+    for code in KNOWN:
+        common: list[str] = languages()[code]["language"]["common"]
+        for word in dict.fromkeys(unaccented(word, code) if plain else word for word in common):
+            found.setdefault(word, []).append(code)
+    return {word: (codes, 1 / len(codes)) for word, codes in found.items()}
+
+
+def prepare() -> None:
+    """Loads the model now, so that the first mail does not wait for it."""
+    _identifier()
+    _common()
+    _common(plain=True)
+
+
+def _prose(text: str) -> list[str]:
+    """The words of prose lines, without names, numbers and pasted lines."""
+    found: list[str] = []
+    size = 0
+    for line in text[:6000].split("\n"):
+        if not line.strip() or is_pasted(line):
+            continue
+        plain = line[:1000]
+        if _NAME.search(plain):
+            plain = " ".join(word for word in plain.split() if not _NAME.search(word))
+        words = (_ASCII_WORD if plain.isascii() else _WORD).findall(plain)
+        letters = sum(map(len, words))
+        if len(words) < 4 and letters * 2.2 < len(line.strip()):
+            continue
+        found += words
+        size += letters + len(words)
+        if size >= ENOUGH:
+            break
+    return found
+
+
+def _votes(words: list[str], plain: bool) -> list[tuple[str, float]]:
+    """How many of the words are common in each language; a word of several languages counts for each in part."""
+    common = _common(plain)
+    votes: dict[str, float] = {}
+    for word in words:
+        if (known := common.get(word.lower())) is not None:
+            codes, part = known
+            for code in codes:
+                votes[code] = votes.get(code, 0.0) + part
+    return sorted(votes.items(), key=itemgetter(1), reverse=True)[:2]
+
+
+def _classified(prose: str) -> tuple[str, float]:
+    """The likeliest language with its share; one that customers write in is taken as twice as likely as another."""
+    ranked = [(str(code), float(share) * (2 if code in KNOWN else 1)) for code, share in _identifier().rank(prose)[:4]]
+    code, share = max(ranked, key=lambda item: item[1])
+    return code, share / sum(other for _, other in ranked)
+
+
+def language_of(text: str) -> str | None:
+    """A two-letter code, or ``None`` when the words do not tell. Above a pasted bounce it is the author's words that count."""
+    pasted = _first_pasted(text)
+    if pasted > FEWEST and (own := _language_of(text[:pasted])) is not None:
+        return own
+    return _language_of(text)
+
+
+def _first_pasted(text: str) -> int:
+    """Where a line begins that opens a mail of a program; 0 where none does."""
+    place = 0
+    for line in text[:6000].split("\n"):
+        if _PASTED_MAIL.match(line.lstrip("> \t|")):
+            return place
+        place += len(line) + 1
+    return 0
+
+
+def _language_of(text: str) -> str | None:
+    words = _prose(text)
+    prose = " ".join(words)[:ENOUGH]
+    if len(prose) < 12:
+        return None
+    letters = sum(map(len, words))
+    if not prose.isascii() and (
+        len(_FOREIGN.findall(prose)) * 2 > letters or len(_OTHER_CYRILLIC.findall(prose)) * ONE_IN >= letters
+    ):
+        return None
+    votes = _votes(words, prose.isascii())
+    best, count = votes[0] if votes else ("", 0.0)
+    lead = count - (votes[1][1] if len(votes) > 1 else 0.0)
+    if count >= PLAIN and lead >= count * 0.6 and count >= len(words) * 0.25:
+        return best
+    code, certainty = _classified(prose)
+    if code == best:
+        return str(code) if certainty >= 0.5 or lead >= 1 else None
+    sure = certainty >= (0.95 if code in KNOWN else CERTAIN)
+    if best and lead >= 1.5 and count >= max(2.0, len(words) * 0.15) and not sure:
+        return best
+    if code not in KNOWN or certainty < CERTAIN or (len(prose) < 25 and certainty < 0.95):
+        return None
+    return str(code) if count < 2 or certainty >= 0.95 else None
