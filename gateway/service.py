@@ -23,6 +23,7 @@ from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.tickets.outgoing import Office
+from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
 from gateway.verify.directory import AddressRules, Directory
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source, SqlQueries
@@ -200,13 +201,13 @@ def surroundings(
     )
 
 
-def _ours(settings: Settings) -> frozenset[str]:
-    """What To and Cc must name for a mail to be ours: any address of our domains, or the very address of a mailbox that is
-    read, which may stand at a provider beside everybody's."""
-    addresses = [settings.gateway.address, *settings.smtp.recipients]
-    domains = {with_a_label(address.lower()).rpartition("@")[2] for address in addresses if "@" in address}
+def _ours(settings: Settings) -> Ours:
+    """What To and Cc must name for a mail to be the desk's: its own addresses, or that of a mailbox that is read."""
+    own = {with_a_label(address.lower()) for address in (settings.gateway.address, *settings.smtp.recipients)}
     mailboxes = {with_a_label(one.username.lower()) for one in settings.imap if "@" in one.username}
-    return frozenset(domains | mailboxes | {settings.gateway.replies_at.lower()} - {""})
+    company = frozenset(address.rpartition("@")[2] for address in own)
+    replies = settings.gateway.replies_at.lower()
+    return Ours(frozenset(own | mailboxes | {f"bounces@{replies}"}), frozenset({replies} - company - {""}), company)
 
 
 def _authserv_ids(settings: Settings) -> dict[str, str]:

@@ -16,11 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from gateway.mail.header import header_end
 from gateway.model import Envelope, Verdict
 from gateway.read.author import author_of
+from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.dns import Resolver, ZoneResolver
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-OURS = frozenset({"introserv.com", "desk@gmail.example"})
+OURS = Ours(frozenset({"support@introserv.com", "desk@gmail.example"}), shared=frozenset({"introserv.com"}))
 OWN, ELSEWHERE = "192.0.2.1", "203.0.113.99"
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PEM = KEY.private_bytes(

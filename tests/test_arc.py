@@ -18,6 +18,7 @@ from gateway.mail.header import header_end
 from gateway.model import Envelope, Verdict
 from gateway.read.author import author_of
 from gateway.verify import arc
+from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.dns import ZoneResolver
 from tests.scores import SCORES
@@ -61,7 +62,7 @@ def sealed(raw: bytes, domain: str, results: str, names: str = COVERED, at: date
 async def judge(raw: bytes, sealers: frozenset[str], zone: dict[str, Any]) -> Verdict:
     end, body = header_end(raw)
     envelope = Envelope("list@forwarder.example", ("support@introserv.com",), "192.0.2.9", "mx", "smtp", NOW)
-    checks = Checks(ZoneResolver(zone), 10, False, sealers, frozenset({"introserv.com"}))
+    checks = Checks(ZoneResolver(zone), 10, False, sealers, Ours(frozenset({"support@introserv.com"})))
     return await authenticate(author_of(raw[:end]), envelope, raw, raw[:end], body, checks, NOW)
 
 
@@ -149,10 +150,10 @@ def to(addressee: str, date: str = "Sun, 22 Nov 2026 17:00:00 +0000") -> bytes:
 @pytest.mark.parametrize(
     ("raw", "names", "why"),
     [
-        (to("eve@forwarder.example"), COVERED, "names us"),
-        (to('"support@introserv.com" <eve@forwarder.example>'), COVERED, "names us"),
-        (MAIL, COVERED.replace("to:", ""), "names us"),
-        (b"Cc: eve@forwarder.example\r\n" + MAIL, COVERED.replace("cc:", ""), "names us"),
+        (to("eve@forwarder.example"), COVERED, "names the desk"),
+        (to('"support@introserv.com" <eve@forwarder.example>'), COVERED, "names the desk"),
+        (MAIL, COVERED.replace("to:", ""), "names the desk"),
+        (b"Cc: eve@forwarder.example\r\n" + MAIL, COVERED.replace("cc:", ""), "names the desk"),
         (MAIL, COVERED.replace("subject:", ""), "Subject is not signed"),
         (b"Content-Type: text/html\r\n" + MAIL, COVERED.replace("content-type:", ""), "Content-Type is not signed"),
         (b"Subject: Cancel\r\n" + MAIL, COVERED, "subject stands there twice"),

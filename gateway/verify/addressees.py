@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.mail.address import lexed, with_a_label
@@ -46,20 +47,35 @@ class Meant(StrEnum):
     """Whom a mail was for, as far as its signature says."""
 
     US = "us"
-    UNKNOWN = "unknown"  #: To or Cc is not signed, or there is none (Bcc)
+    UNKNOWN = "unknown"  #: To or Cc is not signed, there is none (Bcc), or it names others of our company only
     OTHERS = "others"
 
 
-def meant_for(recipients: tuple[str, ...] | None, ours: frozenset[str] | None) -> Meant:
-    """Whether a mail with these signed recipients was for us. ``ours``: addresses, and domains without @; ``None`` where
-    that is not judged."""
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """Which addresses are the desk's. All of them lower-case, domains as A-labels.
+
+    ``addresses``: each with any ``+tag``. ``domains``: nobody else has an address there. ``shared``: the company's domains,
+    where colleagues, lists and customers' mailboxes stand beside the desk: whoever gets a mail there may hand it on to us.
+    """
+
+    addresses: frozenset[str]
+    domains: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
+
+    def has(self, address: str) -> bool:
+        """Whether a mail to ``address`` is for the desk."""
+        local, _, domain = address.rpartition("@")
+        return domain in self.domains or f"{local.partition('+')[0]}@{domain}" in self.addresses
+
+
+def meant_for(recipients: tuple[str, ...] | None, ours: Ours | None) -> Meant:
+    """Whether a mail with these signed recipients was for us. ``ours``: ``None`` where that is not judged."""
     if ours is None:
         return Meant.US
     if not recipients:
         return Meant.UNKNOWN
-    return Meant.US if any(_is_ours(address, ours) for address in recipients) else Meant.OTHERS
-
-
-def _is_ours(address: str, ours: frozenset[str]) -> bool:
-    local, _, domain = address.rpartition("@")
-    return domain in ours or address in ours or f"{local.partition('+')[0]}@{domain}" in ours
+    if any(ours.has(address) for address in recipients):
+        return Meant.US
+    near = any(address.rpartition("@")[2] in ours.shared for address in recipients)
+    return Meant.UNKNOWN if near else Meant.OTHERS

@@ -20,7 +20,7 @@ from datetime import datetime
 import dkim as dkimpy
 
 from gateway.verify import dkim, dmarc
-from gateway.verify.addressees import Meant, meant_for
+from gateway.verify.addressees import Meant, Ours, meant_for
 from gateway.verify.authentication_results import Reported, reported
 from gateway.verify.coverage import Signed, coverage
 from gateway.verify.dns import Resolver
@@ -71,7 +71,7 @@ class Vouch:
 class Terms:
     """On which a seal counts: whose mail it must be for (``None``: not judged), and the clock for its age."""
 
-    ours: frozenset[str] | None
+    ours: Ours | None
     now: datetime
 
 
@@ -227,7 +227,7 @@ async def vouched(chain: ArcResult, policy: dmarc.Policy, terms: Terms, resolver
     if doubt:
         return Vouch(False, False, f"its message signature proves nothing: {doubt}")
     if meant_for(covers.recipients, terms.ours) is not Meant.US:
-        return Vouch(False, False, "it proves nothing: its message signature covers no To or Cc that names us")
+        return Vouch(False, False, "it proves nothing: its message signature covers no To or Cc that names the desk")
     weak: Vouch | None = None
     for sealer, seen in chain.sealed:
         spf_domain = seen.spf[1] if seen.spf and seen.spf[0] == "pass" else None
@@ -262,7 +262,7 @@ def _original(cover: Sealed, domain: str, terms: Terms) -> Vouch:
             doubts.append("it cannot be read")
             continue
         for_us = meant_for(covers.recipients, terms.ours) is Meant.US
-        doubts.append(covers.doubt or ("" if for_us else "it covers no To or Cc that names us"))
+        doubts.append(covers.doubt or ("" if for_us else "it covers no To or Cc that names the desk"))
     doubt = next(filter(None, doubts), "")  # which of two the sealer saw pass its word does not say
     if doubt:
         return Vouch(False, False, doubt)

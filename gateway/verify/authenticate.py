@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
 from gateway.verify import arc, dkim, dmarc, spf
+from gateway.verify.addressees import Ours
 from gateway.verify.authentication_results import reported_spf
 from gateway.verify.conclude import Evidence, best_first, conclude
 from gateway.verify.coverage import Signed
@@ -18,14 +19,14 @@ class Checks:
     """What verification needs besides the mail.
 
     ``timeout``: seconds for all look-ups of a mail but the author's DMARC record, which has half as much of its own. ``ours``:
-    addresses, and domains without @, that are ours; ``None``: it is not judged whom a mail was for.
+    the desk's addresses; ``None``: it is not judged whom a mail was for.
     """
 
     resolver: Resolver
     timeout: float
     evaluate_private: bool
     arc_sealers: frozenset[str] = frozenset()  #: whose ARC seals count, lower-case
-    ours: frozenset[str] | None = None
+    ours: Ours | None = None
 
 
 def nobody(author: Author) -> Verdict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.model import Author, AuthorStatus, DkimResult, Verdict
-from gateway.verify.addressees import Meant, meant_for
+from gateway.verify.addressees import Meant, Ours, meant_for
 from gateway.verify.arc import ArcResult, Vouch
 from gateway.verify.dmarc import DmarcResult
 from gateway.verify.spf import SpfResult
@@ -18,7 +18,7 @@ _NO_DMARC = DmarcResult("none", "", "", False, "not looked at")
 class Evidence:
     """What was found out about one mail; each check adds its part.
 
-    ``unsure``: what could have aligned and could not be checked. ``ours``: the addresses and domains that are ours, ``None``
+    ``unsure``: what could have aligned and could not be checked. ``ours``: the desk's addresses, ``None``
     where it is not judged whom a mail was for. ``notes``: more to tell whoever asks why.
     """
 
@@ -28,19 +28,19 @@ class Evidence:
     dmarc: DmarcResult = _NO_DMARC
     arc: ArcResult | None = None
     vouch: Vouch | None = None
-    ours: frozenset[str] | None = None
+    ours: Ours | None = None
     unsure: bool = False
     notes: tuple[str, ...] = ()
 
 
-def best_first(results: tuple[DkimResult, ...], ours: frozenset[str] | None) -> list[DkimResult]:
+def best_first(results: tuple[DkimResult, ...], ours: Ours | None) -> list[DkimResult]:
     """The signatures that hold, those that prove most in front."""
     order = (Meant.US, Meant.UNKNOWN, Meant.OTHERS)
     holding = [result for result in results if result.result == "pass"]
     return sorted(holding, key=lambda one: (bool(one.doubt), order.index(meant_for(one.recipients, ours))))
 
 
-_UNKNOWN = "the signature covers no To or Cc that names us: it proves nobody unless SPF shows the author's own server"
+_UNKNOWN = "the signature covers no To or Cc that names the desk: it proves nobody unless SPF shows the author's own server"
 _OTHERS = "perhaps a replay: To and Cc name other people only, not us"
 
 
