@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import context
-from gateway.cli.output import fail, safe
+from gateway.cli.output import Json, Limit, fail, safe, show_table
 
 app = typer.Typer(no_args_is_help=True, help="Replies: list, retry, discard.")
 
@@ -18,6 +18,16 @@ Since = Annotated[
     str | None, typer.Option(help="Of those, the ones written or given up since then: 2h, 3d, or 2026-11-22T14:00Z.")
 ]
 Every = Annotated[bool, typer.Option("--all", help="Every dead and waiting row.")]
+
+
+@app.command("list")
+def outbox_list(state: str | None = None, limit: Limit = 100, as_json: Json = False) -> None:
+    """Replies, newest first."""
+    from gateway.tickets import views
+
+    with context.store() as (_, store):
+        rows = store.read_now(lambda connection: views.outbox_list(connection, state, limit))
+    show_table(rows, ("id", "ticket", "template", "to", "state", "attempts", "next_at", "last_error"), as_json)
 
 
 @app.command("retry")
