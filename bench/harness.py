@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -59,20 +60,27 @@ class LoopbackPeers:
 
 
 def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> Any:
-    """Waits for a condition and returns what it gave.
+    """Waits for a condition and returns what it gave. ``seconds`` are those of a quiet machine: where more processes want to
+    run than there are processors, it waits as many times longer.
 
     Raises:
         TimeoutError: it did not come true.
     """
-    ends = time.monotonic() + seconds
+    began = time.monotonic()
     pause = threading.Event()
     while True:
         found = condition()
         if found:
             return found
-        if time.monotonic() > ends:
-            raise TimeoutError(f"waited {seconds:g} s for {what or condition}")
+        waited = time.monotonic() - began
+        if waited > seconds and waited > seconds * crowd():
+            raise TimeoutError(f"waited {waited:.0f} s for {what or condition}")
         pause.wait(0.02)
+
+
+def crowd() -> float:
+    """How many times more work than processors this machine has had in the last minute: from 1 to 10."""
+    return min(10.0, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 def config_text(folder: Path, peers: LoopbackPeers | None, **sections: Any) -> str:
@@ -287,8 +295,16 @@ def running(peers: LoopbackPeers | None = None, **sections: Any) -> Iterator[tup
                 mine.close()
 
 
+_PORTS = itertools.count(os.getpid())
+
+
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free now, and that no other worker of this test run is given: each has a range of its own, below the
+    ports that the system hands out by itself, and goes round in it."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw9")[2:]) % 10
+    for _ in range(2000):
+        port = 12000 + worker * 2000 + next(_PORTS) % 2000
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")

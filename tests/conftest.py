@@ -139,6 +139,19 @@ def store(database: str) -> Iterator[Store]:
     opened.close()
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its scores to the process that prints them."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["scores"] = [list(score) for score in SCORES]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """See ``pytest_sessionfinish``."""
+    SCORES.extend(tuple(score) for score in getattr(node, "workeroutput", {}).get("scores", ()))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tests ran on each database, and what the suites of others say."""
     for name, right, count, note in SCORES:
