@@ -114,6 +114,28 @@ def test_only_the_topmost_field_of_the_named_host_counts() -> None:
     assert reported_spf(block, "other.example") is None
 
 
+OURS_FIRST = b"Received: from x (x [192.0.2.9]) by mx.host.example with SMTP; x\r\n"
+INSIDE = b"Received: by 2002:a05:7300::1 with SMTP id x; x\r\n"
+THEIRS = b"Received: from y by mail.evil.example; x\r\n"
+RESULT = b"Authentication-Results: mx.host.example; spf=pass smtp.mailfrom=ops@nod.example\r\n"
+
+
+@pytest.mark.parametrize(
+    ("block", "believed"),
+    [
+        (INSIDE + OURS_FIRST + RESULT + THEIRS, "pass"),  # as Google writes it: below its own Received
+        (RESULT + OURS_FIRST + THEIRS, "pass"),
+        (RESULT, "pass"),
+        (OURS_FIRST + THEIRS + RESULT, "none"),
+        (INSIDE + OURS_FIRST + THEIRS + OURS_FIRST + RESULT, "none"),
+        (OURS_FIRST.replace(b"by mx", b"by\r\n\tMX") + THEIRS + RESULT, "none"),
+    ],
+)
+def test_results_that_came_with_the_mail_are_somebody_s_claim(block: bytes, believed: str) -> None:
+    found = reported_spf(block + b"From: a@nod.example\r\n", "mx.host.example")
+    assert found is not None and found.result == believed
+
+
 def test_results_that_somebody_claims_are_ignored_and_noted() -> None:
     raw = (
         b"Authentication-Results: mx.introserv.com; spf=pass smtp.mailfrom=support@introserv.com; dmarc=pass\r\n" + MAIL
