@@ -24,6 +24,7 @@ from rich.text import Text
 from gateway import config, log
 from gateway.daemon import Daemon
 from gateway.database.store import utc_now
+from gateway.model import Person
 from gateway.peers import Nameserver, Sink
 from gateway.tickets import people, views
 
@@ -239,7 +240,7 @@ listen = "127.0.0.1:0"
         reference = (await daemon.store.read(lambda c: views.message_list(c, None, None, 1)))[0]["ticket"]
         office = daemon.desk.office
         await daemon.store.write(
-            lambda c: people.answer(c, reference, "Hello,\n\nwe replaced the disk.", "desk", office, utc_now())
+            lambda c: people.answer(c, reference, "Hello,\n\nwe replaced the disk.", Person("desk"), office, utc_now())
         )
         daemon.outbox.wake.set()
         await self.sink.wait_for(lambda taken: len(taken) > before, 10)

@@ -132,6 +132,23 @@ class AuthorStatus(StrEnum):
     FORGED = "forged"
 
 
+class Role(StrEnum):
+    """What a person of the company may do; each may do what those before it may."""
+
+    AUDITOR = "auditor"  #: reads
+    AGENT = "agent"  #: answers, and works on tickets
+    LEAD = "lead"  #: releases, discards and merges
+    ADMIN = "admin"  #: blocks senders and manages users
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who does something to a ticket: the name that its history shows (a user's name or a staff address)."""
+
+    name: str
+    role: Role = Role.AGENT
+
+
 # --------------------------------------------------------------------------- taking in
 
 
@@ -300,6 +317,8 @@ class Candidate:
     weak: bool = False  #: it stands among other people's addresses: only a fact when somebody here knows it
 
 
+#: what a mail can ask for that only the owner may have done
+SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 #: what staff see of a mail besides: what it asks for cannot be undone; a third party's report; trouble, but no outage
 DESTRUCTIVE, ABUSE, COMES_AND_GOES = "destructive", "abuse report", "comes and goes"
 FLAGS = (DESTRUCTIVE, ABUSE, COMES_AND_GOES)
@@ -473,6 +492,7 @@ class Thread:
     answered: bool
     clock_running: bool
     note: str = ""  #: why a proof that it had does not count
+    merged_into: int | None = None  #: the ticket that it is part of now
 
 
 @dataclass(frozen=True, slots=True)

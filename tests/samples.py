@@ -14,6 +14,8 @@ from gateway.model import (
     Facts,
     Incoming,
     Ownership,
+    Person,
+    Role,
     Rules,
     Verdict,
 )
@@ -21,6 +23,7 @@ from gateway.read.reading import Hints, read
 from gateway.tickets.outgoing import Office
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+JOE, JIM, JO = (Person(name, Role.LEAD) for name in ("joe", "jim", "jo"))
 ANNA = Account("10023", "Anna Schmidt", "de", "active")
 RULES = Rules(
     languages=("de", "en"),

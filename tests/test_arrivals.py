@@ -16,7 +16,20 @@ from gateway.database.store import LostClaim, Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
 from gateway.tickets import arrivals, desk, outgoing, people, views
-from tests.samples import FAIL, NONE, NOW, OUTAGE_TEXT, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail
+from tests.samples import (
+    FAIL,
+    JOE,
+    NONE,
+    NOW,
+    OUTAGE_TEXT,
+    PASS,
+    REFUSED,
+    STRANGER,
+    TEMPERROR,
+    envelope,
+    incoming,
+    mail,
+)
 from tests.test_desk import MINUTE, Desk, recheck
 
 DIRECTLY = b"DKIM-Signature: v=1\r\n"  #: the genuine mail has other bytes than its copies
@@ -191,7 +204,7 @@ def test_what_staff_discarded_comes_again_proven(at: Desk) -> None:
 
 def test_a_ticket_that_was_closed_unanswered_opens_for_the_genuine_mail(at: Desk) -> None:
     first = at.take(incoming(verdict=REFUSED))
-    at.store.write_now(lambda c: people.close(c, first.reference or "", "joe", True, NOW))
+    at.store.write_now(lambda c: people.close(c, first.reference or "", JOE, at.office, NOW, spam=True))
     assert arrives(at, incoming(GENUINE), GENUINE) is not None
     shown = at.show(first.reference)
     assert (shown["state"], shown["trust"]) == ("open", "verified")
@@ -204,7 +217,7 @@ def test_a_follow_up_that_was_pending_comes_again_signed(at: Desk) -> None:
     reference = first.reference or ""
     raw = mail("Please use order #999999.", subject=f"Re: [{reference}]", Message_ID="<m3@example.de>")
     assert at.take(incoming(raw, verdict=NONE), raw).decision.disposition == "pending"
-    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", "joe", at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", JOE, at.office, NOW))
     assert at.show(reference)["state"] == "waiting"
     later = NOW + 5 * MINUTE
     signed = DIRECTLY + raw
@@ -224,7 +237,7 @@ def test_a_follow_up_that_was_silent_becomes_a_persons_by_a_copy_that_proves_nob
     the genuine mail, which is no better than both together, comes to nothing."""
     first = at.take(incoming())
     reference = first.reference or ""
-    at.store.write_now(lambda c: people.answer(c, reference, "Done.", "joe", at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "Done.", JOE, at.office, NOW))
     words, told = "It is down again.", {"subject": f"Re: [{reference}]", "Message_ID": "<m3@example.de>"}
     silent = mail(words, Auto_Submitted="auto-replied", **told)
     assert at.take(incoming(silent), silent).decision.silent
@@ -249,7 +262,7 @@ def test_a_shown_contribution_that_comes_again_reopens_nothing(at: Desk) -> None
     reference = first.reference or ""
     raw = mail("Any news?", subject=f"Re: [{reference}]", Message_ID="<m3@example.de>")
     assert at.take(incoming(raw), raw).decision.disposition == "appended"
-    at.store.write_now(lambda c: people.answer(c, reference, "Done.", "joe", at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "Done.", JOE, at.office, NOW))
     assert arrives(at, incoming(DIRECTLY + raw), DIRECTLY + raw) is None
     assert at.show(reference)["state"] == "waiting"
 

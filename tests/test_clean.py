@@ -10,7 +10,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Float, Integer, LargeBinary, S
 
 from gateway.database import clean, statements
 from gateway.database.store import Store
-from gateway.database.tables import METADATA, UtcDateTime, outbox, thread_ids
+from gateway.database.tables import METADATA, UtcDateTime, audit, outbox, thread_ids
 from tests.samples import NOW
 
 DIRTY, CLEAN = "a\x00b\ud800\udfffc ü", "a\ufffdb\ufffd\ufffdc ü"
@@ -71,7 +71,7 @@ def test_every_column_is_cleaned(store: Store, way: str) -> None:
         ) -> None:
             if way == "core":
                 connection.execute(table.insert().values({**values, column.name: dirty}))
-            elif way == "put" or "id" not in values or column.name == "id":
+            elif way == "put" or "id" not in values or column.name == "id" or table is audit:  # it is only added to
                 statements.put(connection, table, {**values, column.name: dirty})
             else:
                 statements.put(connection, table, values)

@@ -31,7 +31,7 @@ from gateway.pipeline import Pipeline, _Held
 from gateway.tickets import desk, outgoing, people, rounds
 from gateway.turns import Place
 from tests.conftest import Cluster
-from tests.samples import NOW, envelope, incoming, mail, office
+from tests.samples import JOE, NOW, envelope, incoming, mail, office
 from tests.test_desk import MINUTE
 from tests.test_outages import BUDGET, answered_once, persistent, ready
 from tests.test_outages import cluster as cluster  # a fixture
@@ -135,7 +135,7 @@ class Way:
             else:
                 yield lambda c, row=row: outgoing.mark_later(c, row, "later", NOW + 99 * MINUTE)
         yield lambda c: rounds.tick(c, self.office, NOW + 31 * MINUTE)
-        yield lambda c: people.answer(c, self.reference, "We are on it.", "joe", self.office, NOW + 32 * MINUTE)
+        yield lambda c: people.answer(c, self.reference, "We are on it.", JOE, self.office, NOW + 32 * MINUTE)
 
     def _claim(self, connection: Connection) -> None:
         (self.claimed,), _ = inbox.claim(connection, NOW, 10, 60)

@@ -15,7 +15,7 @@ from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
 from gateway.tickets import arrivals, desk, outgoing, people, rounds, views
-from tests.samples import FAIL, NONE, NOW, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail, office
+from tests.samples import FAIL, JOE, NONE, NOW, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail, office
 
 MINUTE = timedelta(minutes=1)
 
@@ -133,7 +133,7 @@ def test_a_party_without_proof_is_pending_and_gives_no_facts(at: Desk) -> None:
 def test_a_persons_answer_stops_the_clock_and_a_follow_up_starts_a_new_round(at: Desk) -> None:
     first = at.take(incoming())
     reference = first.reference or ""
-    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", "joe", at.office, NOW + 5 * MINUTE))
+    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", JOE, at.office, NOW + 5 * MINUTE))
     shown = at.show(reference)
     assert (shown["state"], shown["target_at"], shown["first_response_at"]) == (
         "waiting",
@@ -302,7 +302,7 @@ def test_a_bounce_is_tied_to_its_reply(at: Desk) -> None:
 
 def test_an_answer_that_dies_reopens_the_ticket_and_tells_staff(at: Desk) -> None:
     first = at.take(incoming())
-    at.store.write_now(lambda c: people.answer(c, first.reference or "", "Words.", "joe", at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, first.reference or "", "Words.", JOE, at.office, NOW))
     sent(at, NOW)  # the acknowledgement, which is first
     rows = at.store.write_now(lambda c: outgoing.claim(c, NOW, 50, 60))
     answer = next(row for row in rows if row.kind == "person")

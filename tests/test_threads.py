@@ -12,7 +12,7 @@ from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Account, AccountMatch, Incoming
 from gateway.tickets import desk, outgoing, people
-from tests.samples import NONE, NOW, PASS, REFUSED, REGISTERED, STRANGER, envelope, incoming, mail
+from tests.samples import JOE, NONE, NOW, PASS, REFUSED, REGISTERED, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 
 MACHINES = {"auto_reply": {"Auto_Submitted": "auto-replied"}, "bulk": {"List_Id": "<l.example>"}}
@@ -78,7 +78,7 @@ def bounce(rfc_id: str, status: str = "5.1.1") -> tuple[Incoming, bytes]:
 def answer(at: Desk) -> tuple[str, Any]:
     """(reference, outbox row of a person's answer)."""
     reference = at.take(incoming()).reference or ""
-    row = at.store.write_now(lambda c: people.answer(c, reference, "Words.", "joe", at.office, NOW))
+    row = at.store.write_now(lambda c: people.answer(c, reference, "Words.", JOE, at.office, NOW))
     return reference, next(found for found in at.outbox() if found.id == row)
 
 
@@ -104,7 +104,7 @@ def test_a_storm_of_bounces_of_one_answer_is_one_staff_mail(at: Desk) -> None:
         at.take(what, raw, bounced=row.id, now=NOW + timedelta(seconds=number))
     assert sum(other.template == "staff_undelivered" for other in at.outbox()) == 1
     assert at.show(reference)["state"] == "open"
-    at.store.write_now(lambda c: people.answer(c, reference, "By telephone.", "joe", at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "By telephone.", JOE, at.office, NOW))
     at.take(*bounce(row.rfc_id, "5.2.0"), bounced=row.id)
     assert at.show(reference)["state"] == "waiting", "what was told already moves nothing again"
 
@@ -141,7 +141,7 @@ def test_a_token_expires_after_180_days(at: Desk) -> None:
 def test_a_token_lives_on_with_each_reply_that_carries_it(at: Desk) -> None:
     reference = at.take(incoming()).reference or ""
     later = NOW + timedelta(days=170)
-    at.store.write_now(lambda c: people.answer(c, reference, "Words.", "joe", at.office, later))
+    at.store.write_now(lambda c: people.answer(c, reference, "Words.", JOE, at.office, later))
     assert by_token(at, later + timedelta(days=170), 1).decision.disposition == "appended"
     assert by_token(at, later + timedelta(days=181), 2).decision.disposition == "pending"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.database.store import Store
+    from gateway.model import Person
     from gateway.tickets.outgoing import Office
 
 _given = "/etc/gateway/config.toml"
@@ -57,6 +58,13 @@ def office(found: Settings, opened: Store) -> Office:
     from gateway.replies.render import Templates
 
     return service.office(found, Templates(found.replies.templates_dir), opened.keys, opened.key_id)
+
+
+def person() -> Person:
+    """The person at this shell: who can read the database may do everything."""
+    from gateway.model import Person, Role
+
+    return Person(who(), Role.ADMIN)
 
 
 def who() -> str:

@@ -57,7 +57,9 @@ def messages_release(message: int) -> None:
 
     with context.store(write=True) as (settings, store):
         office = context.office(settings, store)
-        if not store.write_now(lambda connection: people.release(connection, message, office, utc_now())):
+        if not store.write_now(
+            lambda connection: people.release(connection, message, context.person(), office, utc_now())
+        ):
             fail(f"message {message} is not quarantined or pending")
 
 

@@ -91,7 +91,7 @@ def tickets_reply(
     with context.store(write=True) as (settings, store):
         office = context.office(settings, store)
         row = store.write_now(
-            lambda connection: people.answer(connection, reference, words, context.who(), office, utc_now())
+            lambda connection: people.answer(connection, reference, words, context.person(), office, utc_now())
         )
     print(f"queued as outbox row {row}")
 
@@ -100,11 +100,11 @@ def tickets_reply(
 def tickets_note(reference: str, file: str | None = None) -> None:
     """An internal remark."""
     from gateway.database.store import utc_now
-    from gateway.tickets import people
+    from gateway.tickets import labels
 
     words = _words(file)
     with context.store(write=True) as (_, store):
-        store.write_now(lambda connection: people.note(connection, reference, words, context.who(), utc_now()))
+        store.write_now(lambda connection: labels.note(connection, reference, words, context.person(), utc_now()))
 
 
 @app.command("close")
@@ -115,8 +115,11 @@ def tickets_close(
     from gateway.database.store import utc_now
     from gateway.tickets import people
 
-    with context.store(write=True) as (_, store):
-        author = store.write_now(lambda connection: people.close(connection, reference, context.who(), spam, utc_now()))
+    with context.store(write=True) as (settings, store):
+        office = context.office(settings, store)
+        author = store.write_now(
+            lambda connection: people.close(connection, reference, context.person(), office, utc_now(), spam=spam)
+        )
     if author:
         print(f'to block the sender, add to the configuration and reload:\n[block]\naddresses = ["{safe(author)}"]')
 
@@ -129,7 +132,7 @@ def tickets_reopen(reference: str) -> None:
 
     with context.store(write=True) as (settings, store):
         office = context.office(settings, store)
-        store.write_now(lambda connection: people.reopen(connection, reference, context.who(), office, utc_now()))
+        store.write_now(lambda connection: people.reopen(connection, reference, context.person(), office, utc_now()))
 
 
 @app.command("attachment")

@@ -170,11 +170,25 @@ class Sender(SQLModel, table=True):
     owed: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
+def _where(condition: str) -> dict[str, Any]:
+    """The condition of a partial index, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 class Ticket(SQLModel, table=True):
-    """One conversation of the desk with its clock."""
+    """One conversation of the desk with its clock.
+
+    ``version`` rises with every entry that is shown to staff as part of the conversation (mails, answers, notes). A merged
+    ticket keeps its entries; ``merged_into`` is the ticket that shows them.
+    """
 
     __tablename__ = "tickets"
-    __table_args__ = (Index("tickets_clock", "clock_next_at"),)
+    __table_args__ = (
+        Index("tickets_clock", "clock_next_at"),
+        Index("tickets_owner", "owner", **_where("owner <> ''")),
+        Index("tickets_snoozed", "snoozed_until", **_where("snoozed_until is not null")),
+        Index("tickets_merged", "merged_into", **_where("merged_into is not null")),
+    )
     id: int | None = _id()
     reference: str = Field(sa_column=Column(String(9), nullable=False, unique=True))
     state: str = Field(sa_column=Column(String(10), nullable=False, index=True))
@@ -208,10 +222,74 @@ class Ticket(SQLModel, table=True):
     closed_at: datetime | None = _when()
     silence: str = Field(default="", sa_column=Column(Text, nullable=False))
     linked_to: int | None = _ref(index=False)
+    owner: str = Field(default="", sa_column=Column(String(100), nullable=False, server_default=""))
+    watchers: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False, server_default="[]"))
+    snoozed_until: datetime | None = _when()
+    merged_into: int | None = _ref(index=False)
+    version: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+
+
+class TicketTag(SQLModel, table=True):
+    """A tag of a ticket."""
+
+    __tablename__ = "ticket_tags"
+    ticket_id: int = Field(sa_column=Column(BigId, primary_key=True, autoincrement=False))
+    tag: str = Field(sa_column=Column(String(50), primary_key=True, index=True))
+
+
+class TicketLink(SQLModel, table=True):
+    """Two tickets that a person tied together; the lower id stands first."""
+
+    __tablename__ = "ticket_links"
+    ticket_id: int = Field(sa_column=Column(BigId, primary_key=True, autoincrement=False))
+    other_id: int = Field(sa_column=Column(BigId, primary_key=True, autoincrement=False, index=True))
+    at: datetime = _required_when()
+    who: str = Field(sa_column=Column(String(100), nullable=False))
+
+
+class Presence(SQLModel, table=True):
+    """Who has a ticket open, and whether an answer is being written; a row that is not renewed says nothing."""
+
+    __tablename__ = "presence"
+    ticket_id: int = Field(sa_column=Column(BigId, primary_key=True, autoincrement=False))
+    who: str = Field(sa_column=Column(String(100), primary_key=True))
+    writing: bool = Field(default=False)
+    at: datetime = _required_when()
+
+
+class Audit(SQLModel, table=True):
+    """What a person did, to what (``kind``: ticket, message, outbox, sender, user, ...; ``object``: its reference or id).
+    Rows are only added: the database refuses to change or delete them."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_object", "kind", "object"),)
+    id: int | None = _id()
+    at: datetime = _required_when()
+    who: str = Field(sa_column=Column(String(100), nullable=False))
+    what: str = Field(sa_column=Column(String(30), nullable=False))
+    kind: str = Field(sa_column=Column(String(20), nullable=False))
+    object: str = Field(sa_column=Column(String(100), nullable=False))
+    detail: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+class Correction(SQLModel, table=True):
+    """What a person says a mail is, where it was misread: ``field`` was ``before`` and is ``after`` (JSON values)."""
+
+    __tablename__ = "corrections"
+    id: int | None = _id()
+    ticket_id: int = _ref(nullable=False)
+    entry_id: int | None = _ref(index=False)
+    message_id: int | None = _ref(index=False)
+    at: datetime = _required_when()
+    who: str = Field(sa_column=Column(String(100), nullable=False))
+    field: str = Field(sa_column=Column(String(12), nullable=False))
+    before: Any = Field(default=None, sa_column=Column(JSON, nullable=False))
+    after: Any = Field(default=None, sa_column=Column(JSON, nullable=False))
 
 
 class Entry(SQLModel, table=True):
-    """One contribution to a ticket: ``direction`` in, out or internal; ``status`` shown, silent or pending."""
+    """One contribution to a ticket: ``direction`` in, out or internal; ``status`` shown, silent or pending. ``kind`` of an
+    internal one: ``note`` (a remark) or ``change`` (what somebody did to the ticket)."""
 
     __tablename__ = "entries"
     id: int | None = _id()
@@ -223,6 +301,7 @@ class Entry(SQLModel, table=True):
     full_text: str = Field(default="", sa_column=Column(Text, nullable=False))
     at: datetime = _required_when()
     status: str = Field(sa_column=Column(String(8), nullable=False))
+    kind: str = Field(default="", sa_column=Column(String(8), nullable=False, server_default=""))
 
 
 class AttachmentRow(SQLModel, table=True):
@@ -392,6 +471,11 @@ messages = Message.__table__  # type: ignore[attr-defined]
 raw = Raw.__table__  # type: ignore[attr-defined]
 arrivals = Arrival.__table__  # type: ignore[attr-defined]
 tickets = Ticket.__table__  # type: ignore[attr-defined]
+ticket_tags = TicketTag.__table__  # type: ignore[attr-defined]
+ticket_links = TicketLink.__table__  # type: ignore[attr-defined]
+presence = Presence.__table__  # type: ignore[attr-defined]
+audit = Audit.__table__  # type: ignore[attr-defined]
+corrections = Correction.__table__  # type: ignore[attr-defined]
 entries = Entry.__table__  # type: ignore[attr-defined]
 attachments = AttachmentRow.__table__  # type: ignore[attr-defined]
 facts = FactRow.__table__  # type: ignore[attr-defined]

@@ -18,7 +18,7 @@ from gateway.database.statements import change
 from gateway.database.store import LostClaim
 from gateway.database.tables import arrivals, attachments, entries, facts, messages, tickets
 from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, TicketState, Trust
-from gateway.tickets import clock, desk, outgoing, policy, replays
+from gateway.tickets import clock, desk, openings, outgoing, policy, replays
 from gateway.tickets.outgoing import Office
 
 #: what was never read, what is forged, what nothing speaks against, what is proven
@@ -190,7 +190,13 @@ def _revive(
 ) -> None:
     """A ticket that was silent, muted or closed without an answer is one that waits for us. ``follows``: so is an answered
     one, in which the words of a follow-up appear now."""
+    if ticket.merged_into is not None:  # its conversation goes on elsewhere
+        openings.again(
+            connection, openings.standing_for(connection, ticket.id), office.rules, incoming.envelope.received_at
+        )
+        return
     values: dict[str, Any] = {"marks": [mark for mark in ticket.marks if mark != "forged"], "silence": decision.silence}
+    values["version"] = ticket.version + 1
     if ticket.first_response_at is None or follows:
         values |= {"state": TicketState.OPEN, "closed_at": None}
         if decision.clock and ticket.round_started_at is None:

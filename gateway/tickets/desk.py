@@ -131,7 +131,7 @@ def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Any:
         reference = tokens.new()
         key = put_once(connection, tickets, {"reference": reference, **values})
         if key is not None:
-            return SimpleNamespace(id=key, reference=reference, **values)
+            return SimpleNamespace(id=key, reference=reference, owner="", watchers=[], **values)
     raise IntegrityError("no free reference", None, ValueError("twenty references in a row were taken"))
 
 
@@ -154,6 +154,7 @@ def _open(
         "round": 0,
         "clock_done": [],
         "breached": False,
+        "version": 0 if decision.silent else 1,
     }
     values |= _said(incoming, decision, office)
     if decision.clock:
@@ -185,6 +186,7 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
         return row
     values: dict[str, Any] = {}
     if decision.disposition is Disposition.APPENDED:
+        values |= {"version": row.version + 1, "snoozed_until": None}
         values["marks"] = list(dict.fromkeys([*row.marks, *(m for m in decision.marks if m != "critical")]))
         if row.state != TicketState.OPEN:
             values |= {"state": TicketState.OPEN, "closed_at": None}

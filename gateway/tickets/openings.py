@@ -21,6 +21,15 @@ def again(connection: Connection, row: Any, rules: Rules, now: datetime) -> None
     change(connection, tickets, row.id, values)
 
 
+def standing_for(connection: Connection, ticket_id: int | None) -> Any:
+    """The locked row of a ticket, or of the one it was merged into; ``None`` where there is none."""
+    chosen = select(tickets).with_for_update()
+    row = connection.execute(chosen.where(tickets.c.id == ticket_id)).first()
+    if row is None or row.merged_into is None:
+        return row
+    return connection.execute(chosen.where(tickets.c.id == row.merged_into)).first()
+
+
 def unwatched(connection: Connection) -> list[str]:
     """References of open tickets with nothing due though somebody waits: a standing check, for there should be none. Those
     that never had a clock (machines' mail) are no promise, nor are forged ones; a round past its limit is a breach."""

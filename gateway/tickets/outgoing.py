@@ -274,7 +274,7 @@ def undelivered(connection: Connection, outbox_id: int, why: str, office: Office
     however many reports come. The ticket."""
     sent = connection.execute(select(outbox).where(outbox.c.id == outbox_id)).one()
     ticket_id: int | None = sent.ticket_id
-    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id).with_for_update()).first()
+    row = openings.standing_for(connection, ticket_id)
     if row is None:
         return None
     person = sent.kind == "person"

@@ -1,48 +1,49 @@
-"""What persons do to tickets: answer, note, close, reopen. A person's answer is the only thing that stops the clock."""
+"""What persons say to customers: answer, close, reopen, wait. A person's answer is the only thing that stops the clock."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, or_, select
 
 from gateway.database import inbox, originals
+from gateway.database.statements import change
 from gateway.database.tables import attachments, entries, messages, tickets
-from gateway.mail import tokens
-from gateway.model import InboxState, TicketState, Told
-from gateway.tickets import clock, openings, outgoing
+from gateway.model import InboxState, Person, TicketState, Trust
+from gateway.tickets import audit, clock, openings, outgoing, rights
+from gateway.tickets.audit import Act
+from gateway.tickets.conversation import (
+    Change,
+    Merged,
+    MovedOn,
+    NoTicket,
+    Refused,
+    at_work,
+    changed,
+    must_not_have_moved,
+    say,
+    ticket,
+)
 from gateway.tickets.outgoing import Office, Reply
 
-
-class NoTicket(Told):
-    """No ticket has this reference."""
-
-
-def ticket(connection: Connection, reference: str, lock: bool = False) -> Any:
-    """The row of a reference as a person types it. ``lock``: it stays as it is read until the transaction ends.
-
-    Raises:
-        NoTicket: there is none.
-    """
-    normal = tokens.normal(reference if reference.upper().startswith(("T-", "Т-")) else f"T-{reference}")
-    chosen = select(tickets).where(tickets.c.reference == normal)
-    row = connection.execute(chosen.with_for_update() if lock else chosen).first() if normal else None
-    if row is None:
-        raise NoTicket(f"no ticket {reference}")
-    return row
+__all__ = [
+    "Merged",
+    "MovedOn",
+    "NoTicket",
+    "Refused",
+    "answer",
+    "close",
+    "raws_with",
+    "release",
+    "reopen",
+    "ticket",
+    "wait",
+]
 
 
-def _entry(connection: Connection, row: Any, direction: str, author: str, text: str, now: datetime) -> int:
-    made = connection.execute(
-        entries.insert()
-        .values(ticket_id=row.id, direction=direction, author=author, text=text, full_text="", at=now, status="shown")
-        .returning(entries.c.id)
-    )
-    return int(made.scalar_one())
-
-
-def _last_ids(connection: Connection, row: Any) -> tuple[str | None, list[str]]:
+def last_ids(connection: Connection, row: Any) -> tuple[str | None, list[str]]:
+    """(the Message-ID of the newest mail of a ticket, those before it), for In-Reply-To and References."""
     found = connection.execute(
         select(messages.c.message_id)
         .where(messages.c.ticket_id == row.id, messages.c.message_id.is_not(None))
@@ -53,21 +54,10 @@ def _last_ids(connection: Connection, row: Any) -> tuple[str | None, list[str]]:
     return (ids[0] if ids else None), list(reversed(ids[1:]))
 
 
-def answer(connection: Connection, reference: str, text: str, by: str, office: Office, now: datetime) -> int:
-    """Writes a person's answer and its outbox row; stamps the first response and stops the clock. The outbox id.
-
-    Raises:
-        NoTicket: no such reference.
-        ValueError: the ticket has no author to answer, or the text is empty.
-    """
-    row = ticket(connection, reference, lock=True)
-    if not row.author:
-        raise ValueError("the ticket has no author address")
-    if not text.strip():
-        raise ValueError("an empty answer is not sent")
-    entry = _entry(connection, row, "out", by, text, now)
-    verified = row.trust == "verified"
-    newest, older = _last_ids(connection, row)
+def _write_to(connection: Connection, row: Any, template: str, entry: int, text: str) -> Reply:
+    """The mail of a person's act to the author of a ticket."""
+    newest, older = last_ids(connection, row)
+    verified = row.trust == Trust.VERIFIED
     context = {
         "reference": row.reference,
         "verified": verified,
@@ -77,66 +67,126 @@ def answer(connection: Connection, reference: str, text: str, by: str, office: O
         "in_reply_to": newest,
         "references": older,
     }
-    written = outgoing.write(
-        connection,
-        Reply(
-            f"e{entry}", "answer", row.reply_language, row.author, "person", context, row.id, entry, row.reference, True
-        ),
-        office,
-        now,
+    return Reply(
+        f"e{entry}", template, row.reply_language, row.author, "person", context, row.id, entry, row.reference, True
     )
+
+
+def answer(
+    connection: Connection, reference: str, text: str, by: Person, office: Office, now: datetime, seen: int | None = None
+) -> int:  # fmt: skip
+    """Writes a person's answer and its outbox row; stamps the first response and stops the clock. The outbox id.
+
+    ``seen``: the ``version`` of the conversation that the person has read.
+
+    Raises:
+        NoTicket: no such reference.
+        Merged: the ticket is part of another.
+        NotAllowed: the person may only read.
+        MovedOn: something was said since ``seen``.
+        Refused: the ticket has no author to answer, or the text is empty.
+    """
+    row = at_work(connection, reference, by, "answer")
+    if not row.author:
+        raise Refused("the ticket has no author address")
+    if not text.strip():
+        raise Refused("an empty answer is not sent")
+    must_not_have_moved(connection, row, seen)
+    entry = say(connection, row, by, text, now, out=True)
+    written = outgoing.write(connection, _write_to(connection, row, "answer", entry, text), office, now)
+    assert written is not None
     values: dict[str, Any] = {"state": TicketState.WAITING, **clock.STOPPED}
     if row.first_response_at is None:
         values["first_response_at"] = now
     if row.round_started_at is not None and row.limit_at is not None and now > row.limit_at:
         values["breached"] = True
-    connection.execute(update(tickets).where(tickets.c.id == row.id).values(values))
-    assert written is not None
+    change(connection, tickets, row.id, values)
+    audit.write(connection, Act("answer", "ticket", row.reference, {"outbox": written}), by, now)
     return written
 
 
-def note(connection: Connection, reference: str, text: str, by: str, now: datetime) -> None:
-    """An internal remark; the customer never sees it."""
-    _entry(connection, ticket(connection, reference), "internal", by, text, now)
+def wait(connection: Connection, reference: str, by: Person, now: datetime) -> None:
+    """The customer is to say something first: ``waiting``, without another answer.
+
+    Raises:
+        Refused: nobody has answered yet; the promise is an answer.
+    """
+    row = at_work(connection, reference, by)
+    if row.first_response_at is None:
+        raise Refused(f"nobody has answered {row.reference} yet: answer first")
+    values = {"state": TicketState.WAITING, "closed_at": None, **clock.STOPPED}
+    changed(connection, row, Change("wait", "waiting for the customer", values), by, now)
 
 
-def close(connection: Connection, reference: str, by: str, spam: bool, now: datetime) -> str | None:
-    """Closes; nothing is sent. With ``spam`` the author's address is returned, to be blocked."""
-    row = ticket(connection, reference, lock=True)
-    _entry(connection, row, "internal", by, "closed as spam" if spam else "closed", now)
-    connection.execute(
-        update(tickets).where(tickets.c.id == row.id).values(state=TicketState.CLOSED, closed_at=now, **clock.STOPPED)
+def close(
+    connection: Connection, reference: str, by: Person, office: Office, now: datetime, *, spam: bool = False,
+    notify: bool = False,
+) -> str | None:  # fmt: skip
+    """Closes. ``notify``: the customer gets ``closed``, if he had anything from us before. With ``spam`` nothing is sent
+    and the author's address is returned, to be blocked."""
+    row = at_work(connection, reference, by)
+    words = "closed as spam" if spam else "closed"
+    values = {"state": TicketState.CLOSED, "closed_at": now, "snoozed_until": None, **clock.STOPPED}
+    told = notify and not spam and _knows_us(row)
+    detail = {"spam": spam, "notified": told}
+    changed(
+        connection, row, Change("close", words + (", the customer is told" if told else ""), values, detail), by, now
     )
+    if told:
+        _tell_closed(connection, row, office, now)
     author: str | None = row.author
     return author if spam else None
 
 
-def reopen(connection: Connection, reference: str, by: str, office: Office, now: datetime) -> None:
+def _knows_us(row: Any) -> bool:
+    """Whether the customer has heard of this ticket: who was kept from every mail is not written to by its end."""
+    return bool(row.author) and row.trust != Trust.FAILED and bool(row.acknowledged_at or row.first_response_at)
+
+
+def _tell_closed(connection: Connection, row: Any, office: Office, now: datetime) -> None:
+    newest = select(entries.c.id).where(entries.c.ticket_id == row.id).order_by(entries.c.id.desc()).limit(1)
+    entry = int(connection.execute(newest).scalar_one())
+    outgoing.write(connection, _write_to(connection, row, "closed", entry, ""), office, now)
+
+
+def reopen(connection: Connection, reference: str, by: Person, office: Office, now: datetime) -> None:
     """Opens again; the clock starts now unless it runs."""
-    row = ticket(connection, reference, lock=True)
-    _entry(connection, row, "internal", by, "reopened", now)
+    row = at_work(connection, reference, by)
+    changed(connection, row, Change("reopen", "reopened"), by, now)
     openings.again(connection, row, office.rules, now)
 
 
-def release(connection: Connection, message: int, office: Office, now: datetime) -> bool:
-    """``inbox.release``; a contribution that is shown now is one that somebody waits for an answer to."""
+def release(connection: Connection, message: int, by: Person, office: Office, now: datetime) -> bool:
+    """``inbox.release``; a contribution that is shown now is one that somebody waits for an answer to. ``False``: the
+    message is neither in quarantine, nor only recorded, nor pending."""
+    rights.require(by, "release")
     if not inbox.release(connection, message, now):
         return False
     m = messages.c
     shown = and_(m.id == message, m.state == InboxState.DONE, m.ticket_id.is_not(None))
     ticket_id = connection.execute(select(m.ticket_id).where(shown)).scalar()
-    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id).with_for_update()).first()
+    row = openings.standing_for(connection, ticket_id)
+    audit.write(
+        connection, Act("release", "message", str(message), {"ticket": row.reference if row else None}), by, now
+    )
     if row is not None:
+        made = Change("release", "released a held-back message", {"version": row.version + 1})
+        changed(connection, row, made, by, now)
         openings.again(connection, row, office.rules, now)
     return True
 
 
 def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes | bytearray]:
-    """The raw mails of a ticket that hold this attachment."""
+    """The raw mails of a ticket, and of those merged into it, that hold this attachment."""
     row = ticket(connection, reference)
     found = connection.execute(
         select(entries.c.message_id)
         .join(attachments, attachments.c.entry_id == entries.c.id)
-        .where(entries.c.ticket_id == row.id, attachments.c.sha256 == sha256, entries.c.message_id.is_not(None))
+        .join(tickets, tickets.c.id == entries.c.ticket_id)
+        .where(
+            or_(tickets.c.id == row.id, tickets.c.merged_into == row.id),
+            attachments.c.sha256 == sha256,
+            entries.c.message_id.is_not(None),
+        )
     ).scalars()
     return [originals.load(connection, message) for message in set(found)]

@@ -14,7 +14,7 @@ from gateway.database.tables import outbox, tickets
 from gateway.model import TicketState, Trust
 from gateway.tickets import budgets, clock, outgoing
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.people import _last_ids
+from gateway.tickets.people import last_ids
 from gateway.tickets.policy import BUDGET_SPENT
 
 #: the customer is left in peace for this part of ``status_reply`` after anything was sent to him (10 of 25 min)
@@ -85,7 +85,7 @@ def _may_hear(connection: Connection, row: Any, office: Office, now: datetime) -
 
 
 def _status(connection: Connection, row: Any, office: Office, now: datetime) -> None:
-    newest, older = _last_ids(connection, row)
+    newest, older = last_ids(connection, row)
     verified = row.trust == Trust.VERIFIED
     context = {
         "reference": row.reference,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -65,6 +65,7 @@ def _thread(row: Any, by: str, author: _Author, bound: bool = False, note: str =
         answered=row.first_response_at is not None,
         clock_running=row.round_started_at is not None,
         note=note,
+        merged_into=row.merged_into,
     )
 
 
@@ -80,10 +81,20 @@ def find(
         first = candidate if candidate.party else first or candidate
         if candidate.party:
             break
+    if first is not None and first.merged_into is not None:
+        first = _continued(connection, first, whose)
     if first is None or not lock:
         return first
     row = connection.execute(select(tickets).where(tickets.c.id == first.ticket_id).with_for_update()).one()
-    return _thread(row, first.by, whose, first.token_bound, first.note)
+    locked = _thread(row, first.by, whose, first.token_bound, first.note)
+    return replace(locked, party=locked.party or first.party)
+
+
+def _continued(connection: Connection, merged: Thread, author: _Author) -> Thread:
+    """The ticket that a merged one is part of: whoever could continue that one may continue this."""
+    row = connection.execute(select(tickets).where(tickets.c.id == merged.merged_into)).one()
+    thread = _thread(row, merged.by, author, merged.token_bound, merged.note)
+    return replace(thread, party=thread.party or merged.party)
 
 
 def _candidates(

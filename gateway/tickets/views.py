@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
 from gateway.model import FACT_KINDS, Disposition, InboxState, MailClass, OutboxState, TicketState
-from gateway.tickets import conditions, mailboxes, openings
+from gateway.tickets import conditions, corrections, labels, mailboxes, merging, openings
 
 UNSEEN_S = 3600.0
 STUCK_S = 300.0
@@ -19,10 +19,10 @@ def _iso(value: datetime | None) -> str | None:
     return value.isoformat() if value is not None else None
 
 
-def _facts(connection: Connection, ticket_id: int) -> dict[str, Any]:
+def _facts(connection: Connection, ids: list[int]) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in FACT_KINDS}
     incident = None
-    rows = connection.execute(select(facts).where(facts.c.ticket_id == ticket_id).order_by(facts.c.id))
+    rows = connection.execute(select(facts).where(facts.c.ticket_id.in_(ids)).order_by(facts.c.id))
     for row in rows:
         if row.kind == "incident":
             incident = row.value
@@ -34,7 +34,7 @@ def _facts(connection: Connection, ticket_id: int) -> dict[str, Any]:
 
 
 def _ticket(connection: Connection, row: Any) -> dict[str, Any]:
-    known = _facts(connection, row.id)
+    known = _facts(connection, [row.id])
     return {
         "reference": row.reference,
         "state": row.state,
@@ -55,6 +55,9 @@ def _ticket(connection: Connection, row: Any) -> dict[str, Any]:
         "acknowledged_at": _iso(row.acknowledged_at),
         "first_response_at": _iso(row.first_response_at),
         "breached": row.breached,
+        "owner": row.owner,
+        "tags": labels.tags(connection, row.id),
+        "snoozed_until": _iso(row.snoozed_until),
     }
 
 
@@ -73,15 +76,19 @@ def ticket_list(connection: Connection, state: str | None, account: str | None, 
 def ticket_show(connection: Connection, row: Any, full: bool = False) -> dict[str, Any]:
     """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``."""
     shown = _ticket(connection, row)
-    known = _facts(connection, row.id)
+    parts = merging.parts(connection, row)
+    ids = [row.id, *(part.id for part in parts)]
+    known = _facts(connection, ids)
     listed = []
-    for entry in connection.execute(select(entries).where(entries.c.ticket_id == row.id).order_by(entries.c.id)).all():
+    for entry in connection.execute(select(entries).where(entries.c.ticket_id.in_(ids)).order_by(*_IN_ORDER)).all():
         files = connection.execute(
             select(attachments).where(attachments.c.entry_id == entry.id).order_by(attachments.c.id)
         )
         listed.append(
             {
+                "id": entry.id,
                 "direction": entry.direction,
+                "kind": entry.kind,
                 "author": entry.author,
                 "text": entry.text,
                 "at": _iso(entry.at),
@@ -93,12 +100,12 @@ def ticket_show(connection: Connection, row: Any, full: bool = False) -> dict[st
             | ({"full_text": entry.full_text} if full else {})
         )
     lines: list[str] = []
-    for trace in connection.execute(select(traces).where(traces.c.ticket_id == row.id).order_by(traces.c.id)).all():
+    for trace in connection.execute(select(traces).where(traces.c.ticket_id.in_(ids)).order_by(traces.c.id)).all():
         lines += [
             f"{trace.at.isoformat(timespec='seconds')} message {trace.message_id}: {line}" for line in trace.lines
         ]
-    lines += _sendings(connection, row.id)
-    linked = connection.execute(select(tickets.c.reference).where(tickets.c.id == row.linked_to)).scalar()
+    lines += _sendings(connection, ids)
+    linked = _reference(connection, row.linked_to)
     return shown | {
         "question": row.question,
         "sensitive": row.sensitive,
@@ -106,6 +113,12 @@ def ticket_show(connection: Connection, row: Any, full: bool = False) -> dict[st
         "marks": row.marks,
         "silence": row.silence,
         "linked_to": linked,
+        "linked": merging.linked(connection, row),
+        "merged": [part.reference for part in parts],
+        "merged_into": _reference(connection, row.merged_into),
+        "watchers": row.watchers,
+        "version": row.version,
+        "corrections": corrections.history(connection, row.id),
         "invoices": known["invoices"],
         "hosts": known["hosts"],
         "customers": known["customers"],
@@ -115,10 +128,19 @@ def ticket_show(connection: Connection, row: Any, full: bool = False) -> dict[st
     }
 
 
-def _sendings(connection: Connection, ticket_id: int) -> list[str]:
+#: what is merged stands among the rest by its time
+_IN_ORDER = (entries.c.at, entries.c.id)
+
+
+def _reference(connection: Connection, ticket_id: int | None) -> str | None:
+    found: str | None = connection.execute(select(tickets.c.reference).where(tickets.c.id == ticket_id)).scalar()
+    return found
+
+
+def _sendings(connection: Connection, ids: list[int]) -> list[str]:
     """What was sent of a ticket, or was not and why: a line for each reply."""
     o = outbox.c
-    rows = connection.execute(select(outbox).where(o.ticket_id == ticket_id).order_by(o.id)).all()
+    rows = connection.execute(select(outbox).where(o.ticket_id.in_(ids)).order_by(o.id)).all()
     lines = []
     for row in rows:
         at = (row.sent_at or row.dead_at or row.created_at).isoformat(timespec="seconds")

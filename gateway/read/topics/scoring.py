@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.model import Department, Question, Topics
+from gateway.model import SENSITIVE, Department, Question, Topics
 from gateway.read.facts import ips, orders, services
-from gateway.read.topics.stems import SENSITIVE
 from gateway.read.topics.topics import topics_of
 from gateway.read.words.language import language_of
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from ahocorasick_rs import AhoCorasick
 
+from gateway.model import SENSITIVE
 from gateway.read.tables import SHORTEST, alternation, blanked, flattened, unaccented
 from gateway.read.topics import misspelt
 from gateway.read.topics.lexicon import Entry as Written
@@ -36,7 +37,6 @@ PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "ins
 INCIDENT = (
     "outage", "event", "unreached", "service", "part", "program", "resolved", "was", "past", "still", "others", "login", "degraded", "slow", "fine",
 )  # fmt: skip
-SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 #: what stands around a request or a state and changes it; no topics of their own
 AROUND = ("not", "denial", "without", "asking", "done", "plea", "distinct")
 TOPICS = (*PLAIN, *INCIDENT, *(f"sensitive.{name}" for name in SENSITIVE), *AROUND)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Department, Question, Topics
+from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, SENSITIVE, Department, Question, Topics
 from gateway.read.tables import is_plain
 from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident, machines
-from gateway.read.topics.stems import INCIDENT, SENSITIVE, STATES, Found, score, table
+from gateway.read.topics.stems import INCIDENT, STATES, Found, score, table
 
 SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768

@@ -1,0 +1,51 @@
+"""Who did what to which object: written in the transaction of the act, and never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gateway.database.statements import put
+from gateway.database.tables import audit
+from gateway.model import Person
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """``what`` was done to the object of this ``kind`` (ticket, message, outbox, sender, user). ``detail`` holds names,
+    numbers and states, never words or addresses of a customer's mail."""
+
+    what: str
+    kind: str
+    object: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(connection: Connection, act: Act, by: Person, now: datetime) -> None:
+    """Adds a line."""
+    values = {"at": now, "who": by.name[:100], "what": act.what, "kind": act.kind, "object": act.object[:100]}
+    put(connection, audit, values | {"detail": dict(act.detail)})
+
+
+def of(connection: Connection, kind: str, thing: str, limit: int = 200) -> list[dict[str, Any]]:
+    """What was done to one object, newest first: ``at who what kind object detail``."""
+    a = audit.c
+    chosen = select(audit).where(a.kind == kind, a.object == thing).order_by(a.id.desc()).limit(limit)
+    return [_as_json(row) for row in connection.execute(chosen)]
+
+
+def latest(connection: Connection, limit: int = 200, before: int | None = None) -> list[dict[str, Any]]:
+    """What was done lately, newest first; ``before``: only lines with a lower ``id``, for the next page."""
+    chosen = select(audit).order_by(audit.c.id.desc()).limit(limit)
+    if before is not None:
+        chosen = chosen.where(audit.c.id < before)
+    return [_as_json(row) for row in connection.execute(chosen)]
+
+
+def _as_json(row: Any) -> dict[str, Any]:
+    names = ("id", "who", "what", "kind", "object", "detail")
+    return {"at": row.at.isoformat(), **{name: getattr(row, name) for name in names}}

@@ -1,0 +1,120 @@
+"""A person says what a mail is, where it was misread: the ticket follows, and the mail becomes a labelled text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gateway.database.statements import put
+from gateway.database.tables import corrections, entries, tickets
+from gateway.model import Department, Person, Priority, Question, TicketState, Trust
+from gateway.tickets import openings, outgoing
+from gateway.tickets.conversation import Change, Refused, at_work, changed
+from gateway.tickets.outgoing import Office
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What is right; ``None``: as it was read."""
+
+    department: Department | None = None
+    critical: bool | None = None
+    question: Question | None = None
+    sensitive: tuple[str, ...] | None = None
+    priority: Priority | None = None
+
+
+def correct(connection: Connection, reference: str, right: Right, by: Person, office: Office, now: datetime,
+            entry: int | None = None) -> list[str]:  # fmt: skip
+    """Records what was wrong, and the ticket follows it; the fields that changed. ``entry``: the contribution that was
+    misread, by default the one that opened the ticket.
+
+    Raises:
+        Refused: there is no such contribution.
+    """
+    row = at_work(connection, reference, by)
+    misread = _entry(connection, row, entry)
+    values = _follows(row, right)
+    wrong = {f.name: getattr(row, f.name) for f in fields(right) if f.name in values}
+    if not wrong:
+        return []
+    for name, before in wrong.items():
+        _record(connection, row, misread, (name, before, values[name]), by, now)
+    said = ", ".join(f"{name}: {_words(before)} -> {_words(values[name])}" for name, before in wrong.items())
+    detail = {name: {"from": before, "to": values[name]} for name, before in wrong.items()}
+    changed(connection, row, Change("correct", f"corrected {said}", values, detail), by, now)
+    _follow_up(connection, row, wrong, office, now)
+    return list(wrong)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+
+
+def _entry(connection: Connection, row: Any, entry: int | None) -> Any:
+    e = entries.c
+    chosen = select(entries).where(e.ticket_id == row.id, e.direction == "in").order_by(e.id).limit(1)
+    found = connection.execute(chosen if entry is None else chosen.where(e.id == entry)).first()
+    if found is None:
+        raise Refused(f"{row.reference} has no such mail")
+    return found
+
+
+def _follows(row: Any, right: Right) -> dict[str, Any]:
+    """The columns that change. What is an outage goes before others when its author is proven, unless a priority is
+    given; what is none goes back to its place."""
+    values: dict[str, Any] = {}
+    for field in fields(right):
+        value = getattr(right, field.name)
+        value = list(value) if isinstance(value, tuple) else value
+        if value is not None and value != getattr(row, field.name):
+            values[field.name] = value
+    if "critical" in values:
+        marks = [mark for mark in row.marks if mark != "critical"]
+        values["marks"] = [*marks, "critical"] if right.critical else marks
+        high = right.critical and row.trust == Trust.VERIFIED
+        wanted = Priority.HIGH if high else Priority.NORMAL
+        if right.priority is None and wanted != row.priority:
+            values["priority"] = wanted
+    return values
+
+
+def _record(
+    connection: Connection, row: Any, misread: Any, what: tuple[str, Any, Any], by: Person, now: datetime
+) -> None:  # fmt: skip
+    name, before, after = what
+    values = {"ticket_id": row.id, "entry_id": misread.id, "message_id": misread.message_id, "at": now}
+    put(connection, corrections, values | {"who": by.name[:100], "field": name, "before": before, "after": after})
+
+
+def _follow_up(connection: Connection, before: Any, wrong: dict[str, Any], office: Office, now: datetime) -> None:
+    """Another department, or what is an outage after all, is told at once; an outage is never without a clock."""
+    row = connection.execute(select(tickets).where(tickets.c.id == before.id)).one()
+    urgent = "critical" in wrong and row.critical
+    if row.state == TicketState.OPEN and urgent and row.round_started_at is None:
+        openings.again(connection, row, office.rules, now)
+    if ("department" in wrong or urgent) and row.state != TicketState.CLOSED:
+        event = f"t{row.id}.c{now.timestamp():.0f}"
+        outgoing.tell(connection, row, "staff_new", event, _more(connection, row), office, now)
+
+
+def _more(connection: Connection, row: Any) -> dict[str, Any]:
+    e = entries.c
+    newest = select(e.text).where(e.ticket_id == row.id, e.direction == "in", e.status == "shown").order_by(e.id.desc())
+    text = connection.execute(newest.limit(1)).scalar() or ""
+    return {"text": text[:4000], "event": "corrected"}
+
+
+def history(connection: Connection, ticket_id: int) -> list[dict[str, Any]]:
+    """``field from to who at`` of each correction of a ticket."""
+    c = corrections.c
+    rows = connection.execute(select(corrections).where(c.ticket_id == ticket_id).order_by(c.id)).all()
+    return [
+        {"field": row.field, "from": row.before, "to": row.after, "who": row.who, "at": row.at.isoformat()}
+        for row in rows
+    ]

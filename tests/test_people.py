@@ -1,0 +1,201 @@
+"""What people do to tickets, on both databases: each act is a change, an entry with who and when, and a line of the audit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, select, update
+from sqlalchemy.exc import DBAPIError
+
+from gateway.database import tables
+from gateway.database.store import Store
+from gateway.model import Department, Person, Priority, Role
+from gateway.tickets import audit, corrections, labels, merging, ownership, people, presence
+from gateway.tickets.conversation import Merged, MovedOn, Refused
+from gateway.tickets.corrections import Right
+from gateway.tickets.rights import NotAllowed
+from tests.samples import JIM, JOE, NOW, OUTAGE_TEXT, STRANGER, envelope, incoming, mail
+from tests.test_desk import Desk
+
+MINUTE = timedelta(minutes=1)
+AGENT, AUDITOR = Person("ann", Role.AGENT), Person("paul", Role.AUDITOR)
+
+
+@pytest.fixture
+def at(store: Store) -> Desk:
+    return Desk(store)
+
+
+def opened(at: Desk, number: int = 1, text: str = "The disk of order #123456 is slow.", **more: Any) -> str:
+    raw = mail(text, Message_ID=f"<p{number}@example.de>")
+    return at.take(incoming(raw, **more), raw).reference or ""
+
+
+def follow_up(at: Desk, reference: str, number: int) -> str | None:
+    raw = mail("Any news?", subject=f"Re: [{reference}]", Message_ID=f"<f{number}@example.de>")
+    return at.take(incoming(raw), raw).reference
+
+
+def history(at: Desk, reference: str) -> list[tuple[str, str]]:
+    entries = at.show(reference)["entries"]
+    return [(entry["author"], entry["text"]) for entry in entries if entry["direction"] == "internal"]
+
+
+def audited(at: Desk, reference: str) -> list[tuple[str, str]]:
+    lines = at.store.read_now(lambda c: audit.of(c, "ticket", reference))
+    return [(line["who"], line["what"]) for line in reversed(lines)]
+
+
+def test_owner_watchers_tags_notes_and_snooze_are_shown_with_who_did_it(at: Desk) -> None:
+    reference = opened(at)
+    do = at.store.write_now
+    do(lambda c: ownership.assign(c, reference, "joe", JOE, NOW))
+    do(lambda c: ownership.assign(c, reference, "joe", JOE, NOW))  # nothing changes: nothing is written
+    do(lambda c: ownership.watch(c, reference, "ann", JIM, NOW))
+    assert do(lambda c: labels.tag(c, reference, ["Disk", "raid"], [], JIM, NOW)) == ["disk", "raid"]
+    assert do(lambda c: labels.tag(c, reference, [], ["raid"], JIM, NOW)) == ["disk"]
+    do(lambda c: labels.note(c, reference, "I called them.", JIM, NOW))
+    do(lambda c: ownership.snooze(c, reference, NOW + 60 * MINUTE, JOE, NOW))
+    shown = at.show(reference)
+    assert (shown["owner"], shown["watchers"], shown["tags"]) == ("joe", ["ann"], ["disk"])
+    assert shown["snoozed_until"] == (NOW + 60 * MINUTE).isoformat()
+    said = [
+        ("joe", "owner: nobody -> joe"),
+        ("jim", "ann watches"),
+        ("jim", "tags: +disk +raid"),
+        ("jim", "tags: -raid"),
+        ("jim", "I called them."),
+        ("joe", "snoozed until 2026-11-22T19:00+00:00"),
+    ]
+    assert history(at, reference) == said
+    acts = ["assign", "watch", "tag", "tag", "note", "snooze"]
+    assert audited(at, reference) == [(who, what) for (who, _), what in zip(said, acts, strict=True)]
+    assert shown["target_at"] is not None  # none of this stops the clock
+    with pytest.raises(Refused, match="joe works on"):
+        do(lambda c: ownership.take(c, reference, JIM, NOW))
+    with pytest.raises(Refused, match="not a tag"):
+        do(lambda c: labels.tag(c, reference, ["<b>"], [], JIM, NOW))
+
+
+def test_an_answer_to_a_conversation_that_moved_on_is_refused(at: Desk) -> None:
+    reference = opened(at)
+    seen = at.show(reference)["version"]
+    at.store.write_now(lambda c: ownership.assign(c, reference, "joe", JOE, NOW))
+    assert at.show(reference)["version"] == seen  # what is done to a ticket says nothing to the customer
+    assert follow_up(at, reference, 1) == reference
+    with pytest.raises(MovedOn) as caught:
+        at.store.write_now(lambda c: people.answer(c, reference, "Hello.", JOE, at.office, NOW, seen=seen))
+    assert (caught.value.version, [one["author"] for one in caught.value.since]) == (seen + 1, ["anna@example.de"])
+    assert at.show(reference)["state"] == "open"
+    at.store.write_now(lambda c: people.answer(c, reference, "Hello.", JOE, at.office, NOW, seen=seen + 1))
+    with pytest.raises(MovedOn, match="joe"):  # two who read the same do not answer twice
+        at.store.write_now(lambda c: people.answer(c, reference, "Hi.", JIM, at.office, NOW, seen=seen + 1))
+    at.store.write_now(lambda c: people.answer(c, reference, "By the way.", JIM, at.office, NOW))
+    assert [recipient for template, recipient in at.customers() if template == "answer"] == ["anna@example.de"] * 2
+
+
+def test_who_has_it_open_and_who_is_writing_is_known_for_a_minute(at: Desk) -> None:
+    reference = opened(at)
+    key = at.store.read_now(lambda c: people.ticket(c, reference).id)
+    do = at.store.write_now
+    do(lambda c: presence.here(c, key, JOE, False, NOW))
+    do(lambda c: presence.here(c, key, JIM, False, NOW))
+    do(lambda c: presence.here(c, key, JIM, True, NOW + MINUTE / 2))
+    there = at.store.read_now(lambda c: presence.others(c, key, None, NOW + MINUTE / 2))
+    assert [(one["who"], one["writing"]) for one in there] == [("jim", True), ("joe", False)]
+    assert [one["who"] for one in at.store.read_now(lambda c: presence.others(c, key, JOE, NOW + MINUTE))] == ["jim"]
+    assert do(lambda c: presence.sweep(c, NOW + MINUTE)) == 1
+    do(lambda c: presence.gone(c, key, JIM))
+    assert at.store.read_now(lambda c: presence.others(c, key, None, NOW + MINUTE)) == []
+
+
+def test_merged_tickets_are_one_conversation_with_one_clock(at: Desk) -> None:
+    first, second = opened(at, 1), opened(at, 2, "Order #123456 is slow, 203.0.113.7 too.")
+    third = opened(at, 3)
+    do = at.store.write_now
+    do(lambda c: people.answer(c, first, "We look.", JOE, at.office, NOW))
+    do(lambda c: merging.merge(c, third, second, JOE, NOW))
+    do(lambda c: merging.merge(c, second, first, JOE, NOW))
+    whole, part = at.show(first), at.show(second)
+    assert (whole["merged"], part["merged_into"], at.show(third)["merged_into"]) == ([second, third], first, first)
+    assert [entry["direction"] for entry in whole["entries"]].count("in") == 3
+    assert (whole["state"], whole["limit_at"]) == ("open", (NOW + 30 * MINUTE).isoformat())
+    assert (part["state"], part["limit_at"]) == ("closed", None)
+    assert follow_up(at, second, 1) == first
+    assert at.show(first)["version"] > whole["version"]
+    with pytest.raises(Merged, match=first):
+        do(lambda c: people.answer(c, second, "Hello.", JOE, at.office, NOW))
+    assert at.tick(NOW + 40 * MINUTE).count("limit") == 1
+    do(lambda c: merging.unmerge(c, second, JOE, at.office, NOW))
+    assert (at.show(second)["state"], at.show(second)["merged_into"]) == ("open", None)
+    assert follow_up(at, second, 2) == second
+
+
+def test_a_stranger_to_both_still_gets_a_ticket_of_his_own(at: Desk) -> None:
+    first, second = opened(at, 1), opened(at, 2)
+    at.store.write_now(lambda c: merging.merge(c, second, first, JOE, NOW))
+    raw = mail("And mine?", subject=f"[{second}]", author="eve@evil.example", Message_ID="<e1@evil.example>")
+    taken = at.take(incoming(raw, match=STRANGER, envelope_=envelope(mail_from="eve@evil.example")), raw)
+    assert taken.reference not in (first, second)
+    assert at.show(taken.reference)["linked_to"] == first
+
+
+def test_links_stand_on_both_sides(at: Desk) -> None:
+    first, second = opened(at, 1), opened(at, 2)
+    at.store.write_now(lambda c: merging.link(c, second, first, AGENT, NOW))
+    assert (at.show(first)["linked"], at.show(second)["linked"]) == ([second], [first])
+    at.store.write_now(lambda c: merging.unlink(c, first, second, AGENT, NOW))
+    assert at.show(first)["linked"] == at.show(second)["linked"] == []
+    assert audited(at, second) == [("ann", "link"), ("ann", "unlink")]
+
+
+def test_the_ticket_follows_a_correction_and_the_right_department_is_told(at: Desk) -> None:
+    reference = opened(at)
+    before = len(at.outbox())
+    right = Right(department=Department.FINANCIAL, critical=True, sensitive=("refund",))
+    changed = at.store.write_now(lambda c: corrections.correct(c, reference, right, JOE, at.office, NOW))
+    assert sorted(changed) == ["critical", "department", "priority", "sensitive"]
+    shown = at.show(reference)
+    assert (shown["department"], shown["critical"], shown["priority"]) == ("financial", True, "high")
+    assert "critical" in shown["marks"]
+    assert [row.recipient for row in at.outbox()[before:]] == ["billing@introserv.com"]
+    one = {"field": "department", "from": "technical", "to": "financial", "who": "joe", "at": NOW.isoformat()}
+    assert one in shown["corrections"]
+    back = Right(critical=False, priority=Priority.NORMAL)
+    assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW + MINUTE))
+    shown = at.show(reference)
+    assert (shown["critical"], shown["priority"], "critical" in shown["marks"]) == (False, "normal", False)
+    assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW)) == []
+
+
+def test_closing_tells_the_customer_who_knows_of_it(at: Desk) -> None:
+    known, muted = opened(at, 1), opened(at, 2, OUTAGE_TEXT)
+    at.store.write_now(lambda c: people.answer(c, known, "Done.", JOE, at.office, NOW))
+    for reference in (known, muted):
+        at.store.write_now(lambda c, r=reference: people.close(c, r, JOE, at.office, NOW, notify=True))
+    closed = [row for row in at.outbox() if row.template == "closed"]
+    assert [(row.recipient, row.kind, row.context["reference"]) for row in closed] == [
+        ("anna@example.de", "person", known)
+    ]
+    assert at.show(muted)["state"] == "closed"
+
+
+def test_roles_and_the_audit_hold(at: Desk) -> None:
+    first, second = opened(at, 1), opened(at, 2)
+    for act in (
+        lambda c: people.answer(c, first, "Hello.", AUDITOR, at.office, NOW),
+        lambda c: labels.tag(c, first, ["x"], [], AUDITOR, NOW),
+        lambda c: merging.merge(c, first, second, AGENT, NOW),
+        lambda c: people.release(c, 1, AGENT, at.office, NOW),
+    ):
+        with pytest.raises(NotAllowed):
+            at.store.write_now(act)
+    at.store.write_now(lambda c: people.answer(c, first, "Hello.", AGENT, at.office, NOW))
+    with pytest.raises(Refused, match="nobody has answered"):
+        at.store.write_now(lambda c: people.wait(c, second, AGENT, NOW))
+    for statement in (update(tables.audit).values(who="eve"), delete(tables.audit)):
+        with pytest.raises(DBAPIError, match="only added to"):
+            at.store.write_now(lambda c, s=statement: c.execute(s))
+    assert [row.who for row in at.store.read_now(lambda c: c.execute(select(tables.audit)).all())] == ["ann"]
