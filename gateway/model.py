@@ -562,6 +562,7 @@ class ReplyPlan:
     template: str
     language: str
     to: tuple[str, ...]
+    why: str = field(default="", compare=False)  #: this template; what is sent does not depend on the words of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from gateway.database.store import LostClaim, Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
 from gateway.tickets import arrivals, desk, outgoing, people, views
+from gateway.tickets.listing import EVERYTHING
 from tests.samples import (
     FAIL,
     JOE,
@@ -298,7 +299,7 @@ def test_nobody_is_acknowledged_twice_for_one_mail(at: Desk) -> None:
     for step in steps[1:]:
         arrives(at, step, mail())
     assert at.customers() == [("verification_needed", "anna@example.de")]
-    (ticket,) = at.store.read_now(lambda c: views.ticket_list(c, None, None, 10))
+    (ticket,) = at.store.read_now(lambda c: views.ticket_list(c, EVERYTHING, 10))
     assert at.show(ticket["reference"])["trust"] == "verified"
 
 
@@ -351,7 +352,7 @@ def test_an_arrival_waits_for_a_release(at: Desk) -> None:
     outcome = judged(at, genuine)
     assert outcome is not None and outcome.reference == first.reference
     assert at.customers() == [("received", "anna@example.de")]
-    assert len(at.store.read_now(lambda c: views.ticket_list(c, None, None, 10))) == 1
+    assert len(at.store.read_now(lambda c: views.ticket_list(c, EVERYTHING, 10))) == 1
 
 
 def test_an_arrival_that_somebody_else_has_is_not_written(at: Desk) -> None:
@@ -399,11 +400,11 @@ def test_arrivals_that_race_answer_once(store: Store, database: str) -> None:
     if other is not store:
         other.close()
     assert len(outcomes) == 2 * count
-    assert len(store.read_now(lambda c: views.ticket_list(c, None, None, 100))) == count
+    assert len(store.read_now(lambda c: views.ticket_list(c, EVERYTHING, 100))) == count
     assert sorted(recipient for _, recipient in at.customers()) == [
         f"anna{number}@example.de" for number in range(count)
     ]
-    trusts = {row["trust"] for row in store.read_now(lambda c: views.ticket_list(c, None, None, 100))}
+    trusts = {row["trust"] for row in store.read_now(lambda c: views.ticket_list(c, EVERYTHING, 100))}
     assert trusts == {"verified"}
 
 

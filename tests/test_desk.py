@@ -13,8 +13,9 @@ from sqlalchemy import select
 from gateway.database import inbox, originals, tables
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
-from gateway.model import Incoming, RawMessage
+from gateway.model import Incoming, RawMessage, TicketState
 from gateway.tickets import arrivals, desk, outgoing, people, rounds, views
+from gateway.tickets.listing import Filter
 from tests.samples import FAIL, JOE, NONE, NOW, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail, office
 
 MINUTE = timedelta(minutes=1)
@@ -112,7 +113,7 @@ def test_a_stranger_gets_a_new_linked_ticket_and_changes_nothing(at: Desk, by: s
     assert (second.decision.disposition, second.decision.outcome) == ("opened", "linked")
     assert second.reference != first.reference
     assert at.show(second.reference)["linked_to"] == first.reference
-    assert at.show(first.reference) == before
+    assert at.show(first.reference) == before | {"linked": [second.reference]}
     assert at.customers()[-1][1] == "eve@evil.example"
 
 
@@ -349,6 +350,6 @@ def test_the_list_shows_high_priority_first(at: Desk) -> None:
     at.take(incoming())
     raw = mail("My server is down since 14:30 CET.", Message_ID="<down@example.de>")
     urgent = at.take(incoming(raw), raw)
-    listed = at.store.read_now(lambda c: views.ticket_list(c, "open", None, 10))
+    listed = at.store.read_now(lambda c: views.ticket_list(c, Filter(TicketState.OPEN), 10))
     assert next(row["reference"] for row in listed) == urgent.reference
     assert at.store.write_now(lambda c: outgoing.claim(c, NOW, 1, 60))[0].context["critical"]

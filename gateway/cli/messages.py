@@ -6,13 +6,14 @@ import typer
 
 from gateway.cli import context
 from gateway.cli.output import Force, Json, Limit, fail, show_table, write_octets
+from gateway.model import Disposition, InboxState
 
 app = typer.Typer(no_args_is_help=True, help="The inbox: list, raw, replay, release, discard.")
 
 
 @app.command("list")
 def messages_list(
-    state: str | None = None, disposition: str | None = None, limit: Limit = 100, as_json: Json = False
+    state: InboxState | None = None, disposition: Disposition | None = None, limit: Limit = 100, as_json: Json = False
 ) -> None:
     """The inbox, newest first."""
     from gateway.tickets import views

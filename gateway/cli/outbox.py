@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from gateway.cli import context
+from gateway.cli import context, moments
 from gateway.cli.output import Json, Limit, fail, safe, show_table
+from gateway.model import OutboxState
 
 app = typer.Typer(no_args_is_help=True, help="Replies: list, retry, discard.")
 
@@ -21,7 +21,7 @@ Every = Annotated[bool, typer.Option("--all", help="Every dead and waiting row."
 
 
 @app.command("list")
-def outbox_list(state: str | None = None, limit: Limit = 100, as_json: Json = False) -> None:
+def outbox_list(state: OutboxState | None = None, limit: Limit = 100, as_json: Json = False) -> None:
     """Replies, newest first."""
     from gateway.tickets import views
 
@@ -44,7 +44,6 @@ def outbox_discard(rows: Rows = None, state: RowState = None, since: Since = Non
 
 def _settle_rows(function: str, done: str, ids: list[int], state: str | None, since: str | None, every: bool) -> None:
     from gateway.database.store import utc_now
-    from gateway.model import OutboxState
     from gateway.tickets import outgoing
 
     now = utc_now()
@@ -52,25 +51,12 @@ def _settle_rows(function: str, done: str, ids: list[int], state: str | None, si
         fail(f"--state is dead or queued, not {safe(state)}", 2)
     if bool(ids) == bool(state or since or every):
         fail("name the rows by number, or choose them by --state, --since or --all", 2)
-    choice = outgoing.Choice(tuple(ids), OutboxState(state) if state else None, _moment(since, now) if since else None)
+    choice = outgoing.Choice(
+        tuple(ids), OutboxState(state) if state else None, moments.past(since, now) if since else None
+    )
     with context.store(write=True) as (_, store):
         found = store.write_now(lambda connection: getattr(outgoing, function)(connection, choice, now))
     print(f"{len(found)} replies {done}")
     missing = sorted(set(ids) - set(found))
     if missing:
         fail(f"neither dead nor waiting: {', '.join(str(row) for row in missing)}")
-
-
-def _moment(words: str, now: datetime) -> datetime:
-    """A point in time: so long ago (2h), or a date."""
-    from gateway.config import seconds
-
-    try:
-        return now - timedelta(seconds=seconds(words))
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(words)
-    except ValueError:
-        fail(f"--since: neither a duration (2h, 3d) nor a date (2026-11-22T14:00Z): {safe(words)}", 2)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

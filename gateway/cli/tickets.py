@@ -1,124 +1,183 @@
-"""``gateway tickets``: what the desk does to a ticket."""
+"""``gateway tickets``: tickets read, answered, closed. What else is done to them is in ``ticket_work``."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import context
+from gateway.cli import context, moments
 from gateway.cli.output import Force, Json, Limit, columns, fail, line, safe, show_table, write_octets
+from gateway.model import Department, Priority, TicketState, Trust
 
-app = typer.Typer(no_args_is_help=True, help="Tickets: list, show, reply, note, close, reopen, attachment.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Tickets: list, show, reply, note, close, reopen, wait, assign, watch, snooze, tag, merge, link, correct, attachment.",
+)
+Full = Annotated[
+    bool, typer.Option("--full", help="Also what was cut from the words, the other alternative, hidden text.")
+]
+Since = Annotated[str | None, typer.Option(help="Opened since then: 2h, 3d, or 2026-11-22T14:00.")]
+Owner = Annotated[str | None, typer.Option(help="A name, me, or nobody.")]
+Words = Annotated[str | None, typer.Option("--file", help="The words; default: standard input.")]
+Seen = Annotated[int | None, typer.Option(help="The version that you have read: if it moved on, nothing is sent.")]
+_COLUMNS = ("reference", "state", "priority", "critical", "trust", "account", "author", "department", "owner", "subject",
+            "limit_at")  # fmt: skip
 
 
 @app.command("list")
 def tickets_list(
-    state: str | None = None, account: str | None = None, limit: Limit = 100, as_json: Json = False
-) -> None:
-    """Open promises first, high priority before all."""
+    state: TicketState | None = None, account: str | None = None, department: Department | None = None,
+    priority: Priority | None = None, owner: Owner = None, tag: str | None = None, trust: Trust | None = None,
+    language: str | None = None, since: Since = None, limit: Limit = 100, as_json: Json = False,
+) -> None:  # fmt: skip
+    """List tickets, the most urgent first."""
+    from gateway.database.store import utc_now
     from gateway.tickets import views
+    from gateway.tickets.listing import Filter
 
-    with context.store() as (_, store):
-        rows = store.read_now(lambda connection: views.ticket_list(connection, state, account, limit))
-    show_table(
-        rows,
-        (
-            "reference",
-            "state",
-            "priority",
-            "critical",
-            "trust",
-            "account",
-            "author",
-            "department",
-            "subject",
-            "limit_at",
-        ),
-        as_json,
-    )
+    who = context.who() if owner == "me" else owner
+    with context.store() as (settings, store):
+        zone = moments.zone_of(settings)
+        then = moments.past(since, utc_now(), zone=zone) if since else None
+        wanted = Filter(state, account, department, priority, who, tag, trust, language, then)
+        rows = store.read_now(lambda connection: views.ticket_list(connection, wanted, limit))
+    if not as_json:
+        rows = [row | {"limit_at": row["limit_at"] and moments.local(row["limit_at"], zone)} for row in rows]
+    show_table(rows, _COLUMNS, as_json)
 
 
 @app.command("show")
-def tickets_show(
-    reference: str,
-    full: Annotated[
-        bool, typer.Option("--full", help="Also what was cut from the words, the other alternative, hidden text.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Show a ticket, its messages and the reasons. Mail text stands behind "| ", with --full the rest of it behind ": "."""
-    from gateway.tickets import people, shown, views
+def tickets_show(reference: str, full: Full = False, as_json: Json = False) -> None:
+    """Show a ticket, its messages and the reasons. Mail text is behind "| ", with --full the rest of it behind ": "."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import people, views
 
-    with context.store() as (_, store):
+    with context.store() as (settings, store):
+        zone = moments.zone_of(settings)
         found = store.read_now(
-            lambda connection: views.ticket_show(connection, people.ticket(connection, reference), full)
+            lambda connection: views.ticket_show(connection, people.ticket(connection, reference), full, utc_now())
         )
     if as_json:
         print(json.dumps(found, ensure_ascii=False))
         return
-    for key, value in found.items():
-        if key not in ("entries", "trace") and value not in (None, [], "", False):
-            print(f"{key:20} {line(value)}")
+    _print_fields(found, zone)
     for entry in found["entries"]:
-        words, rest = safe(entry["text"]).expandtabs(), safe(entry.get("full_text", "")).expandtabs()
-        print(f"\n--- {entry['direction']} {line(entry['author'])} {entry['at']} ({entry['status']})")
-        print(shown.in_full(words, rest, columns()))
-        for file in entry["attachments"]:
-            named = f"{line(file['filename'])} {line(file['type'])}"
-            print(f"    attached: {named} {file['size']} octets {line(file['sha256'])}")
+        _print_entry(entry, zone)
+    _print_replies(found["replies"], zone)
     print("\nwhy:")
     for reason in found["trace"]:
         print(f"  {line(reason)}")
 
 
-def _words(file: str | None) -> str:
+_APART = ("entries", "trace", "replies", "corrections", "open_with")
+
+
+def _print_fields(found: dict[str, Any], zone: str) -> None:
+    for key, value in found.items():
+        if key in _APART or value in (None, [], "", False):
+            continue
+        shown = moments.local(value, zone) if key.endswith(("_at", "_until")) else value
+        if isinstance(value, list) and all(isinstance(one, str) for one in value):
+            shown = ", ".join(value)
+        print(f"{key:20} {line(shown)}")
+    for one in found["open_with"]:
+        print(f"{'open with':20} {line(one['who'])}{', writing an answer' if one['writing'] else ''}")
+    for one in found["corrections"]:
+        said = f"{one['field']}: {one['from']} -> {one['to']} by {one['who']}, {moments.local(one['at'], zone)}"
+        print(f"{'corrected':20} {line(said)}")
+
+
+def _print_entry(entry: dict[str, Any], zone: str) -> None:
+    from gateway.tickets import shown
+
+    at = moments.local(entry["at"], zone)
+    if entry["kind"] == "change":
+        print(f"\n--- {at} {line(entry['author'])}: {line(entry['text'])}")
+        return
+    words, rest = safe(entry["text"]).expandtabs(), safe(entry.get("full_text", "")).expandtabs()
+    what = entry["kind"] or entry["direction"]
+    print(f"\n--- {at} {what} {line(entry['author'])} ({entry['status']}, entry {entry['id']})")
+    print(shown.in_full(words, rest, columns()))
+    for file in entry["attachments"]:
+        named = f"{line(file['filename'])} {line(file['type'])}"
+        print(f"    attached: {named} {file['size']} octets {line(file['sha256'])}")
+
+
+def _print_replies(replies: list[dict[str, Any]], zone: str) -> None:
+    if replies:
+        print("\nsent to the customer:")
+    for one in replies:
+        why = f": {one['error']}" if one["error"] else ""
+        sent = f"{one['template']} ({one['language']}) to {one['to']}: {one['state']}{why}"
+        print(f"  {moments.local(one['at'], zone)} {line(sent)}")
+
+
+def words_of(file: str | None) -> str:
+    """The words of a file, or of standard input."""
     return Path(file).read_text(encoding="utf-8") if file else sys.stdin.read()
 
 
 @app.command("reply")
-def tickets_reply(
-    reference: str, file: Annotated[str | None, typer.Option(help="The words; default: standard input.")] = None
-) -> None:
-    """A person's answer: it goes to the author and stops the clock."""
+def tickets_reply(reference: str, file: Words = None, seen: Seen = None) -> None:
+    """Send an answer to the customer; stops the clock. If anything is said meanwhile, it is not sent."""
     from gateway.database.store import utc_now
     from gateway.tickets import people
 
-    words = _words(file)
     with context.store(write=True) as (settings, store):
-        office = context.office(settings, store)
+        version, others = store.read_now(lambda connection: _read_of(connection, reference))
+        for one in others:
+            print(f"gateway: {safe(one)} is writing an answer to {safe(reference)}", file=sys.stderr)
+        words = words_of(file)
+        office, read = context.office(settings, store), version if seen is None else seen
         row = store.write_now(
-            lambda connection: people.answer(connection, reference, words, context.person(), office, utc_now())
+            lambda connection: people.answer(
+                connection, reference, words, context.person(), office, utc_now(), seen=read
+            )
         )
     print(f"queued as outbox row {row}")
 
 
+def _read_of(connection: Any, reference: str) -> tuple[int, list[str]]:
+    """(the version of a conversation, who else is writing an answer)."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import people, presence
+
+    row = people.ticket(connection, reference)
+    there = presence.others(connection, row.id, context.person(), utc_now())
+    return row.version, [one["who"] for one in there if one["writing"]]
+
+
 @app.command("note")
-def tickets_note(reference: str, file: str | None = None) -> None:
-    """An internal remark."""
+def tickets_note(reference: str, file: Words = None) -> None:
+    """Add an internal note; the customer never sees it."""
     from gateway.database.store import utc_now
     from gateway.tickets import labels
 
-    words = _words(file)
+    words = words_of(file)
     with context.store(write=True) as (_, store):
         store.write_now(lambda connection: labels.note(connection, reference, words, context.person(), utc_now()))
 
 
 @app.command("close")
 def tickets_close(
-    reference: str, spam: Annotated[bool, typer.Option("--spam", help="Offers the block.")] = False
-) -> None:
-    """Close; nothing is sent."""
+    reference: str,
+    spam: Annotated[bool, typer.Option("--spam", help="Tell nobody, and print how to block the sender.")] = False,
+    notify: Annotated[bool, typer.Option("--notify/--silent", help="Tell the customer, if he has heard from us.")] = True,
+) -> None:  # fmt: skip
+    """Close a ticket; the customer is told."""
     from gateway.database.store import utc_now
     from gateway.tickets import people
 
     with context.store(write=True) as (settings, store):
         office = context.office(settings, store)
         author = store.write_now(
-            lambda connection: people.close(connection, reference, context.person(), office, utc_now(), spam=spam)
+            lambda connection: people.close(
+                connection, reference, context.person(), office, utc_now(), spam=spam, notify=notify
+            )
         )
     if author:
         print(f'to block the sender, add to the configuration and reload:\n[block]\naddresses = ["{safe(author)}"]')
@@ -126,7 +185,7 @@ def tickets_close(
 
 @app.command("reopen")
 def tickets_reopen(reference: str) -> None:
-    """Open again."""
+    """Open a ticket again; its clock starts now."""
     from gateway.database.store import utc_now
     from gateway.tickets import people
 
@@ -137,7 +196,7 @@ def tickets_reopen(reference: str) -> None:
 
 @app.command("attachment")
 def tickets_attachment(reference: str, sha256: str, force: Force = False) -> None:
-    """The content of an attachment, to standard output."""
+    """Write an attachment to standard output."""
     from gateway.read.attachments import attachment
     from gateway.tickets import people
 

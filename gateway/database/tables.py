@@ -188,6 +188,7 @@ class Ticket(SQLModel, table=True):
         Index("tickets_owner", "owner", **_where("owner <> ''")),
         Index("tickets_snoozed", "snoozed_until", **_where("snoozed_until is not null")),
         Index("tickets_merged", "merged_into", **_where("merged_into is not null")),
+        Index("tickets_linked", "linked_to", **_where("linked_to is not null")),
     )
     id: int | None = _id()
     reference: str = Field(sa_column=Column(String(9), nullable=False, unique=True))

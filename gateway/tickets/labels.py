@@ -71,6 +71,16 @@ def tags(connection: Connection, ticket_id: int) -> list[str]:
     return sorted(connection.execute(chosen).scalars())
 
 
+def of_all(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
+    """The tags of each of these tickets, sorted."""
+    found: dict[int, list[str]] = {key: [] for key in ids}
+    for row in connection.execute(
+        select(ticket_tags).where(ticket_tags.c.ticket_id.in_(ids)).order_by(ticket_tags.c.tag)
+    ):
+        found[row.ticket_id].append(row.tag)
+    return found
+
+
 def every(connection: Connection, limit: int = 500) -> list[str]:
     """Every tag that an unmerged ticket has, sorted, to choose from."""
     chosen = select(ticket_tags.c.tag).join(tickets, tickets.c.id == ticket_tags.c.ticket_id)

@@ -177,7 +177,9 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     if draft.thread is not None:
         note = f" ({draft.thread.note})" if draft.thread.note else ""
         reasons.append(f"thread {draft.thread.reference} by {draft.thread.by}: {draft.outcome}{note}")
-    reasons.append(f"no reply: {draft.silence}" if draft.reply is None else f"reply {draft.reply.template}")
+    reasons.append(
+        f"no reply: {draft.silence}" if draft.reply is None else f"reply {draft.reply.template} ({draft.reply.why})"
+    )
     return Decision(
         disposition=draft.disposition,
         mail_class=kind,
@@ -294,22 +296,29 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
 def _reply(incoming: Incoming, trust: Trust, rules: Rules) -> ReplyPlan:
     topics = incoming.reading.topics
     account = incoming.match.settled if trust is Trust.VERIFIED else None
-    if incoming.final and (incoming.verdict.temperror or not incoming.match.usable):
-        template = "received_general"
-    elif topics.critical:
-        template = "emergency"
-    elif trust is Trust.VERIFIED:
-        template = "verification_needed" if topics.sensitive and not _may_ask(incoming) else "received"
-    elif topics.question is Question.GENERAL:
-        template = "received_general"
-    else:
-        template = "verification_needed"
+    template, why = _template(incoming, trust)
     to = [incoming.reading.author.address or ""]
     if trust is Trust.VERIFIED and account is not None and not topics.sensitive and not incoming.reading.secrets_masked:
         author = to[0].lower()
         copies = incoming.match.support_addresses
         to += [address for address in copies if address.lower() != author and not rules.owns(address)]
-    return ReplyPlan(template, language_for(incoming, trust, rules), tuple(to))
+    return ReplyPlan(template, language_for(incoming, trust, rules), tuple(to), why)
+
+
+def _template(incoming: Incoming, trust: Trust) -> tuple[str, str]:
+    """The template of the acknowledgement, and why it is this one."""
+    topics = incoming.reading.topics
+    if incoming.final and (incoming.verdict.temperror or not incoming.match.usable):
+        return "received_general", "the checks could not be made in time"
+    if topics.critical:
+        return "emergency", "reports a complete outage"
+    if trust is Trust.VERIFIED:
+        if topics.sensitive and not _may_ask(incoming):
+            return "verification_needed", f"asks for {', '.join(topics.sensitive)} and may not by this proof and role"
+        return "received", "the author is verified"
+    if topics.question is Question.GENERAL:
+        return "received_general", "a general question"
+    return "verification_needed", f"about an account, and the author is {trust}"
 
 
 def _may_ask(incoming: Incoming) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
 from gateway.model import FACT_KINDS, Disposition, InboxState, MailClass, OutboxState, TicketState
-from gateway.tickets import conditions, corrections, labels, mailboxes, merging, openings
+from gateway.tickets import conditions, corrections, labels, listing, mailboxes, merging, openings, presence
 
 UNSEEN_S = 3600.0
 STUCK_S = 300.0
@@ -19,10 +19,17 @@ def _iso(value: datetime | None) -> str | None:
     return value.isoformat() if value is not None else None
 
 
-def _facts(connection: Connection, ids: list[int]) -> dict[str, Any]:
+def _facts(connection: Connection, ids: list[int]) -> dict[int, list[Any]]:
+    """The rows of facts of each ticket."""
+    found: dict[int, list[Any]] = {key: [] for key in ids}
+    for row in connection.execute(select(facts).where(facts.c.ticket_id.in_(ids)).order_by(facts.c.id)):
+        found[row.ticket_id].append(row)
+    return found
+
+
+def _facts_shown(rows: list[Any]) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in FACT_KINDS}
     incident = None
-    rows = connection.execute(select(facts).where(facts.c.ticket_id.in_(ids)).order_by(facts.c.id))
     for row in rows:
         if row.kind == "incident":
             incident = row.value
@@ -33,8 +40,7 @@ def _facts(connection: Connection, ids: list[int]) -> dict[str, Any]:
     return {**found, "incident_started_at": incident}
 
 
-def _ticket(connection: Connection, row: Any) -> dict[str, Any]:
-    known = _facts(connection, [row.id])
+def _ticket(row: Any, known: dict[str, Any], tags: list[str]) -> dict[str, Any]:
     return {
         "reference": row.reference,
         "state": row.state,
@@ -56,80 +62,87 @@ def _ticket(connection: Connection, row: Any) -> dict[str, Any]:
         "first_response_at": _iso(row.first_response_at),
         "breached": row.breached,
         "owner": row.owner,
-        "tags": labels.tags(connection, row.id),
+        "tags": tags,
         "snoozed_until": _iso(row.snoozed_until),
     }
 
 
-def ticket_list(connection: Connection, state: str | None, account: str | None, limit: int) -> list[dict[str, Any]]:
-    """``tickets list``: high priority first, then what is critical, then the oldest promise."""
-    t = tickets.c
-    query = select(tickets)
-    if state:
-        query = query.where(t.state == state)
-    if account:
-        query = query.where(t.account == account)
-    query = query.order_by(t.priority, t.critical.desc(), func.coalesce(t.limit_at, t.opened_at), t.id).limit(limit)
-    return [_ticket(connection, row) for row in connection.execute(query).all()]
+def ticket_list(connection: Connection, wanted: listing.Filter, limit: int) -> list[dict[str, Any]]:
+    """``tickets list``, in the order of ``listing.chosen``."""
+    rows = connection.execute(listing.chosen(wanted).limit(limit)).all()
+    ids = [row.id for row in rows]
+    known, tags = _facts(connection, ids), labels.of_all(connection, ids)
+    return [_ticket(row, _facts_shown(known[row.id]), tags[row.id]) for row in rows]
 
 
-def ticket_show(connection: Connection, row: Any, full: bool = False) -> dict[str, Any]:
-    """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``."""
-    shown = _ticket(connection, row)
+def ticket_show(connection: Connection, row: Any, full: bool = False, now: datetime | None = None) -> dict[str, Any]:
+    """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``. ``now``: for who
+    has it open."""
     parts = merging.parts(connection, row)
     ids = [row.id, *(part.id for part in parts)]
-    known = _facts(connection, ids)
-    listed = []
-    for entry in connection.execute(select(entries).where(entries.c.ticket_id.in_(ids)).order_by(*_IN_ORDER)).all():
-        files = connection.execute(
-            select(attachments).where(attachments.c.entry_id == entry.id).order_by(attachments.c.id)
-        )
-        listed.append(
-            {
-                "id": entry.id,
-                "direction": entry.direction,
-                "kind": entry.kind,
-                "author": entry.author,
-                "text": entry.text,
-                "at": _iso(entry.at),
-                "status": entry.status,
-                "attachments": [
-                    {"filename": f.filename, "type": f.type, "size": f.size, "sha256": f.sha256} for f in files.all()
-                ],
-            }
-            | ({"full_text": entry.full_text} if full else {})
-        )
-    lines: list[str] = []
-    for trace in connection.execute(select(traces).where(traces.c.ticket_id.in_(ids)).order_by(traces.c.id)).all():
-        lines += [
-            f"{trace.at.isoformat(timespec='seconds')} message {trace.message_id}: {line}" for line in trace.lines
-        ]
-    lines += _sendings(connection, ids)
-    linked = _reference(connection, row.linked_to)
-    return shown | {
+    known = _facts_shown([fact for rows in _facts(connection, ids).values() for fact in rows])
+    return _ticket(row, known, labels.tags(connection, row.id)) | {
         "question": row.question,
         "sensitive": row.sensitive,
         "missing": row.missing,
         "marks": row.marks,
         "silence": row.silence,
-        "linked_to": linked,
+        "linked_to": _reference(connection, row.linked_to),
         "linked": merging.linked(connection, row),
         "merged": [part.reference for part in parts],
         "merged_into": _reference(connection, row.merged_into),
         "watchers": row.watchers,
         "version": row.version,
+        "open_with": presence.others(connection, row.id, None, now) if now is not None else [],
         "corrections": corrections.history(connection, row.id),
         "invoices": known["invoices"],
         "hosts": known["hosts"],
         "customers": known["customers"],
         "incident_started_at": known["incident_started_at"],
-        "entries": listed,
-        "trace": lines,
+        "entries": _entries(connection, ids, full),
+        "replies": _replies(connection, ids),
+        "trace": _trace(connection, ids) + _sendings(connection, ids),
     }
 
 
-#: what is merged stands among the rest by its time
-_IN_ORDER = (entries.c.at, entries.c.id)
+def _entries(connection: Connection, ids: list[int], full: bool) -> list[dict[str, Any]]:
+    """Every contribution, those of merged tickets among the rest by their time."""
+    e, a = entries.c, attachments.c
+    rows = connection.execute(select(entries).where(e.ticket_id.in_(ids)).order_by(e.at, e.id)).all()
+    files: dict[int, list[dict[str, Any]]] = {row.id: [] for row in rows}
+    for file in connection.execute(select(attachments).where(a.entry_id.in_(list(files))).order_by(a.id)):
+        shown = {"filename": file.filename, "type": file.type, "size": file.size, "sha256": file.sha256}
+        files[file.entry_id].append(shown)
+    return [_entry(row, files[row.id], full) for row in rows]
+
+
+def _entry(row: Any, files: list[dict[str, Any]], full: bool) -> dict[str, Any]:
+    names = ("id", "direction", "kind", "author", "text", "status")
+    shown = {name: getattr(row, name) for name in names} | {"at": _iso(row.at), "attachments": files}
+    return shown | {"full_text": row.full_text} if full else shown
+
+
+def _trace(connection: Connection, ids: list[int]) -> list[str]:
+    rows = connection.execute(select(traces).where(traces.c.ticket_id.in_(ids)).order_by(traces.c.id)).all()
+    return [
+        f"{row.at.isoformat(timespec='seconds')} message {row.message_id}: {line}" for row in rows for line in row.lines
+    ]
+
+
+def _replies(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:
+    """What the customer was sent, or is to be: every mail to him and what became of it."""
+    o = outbox.c
+    mine = select(outbox).where(o.ticket_id.in_(ids), o.kind != "staff").order_by(o.id)
+    names = ("id", "template", "language", "state", "attempts")
+    return [
+        {name: getattr(row, name) for name in names}
+        | {"to": row.recipient, "at": _iso(row.sent_at or row.dead_at or row.created_at), "error": _error(row)}
+        for row in connection.execute(mine)
+    ]
+
+
+def _error(row: Any) -> str:
+    return row.last_error or (f"bounced: {row.bounced}" if row.bounced else "")
 
 
 def _reference(connection: Connection, ticket_id: int | None) -> str | None:
@@ -145,7 +158,7 @@ def _sendings(connection: Connection, ids: list[int]) -> list[str]:
     for row in rows:
         at = (row.sent_at or row.dead_at or row.created_at).isoformat(timespec="seconds")
         tries = f" after {row.attempts} tries" if row.attempts > 1 else ""
-        why = row.last_error or (f"bounced: {row.bounced}" if row.bounced else "")
+        why = _error(row)
         lines.append(
             f"{at} outbox {row.id}: {row.template} to {row.recipient}: {row.state}{tries}{': ' + why if why else ''}"
         )
@@ -194,7 +207,7 @@ def outbox_list(connection: Connection, state: str | None, limit: int) -> list[d
             "state": row.state,
             "attempts": row.attempts,
             "next_at": _iso(row.next_at),
-            "last_error": row.last_error or (f"bounced: {row.bounced}" if row.bounced else ""),
+            "last_error": _error(row),
         }
         for row in rows
     ]

@@ -40,7 +40,9 @@ def best_first(results: tuple[DkimResult, ...], ours: Ours | None) -> list[DkimR
     return sorted(holding, key=lambda one: (bool(one.doubt), order.index(meant_for(one.recipients, ours))))
 
 
-_UNKNOWN = "the signature covers no To or Cc that names the desk: it proves nobody unless SPF shows the author's own server"
+_UNKNOWN = (
+    "the signature covers no To or Cc that names the desk: it proves nobody unless SPF shows the author's own server"
+)
 _OTHERS = "perhaps a replay: To and Cc name other people only, not us"
 
 

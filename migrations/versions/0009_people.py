@@ -22,6 +22,7 @@ def upgrade() -> None:
     _partial("tickets_owner", "owner", "owner <> ''")
     _partial("tickets_snoozed", "snoozed_until", "snoozed_until is not null")
     _partial("tickets_merged", "merged_into", "merged_into is not null")
+    _partial("tickets_linked", "linked_to", "linked_to is not null")
     _tables()
     _append_only()
 

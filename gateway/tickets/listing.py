@@ -1,0 +1,55 @@
+"""Which tickets a list shows, and in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, select
+
+from gateway.database.tables import ticket_tags, tickets
+from gateway.model import Department, Priority, TicketState, Trust
+
+NOBODY = "nobody"  #: the owner of a ticket that nobody works on
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What is asked for; ``None``: whatever it is. ``since``: opened then or later. ``awake_at``: not snoozed at that
+    moment."""
+
+    state: TicketState | None = None
+    account: str | None = None
+    department: Department | None = None
+    priority: Priority | None = None
+    owner: str | None = None
+    tag: str | None = None
+    trust: Trust | None = None
+    language: str | None = None
+    since: datetime | None = None
+    awake_at: datetime | None = None
+
+
+EVERYTHING = Filter()
+
+
+def chosen(wanted: Filter) -> Select[Any]:
+    """The tickets asked for, but for those that are part of another; the most urgent first: high priority, then what is
+    critical, then the oldest promise."""
+    t = tickets.c
+    query = select(tickets).where(t.merged_into.is_(None))
+    for name in ("state", "account", "department", "priority", "trust", "language"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(t[name] == value)
+    if wanted.owner is not None:
+        owned = t.owner == "" if wanted.owner == NOBODY else (t.owner == wanted.owner) & (t.owner != "")
+        query = query.where(owned)
+    if wanted.tag is not None:
+        query = query.where(t.id.in_(select(ticket_tags.c.ticket_id).where(ticket_tags.c.tag == wanted.tag.lower())))
+    if wanted.since is not None:
+        query = query.where(t.opened_at >= wanted.since)
+    if wanted.awake_at is not None:
+        query = query.where(t.snoozed_until.is_(None) | (t.snoozed_until <= wanted.awake_at))
+    return query.order_by(t.priority, t.critical.desc(), func.coalesce(t.limit_at, t.opened_at), t.id)

@@ -1,0 +1,123 @@
+"""``gateway tickets`` as a person at the shell uses it: a whole shift on one database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli import app, context
+from gateway.database.store import Store
+from tests.samples import NOW
+from tests.test_desk import Desk
+from tests.test_people import follow_up, opened
+
+Shell = Callable[..., Any]
+
+
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[Desk]:
+    store = Store(f"sqlite:///{tmp_path / 'gateway.db'}")
+    store.open(NOW)
+    yield Desk(store)
+    store.close()
+
+
+@pytest.fixture
+def shell(tmp_path: Path, at: Desk, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    config = tmp_path / "config.toml"
+    config.write_text(
+        f'[gateway]\naddress = "support@introserv.com"\nhostname = "mx.introserv.com"\nstate_dir = "{tmp_path}"\n'
+        f'client_area_url = "https://my.example/"\n[database]\nurl = "sqlite:///{tmp_path / "gateway.db"}"\n'
+        '[staff]\ntechnical = ["l1@introserv.com"]\nfinancial = ["billing@introserv.com"]\n'
+    )
+    monkeypatch.setattr(context, "who", lambda: "joe")
+
+    def run(*arguments: str, stdin: str = "", code: int = 0) -> Any:
+        done = CliRunner().invoke(app, ["--config", str(config), "tickets", *arguments], input=stdin)
+        told = getattr(done.exception, "exit_code", done.exit_code)
+        assert told == code, (done.output, done.exception)
+        return done
+
+    return run
+
+
+def shown(shell: Shell, reference: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(shell("show", reference, "--json").stdout)
+    return found
+
+
+def test_a_shift_at_the_shell(at: Desk, shell: Shell) -> None:
+    first, second = opened(at, 1), opened(at, 2)
+    shell("assign", first)
+    shell("watch", first, "--who", "ann@introserv.com")
+    assert shell("tag", first, "+RAID", "disk", "-disk").stdout == "raid\n"
+    assert "08:00:00 CET" in shell("snooze", first, "2036-12-01").stdout
+    shell("link", first, second)
+    shell("note", first, stdin="I called them.")
+    assert "corrected: department" in shell("correct", first, "--department", "financial", "--critical", "no").stdout
+    shell("wait", first, code=1)
+    shell("reply", first, stdin="We are on it.")
+    shell("wait", first)
+    one = shown(shell, first)
+    assert (one["owner"], one["tags"], one["watchers"], one["linked"]) == (
+        "joe",
+        ["raid"],
+        ["ann@introserv.com"],
+        [second],
+    )
+    assert [(reply["template"], reply["state"]) for reply in one["replies"]] == [
+        ("received", "queued"),
+        ("answer", "queued"),
+    ]
+    text = shell("show", first).stdout
+    for words in ("owner                joe", "tags                 raid", "opened_at            2026-11-22 19:00:00 CET",
+                  "joe: owner: nobody -> joe", "answer (en) to anna@example.de: queued",
+                  "corrected            department: technical -> financial by joe", "reply received (the author is verified)"):  # fmt: skip
+        assert words in text, words
+    shell("merge", second, first)
+    assert shown(shell, first)["merged"] == [second]
+    shell("merge", second, "--undo")
+    shell("close", second, "--silent")
+    shell("close", first)
+    assert [reply["template"] for reply in shown(shell, first)["replies"]][-1] == "closed"
+
+
+def test_lists_are_filtered_and_a_word_that_is_none_is_refused(at: Desk, shell: Shell) -> None:
+    first, second = opened(at, 1), opened(at, 2)
+    shell("assign", first, "jim")
+    shell("tag", first, "raid")
+    shell("correct", second, "--department", "financial")
+
+    def listed(*arguments: str) -> set[str]:
+        return {json.loads(row)["reference"] for row in shell("list", "--json", *arguments).stdout.splitlines()}
+
+    assert listed() == {first, second}
+    assert listed("--owner", "jim") == listed("--tag", "RAID") == listed("--department", "technical") == {first}
+    assert listed("--owner", "nobody") == listed("--department", "financial") == {second}
+    assert listed("--owner", "me") == listed("--state", "closed") == listed("--trust", "unknown") == set()
+    assert (
+        listed("--since", "2026-11-22T18:59") == listed("--language", "en", "--priority", "normal") == {first, second}
+    )
+    assert listed("--since", "2026-11-22T19:01") == set()
+    for option, value, words in (
+        ("--state", "bogus", "'open', 'waiting', 'closed'"),
+        ("--since", "x", "neither a duration"),
+    ):
+        assert words in shell("list", option, value, code=2).output
+    assert "email_change" in shell("correct", first, "--sensitive", "secrets", code=2).output
+    assert "say what is right" in shell("correct", first, code=2).output
+
+
+def test_an_answer_to_what_moved_on_is_not_sent(at: Desk, shell: Shell) -> None:
+    reference = opened(at)
+    version = shown(shell, reference)["version"]
+    assert follow_up(at, reference, 1) == reference
+    refused = shell("reply", reference, "--seen", str(version), stdin="Hello.", code=1)
+    assert "anna@example.de" in str(refused.exception)
+    assert "answer" not in {template for template, _ in at.customers()}
+    shell("reply", reference, "--seen", str(version + 1), stdin="Hello.")
