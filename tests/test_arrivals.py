@@ -118,6 +118,7 @@ def test_a_verified_copy_that_looks_like_a_machines_becomes_a_persons_ticket(at:
     assert kept(at) == GENUINE
 
 
+@pytest.mark.fault("X39")
 def test_through_a_list_first_and_then_directly(at: Desk) -> None:
     """Innocent: the list broke the signature."""
     raw = mail(List_Id="<team.example.de>")
@@ -417,6 +418,7 @@ def when(at: Desk, raw: bytes, minutes: float, **more: Any) -> Any:
     return at.store.write_now(lambda c: inbox.accept(c, RawMessage(raw, given), digest_of(raw)))
 
 
+@pytest.mark.fault("X27")
 def test_the_same_alarm_hours_later_is_another_one(at: Desk) -> None:
     first = when(at, alarm(), 0)
     assert when(at, alarm("Disk of web2 is full."), 0).created

@@ -12,6 +12,7 @@ from gateway.read.author import author_of
 OK, MALFORMED, FORGED = AuthorStatus.OK, AuthorStatus.MALFORMED, AuthorStatus.FORGED
 
 
+@pytest.mark.fault("X25")
 @pytest.mark.parametrize(
     ("block", "status", "address"),
     [

@@ -125,6 +125,7 @@ def test_a_template_that_grows_with_its_values_is_cut_off_when_a_mail_is_written
         templates.text("received", "en", samples("received")[0] | {"orders": ["1"] * 500})
 
 
+@pytest.mark.fault("X55")
 def test_a_state_dir_that_cannot_be_used_is_refused(looked_at: Callable[..., Findings], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     found = looked_at(f'[gateway]\nstate_dir = "{tmp_path / "file" / "state"}"\n')

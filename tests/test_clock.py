@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from gateway.tickets import clock
 from tests.samples import NOW, RULES
 
@@ -14,6 +16,7 @@ def names(minutes: float, done: frozenset[str] = frozenset()) -> list[str]:
     return [item.what for item in clock.due(RUNNING, done, NOW + timedelta(minutes=minutes))]
 
 
+@pytest.mark.fault("X75")
 def test_what_is_due_when() -> None:
     assert names(14.9) == []
     assert names(15) == ["target"]

@@ -49,6 +49,7 @@ def test_the_examples_of_sources_hold_their_defaults() -> None:
     assert loaded.imap[0].connects_to == 993
 
 
+@pytest.mark.fault("X73")
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_a_bad_configuration_is_refused_with_file_key_and_reason(path: Path) -> None:
     expected = path.with_suffix(".expected").read_text().splitlines()
@@ -85,6 +86,7 @@ def test_a_secret_comes_from_its_file_or_from_the_credentials_folder(
     assert config.secret(tmp_path / "mine", "relay-password") == "from a file"
 
 
+@pytest.mark.fault("X73")
 def test_files_that_the_configuration_names_are_looked_at(tmp_path: Path) -> None:
     (tmp_path / "open").write_text("secret")
     (tmp_path / "open").chmod(0o644)

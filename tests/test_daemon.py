@@ -49,6 +49,7 @@ def signed(number: int, text: str = "Hello,\n\nthe disk of tfz1cvkr (#234567) is
     return built(Sample("", "Shop Ops <ops@shop.example>", f"Disk {number}", text), number, utc_now())
 
 
+@pytest.mark.fault("X76")
 def test_sigterm_drains_and_exits_0(daemons: Any, peers: LoopbackPeers) -> None:
     daemon = daemons(peers)
     assert daemon.send(signed(1), "ops@shop.example")[0] == 250
@@ -88,6 +89,7 @@ def test_a_start_forgets_what_was_half_stored_and_nothing_else(daemons: Any, pee
         assert database.execute("select count(*) from raw where message_id = ?", (left,)).fetchone() == (0,)
 
 
+@pytest.mark.fault("X52")
 def test_exit_codes_of_a_start_that_fails(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:
     first = daemons(peers)
     second = Running(tmp_path, peers, ready=False)
@@ -109,6 +111,7 @@ def test_exit_codes_of_a_start_that_fails(daemons: Any, peers: LoopbackPeers, tm
         assert any("cannot listen" in line for line in fourth.other)
 
 
+@pytest.mark.fault("X74")
 @pytest.mark.parametrize(
     "what",
     ["configuration", "restart-only key", "template", "endless template", "huge template", "topics", "directory"],
@@ -274,6 +277,7 @@ def test_systemd_hears_ready_watchdog_reloading_stopping(
     until(lambda: notify.count("STOPPING=1") == 1)
 
 
+@pytest.mark.fault("X77")
 @pytest.mark.parametrize("sig", [signal.SIGUSR1, signal.SIGUSR2], ids=["loop", "worker"])
 def test_the_watchdog_starves_when_something_hangs(
     daemons: Any, peers: LoopbackPeers, notify: NotifySocket, sig: signal.Signals
@@ -307,6 +311,7 @@ def next_mail_is_done(daemon: Any, peers: LoopbackPeers, number: int) -> bool:
     return time.monotonic() - sent < 2
 
 
+@pytest.mark.fault("X57")
 @pytest.mark.parametrize(("fault", "reason"), [("X-Sleep", "took longer"), ("X-Die", "SIGSEGV")])
 def test_a_mail_that_makes_a_reader_sleep_or_die_is_a_ticket_and_holds_nobody_up(
     daemons: Any, peers: LoopbackPeers, fault: str, reason: str
@@ -435,6 +440,7 @@ def test_a_persons_answer_goes_out_and_stops_the_clock(daemons: Any, peers: Loop
     assert daemon.command("tickets", "show", "T-0000000").returncode == 1
 
 
+@pytest.mark.fault("X72")
 def test_the_same_mail_by_three_ways_is_one_ticket_and_one_reply(
     daemons: Any, peers: LoopbackPeers, tmp_path: Path
 ) -> None:
@@ -475,6 +481,7 @@ def test_accept_says_75_when_nobody_listens_and_65_when_refused(
     assert daemon.command("accept", str(tmp_path / "mail.eml")).returncode == 75
 
 
+@pytest.mark.fault("X1")
 def test_a_reset_between_the_dot_and_the_250_loses_and_doubles_nothing(
     daemons: Any, peers: LoopbackPeers, tmp_path: Path
 ) -> None:

@@ -155,6 +155,7 @@ def codes_for(store: Store) -> dict[str, Fault]:
     return SQLITE if store.is_sqlite else POSTGRESQL
 
 
+@pytest.mark.fault("X51")
 def test_each_class_at_each_statement(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step is tried with an error at its first statement, then at its second, and so on; then without."""
     injected, statements_hit = Injected(store, monkeypatch), 0
@@ -319,6 +320,7 @@ def read_only(store: Store) -> Iterator[None]:
     store._writer_engine.dispose()
 
 
+@pytest.mark.fault("X51")
 def test_a_failover_of_postgresql_loses_and_doubles_nothing(
     cluster: Cluster, peers: LoopbackPeers, tmp_path: Path
 ) -> None:

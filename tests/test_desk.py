@@ -94,6 +94,7 @@ def test_a_follow_up_by_token_stays_in_its_ticket(at: Desk) -> None:
     assert len(at.customers()) == 1
 
 
+@pytest.mark.fault("X49")
 @pytest.mark.parametrize("by", ["message_id", "references", "subject", "token_of_another"])
 def test_a_stranger_gets_a_new_linked_ticket_and_changes_nothing(at: Desk, by: str) -> None:
     first = at.take(incoming())
@@ -283,6 +284,7 @@ def test_a_worse_copy_changes_nothing(at: Desk) -> None:
     assert at.show(first.reference) == before
 
 
+@pytest.mark.fault("X44")
 def test_a_bounce_is_tied_to_its_reply(at: Desk) -> None:
     first = at.take(incoming())
     row = at.outbox()[0]

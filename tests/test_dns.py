@@ -107,6 +107,7 @@ def loop(query: dns.message.Message) -> tuple[float, dns.message.Message]:
     return 0.0, response
 
 
+@pytest.mark.fault("X35")
 @pytest.mark.parametrize("reply", [silence, slow, refusing, loop])
 def test_the_deadline_of_a_message_holds_and_nothing_is_proven(reply: Reply) -> None:
     """Without one deadline for all of them, six silent look-ups take six times as long."""
@@ -118,6 +119,7 @@ def test_the_deadline_of_a_message_holds_and_nothing_is_proven(reply: Reply) -> 
     assert verdict.dkim == ("permerror" if reply is slow else "temperror")
 
 
+@pytest.mark.fault("X35")
 def test_no_name_no_data_failure_and_silence_are_four_answers() -> None:
     def reply(query: dns.message.Message) -> tuple[float, dns.message.Message] | None:
         kind = query.question[0].name.to_text().partition(".")[0]
@@ -137,6 +139,7 @@ def test_no_name_no_data_failure_and_silence_are_four_answers() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.fault("X35")
 def test_a_truncated_answer_is_asked_again_over_tcp() -> None:
     def cut(query: dns.message.Message) -> tuple[float, dns.message.Message]:
         response = answer(query, None)

@@ -101,6 +101,7 @@ def test_polling_a_mailbox_as_the_readme_installs_it(
         postfix.stop()
 
 
+@pytest.mark.fault("X72")
 def test_the_same_mail_by_smtp_and_imap_is_one(dovecot: Dovecot, peers: LoopbackPeers, daemons: Any) -> None:
     daemon = daemons(imap=[dovecot.account()])
     connected(daemon)
@@ -115,6 +116,7 @@ def test_the_same_mail_by_smtp_and_imap_is_one(dovecot: Dovecot, peers: Loopback
     assert len(peers.taken) == 1
 
 
+@pytest.mark.fault("X64")
 def test_a_changed_uidvalidity_of_a_real_server_makes_no_second_ticket(
     dovecot: Dovecot, peers: LoopbackPeers, daemons: Any
 ) -> None:
@@ -134,6 +136,7 @@ def test_a_changed_uidvalidity_of_a_real_server_makes_no_second_ticket(
     assert dovecot.count("INBOX") == 3
 
 
+@pytest.mark.fault("X71")
 @pytest.mark.parametrize(
     ("separator", "prefix", "name"),
     [("/", "", 'Fertig/"Grün" & mehr'), (".", "INBOX.", "Support/Erledigt"), (".", "", "完了")],

@@ -53,6 +53,7 @@ def test_one_mail_does_not_wait_behind_thousands_of_another_sender(store: Store,
     assert other in {claim.id for claim in claimed(store, 2)}
 
 
+@pytest.mark.fault("X54")
 def test_the_next_ones_are_found_by_an_index(store: Store, turns: Turns) -> None:
     """Neither the statement sorts what waits, nor does it read it all."""
     accept(store, turns, range(2000))

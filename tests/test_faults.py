@@ -30,6 +30,7 @@ def signed(number: int, size: int = 0) -> bytes:
     return built(Sample("", "Shop Ops <ops@shop.example>", f"Disk {number}", text), number, utc_now())
 
 
+@pytest.mark.fault("X55")
 @pytest.mark.parametrize("how", ["min_free", "ENOSPC"])
 def test_a_full_disk_is_452_and_the_service_resumes_by_itself(small_disk: Path, tmp_path: Path, how: str) -> None:
     peers = LoopbackPeers()
@@ -75,6 +76,7 @@ def daemon_refuses(daemon: Running, raw: bytes) -> str:
         return f"{code} {words.decode()}"
 
 
+@pytest.mark.fault("X76")
 @pytest.mark.slow
 def test_kills_under_load_lose_and_double_nothing() -> None:
     """Sixteen here; ``python -m bench.kills`` does a hundred."""
@@ -85,6 +87,7 @@ def test_kills_under_load_lose_and_double_nothing() -> None:
     assert (found["exit"], sum(found["kills"].values())) == (0, 16)
 
 
+@pytest.mark.fault("X5")
 @pytest.mark.slow
 def test_a_flood_of_line_ends_is_taken_in_bounded_memory() -> None:
     found = flood.crlf()

@@ -137,6 +137,7 @@ def once(step: str, how: str, turn: int = 1) -> Callable[[str, str], str]:
 STEPS = ["greeting", "LOGIN", "NAMESPACE", "SELECT", "SEARCH", "LIST", "BODY", "MOVE", "IDLE", "DONE"]
 
 
+@pytest.mark.fault("X65")
 @pytest.mark.parametrize("how", ["bye", "drop", "stall"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_server_that_breaks_off_at_any_step_costs_nothing(at: Bench, step: str, how: str) -> None:
@@ -160,6 +161,7 @@ def test_a_literal_that_is_not_what_it_says_is_fetched_again(at: Bench, how: str
     assert len(at.server.boxes["Done"].mails) == len(mails)
 
 
+@pytest.mark.fault("X69")
 @pytest.mark.parametrize("how", ["long", "half", "huge", "drop", "nothing", "no:[SERVERBUG] internal error"])
 def test_a_mail_that_can_never_be_fetched_is_set_aside_and_told(at: Bench, how: str) -> None:
     fill(at, 3)
@@ -199,6 +201,7 @@ def test_a_folder_that_is_refused_is_no_busy_loop(at: Bench) -> None:
     assert len(at.rows()) == 5
 
 
+@pytest.mark.fault("X65")
 def test_a_refused_login_waits_five_minutes_and_is_a_state_of_its_own(at: Bench) -> None:
     fill(at)
     at.server.fault = lambda step, line: "no:[AUTHENTICATIONFAILED] wrong" if step == "LOGIN" else ""
@@ -217,6 +220,7 @@ def test_a_server_that_cannot_log_in_anybody_now_is_not_an_account_refused(at: B
     assert halt.pauses[0] < 10
 
 
+@pytest.mark.fault("X70")
 def test_a_silent_death_in_idle_is_noticed_within_ten_minutes(at: Bench) -> None:
     """No FIN comes: only the renewal shows that nobody answers."""
     stalled, began, again = once("DONE", "stall"), at.clock.now, []
@@ -231,6 +235,7 @@ def test_a_silent_death_in_idle_is_noticed_within_ten_minutes(at: Bench) -> None
     assert began < again[0] < began + timedelta(minutes=10)
 
 
+@pytest.mark.fault("X68")
 def test_a_mail_larger_than_we_take_is_a_stub_and_goes_to_the_failed_folder(at: Bench) -> None:
     head = b"From: a@b.example\r\nTo: support@introserv.com\r\nSubject: the logs\r\nMessage-ID: <big@b.example>\r\n\r\n"
 
@@ -291,6 +296,7 @@ def test_a_hundred_thousand_mails_are_listed_in_lines_that_can_be_read(at: Bench
     assert len(at.server.steps("SEARCH")) >= 3
 
 
+@pytest.mark.fault("X67")
 def test_a_mail_that_another_client_deletes_meanwhile_is_skipped(at: Bench) -> None:
     fill(at)
     box = at.server.boxes["INBOX"]
@@ -309,6 +315,7 @@ def test_a_mail_that_another_client_deletes_meanwhile_is_skipped(at: Bench) -> N
     assert at.server.connections == 1
 
 
+@pytest.mark.fault("X66")
 def test_a_crash_between_storing_and_moving_makes_no_second_mail(at: Bench) -> None:
     fill(at)
     at.server.fault = lambda step, line: "drop" if step == "MOVE" else ""
@@ -323,6 +330,7 @@ def test_a_crash_between_storing_and_moving_makes_no_second_mail(at: Bench) -> N
     assert len(at.server.boxes["Done"].mails) == 5
 
 
+@pytest.mark.fault("X64")
 def test_a_changed_uidvalidity_makes_no_second_mail(at: Bench) -> None:
     fill(at)
     at.read(until=lambda: len(at.rows()) == 5, done_folder=None)
@@ -356,6 +364,7 @@ def test_without_uidplus_nothing_is_expunged(at: Bench) -> None:
     assert halt.idles == 0  # no IDLE either: it pauses
 
 
+@pytest.mark.fault("X71")
 def test_a_full_done_folder_is_told_and_tried_again(at: Bench) -> None:
     fill(at)
     at.server.boxes["Done"] = Box()

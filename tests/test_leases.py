@@ -51,6 +51,7 @@ def states(node: Running) -> list[str]:
     return [row["state"] for row in node.rows("messages", "list")]
 
 
+@pytest.mark.fault("X52")
 def test_the_mails_of_a_node_that_is_killed_are_finished_within_about_a_lease(
     nodes: Callable[..., Running], silent: LoopbackPeers, peers: LoopbackPeers
 ) -> None:

@@ -57,6 +57,7 @@ def test_lines_that_nobody_reads_are_lost_and_counted(pipe: int, length: int) ->
     assert whole[-2]["count"] == 50 - (len(whole) - 2) > 0
 
 
+@pytest.mark.fault("X58")
 def test_a_log_whose_reader_is_gone_stops_nothing() -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -69,6 +70,7 @@ def test_a_log_whose_reader_is_gone_stops_nothing() -> None:
         log.configure()
 
 
+@pytest.mark.fault("X58")
 def test_the_service_goes_on_while_nobody_reads_its_log(peers: LoopbackPeers, tmp_path: Path) -> None:
     """A journal that hangs: the pipe is full, and mail is taken and answered all the same."""
     reading, writing = os.pipe()

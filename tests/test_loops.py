@@ -53,6 +53,7 @@ def robot(number: int, words: str, match: AccountMatch = STRANGER) -> Any:
     return incoming(raw, verdict=PASS, match=match, own=bool(match.accounts), envelope_=what.envelope), raw
 
 
+@pytest.mark.fault("X43")
 @pytest.mark.parametrize(
     ("words", "match", "most"),
     [(THANKS, STRANGER, 5), (THANKS, REGISTERED, 10), (ACCOUNT_TEXT, REGISTERED, 20), (OUTAGE_TEXT, REGISTERED, 50)],
@@ -212,6 +213,7 @@ _STRIPPED = re.compile(
 )
 
 
+@pytest.mark.fault("X42")
 @pytest.mark.parametrize("stripped", [False, True], ids=["as they are", "without their header fields"])
 def test_two_gateways_that_are_wired_to_answer_each_other_end(tmp_path: Path, stripped: bool) -> None:
     """A mail to each in the name of the other; a relay between them, which in one case removes what says who wrote it."""

@@ -93,6 +93,7 @@ BUDGET = {
 }
 
 
+@pytest.mark.fault("X51")
 def test_postgresql_is_restarted(cluster: Cluster, peers: LoopbackPeers, tmp_path: Path) -> None:
     daemon = Running(tmp_path, peers, database={"url": cluster.fresh()}, replies=BUDGET)
     try:
@@ -133,6 +134,7 @@ def test_sessions_of_postgresql_are_ended_under_load(cluster: Cluster, peers: Lo
         assert daemon.stop() == 0
 
 
+@pytest.mark.fault("X50")
 def test_sqlite_is_locked_by_somebody_else(peers: LoopbackPeers, tmp_path: Path) -> None:
     """A backup tool that holds the lock for longer than anybody waits."""
     daemon = Running(tmp_path, peers, replies=BUDGET)
@@ -272,6 +274,7 @@ def test_a_reply_that_went_out_is_not_sent_again_after_an_outage() -> None:
     assert marked == [1], "it is told before anything is claimed again"
 
 
+@pytest.mark.fault("X56")
 def test_no_more_files_can_be_opened(peers: LoopbackPeers, tmp_path: Path) -> None:
     """64 descriptors and a hundred connections: some are not served, the service lives, and serves when they are gone."""
     daemon = Running(
@@ -367,6 +370,7 @@ def test_an_outage_is_no_fault_of_the_mail_in_work(store: Store) -> None:
         assert state == "pending"
 
 
+@pytest.mark.fault("X50")
 @pytest.mark.parametrize("name", ["gateway.db-wal", "gateway.db"])
 def test_no_mail_is_taken_into_a_file_that_somebody_removed(peers: LoopbackPeers, tmp_path: Path, name: str) -> None:
     """It would be acknowledged, and gone at the next start. What the removed log holds is saved at the stop."""
@@ -392,6 +396,7 @@ def test_no_mail_is_taken_into_a_file_that_somebody_removed(peers: LoopbackPeers
         assert daemon.stop() == 0
 
 
+@pytest.mark.fault("X50")
 def test_a_malformed_database_is_said_so(peers: LoopbackPeers, tmp_path: Path) -> None:
     daemon = Running(tmp_path, peers, replies=BUDGET)
     assert daemon.send(signed(0), "ops@shop.example")[0] == 250

@@ -83,6 +83,7 @@ def test_a_forged_mail_goes_to_quarantine_without_a_reply(raw: bytes | None, cas
     assert found.notify == ("now" if found.critical else "digest")
 
 
+@pytest.mark.fault("X45")
 @pytest.mark.parametrize(
     ("headers", "kind"),
     [
@@ -100,6 +101,7 @@ def test_a_machine_is_never_answered(headers: dict[str, str], kind: str) -> None
     assert (other.disposition, other.reply) == (Disposition.RECORDED, None)
 
 
+@pytest.mark.fault("X46")
 def test_our_own_mail_is_ignored() -> None:
     found = decide(incoming(is_own=True), None, Budgets(), NOW, RULES)
     assert (found.disposition, found.reply) == (Disposition.IGNORED, None)
@@ -216,6 +218,7 @@ def test_languages_without_templates_are_answered_in_english() -> None:
         assert reply.language == language
 
 
+@pytest.mark.fault("X41")
 def test_several_accounts_are_settled_or_marked() -> None:
     match = replace(REGISTERED, accounts=(ANNA, replace(ANNA, account="2")), settled=None)
     found = decide(incoming(match=match), None, Budgets(), NOW, RULES)

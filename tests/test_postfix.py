@@ -141,6 +141,7 @@ def test_a_refused_recipient_stays_with_postfix(mail_system: tuple[Postfix, Runn
         assert session.rcpt("sales@introserv.com")[0] == 550
 
 
+@pytest.mark.fault("X44")
 def test_a_bounce_comes_back_to_its_reply(mail_system: tuple[Postfix, Running, LoopbackPeers]) -> None:
     postfix, daemon, peers = mail_system
     peers.sink._answer = lambda taken: (

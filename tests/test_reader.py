@@ -195,6 +195,7 @@ def test_readers_go_on_when_a_stop_signals_every_process() -> None:
     run(work, 30.0)
 
 
+@pytest.mark.fault("X59")
 def test_no_reader_has_a_socket_that_somebody_could_tidy_away() -> None:
     def named(pid: int) -> list[str]:
         mine = set()
@@ -323,6 +324,7 @@ def test_one_reader_takes_mail_after_mail_until_one_holds_it_up(monkeypatch: pyt
     run(work, 60.0, count=2)
 
 
+@pytest.mark.fault("X57")
 @pytest.mark.parametrize("deaths", [0, 1, DEATHS - 1, DEATHS])
 def test_only_a_mail_over_which_several_readers_die_is_to_blame(deaths: int) -> None:
     """One that dies may have been killed by somebody else."""

@@ -128,6 +128,7 @@ def test_the_same_author_from_elsewhere_is_not_and_gets_nothing(world: World) ->
     assert len(world.peers.taken) == taken
 
 
+@pytest.mark.fault("X39")
 def test_a_forwarder_breaks_spf_but_not_the_signature(world: World) -> None:
     before = len(world.peers.taken)
     send(world.outs["to nobody"], words(OPS, 4), OPS)

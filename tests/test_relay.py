@@ -211,6 +211,7 @@ def test_pipelined_commands_arrive_in_one_write() -> None:
     assert [line[:4] for line in received] == [b"MAIL", b"RCPT", b"DATA"]
 
 
+@pytest.mark.fault("X60")
 @PIPELINED
 @pytest.mark.parametrize("code", [421, 450, 451, 452, 550, 552, 554])
 @pytest.mark.parametrize("stage", VERBS)
@@ -253,6 +254,7 @@ def test_a_relay_that_hangs_up_is_tried_again(stage: str, pipelining: bool) -> N
     assert len(server.heard) == 1, "a fresh connection is not tried twice"
 
 
+@pytest.mark.fault("X60")
 @PIPELINED
 @pytest.mark.parametrize("stage", ["banner", "EHLO", *VERBS])
 def test_silence_ends_with_the_timeout(stage: str, pipelining: bool) -> None:
@@ -363,6 +365,7 @@ def test_a_sender_who_is_stopped_leaves_no_connection_out_of_step() -> None:
     run(work)
 
 
+@pytest.mark.fault("X63")
 def test_connecting_that_fails() -> None:
     closed = Server()
 
@@ -406,6 +409,7 @@ def test_tls_is_spoken_and_the_name_checked(security: str, pipelining: bool, cer
     assert len(server.contents) == 2 and len(server.heard) == 1
 
 
+@pytest.mark.fault("X60")
 @pytest.mark.parametrize("security", ["tls", "starttls"])
 def test_a_certificate_of_nobody_we_know_gets_no_mail(security: str, certificate: tuple[Path, Path]) -> None:
     server = tls_server(certificate, extensions=("STARTTLS", *EXTENSIONS), immediate_tls=security == "tls")

@@ -163,6 +163,7 @@ def logged() -> Iterator[list[dict[str, Any]]]:
     end()
 
 
+@pytest.mark.fault("X60")
 def test_a_refused_login_pauses_the_queue_and_is_told_once(logged: list[dict[str, Any]]) -> None:
     """Each row of a long queue would be another failed login, and seven in a minute lock the account."""
     stage = Stage(Table(*rows(50)), Relay(lambda _: REFUSED))
@@ -252,6 +253,7 @@ def test_a_kept_connection_does_not_end_the_pause() -> None:
     play(main)
 
 
+@pytest.mark.fault("X61")
 def test_after_an_outage_everything_goes_at_once_and_paced(
     logged: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -166,6 +166,7 @@ async def trickle(client: Client, octets: bytes, pause: float = 0.02) -> None:
             await asyncio.sleep(pause)
 
 
+@pytest.mark.fault("X3")
 @pytest.mark.parametrize("lmtp", [False, True], ids=["smtp", "lmtp on our own socket"])
 @pytest.mark.parametrize(
     ("commands", "octets", "said", "waits"),
@@ -215,6 +216,7 @@ def test_starttls_and_then_nothing_ends(tmp_path: Path, words: bytes) -> None:
     assert counted() == before + 10
 
 
+@pytest.mark.fault("X14")
 def test_a_handshake_that_fails_or_is_cut_off_ends_the_session(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         for end in (lambda client: client.writer.write(b"QUIT\r\n" * 10), reset, Client.close):
@@ -319,6 +321,7 @@ def test_a_session_ends_with_its_transaction_when_it_has_lasted_too_long(tmp_pat
 # -- room
 
 
+@pytest.mark.fault("X12")
 def test_connections_in_all_are_capped_whatever_address_they_come_from(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         server.limits.bounds = replace(BOUNDS, connections=8)
@@ -350,6 +353,7 @@ def test_a_network_has_its_share_and_a_trusted_relay_is_exempt(tmp_path: Path) -
     run(tmp_path, story, trusted=(ip_network("127.2.2.2"),))
 
 
+@pytest.mark.fault("X4")
 def test_a_slow_sender_hears_why_he_had_to_go_and_his_octets_are_free(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         server.limits.bounds = replace(BOUNDS, connections=2)

@@ -40,6 +40,7 @@ def test_a_mail_is_stored_byte_for_byte_with_its_envelope(tmp_path: Path) -> Non
     assert (envelope.helo, envelope.received_at, envelope.trusted) == ("client.example", WHEN, False)
 
 
+@pytest.mark.fault("X9")
 def test_dots_are_unstuffed_wherever_the_pieces_end() -> None:
     dice = random.Random(5321)
     for _ in range(300):
@@ -52,6 +53,7 @@ def test_dots_are_unstuffed_wherever_the_pieces_end() -> None:
             assert b"".join(map(dots.fed, pieces)) + dots.rest() == body, (wire, cut)
 
 
+@pytest.mark.fault("X8")
 @pytest.mark.parametrize("end", [b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\n", b"\r\n.\r", b"\r\n\x00.\r\n"])
 def test_only_crlf_dot_crlf_ends_data(tmp_path: Path, end: bytes) -> None:
     async def story(server: Server, port: int) -> None:
@@ -63,6 +65,7 @@ def test_only_crlf_dot_crlf_ends_data(tmp_path: Path, end: bytes) -> None:
     assert b"MAIL FROM:<x@evil.example>" in message.raw
 
 
+@pytest.mark.fault("X8")
 def test_bare_line_ends_are_refused_where_the_admin_says_so(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         client = await Client.to(port)
@@ -72,6 +75,7 @@ def test_bare_line_ends_are_refused_where_the_admin_says_so(tmp_path: Path) -> N
     assert len(run(tmp_path, story, reject_bare_newline=True).stored) == 1
 
 
+@pytest.mark.fault("X6", "X13", "X15", "X17")
 @pytest.mark.parametrize(
     ("command", "code"),
     [
@@ -134,6 +138,7 @@ def test_recipients_beyond_ascii_belong_to_a_transaction_that_says_so(tmp_path: 
     assert (envelope.mail_from, envelope.rcpt_tos) == ("Ü@xn--bcher-kva.example", ("support@xn--bcher-kva.example",))
 
 
+@pytest.mark.fault("X11")
 @pytest.mark.parametrize(
     ("address", "taken"),
     [
@@ -152,6 +157,7 @@ def test_recipients(tmp_path: Path, address: str, taken: bool) -> None:
     run(tmp_path, story)
 
 
+@pytest.mark.fault("X10")
 def test_too_many_recipients_and_too_many_errors(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         client = await Client.to(port)
@@ -170,6 +176,7 @@ def test_too_many_recipients_and_too_many_errors(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
+@pytest.mark.fault("X6")
 def test_a_message_over_the_limit_is_refused_and_the_session_goes_on(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         client = await Client.to(port)
@@ -180,6 +187,7 @@ def test_a_message_over_the_limit_is_refused_and_the_session_goes_on(tmp_path: P
     assert [bytes(m.raw) for m in run(tmp_path, story).stored] == [b"z\r\n"]
 
 
+@pytest.mark.fault("X7")
 @pytest.mark.parametrize(("length", "code"), [(65_000, "250"), (70_000, "550 5.6.0")])
 def test_long_lines(tmp_path: Path, length: int, code: str) -> None:
     async def story(server: Server, port: int) -> None:
@@ -211,6 +219,7 @@ def test_a_hundred_commands_in_one_segment(tmp_path: Path) -> None:
     assert len(run(tmp_path, story).stored) == 1
 
 
+@pytest.mark.fault("X18")
 @pytest.mark.parametrize("fault", [RuntimeError("db password=hunter2"), DiskIsFull(), OSError("disk")])
 def test_a_fault_of_ours_is_451_without_its_words(tmp_path: Path, fault: Exception) -> None:
     async def story(server: Server, port: int) -> None:
@@ -229,6 +238,7 @@ def test_a_fault_of_ours_is_451_without_its_words(tmp_path: Path, fault: Excepti
     run(tmp_path, story)
 
 
+@pytest.mark.fault("X16")
 def test_lmtp_answers_once_for_each_recipient(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         client = await Client.to(port, "LHLO client.example")
@@ -260,6 +270,7 @@ def test_lmtp_answers_once_for_each_recipient(tmp_path: Path) -> None:
     assert len(run(tmp_path, story, lmtp=True).stored) == 1
 
 
+@pytest.mark.fault("X1")
 def test_a_client_that_resets_after_the_dot_does_not_stop_the_commit(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         gate, reached, finished = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -287,6 +298,7 @@ def test_a_client_that_resets_after_the_dot_does_not_stop_the_commit(tmp_path: P
     assert len(run(tmp_path, story).stored) <= 1
 
 
+@pytest.mark.fault("X2")
 def test_a_half_closed_client_still_hears_its_reply(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         client = await Client.to(port)
@@ -301,6 +313,7 @@ def test_a_half_closed_client_still_hears_its_reply(tmp_path: Path) -> None:
     assert len(run(tmp_path, story).stored) == 1
 
 
+@pytest.mark.fault("X3")
 def test_a_silent_sender_is_closed_and_nothing_is_stored(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         client = await Client.to(port)
@@ -350,6 +363,7 @@ def test_a_full_disk_is_said_at_mail_from(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
+@pytest.mark.fault("X17")
 def test_a_trusted_relay_speaks_for_its_client(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
         client = await Client.to(port)
@@ -377,6 +391,7 @@ def test_the_topmost_received_names_the_client() -> None:
     assert received_client(b"Received: by x for y\r\n\r\nReceived: from z ([192.0.2.1]) by q\r\n")[0] is None
 
 
+@pytest.mark.fault("X14")
 def test_starttls_forgets_what_was_said_before(tmp_path: Path) -> None:
     from tests.certificates import self_signed
 

@@ -229,6 +229,7 @@ def test_a_failed_write_of_a_group_fails_alone(store: Store) -> None:
     assert count(store, tables.messages) == 5
 
 
+@pytest.mark.fault("X50", "X79")
 def test_a_newer_schema_is_refused_with_what_to_do(store: Store, database: str) -> None:
     store.write_now(lambda connection: connection.execute(text("update alembic_version set version_num = '9999'")))
     with pytest.raises(NewerSchema, match="install the newer release"):
@@ -243,6 +244,7 @@ def test_keys_survive(store: Store, database: str) -> None:
     other.close()
 
 
+@pytest.mark.fault("X79")
 def test_the_first_release_is_migrated_with_what_it_holds(database: str, tmp_path: Path) -> None:
     old = Store(database)
     migrate.upgrade(old._writer_engine, _migrations(), "0001")
@@ -267,6 +269,7 @@ def test_the_first_release_is_migrated_with_what_it_holds(database: str, tmp_pat
     opened.close()
 
 
+@pytest.mark.fault("X78")
 def test_durability_is_switched_on(store: Store) -> None:
     if store.is_sqlite:
         modes = store.write_now(

@@ -41,6 +41,7 @@ def test_what_is_no_reference(text: str) -> None:
     assert tokens.find(f"order {text} please") is None
 
 
+@pytest.mark.fault("X48")
 def test_a_token_is_bound_to_its_recipient_only() -> None:
     reference = tokens.new()
     address = tokens.token_address(

@@ -55,6 +55,7 @@ def test_what_a_customer_waits_for_now_goes_first(store: Store) -> None:
     assert later in claimed(store, now=NOW + MINUTE)
 
 
+@pytest.mark.fault("X61")
 def test_a_new_acknowledgement_costs_no_look_at_ten_thousand_old_ones(store: Store) -> None:
     """Each kind is found in its index, and what comes after it is not asked for once enough is found."""
     wait(store, 0)
@@ -86,6 +87,7 @@ def test_a_new_acknowledgement_costs_no_look_at_ten_thousand_old_ones(store: Sto
     assert not any("SCAN outbox" in plan or "Seq Scan" in plan for plan in plans)
 
 
+@pytest.mark.fault("X61")
 def test_within_a_ticket_the_order_is_kept(store: Store) -> None:
     """The answer is urgent, the acknowledgement is hours old: its recipient reads them in the order they were written."""
     for number in range(20):

@@ -110,6 +110,7 @@ LINE = (
 )
 
 
+@pytest.mark.fault("X34")
 def test_an_invitation_is_a_line() -> None:
     assert calendar(INVITATION) == LINE
     raw = mail(INVITATION.encode(), "text/calendar; method=REQUEST; charset=utf-8", "Please join.")
@@ -118,6 +119,7 @@ def test_an_invitation_is_a_line() -> None:
     assert calendar("no calendar") == ""
 
 
+@pytest.mark.fault("X34")
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.mail.header import header_end
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
 from gateway.read.author import author_of
@@ -32,6 +34,7 @@ async def judge(raw: bytes, zone: dict[str, Any], ip: str | None, mail_from: str
     return author, await authenticate(author, envelope, raw, raw[:end], body, checks, NOW)
 
 
+@pytest.mark.fault("X36")
 def test_spf_gives_the_results_of_the_rfc_7208_suite(corpora: Path) -> None:
     wrong = []
     cases = rows(corpora / "spf_openspf" / "index.jsonl")
@@ -47,6 +50,7 @@ def test_spf_gives_the_results_of_the_rfc_7208_suite(corpora: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.fault("X25")
 def test_every_spoof_is_seen_through(corpora: Path) -> None:
     suite = json.loads((corpora / "spoofs" / "cases.json").read_text())
     wrong = []
@@ -68,6 +72,7 @@ def test_every_spoof_is_seen_through(corpora: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.fault("X38")
 def test_dmarc_vectors(corpora: Path) -> None:
     wrong = []
     cases = json.loads((corpora / "dmarc_vectors" / "cases.json").read_text())
@@ -81,6 +86,7 @@ def test_dmarc_vectors(corpora: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.fault("X37")
 def test_dkim_vectors_of_chasquid(corpora: Path) -> None:
     """All of them, but that one signature of 09 covers 17 octets of the body (l=), which is no pass here."""
     wrong, count = [], 0
@@ -108,6 +114,7 @@ def test_a_forged_author_is_never_authenticated() -> None:
     assert author.address is None
 
 
+@pytest.mark.fault("X38")
 def test_dmarc_results_of_mail_auth(corpora: Path) -> None:
     wrong = []
     cases = rows(corpora / "dmarc_mail_auth_rs" / "index.jsonl")
