@@ -118,6 +118,36 @@ def test_a_verified_copy_that_looks_like_a_machines_becomes_a_persons_ticket(at:
     assert kept(at) == GENUINE
 
 
+@pytest.mark.parametrize("field", ["X_Loop", "X_Auto_Response_Suppress"])
+def test_a_copy_that_wishes_for_no_answer_silences_nobody(at: Desk, field: str) -> None:
+    """No signature covers such a field: whoever got the mail may have put it there and sent it ahead."""
+    raw = mail(**{field: "All"})
+    first = at.take(incoming(raw), raw)
+    assert (first.decision.disposition, at.customers()) == ("opened", [])
+    outcome = arrives(at, incoming(GENUINE), GENUINE)
+    assert outcome is not None and outcome.reference == first.reference
+    assert at.customers() == [("received", "anna@example.de")]
+    assert arrives(at, incoming(raw), raw) is None
+    assert arrives(at, incoming(GENUINE), b"Received: y\r\n" + GENUINE) is None
+    assert at.customers() == [("received", "anna@example.de")]
+
+
+@pytest.mark.parametrize("field", ["List_Id", "X_Loop"])
+def test_a_machines_copy_under_another_id_keeps_no_proof(at: Desk, field: str) -> None:
+    """Where a signature does not cover Message-ID, the copy is another mail to us, and was proven first."""
+    signed = replace(PASS, signatures=("of both",))
+    raw = mail(Message_ID="<poison@evil.example>", **{field: "<x.y>"})
+    first = at.take(incoming(raw, verdict=signed), raw)
+    assert at.customers() == []
+    genuine = at.take(incoming(GENUINE, verdict=signed), GENUINE)
+    assert genuine.reference != first.reference
+    assert at.show(genuine.reference)["trust"] == "verified"
+    assert at.customers() == [("received", "anna@example.de")]
+    again = mail(Message_ID="<again@evil.example>")
+    third = at.take(incoming(again, verdict=signed), again)
+    assert at.show(third.reference)["trust"] == "unverified", "the proof is the genuine mail's now"
+
+
 @pytest.mark.fault("X39")
 def test_through_a_list_first_and_then_directly(at: Desk) -> None:
     """Innocent: the list broke the signature."""

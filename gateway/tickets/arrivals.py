@@ -1,8 +1,8 @@
 """A further arrival of a mail that is known. The best one counts, whatever became of the first: whoever sends a copy ahead
 silences nobody (DESIGN, "How a message flows", 2).
 
-Better is who is better verified, or a person where the first was a machine. A better arrival is decided anew with its own
-bytes; what was acknowledged is not acknowledged again.
+Better is who is better verified, or a person where the first was a machine, or who may be answered where a field of the first
+wished for no answer. A better arrival is decided anew with its own bytes; what was acknowledged is not acknowledged again.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class _Standing:
     person: bool
     proof: int
     blocked: bool
+    hushed: bool = False  #: it wished for no automatic reply
 
     def beats(self, other: _Standing) -> bool:
         """Whether there is a reason to decide anew."""
@@ -39,19 +40,23 @@ class _Standing:
             return False
         if other.proof == _UNREAD:  # what is kept of a mail that failed gives way to a person's or a proven one only
             return self.person or self.proof == _PROVEN
-        return other.blocked or self.proof > other.proof or (self.person and not other.person)
+        if other.blocked or self.proof > other.proof or (self.person and not other.person):
+            return True
+        return self.proof == other.proof and self.person and other.hushed and not self.hushed
 
 
 def _proof(trust: str | None, authenticated: bool) -> int:
     return _FORGED if trust == Trust.FAILED else _PROVEN if authenticated else _PLAIN
 
 
-def _known(row: Any) -> _Standing:
+def _known(connection: Connection, row: Any) -> _Standing:
     """How good what is known of the mail is."""
     if row.state == InboxState.FAILED or row.mail_class is None:
         return _Standing(False, _UNREAD, False)
     held = row.state == InboxState.QUARANTINED and row.reason.startswith("blocked:")
-    return _Standing(row.mail_class == MailClass.HUMAN, _proof(row.trust, row.authenticated), held)
+    silence = select(tickets.c.silence).where(tickets.c.id == row.ticket_id, row.disposition == Disposition.OPENED)
+    hushed = str(connection.execute(silence).scalar() or "").startswith(policy.NO_REPLY_WANTED)
+    return _Standing(row.mail_class == MailClass.HUMAN, _proof(row.trust, row.authenticated), held, hushed)
 
 
 def commit_arrival(
@@ -75,11 +80,12 @@ def commit_arrival(
     incoming = replays.judged(connection, incoming, claimed.id)
     trust, why = policy.trust_of(incoming, office.rules)
     kind, _ = policy.class_of(incoming)
-    before = _known(row)
+    before = _known(connection, row)
     this = _Standing(
         kind is MailClass.HUMAN,
         _proof(trust, incoming.verdict.authenticated),
         bool(incoming.blocked) or incoming.is_own,
+        bool(incoming.reading.signs.suppressed),
     )
     unsure = incoming.verdict.temperror or not incoming.match.usable
     outcome: desk.Outcome | None = None

@@ -31,6 +31,7 @@ from gateway.model import (
 #: an own address names the service, and an own service names the order
 _SAID_BY = {"services": ("services", "hosts", "ips"), "orders": ("orders", "services", "hosts")}
 #: how a silence begins that is the fault of others: a verified customer hears ``status``
+NO_REPLY_WANTED = "its sender wants no automatic reply"  #: why a mail is silent; the field that says so is not signed
 BUDGET_SPENT = "budget spent: "
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
@@ -280,7 +281,7 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
     if incoming.unanswerable:
         return incoming.unanswerable
     if reading.signs.suppressed:
-        return f"its sender wants no automatic reply ({reading.signs.suppressed})"
+        return f"{NO_REPLY_WANTED} ({reading.signs.suppressed})"
     if verdict.refused:
         return "the sender's domain refuses this mail (SPF or DMARC fails)"
     if (now - incoming.envelope.received_at).total_seconds() > rules.ack_max_age_s:

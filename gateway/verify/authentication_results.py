@@ -70,7 +70,9 @@ def reported_spf(header_block: bytes, authserv_id: str) -> SpfResult | None:
         if name is None or not _same(name[1], authserv_id):
             continue
         if _came_with_the_mail(header_block, found.start(), authserv_id):
-            return SpfResult("none", "", f"a field of {authserv_id} stands below other hosts' Received: it came with the mail")
+            return SpfResult(
+                "none", "", f"a field of {authserv_id} stands below other hosts' Received: it came with the mail"
+            )
         spf = reported(found[1]).spf
         return SpfResult(*spf, f"as {authserv_id} reports") if spf else None
     return None
