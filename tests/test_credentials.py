@@ -57,6 +57,13 @@ SECRETS = [
     ("seed phrase: abandon ability able about above absent absorb abstract absurd abuse access accident", "absorb abstract"),
     ("Password (root): hunter2", "hunter2"), ("Passwort [SSH] = Sommer24", "Sommer24"), ("Password for the panel - Sommer24!", "Sommer24!"), ("pw Sommer!24", "Sommer!24"),
     ("Login: root\nPassword: Sommer24", "Sommer24"), ("user bob password hunter2x", "hunter2x"), ("pass = a", "= a"),
+    ("Winter24x! is our root password", "Winter24x"), ("please set it to Qw4rTz77 as the new password", "Qw4rTz77"), ("Qw4rTz77 (ssh password)", "Qw4rTz77"),
+    ("Qw4rTz77 — пароль", "Qw4rTz77"), ("пароль от базы Qw4rTz77", "Qw4rTz77"), ("password for the vps Qw4r!z", "Qw4r!z"), ("Datenbankpasswort geheim7", "geheim7"),
+    ("Beheerderswachtwoord: geheim7", "geheim7"), ("Passphrase: green horses run", "horses run"), ("iDRAC root Qw4rTz77", "Qw4rTz77"), ("Zugangsdaten: admin Qw4rTz77", "Qw4rTz77"),
+    ("WLAN key Qw4rTz77", "Qw4rTz77"), ("root access: Qw4rTz77", "Qw4rTz77"), ("passwd deploy geheim7x", "geheim7x"), ("ssh bob@x.example -p geheim7x", "geheim7x"),
+    ("Backup codes: 1a2b-3c4d 5e6f-7a8b\n9c0d-1e2f", "9c0d-1e2f"), ("the code which you sent is 771204", "771204"), ("PUK 77120433", "77120433"),
+    ("Kennwort\n\ngeheim7x", "geheim7x"), ("User | Password | Host\nbob | geheim | x.example\neve | Schnee | y.example", "Schnee"),
+    ("login\tpass\nbob\tgeheim", "geheim"),
 ]  # fmt: skip
 
 NONE = [
@@ -74,6 +81,9 @@ NONE = [
     "Please send me the auth code for shop.example", "Wie lautet der Auth-Code?", "I did not get the verification code", "SMS code does not arrive", "2FA does not work since 12:30",
     "the pin of the plug", "clave de la avería", "Clave: no funciona", "task-force", "skip-level", "sk-", "root cause: unknown", "test: 203.0.113.7", "guest: anna@example.de",
     "user 12345 cannot log in", "ftp: connection refused", "oracle / mysql", "postgres: the database system is starting up", "admin / owner",
+    "Mon code postal est 75011", "Il mio codice cliente è 445566", "the error code that I get is 10060", "the password for srv01 is lost", "reset the password for r1z7og44",
+    "SSH vps-4711 is dead", "root access to web13.example.com", "IPMI 203.0.113.7 does not answer", "VNC of r1z7og44 is black", "login Client Area fails", "passwd for 12345",
+    "ssh -p 2222 root@203.0.113.7", "What is my password", "credentials for the Client Area", "user | password reset | done", "panel.example.com is down", "ssh OpenSSH_9.2 banner",
 ]  # fmt: skip
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import re
 
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufff9-\ufffb]")
-_DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c]")
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufff9-\ufffb"  # controls, surrogates
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c"  # directions
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0000-\U000e0fff]"  # what has no shape (Default_Ignorable_Code_Point and fillers); the two joiners have a meaning
+)
+_MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_STACK = re.compile(f"({_MARK}{{4}}){_MARK}+")  #: marks on one letter that would cover the lines above
 _TOKEN = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z/-]")
 
 
@@ -14,7 +20,7 @@ def clean(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
-    return _DIRECTION.sub("", _CONTROLS.sub("", text))
+    return _STACK.sub(r"\1", _UNSEEN.sub("", text))
 
 
 def clean_line(text: str, limit: int = 1000) -> str:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
-from gateway.model import Candidate, ParsedMessage, Reading, mail_start, portable
+from gateway.model import Attachment, Candidate, ParsedMessage, Reading, mail_start, portable
 from gateway.read.author import author_of
 from gateway.read.facts import customers, hosts, ips, orders, services
 from gateway.read.html import cites
@@ -76,6 +76,11 @@ def _rest(new: str, full: str) -> str:
     return "\n".join(line for line in full.split("\n") if line not in kept)
 
 
+def _named(file: Attachment) -> Attachment:
+    """A file whose name tells no secret."""
+    return replace(file, filename=secrets.mask(file.filename)[0]) if secrets.suspected(file.filename) else file
+
+
 def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     """The ``Reading`` of a raw mail."""
     parsed = parse(raw)
@@ -91,6 +96,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         masked, count = secrets.mask(new)
         subject, in_subject = secrets.mask(subject)
         parsed = replace(parsed, subject=subject)
+    parsed = replace(parsed, attachments=tuple(map(_named, parsed.attachments)))
     if in_own or (rest and secrets.suspected(rest)):
         masked_full = secrets.mask(full)[0] if full != new else masked
         own_words, rest = f"{subject}\n\n{masked}", _rest(masked, masked_full)

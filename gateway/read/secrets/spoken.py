@@ -1,0 +1,150 @@
+"""Secrets as people put them beside a label without a sign between: the value first, a compound, a table, a line below.
+
+Nothing but the look of the value tells it from the words around it, so it must look like a password and like no name of a
+machine: small and capital letters with a digit, or a sign among letters.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.read.secrets.detector import Detector
+
+_LABEL = (
+    r"(?:pass(?:[- ]?(?:word|wd|code|phrase))?|pwd?|passwort|kennwort|mot de passe|mdp|contraseña|clave|parola(?: d['’]ordine)?|"
+    r"парол[ьяю]|hasło|senha|heslo|wachtwoord|şifre)"
+)
+_SIGNS = "pass =pw =pwd kennwort =mot =mdp contrase =clave parola парол hasł =senha heslo wachtwoord şifre"
+_VALUE = r"(?P<value>[^\s\"'«»„“`<>(),;]{5,64})"
+_OWN = r"(?:my|the|our|new|mein|das|unser|mon|le|notre|mi|la|nuestra|mia|il mio|мой|наш|новый|мій)"
+_OF = r"(?:for|of|to|für|von|zum|zur|vom|pour|du|de|para|del|di|для|от|від|до|к|do|od|voor|van)"
+_BOX = (
+    r"(?:ipmi|idrac|ilo|bmc|kvm|vnc|rdp|ssh|ftp|wi-?fi|wlan|wpa2?|vpn|cpanel|plesk|panel|credentials?|creds|logins?|zugangsdaten|"
+    r"identifiants|credenciales|credenziali|доступы?|(?:root|admin)[ -](?:access|zugang|login))"
+)
+_USERS = r"(?:root|admin|administrator|user|ubuntu|debian)"
+_NO_SECRET_CODE = re.compile(
+    r"(?:error|status|exit|return|http|postal|zip|post|country|area|promo|discount|coupon|voucher|source|qr|fehler|status)[- ]?\Z",
+    re.IGNORECASE,
+)
+
+
+def _looks(match: re.Match[str]) -> bool:
+    """Whether the value can hardly be a word, a host, an address or a machine's name."""
+    value = match["value"].rstrip(".,;:!?")
+    if len(value) < 5 or "://" in value or re.fullmatch(r"[\w.+-]+@[\w.-]+|[A-Za-z]+[_/-]v?\d+(?:\.\d+)+\w*|[#№]?\d[\d.:/-]*|\[masked\]", value):
+        return False
+    inside = value[1:-1]
+    mixed = any(c.isdigit() for c in value) and any(c.islower() for c in value) and any(c.isupper() for c in value)
+    return (
+        mixed
+        or bool(re.search(r"\w[!$%^&*+=?~#]+\w", value))
+        or bool(re.search(r"[a-z][A-Z]", inside) and "." not in value)
+    )
+
+
+def _looks_numbered(match: re.Match[str]) -> bool:
+    """The same behind a label that leaves no doubt: a digit among letters is enough."""
+    value = match["value"].rstrip(".,;:!?")
+    return _looks(match) or (any(c.isdigit() for c in value) and any(c.isalpha() for c in value) and "." not in value)
+
+
+def _is_code(match: re.Match[str]) -> bool:
+    return not _NO_SECRET_CODE.search(match.string, max(0, match.start() - 12), match.start())
+
+
+def _has_digit(match: re.Match[str]) -> bool:
+    return any(char.isdigit() for char in match["value"])
+
+
+DETECTORS = (
+    Detector(  # "S3cret is my password", "S3cret (root password)", "set it to S3cret as password"
+        _SIGNS,
+        rf"(?<![\w@./-]){_VALUE}[\"'“»]?[ \t]{{1,2}}(?:(?:is|was|ist|est|es|è|это|це|—|–|-)[ \t]{{1,2}}(?:{_OWN}[ \t]{{1,2}})?"
+        rf"(?:\w{{1,12}}[ \t]{{1,2}})?{_LABEL}(?!\w)|as[ \t]{{1,2}}(?:(?:the|my|a|new|root)[ \t]{{1,2}}){{0,2}}{_LABEL}(?!\w)|"
+        rf"\((?:\w{{1,12}}[ \t]){{0,2}}{_LABEL}\))",
+        _looks,
+    ),
+    Detector(  # "password for the server S3cret"
+        _SIGNS,
+        rf"(?<![\w-]){_LABEL}(?:[ \t]{{1,2}}{_OF}(?:[ \t]{{1,2}}[^\s:=]{{1,24}}){{1,2}}?)?[ \t]{{1,3}}{_VALUE}(?!\S)",
+        _looks,
+    ),
+    Detector(  # "Kundenpasswort S3cret"
+        "*passwor *kennwort *wachtwoord",
+        rf"(?<!\w)\w{{1,24}}(?:passwor[dt]|kennwort|wachtwoord)(?:[ \t]{{0,3}}[:=][ \t]{{0,3}}|[ \t]{{1,3}}(?:(?:ist|lautet|is)[ \t:]{{1,3}})?){_VALUE}",
+        _looks_numbered,
+    ),
+    Detector(  # several words
+        "passphrase pass~phrase pass-phrase passphras",
+        r"(?<!\w)pass[ -]?phrase[ \t]{0,2}(?:[:=]|is|ist|lautet)[ \t]{0,3}(?P<value>[^\s<>][^\n<>]{3,200})",
+    ),
+    Detector(  # "IPMI ADMIN S3cret", "credentials: root S3cret"
+        "ipmi idrac =ilo =bmc =kvm =vnc =rdp =ssh =ftp =wifi =wi-fi =wi~fi =wlan =wpa =wpa2 =vpn cpanel plesk =panel credential =creds login zugangsdaten "
+        "identifiants credenciales credenziali доступ =root =admin",
+        rf"(?<![\w-]){_BOX}(?:[ \t]{{1,2}}(?:key|login|access|user|data|schlüssel))?(?:[ \t]{{0,2}}:[ \t]{{0,2}}|[ \t]{{1,2}})"
+        rf"(?:{_USERS}[ \t/|:,]{{1,3}})?{_VALUE}(?!\S)",
+        _looks,
+    ),
+    Detector("=passwd", rf"\bpasswd[ \t]{{1,3}}[\w.-]{{1,32}}[ \t]{{1,3}}{_VALUE}(?!\S)", _looks_numbered),
+    Detector("=ssh", rf"\bssh\b[^\n|;]{{0,200}}?(?<=[ \t])-p[ \t]{{0,2}}(?!\d{{1,5}}(?!\S)){_VALUE}", _looks_numbered),
+    Detector(
+        "recovery backup scratch",
+        r"(?<!\w)(?:recovery|backup|scratch)[ -]?codes?[ \t]{0,2}(?::|are|is)?\s{0,3}"
+        r"(?P<value>(?=[\w-]{0,15}\d)[\w-]{6,16}(?:[ \t,;]{0,3}\n?[ \t]{0,3}(?=[\w-]{0,15}\d)[\w-]{6,16}){0,19})(?!\w)",
+        _has_digit,
+        below=20,
+    ),
+    Detector(  # "the code that I got is 483920"
+        "=code =код",
+        r"(?<!\w)(?:code[ \t]{1,2}(?:that|which|i|you|we)|код,?[ \t]{1,2}котор\w{1,4})\b[^.\n]{0,40}?[ \t](?:is|was|—|это|:)[ \t]{1,2}(?P<value>\d{4,8})(?!\w)",
+        _is_code,
+    ),
+    Detector("=puk", r"\bpuk[ \t:]{1,3}(?P<value>\d{6,10})(?!\d)"),
+    Detector(  # the label on a line of its own
+        _SIGNS,
+        rf"(?:\A|(?<=\n))[ \t>|]{{0,4}}(?:\w{{1,20}}[ \t])?{_LABEL}[ \t]{{0,2}}:?[ \t]{{0,2}}\r?\n(?:[ \t>|]{{0,4}}\r?\n)?[ \t>|]{{0,4}}{_VALUE}(?=[ \t]{{0,4}}(?:\r?\n|\Z))",
+        _looks_numbered,
+        below=2,
+    ),
+)
+
+_HEAD = re.compile(rf"(?:\w{{1,20}}[ -])?{_LABEL}", re.IGNORECASE)
+_CELLS = (re.compile(r"\t+"), re.compile(r"[ \t]*\|[ \t]*"), re.compile(r" {2,}"), re.compile(r";"))
+MAX_ROWS = 50  #: below the head of a table
+
+
+def columns(text: str, lower: str) -> list[tuple[int, int]]:
+    """(begin, end) of what stands in a table below a cell that is a label: cells are divided by tabs, bars or wide blanks."""
+    if "pass" not in lower and not any(
+        word in lower for word in ("pwd", "kennwort", "mot de", "contrase", "пароль", "hasł")
+    ):
+        return []
+    found: list[tuple[int, int]] = []
+    lines = list(re.finditer(r"[^\n]+", text))
+    for number, line in enumerate(lines):
+        for divider in _CELLS:
+            head = [cell.strip() for cell in divider.split(line[0].strip()[:400])]
+            at = next((place for place, cell in enumerate(head) if _HEAD.fullmatch(cell)), None)
+            if at is None or len([cell for cell in head if cell]) < 2 or any(len(cell) > 40 for cell in head):
+                continue
+            found += _below(lines[number + 1 : number + 1 + MAX_ROWS], divider, len(head), at)
+            break
+    return found
+
+
+def _below(lines: list[re.Match[str]], divider: re.Pattern[str], width: int, at: int) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for line in lines:
+        row = line[0][:1000]
+        cells, begin = [], len(row) - len(row.lstrip())
+        for cut in divider.finditer(row.rstrip(), begin):
+            cells.append((begin, cut.start()))
+            begin = cut.end()
+        cells.append((begin, len(row.rstrip())))
+        if len(cells) != width:
+            break
+        start, end = cells[at]
+        if end > start and re.search(r"\w", row[start:end]):
+            found.append((line.start() + start, line.start() + end))
+    return found
