@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from gateway.cli import app, context
 from gateway.database.store import Store
-from tests.samples import NOW
+from tests.samples import NOW, OUTAGE_TEXT, incoming, mail
 from tests.test_desk import Desk
 from tests.test_people import follow_up, opened
 
@@ -38,12 +38,16 @@ def shell(tmp_path: Path, at: Desk, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.setattr(context, "who", lambda: "joe")
 
     def run(*arguments: str, stdin: str = "", code: int = 0) -> Any:
-        done = CliRunner().invoke(app, ["--config", str(config), "tickets", *arguments], input=stdin)
+        done = CliRunner().invoke(app, ["--config", str(config), *noun(arguments)], input=stdin)
         told = getattr(done.exception, "exit_code", done.exit_code)
         assert told == code, (done.output, done.exception)
         return done
 
     return run
+
+
+def noun(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    return arguments if arguments[0] in ("topics", "report", "messages", "outbox") else ("tickets", *arguments)
 
 
 def shown(shell: Shell, reference: str) -> dict[str, Any]:
@@ -121,3 +125,28 @@ def test_an_answer_to_what_moved_on_is_not_sent(at: Desk, shell: Shell) -> None:
     assert "anna@example.de" in str(refused.exception)
     assert "answer" not in {template for template, _ in at.customers()}
     shell("reply", reference, "--seen", str(version + 1), stdin="Hello.")
+
+
+def test_a_misread_mail_is_a_labelled_text_a_minute_later(at: Desk, shell: Shell, tmp_path: Path) -> None:
+    words = "My server is down, says my colleague.\nHe is joking. The password is hunter2secret, the VPS is fine."
+    first, second = opened(at, 1, words), opened(at, 2)
+    shell("correct", first, "--critical", "no", "--department", "financial", "--sensitive", "none")
+    shell("correct", first, "--department", "technical")
+    shell("correct", second, "--priority", "high")  # no label of a text
+    file = tmp_path / "labelled.csv"
+    assert "1 labelled texts" in shell("topics", "export", str(file)).stdout
+    exported = file.read_text()
+    assert first in exported and "hunter2secret" not in exported and "[masked]" in exported
+    found = shell("topics", "test", str(file)).stdout
+    assert "department: 1 of 1 right" in found
+    assert "critical: 0 of 1 right" in found
+    assert "see outage.en.1" in found
+    assert shell("topics", "export").stdout.replace("\r", "") == exported.replace("\r", "")
+
+
+def test_the_mail_that_said_so_is_the_one_that_is_corrected(at: Desk, shell: Shell) -> None:
+    reference = opened(at)
+    raw = mail(OUTAGE_TEXT, subject=f"Re: [{reference}]", Message_ID="<down@example.de>")
+    assert at.take(incoming(raw), raw).reference == reference
+    shell("correct", reference, "--critical", "no")
+    assert "nothing responds to ping" in shell("topics", "export").stdout

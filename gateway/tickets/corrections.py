@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from gateway.database.statements import put
-from gateway.database.tables import corrections, entries, tickets
+from gateway.database.tables import corrections, entries, tickets, traces
 from gateway.model import Department, Person, Priority, Question, TicketState, Trust
 from gateway.tickets import openings, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
@@ -36,12 +38,13 @@ def correct(connection: Connection, reference: str, right: Right, by: Person, of
         Refused: there is no such contribution.
     """
     row = at_work(connection, reference, by)
-    misread = _entry(connection, row, entry)
     values = _follows(row, right)
     wrong = {f.name: getattr(row, f.name) for f in fields(right) if f.name in values}
     if not wrong:
         return []
     for name, before in wrong.items():
+        misread = _said_outage(connection, row) if name == "critical" and before and entry is None else None
+        misread = misread or _entry(connection, row, entry)
         _record(connection, row, misread, (name, before, values[name]), by, now)
     said = ", ".join(f"{name}: {_words(before)} -> {_words(values[name])}" for name, before in wrong.items())
     detail = {name: {"from": before, "to": values[name]} for name, before in wrong.items()}
@@ -63,6 +66,15 @@ def _entry(connection: Connection, row: Any, entry: int | None) -> Any:
     if found is None:
         raise Refused(f"{row.reference} has no such mail")
     return found
+
+
+def _said_outage(connection: Connection, row: Any) -> Any:
+    """The newest mail that was read as the report of an outage, if the trace says which."""
+    e, r = entries.c, traces.c
+    chosen = select(entries, r.lines).join(traces, r.message_id == e.message_id)
+    chosen = chosen.where(e.ticket_id == row.id, e.direction == "in").order_by(e.id.desc(), r.id.desc()).limit(200)
+    found = connection.execute(chosen).all()
+    return next((one for one in found if any(line.startswith("terms critical") for line in one.lines)), None)
 
 
 def _follows(row: Any, right: Right) -> dict[str, Any]:
@@ -118,3 +130,26 @@ def history(connection: Connection, ticket_id: int) -> list[dict[str, Any]]:
         {"field": row.field, "from": row.before, "to": row.after, "who": row.who, "at": row.at.isoformat()}
         for row in rows
     ]
+
+
+#: what the topic rules decide, which a corrected mail is a label for
+LABELS = ("department", "question", "critical", "sensitive")
+
+
+def labelled(connection: Connection) -> Iterator[dict[str, str]]:
+    """Every mail that somebody corrected, as a labelled text: ``ticket subject text`` and the labels that were wrong, as
+    ``gateway topics test`` reads them; of what was corrected twice the last counts. Secrets are masked as they were at its
+    receipt."""
+    c, e, t = corrections.c, entries.c, tickets.c
+    chosen = select(c.entry_id, c.field, c.after, e.text, t.reference, t.subject)
+    chosen = chosen.join(entries, e.id == c.entry_id).join(tickets, t.id == c.ticket_id).where(c.field.in_(LABELS))
+    for _, group in itertools.groupby(connection.execute(chosen.order_by(c.entry_id, c.id)), lambda row: row.entry_id):
+        rows = list(group)
+        first = {"ticket": rows[0].reference, "subject": rows[0].subject, "text": rows[0].text}
+        yield first | dict.fromkeys(LABELS, "") | {row.field: _label(row.after) for row in rows}
+
+
+def _label(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) or "-" if isinstance(value, list) else str(value)

@@ -7,12 +7,14 @@ not scored. ``critical`` is yes or no, ``sensitive`` a list of kinds separated b
 from __future__ import annotations
 
 import csv
+import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from gateway.model import SENSITIVE, Department, Question, Topics
 from gateway.read.facts import ips, orders, services
+from gateway.read.topics.lexicon import entries
 from gateway.read.topics.topics import topics_of
 from gateway.read.words.language import language_of
 
@@ -33,7 +35,7 @@ class Confusion:
     """What was wanted against what was found, with the texts that went wrong."""
 
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
-    wrong: list[tuple[int, str, str, str]] = field(default_factory=list)  #: line, wanted, found, terms
+    wrong: list[tuple[int, str, str, str]] = field(default_factory=list)  #: line, wanted, found, what decided
 
     @property
     def right(self) -> int:
@@ -98,6 +100,41 @@ def read_topics(subject: str, text: str, custom: str = "") -> Topics:
     return topics_of(subject, text, names, named, leaning, custom, language_of(text))
 
 
+#: how the lines of ``Topics.terms`` begin that speak of a label
+_SPEAKS = {
+    "department": ("financial ", "technical ", "an outage gives", "what is asked for"),
+    "question": ("account ", "general ", "abuse ", "attack "),
+    "critical": ("critical:", "no outage:"),
+    "sensitive": ("sensitive.",),
+}
+#: the first term of such a line: its word, the rule that it stands in, its weight
+_FIRST = re.compile(r"(?P<topic>[a-z._]+)[^:]{0,20}: (?P<word>[^\[\]]+?)(?: \[(?P<rule>[^\]]*)\])? -?[\d.]+(?:,|$)")
+
+
+def decided(label: str, terms: Sequence[str], custom: str = "", language: str | None = None) -> str:
+    """What decided on a label, and the entries of the topics files that it comes from, as ``topic.language.weight``."""
+    lines = [line for line in terms if line.startswith(_SPEAKS[label])]
+    where = sorted({place for line in lines for place in _places(line, custom, language)})
+    said = "; ".join(lines) or "no entry"
+    return f"{said}; see {', '.join(where)}" if where else said
+
+
+def _places(line: str, custom: str, language: str | None) -> list[str]:
+    """Where the heaviest term of a line is written."""
+    first = _FIRST.match(line)
+    if first is None:
+        return []
+    word, rule, topic = first["word"], first["rule"] or "", first["topic"]
+    found = [
+        entry
+        for entry in entries(custom)
+        if entry.rule == rule and any(written.rstrip("=") == word for written in entry.groups[0][1])
+    ]
+    found = [entry for entry in found if entry.topic == topic] or found
+    found = [entry for entry in found if entry.language == language] or found
+    return list(dict.fromkeys(entry.where for entry in found))[:3]
+
+
 def scored(lines: Iterable[str], custom: str = "") -> dict[str, Confusion]:
     """The confusion of each label that the file has.
 
@@ -115,7 +152,9 @@ def scored(lines: Iterable[str], custom: str = "") -> dict[str, Confusion]:
             confusion = found.setdefault(label, Confusion())
             confusion.pairs[wanted, have] += 1
             if wanted != have:
-                confusion.wrong.append((line, wanted, have, "; ".join(topics.terms)))
+                confusion.wrong.append(
+                    (line, wanted, have, decided(label, topics.terms, custom, language_of(row["text"])))
+                )
     if not found:
         raise ScoringError("no row has a label")
     return found
@@ -132,4 +171,4 @@ def table(found: dict[str, Confusion]) -> Iterator[str]:
             counts = (str(confusion.pairs[wanted, column]).rjust(width) for column in columns)
             yield "  " + wanted.ljust(max(width, 16)) + "".join(counts)
         for line, wanted, have, terms in confusion.wrong:
-            yield f"  line {line}: wanted {wanted}, found {have} ({terms or 'no term'})"
+            yield f"  line {line}: wanted {wanted}, found {have} ({terms})"
