@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 from gateway.cli import app, context
 from gateway.database.store import Store
-from tests.samples import NOW, OUTAGE_TEXT, incoming, mail
+from gateway.tickets import people
+from tests.samples import JOE, NOW, OUTAGE_TEXT, incoming, mail
 from tests.test_desk import Desk
-from tests.test_people import follow_up, opened
+from tests.test_people import MINUTE, follow_up, opened
 
 Shell = Callable[..., Any]
 
@@ -150,3 +151,14 @@ def test_the_mail_that_said_so_is_the_one_that_is_corrected(at: Desk, shell: She
     assert at.take(incoming(raw), raw).reference == reference
     shell("correct", reference, "--critical", "no")
     assert "nothing responds to ping" in shell("topics", "export").stdout
+
+
+def test_the_report_at_the_shell(at: Desk, shell: Shell) -> None:
+    opened(at, 1)
+    late = opened(at, 2)
+    at.store.write_now(lambda c: people.answer(c, late, "Hello.", JOE, at.office, NOW + 16 * MINUTE))
+    page = shell("report", "--since", "2026-11-01").stdout
+    assert "all 2 1 0.0 % 50.0 % 16:00 min 16:00 min" in " ".join(page.split())
+    found = json.loads(shell("report", "--since", "2026-11-01", "--json").stdout)
+    assert (found["total"]["within_limit"], found["days"][0]["key"]) == (1, "2026-11-22")
+    assert "neither a duration" in shell("report", "--since", "yesterday", code=2).output

@@ -8,13 +8,27 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import accounts, context, intake, messages, outbox, running, templates, ticket_work, tickets, topics
+from gateway.cli import (
+    accounts,
+    context,
+    intake,
+    messages,
+    outbox,
+    report,
+    running,
+    templates,
+    ticket_work,
+    tickets,
+    topics,
+)
 
 app = typer.Typer(
     name="gateway", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="The e-mail gateway of the support desk: takes mail in, finds out who wrote it, answers in time.",
 )  # fmt: skip
-app.registered_commands += running.app.registered_commands + intake.app.registered_commands
+app.registered_commands += (
+    running.app.registered_commands + intake.app.registered_commands + report.app.registered_commands
+)
 tickets.app.registered_commands += ticket_work.app.registered_commands
 for noun in (tickets, messages, outbox, accounts, templates, topics):
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

@@ -209,6 +209,7 @@ class Ticket(SQLModel, table=True):
     reply_language: str = Field(default="en", sa_column=Column(String(5), nullable=False))
     subject: str = Field(default="", sa_column=Column(Text, nullable=False))
     opened_at: datetime = _required_when()
+    promised_at: datetime | None = _when()  # when the first round began: the promise is measured from here
     round: int = Field(default=0)
     round_started_at: datetime | None = _when()
     target_at: datetime | None = _when()

@@ -47,8 +47,9 @@ STOPPED: Mapping[str, Any] = {
 
 
 def columns(running: Round, number: int) -> dict[str, Any]:
-    """A ticket's columns while its round of this number runs."""
-    return {
+    """A ticket's columns while its round of this number runs. The promise is measured from the first."""
+    first = {"promised_at": running.started_at} if number == 1 else {}
+    return first | {
         "round": number,
         "round_started_at": running.started_at,
         "target_at": running.target_at,

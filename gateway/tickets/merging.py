@@ -18,7 +18,7 @@ from gateway.tickets import clock, openings
 from gateway.tickets.conversation import Change, Refused, at_work, changed, ticket
 from gateway.tickets.outgoing import Office
 
-_RUNNING = ("round_started_at", "target_at", "status_at", "limit_at", "clock_next_at", "clock_done")
+_RUNNING = ("promised_at", "round_started_at", "target_at", "status_at", "limit_at", "clock_next_at", "clock_done")
 
 
 def merge(connection: Connection, reference: str, into: str, by: Person, now: datetime) -> None:

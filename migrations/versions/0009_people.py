@@ -1,4 +1,5 @@
-"""What people do to tickets: owner, tags, watchers, snooze, merges and links, presence, corrections, and the audit of it."""
+"""What people do to tickets: owner, tags, watchers, snooze, merges and links, presence, corrections, and the audit of it.
+From when the promise to a customer is measured."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +17,7 @@ def upgrade() -> None:
     op.add_column("tickets", sa.Column("watchers", sa.JSON(), nullable=False, server_default="[]"))
     op.add_column("tickets", sa.Column("snoozed_until", WHEN))
     op.add_column("tickets", sa.Column("merged_into", BIG))
+    op.add_column("tickets", sa.Column("promised_at", WHEN))
     op.add_column("tickets", sa.Column("version", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("entries", sa.Column("kind", sa.String(8), nullable=False, server_default=""))
     _known()
@@ -33,6 +35,7 @@ def _known() -> None:
         "update entries set kind = case when text in ('closed', 'closed as spam', 'reopened') then 'change' else 'note' end"
         " where direction = 'internal'"
     )
+    op.execute("update tickets set promised_at = opened_at where round > 0")
     op.execute(
         "update tickets set version = (select count(*) from entries e where e.ticket_id = tickets.id"
         " and e.status = 'shown' and e.kind <> 'change')"
