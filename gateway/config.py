@@ -490,11 +490,12 @@ class Clock(_Section):
 
 
 class Staff(_Section):
-    """``[staff]``: who is told."""
+    """``[staff]``: who is told. ``people``: the address of each user's name, for owners and watchers."""
 
     technical: tuple[Address, ...] = ()
     financial: tuple[Address, ...] = ()
     escalation: tuple[Address, ...] = ()
+    people: dict[str, Address] = {}
     digest_every: Seconds = 3600.0
 
 

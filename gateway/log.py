@@ -227,6 +227,11 @@ def clock(ticket: str, what: str, late_s: float) -> None:
     _emit("warning" if what != "limit" else "error", "clock", {"ticket": ticket, "what": what, "late_s": round(late_s)})
 
 
+def acted(who: str, what: str, thing: str) -> None:
+    """A person did something to a mail or a reply: released, discarded, tried again."""
+    _emit("info", "acted", {"who": who, "what": what, "object": thing})
+
+
 def directory(accounts: int, addresses: int, orders: int) -> None:
     """A directory was loaded."""
     _emit("info", "directory", {"accounts": accounts, "addresses": addresses, "orders": orders})

@@ -78,6 +78,7 @@ def office(settings: Settings, templates: Templates, keys: Mapping[str, bytes], 
             "financial": settings.staff.financial or settings.staff.technical,
             "escalation": settings.staff.escalation,
         },
+        people=settings.staff.people,
         rechecks=settings.verify.rechecks,
         digest_every_s=settings.staff.digest_every,
     )

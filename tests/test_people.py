@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,14 +10,15 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
+from gateway import log
 from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Department, Person, Priority, Role
-from gateway.tickets import audit, corrections, labels, merging, ownership, people, presence
+from gateway.tickets import audit, corrections, held, labels, merging, outgoing, ownership, people, presence, rounds
 from gateway.tickets.conversation import Merged, MovedOn, Refused
 from gateway.tickets.corrections import Right
 from gateway.tickets.rights import NotAllowed
-from tests.samples import JIM, JOE, NOW, OUTAGE_TEXT, STRANGER, envelope, incoming, mail
+from tests.samples import JIM, JOE, NONE, NOW, OUTAGE_TEXT, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 
 MINUTE = timedelta(minutes=1)
@@ -168,6 +170,72 @@ def test_the_ticket_follows_a_correction_and_the_right_department_is_told(at: De
     shown = at.show(reference)
     assert (shown["critical"], shown["priority"], "critical" in shown["marks"]) == (False, "normal", False)
     assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW)) == []
+
+
+def mails(at: Desk, template: str) -> list[tuple[str, str]]:
+    return [(row.recipient, row.context["reference"]) for row in at.outbox() if row.template == template]
+
+
+def test_the_owner_is_reminded_before_the_department(at: Desk) -> None:
+    at.office = replace(at.office, people={"joe": "joe@introserv.com"})
+    mine, late, nobodys = opened(at, 1), opened(at, 2), opened(at, 3)
+    at.store.write_now(lambda c: ownership.assign(c, mine, "joe", JOE, NOW + MINUTE))
+    at.store.write_now(lambda c: ownership.watch(c, mine, "ann@introserv.com", JOE, NOW + MINUTE))
+    at.store.write_now(lambda c: ownership.assign(c, late, "joe", JOE, NOW + 12 * MINUTE))  # needs no reminder
+    assert at.store.read_now(lambda c: rounds.next_due(c)) == NOW + 10 * MINUTE
+    assert at.tick(NOW + 9.9 * MINUTE) == []
+    assert (at.tick(NOW + 10 * MINUTE), at.tick(NOW + 14 * MINUTE)) == (["owner"], [])
+    assert mails(at, "staff_owner") == [("joe@introserv.com", mine)]
+    assert at.tick(NOW + 15 * MINUTE) == ["target"] * 3
+    told = {"l1@introserv.com", "joe@introserv.com", "ann@introserv.com"}
+    assert {to for to, about in mails(at, "staff_alert") if about == mine} == told
+    assert {to for to, about in mails(at, "staff_alert") if about == nobodys} == {"l1@introserv.com"}
+    at.store.write_now(lambda c: people.answer(c, mine, "Hello.", JOE, at.office, NOW + 16 * MINUTE))
+    later = envelope(received_at=NOW + 60 * MINUTE)
+    raw = mail("Any news?", subject=f"Re: [{mine}]", Message_ID="<later@example.de>")
+    at.take(incoming(raw, envelope_=later), raw, now=NOW + 60 * MINUTE)
+    at.tick(NOW + 40 * MINUTE)  # the others
+    assert at.tick(NOW + 70 * MINUTE) == ["owner"]  # the new round reminds its owner, too
+
+
+def test_a_snooze_keeps_reminders_away_and_never_a_breach(at: Desk) -> None:
+    quiet, woken = opened(at, 1), opened(at, 2)
+    at.store.write_now(lambda c: ownership.snooze(c, quiet, NOW + 60 * MINUTE, JOE, NOW))
+    at.store.write_now(lambda c: ownership.snooze(c, woken, NOW + 20 * MINUTE, JOE, NOW))
+    for minute in (15, 20, 25, 30, 60, 61):
+        at.tick(NOW + minute * MINUTE)
+    assert mails(at, "staff_alert") == []
+    assert [to for to, about in mails(at, "staff_breach") if about == quiet] == [
+        "l1@introserv.com",
+        "boss@introserv.com",
+    ]
+    assert [about for _, about in mails(at, "status")] == [quiet, woken]
+    assert mails(at, "staff_owner") == [("l1@introserv.com", woken), ("l1@introserv.com", quiet)]
+    assert history(at, woken)[-1] == ("gateway", "the snooze is over")
+    assert at.show(quiet)["snoozed_until"] is None
+    third = opened(at, 3)
+    at.store.write_now(lambda c: ownership.snooze(c, third, NOW + 60 * MINUTE, JOE, NOW))
+    follow_up(at, third, 9)
+    assert at.show(third)["snoozed_until"] is None  # the customer does not wait until then
+
+
+def test_what_is_done_to_held_mail_and_unsent_replies_has_a_name(at: Desk) -> None:
+    reference = opened(at)
+    raw = mail("Please use order #999999.", subject=f"Re: [{reference}]", Message_ID="<held@example.de>")
+    at.take(incoming(raw, verdict=NONE), raw)
+    logged: list[dict[str, Any]] = []
+    stop = log.listen(logged.append)
+    do = at.store.write_now
+    assert do(lambda c: held.release(c, 2, JOE, at.office, NOW))
+    assert not do(lambda c: held.discard(c, 2, JOE, NOW))
+    assert do(lambda c: held.drop(c, outgoing.Choice(ids=(1,)), JIM, NOW)) == [1]
+    assert do(lambda c: held.retry(c, outgoing.Choice(ids=(1,)), JIM, NOW)) == [1]
+    stop()
+    said = [(line["who"], line["what"], line["object"]) for line in logged if line["event"] == "acted"]
+    assert said == [("joe", "release", "message 2"), ("jim", "discard", "outbox 1"), ("jim", "retry", "outbox 1")]
+    lines = at.store.read_now(lambda c: audit.latest(c))
+    assert {(one["who"], one["what"], f"{one['kind']} {one['object']}") for one in lines} >= set(said)
+    assert history(at, reference)[-1] == ("joe", "released a held-back message")
 
 
 def test_closing_tells_the_customer_who_knows_of_it(at: Desk) -> None:

@@ -36,11 +36,12 @@ def messages_raw(message: int, force: Force = False) -> None:
 
 
 def _on_message(function: str, message: int, needs: str) -> None:
-    from gateway.database import inbox
     from gateway.database.store import utc_now
+    from gateway.tickets import held
 
+    act = getattr(held, function)
     with context.store(write=True) as (_, store):
-        if not store.write_now(lambda connection: getattr(inbox, function)(connection, message, utc_now())):
+        if not store.write_now(lambda connection: act(connection, message, context.person(), utc_now())):
             fail(f"message {message} is not {needs}")
 
 
@@ -54,12 +55,12 @@ def messages_replay(message: int) -> None:
 def messages_release(message: int) -> None:
     """Give a quarantined mail, or a contribution without proof, to the desk."""
     from gateway.database.store import utc_now
-    from gateway.tickets import people
+    from gateway.tickets import held
 
     with context.store(write=True) as (settings, store):
         office = context.office(settings, store)
         if not store.write_now(
-            lambda connection: people.release(connection, message, context.person(), office, utc_now())
+            lambda connection: held.release(connection, message, context.person(), office, utc_now())
         ):
             fail(f"message {message} is not quarantined or pending")
 

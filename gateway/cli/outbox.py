@@ -44,7 +44,7 @@ def outbox_discard(rows: Rows = None, state: RowState = None, since: Since = Non
 
 def _settle_rows(function: str, done: str, ids: list[int], state: str | None, since: str | None, every: bool) -> None:
     from gateway.database.store import utc_now
-    from gateway.tickets import outgoing
+    from gateway.tickets import held, outgoing
 
     now = utc_now()
     if state not in (None, "dead", "queued"):
@@ -55,7 +55,8 @@ def _settle_rows(function: str, done: str, ids: list[int], state: str | None, si
         tuple(ids), OutboxState(state) if state else None, moments.past(since, now) if since else None
     )
     with context.store(write=True) as (_, store):
-        found = store.write_now(lambda connection: getattr(outgoing, function)(connection, choice, now))
+        act = getattr(held, function)
+        found = store.write_now(lambda connection: act(connection, choice, context.person(), now))
     print(f"{len(found)} replies {done}")
     missing = sorted(set(ids) - set(found))
     if missing:

@@ -37,7 +37,7 @@ from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
 
 NAMES = ("received", "received_general", "verification_needed", "emergency", "status", "answer", "closed")
-STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered")
+STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered", "staff_owner")
 WORDS = "words"  #: words.<language>.toml holds the short texts of a language
 MAX_BODY = 200_000
 MIN_BODY = 20  #: characters; a shorter text would be a blank mail
@@ -383,7 +383,9 @@ def staff_subject(draft: Draft, reference: str, words: Mapping[str, str]) -> str
     return neutral(form.format(reference=reference, priority=priority, department=department, subject=theirs), 160)
 
 
-_STAFF_EVENTS = {"appended": "staff_follow_up", "pending": "staff_pending"}
+_STAFF_EVENTS = {
+    "appended": "staff_follow_up", "pending": "staff_pending", "corrected": "staff_corrected", "awake": "staff_awake",
+}  # fmt: skip
 
 
 # --------------------------------------------------------------------------- the message

@@ -207,7 +207,7 @@ def _revive(
         values |= {"state": TicketState.OPEN, "closed_at": None}
         if decision.clock and ticket.round_started_at is None:
             running = clock.new_round(incoming.envelope.received_at, office.rules)
-            values |= clock.columns(running, ticket.round + 1)
+            values |= clock.columns(running, ticket.round + 1, bool(ticket.owner))
     change(connection, tickets, ticket.id, values)
 
 

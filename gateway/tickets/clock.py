@@ -9,7 +9,9 @@ from typing import Any
 
 from gateway.model import Rules
 
-TARGET, STATUS, LIMIT = "target", "status", "limit"
+OWNER, TARGET, STATUS, LIMIT = "owner", "target", "status", "limit"
+#: the owner is reminded after this part of ``target`` (10 of 15 min), the department after all of it
+OWNERS_PART = 2 / 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,16 @@ class Round:
     target_at: datetime
     status_at: datetime
     limit_at: datetime
+
+    @property
+    def owner_at(self) -> datetime:
+        """When whoever works on it is reminded."""
+        return self.started_at + (self.target_at - self.started_at) * OWNERS_PART
+
+    def moments(self, owned: bool) -> tuple[tuple[str, datetime], ...]:
+        """What comes when, in order; ``owned``: somebody works on it."""
+        moments = ((TARGET, self.target_at), (STATUS, self.status_at), (LIMIT, self.limit_at))
+        return ((OWNER, self.owner_at), *moments) if owned else moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +58,9 @@ STOPPED: Mapping[str, Any] = {
 }
 
 
-def columns(running: Round, number: int) -> dict[str, Any]:
-    """A ticket's columns while its round of this number runs. The promise is measured from the first."""
+def columns(running: Round, number: int, owned: bool = False) -> dict[str, Any]:
+    """A ticket's columns while its round of this number runs. The promise is measured from the first. ``owned``: somebody
+    works on it, and is reminded first."""
     first = {"promised_at": running.started_at} if number == 1 else {}
     return first | {
         "round": number,
@@ -55,24 +68,39 @@ def columns(running: Round, number: int) -> dict[str, Any]:
         "target_at": running.target_at,
         "status_at": running.status_at,
         "limit_at": running.limit_at,
-        "clock_next_at": running.target_at,
+        "clock_next_at": running.owner_at if owned else running.target_at,
         "clock_done": [],
     }
 
 
-def due(running: Round, done: frozenset[str], now: datetime) -> list[Due]:
+def of(row: Any) -> Round | None:
+    """The running round of a ticket's row, if there is one."""
+    if row.round_started_at is None:
+        return None
+    return Round(row.round_started_at, row.target_at, row.status_at, row.limit_at)
+
+
+def due(running: Round, done: frozenset[str], now: datetime, owned: bool = False) -> list[Due]:
     """What is due now and not done yet, in order."""
-    moments = ((TARGET, running.target_at), (STATUS, running.status_at), (LIMIT, running.limit_at))
-    return [Due(what, (now - at).total_seconds()) for what, at in moments if at <= now and what not in done]
+    found = running.moments(owned)
+    return [Due(what, (now - at).total_seconds()) for what, at in found if at <= now and what not in done]
 
 
-def next_at(running: Round, done: frozenset[str]) -> datetime | None:
+def next_at(running: Round, done: frozenset[str], owned: bool = False) -> datetime | None:
     """When the next thing is due; ``None`` when nothing is left."""
-    moments = ((TARGET, running.target_at), (STATUS, running.status_at), (LIMIT, running.limit_at))
-    return min((at for what, at in moments if what not in done), default=None)
+    return min((at for what, at in running.moments(owned) if what not in done), default=None)
+
+
+def owned_from(row: Any, now: datetime) -> dict[str, Any]:
+    """The columns by which the clock of a ticket reminds its new owner; who takes it after that moment needs no reminder."""
+    running = of(row)
+    if running is None:
+        return {}
+    done = frozenset(row.clock_done) | (frozenset((OWNER,)) if running.owner_at <= now else frozenset())
+    return {"clock_done": sorted(done), "clock_next_at": next_at(running, done, owned=True)}
 
 
 def staff_mail(found: list[Due]) -> str | None:
-    """The one staff mail for what was found: of things found together only the gravest is told."""
+    """The one staff mail for what was found: of things found together only the gravest is told; ``owner`` goes to the owner alone."""
     names = [item.what for item in found]
-    return "breach" if LIMIT in names else "alert" if TARGET in names else None
+    return "breach" if LIMIT in names else "alert" if TARGET in names else "owner" if OWNER in names else None

@@ -81,6 +81,11 @@ def _put(connection: Connection, row: Any, by: Person, text: str, now: datetime,
     return int(put(connection, entries, values | {"direction": direction, "kind": kind, "status": "shown"}))
 
 
+def noted(connection: Connection, row: Any, text: str, now: datetime) -> None:
+    """Writes what the gateway itself did to a ticket into its history."""
+    _put(connection, row, Person("gateway"), text, now, ("internal", "change"))
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What somebody does to a ticket: ``what`` for the audit, ``words`` for its history, its columns' new ``values``."""

@@ -196,7 +196,8 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
             if decision.trust is Trust.VERIFIED and row.account is not None:
                 values["priority"] = Priority.HIGH
     if decision.clock:
-        values |= clock.columns(clock.new_round(incoming.envelope.received_at, office.rules), row.round + 1)
+        running = clock.new_round(incoming.envelope.received_at, office.rules)
+        values |= clock.columns(running, row.round + 1, bool(row.owner))
     if values:
         change(connection, tickets, row.id, values)
     return connection.execute(select(tickets).where(tickets.c.id == row.id)).one()

@@ -17,7 +17,7 @@ def again(connection: Connection, row: Any, rules: Rules, now: datetime) -> None
     """Opens the ticket, whose row is locked, unless it is open; its clock starts now unless it runs."""
     values: dict[str, Any] = {"state": TicketState.OPEN, "closed_at": None}
     if row.round_started_at is None:
-        values |= clock.columns(clock.new_round(now, rules), row.round + 1)
+        values |= clock.columns(clock.new_round(now, rules), row.round + 1, bool(row.owner))
     change(connection, tickets, row.id, values)
 
 

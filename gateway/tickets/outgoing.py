@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,6 +41,11 @@ class Office:
     staff: Mapping[str, tuple[str, ...]]
     rechecks: tuple[float, ...]
     digest_every_s: float
+    people: Mapping[str, str] = field(default_factory=dict)  #: the address of a user's name
+
+    def address_of(self, name: str) -> str | None:
+        """Where a person of ours gets mail: a name that is an address, or one that the configuration knows."""
+        return name if "@" in name else self.people.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,10 +297,24 @@ def tell(
     connection: Connection, ticket: Any, template: str, event: str, more: Mapping[str, Any], office: Office, now: datetime,
     *, escalate: bool = False,
 ) -> None:  # fmt: skip
-    """A staff notification to the ticket's department (and the escalation addresses)."""
-    to = list(office.staff.get(ticket.department, ()))
+    """A staff notification to the ticket's department, owner and watchers (and the escalation addresses)."""
+    to = [*office.staff.get(ticket.department, ()), *concerned(ticket, office)]
     if escalate:
         to += office.staff.get("escalation", ())
+    tell_these(connection, to, ticket, template, event, more, office, now)
+
+
+def concerned(ticket: Any, office: Office) -> list[str]:
+    """The addresses of a ticket's owner and watchers, as far as they are known; the owner's first."""
+    found = (office.address_of(name) for name in (ticket.owner, *ticket.watchers) if name)
+    return [address for address in found if address is not None]
+
+
+def tell_these(
+    connection: Connection, to: Iterable[str], ticket: Any, template: str, event: str, more: Mapping[str, Any],
+    office: Office, now: datetime,
+) -> None:  # fmt: skip
+    """A staff notification about a ticket to these addresses."""
     context = {
         "reference": ticket.reference,
         "department": ticket.department,

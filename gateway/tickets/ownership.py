@@ -7,20 +7,22 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from gateway.model import Person
+from gateway.tickets import clock
 from gateway.tickets.conversation import Change, Refused, at_work, changed
 
 MAX_WATCHERS = 20
 
 
 def assign(connection: Connection, reference: str, to: str, by: Person, now: datetime) -> None:
-    """Makes ``to`` (a user's name or a staff address; ``""``: nobody) the owner. The clock goes on."""
+    """Makes ``to`` (a user's name or a staff address; ``""``: nobody) the owner. The clock goes on, and reminds the owner
+    before the department."""
     row = at_work(connection, reference, by)
     to = to.strip()[:100]
     if to == row.owner:
         return
     words = f"owner: {row.owner or 'nobody'} -> {to or 'nobody'}"
-    detail = {"from": row.owner, "to": to}
-    changed(connection, row, Change("assign", words, {"owner": to}, detail), by, now)
+    values = {"owner": to} | (clock.owned_from(row, now) if to else {})
+    changed(connection, row, Change("assign", words, values, {"from": row.owner, "to": to}), by, now)
 
 
 def take(connection: Connection, reference: str, by: Person, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from gateway.database import faults
 from gateway.database.faults import Fault
 from gateway.database.tables import outbox, tickets
 from gateway.model import TicketState, Trust
-from gateway.tickets import budgets, clock, outgoing
+from gateway.tickets import budgets, clock, conversation, outgoing
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import last_ids
 from gateway.tickets.policy import BUDGET_SPENT
@@ -21,48 +22,81 @@ from gateway.tickets.policy import BUDGET_SPENT
 QUIET = 0.4
 
 
-def tick(connection: Connection, office: Office, now: datetime, count: int = 200) -> list[tuple[str, str, float]]:
-    """Does what is due; (reference, what, seconds late) of each thing, high priority first."""
+Done = list[tuple[str, str, float]]  #: (reference, what, seconds late)
+
+
+def tick(connection: Connection, office: Office, now: datetime, count: int = 200) -> Done:
+    """Does what is due, high priority first."""
     t = tickets.c
-    rows = connection.execute(
+    over = select(tickets).where(t.snoozed_until <= now).order_by(t.snoozed_until)
+    late = (
         select(tickets)
         .where(t.clock_next_at <= now, t.round_started_at.is_not(None), t.state != TicketState.CLOSED)
         .order_by(t.priority, t.critical.desc(), t.clock_next_at)
-        .limit(count)
-        .with_for_update(skip_locked=True)
-    ).all()
-    done: list[tuple[str, str, float]] = []
-    for row in rows:
-        try:
-            with connection.begin_nested():
-                done += _round(connection, row, office, now)
-        except Exception as error:  # one ticket that cannot be done must not stop the clock of the others
-            if faults.of(error) not in (None, Fault.MAIL):
-                raise
-            log.loop_fault(f"clock of {row.reference}", error)
+    )
+    done: Done = []
+    for chosen, work in ((over, _awake), (late, _round)):
+        for row in connection.execute(chosen.limit(count).with_for_update(skip_locked=True)).all():
+            done += _guarded(connection, row, work, office, now)
     return done
 
 
-def _round(connection: Connection, row: Any, office: Office, now: datetime) -> list[tuple[str, str, float]]:
-    running = clock.Round(row.round_started_at, row.target_at, row.status_at, row.limit_at)
-    found = clock.due(running, frozenset(row.clock_done), now)
+def _guarded(
+    connection: Connection, row: Any, work: Callable[[Connection, Any, Office, datetime], Done], office: Office, now: datetime
+) -> Done:  # fmt: skip
+    """One ticket that cannot be done must not stop the clock of the others."""
+    try:
+        with connection.begin_nested():
+            return work(connection, row, office, now)
+    except Exception as error:
+        if faults.of(error) not in (None, Fault.MAIL):
+            raise
+        log.loop_fault(f"clock of {row.reference}", error)
+        return []
+
+
+def _round(connection: Connection, row: Any, office: Office, now: datetime) -> Done:
+    running, owned = clock.Round(row.round_started_at, row.target_at, row.status_at, row.limit_at), bool(row.owner)
+    found = clock.due(running, frozenset(row.clock_done), now, owned)
     after = frozenset(row.clock_done) | {item.what for item in found}
-    values: dict[str, Any] = {"clock_done": sorted(after), "clock_next_at": clock.next_at(running, after)}
+    values: dict[str, Any] = {"clock_done": sorted(after), "clock_next_at": clock.next_at(running, after, owned)}
     names = [item.what for item in found]
     late = {item.what: item.late_s for item in found}
     # found late as a whole (a restart, a late mailbox): one mail, not three
-    at_once = len(names) == 3
-    staff = clock.staff_mail(found)
-    if staff is not None:
-        event = f"t{row.id}.r{row.round}.{staff}"
-        more = {"late_s": round(max(late.values())), "at_once": at_once}
-        outgoing.tell(connection, row, f"staff_{staff}", event, more, office, now, escalate=staff == "breach")
+    at_once = clock.TARGET in names and clock.LIMIT in names
+    more = {"late_s": round(max(late.values(), default=0)), "at_once": at_once, "event": ""}
+    _remind(connection, row, clock.staff_mail(found), more, office, now)
     if clock.STATUS in names and not at_once and _may_hear(connection, row, office, now):
         _status(connection, row, office, now)
     if clock.LIMIT in names:
         values |= {"breached": True, "breach_delay_s": late[clock.LIMIT]}
     connection.execute(update(tickets).where(tickets.c.id == row.id).values(values))
     return [(row.reference, item.what, item.late_s) for item in found]
+
+
+def _remind(
+    connection: Connection, row: Any, what: str | None, more: dict[str, Any], office: Office, now: datetime
+) -> None:  # fmt: skip
+    """The staff mail of a round. A snooze keeps reminders away, never a breach."""
+    if what is None or (what != "breach" and row.snoozed_until is not None and row.snoozed_until > now):
+        return
+    event = f"t{row.id}.r{row.round}.{what}"
+    if what != "owner":
+        outgoing.tell(connection, row, f"staff_{what}", event, more, office, now, escalate=what == "breach")
+        return
+    address = office.address_of(row.owner)
+    if address is not None:
+        outgoing.tell_these(connection, [address], row, "staff_owner", event, more, office, now)
+
+
+def _awake(connection: Connection, row: Any, office: Office, now: datetime) -> Done:
+    """Ends a snooze that is over: the owner is reminded, or the department where there is none."""
+    conversation.noted(connection, row, "the snooze is over", now)
+    connection.execute(update(tickets).where(tickets.c.id == row.id).values(snoozed_until=None))
+    event = f"t{row.id}.s{row.snoozed_until.timestamp():.0f}.awake"
+    to = outgoing.concerned(row, office) or office.staff.get(row.department, ())
+    outgoing.tell_these(connection, to, row, "staff_owner", event, {"event": "awake"}, office, now)
+    return [(row.reference, "awake", (now - row.snoozed_until).total_seconds())]
 
 
 def _may_hear(connection: Connection, row: Any, office: Office, now: datetime) -> bool:
@@ -108,7 +142,7 @@ def _status(connection: Connection, row: Any, office: Office, now: datetime) -> 
 def next_due(connection: Connection) -> datetime | None:
     """When the clock next has something to do."""
     t = tickets.c
-    found: datetime | None = connection.execute(
-        select(func.min(t.clock_next_at)).where(t.round_started_at.is_not(None), t.state != TicketState.CLOSED)
-    ).scalar()
-    return found
+    running = select(func.min(t.clock_next_at)).where(t.round_started_at.is_not(None), t.state != TicketState.CLOSED)
+    snoozed = select(func.min(t.snoozed_until)).where(t.snoozed_until.is_not(None))
+    found = (connection.execute(query).scalar() for query in (running, snoozed))
+    return min((moment for moment in found if moment is not None), default=None)

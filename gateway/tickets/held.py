@@ -1,0 +1,60 @@
+"""What persons do to mail that is held back and to replies that were not sent: each act is audited, and logged with who."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from gateway import log
+from gateway.database import inbox
+from gateway.model import Person
+from gateway.tickets import audit, outgoing, people, rights
+from gateway.tickets.audit import Act
+from gateway.tickets.outgoing import Choice, Office
+
+
+def release(connection: Connection, message: int, by: Person, office: Office, now: datetime) -> bool:
+    """``people.release``. ``False``: it is not held back."""
+    done = people.release(connection, message, by, office, now)
+    if done:
+        log.acted(by.name, "release", f"message {message}")
+    return done
+
+
+def discard(connection: Connection, message: int, by: Person, now: datetime) -> bool:
+    """Settles a quarantined or failed mail without a ticket. ``False``: it is neither."""
+    rights.require(by, "release")
+    return inbox.discard(connection, message, now) and _did(connection, "discard", message, by, now)
+
+
+def replay(connection: Connection, message: int, by: Person, now: datetime) -> bool:
+    """Runs a failed mail again. ``False``: it did not fail."""
+    rights.require(by, "release")
+    return inbox.replay(connection, message, now) and _did(connection, "replay", message, by, now)
+
+
+def _did(connection: Connection, what: str, message: int, by: Person, now: datetime) -> bool:
+    audit.write(connection, Act(what, "message", str(message)), by, now)
+    log.acted(by.name, what, f"message {message}")
+    return True
+
+
+def retry(connection: Connection, choice: Choice, by: Person, now: datetime) -> list[int]:
+    """``outgoing.retry``, by a person; the ids of the rows."""
+    rights.require(by, "release")
+    return _did_all(connection, "retry", outgoing.retry(connection, choice, now), by, now)
+
+
+def drop(connection: Connection, choice: Choice, by: Person, now: datetime) -> list[int]:
+    """``outgoing.drop``, by a person; the ids of the rows."""
+    rights.require(by, "release")
+    return _did_all(connection, "discard", outgoing.drop(connection, choice, now), by, now)
+
+
+def _did_all(connection: Connection, what: str, rows: list[int], by: Person, now: datetime) -> list[int]:
+    for row in rows:
+        audit.write(connection, Act(what, "outbox", str(row)), by, now)
+    if rows:
+        log.acted(by.name, what, f"outbox {', '.join(map(str, rows[:20]))}{' ...' if len(rows) > 20 else ''}")
+    return rows
