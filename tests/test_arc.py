@@ -203,6 +203,19 @@ def test_a_sound_chain_whose_sealer_saw_no_proof_vouches_for_nobody(results: str
     assert (found.arc, found.authenticated, found.enforced) == ("pass", False, True)
 
 
+def test_a_sealer_that_saw_dmarc_fail_for_the_author_vouches_for_nobody_whatever_passed() -> None:
+    passed = "dkim=pass header.d=shop.example; spf=fail"
+    refused = sealed(MAIL, "forwarder.example", f"{passed}; dmarc=fail header.from=shop.example")
+    assert not verdict(refused, "forwarder.example").authenticated
+    of_another = sealed(MAIL, "forwarder.example", f"{passed}; dmarc=fail header.from=other.example")
+    assert verdict(of_another, "forwarder.example").authenticated
+    # the next one sees what the first forwarder did to the mail
+    chain = sealed(
+        sealed(MAIL, "forwarder.example", passed), "second.example", "arc=pass; dmarc=fail header.from=shop.example"
+    )
+    assert verdict(chain, "second.example", "forwarder.example").by == "arc"
+
+
 def test_a_sealer_that_is_not_named_does_not_count() -> None:
     raw = sealed(MAIL, "forwarder.example", "dkim=pass header.d=shop.example")
     found = verdict(raw, "another.example")

@@ -230,6 +230,8 @@ async def vouched(chain: ArcResult, policy: dmarc.Policy, terms: Terms, resolver
         return Vouch(False, False, "it proves nothing: its message signature covers no To or Cc that names the desk")
     weak: Vouch | None = None
     for sealer, seen in chain.sealed:
+        if policy.author in seen.refused:  # whatever passed there, the sealer itself did not believe the author
+            continue
         spf_domain = seen.spf[1] if seen.spf and seen.spf[0] == "pass" else None
         found = await dmarc.evaluate(policy.author, spf_domain, list(seen.dkim), False, resolver, policy)
         full = _original(cover, found.dkim_aligned, terms) if found.dkim_aligned else None

@@ -24,10 +24,12 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """SPF as (result, MAIL FROM domain), ``None`` where it is not named; the domains of DKIM signatures that passed."""
+    """SPF as (result, MAIL FROM domain), ``None`` where it is not named; the domains of DKIM signatures that passed; the
+    author's domains for which DMARC failed."""
 
     spf: tuple[str, str] | None = None
     dkim: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
 
 def reported(value: bytes) -> Reported:
@@ -41,6 +43,7 @@ def reported(value: bytes) -> Reported:
         return Reported()
     spf: tuple[str, str] | None = None
     signed: list[str] = []
+    refused: list[str] = []
     for result in results[:50]:
         method, word = str(getattr(result, "method", "")).lower(), str(result.result).lower()
         if method == "spf" and spf is None and word in _RESULTS:
@@ -48,7 +51,9 @@ def reported(value: bytes) -> Reported:
             spf = (word, domain) if domain or word != "pass" else None
         elif method == "dkim" and word == "pass":
             signed.append(_domain(_property(result, "header", ("d",)) or _property(result, "header", ("i",))))
-    return Reported(spf, tuple(domain for domain in signed if domain))
+        elif method == "dmarc" and word == "fail":
+            refused.append(_domain(_property(result, "header", ("from",))))
+    return Reported(spf, *(tuple(domain for domain in names if domain) for names in (signed, refused)))
 
 
 def _property(result: authres.AuthenticationResult, kind: str, names: tuple[str, ...]) -> str:

@@ -32,7 +32,11 @@ _NO_SECRET_CODE = re.compile(
 def _looks(match: re.Match[str]) -> bool:
     """Whether the value can hardly be a word, a host, an address or a machine's name."""
     value = match["value"].rstrip(".,;:!?")
-    if len(value) < 5 or "://" in value or re.fullmatch(r"[\w.+-]+@[\w.-]+|[A-Za-z]+[_/-]v?\d+(?:\.\d+)+\w*|[#№]?\d[\d.:/-]*|\[masked\]", value):
+    if (
+        len(value) < 5
+        or "://" in value
+        or re.fullmatch(r"[\w.+-]+@[\w.-]+|[A-Za-z]+[_/-]v?\d+(?:\.\d+)+\w*|[#№]?\d[\d.:/-]*|\[masked\]", value)
+    ):
         return False
     inside = value[1:-1]
     mixed = any(c.isdigit() for c in value) and any(c.islower() for c in value) and any(c.isupper() for c in value)
