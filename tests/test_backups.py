@@ -25,7 +25,7 @@ from tests.samples import NOW, envelope, mail
 KILLED = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from gateway.tickets import backups, migrate
+from gateway.database import backups, migrate
 from gateway.database.store import Store, utc_now
 
 def die(*_, **__):
