@@ -148,6 +148,31 @@ def test_a_machines_copy_under_another_id_keeps_no_proof(at: Desk, field: str) -
     assert at.show(third.reference)["trust"] == "unverified", "the proof is the genuine mail's now"
 
 
+def test_a_refused_copy_silences_nobody_without_proof(at: Desk) -> None:
+    """Whoever hands the mail on from a host that its domain does not name; the author's own server needs no record."""
+    first = at.take(incoming(verdict=REFUSED))
+    assert (first.decision.disposition, at.customers()) == ("opened", [])
+    outcome = arrives(at, incoming(GENUINE, verdict=NONE), GENUINE)
+    assert outcome is not None and outcome.reference == first.reference
+    assert at.customers() == [("verification_needed", "anna@example.de")]
+
+
+def test_an_equal_copy_that_reads_otherwise_stands_beside_the_first(at: Desk) -> None:
+    raw = mail(Content_Type="application/octet-stream")
+    first = at.take(incoming(raw, verdict=NONE), raw)
+    assert arrives(at, incoming(GENUINE, verdict=NONE), GENUINE) is None
+    shown = at.show(first.reference)
+    words = [entry["text"] for entry in shown["entries"] if entry["status"] == "shown"]
+    assert len(words) == 2 and words[1] == incoming(GENUINE).reading.masked_text
+    assert "two copies of a mail read differently" in shown["marks"]
+    assert any("it reads otherwise" in line for line in shown["trace"])
+    (kept_beside,) = noted(at)
+    assert bytes(at.store.read_now(lambda c: originals.load(c, -kept_beside.id))) == GENUINE
+    assert [row.template for row in at.outbox() if row.kind == "staff"].count("staff_new") == 2
+    assert arrives(at, incoming(GENUINE, verdict=NONE), b"Received: x\r\n" + GENUINE) is None
+    assert len(at.show(first.reference)["entries"]) == len(shown["entries"]), "the same words again are no news"
+
+
 @pytest.mark.fault("X39")
 def test_through_a_list_first_and_then_directly(at: Desk) -> None:
     """Innocent: the list broke the signature."""

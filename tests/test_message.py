@@ -16,6 +16,7 @@ from gateway.mail.header import decode_words
 from gateway.model import AuthorStatus
 from gateway.read.attachments import attachment
 from gateway.read.clean import clean
+from gateway.read.formats import unflowed
 from gateway.read.message import parse
 from gateway.read.reading import Hints, read
 from tests.samples import NOW
@@ -257,3 +258,18 @@ def test_every_attachment_of_the_corpora_comes_back(corpora: Path) -> None:
                 lost.append((name, found.filename))
     assert count > 200
     assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("order 12345 \n6 people", "order 12345 6 people"),
+        ("address 203.0.113. \n7 of us", "address 203.0.113. 7 of us"),
+        ("a gap of  \ntwo blanks", "a gap of two blanks"),
+        ("https://shop.example/a/ \nb.html", "https://shop.example/a/b.html"),
+        ("サーバー \nが落ちた", "サーバーが落ちた"),
+    ],
+)
+def test_a_blank_at_the_end_of_a_line_makes_no_new_word(written: str, read: str) -> None:
+    """No signature covers it, and nobody may turn one number into another with it."""
+    assert unflowed(written, delsp=True) == read

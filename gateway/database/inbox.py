@@ -392,14 +392,17 @@ def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: f
     return ours
 
 
-def finish_arrival(connection: Connection, arrival: int, note: str, authenticated: bool) -> None:
-    """Ends an arrival; its bytes are not needed any more."""
+def finish_arrival(
+    connection: Connection, arrival: int, note: str, authenticated: bool, keep: bool = False
+) -> None:  # fmt: skip
+    """Ends an arrival. Its bytes are not needed any more, unless it is shown beside the first (``keep``)."""
     connection.execute(
         update(arrivals)
         .where(arrivals.c.id == arrival)
         .values(state=InboxState.DONE, note=note, authenticated=authenticated, lease_until=None)
     )
-    originals.drop(connection, -arrival)
+    if not keep:
+        originals.drop(connection, -arrival)
 
 
 def put_off(connection: Connection, claimed: Claimed, until: datetime | None) -> None:

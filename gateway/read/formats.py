@@ -40,13 +40,22 @@ def unflowed(text: str, delsp: bool) -> str:
             pending.append(">" * depth + " ")
         level = depth
         if content.endswith(" ") and not signature:
-            pending.append(content[:-1] if delsp else content)
+            pending.append(_joined(content) if delsp else content)
             continue
         lines.append("".join([*pending, content]))
         pending = []
     if pending:
         lines.append("".join(pending).rstrip(" "))
     return "\n".join(lines)
+
+
+def _joined(line: str) -> str:
+    """A line that goes on in the next one, with ``delsp``: its blank goes where a link or a script without blanks was divided.
+    Elsewhere it stays: no signature covers blanks at the end of a line (RFC 6376 section 3.4.4), and "order 12345" must not
+    become another number because somebody added one."""
+    content = line[:-1]
+    token = content.rpartition(" ")[2]
+    return content if not token or "://" in token or not token[-1].isascii() else line
 
 
 def enriched(text: str) -> str:

@@ -23,6 +23,7 @@ from gateway.tickets.outgoing import Office
 
 #: what was never read, what is forged, what nothing speaks against, what is proven
 _UNREAD, _FORGED, _PLAIN, _PROVEN = range(-1, 3)
+MAX_BESIDE = 3  #: copies of a mail that read otherwise and are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class _Standing:
     person: bool
     proof: int
     blocked: bool
-    hushed: bool = False  #: it wished for no automatic reply
+    hushed: bool = False  #: it is not answered for what another copy need not have
 
     def beats(self, other: _Standing) -> bool:
         """Whether there is a reason to decide anew."""
@@ -43,6 +44,10 @@ class _Standing:
         if other.blocked or self.proof > other.proof or (self.person and not other.person):
             return True
         return self.proof == other.proof and self.person and other.hushed and not self.hushed
+
+    def stands_with(self, other: _Standing) -> bool:
+        """Whether neither is better: both are a person's, and proven alike."""
+        return not self.blocked and self.person and other.person and self.proof == other.proof >= _PLAIN
 
 
 def _proof(trust: str | None, authenticated: bool) -> int:
@@ -55,7 +60,7 @@ def _known(connection: Connection, row: Any) -> _Standing:
         return _Standing(False, _UNREAD, False)
     held = row.state == InboxState.QUARANTINED and row.reason.startswith("blocked:")
     silence = select(tickets.c.silence).where(tickets.c.id == row.ticket_id, row.disposition == Disposition.OPENED)
-    hushed = str(connection.execute(silence).scalar() or "").startswith(policy.NO_REPLY_WANTED)
+    hushed = policy.is_of_its_copy(str(connection.execute(silence).scalar() or ""))
     return _Standing(row.mail_class == MailClass.HUMAN, _proof(row.trust, row.authenticated), held, hushed)
 
 
@@ -85,7 +90,7 @@ def commit_arrival(
         kind is MailClass.HUMAN,
         _proof(trust, incoming.verdict.authenticated),
         bool(incoming.blocked) or incoming.is_own,
-        bool(incoming.reading.signs.suppressed),
+        bool(policy.of_this_copy(incoming)),
     )
     unsure = incoming.verdict.temperror or not incoming.match.usable
     outcome: desk.Outcome | None = None
@@ -95,9 +100,34 @@ def commit_arrival(
     elif unsure and not this.blocked and replace(this, proof=_PROVEN).beats(before) and _again(claimed, office):
         inbox.put_off(connection, claimed, now + _again(claimed, office))
         return None
-    note = f"class={kind}, trust={trust} ({why})" + ("; it counts" if outcome else "")
-    inbox.finish_arrival(connection, claimed.arrival, note, incoming.verdict.authenticated)
+    beside = outcome is None and this.stands_with(before) and _beside(connection, claimed, row, incoming, office, now)
+    said = "; it counts" if outcome else "; it reads otherwise, its words stand beside the first" if beside else ""
+    note = f"class={kind}, trust={trust} ({why}){said}"
+    inbox.finish_arrival(connection, claimed.arrival, note, incoming.verdict.authenticated, keep=beside)
     return outcome
+
+
+def _beside(
+    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, office: Office, now: datetime
+) -> bool:  # fmt: skip
+    """Shows the words of an equal copy that reads otherwise: which of the two the author wrote nobody can know. The identity
+    covers neither Content-Type nor transfer encoding."""
+    shown = connection.execute(select(entries).where(entries.c.message_id == claimed.id)).all()
+    words = desk._words_of(incoming)
+    if not shown or len(shown) > MAX_BESIDE or words in [(entry.text, entry.full_text) for entry in shown]:
+        return False
+    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
+    entry = desk._entry(connection, ticket.id, claimed.id, incoming, "shown")
+    desk._files(connection, entry, incoming)
+    marks = list(dict.fromkeys([*ticket.marks, "two copies of a mail read differently"]))
+    change(connection, tickets, ticket.id, {"marks": marks, "version": ticket.version + 1})
+    more = {
+        "text": incoming.reading.masked_text[:4000],
+        "subject": incoming.reading.parsed.subject,
+        "event": "appended",
+    }
+    outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
+    return True
 
 
 def _again(claimed: inbox.Claimed, office: Office) -> timedelta:

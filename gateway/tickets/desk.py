@@ -231,13 +231,17 @@ def _entry(connection: Connection, ticket_id: int, message: int, incoming: Incom
     return int(put(connection, entries, values))
 
 
-def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incoming, decision: Decision) -> None:
-    parsed = incoming.reading.parsed
+def _files(connection: Connection, entry: int, incoming: Incoming) -> None:
     files = [
         {"entry_id": entry, "filename": a.filename, "type": a.type[:200], "size": a.size, "sha256": a.sha256}
-        for a in parsed.attachments[:200]
+        for a in incoming.reading.parsed.attachments[:200]
     ]
     put_all(connection, attachments, files)
+
+
+def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incoming, decision: Decision) -> None:
+    parsed = incoming.reading.parsed
+    _files(connection, entry, incoming)
     if decision.disposition is not Disposition.PENDING:
         rows = [
             {"ticket_id": ticket_id, "entry_id": entry, "kind": kind, "value": fact.value, "quoted": fact.quoted,

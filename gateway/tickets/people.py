@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from gateway.database import inbox, originals
 from gateway.database.statements import change
-from gateway.database.tables import attachments, entries, messages, tickets
+from gateway.database.tables import arrivals, attachments, entries, messages, tickets
 from gateway.model import InboxState, Person, TicketState, Trust
 from gateway.tickets import audit, clock, openings, outgoing, rights
 from gateway.tickets.audit import Act
@@ -189,4 +189,7 @@ def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes
             entries.c.message_id.is_not(None),
         )
     ).scalars()
-    return [originals.load(connection, message) for message in set(found)]
+    ids = set(found)
+    copies = connection.execute(select(arrivals.c.id).where(arrivals.c.message_id.in_(ids))).scalars()
+    raws = [originals.load(connection, key) for key in (*ids, *(-arrival for arrival in copies))]
+    return [raw for raw in raws if raw]

@@ -32,7 +32,13 @@ from gateway.model import (
 _SAID_BY = {"services": ("services", "hosts", "ips"), "orders": ("orders", "services", "hosts")}
 #: how a silence begins that is the fault of others: a verified customer hears ``status``
 NO_REPLY_WANTED = "its sender wants no automatic reply"  #: why a mail is silent; the field that says so is not signed
+ONCE_A_DAY = "an address without proof is acknowledged once in 24 h"
+PERHAPS_A_LOOP = "perhaps a loop"
+TOO_OLD = "the mail is older than ack_max_age"
+BROUGHT_IN = "taken in without acknowledgements"
+CHECKED_AGAIN = "a check could not be made; it is repeated"
 BUDGET_SPENT = "budget spent: "
+_WHATEVER_COPY = (ONCE_A_DAY, PERHAPS_A_LOOP, TOO_OLD, BROUGHT_IN, CHECKED_AGAIN, BUDGET_SPENT, "forged")
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
 
@@ -153,7 +159,7 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         if not draft.silence:
             draft.reply = _reply(incoming, trust, rules)
     elif draft.recheck:
-        draft.silence = "a check could not be made; it is repeated"
+        draft.silence = CHECKED_AGAIN
     elif not draft.silence:
         draft.silence = incoming.echo or {
             Disposition.APPENDED: "follow-ups are not acknowledged",
@@ -265,32 +271,40 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
     return _Draft(Disposition.PENDING, clock=new_round, thread=thread, outcome="pending", notify="now")
 
 
+def of_this_copy(incoming: Incoming) -> str:
+    """Why this copy is not answered where another one of the same mail may be: by its envelope, or a field that nobody signs."""
+    if incoming.echo or incoming.unanswerable:
+        return incoming.echo or incoming.unanswerable
+    if incoming.reading.signs.suppressed:
+        return f"{NO_REPLY_WANTED} ({incoming.reading.signs.suppressed})"
+    return "the sender's domain refuses this mail (SPF or DMARC fails)" if incoming.verdict.refused else ""
+
+
+def is_of_its_copy(silence: str) -> bool:
+    """Whether a ticket is silent because of the copy that opened it, rather than for what was sent or when it came."""
+    return bool(silence) and not silence.startswith(_WHATEVER_COPY)
+
+
 def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, rules: Rules) -> str:
     """Why nobody is acknowledged, or ``""`` (No cannon)."""
     reading, verdict = incoming.reading, incoming.verdict
     if incoming.silent:
-        return "taken in without acknowledgements"
+        return BROUGHT_IN
     if class_of(incoming)[0] is not MailClass.HUMAN:
         return "machine mail is never answered"
-    if incoming.echo:
-        return incoming.echo
     if reading.author.status is AuthorStatus.MALFORMED:
         return "the author is malformed"
     if trust is Trust.FAILED:
         return "the author failed verification"
-    if incoming.unanswerable:
-        return incoming.unanswerable
-    if reading.signs.suppressed:
-        return f"{NO_REPLY_WANTED} ({reading.signs.suppressed})"
-    if verdict.refused:
-        return "the sender's domain refuses this mail (SPF or DMARC fails)"
+    if why := of_this_copy(incoming):
+        return why
     if (now - incoming.envelope.received_at).total_seconds() > rules.ack_max_age_s:
-        return "the mail is older than ack_max_age"
+        return TOO_OLD
     if not verdict.authenticated and budgets.last_to_author is not None:
         if (now - budgets.last_to_author).total_seconds() < rules.unauthenticated_gap_s:
-            return "an address without proof is acknowledged once in 24 h"
+            return ONCE_A_DAY
     if budgets.loop:
-        return f"perhaps a loop: {budgets.loop}"
+        return f"{PERHAPS_A_LOOP}: {budgets.loop}"
     return f"{BUDGET_SPENT}{budgets.spent}" if budgets.spent else ""
 
 

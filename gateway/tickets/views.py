@@ -101,7 +101,7 @@ def ticket_show(connection: Connection, row: Any, full: bool = False, now: datet
         "incident_started_at": known["incident_started_at"],
         "entries": _entries(connection, ids, full),
         "replies": _replies(connection, ids),
-        "trace": _trace(connection, ids) + _sendings(connection, ids),
+        "trace": _trace(connection, ids) + _arrivals(connection, ids) + _sendings(connection, ids),
     }
 
 
@@ -126,6 +126,17 @@ def _trace(connection: Connection, ids: list[int]) -> list[str]:
     rows = connection.execute(select(traces).where(traces.c.ticket_id.in_(ids)).order_by(traces.c.id)).all()
     return [
         f"{row.at.isoformat(timespec='seconds')} message {row.message_id}: {line}" for row in rows for line in row.lines
+    ]
+
+
+def _arrivals(connection: Connection, ids: list[int]) -> list[str]:
+    """The further arrivals of the mails of a ticket: when, by which way, and what became of each."""
+    a = arrivals.c
+    query = select(arrivals).join(messages, messages.c.id == a.message_id).where(messages.c.ticket_id.in_(ids))
+    return [
+        f"{row.received_at.isoformat(timespec='seconds')} message {row.message_id} came again by {row.source}"
+        f"{f' from {row.client}' if row.client else ''}: {row.note or 'not looked at yet'}"
+        for row in connection.execute(query.order_by(a.id).limit(100))
     ]
 
 
