@@ -144,6 +144,22 @@ def test_a_stranger_to_both_still_gets_a_ticket_of_his_own(at: Desk) -> None:
     assert at.show(taken.reference)["linked_to"] == first
 
 
+def test_whoever_wrote_the_merged_ticket_goes_on_in_the_other(at: Desk) -> None:
+    first = opened(at, 1)
+
+    def bob(number: int, **headers: str) -> str | None:
+        raw = mail(
+            "It is slow here, too.", author="bob@other.example", Message_ID=f"<b{number}@other.example>", **headers
+        )
+        return at.take(incoming(raw, match=STRANGER, envelope_=envelope(mail_from="bob@other.example")), raw).reference
+
+    second = bob(1) or ""
+    assert bob(2, subject=f"Re: [{first}]") not in (first, second)  # he is no party of it
+    at.store.write_now(lambda c: merging.merge(c, second, first, JOE, NOW))
+    assert bob(3, subject=f"Re: [{second}]") == first
+    assert at.show(first)["author"] == "anna@example.de"
+
+
 def test_links_stand_on_both_sides(at: Desk) -> None:
     first, second = opened(at, 1), opened(at, 2)
     at.store.write_now(lambda c: merging.link(c, second, first, AGENT, NOW))
