@@ -499,6 +499,15 @@ class Staff(_Section):
     digest_every: Seconds = 3600.0
 
 
+class Canary(_Section):
+    """``[canary]``: a probe mail through the real way in, and how much mail is usual."""
+
+    every: Seconds = 0.0
+    within: Seconds = 300.0
+    usual_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    usual_least: Annotated[int, Field(ge=1)] = 20
+
+
 class Http(_Section):
     """``[http]``: metrics and health; empty ``listen`` turns it off."""
 
@@ -537,6 +546,7 @@ class Settings(_Section):
     clock: Clock = Clock()
     staff: Staff = Staff()
     http: Http = Http()
+    canary: Canary = Canary()
     dkim: tuple[Dkim, ...] = ()
     imap: tuple[Imap, ...] = ()
     maildir: tuple[Maildir, ...] = ()
@@ -591,6 +601,29 @@ class Settings(_Section):
             if scheme == "lmtp":
                 return where
         return None
+
+
+def differences(old: Settings, new: Settings) -> list[str]:
+    """``section.key: old -> new`` for each key that differs. Secrets are in files, so none is shown."""
+    found = []
+    for name in type(old).model_fields:
+        before, after = getattr(old, name), getattr(new, name)
+        if before == after:
+            continue
+        if not isinstance(before, BaseModel):
+            found.append(
+                f"{name}: {len(before)} -> {len(after)} entries" if len(before) != len(after) else f"{name}: changed"
+            )
+            continue
+        for key in type(before).model_fields:
+            if getattr(before, key) != getattr(after, key):
+                found.append(f"{name}.{key}: {_shown(getattr(before, key))} -> {_shown(getattr(after, key))}")
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+    return (text[:80] + "...") if len(text) > 80 else text or "nothing"
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
@@ -708,6 +741,21 @@ def _source_problems(settings: Settings, path: str, found: list[Problem]) -> Non
             found.append(Problem(path, f"maildir.{index}.path", f"{maildir.path} is no Maildir (new and cur)"))
 
 
+def _tls_problems(smtp: Smtp, path: str, found: list[Problem]) -> None:
+    for key, file in (("smtp.tls_cert", smtp.tls_cert), ("smtp.tls_key", smtp.tls_key)):
+        if file is None:
+            continue
+        try:
+            file.read_bytes()
+        except OSError as error:
+            found.append(Problem(path, key, f"{file} cannot be read: {file_fault(file, error)}"))
+            return
+    try:
+        tls_context(smtp)
+    except (OSError, ssl.SSLError) as error:
+        found.append(Problem(path, "smtp.tls_cert", f"certificate and key cannot be used: {error}"))
+
+
 def _state_dir_problems(settings: Settings, path: str, found: list[Problem]) -> None:
     folder = settings.gateway.state_dir
     place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
@@ -726,10 +774,7 @@ def file_problems(settings: Settings, path: str) -> list[Problem]:
     elif settings.relay.username and secret(None, "relay-password") is None:
         found.append(Problem(path, "relay.password_file", "relay.username needs a password file or credential"))
     _source_problems(settings, path, found)
-    try:
-        tls_context(settings.smtp)
-    except (OSError, ssl.SSLError) as error:
-        found.append(Problem(path, "smtp.tls_cert", f"certificate and key cannot be used: {error}"))
+    _tls_problems(settings.smtp, path, found)
     if settings.database.url_file is not None:
         _secret_problems(path, "database.url_file", settings.database.url_file, found)
     if settings.smtp.tls_key is not None and settings.smtp.tls_key.exists():

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway import __version__, config, health, log, metrics, service, systemd
+from gateway.checks import machine, names
+from gateway.checks.canary import Canary
+from gateway.checks.standing import Reload, Standing
+from gateway.checks.watch import HealthWatch
 from gateway.config import ConfigError, Problem, Settings
 from gateway.database import inbox, originals
 from gateway.database.store import Store, Unavailable, utc_now
@@ -37,10 +41,11 @@ from gateway.read.reader import NoReader, Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
-from gateway.tickets import outgoing, rounds, views
+from gateway.tickets import outgoing, rounds
+from gateway.tickets.health import Check
 from gateway.turns import Turns
 from gateway.verify.directory import DirectoryError
-from gateway.verify.dns import Resolver
+from gateway.verify.dns import Answer, Resolver
 
 READERS = 2
 STAGING = timedelta(hours=1)  #: another service on the same database may be storing a large mail for so long
@@ -48,10 +53,15 @@ DRAIN_S = 30.0
 SETTLED_S = 5.0
 CLOCK_S = 0.5
 HANG_S = 5.0
+RELAY_DO = "gateway doctor says at which stage; replies wait and go out by themselves when it is back"
 
 
 class StartError(Told):
     """The service cannot start for a reason outside its configuration: a port, a lock, a database."""
+
+
+class InUse(StartError):
+    """Another service works in this state directory."""
 
 
 def _socket_name(one: socket.socket) -> str:
@@ -59,6 +69,15 @@ def _socket_name(one: socket.socket) -> str:
     if isinstance(name, tuple):
         return f"[{name[0]}]:{name[1]}" if ":" in str(name[0]) else f"{name[0]}:{name[1]}"
     return str(name)
+
+
+def _told_by_loop(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waits for any more: a line of the log, no traceback."""
+    error = context.get("exception")
+    if isinstance(error, Exception):
+        log.loop_fault("loop", error)
+    else:
+        log.warning("loop", message=str(context.get("message", "")))
 
 
 class Daemon:
@@ -77,6 +96,7 @@ class Daemon:
         self._reload = asyncio.Event()
         self._servers: list[asyncio.Server] = []
         self._lock: Any = None
+        self.standing = Standing(str(settings.gateway.state_dir))
         self.addresses: list[str] = []
 
     # -- starting
@@ -89,7 +109,7 @@ class Daemon:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self._lock.seek(0)
-            raise StartError(f"{folder} is in use by process {self._lock.read().strip() or '?'}") from error
+            raise InUse(f"{folder} is in use by process {self._lock.read().strip() or '?'}") from error
         except OSError as error:
             raise StartError(f"{folder} cannot be used: {error}") from error
         self._lock.truncate(0)
@@ -109,7 +129,7 @@ class Daemon:
         try:
             self._log_directory(self.directory.reload(now))
         except (DirectoryError, OSError) as error:
-            log.directory_refused(str(error))
+            self._directory_refused(error)
         self.desk = service.build(self.settings, self.store.keys, self.store.key_id, self.directory, self._resolver)
         relays = KnownRelays()
         self.relays = Watch(self.store, relays, self._clock)
@@ -125,13 +145,26 @@ class Daemon:
             self.store, self._clock, lambda: self.desk.office, self.pipeline.arrived, self.outbox.wake.set, turns
         )
         acceptor = Acceptor(self.store, self.pipeline, self._clock, turns)
-        self.ingest = Ingest(self.desk.policy, limits, acceptor, self._clock)
+        self.watch = HealthWatch(
+            self.standing, self.store, self._looks, lambda: self.settings, lambda: self.desk.office, self._clock,
+            self.outbox.wake.set,
+        )  # fmt: skip
+        self.canary = Canary(
+            self.standing, self.store, self._clock, lambda: (self.settings, self.desk.office, self.desk.relay.send)
+        )
+        self.ingest = Ingest(self.desk.policy, limits, acceptor, self._clock, acceptor.receipt)
 
     def _sending(self) -> tuple[Sender, Templates, Transport, float]:
         return self.desk.sender, self.desk.templates, self.desk.relay, self.desk.settings.relay.retry_for
 
+    def _directory_refused(self, error: Exception) -> None:
+        log.directory_refused(str(error))
+        do = "gateway check names every fault; it is read again when it changes"
+        self.standing.note("directory", f"the directory was refused, the last good set serves: {error}", do)
+
     def _log_directory(self, counts: dict[str, int]) -> None:
         if counts:
+            self.standing.clear("directory")
             log.directory(counts["accounts"], counts["addresses"], counts["orders"])
 
     async def _listen(self) -> None:
@@ -150,7 +183,7 @@ class Daemon:
             for url in self.settings.smtp.listen:
                 if url.startswith(scheme + "://"):
                     await self._bind(scheme, url.partition("://")[2], factory)
-        answer = health.Health(self._not_ready, self._gauges, self._usage)
+        answer = health.Health(self._not_ready, self.watch.gauges, self.ingest.limits.usage)
         if self.settings.http.listen:
             host, _, port = self.settings.http.listen.rpartition(":")
             server = await self._guarded(
@@ -158,7 +191,8 @@ class Daemon:
             )
             self._servers.append(server)
             self.addresses.append(f"http://{host}:{server.sockets[0].getsockname()[1]}")
-        self._servers += await health.listen(answer, self.settings.gateway.state_dir)
+        full = health.Health(self._not_ready, self.watch.gauges, self.ingest.limits.usage, self._report)
+        self._servers += await health.listen(full, self.settings.gateway.state_dir)
 
     def _compare(self, handed: Mapping[str, list[socket.socket]]) -> None:
         """systemd's sockets replace the configured listeners of their kind: says so where they differ, and refuses a
@@ -209,6 +243,7 @@ class Daemon:
             StartError, StoreError, ConfigError: it could not start.
         """
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(_told_by_loop)
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)  # one that comes too early is answered after the start
         try:
             self._prepare()
@@ -225,6 +260,7 @@ class Daemon:
         gc.collect()
         sys.setswitchinterval(0.001)  # seconds; a thread that computes lets the loop in sooner
         gc.freeze()  # what is here now stays: the collector need not look at it again and again
+        machine.last_words(self.settings.gateway.state_dir, "")
         systemd.notify("READY=1\nSTATUS=taking mail")
         if self._ready is not None:
             self._ready()
@@ -235,6 +271,9 @@ class Daemon:
                 group.create_task(self.outbox.run(self._stop))
                 group.create_task(self.sources.watch(self._wait))
                 group.create_task(self.relays.run(self._wait))
+                group.create_task(self.watch.run(self._wait))
+                group.create_task(self.canary.run(self._wait))
+                group.create_task(names.watch(self.standing, self._asked, self._wait))
                 for loop_of in (
                     self._clock_loop,
                     self._directory_loop,
@@ -328,7 +367,7 @@ class Daemon:
                 elif self.directory.settled_for(now) >= min(SETTLED_S, self.settings.directory.refresh):
                     self._log_directory(await asyncio.to_thread(self.directory.reload, now))
             except (DirectoryError, OSError) as error:
-                log.directory_refused(str(error))
+                self._directory_refused(error)
             metrics.DIRECTORY_AGE.set(self.directory.age(now) or 0)
 
     async def _relay_loop(self) -> None:
@@ -387,10 +426,9 @@ class Daemon:
             if accounts.changed():  # last: nothing is swapped in before everything else is known to be good
                 self._log_directory(await asyncio.to_thread(accounts.reload, self._clock()))
         except Exception as error:  # nothing that an admin writes ends the service
-            known = isinstance(error, ConfigError | DirectoryError | OSError)
-            metrics.RELOADS.labels("refused").inc()
-            log.reload_refused(str(error).replace("\n", "; ") if known else f"{type(error).__name__}: {error}")
+            self._reload_refused(error)
             return
+        changed = tuple(config.differences(self.settings, settings))
         old, other_relay = self.desk.relay, settings.relay != self.settings.relay
         self.desk, self.settings, self.ingest.policy, self.directory = desk, settings, desk.policy, accounts
         self.ingest.limits.bounds = service.bounds(settings)
@@ -401,7 +439,21 @@ class Daemon:
         self.outbox.wake.set()
         await self.sources.apply(settings)
         metrics.RELOADS.labels("done").inc()
-        log.reloaded()
+        self.standing.clear("reload")
+        self.standing.reload = Reload(self._reload_number() + 1, self._clock(), changed)
+        log.reloaded(changed)
+
+    def _reload_number(self) -> int:
+        return self.standing.reload.number if self.standing.reload else 0
+
+    def _reload_refused(self, error: Exception) -> None:
+        known = isinstance(error, ConfigError | DirectoryError | OSError)
+        said = str(error) if known else f"{type(error).__name__}: {error}"
+        metrics.RELOADS.labels("refused").inc()
+        log.reload_refused(said.replace("\n", "; "))
+        self.standing.reload = Reload(self._reload_number() + 1, self._clock(), problems=tuple(said.split("\n")))
+        do = "gateway check names every fault; correct it, then gateway reload"
+        self.standing.note("reload", f"a reload was refused, the old settings serve: {said.replace(chr(10), '; ')}", do)
 
     def _fresh_settings(self) -> Settings:
         fresh = config.load(self._path)
@@ -422,33 +474,37 @@ class Daemon:
 
     # -- what health shows
 
-    async def _not_ready(self) -> str:
+    def _looks(self) -> list[Check]:
+        """What the parts of this process say of themselves."""
+        usable = self.directory.usable(self._clock())
+        directory = "" if usable else "the account directory cannot be read or is too old"
+        away = self.outbox.away
+        refused = self.outbox.problem
+        return [
+            Check(
+                "pipeline", "" if self.alive() else "the pipeline hangs", None, "systemctl restart gateway", blocks=True
+            ),
+            Check("readers", self._readers.trouble, None, "journalctl -u gateway", blocks=True),
+            Check("directory", directory, None, "gateway accounts sync says why", blocks=True),
+            Check("connections", self.ingest.limits.problem(), None, "ss -tn names who holds them", blocks=True),
+            Check(
+                "relay", refused or (f"the relay is away: {away}" if away else ""), None, RELAY_DO, blocks=bool(refused)
+            ),
+            Check("sources", self.sources.not_ready(), None, "gateway doctor", blocks=True),
+        ]
+
+    def _asked(self) -> tuple[Callable[[str, str], Awaitable[Answer]], str]:
+        """What to ask the DNS with, and the domain."""
+        resolver = self.desk.around.checks.resolver
+        return getattr(resolver, "fresh", resolver.lookup), self.desk.settings.gateway.replies_at
+
+    async def _not_ready(self) -> list[str]:
         if self._stop.is_set():
-            return "shutting down"
-        trouble = await self.store.answers()
-        if trouble:
-            return trouble
-        if not self.alive():
-            return "the pipeline hangs"
-        if self._readers.trouble:
-            return self._readers.trouble
-        if not self.directory.usable(self._clock()):
-            return "the account directory cannot be read or is too old"
-        return self.ingest.limits.problem() or self.outbox.problem or self.sources.not_ready()
+            return ["shutting down"]
+        return [check.line for check in await self.watch.look() if check.blocks]
 
-    def _usage(self) -> dict[str, int | str]:
-        return {**self.ingest.limits.usage(), "problem": self.ingest.limits.problem()}
-
-    async def _gauges(self) -> None:
-        now = self._clock()
-        try:
-            found = await self.store.read(views.counts)
-            shown = await self.store.read(lambda connection: views.status(connection, now, None, True))
-        except Unavailable:
-            metrics.DATABASE_UP.set(0)
-            return
-        metrics.DATABASE_UP.set(not await self.store.answers())
-        for name, states in found.items():
-            for state, count in states.items():
-                metrics.QUEUE.labels(name, state).set(count)
-        metrics.OLDEST_PENDING.set(shown["oldest_pending_s"] or 0)
+    async def _report(self) -> dict[str, Any]:
+        """What commands of this machine are told: every problem, and the last reload."""
+        last = self.standing.reload
+        reload = {"number": last.number, "changed": last.changed, "problems": last.problems} if last else {"number": 0}
+        return {"checks": [check.as_json() for check in await self.watch.look()], "reload": reload}

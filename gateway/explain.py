@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class Explainer:
 
     def __init__(self, settings: Settings, clock: Callable[[], datetime], resolver: Resolver | None = None) -> None:
         # a peer that was named is evaluated whatever its address
+        self._private = settings.smtp.evaluate_private
         self._settings = settings.model_copy(
             update={"smtp": settings.smtp.model_copy(update={"evaluate_private": True})}
         )
@@ -80,6 +81,14 @@ class Explainer:
         store.open(self._clock())
         return store
 
+    async def stored(self, message: int, readers: Readers) -> dict[str, Any] | None:
+        """The same for a mail of the inbox, with the envelope it came with; ``None`` when there is none."""
+        taken = self._store.read_now(lambda connection: inbox.taken(connection, message))
+        if taken is None:
+            return None
+        reasons = [f"the envelope is that of message {message}; what happened since counts as if it came now"]
+        return await self._judged(inbox.Claimed(message, 1, taken.raw, taken.envelope, 0, False), readers, reasons)
+
     async def explained(self, raw: bytes, given: Given, readers: Readers) -> dict[str, Any]:
         """The object of ``explain --json``."""
         raw = with_crlf(raw)
@@ -99,14 +108,21 @@ class Explainer:
             received_at=given.now,
             client_reason="" if given.peer else "no peer was given",
         )
-        claimed = inbox.Claimed(0, 1, raw, envelope, 0, False)
-        judge = Judge(readers, lambda: self._desk.around, lambda: given.now, self._store)
+        return await self._judged(inbox.Claimed(0, 1, raw, envelope, 0, False), readers, reasons)
+
+    async def _judged(self, claimed: inbox.Claimed, readers: Readers, reasons: list[str]) -> dict[str, Any]:
+        now = claimed.envelope.received_at
+        around = self._desk.around
+        if claimed.id:  # its peer was not named on a command line: a private address is judged as the service does
+            private = self._private
+            around = replace(around, checks=replace(around.checks, evaluate_private=private))
+        judge = Judge(readers, lambda: around, lambda: now, self._store)
         incoming, _ = await judge.incoming(Hand(claimed))
-        digest = digest_of(raw)
+        digest = digest_of(claimed.raw)
 
         def decided(connection: Connection) -> tuple[Incoming, Decision]:
-            seen = replays.judged(connection, incoming, inbox.id_of(connection, digest, given.now))
-            return seen, desk.considered(connection, seen, self._desk.office, given.now)
+            seen = replays.judged(connection, incoming, inbox.id_of(connection, digest, now))
+            return seen, desk.considered(connection, seen, self._desk.office, now)
 
         incoming, decision = self._store.read_now(decided)
         return as_json(incoming, decision, reasons)

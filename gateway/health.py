@@ -35,18 +35,20 @@ def sample_threads() -> None:
 
 
 SOCKET = "health.sock"
-ASK_S = 2.0
+ASK_S = 5.0  #: a busy machine may take its time
+MOST = 1 << 20
 
 
 class Health:
-    """Answers GET; ``ready`` gives the problem or an empty string, ``refresh`` updates the gauges before a scrape,
-    ``usage`` what is taken of what there is (``name`` and ``name_limit``)."""
+    """Answers GET; ``ready`` gives the problems for which no mail is taken, ``refresh`` updates the gauges before a scrape,
+    ``usage`` what is taken of what there is (``name`` and ``name_limit``), ``report`` more for commands of this machine: the
+    words of a check may name an address, so it is answered where nobody else listens."""
 
     def __init__(
-        self, ready: Callable[[], Awaitable[str]], refresh: Callable[[], Awaitable[None]],
-        usage: Callable[[], Mapping[str, int | str]],
+        self, ready: Callable[[], Awaitable[list[str]]], refresh: Callable[[], Awaitable[None]],
+        usage: Callable[[], Mapping[str, int | str]], report: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> None:  # fmt: skip
-        self._ready, self._refresh, self._usage = ready, refresh, usage
+        self._ready, self._refresh, self._usage, self._report = ready, refresh, usage, report
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer."""
@@ -76,15 +78,16 @@ class Health:
         if path == b"/healthz":
             return "200 OK", "text/plain", b"ok\n"
         if path == b"/readyz":
-            problem = await self._ready()
-            lines = [problem or "ready", *self._used()]
+            problems = await self._ready()
+            lines = [*(problems or ["ready"]), *self._used()]
             return (
-                "503 Service Unavailable" if problem else "200 OK",
+                "503 Service Unavailable" if problems else "200 OK",
                 "text/plain",
                 "".join(f"{line}\n" for line in lines).encode(),
             )
         if path == b"/usage":
-            return "200 OK", "application/json", json.dumps(dict(self._usage())).encode() + b"\n"
+            more = await self._report() if self._report is not None else {}
+            return "200 OK", "application/json", json.dumps({**self._usage(), **more}).encode() + b"\n"
         return "404 Not Found", "text/plain", b"/metrics /healthz /readyz /usage\n"
 
     def _used(self) -> list[str]:
@@ -111,7 +114,7 @@ def ask(state_dir: Path) -> dict[str, Any]:
             client.connect(str(state_dir / SOCKET))
             client.sendall(b"GET /usage HTTP/1.1\r\n\r\n")
             with client.makefile("rb") as answer:
-                found = json.loads(answer.read(65536).partition(b"\r\n\r\n")[2])
+                found = json.loads(answer.read(MOST).partition(b"\r\n\r\n")[2])
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -148,9 +149,9 @@ def stopped(seconds: float) -> None:
     _emit("info", "stopped", {"seconds": round(seconds, 3)})
 
 
-def reloaded() -> None:
-    """A reload took effect."""
-    _emit("info", "reloaded", {})
+def reloaded(changed: tuple[str, ...] = ()) -> None:
+    """A reload took effect; ``changed``: the keys."""
+    _emit("info", "reloaded", {"changed": "; ".join(changed) or None})
 
 
 def reload_refused(problem: str) -> None:
@@ -158,9 +159,22 @@ def reload_refused(problem: str) -> None:
     _emit("error", "reload_refused", {"problem": problem})
 
 
-def accepted(message: int, created: bool, source: str, size: int, mail_from: str | None, peer: str | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An accepted mail as the log tells it: the row it is kept in, whether this arrival made it, its size in octets; the id
+    in our 250 and the queue id of the relay that brought it, empty where there is none."""
+
+    message: int
+    created: bool
+    octets: int
+    receipt: str = ""
+    queue_id: str = ""
+
+
+def accepted(taken: Taken, source: str, mail_from: str | None, peer: str | None) -> None:
     """A mail is stored and acknowledged."""
-    fields = {"message": message, "new": created, "source": source, "octets": size}
+    fields = {"message": taken.message, "receipt": taken.receipt or None, "queue_id": taken.queue_id or None}
+    fields |= {"new": taken.created, "source": source, "octets": taken.octets}
     _emit("info", "accepted", fields | {"mail_from": masked(mail_from), "peer": peer})
 
 
@@ -195,9 +209,10 @@ def parked(message: int, reason: str, error: BaseException | None = None) -> Non
     _emit("error", "parked", {"message": message, "reason": reason, "where": where(error) if error else None})
 
 
-def sent(outbox: int, template: str, to: str, attempts: int) -> None:
-    """The relay took a reply."""
-    _emit("info", "sent", {"outbox": outbox, "template": template, "to": masked(to), "attempts": attempts})
+def sent(outbox: int, template: str, to: str, attempts: int, answer: str = "") -> None:
+    """The relay took a reply, with the words ``answer``, among them its queue id as a rule."""
+    fields = {"outbox": outbox, "template": template, "to": masked(to), "attempts": attempts}
+    _emit("info", "sent", fields | {"answer": without_addresses(answer) or None})
 
 
 def postponed(outbox: int, code: int, detail: str, next_at: datetime) -> None:
@@ -240,6 +255,16 @@ def directory(accounts: int, addresses: int, orders: int) -> None:
 def directory_refused(problem: str) -> None:
     """A directory was refused; the last good one stays."""
     _emit("error", "directory_refused", {"problem": problem})
+
+
+def problem(check: str, line: str) -> None:
+    """A health check that has failed for a while; staff are told."""
+    _emit("error", "problem", {"check": check, "line": without_addresses(line)})
+
+
+def problem_over(check: str) -> None:
+    """It is well again."""
+    _emit("info", "problem_over", {"check": check})
 
 
 AGAIN_S = 60.0

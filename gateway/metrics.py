@@ -35,6 +35,28 @@ OLDEST_PENDING = Gauge("gateway_oldest_pending_seconds", "Age of the oldest mail
 DIRECTORY_AGE = Gauge("gateway_directory_age_seconds", "Age of the account directory", registry=REGISTRY)
 RELAY_UP = Gauge("gateway_relay_up", "0 while replies wait for the relay", registry=REGISTRY)
 RELAY_UP.set(1)
+PROBLEM = Gauge(
+    "gateway_problem", "1 while this health check finds a problem (gateway status)", ["check"], registry=REGISTRY
+)
+READY = Gauge("gateway_ready", "1 while mail is taken and worked on", registry=REGISTRY)
+BUILD = Gauge("gateway_build_info", "1, with the release", ["version", "schema", "python"], registry=REGISTRY)
+STARTED = Gauge("gateway_start_time_seconds", "When the service started", registry=REGISTRY)
+DISK_FREE = Gauge("gateway_disk_free_octets", "Room in the state directory", registry=REGISTRY)
+CERTIFICATE_EXPIRY = Gauge(
+    "gateway_certificate_expiry_timestamp_seconds", "When our certificate ends; 0 without one", registry=REGISTRY
+)
+TICKETS = Gauge("gateway_tickets", "Tickets by state, counted up to 10000", ["state"], registry=REGISTRY)
+SILENT = Counter("gateway_silent_total", "Mails of people without an acknowledgement", ["reason"], registry=REGISTRY)
+FIRST_RESPONSE = Histogram(
+    "gateway_first_response_seconds", "From a ticket to a person's first answer",
+    buckets=(60, 300, 600, 900, 1200, 1500, 1800, 3600, 7200, 14400, 86400), registry=REGISTRY,
+)  # fmt: skip
+CANARY_SENT = Gauge("gateway_canary_sent_timestamp_seconds", "When the last probe mail went out", registry=REGISTRY)
+CANARY_BACK = Gauge("gateway_canary_back_timestamp_seconds", "When the last probe mail came back", registry=REGISTRY)
+CANARY_TOOK = Gauge("gateway_canary_seconds", "How long the last probe mail was on its way", registry=REGISTRY)
+USUAL = Gauge(
+    "gateway_usual_mails", "Mails of the last hour: as many came, and as many are usual", ["which"], registry=REGISTRY
+)
 
 SOURCE_UP = Gauge("gateway_source_connected", "1 while a mailbox is connected", ["source"], registry=REGISTRY)
 SOURCE_READ = Gauge(

@@ -169,6 +169,7 @@ class Envelope:
     trusted: bool = False
     tls: bool = False
     client_reason: str = ""
+    queue_id: str = ""  #: what the relay that brought it calls it (XFORWARD IDENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class Accepted:
 
     id: int
     created: bool
+    arrival: int | None = None  #: the row of this arrival, where the mail was there already
 
 
 UNDATED = "~"  #: how the identity of a mail begins that has neither Message-ID nor Date
@@ -619,7 +621,7 @@ class Temporary(Exception):
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What the relay said. ``code`` is 0 for a network failure; ``detail`` is the relay's host:port, the stage and its
-    own words. ``relay``: it refused before it saw anything of this very mail, so no other mail would fare better;
+    own words (where it took the mail: its last words). ``relay``: it refused before it saw anything of this very mail, so no other mail would fare better;
     ``auth_failed``: it will refuse until a person does something."""
 
     ok: bool

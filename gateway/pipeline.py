@@ -22,11 +22,11 @@ from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Turn, Verdict, mail_start
 from gateway.read.author import author_of
+from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
-from gateway.read.reading import Hints
 from gateway.read.unreadable import unreadable
 from gateway.replies import guard
-from gateway.tickets import arrivals, desk, outgoing
+from gateway.tickets import arrivals, desk, outgoing, silences
 from gateway.tickets.outgoing import Office
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
 from gateway.verify import accounts, reachable
@@ -510,6 +510,8 @@ class Pipeline:
             return
         decision = outcome.decision
         metrics.DECIDED.labels(decision.disposition, decision.trust).inc()
+        if decision.silence:
+            metrics.SILENT.labels(silences.kind_of(decision.silence)).inc()
         log.decided(
             claimed.id, decision.disposition, decision.trust, outcome.reference, outcome.replied, decision.silence
         )

@@ -17,7 +17,6 @@ from gateway.ingest.limits import Bounds
 from gateway.mail.address import with_a_label
 from gateway.model import Rules
 from gateway.pipeline import Surroundings
-from gateway.read.topics import lexicon, stems
 from gateway.replies import guard
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
@@ -25,9 +24,12 @@ from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.tickets.outgoing import Office
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
-from gateway.verify.directory import AddressRules, Directory
-from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source, SqlQueries
+from gateway.verify.configured import directory_of as directory
+from gateway.verify.configured import directory_source
+from gateway.verify.directory import Directory
 from gateway.verify.dns import DnsResolver, Resolver
+
+__all__ = ["directory", "directory_source"]
 
 
 def hostname(settings: Settings) -> str:
@@ -124,22 +126,6 @@ def _minutes(seconds: float) -> int:
     return max(1, round(seconds / 60))
 
 
-def directory(settings: Settings) -> Directory:
-    """The account directory of the configuration."""
-    chosen = settings.directory
-    rules = AddressRules(chosen.ignore_plus_tags, frozenset(domain.lower() for domain in chosen.ignore_dots))
-    return Directory(settings.gateway.state_dir, directory_source(settings), chosen.max_shrink, chosen.max_age, rules)
-
-
-def directory_source(settings: Settings) -> Source | None:
-    """Where the accounts come from; ``None`` where nothing is configured."""
-    chosen = settings.directory
-    if chosen.source == "sql" and chosen.url_file is not None:
-        queries = {table: str(getattr(chosen, f"{table}_query")) for table in COLUMNS}
-        return SqlQueries(chosen.url_file, queries, chosen.refresh)
-    return CsvFolder(chosen.path) if chosen.path is not None else None
-
-
 def topics_text(settings: Settings, path: str = "config.toml") -> str:
     """The admin's own topics files as one text; empty where those of the package serve.
 
@@ -150,6 +136,8 @@ def topics_text(settings: Settings, path: str = "config.toml") -> str:
     """
     if settings.extract.topics is None:
         return ""
+    from gateway.read.topics import lexicon, stems  # they take a while to load, and few have topics of their own
+
     try:
         text = topics_of_path(settings.extract.topics)
         stems.table(text)
@@ -167,6 +155,8 @@ def topics_of_path(path: Path) -> str:
     """
     if not path.is_dir():
         return read_text(path)
+    from gateway.read.topics import lexicon
+
     own = {file.name: read_text(file) for file in sorted(path.glob("*.toml"))}
     if not own:
         raise lexicon.TopicsError("no topics file (en.toml, grammar.toml ...) is in this folder")

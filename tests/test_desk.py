@@ -315,7 +315,7 @@ def test_an_answer_that_dies_reopens_the_ticket_and_tells_staff(at: Desk) -> Non
     at.store.write_now(lambda c: outgoing.mark_dead(c, answer, "RCPT TO: 550", at.office, NOW))
     assert at.show(first.reference)["state"] == "open"
     assert "staff_undelivered" in [row.template for row in at.outbox()]
-    assert any("dead replies" in problem for problem in at.status()["problems"])
+    assert any("1 dead reply" in problem for problem in at.status()["problems"])
 
 
 def test_release_opens_the_ticket_and_its_clock_starts_then(at: Desk) -> None:

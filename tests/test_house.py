@@ -23,11 +23,13 @@ ALLOWED = {
     "read": {"model", "turns"} | FOUNDATION,
     "tickets": {"model", "database"} | FOUNDATION,
     "ingest": {"model", "tickets", "database", "turns", "networks"} | FOUNDATION,
+    "checks": {"model", "tickets", "database", "verify"} | FOUNDATION,
     "pipeline": {"model", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
     "peers": {"verify"},
     "health": {"log", "metrics"},
     "service": {"model", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
     "check": {"service", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "doctor": {"model", "service", "check", "checks", "health", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
     "explain": {"model", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
 }
 

@@ -37,7 +37,7 @@ class Table:
         self.said.append((what, value))
         self.done.set()
 
-    async def sent(self, row: Row, now: datetime) -> None:
+    async def sent(self, row: Row, answer: str, now: datetime) -> None:
         self._note("sent", now)
 
     async def later(self, row: Row, error: str, next_at: datetime) -> None:

@@ -243,7 +243,7 @@ def test_a_reply_that_went_out_is_not_sent_again_after_an_outage() -> None:
         async def well(self) -> None:
             pass
 
-        async def sent(self, row: Row, now: datetime) -> None:
+        async def sent(self, row: Row, answer: str, now: datetime) -> None:
             if not lost:
                 lost.append(row)
                 due.append(Row(attempts=2))  # its lease has ended

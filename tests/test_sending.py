@@ -83,7 +83,7 @@ class Table:
             raise Temporary("the database is away")
         return row.id in self.held
 
-    async def sent(self, row: Row, now: datetime) -> None:
+    async def sent(self, row: Row, answer: str, now: datetime) -> None:
         self._commit("sent", row.id)
 
     async def later(self, row: Row, error: str, next_at: datetime) -> None:

@@ -11,6 +11,7 @@ import typer
 from gateway.cli import (
     accounts,
     context,
+    doctor,
     intake,
     messages,
     outbox,
@@ -20,15 +21,15 @@ from gateway.cli import (
     ticket_work,
     tickets,
     topics,
+    tracing,
 )
 
 app = typer.Typer(
     name="gateway", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="The e-mail gateway of the support desk: takes mail in, finds out who wrote it, answers in time.",
 )  # fmt: skip
-app.registered_commands += (
-    running.app.registered_commands + intake.app.registered_commands + report.app.registered_commands
-)
+for whole in (running, intake, report, tracing, doctor):
+    app.registered_commands += whole.app.registered_commands
 tickets.app.registered_commands += ticket_work.app.registered_commands
 for noun in (tickets, messages, outbox, accounts, templates, topics):
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

@@ -16,13 +16,13 @@ app = typer.Typer(no_args_is_help=True, help="The account directory: sync, looku
 @app.command("sync")
 def accounts_sync() -> None:
     """Read the directory now."""
-    from gateway import service
     from gateway.database.store import utc_now
+    from gateway.verify.configured import directory_of
 
     settings = context.settings()
     if not settings.directory.configured:
         fail("directory.path is not set", 2)
-    counts = service.directory(settings).reload(utc_now())
+    counts = directory_of(settings).reload(utc_now())
     print(", ".join(f"{count} {what}" for what, count in counts.items()))
 
 
@@ -31,10 +31,10 @@ def accounts_lookup(
     what: Annotated[str, typer.Argument(help="An address, order, IP or service name.")], as_json: Json = False
 ) -> None:
     """Which account it belongs to."""
-    from gateway import service
+    from gateway.verify.configured import directory_of
     from gateway.verify.lookup import accounts_of
 
-    directory = service.directory(context.settings())
+    directory = directory_of(context.settings())
     found: list[dict[str, Any]] = [
         {
             "account": account.account,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -33,23 +34,52 @@ def settings() -> Settings:
     return config.load(_given)
 
 
+def settings_of_service() -> Settings:
+    """The configuration as far as it says where the service is: what is wrong elsewhere in it must not keep a person from
+    asking the service. Where ``state_dir`` cannot be read of it, the default."""
+    import tomllib
+    from pathlib import Path
+
+    from gateway import config
+
+    try:
+        return config.load(_given)
+    except config.ConfigError:
+        with contextlib.suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, ValueError):
+            said = tomllib.loads(Path(_given).read_text(encoding="utf-8")).get("gateway", {}).get("state_dir")
+            if isinstance(said, str):
+                return config.Settings(gateway=config.Gateway(state_dir=Path(said)))
+        return config.Settings()
+
+
+def opened(found: Settings) -> Store:
+    """The database of these settings, to read. Raises ``StoreError`` when it is not there, or is of another release."""
+    from gateway.database.store import Store, StoreError
+
+    store = Store(found.database_url)
+    if store.path is not None and not store.path.exists():
+        raise StoreError(f"there is no database at {store.path}; start the service once")
+    try:
+        store.load_keys()
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
 @contextmanager
 def store(write: bool = False) -> Iterator[tuple[Settings, Store]]:
     """The settings and the open database; ``write`` opens the writer too. Raises ``StoreError``; never migrates."""
-    from gateway.database.store import Store, StoreError, utc_now
+    from gateway.database.store import utc_now
 
     found = settings()
-    opened = Store(found.database_url)
-    if opened.path is not None and not opened.path.exists():
-        raise StoreError(f"there is no database at {opened.path}; start the service once")
+    store = opened(found)
     try:
         if write:
-            opened.open(utc_now(), migrate=False)
-        else:
-            opened.load_keys()
-        yield found, opened
+            store.open(utc_now(), migrate=False)
+        yield found, store
     finally:
-        opened.close()
+        store.close()
 
 
 def office(found: Settings, opened: Store) -> Office:

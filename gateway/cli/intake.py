@@ -20,7 +20,10 @@ app = typer.Typer()
 
 @app.command()
 def explain(
-    files: Annotated[list[str], typer.Argument(help="Raw mails, or - for standard input.")],
+    files: Annotated[list[str] | None, typer.Argument(help="Raw mails, or - for standard input.")] = None,
+    message: Annotated[
+        list[int] | None, typer.Option("--message", help="A mail of the inbox, with the envelope it came with.")
+    ] = None,
     peer: Annotated[str | None, typer.Option(help="The client's IP address, for SPF.")] = None,
     helo: Annotated[str | None, typer.Option(help="The client's HELO name.")] = None,
     mail_from: Annotated[
@@ -30,7 +33,7 @@ def explain(
     now: Annotated[str | None, typer.Option(help="The time of receipt, ISO 8601.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What would happen to each mail and why; nothing is written or sent."""
+    """Show what would happen to each mail and why; nothing is written or sent."""
     import asyncio
     from datetime import UTC, datetime
 
@@ -39,6 +42,8 @@ def explain(
     from gateway.explain import Explainer, Given, as_text
     from gateway.read.reader import Readers
 
+    if not files and not message:
+        fail("name a file, - for standard input, or --message with the number of a mail", 2)
     given_path = context.path()
     settings = (
         config.Settings() if given_path == config.DEFAULT_PATH and not Path(given_path).exists() else context.settings()
@@ -52,12 +57,19 @@ def explain(
     log.configure()
 
     async def every() -> int:
-        readers = Readers(1, settings.gateway.read_limit)
+        readers = Readers(1, settings.gateway.read_limit, preload="gateway.read.reading")
         await readers.start()
         code = 0
         try:
             with Explainer(settings, utc_now) as explainer:
-                for file in files:
+                for number in message or []:
+                    found = await explainer.stored(number, readers)
+                    if found is None:
+                        print(f"gateway: no message {number}", file=sys.stderr)
+                        code = 1
+                        continue
+                    print(json.dumps(found, ensure_ascii=False) if as_json else safe(as_text(found)))
+                for file in files or []:
                     try:
                         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
                         found = await explainer.explained(raw, given, readers)

@@ -2,25 +2,54 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from gateway.cli import context
-from gateway.cli.output import Force, Json, Limit, fail, show_table, write_octets
+from gateway.cli import context, moments
+from gateway.cli.output import Force, Json, Limit, fail, show_fields, show_table, write_octets
 from gateway.model import Disposition, InboxState
 
-app = typer.Typer(no_args_is_help=True, help="The inbox: list, raw, replay, release, discard.")
+app = typer.Typer(no_args_is_help=True, help="The inbox: list, show, raw, replay, release, discard.")
+
+
+COLUMNS = ("id", "source", "received_at", "from", "subject", "state", "disposition", "ticket", "reason")
 
 
 @app.command("list")
 def messages_list(
-    state: InboxState | None = None, disposition: Disposition | None = None, limit: Limit = 100, as_json: Json = False
+    state: InboxState | None = None,
+    disposition: Disposition | None = None,
+    sender: Annotated[str | None, typer.Option("--from", help="A part of the author or envelope sender.")] = None,
+    subject: Annotated[str | None, typer.Option(help="A part of the subject.")] = None,
+    message_id: Annotated[str | None, typer.Option("--message-id", help="The mail's Message-ID.")] = None,
+    since: Annotated[str | None, typer.Option(help="Received since then: 2h, 3d, or 2026-11-22T14:00Z.")] = None,
+    limit: Limit = 100,
+    as_json: Json = False,
 ) -> None:
-    """The inbox, newest first."""
-    from gateway.tickets import views
+    """List received mail, newest first."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import search
+
+    start = moments.past(since, utc_now()) if since else None
+    wanted = search.Search(state, disposition, sender, subject, message_id, start, limit)
+    with context.store() as (_, store):
+        rows = store.read_now(lambda connection: search.inbox_rows(connection, wanted))
+    show_table(rows, COLUMNS, as_json)
+
+
+@app.command("show")
+def messages_show(message: Annotated[int, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Show one mail: its envelope, where it came from and what became of it. ``gateway trace ID`` tells it step by step."""
+    from gateway.mail.receipts import receipt
+    from gateway.tickets import search
 
     with context.store() as (_, store):
-        rows = store.read_now(lambda connection: views.message_list(connection, state, disposition, limit))
-    show_table(rows, ("id", "source", "received_at", "state", "disposition", "ticket", "attempts", "reason"), as_json)
+        found = store.read_now(lambda connection: search.inbox_show(connection, message))
+        if found is None:
+            fail(f"no message {message}")
+        found["receipt"] = receipt(store.keys[store.key_id], message)
+    show_fields(found, as_json)
 
 
 @app.command("raw")

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from gateway.cli import context, moments
-from gateway.cli.output import Json, Limit, fail, safe, show_table
+from gateway.cli.output import Json, Limit, fail, safe, show_fields, show_table
 from gateway.model import OutboxState
 
-app = typer.Typer(no_args_is_help=True, help="Replies: list, retry, discard.")
+app = typer.Typer(no_args_is_help=True, help="Replies: list, show, retry, discard.")
 
 Rows = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Row numbers.")]
 RowState = Annotated[str | None, typer.Option("--state", help="dead or queued: every row in this state.")]
@@ -20,14 +20,40 @@ Since = Annotated[
 Every = Annotated[bool, typer.Option("--all", help="Every dead and waiting row.")]
 
 
+COLUMNS = ("id", "ticket", "template", "to", "subject", "state", "attempts", "created_at", "next_at", "last_error")
+
+
 @app.command("list")
-def outbox_list(state: OutboxState | None = None, limit: Limit = 100, as_json: Json = False) -> None:
-    """Replies, newest first."""
-    from gateway.tickets import views
+def outbox_list(
+    state: OutboxState | None = None,
+    to: Annotated[str | None, typer.Option(help="A part of the recipient's address.")] = None,
+    subject: Annotated[str | None, typer.Option(help="A part of the ticket's subject.")] = None,
+    message_id: Annotated[str | None, typer.Option("--message-id", help="The reply's Message-ID.")] = None,
+    since: Annotated[str | None, typer.Option(help="Written since then: 2h, 3d, or 2026-11-22T14:00Z.")] = None,
+    limit: Limit = 100,
+    as_json: Json = False,
+) -> None:
+    """List replies and staff mail, newest first."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import search
+
+    start = moments.past(since, utc_now()) if since else None
+    wanted = search.Search(state, None, to, subject, message_id, start, limit)
+    with context.store() as (_, store):
+        rows = store.read_now(lambda connection: search.outbox_rows(connection, wanted))
+    show_table(rows, COLUMNS, as_json)
+
+
+@app.command("show")
+def outbox_show(reply: Annotated[int, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Show one reply: to whom, about what, and what the relay said."""
+    from gateway.tickets import search
 
     with context.store() as (_, store):
-        rows = store.read_now(lambda connection: views.outbox_list(connection, state, limit))
-    show_table(rows, ("id", "ticket", "template", "to", "state", "attempts", "next_at", "last_error"), as_json)
+        found = store.read_now(lambda connection: search.outbox_show(connection, reply))
+    if found is None:
+        fail(f"no reply {reply}")
+    show_fields(found, as_json)
 
 
 @app.command("retry")

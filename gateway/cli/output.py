@@ -58,3 +58,13 @@ def show_table(rows: list[dict[str, Any]], names: tuple[str, ...], as_json: bool
     for row in rows:
         table.add_row(*(Text(safe(row[name])) for name in names))
     Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def show_fields(row: dict[str, Any], as_json: bool) -> None:
+    """One row, a line for each field that says something; or whole as JSON."""
+    if as_json:
+        print(json.dumps(row, ensure_ascii=False))
+        return
+    for name, value in row.items():
+        if value not in (None, "", [], False):
+            print(f"{name:16} {line(', '.join(value) if isinstance(value, list) else value)}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from gateway.cli import context
-from gateway.cli.output import Json, safe
+from gateway.cli.output import Json, line, safe
 
 app = typer.Typer()
 
@@ -23,7 +23,9 @@ def run() -> None:
     import uvloop
 
     from gateway import config, log, service
-    from gateway.daemon import Daemon
+    from gateway.checks import machine
+    from gateway.daemon import Daemon, InUse
+    from gateway.model import Told
     from gateway.replies.render import Templates
 
     settings = context.settings()
@@ -36,15 +38,25 @@ def run() -> None:
         raise config.ConfigError(problems)
     service.topics_text(settings, context.path())
     log.configure()
-    uvloop.run(Daemon(settings, context.path()).run())
+    try:
+        uvloop.run(Daemon(settings, context.path()).run())
+    except (Told, config.ConfigError) as error:
+        if not isinstance(error, InUse):  # the other one lives
+            machine.last_words(settings.gateway.state_dir, str(error))
+        raise
 
 
 @app.command()
 def check(
     user: Annotated[str | None, typer.Option(help="Whose rights the service has; default: gateway.")] = None,
+    connect: Annotated[bool, typer.Option("--connect", help="Try everything, as gateway doctor does.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check configuration, templates, directory and key files; every fault as file:key: what and why. Exit 0 or 2."""
+    if connect:
+        from gateway.cli.doctor import doctor
+
+        doctor(as_json=as_json)
     from gateway import check as checks
     from gateway.database.store import utc_now
 
@@ -71,31 +83,39 @@ def demo(keep: Annotated[bool, typer.Option("--keep", help="Stay up afterwards."
 
 @app.command()
 def status(as_json: Json = False) -> None:
-    """How things stand. Exit 1 when something needs a person."""
-    from gateway import health, service
-    from gateway.database.store import utc_now
-    from gateway.tickets import views
+    """Show service status. Exit 1 when something needs a person: each PROBLEM says since when and what to do."""
+    from gateway.cli import standing
+    from gateway.config import ConfigError
 
-    with context.store() as (settings, store):
-        now = utc_now()
-        usage = health.ask(settings.gateway.state_dir)
-        directory = service.directory(settings)
-        age, usable = directory.age(now), directory.usable(now)
-        found = store.read_now(
-            lambda connection: views.status(connection, now, age, usable, views.relay_problem(connection, now))
-        )
-        found["problems"] += store.read_now(views.database_problems)
-    found = views.with_usage(found, usage)
+    try:
+        settings, problem = context.settings(), None
+    except ConfigError as error:
+        settings, problem = context.settings_of_service(), error
+    checks, found = standing.everything(settings, problem)
     if as_json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(found | {"checks": [check.as_json() for check in checks]}, ensure_ascii=False))
     else:
-        for key, value in found.items():
-            if key == "sources":
-                for source in value:
-                    words = (f"{name}={safe(str(told))}" for name, told in source.items() if told not in (None, ""))
-                    print(f"source               {' '.join(words)}")
-            elif key != "problems":
-                print(f"{key:20} {'-' if value is None else value}")
-        for problem in found["problems"]:
-            print(f"PROBLEM              {safe(problem)}")
+        _show_status(found)
+        for check in checks:
+            if check.problem:
+                print(f"PROBLEM  {check.name:12} {line(check.line)}")
     raise typer.Exit(1 if found["problems"] else 0)
+
+
+def _show_status(found: dict[str, Any]) -> None:
+    for key, value in found.items():
+        if key == "sources":
+            for source in value:
+                words = (f"{name}={safe(str(told))}" for name, told in source.items() if told not in (None, ""))
+                print(f"source               {' '.join(words)}")
+        elif key != "problems":
+            print(f"{key:20} {'-' if value is None else line(value)}")
+
+
+@app.command()
+def reload(wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the result.")] = 60.0) -> None:
+    """Let the service read its configuration again, and say what became of it: exit 0 accepted, 2 refused, 1 no service."""
+    from gateway.cli import reloading
+
+    problems = reloading.reload(context.settings_of_service(), wait)
+    raise typer.Exit(2 if problems else 0)

@@ -123,6 +123,7 @@ def _envelope_values(envelope: Envelope) -> dict[str, Any]:
         "helo": envelope.helo,
         "trusted": envelope.trusted,
         "tls": envelope.tls,
+        "queue_id": envelope.queue_id,
     }
 
 
@@ -155,6 +156,7 @@ def accept(
         "recheck": 0,
         "released": False,
         "authenticated": False,
+        "subject": "",
     }
     created = put_once(connection, messages, values)
     if created is not None:
@@ -173,7 +175,7 @@ def _further(
     values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
     arrival = put(connection, arrivals, values)
     originals.keep(connection, -int(arrival), message.raw, staged)
-    return Accepted(known, False)
+    return Accepted(known, False, int(arrival))
 
 
 def _key(digest: str, received_at: datetime) -> str:
@@ -237,6 +239,7 @@ def _envelope(row: Any) -> Envelope:
         trusted=row.trusted,
         tls=row.tls,
         client_reason=row.client_reason,
+        queue_id=row.queue_id,
     )
 
 
@@ -511,6 +514,12 @@ def release(connection: Connection, message: int, now: datetime) -> bool:
     change(connection, entries, entry, {"status": "shown"})
     change(connection, messages, message, {"disposition": Disposition.APPENDED, "released": True, "reason": "released"})
     return True
+
+
+def taken(connection: Connection, message: int) -> RawMessage | None:
+    """A mail as it came, with its envelope; ``None`` when there is none."""
+    row = connection.execute(select(messages).where(messages.c.id == message)).first()
+    return None if row is None else RawMessage(originals.load(connection, message), _envelope(row))
 
 
 def replay(connection: Connection, message: int, now: datetime) -> bool:

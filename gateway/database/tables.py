@@ -26,6 +26,9 @@ from gateway.database.clean import CleanJson as JSON
 from gateway.database.clean import CleanString as String
 from gateway.database.clean import CleanText as Text
 
+SQLModel.model_config["defer_build"] = (
+    True  # no row is ever validated by pydantic: its schemas cost every command 0.1 s
+)
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -88,6 +91,9 @@ class Message(SQLModel, table=True):
     __tablename__ = "messages"
     __table_args__ = (
         Index("messages_due", "state", "due_at"),
+        Index("messages_received", "received_at"),
+        Index("messages_rfc", "message_id"),
+        Index("messages_author", "author"),
         # only those that wait are in it: a mail that is claimed as it is stored costs nothing here
         Index("messages_turn", "turn", "id", "sender", sqlite_where=_PENDING, postgresql_where=_PENDING),
     )
@@ -127,6 +133,8 @@ class Message(SQLModel, table=True):
     claim: int = Field(
         default=0, sa_column=Column(BigInteger, nullable=False)
     )  # rises with every claim, and never falls
+    queue_id: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # the relay's
+    subject: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))  # secrets masked
 
 
 class Raw(SQLModel, table=True):
@@ -160,6 +168,7 @@ class Arrival(SQLModel, table=True):
     note: str = Field(default="", sa_column=Column(Text, nullable=False))
     sender: str = Field(default="", sa_column=Column(String(120), nullable=False))
     turn: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    queue_id: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
 
 
 class Sender(SQLModel, table=True):
@@ -173,6 +182,12 @@ class Sender(SQLModel, table=True):
 def _where(condition: str) -> dict[str, Any]:
     """The condition of a partial index, on both databases."""
     return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
+#: what has a partial index of its own: a statement finds it only when it says the same words
+OVERDUE = text("state = 'open' and breached and round_started_at is not null")
+UNWATCHED = text("state = 'open' and clock_next_at is null and round > 0")
+ANSWERED = text("first_response_at is not null")
 
 
 class Ticket(SQLModel, table=True):
@@ -189,6 +204,9 @@ class Ticket(SQLModel, table=True):
         Index("tickets_snoozed", "snoozed_until", **_where("snoozed_until is not null")),
         Index("tickets_merged", "merged_into", **_where("merged_into is not null")),
         Index("tickets_linked", "linked_to", **_where("linked_to is not null")),
+        Index("tickets_overdue", "state", "limit_at", sqlite_where=OVERDUE, postgresql_where=OVERDUE),
+        Index("tickets_unwatched", "state", "round", sqlite_where=UNWATCHED, postgresql_where=UNWATCHED),
+        Index("tickets_answered", "first_response_at", sqlite_where=ANSWERED, postgresql_where=ANSWERED),
     )
     id: int | None = _id()
     reference: str = Field(sa_column=Column(String(9), nullable=False, unique=True))
@@ -393,6 +411,9 @@ class OutboxRow(SQLModel, table=True):
     dead_at: datetime | None = _when()
     last_error: str = Field(default="", sa_column=Column(Text, nullable=False))
     bounced: str = Field(default="", sa_column=Column(Text, nullable=False))
+    answer: str = Field(
+        default="", sa_column=Column(Text, nullable=False, server_default="")
+    )  # of the relay that took it
 
 
 class Notice(SQLModel, table=True):

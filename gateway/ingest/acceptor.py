@@ -12,6 +12,7 @@ from gateway.database import inbox, originals
 from gateway.database.store import DiskFull, Store
 from gateway.ingest.identity import digest_of
 from gateway.ingest.smtp import DiskIsFull
+from gateway.mail import receipts
 from gateway.model import Accepted, RawMessage, Turn
 from gateway.turns import Turns
 
@@ -68,6 +69,11 @@ class Acceptor:
             return await asyncio.shield(stored)
         except DiskFull as error:
             raise DiskIsFull from error
+
+    def receipt(self, accepted: Accepted) -> str:
+        """The id of an acceptance, for the peer and both logs."""
+        row, again = (accepted.id, False) if accepted.arrival is None else (accepted.arrival, True)
+        return receipts.receipt(self._store.keys[self._store.key_id], row, again)
 
     async def _store_large(self, message: RawMessage, digest: str, turn: Turn) -> Accepted:
         """A piece a commit, so that other senders need not wait for all of it; then the commit that makes it a mail."""

@@ -26,7 +26,6 @@ class Reply:
 
 
 OK = Reply(250, "2.0.0", "OK")
-ACCEPTED = Reply(250, "2.0.0", "Accepted")
 BYE = Reply(221, "2.0.0", "Bye")
 GO_AHEAD = Reply(354, "", "End data with <CRLF>.<CRLF>")
 BAD_SYNTAX = Reply(500, "5.5.2", "Bad syntax")
@@ -62,6 +61,11 @@ CANNOT_VERIFY = Reply(252, "2.1.5", "Cannot verify, but will take the message")
 HELP = Reply(214, "2.0.0", "See RFC 5321")
 DENIED = Reply(550, "5.7.0", "Not allowed")
 NO_TLS = Reply(454, "4.7.0", "TLS not available")
+
+
+def accepted_as(receipt: str) -> Reply:
+    """The mail is ours from now on; ``receipt`` is what to ask us by (``gateway trace``)."""
+    return Reply(250, "2.0.0", f"Accepted as {receipt}" if receipt else "Accepted")
 
 
 def incident_reply(incident: str) -> Reply:

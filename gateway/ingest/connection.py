@@ -69,6 +69,7 @@ class Ingest:
     limits: Limits
     accept: Callable[[RawMessage], Coroutine[Any, Any, Accepted]]
     clock: Callable[[], datetime]
+    receipt: Callable[[Accepted], str] = lambda _: ""  #: the id that the peer hears in our 250
     sessions: set[Connection] = field(default_factory=set)
     stopping: bool = False
     _storing: set[asyncio.Task[Accepted]] = field(default_factory=set)

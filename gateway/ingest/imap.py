@@ -179,6 +179,19 @@ class Mailbox:
             self._halt.readable(client.socket(), min(seconds, self._account.idle))
         client.idle_done()  # no answer within the timeout: the connection is dead, whatever TCP says
 
+    def asked(self) -> list[str]:
+        """Logs in and reads nothing; the configured folders that are read and are not there.
+
+        Raises:
+            Refused, Away, TokenRefused, TokenUnavailable, IMAPClientError, OSError: it is not let in.
+        """
+        client = self._connect()
+        try:
+            wanted = [self._account.folder, *filter(None, [self._account.junk_folder])]
+            return [name for name in wanted if not client.folder_exists(self._folders.name(name))]
+        finally:
+            self._leave(client)
+
     def bring(self, folder: str, since: datetime | None) -> int:
         """``gateway import``: the old mails of a folder, on a connection of its own; how many there were.
 

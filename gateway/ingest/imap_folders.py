@@ -244,7 +244,7 @@ class Folders:
         for (_, raw, _), future in zip(contents, futures, strict=True):
             accepted = future.result()
             metrics.ACCEPTED.labels("imap", str(accepted.created).lower()).inc()
-            log.accepted(accepted.id, accepted.created, self._source(kind), len(raw), return_path(raw), None)
+            log.accepted(log.Taken(accepted.id, accepted.created, len(raw)), self._source(kind), return_path(raw), None)
         for key in keys:
             self._tries.pop(key, None)
             self._alone.discard(key)

@@ -105,7 +105,7 @@ class Maildir:
         )
         accepted = self._ledger.accept(RawMessage(raw, envelope)).result()
         metrics.ACCEPTED.labels("maildir", str(accepted.created).lower()).inc()
-        log.accepted(accepted.id, accepted.created, source, len(raw), envelope.mail_from, None)
+        log.accepted(log.Taken(accepted.id, accepted.created, len(raw)), source, envelope.mail_from, None)
         target = self._settings.path / "cur" / (path.name if ":2," in path.name else path.name + ":2,")
         try:
             path.rename(target)

@@ -13,7 +13,6 @@ from typing import Any
 
 from gateway import log, metrics
 from gateway.ingest.answers import (
-    ACCEPTED,
     BAD_ARGUMENT,
     BAD_RECIPIENT,
     BAD_SENDER,
@@ -40,6 +39,7 @@ from gateway.ingest.answers import (
     UNKNOWN_COMMAND,
     UNKNOWN_PARAMETER,
     Reply,
+    accepted_as,
     incident_reply,
     new_incident,
 )
@@ -384,6 +384,7 @@ class MailSession(Connection):
             trusted=self._trusted,
             tls=self._tls,
             client_reason=why,
+            queue_id=self._forwarded.get("IDENT", "")[:100],
         )
         try:
             async with asyncio.timeout(ACCEPT_DEADLINE_S):
@@ -395,8 +396,10 @@ class MailSession(Connection):
             log.accept_failed(incident, error)
             return incident_reply(incident)
         metrics.ACCEPTED.labels(envelope.source, str(accepted.created).lower()).inc()
-        log.accepted(accepted.id, accepted.created, envelope.source, len(content), self._mail_from, client)
-        return ACCEPTED
+        receipt = self._ingest.receipt(accepted)
+        taken = log.Taken(accepted.id, accepted.created, len(content), receipt, envelope.queue_id)
+        log.accepted(taken, envelope.source, self._mail_from, client)
+        return accepted_as(receipt)
 
     _COMMANDS: dict[str, Callable[[Any, str], Awaitable[Reply | None]]] = {  # noqa: RUF012
         "HELO": _helo_command,

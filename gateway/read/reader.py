@@ -25,11 +25,12 @@ from typing import Any, cast
 from gateway import log, metrics
 from gateway.model import Reading
 from gateway.read.fork_server import Child, ForkServer, name_of
-from gateway.read.reading import Hints
+from gateway.read.hints import Hints
 from gateway.turns import Place
 
 #: the function a reader runs; tests pass their own to see a reader hang or die
 ReadFunction = Callable[[Any, Hints], Reading]
+READ = ("gateway.read.reading", "read")  #: by its name: what reads is loaded in the processes that read
 MEMORY_LIMIT = 1024**3
 RECYCLE_OCTETS = 64 * 1024**2
 JOINED = 64 * 1024  #: octets up to which a piece and what stands before it are sent at once
@@ -228,14 +229,14 @@ def _looked_at(answer: asyncio.Future[bytes]) -> None:
 class _Process:
     """One reader process and the wire to it, which the event loop serves: no thread waits for a mail."""
 
-    def __init__(self, server: ForkServer, read: ReadFunction) -> None:
+    def __init__(self, server: ForkServer, read: tuple[str, str]) -> None:
         self._wire: _Wire | None = None
         self._child: Child | None = None
         self.spent = 0.0  #: seconds of CPU that its last mail took
         self._ours, theirs = socket.socketpair()
         try:
             with theirs:
-                self._child = server.fork(_serve, name_of(read), theirs)
+                self._child = server.fork(_serve, read, theirs)
             self._ours.settimeout(READY_S)
             if self._ours.recv(len(READY)) != READY:
                 raise EOFError("it ended at once")
@@ -349,15 +350,12 @@ class Readers:
     a pause needs two thirds of the time of one that slept between two mails: its memory is still in the caches.
     """
 
-    def __init__(self, count: int, limit: float, read: ReadFunction | None = None) -> None:
+    def __init__(
+        self, count: int, limit: float, read: ReadFunction | None = None, preload: str = "gateway.read.preload"
+    ) -> None:
         self._limit = limit
-        if read is None:
-            from gateway.read.reading import read as real
-
-            read = real
-        assert read is not None
-        self._read: ReadFunction = read
-        self._server = ForkServer("gateway.read.preload")
+        self._read = name_of(read) if read is not None else READ
+        self._server = ForkServer(preload)
         self._waiting: list[_Waiting] = []
         self._numbered = 0
         self._ready: list[_Process] = []  #: idle and in turn

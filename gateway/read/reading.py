@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
-from gateway.model import Attachment, Candidate, ParsedMessage, Reading, mail_start, portable
+from gateway.model import Attachment, Candidate, ParsedMessage, Reading, mail_start
 from gateway.read.author import author_of
 from gateway.read.facts import customers, hosts, ips, orders, services
+from gateway.read.hints import Hints
 from gateway.read.html import cites
 from gateway.read.machine import signs_of
 from gateway.read.machine_words import PASSED_ON, TAG
@@ -28,17 +28,6 @@ from gateway.read.words import language, pasted, quotes
 
 MAX_SEARCHED = 128 * 1024
 _WORDS = re.compile(r"\w{2,}")
-
-
-@portable
-@dataclass(frozen=True, slots=True)
-class Hints:
-    """What reading needs besides the bytes."""
-
-    mail_from: str | None
-    received_at: datetime
-    timezone: str
-    topics: str = ""  #: the text of the admin's own topics file
 
 
 def _candidates(own_words: str, rest: str, find: Callable[[str], tuple[Candidate, ...]]) -> tuple[Candidate, ...]:

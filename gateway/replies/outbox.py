@@ -63,7 +63,7 @@ class Queue(Protocol):
     async def claim(self, now: datetime, count: int, sure: bool) -> list[Any]: ...
     async def confirm(self, claimed: Any, now: datetime) -> bool: ...
     async def renew(self, claims: list[Any], now: datetime) -> tuple[datetime, list[int]]: ...
-    async def sent(self, claimed: Any, now: datetime) -> None: ...
+    async def sent(self, claimed: Any, answer: str, now: datetime) -> None: ...
     async def later(self, claimed: Any, error: str, next_at: datetime) -> None: ...
     async def dead(self, claimed: Any, error: str, now: datetime) -> None: ...
     async def give_back(self, claimed: Any, now: datetime, error: str | None = None) -> None: ...
@@ -126,6 +126,11 @@ class Outbox:
         self._swept = True  # what waited too long meanwhile is given up
         self._tries, self._paused_until, self._pauses = 0, 0.0, 0
         self._tried: Transport | None = None  # the relay that is paused
+
+    @property
+    def away(self) -> str:
+        """Why the relay took nothing the last time; empty when it takes mail."""
+        return self._away
 
     # -- what the pipeline sees
 
@@ -401,8 +406,8 @@ class Outbox:
             return
         if outcome.ok:
             metrics.REPLIES.labels(row.template, "sent").inc()
-            log.sent(row.id, row.template, row.recipient, row.attempts)
-            await self._record(row, lambda mine: self._queue.sent(mine, now), sent=True)
+            log.sent(row.id, row.template, row.recipient, row.attempts, outcome.detail)
+            await self._record(row, lambda mine: self._queue.sent(mine, outcome.detail, now), sent=True)
             return
         again = next_attempt(row.attempts, row.tried_from, now, retry_for, random.random())
         if outcome.permanent or again is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import ssl
 from collections.abc import Awaitable
@@ -48,9 +49,20 @@ def not_connected(error: Exception) -> Sent:
         stage = "STARTTLS"
     else:
         stage = "greeting" if code or "ready message" in said or "Unexpected EOF" in said else "connecting"
+    if (plain := _refused_by_system(error)) and not code and stage == "connecting":
+        said = plain
     told = words(_WHERE.sub("", f"{code or ''} {said}".strip())) or type(error).__name__
     refused = isinstance(error, NoLogin) or (stage == "login" and code >= 500)
     return Sent(False, False, code, f"{stage}: {told}", refused, relay=True)
+
+
+def _refused_by_system(error: BaseException | None) -> str:
+    """The system's own words (Connection refused), whichever event loop met them."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+            return os.strerror(error.errno)
+        error = error.__cause__ or error.__context__
+    return ""
 
 
 def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:

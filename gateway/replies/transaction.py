@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         except Closed as closed:  # whether the relay has the mail is unknown: the retry carries the same Message-ID
             return Sent(False, False, 0, f"the content: {closed.why}")
         if reply.code // 100 == 2:
-            return Sent(True, False, reply.code, "")
+            return Sent(True, False, reply.code, str(reply))
         return await self._refused("the content", reply, False, reply.code in _LOGIN)
 
     async def _refused(self, stage: str, reply: Reply, waiting: bool, ours: bool) -> Sent:

@@ -32,7 +32,7 @@ def end(connection: Connection, name: str) -> bool:
     return bool(connection.execute(delete(conditions).where(conditions.c.name == name)).rowcount)
 
 
-def problems(connection: Connection) -> list[str]:
-    """A line for each, for ``status``."""
-    rows = connection.execute(select(conditions).order_by(conditions.c.since, conditions.c.name)).all()
-    return [f"since {row.since.isoformat(timespec='seconds')}: {row.problem}" for row in rows]
+def names_of(connection: Connection, node: str) -> set[str]:
+    """What the services of a node noted, by the name of the check."""
+    names = connection.execute(select(conditions.c.name).where(conditions.c.name.endswith(f"@{node}"))).scalars()
+    return {name.partition("@")[0] for name in names}

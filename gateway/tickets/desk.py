@@ -31,7 +31,7 @@ from gateway.model import (
 from gateway.tickets import budgets, clock, outgoing, policy, replays, shown, threads
 from gateway.tickets.outgoing import Office, Reply
 
-MAX_ENTRY = 200_000
+MAX_ENTRY, MAX_SUBJECT = 200_000, 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +390,7 @@ def _finish(
         done_at=now,
         message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
         author=incoming.reading.author.address,
+        subject=incoming.reading.parsed.subject[:MAX_SUBJECT],
         mail_class=decision.mail_class,
         trust=decision.trust,
         authenticated=incoming.verdict.authenticated,

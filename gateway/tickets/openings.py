@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select
 
 from gateway.database.statements import change
-from gateway.database.tables import tickets
+from gateway.database.tables import UNWATCHED, tickets
 from gateway.model import Rules, TicketState, Trust
 from gateway.tickets import clock
 
@@ -36,7 +36,5 @@ def unwatched(connection: Connection) -> list[str]:
     t = tickets.c
     stopped = and_(t.round_started_at.is_(None), t.round > 0, t.trust != Trust.FAILED)
     stuck = and_(t.round_started_at.is_not(None), t.clock_next_at.is_(None), t.breached.is_(False))
-    rows = connection.execute(
-        select(t.reference).where(t.state == TicketState.OPEN, or_(stopped, stuck)).order_by(t.id).limit(20)
-    )
+    rows = connection.execute(select(t.reference).where(UNWATCHED, or_(stopped, stuck)).order_by(t.id).limit(20))
     return list(rows.scalars())

@@ -114,6 +114,7 @@ def _row(reply: Reply, office: Office, now: datetime) -> dict[str, Any]:
         "created_at": now,
         "last_error": "",
         "bounced": "",
+        "answer": "",
     }
 
 
@@ -218,10 +219,10 @@ def confirm(connection: Connection, claimed: Claimed) -> None:
         raise LostClaim
 
 
-def mark_sent(connection: Connection, claimed: Claimed, now: datetime) -> None:
+def mark_sent(connection: Connection, claimed: Claimed, now: datetime, answer: str = "") -> None:
     """The relay took it; the first acknowledgement stamps the ticket. What went out went out: it is written down also
     where the claim was lost meanwhile, so that nobody sends it again."""
-    values = {"state": OutboxState.SENT, "sent_at": now, "last_error": "", "next_at": None}
+    values = {"state": OutboxState.SENT, "sent_at": now, "last_error": "", "next_at": None, "answer": answer}
     try:
         _mark(connection, claimed, **values)
     except LostClaim:
@@ -488,9 +489,9 @@ class StoredQueue:
         """See ``renew``."""
         return await self._store.write(lambda connection: renew(connection, claims, now, LEASE_S))
 
-    async def sent(self, claimed: Claimed, now: datetime) -> None:
-        """The relay took it."""
-        await self._store.write(lambda connection: mark_sent(connection, claimed, now))
+    async def sent(self, claimed: Claimed, answer: str, now: datetime) -> None:
+        """The relay took it, with these words."""
+        await self._store.write(lambda connection: mark_sent(connection, claimed, now, answer[:300]))
 
     async def later(self, claimed: Claimed, error: str, next_at: datetime) -> None:
         """Not now."""

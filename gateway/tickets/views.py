@@ -7,12 +7,19 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gateway.database.tables import arrivals, attachments, entries, facts, messages, outbox, tickets, traces
-from gateway.model import FACT_KINDS, Disposition, InboxState, MailClass, OutboxState, TicketState
-from gateway.tickets import conditions, corrections, labels, listing, mailboxes, merging, openings, presence
-
-UNSEEN_S = 3600.0
-STUCK_S = 300.0
+from gateway.database.tables import (
+    ANSWERED,
+    arrivals,
+    attachments,
+    entries,
+    facts,
+    messages,
+    outbox,
+    tickets,
+    traces,
+)
+from gateway.model import FACT_KINDS, InboxState, OutboxState, TicketState
+from gateway.tickets import corrections, health, labels, listing, mailboxes, merging, presence, search
 
 
 def _iso(value: datetime | None) -> str | None:
@@ -180,52 +187,12 @@ def message_list(
     connection: Connection, state: str | None, disposition: str | None, limit: int
 ) -> list[dict[str, Any]]:
     """``messages list``, newest first."""
-    m = messages.c
-    query = select(messages, tickets.c.reference).outerjoin(tickets, tickets.c.id == m.ticket_id)
-    if state:
-        query = query.where(m.state == state)
-    if disposition:
-        query = query.where(m.disposition == disposition)
-    rows = connection.execute(query.order_by(m.id.desc()).limit(limit)).all()
-    return [
-        {
-            "id": row.id,
-            "source": row.source,
-            "received_at": _iso(row.received_at),
-            "state": row.state,
-            "disposition": row.disposition,
-            "reason": row.reason,
-            "ticket": row.reference,
-            "attempts": row.attempts,
-        }
-        for row in rows
-    ]
+    return search.inbox_rows(connection, search.Search(state=state, disposition=disposition, limit=limit))
 
 
 def outbox_list(connection: Connection, state: str | None, limit: int) -> list[dict[str, Any]]:
     """``outbox list``, newest first."""
-    o = outbox.c
-    query = select(outbox, tickets.c.reference).outerjoin(tickets, tickets.c.id == o.ticket_id)
-    if state:
-        query = query.where(o.state == state)
-    rows = connection.execute(query.order_by(o.id.desc()).limit(limit)).all()
-    return [
-        {
-            "id": row.id,
-            "ticket": row.reference,
-            "template": row.template,
-            "to": row.recipient,
-            "state": row.state,
-            "attempts": row.attempts,
-            "next_at": _iso(row.next_at),
-            "last_error": _error(row),
-        }
-        for row in rows
-    ]
-
-
-def _count(connection: Connection, query: Any) -> int:
-    return int(connection.execute(query).scalar_one())
+    return search.outbox_rows(connection, search.Search(state=state, limit=limit))
 
 
 def status(
@@ -235,105 +202,61 @@ def status(
     directory_usable: bool,
     relay_problem: str = "",
 ) -> dict[str, Any]:
-    """``status``; ``problems`` is what needs a person."""
-    m, o, t = messages.c, outbox.c, tickets.c
-    counts = {
-        str(row[0]): int(row[1]) for row in connection.execute(select(m.state, func.count()).group_by(m.state)).all()
-    }
-    waiting = [InboxState.PENDING, InboxState.PROCESSING]
-    oldest = connection.execute(select(func.min(m.received_at)).where(m.state.in_(waiting))).scalar()
-    queued = _count(connection, select(func.count()).where(o.state.in_([OutboxState.QUEUED, OutboxState.SENDING])))
-    dead = _count(connection, select(func.count()).where(o.state == OutboxState.DEAD, o.last_error != "discarded"))
-    due = [
-        connection.execute(select(func.min(m.due_at))).scalar(),
-        connection.execute(select(func.min(o.next_at))).scalar(),
-        connection.execute(select(func.min(t.clock_next_at)).where(t.state != TicketState.CLOSED)).scalar(),
-    ]
-    problems: list[str] = []
-    failed = counts.get(InboxState.FAILED, 0)
-    if failed:
-        problems.append(f"{failed} failed mails: gateway messages list --state failed")
-    if dead:
-        problems.append(f"{dead} dead replies: gateway outbox list --state dead")
-    problems += _unread(connection)
-    problems += _unseen(connection, now)
-    age = (now - oldest).total_seconds() if oldest is not None else None
-    if age is not None and age > STUCK_S:
-        problems.append(f"a mail has been pending for {age:.0f} s")
-    breaches = _count(
-        connection,
-        select(func.count()).where(t.breached.is_(True), t.round_started_at.is_not(None), t.state == TicketState.OPEN),
-    )
-    if breaches:
-        problems.append(f"{breaches} tickets past their limit: gateway tickets list --state open")
+    """``status`` as the database knows it; ``problems`` is what needs a person."""
+    found = health.stored(connection, now)
     if not directory_usable:
-        problems.append("the account directory cannot be read or is too old")
+        found.append(health.Check("directory", "the account directory cannot be read or is too old"))
     if relay_problem:
-        problems.append(f"the relay: {relay_problem}")
-    forgotten = openings.unwatched(connection)
-    if forgotten:
-        problems.append(f"no clock watches {', '.join(forgotten)}: gateway tickets reopen REFERENCE")
-    problems += conditions.problems(connection)
-    listed = mailboxes.rows(connection)
-    problems += [problem for row in listed if (problem := _source_problem(row, now))]
+        found.append(health.Check("relay", f"the relay: {relay_problem}"))
+    counted = counts(connection)
+    oldest = oldest_pending(connection)
     return {
-        "pending": counts.get(InboxState.PENDING, 0),
-        "processing": counts.get(InboxState.PROCESSING, 0),
-        "failed": failed,
-        "quarantined": counts.get(InboxState.QUARANTINED, 0),
-        "oldest_pending_s": round(age, 1) if age is not None else None,
-        "outbox_queued": queued,
-        "outbox_dead": dead,
-        "due_next": _iso(min((moment for moment in due if moment is not None), default=None)),
+        **{state: counted["inbox"][state] for state in ("pending", "processing", "failed", "quarantined")},
+        "oldest_pending_s": round((now - oldest).total_seconds(), 1) if oldest is not None else None,
+        "outbox_queued": counted["outbox"]["queued"] + counted["outbox"]["sending"],
+        "outbox_dead": counted["outbox"]["dead"],
+        "due_next": _iso(due_next(connection, now)),
         "directory_age_s": round(directory_age_s, 1) if directory_age_s is not None else None,
-        "sources": [_source(row) for row in listed],
-        "problems": problems,
+        "sources": [_source(row) for row in mailboxes.rows(connection)],
+        "problems": [check.line for check in found],
     }
+
+
+def first_responses(connection: Connection, since: datetime) -> list[float]:
+    """Seconds from the opening to the first answer, of tickets that got it since."""
+    t = tickets.c
+    rows = connection.execute(
+        select(t.first_response_at, t.opened_at).where(ANSWERED, t.first_response_at > since)
+    ).all()
+    return [(row.first_response_at - row.opened_at).total_seconds() for row in rows]
+
+
+def oldest_pending(connection: Connection) -> datetime | None:
+    """When the oldest mail came that is not decided."""
+    m = messages.c
+    states = (InboxState.PENDING, InboxState.PROCESSING)
+    found = [connection.execute(select(func.min(m.received_at)).where(m.state == state)).scalar() for state in states]
+    return min((moment for moment in found if moment is not None), default=None)
+
+
+def due_next(connection: Connection, now: datetime) -> datetime | None:
+    """When something is due next; what is due already is due now."""
+    m, o, t = messages.c, outbox.c, tickets.c
+    due = [
+        connection.execute(select(func.min(m.due_at)).where(m.state == InboxState.PENDING)).scalar(),
+        connection.execute(
+            select(func.min(m.due_at)).where(m.state == InboxState.DONE, m.due_at.is_not(None))
+        ).scalar(),
+        connection.execute(select(func.min(o.next_at)).where(o.state == OutboxState.QUEUED)).scalar(),
+        connection.execute(select(func.min(t.clock_next_at)).where(t.clock_next_at.is_not(None))).scalar(),
+    ]
+    return max((min(known), now)) if (known := [moment for moment in due if moment is not None]) else None
 
 
 def with_usage(found: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
     """``status`` with what the running service says of its listeners; ``None`` where it says nothing."""
     names = ("connections", "connections_limit", "octets_in_flight", "octets_in_flight_limit")
-    listeners = {name: usage.get(name) for name in names}
-    problems = found["problems"] + ([usage["problem"]] if usage.get("problem") else [])
-    return found | listeners | {"problems": problems}
-
-
-def database_problems(connection: Connection) -> list[str]:
-    """Whether the database takes nothing though it can be read (a standby, or a primary after its failover)."""
-    if connection.dialect.name != "postgresql":
-        return []
-    if connection.exec_driver_sql("show transaction_read_only").scalar() == "off":
-        return []
-    return ["the database is read-only: no mail is taken until it is writable, or [database] names the new primary"]
-
-
-def _unread(connection: Connection) -> list[str]:
-    """Mails that wait because there is no process to read them, and why."""
-    m = messages.c
-    no_reader = (m.state == InboxState.PENDING) & m.reason.startswith("no reader")
-    count, why = connection.execute(select(func.count(), func.max(m.reason)).where(no_reader)).one()
-    return [f"{count} mails wait: {why}"] if count else []
-
-
-def _unseen(connection: Connection, now: datetime) -> list[str]:
-    """Mail of people that nobody has looked at in quarantine for an hour."""
-    m = messages.c
-    rows = connection.execute(
-        select(m.received_at).where(m.state == InboxState.QUARANTINED, m.mail_class == MailClass.HUMAN)
-    ).all()
-    count = sum((now - row.received_at).total_seconds() > UNSEEN_S for row in rows)
-    more = "in quarantine for more than 60 min: gateway messages list --state quarantined"
-    return [f"{count} mails of people {more}"] if count else []
-
-
-def _source_problem(row: Any, now: datetime) -> str:
-    """What a person should know of a mailbox, or an empty string."""
-    away = mailboxes.away_for(row, now, row.read_at or now)
-    if row.state not in ("auth_failed", "away") and away < row.silence_s and not row.error:
-        return ""
-    read = f"last read {away:.0f} s ago" if row.read_at else "not read yet"
-    return f"the mailbox {row.name}: {row.state}, {read}; {row.error}".rstrip("; ")
+    return found | {name: usage.get(name) for name in names}
 
 
 def _source(row: Any) -> dict[str, Any]:
@@ -351,35 +274,22 @@ def _source(row: Any) -> dict[str, Any]:
     }
 
 
-def relay_problem(connection: Connection, now: datetime) -> str:
-    """A word on the relay when replies have waited for more than five minutes after a failure."""
-    o = outbox.c
-    rows = connection.execute(
-        select(o.last_error, o.created_at)
-        .where(o.state == OutboxState.QUEUED, o.last_error != "")
-        .order_by(o.id)
-        .limit(50)
-    ).all()
-    stuck = [row.last_error for row in rows if (now - row.created_at).total_seconds() > STUCK_S]
-    return f"{len(stuck)} replies wait: {stuck[0]}" if stuck else ""
-
-
 def counts(connection: Connection) -> dict[str, dict[str, int]]:
-    """Rows by state of inbox and outbox, every state named, for the metrics."""
-    m, o = messages.c, outbox.c
-
-    def states(column: Any, every: type[InboxState] | type[OutboxState]) -> dict[str, int]:
-        found = {str(row[0]): int(row[1]) for row in connection.execute(select(column, func.count()).group_by(column))}
-        return {str(state): found.get(str(state), 0) for state in every}
-
+    """Rows by queue and state, for ``status`` and the metrics: those that wait or need a person, each found in an index and
+    counted up to ``health.MOST``. What is done is in the counters."""
+    m, o, a, t = messages.c, outbox.c, arrivals.c, tickets.c
+    inbox_states = (InboxState.PENDING, InboxState.PROCESSING, InboxState.FAILED, InboxState.QUARANTINED)
+    outbox_states = (OutboxState.QUEUED, OutboxState.SENDING)
+    dead = (o.state == OutboxState.DEAD, o.last_error != "discarded")
     return {
-        "inbox": states(m.state, InboxState),
-        "outbox": states(o.state, OutboxState),
-        "recheck": {
-            "due": _count(connection, select(func.count()).where(m.state == InboxState.DONE, m.due_at.is_not(None)))
-        },
-        "arrivals": {"pending": _count(connection, select(func.count()).where(arrivals.c.state == "pending"))},
-        "quarantine": {
-            "human": _count(connection, select(func.count()).where(m.disposition == Disposition.QUARANTINED))
+        "inbox": {str(state): health.counted(connection, m.state == state) for state in inbox_states},
+        "outbox": {str(state): health.counted(connection, o.state == state) for state in outbox_states}
+        | {"dead": health.counted(connection, *dead)},
+        "recheck": {"due": health.counted(connection, m.state == InboxState.DONE, m.due_at.is_not(None))},
+        "arrivals": {"pending": health.counted(connection, a.state == InboxState.PENDING)},
+        "tickets": {
+            "open": health.counted(connection, t.state == TicketState.OPEN),
+            "waiting": health.counted(connection, t.state == TicketState.WAITING),
+            "overdue": health.overdue(connection),
         },
     }

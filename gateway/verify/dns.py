@@ -267,6 +267,10 @@ class DnsResolver:
         while len(self._cache) > self.MAX_CACHED:
             self._cache.popitem(last=False)
 
+    async def fresh(self, name: str, rtype: str) -> Answer:
+        """Asked now, whatever is kept; the answer is not kept."""
+        return (await self._ask(name, rtype))[0]
+
     async def _ask(self, name: str, rtype: str) -> tuple[Answer, float]:
         try:
             found = await self._resolver.resolve(name + ".", rtype, raise_on_no_answer=False, search=False)

@@ -1,0 +1,87 @@
+"""What ``gateway status`` shows: the service's own list of checks where it answers; else what can be seen without it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway import health
+from gateway.checks import machine
+from gateway.tickets.health import Check, complete, from_json, merged, stored
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from gateway.config import ConfigError, Settings
+
+
+def service(settings: Settings) -> tuple[dict[str, Any], Check]:
+    """(what the service answers, empty when it does not; whether it runs)."""
+    usage = health.ask(settings.gateway.state_dir)
+    try:
+        found = machine.process(settings.gateway.state_dir)
+    except OSError as error:
+        who = "run this as root or as the user of the service"
+        return usage, Check("service", f"{error.filename} cannot be read: {error.strerror}", None, who)
+    return usage, machine.runs(found, "checks" in usage, settings.gateway.state_dir)
+
+
+def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Check], dict[str, Any]]:
+    """(every check, the object of ``status --json``). A database that cannot be read is a problem like any other, and so is a
+    configuration (``fault``): then only the service is asked."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import views
+
+    now = utc_now()
+    usage, live = service(settings)
+    checks = [live, *(from_json(one) for one in usage.get("checks", ()))]
+    if not any(check.name == "reload" for check in checks) and fault is not None:
+        do = "gateway check names every fault"
+        checks.append(Check("reload", f"the configuration cannot be used: {fault.problems[0]}", None, do))
+    found: dict[str, Any] = {}
+    if fault is None:
+        found, more = _looked(settings, "checks" in usage, now)
+        checks = merged(checks, more)
+    checks = complete(checks)
+    found["problems"] = [check.line for check in checks if check.problem]
+    return checks, views.with_usage(found, usage)
+
+
+def _looked(settings: Settings, service_told: bool, now: datetime) -> tuple[dict[str, Any], list[Check]]:
+    """What is seen without the service; its own checks are not made again."""
+    from gateway.database.store import StoreError
+    from gateway.tickets import views
+
+    age, directory = _directory(settings, now)
+    checks = [] if service_told else [directory, *_without_service(settings, now)]
+    try:
+        with _store(settings) as opened:
+            found = opened.read_now(lambda connection: views.status(connection, now, age, True))
+            return found, checks if service_told else [*checks, *opened.read_now(lambda c: stored(c, now))]
+    except StoreError as error:
+        return {}, [*checks, Check("database", str(error), None, "gateway doctor", blocks=True)]
+
+
+def _store(settings: Settings) -> Any:
+    from contextlib import closing
+
+    from gateway.cli import context
+
+    return closing(context.opened(settings))
+
+
+def _directory(settings: Settings, now: datetime) -> tuple[float | None, Check]:
+    if not settings.directory.configured:
+        return None, Check("directory")
+    from gateway.verify.configured import directory_of
+
+    directory = directory_of(settings)
+    do = "gateway accounts sync says why"
+    problem = "" if directory.usable(now) else "the account directory cannot be read or is too old"
+    return directory.age(now), Check("directory", problem, directory.checked_at, do, blocks=True)
+
+
+def _without_service(settings: Settings, now: datetime) -> list[Check]:
+    return [
+        machine.disk(settings.gateway.state_dir, settings.smtp.min_free),
+        machine.certificate(settings.smtp.tls_cert, now),
+    ]

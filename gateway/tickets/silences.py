@@ -1,0 +1,19 @@
+"""The reasons of silence as a few words, for the metrics: no words of a mail ever become a label."""
+
+from __future__ import annotations
+
+from gateway.tickets.policy import BUDGET_SPENT
+
+#: how a reason of ``policy`` begins, and what it counts as
+KINDS = {
+    "follow-ups are not": "follow_up", "a contribution without proof": "pending", "quarantined mail": "quarantined",
+    "machine mail": "machine", "taken in without": "imported", "the author is malformed": "malformed",
+    "the author failed": "failed", "its sender wants no": "suppressed", "the sender's domain refuses": "refused",
+    "the mail is older": "old", "an address without proof": "repeated", "perhaps a loop": "loop", BUDGET_SPENT: "budget",
+    "a check could not be made": "recheck",
+}  # fmt: skip
+
+
+def kind_of(silence: str) -> str:
+    """The kind of a reason; ``other`` where it is not in the list."""
+    return next((kind for start, kind in KINDS.items() if silence.startswith(start)), "other")

@@ -1,0 +1,23 @@
+"""The account directory of the configuration."""
+
+from __future__ import annotations
+
+from gateway.config import Settings
+from gateway.verify.directory import AddressRules, Directory
+from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source, SqlQueries
+
+
+def directory_of(settings: Settings) -> Directory:
+    """The account directory of the configuration."""
+    chosen = settings.directory
+    rules = AddressRules(chosen.ignore_plus_tags, frozenset(domain.lower() for domain in chosen.ignore_dots))
+    return Directory(settings.gateway.state_dir, directory_source(settings), chosen.max_shrink, chosen.max_age, rules)
+
+
+def directory_source(settings: Settings) -> Source | None:
+    """Where the accounts come from; ``None`` where nothing is configured."""
+    chosen = settings.directory
+    if chosen.source == "sql" and chosen.url_file is not None:
+        queries = {table: str(getattr(chosen, f"{table}_query")) for table in COLUMNS}
+        return SqlQueries(chosen.url_file, queries, chosen.refresh)
+    return CsvFolder(chosen.path) if chosen.path is not None else None

@@ -1,0 +1,199 @@
+"""The one list of checks: since when, told once, and each look into an index; the examples name metrics that exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY as DEFAULT
+from sqlalchemy import Connection, event
+
+from bench.harness import LoopbackPeers, Running, until
+from gateway import health as _health  # noqa: F401 - its gauge is registered
+from gateway import metrics
+from gateway.checks import machine
+from gateway.checks.canary import traffic
+from gateway.checks.standing import Standing
+from gateway.database import inbox
+from gateway.database.store import Store
+from gateway.ingest.identity import digest_of
+from gateway.model import Envelope, RawMessage
+from gateway.peers import Taken
+from gateway.tickets import health, views
+from gateway.tickets.health import Check
+from gateway.tickets.silences import KINDS, kind_of
+from tests.conftest import NOW
+from tests.samples import mail
+
+ROOT = Path(__file__).resolve().parents[1]
+MINUTE = timedelta(minutes=1)
+
+
+def test_a_problem_keeps_its_begin_and_is_told_once() -> None:
+    standing = Standing("/var/lib/gateway")
+    standing.note("dns", "the DNS does not answer")
+    (first,) = standing.found([Check("disk")], NOW)
+    assert first.since == NOW and first.line.startswith(f"since {NOW.isoformat(timespec='seconds')}: the DNS")
+    assert standing.to_tell(NOW) == ([], []), "it may be over in a moment"
+    (later,) = standing.found([], NOW + 2 * MINUTE)
+    assert later.since == NOW
+    fresh, over = standing.to_tell(NOW + 2 * MINUTE)
+    assert (fresh, over) == ([later], [])
+    standing.was_told(fresh, over)
+    assert standing.to_tell(NOW + 9 * MINUTE) == ([], [])
+    standing.clear("dns")
+    assert standing.found([], NOW + 10 * MINUTE) == []
+    assert standing.to_tell(NOW + 10 * MINUTE) == ([], ["dns"])
+    assert metrics.REGISTRY.get_sample_value("gateway_problem", {"check": "dns"}) == 0
+    for name in ("relay", "promises"):  # they have alerts of their own
+        standing.note(name, "wrong")
+    standing.found([], NOW + 10 * MINUTE)
+    assert standing.to_tell(NOW + 30 * MINUTE)[0] == []
+
+
+def test_every_check_has_a_place_in_the_list() -> None:
+    wrong = Check("canary", "gone", NOW, "gateway doctor")
+    listed = health.complete([wrong, Check("disk")])
+    assert [check.name for check in listed] == list(health.NAMES) and wrong in listed
+    assert health.from_json(wrong.as_json()) == wrong
+    both = health.merged([Check("relay", "away")], [Check("relay", "replies wait"), Check("replies", "1 dead reply")])
+    assert [check.problem for check in both] == ["away", "1 dead reply"]
+
+
+def test_every_silence_has_a_kind() -> None:
+    assert {kind_of(f"{start} and more") for start in KINDS} == set(KINDS.values())
+    assert kind_of("whatever a mail says") == "other"
+
+
+def test_whatever_is_counted_is_found_in_an_index(tmp_path: Path) -> None:
+    """A scrape, and ``status``, must not read every row: there may be a million."""
+    store = Store(f"sqlite:///{tmp_path / 'gateway.db'}")
+    store.open(NOW)
+    said: list[tuple[str, Any]] = []
+
+    def plans(connection: Connection) -> list[str]:
+        listener = lambda _c, _k, statement, values, *_: said.append((statement, values))  # noqa: E731
+        event.listen(connection, "before_cursor_execute", listener)
+        views.status(connection, NOW, None, True)
+        health.stored(connection, NOW)
+        traffic(connection, NOW)
+        views.first_responses(connection, NOW)
+        event.remove(connection, "before_cursor_execute", listener)
+        found = []
+        for statement, values in said:
+            rows = connection.exec_driver_sql(f"explain query plan {statement}", values).all()
+            found += [f"{row[3]} in: {statement}" for row in rows]
+        return found
+
+    seen = store.read_now(plans)
+    assert any("tickets_overdue" in line for line in seen) and any("tickets_unwatched" in line for line in seen)
+    whole = [line for line in seen if re.match(r"SCAN (messages|tickets|outbox|arrivals)(?! USING)", line)]
+    store.close()
+    assert whole == []
+
+
+def put(store: Store, number: int, at: Any) -> None:
+    raw = mail(subject=f"number {number}")
+    envelope = Envelope("a@example.de", ("support@introserv.com",), None, None, "smtp", at)
+    store.write_now(lambda c: inbox.accept(c, RawMessage(raw, envelope), f"{number}{digest_of(raw)}"[:64]))
+
+
+def test_what_is_usual_is_the_same_hour_of_the_weeks_before(store: Store) -> None:
+    assert store.read_now(lambda c: traffic(c, NOW)) == (0, 0.0)
+    number = 0
+    for week, count in ((0, 1), (1, 4), (2, 6), (3, 5)):
+        for index in range(count):
+            number += 1
+            put(store, number, NOW - timedelta(weeks=week, minutes=index + 1))
+    put(store, 99, NOW - timedelta(weeks=3, hours=2))
+    assert store.read_now(lambda c: traffic(c, NOW)) == (1, 5.0)
+
+
+def test_the_service_is_looked_at_from_outside(tmp_path: Path) -> None:
+    """A probe that is lost and comes again, a reload with its result, a death, and a start that fails: what a person on
+    call sees of each."""
+    lost = threading.Event()
+    port: list[int] = []
+
+    def forward(taken: Taken) -> str:
+        if not lost.is_set() and port and taken.rcpt_tos == ("support@introserv.com",):
+            threading.Thread(target=hand_over, args=(taken,)).start()
+        return "250 2.0.0 OK"
+
+    def hand_over(taken: Taken) -> None:
+        with smtplib.SMTP("127.0.0.1", port[0], timeout=60) as client:
+            client.sendmail(taken.mail_from, list(taken.rcpt_tos), taken.raw)
+
+    mine = LoopbackPeers(answer=forward)
+    daemon = Running(tmp_path, mine, canary={"every": "1s", "within": "2s"}, http={"listen": "127.0.0.1:0"})
+    port.append(daemon.smtp_port)
+
+    def problems() -> dict[str, str]:
+        found = json.loads(daemon.command("status", "--json").stdout)
+        return {check["name"]: check["problem"] for check in found["checks"] if check["problem"]}
+
+    try:
+        until(lambda: daemon.metrics().get("gateway_canary_back_timestamp_seconds"), 60, "a probe")
+        lost.set()
+        until(lambda: daemon.metrics()['gateway_problem{check="canary"}'] == 1, 60, "the alarm")
+        assert "has not come back" in problems()["canary"]
+        lost.clear()
+        until(lambda: daemon.metrics()['gateway_problem{check="canary"}'] == 0, 60, "its end")
+        good = daemon.config.read_text()
+        daemon.config.write_text(good.replace('every = "1s"', 'every = "0s"') + '\n[staff]\ndigest_every = "2h"\n')
+        done = daemon.command("reload")
+        assert (
+            done.returncode == 0 and "canary.every: 1.0 -> 0.0" in done.stdout and "staff.digest_every" in done.stdout
+        )
+        good = daemon.config.read_text()
+        daemon.config.write_text(good + "[nonsense]\n")
+        done = daemon.command("reload")
+        assert done.returncode == 2 and "nonsense: unknown key" in done.stderr and "old settings serve" in done.stderr
+        assert "nonsense" in problems()["reload"], "status works with a configuration that does not"
+        daemon.config.write_text(good)
+        assert daemon.command("reload").returncode == 0 and problems() == {}
+        daemon.stop(signal.SIGKILL)
+        assert problems() == {"service": "the service does not run"}
+        assert machine.process(tmp_path / "state").seen_at is not None
+        assert daemon.command("reload").returncode == 1
+        with socket.socket() as taken_port:
+            taken_port.bind(("127.0.0.1", 0))
+            taken_port.listen()
+            where = f"127.0.0.1:{taken_port.getsockname()[1]}"
+            daemon.config.write_text(good.replace('listen = "127.0.0.1:0"', f'listen = "{where}"'))
+            daemon.start(ready=False)
+            assert daemon.ended() == 1
+        assert f"the service does not run: cannot listen on {where}" in problems()["service"]
+    finally:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.stop()
+        mine.close()
+
+
+def names_used(words: str) -> set[str]:
+    return {re.sub(r"_(bucket|count|sum)$", "", name) for name in re.findall(r"\bgateway_[a-z_]+", words)}
+
+
+def test_the_examples_name_metrics_that_exist() -> None:
+    known = {metric.name for metric in metrics.REGISTRY.collect()} | {metric.name for metric in DEFAULT.collect()}
+    known |= {f"{name}_total" for name in known}
+    rules = ROOT / "docs" / "examples" / "prometheus-alerts.yml"
+    dashboard = json.loads((ROOT / "docs" / "examples" / "grafana-dashboard.json").read_text())
+    used = names_used(rules.read_text()) | names_used(
+        " ".join(t["expr"] for p in dashboard["panels"] for t in p["targets"])
+    )
+    assert len(used) > 25 and used - known == set()
+    if shutil.which("promtool"):
+        checked = subprocess.run(
+            ["promtool", "check", "rules", str(rules)], capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
