@@ -69,7 +69,7 @@ def test_a_mail_is_found_by_everything_that_people_know_of_it(daemon: Running, p
     (reply,) = daemon.rows("outbox", "list", "--to", "ops@", "--state", "sent")
     assert (reply["subject"], reply["answer"]) == ("Disk 100% slow", "250 2.0.0 OK")
     refused = daemon.command("messages", "list", "--state", "bogus")
-    assert refused.returncode == 2 and "--state is one of pending, " in refused.stderr and "not bogus" in refused.stderr
+    assert refused.returncode == 2 and "'bogus' is not one of 'pending', " in refused.stderr
     ways = [
         "1",
         *receipts,

@@ -164,7 +164,6 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         draft.silence = incoming.echo or {
             Disposition.APPENDED: "follow-ups are not acknowledged",
             Disposition.PENDING: "a contribution without proof is not acknowledged",
-            Disposition.QUARANTINED: "quarantined mail is not answered",
         }.get(draft.disposition, "machine mail is never answered")
     if topics.critical and draft.disposition is Disposition.OPENED:
         draft.marks.append("critical")
@@ -223,9 +222,10 @@ def _routed(
         return _Draft(Disposition.RECORDED)
     if not incoming.released:
         if incoming.blocked:
-            return _Draft(Disposition.QUARANTINED, notify="digest")
+            return _Draft(Disposition.QUARANTINED, notify="digest", silence=f"blocked: {incoming.blocked}")
         if trust is Trust.FAILED:
-            return _Draft(Disposition.QUARANTINED, notify="now" if critical and kind is MailClass.HUMAN else "digest")
+            notify = "now" if critical and kind is MailClass.HUMAN else "digest"
+            return _Draft(Disposition.QUARANTINED, notify=notify, silence="the author failed verification")
     if (kind is not MailClass.HUMAN or incoming.echo) and not incoming.released:
         return _unattended(incoming, kind, thread, trust)
     unsure = (incoming.verdict.temperror or not incoming.match.usable) and not incoming.final
