@@ -202,6 +202,8 @@ class Accepted:
     arrival: int | None = None  #: the row of this arrival, where the mail was there already
 
 
+SAME_REQUEST = "same request"  #: how a thread is found by a mail that is sent again
+
 UNDATED = "~"  #: how the identity of a mail begins that has neither Message-ID nor Date
 
 
@@ -502,13 +504,15 @@ class Budgets:
     """How many automatic replies went out already, and which budget of the configuration is spent.
 
     ``last_to_author``: the last one, where an address without proof has had all it may have. ``loop``: why the author seems
-    to be a program that answers us. ``near``: so near a budget that nodes must not count at the same time.
+    to be a program that answers us. ``near``: so near a budget that nodes must not count at the same time. ``same``: the
+    ticket of a mail that read like this one and was acknowledged a moment ago.
     """
 
     last_to_author: datetime | None = None
     spent: str = ""
     loop: str = ""
     near: bool = False
+    same: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,7 @@ def test_the_clock_alerts_writes_to_the_customer_and_records_the_breach_once_eac
 
 def test_a_ticket_that_the_clock_cannot_do_stops_no_other(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     first = at.take(incoming())
-    second = at.take(incoming(), mail("two"))
+    second = at.take(incoming(mail("two")), mail("two"))
     real = outgoing.tell
 
     def tell(connection: Any, row: Any, *more: Any, **given: Any) -> Any:

@@ -31,7 +31,7 @@ def at(store: Store) -> Desk:
 
 
 def opened(at: Desk, number: int = 1, text: str = "The disk of order #123456 is slow.", **more: Any) -> str:
-    raw = mail(text, Message_ID=f"<p{number}@example.de>")
+    raw = mail(text, f"Question {number}", Message_ID=f"<p{number}@example.de>")
     return at.take(incoming(raw, **more), raw).reference or ""
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ from sqlalchemy import select, update
 
 from gateway.database import tables
 from gateway.database.store import Store
-from gateway.model import Account, AccountMatch, Incoming
+from gateway.model import Account, AccountMatch, Attachment, Incoming
 from gateway.tickets import desk, outgoing, people
-from tests.samples import JOE, NONE, NOW, PASS, REFUSED, REGISTERED, STRANGER, envelope, incoming, mail
+from tests.samples import ACCOUNT_TEXT, JOE, NONE, NOW, PASS, REFUSED, REGISTERED, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 
+MINUTE = timedelta(minutes=1)
 MACHINES = {"auto_reply": {"Auto_Submitted": "auto-replied"}, "bulk": {"List_Id": "<l.example>"}}
 
 
@@ -225,3 +227,41 @@ def test_a_token_of_a_ticket_without_a_known_reply_lives_from_its_opening(at: De
     assert by_token(at, NOW + timedelta(days=179), 1).decision.disposition == "appended"
     assert by_token(at, NOW + timedelta(days=181), 2).decision.disposition == "pending"
     assert REGISTERED.settled is not None
+
+
+def test_the_same_request_again_joins_the_first_and_is_not_acknowledged_twice(at: Desk) -> None:
+    def again(number: int, now: datetime = NOW, text: str = ACCOUNT_TEXT, **more: Any) -> desk.Outcome:
+        raw = mail(text, Message_ID=f"<again{number}@example.de>")
+        return at.take(incoming(raw, envelope_=envelope(received_at=now), **more), raw, now=now)
+
+    first = again(1)
+    second = again(2, NOW + 5 * MINUTE)
+    assert (second.reference, second.decision.disposition, second.replied) == (first.reference, "appended", None)
+    assert second.decision.silence == "the same request again: it joins the first, which is acknowledged"
+    assert again(3, NOW + 6 * MINUTE, verdict=NONE, match=REGISTERED).reference != first.reference  # counted apart
+    assert at.customers()[0][0] == "received"
+    assert (
+        len([row for row in at.outbox() if row.template == "staff_new" and row.context["reference"] == first.reference])
+        == 1
+    )
+    assert at.show(first.reference)["limit_at"] == (NOW + 30 * MINUTE).isoformat()  # the promise is that of the first
+    other = again(4, NOW + 7 * MINUTE, text=ACCOUNT_TEXT.replace("123456", "123457"))
+    late = again(5, NOW + 30 * MINUTE)
+    at.store.write_now(lambda c: people.close(c, late.reference or "", JOE, at.office, NOW + 31 * MINUTE))
+    after = again(6, NOW + 32 * MINUTE)
+    assert len({first.reference, other.reference, late.reference, after.reference}) == 4
+
+
+def test_a_stranger_who_sends_the_same_again_joins_his_first_unless_he_brings_something_new(at: Desk) -> None:
+    def again(number: int, **changes: Any) -> desk.Outcome:
+        raw = mail(author="eve@other.example", Message_ID=f"<s{number}@other.example>")
+        given = incoming(raw, verdict=NONE, match=STRANGER, envelope_=envelope(mail_from="eve@other.example"))
+        parsed = replace(given.reading.parsed, **changes)
+        return at.take(replace(given, reading=replace(given.reading, parsed=parsed)), raw)
+
+    first, second = again(1), again(2)
+    assert (second.reference, second.decision.disposition, second.replied) == (first.reference, "appended", None)
+    new = Attachment("x.exe", "application/octet-stream", 1, "0" * 64, 1)
+    third = again(3, attachments=(new,))
+    assert (third.reference, third.decision.disposition) == (first.reference, "pending")
+    assert at.customers() == [("verification_needed", "eve@other.example")]

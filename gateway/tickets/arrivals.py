@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from gateway.database import inbox
 from gateway.database.statements import change
@@ -149,7 +149,7 @@ def _decided_anew(
     ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
     if weaker:  # a person's copy of what a proven machine sent: the proven words stay, and are a person's
         return _shown(connection, claimed, row, ticket, entry, incoming, office, now)
-    decision = desk.considered(connection, incoming, office, now, binding=True)
+    decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
     replays.remember(connection, incoming, claimed.id)
     follows = decision.thread.ticket_id if decision.thread and decision.disposition in _IN_THREAD else None
     if decision.disposition not in (*_IN_THREAD, Disposition.OPENED):
@@ -179,7 +179,7 @@ def _shown(
     connection: Connection, claimed: inbox.Claimed, row: Any, ticket: Any, entry: Any, incoming: Incoming, office: Office,
     now: datetime,
 ) -> desk.Outcome:  # fmt: skip
-    decision = desk.considered(connection, incoming, office, now, binding=True)
+    decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
     change(connection, entries, entry.id, {"status": "shown"})
     _revive(connection, ticket, incoming, decision, office, follows=row.disposition == Disposition.APPENDED)
     return _ended(connection, claimed, ticket.id, entry.id, incoming, decision, office, now, row.authenticated, True)
@@ -205,6 +205,8 @@ def _renewed(
         ):
             change(connection, tickets, ticket.id, desk._said(incoming, decision, office))
     key = _entry(connection, ticket.id, claimed.id, entry, incoming, status)
+    if key != entry.id:  # other words are shown now: whoever has read the first has not read these
+        connection.execute(update(tickets).where(tickets.c.id == ticket.id).values(version=tickets.c.version + 1))
     for table in (facts, attachments):
         connection.execute(delete(table).where(table.c.entry_id == entry.id))
     desk._details(connection, ticket.id, key, incoming, decision)

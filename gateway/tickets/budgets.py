@@ -34,6 +34,7 @@ VERIFIED_TOTAL = 10  #: times ``budget_total``
 ROUTES = 3  #: hosts and senders that may each use an address without proof
 SHARE = 5  #: a stranger with proof has this part of his domain's budget
 ALIKE_S = 6 * 3600.0
+AGAIN_S = 900.0  #: who sends the same again so soon was not patient, and has nothing new to say
 MAX_ROWS = 64  #: acknowledgements of one address that are looked at one by one
 AT_ONCE = 64  #: mails of one transaction
 _LOCK = 0x61636B73  # "acks"
@@ -123,7 +124,7 @@ OF_DOMAIN = _counted("domain", _IS_AUTOMATIC, _SAME_PROOF, _IN_DOMAIN)
 OF_ADDRESS = _counted("cap", _IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF)
 OF_THREAD = _counted("thread", _IS_AUTOMATIC, _O.ticket_id == bindparam("thread_id"))
 LATEST = (
-    select(_O.created_at, _O.origin, _O.likeness)
+    select(_O.created_at, _O.origin, _O.likeness, _O.ticket_id)
     .where(_IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF, _O.created_at > bindparam("address_since"))
     .order_by(_O.created_at.desc())
     .limit(bindparam("rows"))
@@ -182,13 +183,15 @@ def read(
         pass
     elif unproven:
         latest = fetch(connection, LATEST, values)
-        found = replace(found, last_to_author=_last_without_proof(latest, incoming, limits.budget_address[0]))
+        last = _last_without_proof(latest, incoming, limits.budget_address[0])
+        found = replace(found, last_to_author=last, same=_same(latest, incoming, now))
     elif (used := counting.used(first.of_address, cap, OF_ADDRESS)) >= cap:
         found = replace(found, loop=f"{cap} acknowledgements within {_span(limits.budget_domain[1])} to one address")
     elif alike <= MAX_ROWS:
         latest = fetch(connection, LATEST, values)
         near = 2 * used >= cap or 2 * len(latest) >= alike
-        found = replace(found, near=near, loop=_loop(latest, incoming, alike, ago(ALIKE_S)))
+        loop = _loop(latest, incoming, alike, ago(ALIKE_S))
+        found = replace(found, near=near, loop=loop, same=_same(latest, incoming, now))
     domain = limits.budget_domain[0]
     shared = (("budget_total", first.of_all, total, OF_ALL), ("budget_domain", first.of_domain, domain, OF_DOMAIN))
     for name, since, most, query in shared:
@@ -233,6 +236,13 @@ def _loop(latest: list[Any], incoming: Incoming, most: int, since: datetime) -> 
     mine = likeness.of(incoming)
     times = sum(row.created_at > since and likeness.alike(mine, row.likeness) for row in latest)
     return f"{times} acknowledgements within {_span(ALIKE_S)} to mails that read like this one" if times >= most else ""
+
+
+def _same(latest: list[Any], incoming: Incoming, now: datetime) -> int | None:
+    """The ticket of the last mail that read exactly like this one, if it came a moment ago."""
+    mine, since = likeness.of(incoming), now - timedelta(seconds=AGAIN_S)
+    same = (row.ticket_id for row in latest if row.created_at >= since and row.likeness == mine)
+    return next((ticket for ticket in same if ticket is not None), None)
 
 
 def _span(seconds: float) -> str:

@@ -58,15 +58,21 @@ def pointers(incoming: Incoming) -> threads.Pointers:
 
 
 def considered(
-    connection: Connection, incoming: Incoming, office: Office, now: datetime, *, binding: bool = False
+    connection: Connection,
+    incoming: Incoming,
+    office: Office,
+    now: datetime,
+    *,
+    binding: bool = False,
+    joins: bool = True,
 ) -> Decision:
     """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so; what a
     ``binding`` one is decided on holds until the transaction ends, whatever a person or the clock does meanwhile, and it
-    waits for those of other nodes where they could spend a budget twice."""
+    waits for those of other nodes where they could spend a budget twice. ``joins``: the same request again goes to the first."""
     author = incoming.reading.author.address
     accounts = tuple(account.account for account in incoming.match.accounts)
     thread = threads.find(connection, pointers(incoming), author, accounts, office.keys, now, lock=binding)
-    return decided(connection, incoming, thread, office, now, binding=binding)
+    return decided(connection, incoming, thread, office, now, binding=binding, joins=joins)
 
 
 def decided(
@@ -77,11 +83,14 @@ def decided(
     now: datetime,
     *,
     binding: bool = True,
+    joins: bool = False,
 ) -> Decision:
     """The decision by what the budgets say now."""
     trust, _ = policy.trust_of(incoming, office.rules)
     goes_on = thread.ticket_id if thread is not None and thread.party else None
     spent = budgets.read(connection, incoming, trust, goes_on, office, now)
+    if joins and thread is None and spent.same is not None:
+        thread = threads.same_request(connection, spent.same, incoming, lock=binding)
     decision = policy.decide(incoming, thread, spent, now, office.rules)
     if binding and decision.reply is not None and spent.near and budgets.alone(connection):
         spent = budgets.read(connection, incoming, trust, goes_on, office, now)
@@ -99,7 +108,7 @@ def commit(
         LostClaim: the row is not ours any more; nothing was written.
     """
     incoming = replays.claimed(connection, incoming, claimed.id)
-    decision = considered(connection, incoming, office, now, binding=True)
+    decision = considered(connection, incoming, office, now, binding=True, joins=claimed.arrival is None)
     reasons = list(decision.reasons)
     ticket: Any = None
     entry: int | None = None

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gateway.model import (
     ABUSE,
+    SAME_REQUEST,
     AuthorStatus,
     Budgets,
     Candidate,
@@ -261,6 +262,9 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
         if (now - thread.closed_at).total_seconds() > rules.reopen_grace_s:
             return None
     new_round = not thread.clock_running
+    if thread.by == SAME_REQUEST and (incoming.verdict.authenticated or thread.token_bound):
+        why = "the same request again: it joins the first, which is acknowledged"
+        return _Draft(Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", silence=why)
     if incoming.verdict.authenticated:
         return _Draft(Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", notify="now")
     if thread.token_bound and not incoming.verdict.refused:

@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
-from gateway.database.tables import outbox, thread_ids, tickets
+from gateway.database.tables import attachments, entries, outbox, thread_ids, tickets
 from gateway.mail import tokens
-from gateway.model import Thread, TicketState
+from gateway.model import SAME_REQUEST, Incoming, Thread, TicketState
 
 TOKEN_LIFE = timedelta(days=180)
 MAX_IDS = 50  #: of In-Reply-To and of References, the nearest of these
@@ -175,3 +175,23 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
         # the ticket that knows most of these ids; the newest among equals
         for ticket in sorted(known, key=lambda ticket: (-known[ticket], -ticket)):
             yield _thread(by_ticket[ticket], by, author)
+
+
+def same_request(connection: Connection, ticket_id: int, incoming: Incoming, lock: bool) -> Thread | None:
+    """The open ticket of the same author that began with the same subject and words: he sent his mail again. It adds nothing,
+    and counts as if it were bound to it, when it brings no other attachment."""
+    chosen = select(tickets).where(tickets.c.id == ticket_id, tickets.c.state != TicketState.CLOSED)
+    row = connection.execute(chosen.with_for_update() if lock else chosen).first()
+    author, parsed = incoming.reading.author.address, incoming.reading.parsed
+    if row is None or author is None or (row.author or "").lower() != author.lower():
+        return None
+    e, a = entries.c, attachments.c
+    first = connection.execute(
+        select(e.id, e.text).where(e.ticket_id == row.id, e.direction == "in").order_by(e.id).limit(1)
+    ).first()
+    words = (parsed.subject.split(), incoming.reading.masked_text.split())
+    if first is None or words != (row.subject.split(), first.text.split()):
+        return None
+    files = set(connection.execute(select(a.sha256).where(a.entry_id == first.id)).scalars())
+    whose = _Author(author, frozenset())
+    return _thread(row, SAME_REQUEST, whose, bound={file.sha256 for file in parsed.attachments} <= files)
