@@ -69,7 +69,7 @@ def test_owner_watchers_tags_notes_and_snooze_are_shown_with_who_did_it(at: Desk
         ("jim", "tags: +disk +raid"),
         ("jim", "tags: -raid"),
         ("jim", "I called them."),
-        ("joe", "snoozed until 2026-11-22T19:00+00:00"),
+        ("joe", "snoozed until 2026-11-22 19:00 UTC"),
     ]
     assert history(at, reference) == said
     acts = ["assign", "watch", "tag", "tag", "note", "snooze"]

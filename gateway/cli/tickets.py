@@ -70,7 +70,8 @@ def tickets_show(reference: str, full: Full = False, as_json: Json = False) -> N
     _print_replies(found["replies"], zone)
     print("\nwhy:")
     for reason in found["trace"]:
-        print(f"  {line(reason)}")
+        at, _, words = reason.partition(" ")
+        print(f"  {moments.local(at, zone)} {line(words)}")
 
 
 _APART = ("entries", "trace", "replies", "corrections", "open_with")
@@ -81,14 +82,24 @@ def _print_fields(found: dict[str, Any], zone: str) -> None:
         if key in _APART or value in (None, [], "", False):
             continue
         shown = moments.local(value, zone) if key.endswith(("_at", "_until")) else value
-        if isinstance(value, list) and all(isinstance(one, str) for one in value):
-            shown = ", ".join(value)
+        shown = ", ".join(map(_words, value)) if isinstance(value, list) else shown
         print(f"{key:20} {line(shown)}")
     for one in found["open_with"]:
         print(f"{'open with':20} {line(one['who'])}{', writing an answer' if one['writing'] else ''}")
     for one in found["corrections"]:
-        said = f"{one['field']}: {one['from']} -> {one['to']} by {one['who']}, {moments.local(one['at'], zone)}"
+        said = f"{one['field']}: {_words(one['from'])} -> {_words(one['to'])} by {one['who']}, {moments.local(one['at'], zone)}"
         print(f"{'corrected':20} {line(said)}")
+
+
+def _words(value: Any) -> str:
+    """A value, a fact with its ownership, or a list of values in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if isinstance(value, dict):
+        return f"{value['value']} ({value['ownership']}{', quoted' if value.get('quoted') else ''})"
+    return str(value)
 
 
 def _print_entry(entry: dict[str, Any], zone: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -69,7 +69,7 @@ def snooze(connection: Connection, reference: str, until: datetime, by: Person, 
         raise Refused("a ticket is snoozed until a moment that is still to come")
     if row.state == "closed":
         raise Refused(f"{row.reference} is closed")
-    words = f"snoozed until {until.isoformat(timespec='minutes')}"
+    words = f"snoozed until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     detail = {"until": until.isoformat()}
     changed(connection, row, Change("snooze", words, {"snoozed_until": until}, detail), by, now)
 
