@@ -130,7 +130,7 @@ class Daemon:
             self._log_directory(self.directory.reload(now))
         except (DirectoryError, OSError) as error:
             self._directory_refused(error)
-        self.desk = service.build(self.settings, self.store.keys, self.store.key_id, self.directory, self._resolver)
+        self.desk = service.build(self.settings, self.store, self.directory, self._resolver)
         relays = KnownRelays()
         self.relays = Watch(self.store, relays, self._clock)
         limits = Limits(service.bounds(self.settings), self.settings.gateway.state_dir, relays.knows)
@@ -417,9 +417,7 @@ class Daemon:
             settings = await asyncio.to_thread(self._fresh_settings)
             other = settings.directory != self.settings.directory
             accounts = service.directory(settings) if other else self.directory
-            desk = await asyncio.to_thread(
-                service.build, settings, self.store.keys, self.store.key_id, accounts, self._resolver
-            )
+            desk = await asyncio.to_thread(service.build, settings, self.store, accounts, self._resolver)
             problems = await asyncio.to_thread(desk.templates.problems, desk.sender)
             if problems:
                 raise ConfigError(problems)

@@ -62,7 +62,7 @@ class Explainer:
             scratch = self._settings.gateway.model_copy(update={"state_dir": Path(self._scratch.name)})
             directory = service.directory(self._settings.model_copy(update={"gateway": scratch}))
             directory.reload(self._clock())
-        self._desk = service.build(self._settings, self._store.keys, self._store.key_id, directory, self._resolver)
+        self._desk = service.build(self._settings, self._store, directory, self._resolver)
         return self
 
     def __exit__(self, *_: object) -> None:

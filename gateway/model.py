@@ -62,6 +62,7 @@ class OutboxState(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     DEAD = "dead"  #: given up; visible in ``gateway status``
+    HELD = "held"  #: may have been sent before a restore: a person says whether it goes out
 
 
 class MailClass(StrEnum):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 
 from gateway.config import ConfigError, Problem, Settings, read_text, secret, tls_context
+from gateway.database.store import Store
 from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
@@ -21,7 +22,7 @@ from gateway.replies import guard
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
-from gateway.tickets.outgoing import Office
+from gateway.tickets.outgoing import NEVER, Office, Restored
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
 from gateway.verify.configured import directory_of as directory
@@ -61,8 +62,9 @@ def message_ids(key: bytes, domain: str) -> Callable[[], str]:
     return lambda: guard.own_message_id(key, f"{secrets.token_hex(12)}.reply", domain)
 
 
-def office(settings: Settings, templates: Templates, keys: Mapping[str, bytes], key_id: str) -> Office:
+def office(settings: Settings, templates: Templates, store: Store) -> Office:
     """Who we are, for the rows."""
+    keys, key_id = store.keys, store.key_id
     return Office(
         rules=rules(settings, templates),
         address=settings.gateway.address,
@@ -83,6 +85,7 @@ def office(settings: Settings, templates: Templates, keys: Mapping[str, bytes], 
         people=settings.staff.people,
         rechecks=settings.verify.rechecks,
         digest_every_s=settings.staff.digest_every,
+        restored=Restored(*store.restored) if store.restored else NEVER,
     )
 
 
@@ -267,18 +270,16 @@ class Desk:
     policy: Policy
 
 
-def build(
-    settings: Settings, keys: Mapping[str, bytes], key_id: str, accounts: Directory, resolver: Resolver | None = None
-) -> Desk:
-    """The whole desk; raises before anything is replaced when a file cannot be used (ConfigError)."""
+def build(settings: Settings, store: Store, accounts: Directory, resolver: Resolver | None = None) -> Desk:
+    """The whole desk, with the keys of an open database; raises before anything is replaced when a file cannot be used (ConfigError)."""
     templates = Templates(settings.replies.templates_dir)
-    whose = office(settings, templates, keys, key_id)
+    whose = office(settings, templates, store)
     out = relay(settings)
     return Desk(
         settings=settings,
         templates=templates,
         office=whose,
-        sender=sender(settings, keys[key_id]),
+        sender=sender(settings, store.keys[store.key_id]),
         around=surroundings(settings, whose, accounts, resolver),
         relay=out,
         policy=policy(settings, lambda: out.smtputf8),

@@ -30,6 +30,7 @@ ALLOWED = {
     "service": {"model", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
     "check": {"service", "tickets"} | FOUNDATION | NEIGHBOURS,
     "doctor": {"model", "service", "check", "checks", "health", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "backup": {"database", "tickets"} | FOUNDATION,
     "explain": {"model", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
 }
 

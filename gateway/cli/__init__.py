@@ -22,13 +22,14 @@ from gateway.cli import (
     tickets,
     topics,
     tracing,
+    ways_back,
 )
 
 app = typer.Typer(
     name="gateway", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="The e-mail gateway of the support desk: takes mail in, finds out who wrote it, answers in time.",
 )  # fmt: skip
-for whole in (running, intake, report, tracing, doctor):
+for whole in (running, intake, report, tracing, doctor, ways_back):
     app.registered_commands += whole.app.registered_commands
 tickets.app.registered_commands += ticket_work.app.registered_commands
 for noun in (tickets, messages, outbox, accounts, templates, topics):

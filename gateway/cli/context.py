@@ -87,7 +87,7 @@ def office(found: Settings, opened: Store) -> Office:
     from gateway import service
     from gateway.replies.render import Templates
 
-    return service.office(found, Templates(found.replies.templates_dir), opened.keys, opened.key_id)
+    return service.office(found, Templates(found.replies.templates_dir), opened)
 
 
 def person() -> Person:

@@ -13,7 +13,7 @@ from gateway.model import OutboxState
 app = typer.Typer(no_args_is_help=True, help="Replies: list, show, retry, discard.")
 
 Rows = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Row numbers.")]
-RowState = Annotated[str | None, typer.Option("--state", help="dead or queued: every row in this state.")]
+RowState = Annotated[str | None, typer.Option("--state", help="dead, queued or held: every row in this state.")]
 Since = Annotated[
     str | None, typer.Option(help="Of those, the ones written or given up since then: 2h, 3d, or 2026-11-22T14:00Z.")
 ]
@@ -73,8 +73,8 @@ def _settle_rows(function: str, done: str, ids: list[int], state: str | None, si
     from gateway.tickets import held, outgoing
 
     now = utc_now()
-    if state not in (None, "dead", "queued"):
-        fail(f"--state is dead or queued, not {safe(state)}", 2)
+    if state not in (None, "dead", "queued", "held"):
+        fail(f"--state is dead, queued or held, not {safe(state)}", 2)
     if bool(ids) == bool(state or since or every):
         fail("name the rows by number, or choose them by --state, --since or --all", 2)
     choice = outgoing.Choice(
@@ -86,4 +86,4 @@ def _settle_rows(function: str, done: str, ids: list[int], state: str | None, si
     print(f"{len(found)} replies {done}")
     missing = sorted(set(ids) - set(found))
     if missing:
-        fail(f"neither dead nor waiting: {', '.join(str(row) for row in missing)}")
+        fail(f"neither dead, waiting nor held: {', '.join(str(row) for row in missing)}")

@@ -173,6 +173,12 @@ def _tell_all(group: Sequence[_Write], results: Sequence[Any], error: BaseExcept
                 loop.call_soon_threadsafe(_tell, outcomes)
 
 
+def _last_restore(connection: Connection) -> tuple[datetime, str] | None:
+    r = tables.restores.c
+    row = connection.execute(select(r.restored_at, r.queued).order_by(r.id.desc()).limit(1)).first()
+    return None if row is None else (row.restored_at, row.queued)
+
+
 def _probe(connection: Connection) -> None:
     """Writes as a mail does, and leaves nothing."""
     staged = originals.staging(utc_now())
@@ -208,6 +214,7 @@ class Store:
         self._probed_at = -PROBED_S
         self.keys: dict[str, bytes] = {}
         self.key_id = ""
+        self.restored: tuple[datetime, str] | None = None  #: when a copy was last put back; hold, send or discard
 
     @property
     def trouble(self) -> str:
@@ -274,6 +281,8 @@ class Store:
             raise StoreError("the database has no keys yet; start the service once")
         self.keys = {row.id: bytes(row.secret) for row in rows}
         self.key_id = rows[-1].id
+        with self._reader_engine.connect() as connection, connection.begin():
+            self.restored = _last_restore(connection)
 
     def close(self) -> None:
         """Finishes what was submitted and closes."""
@@ -330,6 +339,7 @@ class Store:
             rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
         self.keys = {row.id: bytes(row.secret) for row in rows}
         self.key_id = rows[-1].id
+        self.restored = _last_restore(connection)
 
     # -- writing
 

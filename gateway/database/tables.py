@@ -488,6 +488,70 @@ class SourceState(SQLModel, table=True):
     told_at: datetime | None = _when()  # staff were told that it is not read
 
 
+class Restore(SQLModel, table=True):
+    """A copy that was put back: automatic replies to what came before ``restored_at`` may have been sent already.
+
+    ``queued``: what becomes of them: hold, send or discard. ``held``: how many rows waited in the copy.
+    """
+
+    __tablename__ = "restores"
+    id: int | None = _id()
+    copied_at: datetime = _required_when()
+    restored_at: datetime = _required_when()
+    queued: str = Field(sa_column=Column(String(8), nullable=False))
+    held: int = Field(default=0)
+
+
+class Erasure(SQLModel, table=True):
+    """An address that was erased, as an HMAC under the key ``key_id``: after a restore it is erased again."""
+
+    __tablename__ = "erasures"
+    mark: str = Field(sa_column=Column(String(64), primary_key=True))
+    key_id: str = Field(sa_column=Column(String(6), nullable=False))
+    erased_at: datetime = _required_when()
+
+
+class Hold(SQLModel, table=True):
+    """A legal hold: nothing of this ticket, account or address is purged or erased."""
+
+    __tablename__ = "holds"
+    __table_args__ = (UniqueConstraint("kind", "value"),)
+    id: int | None = _id()
+    kind: str = Field(sa_column=Column(String(8), nullable=False))
+    value: str = Field(sa_column=Column(String(330), nullable=False))
+    reason: str = Field(sa_column=Column(Text, nullable=False))
+    by: str = Field(sa_column=Column(Text, nullable=False))
+    since: datetime = _required_when()
+
+
+class Incident(SQLModel, table=True):
+    """Something that several tickets are about: a network, a server, a service or a begin.
+
+    ``state``: suspected, confirmed (by a person) or closed.
+    """
+
+    __tablename__ = "incidents"
+    id: int | None = _id()
+    kind: str = Field(sa_column=Column(String(10), nullable=False))
+    value: str = Field(sa_column=Column(String(255), nullable=False))
+    state: str = Field(sa_column=Column(String(10), nullable=False, index=True))
+    known_since: datetime = _required_when()
+    opened_at: datetime = _required_when()
+    confirmed_at: datetime | None = _when()
+    confirmed_by: str = Field(default="", sa_column=Column(Text, nullable=False))
+    closed_at: datetime | None = _when()
+
+
+class IncidentTicket(SQLModel, table=True):
+    """A ticket that is about an incident."""
+
+    __tablename__ = "incident_tickets"
+    __table_args__ = (Index("incident_tickets_ticket", "ticket_id"),)
+    incident_id: int = Field(sa_column=Column(BigId, primary_key=True, autoincrement=False))
+    ticket_id: int = Field(sa_column=Column(BigId, primary_key=True, autoincrement=False))
+    at: datetime = _required_when()
+
+
 METADATA = SQLModel.metadata
 keys = Key.__table__  # type: ignore[attr-defined]
 messages = Message.__table__  # type: ignore[attr-defined]
@@ -512,3 +576,8 @@ sources = SourceState.__table__  # type: ignore[attr-defined]
 conditions = Condition.__table__  # type: ignore[attr-defined]
 senders = Sender.__table__  # type: ignore[attr-defined]
 signatures = SeenSignature.__table__  # type: ignore[attr-defined]
+restores = Restore.__table__  # type: ignore[attr-defined]
+erasures = Erasure.__table__  # type: ignore[attr-defined]
+holds = Hold.__table__  # type: ignore[attr-defined]
+incidents = Incident.__table__  # type: ignore[attr-defined]
+incident_tickets = IncidentTicket.__table__  # type: ignore[attr-defined]

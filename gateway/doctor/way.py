@@ -28,7 +28,7 @@ async def probed(settings: Settings, seconds: float) -> Finding:
 
 
 async def _probed(settings: Settings, store: Store, seconds: float) -> Finding:
-    office = service.office(settings, Templates(settings.replies.templates_dir), store.keys, store.key_id)
+    office = service.office(settings, Templates(settings.replies.templates_dir), store)
     message_id, began = office.new_message_id(), utc_now()
     out = service.relay(settings)
     try:

@@ -317,6 +317,7 @@ def _acknowledge(
             reference=ticket.reference,
             urgent=ticket.priority == Priority.HIGH or ticket.critical,
             stamp=budgets.stamp(incoming, decision.trust),
+            since=claimed.envelope.received_at,
         )
         if direct and index == 0 and len(decision.reply.to) == 1:
             sending = outgoing.write_claimed(connection, reply, office, now)

@@ -140,6 +140,12 @@ def _replies(connection: Connection, now: datetime) -> list[Check]:
         since = connection.execute(select(func.min(o.dead_at)).where(*dead)).scalar()
         do = "gateway outbox list --state dead, then gateway outbox retry|discard --state dead"
         found.append(Check("replies", _many(count, "dead reply", "dead replies"), since, do))
+    held = counted(connection, o.state == OutboxState.HELD)
+    if held:
+        what = f"{_many(held, 'reply is', 'replies are')} held since a restore, and may have been sent before"
+        since = connection.execute(select(func.min(o.created_at)).where(o.state == OutboxState.HELD)).scalar()
+        do = "gateway outbox list --state held, then gateway outbox retry|discard --state held"
+        found.append(Check("replies", what, since, do))
     waiting = select(o.last_error, o.created_at).where(o.state == OutboxState.QUEUED, o.last_error != "")
     rows = connection.execute(waiting.order_by(o.created_at).limit(50)).all()
     stuck = [row for row in rows if (now - row.created_at).total_seconds() > STUCK_S]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, literal_column, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, literal_column, or_, select, update
 
 from gateway import log
 from gateway.database.statements import change, fetch, put, put_once, run
@@ -21,6 +21,30 @@ from gateway.tickets import budgets, openings, turns
 LEASE_S = 30.0
 OWED_S = 10.0
 CONFIRMED_S = 2.0  #: a claim that was written so recently is one
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """The last restore: automatic replies to what came before ``at`` may have been sent by the service that the copy was
+    made of. ``queued``: hold, send or discard."""
+
+    at: datetime | None = None
+    queued: str = "send"
+
+    def doubts(self, since: datetime | None) -> bool:
+        """Whether a reply to what came at ``since`` is not simply sent."""
+        return self.at is not None and since is not None and self.queued != "send" and since < self.at
+
+    def instead(self, now: datetime) -> dict[str, Any]:
+        """What its row holds then."""
+        if self.queued == "discard":
+            return {"state": OutboxState.DEAD, "next_at": None, "dead_at": now, "last_error": DISCARDED}
+        return {"state": OutboxState.HELD, "next_at": None, "last_error": HELD}
+
+
+NEVER = Restored()
+HELD = "held: it may have been sent before the restore"
+DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +65,7 @@ class Office:
     staff: Mapping[str, tuple[str, ...]]
     rechecks: tuple[float, ...]
     digest_every_s: float
+    restored: Restored = NEVER
     people: Mapping[str, str] = field(default_factory=dict)  #: the address of a user's name
 
     def address_of(self, name: str) -> str | None:
@@ -63,6 +88,7 @@ class Reply:
     reference: str | None = None
     urgent: bool = False
     stamp: budgets.Stamp = budgets.UNCOUNTED  #: by what it is counted
+    since: datetime | None = None  #: when what it answers came; it may have been sent before a restore
 
 
 def write(connection: Connection, reply: Reply, office: Office, now: datetime) -> int | None:
@@ -72,7 +98,10 @@ def write(connection: Connection, reply: Reply, office: Office, now: datetime) -
 
 
 def write_claimed(connection: Connection, reply: Reply, office: Office, now: datetime) -> Claimed | None:
-    """``write``, and the row is ours to send in the same transaction."""
+    """``write``, and the row is ours to send in the same transaction, unless it is held."""
+    if office.restored.doubts(reply.since):
+        write(connection, reply, office, now)
+        return None
     lease = now + timedelta(seconds=LEASE_S)
     values = _row(reply, office, now) | {"state": OutboxState.SENDING, "attempts": 1, "lease_until": lease}
     row = _written(connection, values, reply)
@@ -115,7 +144,7 @@ def _row(reply: Reply, office: Office, now: datetime) -> dict[str, Any]:
         "last_error": "",
         "bounced": "",
         "answer": "",
-    }
+    } | (office.restored.instead(now) if office.restored.doubts(reply.since) else {})
 
 
 def _written(connection: Connection, values: Mapping[str, Any], reply: Reply) -> int | None:
@@ -386,7 +415,7 @@ def free_all(connection: Connection, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rows a person means: these ``ids``, or every one in a ``state`` (dead or queued; ``None``: both) that came
+    """Which rows a person means: these ``ids``, or every one in a ``state`` (dead, queued or held; ``None``: all) that came
     into it since a moment (``None``: ever)."""
 
     ids: tuple[int, ...] = ()
@@ -396,7 +425,7 @@ class Choice:
     def where(self) -> Any:
         """The condition. A row that was discarded is settled: it is meant by its id only."""
         o = outbox.c
-        states = [self.state] if self.state is not None else [OutboxState.DEAD, OutboxState.QUEUED]
+        states = [self.state] if self.state is not None else [OutboxState.DEAD, OutboxState.QUEUED, OutboxState.HELD]
         if self.ids:
             return and_(o.state.in_(states), o.id.in_(self.ids))
         found = and_(o.state.in_(states), o.last_error != "discarded")
@@ -406,7 +435,8 @@ class Choice:
 def retry(connection: Connection, choice: Choice, now: datetime) -> list[int]:
     """Dead or waiting rows are due now, with a fresh life; their ids. When they were written stays: budgets and turns are
     counted by it."""
-    values = {"state": OutboxState.QUEUED, "next_at": now, "attempts": 0, "retry_from": now, "dead_at": None}
+    values = {"state": OutboxState.QUEUED, "next_at": now, "attempts": 0, "retry_from": now, "dead_at": None,
+              "last_error": case((outbox.c.state == OutboxState.HELD, ""), else_=outbox.c.last_error)}  # fmt: skip
     done = connection.execute(update(outbox).where(choice.where()).values(values).returning(outbox.c.id))
     return sorted(done.scalars())
 

@@ -134,8 +134,9 @@ def _status(connection: Connection, row: Any, office: Office, now: datetime) -> 
     }
     event = f"t{row.id}.r{row.round}.status"
     reply = Reply(
-        event, "status", row.reply_language, row.author, "auto", context, row.id, None, row.reference, row.critical
-    )
+        event, "status", row.reply_language, row.author, "auto", context, row.id, None, row.reference, row.critical,
+        since=row.round_started_at,
+    )  # fmt: skip
     outgoing.write(connection, reply, office, now)
 
 
