@@ -7,17 +7,17 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from gateway import __version__
+from gateway import __version__, privacy
 from gateway.config import Settings
 from gateway.database import archive, pg_copies, sqlite_copies
 from gateway.database.archive import ArchiveError, Manifest
-from gateway.database.store import Store, head
-from gateway.tickets import restored
+from gateway.database.store import Store, StoreError, head
+from gateway.tickets import erasure, restored
 
 CONFIG, DIRECTORY = "config.toml", "directory.sqlite"
 _LOG_FILES = ("-wal", "-shm", "-journal")
@@ -153,38 +153,66 @@ def restore(settings: Settings, source: Path, queued: str, now: datetime, replac
         wrong = problems(manifest, folder)
         if wrong:
             raise ArchiveError(f"{source} is damaged, nothing was changed: {'; '.join(wrong)}")
+        dumped, aside = folder / manifest.database, None
+        fate = _Fate(manifest.made_at, queued, _marks(settings), now)
         if database is None:
-            waiting, aside = _into_postgresql(settings, manifest, folder, queued, now, replace), None
+            waiting = _into_postgresql(settings.database_url, dumped, fate, replace)
         else:
-            waiting, aside = _into_sqlite(database, manifest, folder, queued, now)
+            waiting, aside = _into_sqlite(database, dumped, fate)
         if (folder / DIRECTORY).exists() and not (state_dir / DIRECTORY).exists():
             shutil.copy2(folder / DIRECTORY, state_dir / DIRECTORY)
     return Back(manifest, waiting, aside, now)
 
 
-def _settled(url: str, manifest: Manifest, queued: str, now: datetime) -> restored.Waiting:
-    """Migrates the copy where it is older, and decides what becomes of what waited."""
+@dataclass(frozen=True)
+class _Fate:
+    """What becomes of a copy as it is put back. ``marks``: the tombstones of what was erased since it was made."""
+
+    copied_at: datetime
+    queued: str
+    marks: Mapping[str, str]
+    now: datetime
+
+
+def _settled(url: str, fate: _Fate) -> restored.Waiting:
+    """Migrates the copy where it is older, decides what becomes of what waited, and erases again what was erased since."""
     store = Store(url)
     try:
-        store.open(now)
-        return store.write_now(lambda connection: restored.settle(connection, queued, manifest.made_at, now))
+        store.open(fate.now)
+        waiting = store.write_now(lambda connection: restored.settle(connection, fate.queued, fate.copied_at, fate.now))
+        erasure.again(store, fate.marks, fate.now)
+        return waiting
     finally:
         store.close()
 
 
-def _into_sqlite(
-    database: Path, manifest: Manifest, folder: Path, queued: str, now: datetime
-) -> tuple[restored.Waiting, Path | None]:
-    archive.check_room(database.parent, manifest.files[manifest.database].size, "the restored database")
+def _marks(settings: Settings) -> dict[str, str]:
+    """The tombstones that are known here: of the file beside the database, and of the database that is there."""
+    found = privacy.tombstones(settings.gateway.state_dir)
+    database = _database_file(settings)
+    if database is not None and not database.exists():
+        return found
+    store = Store(settings.database_url)
+    try:
+        store.load_keys()
+        return found | {row.mark: row.key_id for row in store.read_now(erasure.tombstones)}
+    except StoreError:  # damaged, or of another release: the file has them as well
+        return found
+    finally:
+        store.close()
+
+
+def _into_sqlite(database: Path, dumped: Path, fate: _Fate) -> tuple[restored.Waiting, Path | None]:
+    archive.check_room(database.parent, dumped.stat().st_size, "the restored database")
     with archive.being_written(database) as work:
         fresh = work / database.name
-        shutil.copyfile(folder / manifest.database, fresh)
-        waiting = _settled(f"sqlite:///{fresh}", manifest, queued, now)
+        shutil.copyfile(dumped, fresh)
+        waiting = _settled(f"sqlite:///{fresh}", fate)
         with contextlib.closing(sqlite3.connect(fresh)) as connection:
             connection.execute("pragma journal_mode=delete")
         fresh.chmod(0o600)
         _keep_owner(database.parent, fresh)
-        aside = _set_aside(database, now)
+        aside = _set_aside(database, fate.now)
         fresh.rename(database)
     return waiting, aside
 
@@ -209,13 +237,10 @@ def _set_aside(database: Path, now: datetime) -> Path | None:
     return aside
 
 
-def _into_postgresql(
-    settings: Settings, manifest: Manifest, folder: Path, queued: str, now: datetime, replace: bool
-) -> restored.Waiting:
-    url = settings.database_url
+def _into_postgresql(url: str, dumped: Path, fate: _Fate, replace: bool) -> restored.Waiting:
     if pg_copies.others(url):
         raise ArchiveError("others are connected to the database: stop the service on every node before a restore")
     if pg_copies.holds_tables(url) and not replace:
         raise ArchiveError("the database is not empty: name an empty one, or give --replace to replace what is in it")
-    pg_copies.restore(url, folder / manifest.database)
-    return _settled(url, manifest, queued, now)
+    pg_copies.restore(url, dumped)
+    return _settled(url, fate)

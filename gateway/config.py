@@ -521,6 +521,32 @@ class Http(_Section):
         return value
 
 
+def retained(value: Any) -> float | None:
+    """``"90d"`` -> 7776000.0; ``"forever"`` -> ``None``."""
+    if value is None or value == "forever":
+        return None
+    found = seconds(value)
+    if found < 86400:
+        raise ValueError(f"{value!r} is less than a day; write for example 90d, or forever")
+    return found
+
+
+Retained = Annotated[float | None, BeforeValidator(retained)]
+
+
+class Retention(_Section):
+    """``[retention]``: for how long each kind is kept, counted from its last news; ``forever`` or days.
+
+    A legal hold (``gateway privacy hold``) goes before it.
+    """
+
+    tickets: Retained = None
+    mails: Retained = None
+    quarantine: Retained = None
+    evidence: Retained = None
+    records: Retained = 90 * 86400.0
+
+
 def is_own_listener(host: str, port: int, listener: str) -> bool:
     """Whether ``host:port`` reaches ``listener`` (``HOST:PORT`` of this machine)."""
     where, _, its_port = listener.rpartition(":")
@@ -547,6 +573,7 @@ class Settings(_Section):
     staff: Staff = Staff()
     http: Http = Http()
     canary: Canary = Canary()
+    retention: Retention = Retention()
     dkim: tuple[Dkim, ...] = ()
     imap: tuple[Imap, ...] = ()
     maildir: tuple[Maildir, ...] = ()

@@ -41,7 +41,7 @@ from gateway.read.reader import NoReader, Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
-from gateway.tickets import outgoing, rounds
+from gateway.tickets import outgoing, purge, rounds
 from gateway.tickets.health import Check
 from gateway.turns import Turns
 from gateway.verify.directory import DirectoryError
@@ -281,6 +281,7 @@ class Daemon:
                     self._watchdog_loop,
                     self._lag_loop,
                     self._relay_loop,
+                    self._purge_loop,
                 ):
                     group.create_task(loop_of())
                 group.create_task(self._drain_when_stopped())
@@ -357,6 +358,16 @@ class Daemon:
         if await self.store.read(outgoing.anything_to_tell):
             if await self.store.write(lambda connection: outgoing.digest(connection, self.desk.office, now)):
                 self.outbox.wake.set()
+
+    async def _purge_loop(self) -> None:
+        """Removes what ``[retention]`` says is over; what is left when the service stops is found the next time."""
+        wait_s = purge.FIRST_S
+        while await self._wait(wait_s):
+            wait_s = purge.EVERY_S
+            try:
+                await purge.Purge(self.store, service.keep(self.settings), self._clock, self._wait).run()
+            except Exception as error:  # what is over stays for the next round
+                log.loop_fault("purge", error)
 
     async def _directory_loop(self) -> None:
         while await self._wait(min(1.0, self.settings.directory.refresh)):

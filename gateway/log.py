@@ -159,6 +159,16 @@ def reload_refused(problem: str) -> None:
     _emit("error", "reload_refused", {"problem": problem})
 
 
+def purged(kind: str, count: int) -> None:
+    """Rows whose time was over are gone (``[retention]``)."""
+    _emit("info", "purged", {"kind": kind, "count": count})
+
+
+def privacy(what: str, who: str, **fields: Any) -> None:
+    """A person exported, erased or held; no address is named."""
+    _emit("info", "privacy", {"what": what, "who": who, **fields})
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """An accepted mail as the log tells it: the row it is kept in, whether this arrival made it, its size in octets; the id

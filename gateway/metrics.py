@@ -31,6 +31,7 @@ STAGE_CPU = Counter("gateway_stage_cpu_seconds", "CPU seconds by stage", ["stage
 LOOP_LAG = Gauge("gateway_loop_lag_seconds", "Last measured delay of the event loop", registry=REGISTRY)
 RELOADS = Counter("gateway_reloads_total", "Reloads", ["result"], registry=REGISTRY)
 QUEUE = Gauge("gateway_queue", "Rows by queue and state", ["queue", "state"], registry=REGISTRY)
+PURGED = Counter("gateway_purged_total", "Rows removed because their time was over", ["kind"], registry=REGISTRY)
 OLDEST_PENDING = Gauge("gateway_oldest_pending_seconds", "Age of the oldest mail not decided", registry=REGISTRY)
 DIRECTORY_AGE = Gauge("gateway_directory_age_seconds", "Age of the account directory", registry=REGISTRY)
 RELAY_UP = Gauge("gateway_relay_up", "0 while replies wait for the relay", registry=REGISTRY)

@@ -6,6 +6,7 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.tickets.outgoing import NEVER, Office, Restored
+from gateway.tickets.retention import Keep
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
 from gateway.verify.configured import directory_of as directory
@@ -241,6 +243,12 @@ def policy(settings: Settings, smtputf8: Callable[[], bool]) -> Policy:
         smtputf8=smtputf8,
         tls=tls_context(smtp),
     )
+
+
+def keep(settings: Settings) -> Keep:
+    """For how long each kind of row is kept."""
+    given = {name: getattr(settings.retention, name) for name in Keep.__dataclass_fields__}
+    return Keep(**{name: None if value is None else timedelta(seconds=value) for name, value in given.items()})
 
 
 def bounds(settings: Settings) -> Bounds:

@@ -30,7 +30,8 @@ ALLOWED = {
     "service": {"model", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
     "check": {"service", "tickets"} | FOUNDATION | NEIGHBOURS,
     "doctor": {"model", "service", "check", "checks", "health", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
-    "backup": {"database", "tickets"} | FOUNDATION,
+    "backup": {"database", "tickets", "privacy"} | FOUNDATION,
+    "privacy": {"database", "tickets"} | FOUNDATION,
     "explain": {"model", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
 }
 

@@ -15,6 +15,7 @@ from gateway.cli import (
     intake,
     messages,
     outbox,
+    privacy,
     report,
     running,
     templates,
@@ -32,7 +33,7 @@ app = typer.Typer(
 for whole in (running, intake, report, tracing, doctor, ways_back):
     app.registered_commands += whole.app.registered_commands
 tickets.app.registered_commands += ticket_work.app.registered_commands
-for noun in (tickets, messages, outbox, accounts, templates, topics):
+for noun in (tickets, messages, outbox, accounts, templates, topics, privacy):
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
 
 

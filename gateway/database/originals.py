@@ -8,7 +8,7 @@ own; the commit that makes it a mail then stores only where its pieces are (a ro
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
@@ -86,6 +86,32 @@ def drop(connection: Connection, key: int) -> None:
     connection.execute(delete(raw).where(raw.c.message_id == key))
     if place != key:
         connection.execute(delete(raw).where(raw.c.message_id == place))
+
+
+def forget(connection: Connection, key: int) -> None:
+    """``drop``, with little to write: the staged pieces of a large mail are only abandoned here (see ``drop_pieces``)."""
+    place = _place(connection, key)
+    connection.execute(delete(raw).where(raw.c.message_id == key))
+    if place != key:
+        connection.execute(delete(raw).where(raw.c.message_id == place, raw.c.seq == OWNED))
+
+
+def abandoned(connection: Connection, before: datetime, count: int) -> list[tuple[int, int]]:
+    """Staged pieces from before a moment that are no mail's: (number, seq), last ones first."""
+    number = raw.c.message_id
+    last = _STAGED + (int(before.timestamp()) << _RANDOM)
+    staged = select(number).where(number >= _STAGED, number < last).group_by(number).having(func.min(raw.c.seq) >= 0)
+    rows = connection.execute(
+        select(number, raw.c.seq).where(number.in_(staged)).order_by(number, raw.c.seq.desc()).limit(count)
+    ).all()
+    return [(int(row.message_id), int(row.seq)) for row in rows]
+
+
+def drop_pieces(connection: Connection, keys: Sequence[tuple[int, int]]) -> int:
+    """Deletes pieces by number and seq."""
+    for number, seq in keys:
+        connection.execute(delete(raw).where(raw.c.message_id == number, raw.c.seq == seq))
+    return len(keys)
 
 
 def move(connection: Connection, key: int, other: int) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gateway.database.archive import ArchiveError, check_room
 from gateway.database.tables import METADATA
+
+_BLOCK = 4 * 1024 * 1024
 
 
 def copy(database: Path, target: Path) -> None:
@@ -80,3 +83,52 @@ def differences(expected: Mapping[str, int], there: Mapping[str, int]) -> list[s
         for name, count in expected.items()
         if there.get(name, 0) != count
     ]
+
+
+def holding(files: Iterable[Path], words: bytes) -> list[Path]:
+    """Which files hold these octets, in whatever case they are written."""
+    wanted = re.compile(re.escape(words), re.IGNORECASE)
+    return [path for path in files if path.is_file() and _holds(path, wanted, len(words))]
+
+
+def _holds(path: Path, wanted: re.Pattern[bytes], length: int) -> bool:
+    kept = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            if wanted.search(kept + block):
+                return True
+            kept = block[-length:]
+    return False
+
+
+def files_of(database: Path) -> list[Path]:
+    """The files of a database: its own and its log."""
+    return [database, Path(f"{database}-wal")]
+
+
+def scrub(database: Path, words: bytes, tries: int = 20) -> bool:
+    """Makes sure that what was deleted is in no file of a database; whether it is so. Deleted content is overwritten already
+    (``secure_delete``); the log is emptied, and where octets are left in half-used pages, the file is written anew.
+
+    Raises:
+        ArchiveError: the database cannot be used.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(database, timeout=5.0, isolation_level=None)) as connection:
+            connection.execute("pragma secure_delete=on")
+            for attempt in range(tries):  # a reader in the middle of something keeps the log for a moment
+                connection.execute("pragma wal_checkpoint(truncate)")
+                if not holding(files_of(database), words):
+                    return True
+                if attempt in (tries // 4, tries // 2):
+                    _vacuum(connection)
+    except sqlite3.Error as error:
+        raise ArchiveError(f"{database} cannot be cleaned: {error}") from error
+    finally:
+        _hand_over(database)
+    return False
+
+
+def _vacuum(connection: sqlite3.Connection) -> None:
+    with contextlib.suppress(sqlite3.OperationalError):  # it is busy: the next try comes
+        connection.execute("vacuum")

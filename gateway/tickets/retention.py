@@ -1,0 +1,317 @@
+"""What is kept for how long. A purge walks each kind of row from the oldest on in small steps: it reads what is due, then removes it
+in a transaction of its own that takes a fraction of a second, so that no mail waits for it.
+
+Rows are numbered as they come, so the oldest are found by their number; no index is kept for the purge alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+
+from gateway.database import originals
+from gateway.database.tables import (
+    METADATA,
+    arrivals,
+    attachments,
+    entries,
+    incident_tickets,
+    incidents,
+    messages,
+    notices,
+    outbox,
+    raw,
+    signatures,
+    thread_ids,
+    tickets,
+    traces,
+)
+from gateway.model import InboxState, OutboxState, TicketState
+from gateway.tickets import holds
+
+STEP = 25  #: rows that one transaction removes at most
+LOOK = 500  #: rows that are looked at in one read
+SIGNATURE = timedelta(days=30)  #: a DKIM signature that is older than 7 days proves nothing any more
+ABANDONED = timedelta(hours=1)
+SLACK = timedelta(days=7)  #: rows are numbered by receipt here; a mailbox may give mail that its server took in earlier
+PIECES = 4  #: of a large mail, 1 MB each, in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """For how long each kind is kept; ``None``: for ever."""
+
+    tickets: timedelta | None = None
+    mails: timedelta | None = None
+    quarantine: timedelta | None = None
+    evidence: timedelta | None = None
+    records: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``due``: ids to remove; ``after``: where the walk goes on, or ``None`` at its end."""
+
+    due: tuple[Any, ...]
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One walk. ``find`` reads (cutoff, after) and ``remove`` deletes ids that ``find`` gave and are still due."""
+
+    name: str
+    keep: timedelta
+    find: Callable[[Connection, datetime, Any], Found]
+    remove: Callable[[Connection, Sequence[Any], datetime], int]
+    step: int = STEP
+
+
+def kinds(keep: Keep) -> list[Kind]:
+    """The walks of a configuration, in their order."""
+    found = []
+    if keep.tickets is not None:
+        found.append(Kind("tickets", keep.tickets, _tickets, _remove_tickets))
+    if keep.mails is not None:
+        found.append(Kind("mails", keep.mails, _mails, _remove_mails))
+    if keep.quarantine is not None:
+        found.append(Kind("quarantine", keep.quarantine, _unticketed, _remove_unticketed))
+    if keep.evidence is not None:
+        found.append(Kind("evidence", keep.evidence, _traces, _by_id(traces), LOOK))
+    if keep.records is not None:
+        found += [
+            Kind("staff mails", keep.records, _staff_mails, _by_id(outbox), LOOK),
+            Kind("notices", keep.records, _notices, _by_id(notices), LOOK),
+            Kind("arrivals", keep.records, _arrivals, _by_id(arrivals), LOOK),
+            Kind("incidents", keep.records, _incidents, _remove_incidents),
+        ]
+        if "audit" in METADATA.tables:
+            found.append(Kind("audit", max(keep.records, timedelta(days=1095)), _audit, _by_id(_table("audit")), LOOK))
+    return [
+        *found,
+        Kind("signatures", SIGNATURE, _signatures, _remove_signatures, LOOK),
+        Kind("thread ids", timedelta(0), _orphans, _by_id(thread_ids), LOOK),
+        Kind("abandoned pieces", ABANDONED, _pieces, _remove_pieces, PIECES),
+    ]
+
+
+def _table(name: str) -> Any:
+    return METADATA.tables[name]
+
+
+def _by_id(table: Any) -> Callable[[Connection, Sequence[Any], datetime], int]:
+    def remove(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+        return int(connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount)
+
+    return remove
+
+
+def _walked(rows: Sequence[Any], due: Sequence[Any], young: bool) -> Found:
+    """``young``: nothing after these rows is old enough."""
+    return Found(tuple(due), None if young or len(rows) < LOOK else rows[-1].id)
+
+
+def _dated(table: Any, at: Any, *conditions: Any) -> Callable[[Connection, datetime, Any], Found]:
+    """Rows whose moment ``at`` is before the cutoff."""
+
+    def find(connection: Connection, cutoff: datetime, after: Any) -> Found:
+        chosen = select(table.c.id, at.label("at")).where(table.c.id > (after or 0), *conditions)
+        rows = connection.execute(chosen.order_by(table.c.id).limit(LOOK)).all()
+        due = [row.id for row in rows if row.at is not None and row.at < cutoff]
+        return _walked(rows, due, all(row.at is not None and row.at >= cutoff + SLACK for row in rows))
+
+    return find
+
+
+_traces = _dated(traces, traces.c.at)
+_notices = _dated(notices, notices.c.told_at, notices.c.told_at.is_not(None))
+_arrivals = _dated(arrivals, arrivals.c.received_at, arrivals.c.state == InboxState.DONE)
+_incidents = _dated(incidents, incidents.c.closed_at, incidents.c.state == "closed")
+_staff_mails = _dated(
+    outbox, outbox.c.created_at, outbox.c.kind == "staff", outbox.c.state.in_([OutboxState.SENT, OutboxState.DEAD])
+)
+
+
+def _audit(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    audit = _table("audit")
+    return _dated(audit, audit.c.at)(connection, cutoff, after)
+
+
+def _tickets(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    """Tickets that nobody waits in, with nothing new since the cutoff, and under no hold."""
+    t = tickets.c
+    last = select(func.max(entries.c.at)).where(entries.c.ticket_id == t.id).scalar_subquery()
+    rows = connection.execute(
+        select(t.id, t.reference, t.account, t.accounts, t.author, t.state, t.opened_at, t.closed_at)
+        .where(t.id > (after or 0))
+        .order_by(t.id)
+        .limit(LOOK)
+    ).all()
+    old = [
+        row for row in rows
+        if row.state != TicketState.OPEN and row.opened_at < cutoff and (row.closed_at is None or row.closed_at < cutoff)
+    ]  # fmt: skip
+    if old:
+        quiet = select(t.id).where(t.id.in_([row.id for row in old]), func.coalesce(last, t.opened_at) < cutoff)
+        ids = set(connection.execute(quiet).scalars())
+        held = holds.read(connection)
+        old = [row for row in old if row.id in ids and not (held and held.ticket(connection, row))]
+    return _walked(rows, [row.id for row in old], all(row.opened_at >= cutoff + SLACK for row in rows))
+
+
+def _remove_tickets(connection: Connection, ids: Sequence[Any], cutoff: datetime) -> int:
+    t = tickets.c
+    rows = connection.execute(
+        select(t.id).where(t.id.in_(ids), t.state != TicketState.OPEN).with_for_update(skip_locked=True)
+    ).scalars()
+    still = list(rows)
+    if still:
+        remove_tickets(connection, still)
+    return len(still)
+
+
+def remove_tickets(connection: Connection, ids: Sequence[int]) -> None:
+    """Deletes tickets with all that belongs to them: mails and their bytes, contributions, replies, reasons."""
+    m, o, e = messages.c, outbox.c, entries.c
+    mails = connection.execute(select(m.id, m.message_id).where(m.ticket_id.in_(ids))).all()
+    _remove_messages(connection, [row.id for row in mails])
+    named = [row.message_id for row in mails if row.message_id]
+    named += connection.execute(select(o.rfc_id).where(o.ticket_id.in_(ids))).scalars()
+    known = thread_ids.c
+    connection.execute(delete(thread_ids).where(known.rfc_id.in_(named), known.ticket_id.in_(ids)))
+    contributions = select(e.id).where(e.ticket_id.in_(ids))
+    connection.execute(delete(attachments).where(attachments.c.entry_id.in_(contributions)))
+    for table in METADATA.sorted_tables:
+        if "ticket_id" in table.c and table not in (messages, thread_ids):
+            connection.execute(delete(table).where(table.c.ticket_id.in_(ids)))
+    connection.execute(delete(tickets).where(tickets.c.id.in_(ids)))
+
+
+def _remove_messages(connection: Connection, ids: Sequence[int]) -> None:
+    a = arrivals.c
+    further = list(connection.execute(select(a.id).where(a.message_id.in_(ids))).scalars())
+    for key in (*ids, *(-arrival for arrival in further)):
+        originals.forget(connection, key)
+    connection.execute(delete(arrivals).where(a.id.in_(further)))
+    connection.execute(delete(traces).where(traces.c.message_id.in_(ids)))
+    connection.execute(delete(messages).where(messages.c.id.in_(ids)))
+
+
+def _mails(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    """Mails whose bytes are still there, which are settled, and whose ticket nobody waits in."""
+    m, t = messages.c, tickets.c
+    ids = list(
+        connection.execute(
+            select(raw.c.message_id)
+            .where(raw.c.message_id > (after or 0))
+            .distinct()
+            .order_by(raw.c.message_id)
+            .limit(LOOK)
+        ).scalars()
+    )
+    rows = connection.execute(
+        select(m.id, m.author, m.state, m.received_at, m.done_at, m.due_at, m.ticket_id, t.state.label("ticket"),
+               t.reference, t.account, t.accounts)
+        .select_from(messages.outerjoin(tickets, t.id == m.ticket_id))
+        .where(m.id.in_(ids))
+        .order_by(m.id)
+    ).all()  # fmt: skip
+    held = holds.read(connection)
+    settled = [InboxState.DONE, InboxState.QUARANTINED]
+    due = [
+        row.id for row in rows
+        if row.received_at < cutoff and row.state in settled and row.due_at is None and row.ticket != TicketState.OPEN
+        and not (held and _is_held(connection, row, held))
+    ]  # fmt: skip
+    return _walked(rows, due, all(row.received_at >= cutoff + SLACK for row in rows))
+
+
+def _is_held(connection: Connection, mail: Any, held: holds.Held) -> bool:
+    if held.author(mail.author):
+        return True
+    if mail.ticket_id is None:
+        return False
+    row = connection.execute(select(tickets).where(tickets.c.id == mail.ticket_id)).first()
+    return row is not None and held.ticket(connection, row)
+
+
+def _remove_mails(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+    for key in ids:
+        originals.forget(connection, key)
+    return len(ids)
+
+
+def _unticketed(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    """Mails that opened no ticket: quarantined, recorded, ignored. What failed waits for a person."""
+    m = messages.c
+    rows = connection.execute(
+        select(m.id, m.author, m.received_at, m.state, m.due_at)
+        .where(m.ticket_id.is_(None), m.id > (after or 0))
+        .order_by(m.id)
+        .limit(LOOK)
+    ).all()
+    held = holds.read(connection)
+    settled = [InboxState.DONE, InboxState.QUARANTINED]
+    due = [
+        row.id for row in rows
+        if row.received_at < cutoff and row.state in settled and row.due_at is None and not held.author(row.author)
+    ]  # fmt: skip
+    return _walked(rows, due, all(row.received_at >= cutoff + SLACK for row in rows))
+
+
+def _remove_unticketed(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+    m = messages.c
+    still = select(m.id).where(
+        m.id.in_(ids), m.ticket_id.is_(None), m.state.in_([InboxState.DONE, InboxState.QUARANTINED])
+    )
+    left = list(connection.execute(still.with_for_update(skip_locked=True)).scalars())
+    _remove_messages(connection, left)
+    return len(left)
+
+
+def _remove_incidents(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+    connection.execute(delete(incident_tickets).where(incident_tickets.c.incident_id.in_(ids)))
+    return int(connection.execute(delete(incidents).where(incidents.c.id.in_(ids))).rowcount)
+
+
+def _signatures(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    """Signatures of mails that are old, or gone. They have no number: the walk is in the order of their marks."""
+    s, m = signatures.c, messages.c
+    rows = connection.execute(
+        select(s.mark, m.received_at)
+        .select_from(signatures.outerjoin(messages, m.id == s.message_id))
+        .where(s.mark > (after or ""))
+        .order_by(s.mark)
+        .limit(LOOK)
+    ).all()
+    due = [row.mark for row in rows if row.received_at is None or row.received_at < cutoff]
+    return Found(tuple(due), rows[-1].mark if len(rows) == LOOK else None)
+
+
+def _remove_signatures(connection: Connection, marks: Sequence[Any], _: datetime) -> int:
+    return int(connection.execute(delete(signatures).where(signatures.c.mark.in_(marks))).rowcount)
+
+
+def _orphans(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    """Message-IDs of tickets that are gone."""
+    k = thread_ids.c
+    rows = connection.execute(
+        select(k.id, tickets.c.id.label("ticket"))
+        .select_from(thread_ids.outerjoin(tickets, tickets.c.id == k.ticket_id))
+        .where(k.id > (after or 0))
+        .order_by(k.id)
+        .limit(LOOK)
+    ).all()
+    return _walked(rows, [row.id for row in rows if row.ticket is None], False)
+
+
+def _pieces(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    return Found(tuple(originals.abandoned(connection, cutoff, LOOK)), None)
+
+
+def _remove_pieces(connection: Connection, keys: Sequence[Any], _: datetime) -> int:
+    return originals.drop_pieces(connection, keys)
