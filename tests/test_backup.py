@@ -222,7 +222,9 @@ def test_a_restore_moves_the_database_aside_with_its_log(place: tuple[config.Set
         shutil.copy(f"{database}-shm", tmp_path / "index")
     shutil.copy(tmp_path / "log", f"{database}-wal")
     back = backups.restore(settings, tar, "hold", NOW + timedelta(hours=1))
-    assert back.aside is not None and back.aside.exists() and Path(f"{back.aside}-wal").exists()
+    assert back.aside is not None
+    with closing(sqlite3.connect(back.aside)) as connection:
+        assert connection.execute("select last_error from outbox").fetchone() == ("later",)
     assert not Path(f"{database}-wal").exists() and (back.waiting.replies, back.waiting.mails) == (1, 0)
     store = Store(settings.database_url)
     store.open(NOW)

@@ -32,6 +32,7 @@ ALLOWED = {
     "doctor": {"model", "service", "check", "checks", "health", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
     "backup": {"database", "tickets", "privacy"} | FOUNDATION,
     "privacy": {"database", "tickets"} | FOUNDATION,
+    "whatif": {"model", "service", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
     "explain": {"model", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
 }
 

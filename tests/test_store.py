@@ -178,7 +178,7 @@ def test_three_claims_alone_without_an_outcome_park_the_mail(store: Store) -> No
     assert claim(store, now + timedelta(minutes=1)) == ([], [made.id])
     state = store.read_now(lambda c: c.execute(select(tables.messages.c.state)).scalar_one())
     assert state == InboxState.FAILED
-    assert store.write_now(lambda connection: inbox.replay(connection, made.id, LATER))
+    assert store.write_now(lambda connection: inbox.replay(connection, LATER, [made.id])) == [made.id]
     assert [c.attempts for c in claim(store, LATER + timedelta(hours=9))[0]] == [1]
 
 

@@ -24,17 +24,27 @@ from gateway.cli import (
     topics,
     tracing,
     ways_back,
+    whatif,
 )
 
 app = typer.Typer(
     name="gateway", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="The e-mail gateway of the support desk: takes mail in, finds out who wrote it, answers in time.",
 )  # fmt: skip
-for whole in (running, intake, report, tracing, doctor, ways_back):
+for whole in (running, intake, report, tracing, doctor, ways_back, whatif):
     app.registered_commands += whole.app.registered_commands
 tickets.app.registered_commands += ticket_work.app.registered_commands
 for noun in (tickets, messages, outbox, accounts, templates, topics, privacy):
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from gateway import __version__
+        from gateway.database.store import head
+
+        print(f"gateway {__version__}, schema {head()}")
+        raise typer.Exit
 
 
 @app.callback()
@@ -42,6 +52,9 @@ def _common(
     config: Annotated[
         str, typer.Option("--config", envvar="GATEWAY_CONFIG", help="The configuration file.")
     ] = "/etc/gateway/config.toml",
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_version, help="Print the release and the schema.")
+    ] = False,
 ) -> None:
     context.use(config)
 

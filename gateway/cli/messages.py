@@ -75,9 +75,27 @@ def _on_message(function: str, message: int, needs: str) -> None:
 
 
 @app.command("replay")
-def messages_replay(message: int) -> None:
-    """Run a failed mail again."""
-    _on_message("replay", message, "failed")
+def messages_replay(
+    messages: Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="Message numbers.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Every mail that failed since then: 2h, 3d, or 2026-11-22T14:00.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every failed mail.")] = False,
+) -> None:
+    """Run failed mails again: by number, by --since, or --all."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import held
+
+    now, ids = utc_now(), messages or []
+    if bool(ids) == bool(since or every):
+        fail("name the messages by number, or choose them by --since or --all", 2)
+    start = moments.past(since, now) if since else None
+    with context.store(write=True) as (_, store):
+        done = store.write_now(lambda connection: held.replay_all(connection, ids, start, context.person(), now))
+    print(f"{len(done)} mails are run again")
+    missing = sorted(set(ids) - set(done))
+    if missing:
+        fail(f"not failed: {', '.join(map(str, missing))}")
 
 
 @app.command("release")

@@ -5,14 +5,37 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import context
 from gateway.cli.output import Json, fail, safe, show_table
 
+if TYPE_CHECKING:
+    from gateway.database.store import Store
+
 app = typer.Typer(no_args_is_help=True, help="Personal data: purge, export, erase, hold, unhold, holds.")
+
+
+def _noted(store: Store, what: str, kind: str, thing: str, detail: dict[str, int] | None = None) -> None:
+    """The act goes into the audit and the log; no address does."""
+    from gateway import log
+    from gateway.model import Person
+    from gateway.tickets import audit
+
+    act = audit.Act(f"privacy_{what}", kind, thing, detail or {})
+    store.write_now(lambda connection: audit.write(connection, act, Person(context.who()), _now()))
+    log.configure()
+    log.privacy(what, context.who(), **{name.replace(" ", "_"): count for name, count in (detail or {}).items()})
+
+
+def _thing(store: Store, what: str) -> tuple[str, str]:
+    """(kind, name) of what was meant, as the audit says it: an address is its tombstone."""
+    from gateway.tickets import erasure, holds
+
+    kind, value = holds.kind_of(what)
+    return kind, erasure.mark_of(store.keys[store.key_id], value)[:16] if kind == "address" else value
 
 
 def _now() -> datetime:
@@ -59,24 +82,23 @@ def privacy_export(
     ] = None,
 ) -> None:
     """Write everything that is kept of an address or account into a zip: JSON, and the mails as they came."""
-    from gateway import log, privacy
+    from gateway import privacy
 
     now = _now()
     target = target or Path(f"privacy-export-{now:%Y%m%dT%H%M%S}.zip")
-    with context.store() as (_, store):
+    with context.store(write=True) as (_, store):
         try:
             found = privacy.write_export(store, what.lower() if "@" in what else what, target, now)
         except OSError as error:
             fail(f"{target}: {error.strerror}")
-    log.configure()
-    log.privacy("export", context.who(), **found)
+        _noted(store, "export", *_thing(store, what), found)
     print(f"{target}: {', '.join(f'{count} {name}' for name, count in found.items())}")
 
 
 @app.command("erase")
 def privacy_erase(address: str, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
     """Erase an address: what it wrote and was sent goes, and it is struck out everywhere else. This cannot be undone."""
-    from gateway import log, privacy
+    from gateway import privacy
 
     if "@" not in address:
         fail("an address is needed; tickets of an account: gateway privacy export ACCOUNT names its addresses", 2)
@@ -84,8 +106,7 @@ def privacy_erase(address: str, yes: Annotated[bool, typer.Option("--yes", help=
         typer.confirm(f"Erase {safe(address)} for good?", abort=True)
     with context.store(write=True) as (settings, store):
         found = privacy.erase(store, settings.gateway.state_dir, address, _now())
-    log.configure()
-    log.privacy("erase", context.who(), **{name.replace(" ", "_"): count for name, count in found.done.items()})
+        _noted(store, "erase", *_thing(store, address), found.done)
     print(f"erased: {', '.join(f'{count} {name}' for name, count in found.done.items())}")
     if found.clean is None:
         print("PostgreSQL writes over what was deleted in its own time: vacuumdb --full does so at once")
@@ -101,13 +122,11 @@ def privacy_hold(
     reason: Annotated[str, typer.Option(help="Why, for whoever asks later.")],
 ) -> None:
     """Put a legal hold: nothing of it is purged or erased."""
-    from gateway import log
     from gateway.tickets import holds
 
     with context.store(write=True) as (_, store):
         new = store.write_now(lambda connection: holds.hold(connection, what, reason, context.who(), _now()))
-    log.configure()
-    log.privacy("hold", context.who())
+        _noted(store, "hold", *_thing(store, what))
     print(
         f"{' '.join(map(safe, holds.kind_of(what)))} is on hold{'' if new else ' (it was already; the reason is the new one)'}"
     )
@@ -116,14 +135,12 @@ def privacy_hold(
 @app.command("unhold")
 def privacy_unhold(what: Annotated[str, typer.Argument(metavar="TICKET|ACCOUNT|ADDRESS")]) -> None:
     """Lift a legal hold."""
-    from gateway import log
     from gateway.tickets import holds
 
     with context.store(write=True) as (_, store):
         if not store.write_now(lambda connection: holds.lift(connection, what)):
             fail(f"there is no hold on {safe(what)}")
-    log.configure()
-    log.privacy("unhold", context.who())
+        _noted(store, "unhold", *_thing(store, what))
     print("the hold is lifted")
 
 

@@ -228,7 +228,8 @@ def claim_of(accepted: Accepted, message: RawMessage, lease_until: datetime | No
     )  # fmt: skip
 
 
-def _envelope(row: Any) -> Envelope:
+def envelope_of(row: Any) -> Envelope:
+    """The envelope that a row keeps."""
     return Envelope(
         mail_from=row.mail_from,
         rcpt_tos=tuple(row.rcpt_tos),
@@ -286,7 +287,7 @@ def claim(
         data = b"" if pieces else originals.load(connection, row.id)
         ours.append(
             Claimed(
-                row.id, row.attempts + 1, data, _envelope(row), row.recheck, row.released, size=row.size,
+                row.id, row.attempts + 1, data, envelope_of(row), row.recheck, row.released, size=row.size,
                 pieces=pieces, suspect=row.suspect, claim=row.claim + 1, lease_until=lease,
                 turn=Turn(row.sender, row.turn),
             )
@@ -388,7 +389,7 @@ def claim_arrivals(connection: Connection, now: datetime, count: int, lease_s: f
         data = originals.load(connection, -row.id)
         ours.append(
             Claimed(
-                row.message_id, row.attempts + 1, data, _envelope(row), 0, False, arrival=row.id, lease_until=lease,
+                row.message_id, row.attempts + 1, data, envelope_of(row), 0, False, arrival=row.id, lease_until=lease,
                 turn=Turn(row.sender, row.turn),
             )
         )  # fmt: skip
@@ -519,18 +520,19 @@ def release(connection: Connection, message: int, now: datetime) -> bool:
 def taken(connection: Connection, message: int) -> RawMessage | None:
     """A mail as it came, with its envelope; ``None`` when there is none."""
     row = connection.execute(select(messages).where(messages.c.id == message)).first()
-    return None if row is None else RawMessage(originals.load(connection, message), _envelope(row))
+    return None if row is None else RawMessage(originals.load(connection, message), envelope_of(row))
 
 
-def replay(connection: Connection, message: int, now: datetime) -> bool:
-    """A failed mail is run again."""
+def replay(connection: Connection, now: datetime, ids: Sequence[int] = (), since: datetime | None = None) -> list[int]:
+    """Failed mails are run again: these, or every one that failed since a moment (``None``: ever); their ids."""
     m = messages.c
-    done = connection.execute(
-        update(messages)
-        .where(m.id == message, m.state == InboxState.FAILED)
-        .values(state=InboxState.PENDING, due_at=now, attempts=0, reason="replayed")
-    )
-    return bool(done.rowcount)
+    meant = m.state == InboxState.FAILED
+    if ids:
+        meant = and_(meant, m.id.in_(ids))
+    if since is not None:
+        meant = and_(meant, func.coalesce(m.done_at, m.received_at) >= since)
+    values = {"state": InboxState.PENDING, "due_at": now, "attempts": 0, "reason": "replayed"}
+    return sorted(connection.execute(update(messages).where(meant).values(values).returning(m.id)).scalars())
 
 
 def discard(connection: Connection, message: int, now: datetime) -> bool:

@@ -25,6 +25,8 @@ from gateway.database.tables import (
     METADATA,
     arrivals,
     attachments,
+    audit,
+    corrections,
     entries,
     erasures,
     facts,
@@ -128,6 +130,7 @@ def _erase_ticket(connection: Connection, ticket: int, now: datetime) -> None:
     blank = {"author": "", "text": ERASED, "full_text": ""}
     connection.execute(update(entries).where(e.ticket_id == ticket).values(blank))
     connection.execute(delete(facts).where(facts.c.ticket_id == ticket))
+    connection.execute(delete(corrections).where(corrections.c.ticket_id == ticket))
     connection.execute(update(traces).where(traces.c.ticket_id == ticket).values(lines=[]))
     connection.execute(delete(thread_ids).where(thread_ids.c.ticket_id == ticket, thread_ids.c.ours.is_(False)))
     for row in connection.execute(select(o.id, o.state).where(o.ticket_id == ticket)).all():
@@ -200,7 +203,7 @@ def _strike(store: Store, address: str) -> int:
     count = 0
     change = _striking(address)
     for table in METADATA.sorted_tables:
-        if table is erasures or not _texts(table):
+        if table in (erasures, audit) or not _texts(table):  # who did what is never changed
             continue
         rows = store.read_now(partial(_mentions, table=table, address=address))
         for start in range(0, len(rows), BATCH):

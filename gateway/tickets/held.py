@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -30,8 +31,18 @@ def discard(connection: Connection, message: int, by: Person, now: datetime) -> 
 
 def replay(connection: Connection, message: int, by: Person, now: datetime) -> bool:
     """Runs a failed mail again. ``False``: it did not fail."""
+    return bool(replay_all(connection, [message], None, by, now))
+
+
+def replay_all(
+    connection: Connection, ids: Sequence[int], since: datetime | None, by: Person, now: datetime
+) -> list[int]:
+    """Runs failed mails again, these or every one since a moment; the ids of those that had failed."""
     rights.require(by, "release")
-    return inbox.replay(connection, message, now) and _did(connection, "replay", message, by, now)
+    done = inbox.replay(connection, now, ids, since)
+    for message in done:
+        _did(connection, "replay", message, by, now)
+    return done
 
 
 def _did(connection: Connection, what: str, message: int, by: Person, now: datetime) -> bool:

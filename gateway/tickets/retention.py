@@ -27,6 +27,7 @@ from gateway.database.tables import (
     raw,
     signatures,
     thread_ids,
+    ticket_links,
     tickets,
     traces,
 )
@@ -89,18 +90,12 @@ def kinds(keep: Keep) -> list[Kind]:
             Kind("arrivals", keep.records, _arrivals, _by_id(arrivals), LOOK),
             Kind("incidents", keep.records, _incidents, _remove_incidents),
         ]
-        if "audit" in METADATA.tables:
-            found.append(Kind("audit", max(keep.records, timedelta(days=1095)), _audit, _by_id(_table("audit")), LOOK))
     return [
         *found,
         Kind("signatures", SIGNATURE, _signatures, _remove_signatures, LOOK),
         Kind("thread ids", timedelta(0), _orphans, _by_id(thread_ids), LOOK),
         Kind("abandoned pieces", ABANDONED, _pieces, _remove_pieces, PIECES),
     ]
-
-
-def _table(name: str) -> Any:
-    return METADATA.tables[name]
 
 
 def _by_id(table: Any) -> Callable[[Connection, Sequence[Any], datetime], int]:
@@ -134,11 +129,6 @@ _incidents = _dated(incidents, incidents.c.closed_at, incidents.c.state == "clos
 _staff_mails = _dated(
     outbox, outbox.c.created_at, outbox.c.kind == "staff", outbox.c.state.in_([OutboxState.SENT, OutboxState.DEAD])
 )
-
-
-def _audit(connection: Connection, cutoff: datetime, after: Any) -> Found:
-    audit = _table("audit")
-    return _dated(audit, audit.c.at)(connection, cutoff, after)
 
 
 def _tickets(connection: Connection, cutoff: datetime, after: Any) -> Found:
@@ -188,6 +178,7 @@ def remove_tickets(connection: Connection, ids: Sequence[int]) -> None:
     for table in METADATA.sorted_tables:
         if "ticket_id" in table.c and table not in (messages, thread_ids):
             connection.execute(delete(table).where(table.c.ticket_id.in_(ids)))
+    connection.execute(delete(ticket_links).where(ticket_links.c.other_id.in_(ids)))
     connection.execute(delete(tickets).where(tickets.c.id.in_(ids)))
 
 
