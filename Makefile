@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check accuracy bench peers clean
+.PHONY: demo test check accuracy bench peers deb image clean
 
 demo: $(VENV)/.demo
 	$(BIN)/gateway demo
@@ -24,6 +24,12 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.verification
 	$(BIN)/python -m bench.extraction
+
+deb: $(VENV)/.dev
+	packaging/build-deb
+
+image: deb
+	buildah bud --format docker -t introserv-mail-gateway $(if $(BASE),--build-arg BASE=$(BASE)) -f packaging/Containerfile .
 
 peers:
 	sh tests/peers/install

@@ -547,6 +547,16 @@ class Retention(_Section):
     records: Retained = 90 * 86400.0
 
 
+class Incidents(_Section):
+    """``[incidents]``: when several tickets are about one incident."""
+
+    tickets: Annotated[int, Field(ge=0)] = 3
+    within: Seconds = 900.0
+    network_v4: Annotated[int, Field(ge=8, le=32)] = 24
+    network_v6: Annotated[int, Field(ge=16, le=128)] = 48
+    unverified: bool = False
+
+
 def is_own_listener(host: str, port: int, listener: str) -> bool:
     """Whether ``host:port`` reaches ``listener`` (``HOST:PORT`` of this machine)."""
     where, _, its_port = listener.rpartition(":")
@@ -574,6 +584,7 @@ class Settings(_Section):
     http: Http = Http()
     canary: Canary = Canary()
     retention: Retention = Retention()
+    incidents: Incidents = Incidents()
     dkim: tuple[Dkim, ...] = ()
     imap: tuple[Imap, ...] = ()
     maildir: tuple[Maildir, ...] = ()

@@ -41,7 +41,7 @@ from gateway.read.reader import NoReader, Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
-from gateway.tickets import outgoing, purge, rounds
+from gateway.tickets import incidents, outgoing, purge, rounds
 from gateway.tickets.health import Check
 from gateway.turns import Turns
 from gateway.verify.directory import DirectoryError
@@ -52,6 +52,7 @@ STAGING = timedelta(hours=1)  #: another service on the same database may be sto
 DRAIN_S = 30.0
 SETTLED_S = 5.0
 CLOCK_S = 0.5
+INCIDENTS_S = 5.0
 HANG_S = 5.0
 RELAY_DO = "gateway doctor says at which stage; replies wait and go out by themselves when it is back"
 
@@ -282,6 +283,7 @@ class Daemon:
                     self._lag_loop,
                     self._relay_loop,
                     self._purge_loop,
+                    self._incident_loop,
                 ):
                     group.create_task(loop_of())
                 group.create_task(self._drain_when_stopped())
@@ -358,6 +360,19 @@ class Daemon:
         if await self.store.read(outgoing.anything_to_tell):
             if await self.store.write(lambda connection: outgoing.digest(connection, self.desk.office, now)):
                 self.outbox.wake.set()
+
+    async def _incident_loop(self) -> None:
+        """Ties tickets together that are about the same thing, and knows what a person confirmed."""
+        while await self._wait(INCIDENTS_S):
+            rule, office, now = service.incident_rule(self.settings), self.desk.office, self._clock()
+            try:
+                office.board.known = await self.store.read(incidents.known)
+                if await self.store.read(partial(incidents.due, rule=rule, now=now)):
+                    for line in await self.store.write(partial(incidents.look, rule=rule, office=office, now=now)):
+                        log.incident(line)
+                    self.outbox.wake.set()
+            except Exception as error:  # they are looked at again
+                log.loop_fault("incidents", error)
 
     async def _purge_loop(self) -> None:
         """Removes what ``[retention]`` says is over; what is left when the service stops is found the next time."""

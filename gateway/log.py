@@ -164,6 +164,11 @@ def purged(kind: str, count: int) -> None:
     _emit("info", "purged", {"kind": kind, "count": count})
 
 
+def incident(line: str) -> None:
+    """Several tickets are about the same thing; staff were told."""
+    _emit("warning", "incident", {"problem": line})
+
+
 def privacy(what: str, who: str, **fields: Any) -> None:
     """A person exported, erased or held; no address is named."""
     _emit("info", "privacy", {"what": what, "who": who, **fields})

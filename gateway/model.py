@@ -245,12 +245,15 @@ class Attachment:
 @portable
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What a bounce says: the original Message-ID, recipients, action and status code, where found (RFC 3464)."""
+    """What a bounce says: the original Message-ID, recipients, action and status code, where found (RFC 3464). Of a feedback report
+    (RFC 5965): its type, such as ``abuse``, and the address that it is about."""
 
     original_message_id: str | None
     recipients: tuple[str, ...]
     action: str
     status: str
+    feedback: str = ""
+    source_ip: str = ""
 
 
 @portable
@@ -555,6 +558,7 @@ class Incoming:
     echo: str = ""
     returned_row: int | None = None  #: the outbox row whose signed return address it was sent to
     person: bool = False  #: an earlier arrival of the same mail was a person's
+    abused: tuple[str, ...] = ()  #: of an abuse notice: the accounts whose addresses, services or orders it names
 
     @property
     def to_reply(self) -> bool:

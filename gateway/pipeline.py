@@ -20,7 +20,18 @@ from gateway.database import inbox, originals
 from gateway.database.store import LostClaim, Store, StoreError, Unavailable
 from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
-from gateway.model import AuthorStatus, Facts, Incoming, MailClass, Reading, Turn, Verdict, mail_start
+from gateway.model import (
+    ABUSE,
+    AccountMatch,
+    AuthorStatus,
+    Facts,
+    Incoming,
+    MailClass,
+    Reading,
+    Turn,
+    Verdict,
+    mail_start,
+)
 from gateway.read.author import author_of
 from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
@@ -137,7 +148,19 @@ class Judge:
             silent=envelope.source.startswith("import:"),
             echo=guard.echo(address, envelope.rcpt_tos, self._staff(around), around.office.domain),
             returned_row=bounced,
+            abused=self._abused(reading, facts, match, envelope.rcpt_tos, around) if match.usable else (),
         ), bounced
+
+    def _abused(
+        self, reading: Reading, facts: Facts, match: AccountMatch, rcpt_tos: tuple[str, ...], around: Surroundings
+    ) -> tuple[str, ...]:
+        """Whose accounts an abuse notice is about: the owners of what it names, but not its author's own."""
+        report = reading.parsed.report
+        noticed = ABUSE in reading.topics.flags or (report is not None and report.feedback == "abuse")
+        if not noticed and not any(address.lower().startswith("abuse@") for address in rcpt_tos):
+            return ()
+        own = {account.account for account in match.accounts}
+        return tuple(sorted(accounts.owners(facts, around.directory) - own))[:20]
 
     async def _read(self, hand: Hand, hints: Hints) -> Reading:
         """The reading of a mail. A reader that dies may have been killed by somebody else: only a mail over which

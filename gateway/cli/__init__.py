@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from gateway.cli import (
+    abuse,
     accounts,
     context,
     doctor,
+    incidents,
     intake,
     messages,
     outbox,
@@ -34,7 +36,7 @@ app = typer.Typer(
 for whole in (running, intake, report, tracing, doctor, ways_back, whatif):
     app.registered_commands += whole.app.registered_commands
 tickets.app.registered_commands += ticket_work.app.registered_commands
-for noun in (tickets, messages, outbox, accounts, templates, topics, privacy):
+for noun in (tickets, messages, outbox, accounts, templates, topics, privacy, incidents, abuse):
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
 
 

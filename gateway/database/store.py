@@ -250,6 +250,7 @@ class Store:
                 self._migrate(now)
             with self._writer_engine.connect() as connection, connection.begin():
                 self._load_keys(connection, now)
+                self.restored = _last_restore(connection)
         except StoreError:
             self._dispose()
             raise
@@ -339,7 +340,6 @@ class Store:
             rows = connection.execute(select(tables.keys).order_by(tables.keys.c.created_at)).all()
         self.keys = {row.id: bytes(row.secret) for row in rows}
         self.key_id = rows[-1].id
-        self.restored = _last_restore(connection)
 
     # -- writing
 

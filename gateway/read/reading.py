@@ -37,6 +37,13 @@ def _candidates(own_words: str, rest: str, find: Callable[[str], tuple[Candidate
     return (*own.values(), *extra)
 
 
+def _reported(parsed: ParsedMessage, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """The addresses, first the one that a feedback report is about (RFC 5965 section 3.2: Source-IP)."""
+    said = parsed.report.source_ip if parsed.report is not None else ""
+    first = tuple(replace(one, words=f"Source-IP: {said}") for one in ips.ips_in(said)[:1]) if said else ()
+    return (*first, *(one for one in found if not first or one.value != first[0].value))
+
+
 def _answers(parsed: ParsedMessage) -> bool:
     """Whether the mail answers or passes on another: only then is what it quotes not its author's unless that is unmistakable."""
     return bool(parsed.in_reply_to or parsed.references) or bool(PASSED_ON.match(TAG.sub("", parsed.subject)))
@@ -90,7 +97,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         masked_full = secrets.mask(full)[0] if full != new else masked
         own_words, rest = f"{subject}\n\n{masked}", _rest(masked, masked_full)
     found_orders = _candidates(own_words, rest, orders.orders_in)
-    found_ips = _candidates(own_words, rest, ips.ips_in)
+    found_ips = _reported(parsed, _candidates(own_words, rest, ips.ips_in))
     found_services = _candidates(own_words, rest, services.services_in)
     found_invoices = _candidates(own_words, rest, orders.invoices_in)
     stated_services = [c for c in found_services if c.words.startswith("service:") and not c.quoted]

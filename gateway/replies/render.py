@@ -36,7 +36,16 @@ from gateway.replies import guard, localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
 
-NAMES = ("received", "received_general", "verification_needed", "emergency", "status", "answer", "closed")
+NAMES = (
+    "received",
+    "received_general",
+    "verification_needed",
+    "emergency",
+    "status",
+    "answer",
+    "closed",
+    "abuse_notice",
+)
 STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered", "staff_owner")
 WORDS = "words"  #: words.<language>.toml holds the short texts of a language
 MAX_BODY = 200_000
@@ -257,7 +266,7 @@ def samples(name: str) -> list[dict[str, Any]]:
         "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
         "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"], "sensitive": [],
         "account_name": "Anna Example", "subject": "Server 203.0.113.7", "orders": ["123456"], "ips": ["203.0.113.7"],
-        "services": ["r1z7og44"], "started_at": "2026-11-22T14:30:00+01:00", "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
+        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "started_at": "2026-11-22T14:30:00+01:00", "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
     }  # fmt: skip
     empty: dict[str, Any] = base | {"verified": False, "department": "financial", "priority": "normal", "critical": False,
         "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
@@ -267,13 +276,15 @@ def samples(name: str) -> list[dict[str, Any]]:
                  "marks": ["critical"], "late_s": 12, "at_once": False, "why": "550", "event": "new",
                  "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}]}  # fmt: skip
         return [base | staff, empty | staff | {"marks": [], "account": None, "lines": [], "at_once": True}]
-    return [base, empty, base | {"sensitive": ["password"], "critical": False, "priority": "normal"}]
+    known = {"incident_since": "2026-11-22T14:05:00+01:00"}
+    return [base, empty, base | known, base | {"sensitive": ["password"], "critical": False, "priority": "normal"}]
 
 
 def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
     """What a template sees: the row's context and who we are."""
     return {
         "started_at": None,
+        "incident_since": None,
         **context,
         "name": sender.name,
         "address": sender.address,

@@ -306,6 +306,8 @@ def _acknowledge(
     sending: outgoing.Claimed | None = None
     for index, recipient in enumerate(decision.reply.to):
         context = reply_context(incoming, decision, ticket, index == 0)
+        known = office.board.since(incoming.facts) if decision.trust is Trust.VERIFIED else None
+        context |= {"incident_since": known.isoformat()} if known is not None else {}
         reply = Reply(
             event=f"m{claimed.id}",
             template=decision.reply.template,

@@ -17,6 +17,7 @@ from gateway.mail import tokens
 from gateway.mail.address import canonical, neighbourhood
 from gateway.model import OutboxState, Rules, TicketState
 from gateway.tickets import budgets, openings, turns
+from gateway.tickets.board import Board
 
 LEASE_S = 30.0
 OWED_S = 10.0
@@ -66,6 +67,7 @@ class Office:
     rechecks: tuple[float, ...]
     digest_every_s: float
     restored: Restored = NEVER
+    board: Board = field(default_factory=Board)
     people: Mapping[str, str] = field(default_factory=dict)  #: the address of a user's name
 
     def address_of(self, name: str) -> str | None:

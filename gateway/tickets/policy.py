@@ -40,6 +40,7 @@ BROUGHT_IN = "taken in without acknowledgements"
 CHECKED_AGAIN = "a check could not be made; it is repeated"
 BUDGET_SPENT = "budget spent: "
 _WHATEVER_COPY = (ONCE_A_DAY, PERHAPS_A_LOOP, TOO_OLD, BROUGHT_IN, CHECKED_AGAIN, BUDGET_SPENT, "forged")
+ABOUT = "abuse: account {}"  #: the mark of an abuse notice about a customer
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
 
@@ -170,6 +171,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         draft.marks.append("critical")
     if draft.disposition is Disposition.OPENED:
         draft.marks += topics.flags
+        if incoming.abused:
+            draft.marks += [*((ABUSE,) if ABUSE not in topics.flags else ()), *map(ABOUT.format, incoming.abused)]
     account = incoming.match.settled if trust is Trust.VERIFIED else None
     if trust is Trust.VERIFIED and account is None:
         draft.marks.append("account not settled")
@@ -248,6 +251,8 @@ def _unattended(incoming: Incoming, kind: MailClass, thread: Thread | None, trus
             marks = ["not authenticated"]
             return _Draft(Disposition.APPENDED, silent=True, thread=thread, outcome="appended", marks=marks)
         return _Draft(Disposition.PENDING, silent=True, thread=thread, outcome="pending", notify="digest")
+    if kind is MailClass.REPORT and incoming.abused and not incoming.verdict.refused:
+        return _Draft(Disposition.OPENED, silent=True, notify="now")
     if trust is Trust.VERIFIED or kind is MailClass.HUMAN:
         outcome = "linked" if thread is not None else ""
         return _Draft(Disposition.OPENED, silent=True, thread=thread, outcome=outcome, notify="digest")

@@ -13,7 +13,7 @@ from gateway.database import faults
 from gateway.database.faults import Fault
 from gateway.database.tables import outbox, tickets
 from gateway.model import TicketState, Trust
-from gateway.tickets import budgets, clock, conversation, outgoing
+from gateway.tickets import budgets, clock, conversation, incidents, outgoing
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import last_ids
 from gateway.tickets.policy import BUDGET_SPENT
@@ -132,6 +132,8 @@ def _status(connection: Connection, row: Any, office: Office, now: datetime) -> 
         "in_reply_to": newest,
         "references": older,
     }
+    known = incidents.since_of(connection, row.id) if verified else None
+    context |= {"incident_since": known.isoformat()} if known is not None else {}
     event = f"t{row.id}.r{row.round}.status"
     reply = Reply(
         event, "status", row.reply_language, row.author, "auto", context, row.id, None, row.reference, row.critical,

@@ -138,3 +138,16 @@ def _judged(
         name = next(iter(claimed))
         found = _settled(found, next(a for a in found.accounts if a.account == name), directory)
     return result, found
+
+
+def owners(found: Facts, directory: Directory) -> set[str]:
+    """Every account whose address, service or order is named."""
+    accounts: set[str] = set()
+    for fact in found.ips:
+        accounts |= directory.ip_owners(fact.value)
+    for fact in found.services:
+        accounts |= directory.service_owners(fact.value)
+    for fact in found.orders:
+        order = directory.order(fact.value)
+        accounts |= {order.account} if order is not None else set()
+    return accounts

@@ -1,0 +1,89 @@
+"""An abuse notice is passed on to the customer whose address it names: by a person, with one command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gateway import log
+from gateway.database.tables import entries, facts
+from gateway.model import Account, Person
+from gateway.tickets import outgoing
+from gateway.tickets.conversation import Change, Refused, at_work, changed
+from gateway.tickets.outgoing import Office, Reply
+
+LONGEST = 8000  #: characters of the notice that are passed on
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Who answers for an account: addresses of its role abuse, else of its owner."""
+
+    account: Account
+    addresses: tuple[str, ...]
+
+
+def named(connection: Connection, ticket: int) -> dict[str, list[str]]:
+    """What a ticket names, by kind: ips, services, orders."""
+    f = facts.c
+    rows = connection.execute(
+        select(f.kind, f.value).where(f.ticket_id == ticket, f.kind.in_(["ips", "services", "orders"])).order_by(f.id)
+    ).all()
+    found: dict[str, list[str]] = {"ips": [], "services": [], "orders": []}
+    for row in rows:
+        if row.value not in found[row.kind]:
+            found[row.kind].append(row.value)
+    return found
+
+
+def _words(connection: Connection, ticket: int) -> str:
+    """The notice itself, without addresses of mailboxes: who reported it is nobody's business but ours."""
+    e = entries.c
+    first = select(e.text).where(e.ticket_id == ticket, e.direction == "in").order_by(e.id).limit(1)
+    return log.without_addresses(str(connection.execute(first).scalar() or ""))[:LONGEST]
+
+
+def tell(
+    connection: Connection, reference: str, contact: Contact, about: str, by: Person, office: Office, now: datetime
+) -> list[str]:
+    """Writes the mails to the contacts of an account, once for each ticket; whom.
+
+    Raises:
+        NoTicket, Merged, NotAllowed: as ``people.answer``.
+        Refused: nobody can be told, or all were.
+    """
+    row = at_work(connection, reference, by, "answer")
+    to = [address for address in contact.addresses if not office.rules.owns(address)]
+    if not to:
+        raise Refused(f"the directory has no abuse contact and no owner of account {contact.account.account}")
+    language = contact.account.language if contact.account.language in office.rules.languages else None
+    notice = _Notice(contact.account, about, language or office.rules.default_language, _words(connection, row.id))
+    told = [address for address in to if outgoing.write(connection, notice.to(address, row), office, now)]
+    if not told:
+        raise Refused(f"the contacts of account {contact.account.account} were told already")
+    words = f"told the abuse contact of account {contact.account.account}: {', '.join(told)}"
+    changed(connection, row, Change("tell_abuse", words, detail={"account": contact.account.account}), by, now)
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Notice:
+    account: Account
+    about: str
+    language: str
+    words: str
+
+    def to(self, address: str, row: Any) -> Reply:
+        """The mail to one contact."""
+        context = {
+            "reference": row.reference, "verified": True, "account": self.account.account,
+            "account_name": self.account.name, "about": self.about, "text": self.words,
+            "subject": f"Abuse report {self.about}".strip(), "in_reply_to": None, "references": [],
+        }  # fmt: skip
+        event = f"abuse{row.id}.{self.account.account}"[:80]
+        return Reply(
+            event, "abuse_notice", self.language, address, "person", context, row.id, None, row.reference, True
+        )
