@@ -61,10 +61,12 @@ def beat(state_dir: Path) -> None:
 
 
 def runs(found: Process, answers: bool, state_dir: Path) -> Check:
-    """Whether the service runs and answers; why it ended, where it could say so."""
+    """Whether the service runs and answers; why it ended, where it could say so. Where it was never tried nobody misses it."""
     if not found.pid:
-        why = "the service does not run" if found.seen_at else "the service has never run here"
         said = _last_words(state_dir)
+        if not found.seen_at and not said:
+            return Check("service")
+        why = "the service does not run" if found.seen_at else "the service has never run here"
         why += f": {said}" if said else ""
         return Check("service", why, found.seen_at, START, blocks=True)
     if not answers:

@@ -21,7 +21,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-ANSWER_S = 30.0  #: seconds for a child to be forked; the first one waits until everything is loaded
+ANSWER_S = 30.0  #: seconds for a child to be forked
+LOAD_S = 150.0  #: seconds for the first one, which waits until everything is loaded: two, or many times that where others want to run
 _PID = struct.Struct("!i")  #: of the child, or minus the errno
 _STATUS = struct.Struct("!i")  #: as ``os.waitstatus_to_exitcode`` gives it
 _MAX_REQUEST = 64 * 1024
@@ -112,6 +113,7 @@ class ForkServer:
             try:
                 socket.send_fds(self._control, [pickle.dumps((name_of(target), argument))], [wire.fileno(), theirs])
                 said = self._control.recv(_PID.size)
+                self._control.settimeout(ANSWER_S)
                 if len(said) < _PID.size:
                     raise EOFError("the fork server ended")
             except BaseException:
@@ -142,7 +144,7 @@ class ForkServer:
         except BaseException:
             ours.close()
             raise
-        ours.settimeout(ANSWER_S)
+        ours.settimeout(LOAD_S)
         self._control = ours
 
     def _end(self) -> None:
