@@ -308,6 +308,11 @@ def source(name: str, state: str, why: str) -> None:
     _emit("info" if state == "connected" else "warning", "source", {"source": name, "state": state, "why": why})
 
 
+def late_uids(name: str, folder: str, uids: str) -> None:
+    """A mailbox has given UIDs that it does not list: they are asked for again until they come or are old."""
+    _emit("info", "late_uids", {"source": name, "folder": folder, "uids": uids})
+
+
 def reader_killed(reason: str) -> None:
     """The reader process was ended and is replaced."""
     _emit("warning", "reader_killed", {"reason": reason})

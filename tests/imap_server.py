@@ -50,7 +50,8 @@ class _Cut(Exception):
 
 
 class Server:
-    """``fault(step, line)`` says how to misbehave: bye, drop, no:TEXT, half, long, short, huge, drip, stall or nothing.
+    """``fault(step, line)`` says how to misbehave: bye, drop, no:TEXT, half, long, short, huge, drip, stall, nothing, empty,
+    unsized (no RFC822.SIZE), silent (no answer for the mail) or lines (an answer to SEARCH in several).
 
     Steps: greeting LOGIN AUTHENTICATE NAMESPACE SELECT SEARCH LIST BODY MOVE COPY STORE EXPUNGE IDLE DONE.
     """
@@ -61,6 +62,7 @@ class Server:
         self.capabilities = CAPABILITIES
         self.accept_token: Callable[[str], bool] = lambda token: True
         self.log: list[tuple[str, str]] = []
+        self.late: set[int] = set()  #: UIDs that are given and not listed yet
         self.sent = 0
         self.connections = 0
         self.idling = threading.Event()
@@ -249,7 +251,11 @@ class _Session:
         if self.step("SEARCH", arguments, tag):
             what = re.search(r"UID\s+(\S+?)\)?$", arguments)
             assert what is not None, arguments
-            self.send("* SEARCH " + " ".join(str(mail.uid) for mail in self.chosen(what[1].strip('"'))) + "\r\n")
+            found = [str(mail.uid) for mail in self.chosen(what[1].strip('"')) if mail.uid not in self.server.late]
+            for start in range(0, len(found), 2) if self.how == "lines" else ():
+                self.send("* SEARCH " + " ".join(found[start : start + 2]) + "\r\n")
+            if self.how not in ("lines", "silent"):
+                self.send("* SEARCH " + " ".join(found) + "\r\n")
             self.ok(tag)
 
     def do_fetch(self, tag: str, arguments: str) -> None:
@@ -268,12 +274,20 @@ class _Session:
         self.server.log.append(("ITEMS", items))
         for mail in self.chosen(uids):
             number = bisect.bisect_left(self.box.mails, mail.uid, key=lambda one: one.uid) + 1
+            if self.how == "silent" or mail.uid in self.server.late:
+                continue
+            if body is None and self.how == "unsized":
+                self.send(f"* {number} FETCH (UID {mail.uid})\r\n")
+                continue
             if body is None:
                 at = mail.at.strftime("%d-%b-%Y %H:%M:%S +0000")
                 self.send(f'* {number} FETCH (UID {mail.uid} RFC822.SIZE {mail.size} INTERNALDATE "{at}")\r\n')
                 continue
             if self.how == "nothing":
                 self.send(f"* {number} FETCH (UID {mail.uid} BODY[] NIL)\r\n")
+                continue
+            if self.how == "empty":
+                self.send(f"* {number} FETCH (UID {mail.uid} BODY[] {{0}}\r\n)\r\n")
                 continue
             offset, length = (int(body[1]), int(body[2])) if body[1] else (0, mail.size)
             data = mail.part(offset, length)

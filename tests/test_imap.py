@@ -162,7 +162,7 @@ def test_a_literal_that_is_not_what_it_says_is_fetched_again(at: Bench, how: str
 
 
 @pytest.mark.fault("X69")
-@pytest.mark.parametrize("how", ["long", "half", "huge", "drop", "nothing", "no:[SERVERBUG] internal error"])
+@pytest.mark.parametrize("how", ["long", "half", "huge", "drop", "nothing", "empty", "silent", "no:[SERVERBUG] internal error"])
 def test_a_mail_that_can_never_be_fetched_is_set_aside_and_told(at: Bench, how: str) -> None:
     fill(at, 3)
     poison = at.server.boxes["INBOX"].add(mail("poison"))
@@ -315,6 +315,69 @@ def test_a_mail_that_another_client_deletes_meanwhile_is_skipped(at: Bench) -> N
     assert at.server.connections == 1
 
 
+@pytest.mark.parametrize(
+    ("step", "how"), [("LIST", "unsized"), ("LIST", "silent"), ("BODY", "empty"), ("BODY", "silent"), ("SEARCH", "silent")]
+)
+@pytest.mark.parametrize("times", [1, 2])
+def test_what_is_missing_in_an_answer_is_asked_for_again(at: Bench, step: str, how: str, times: int) -> None:
+    fill(at)
+    seen = 0
+
+    def fault(name: str, line: str) -> str:
+        nonlocal seen
+        seen += name == step
+        return how if name == step and seen <= times else ""
+
+    at.server.fault = fault
+    halt = at.read()
+    assert len(at.rows()) == 5
+    assert len(at.server.boxes["Done"].mails) == 5
+    assert sum(halt.pauses) < 30
+
+
+def test_a_server_that_never_says_a_size_is_read_all_the_same(at: Bench) -> None:
+    mails = fill(at)
+    at.server.fault = lambda step, line: "unsized" if step == "LIST" else ""
+    halt = at.read()
+    assert {row.size for row in at.rows()} == {len(raw) for raw in mails}
+    assert halt.pauses == []
+
+
+def test_an_answer_to_search_may_have_several_lines(at: Bench) -> None:
+    fill(at)
+    at.server.fault = lambda step, line: "lines" if step == "SEARCH" else ""
+    assert at.read().pauses == []
+    assert len(at.rows()) == 5
+
+
+def test_a_uid_that_is_listed_a_moment_later_is_taken_at_the_next_look(at: Bench) -> None:
+    fill(at)
+    at.server.late = {3}
+    began, reads = at.clock.now, []
+
+    def until() -> bool:
+        if len(at.rows()) == 4 and 3 in at.server.late:
+            at.server.late = set()
+        if len(at.rows()) == 5:
+            reads.append(at.clock.now)
+        return len(at.rows()) == 5
+
+    at.read(until=until, poll_interval="30s")
+    assert len(at.rows()) == 5
+    assert reads[0] - began <= timedelta(minutes=2)
+
+
+def test_a_uid_that_never_comes_holds_the_folder_up_for_ten_minutes_only(at: Bench) -> None:
+    fill(at)
+    del at.server.boxes["INBOX"].mails[2]
+    began = at.clock.now
+    at.read(until=lambda: at.clock.now - began > timedelta(minutes=12), done_folder=None, poll_interval="1m")
+    asked = len(at.server.steps("SEARCH"))
+    assert 5 <= asked <= 14
+    at.read(until=lambda: at.clock.now - began > timedelta(minutes=20), done_folder=None, poll_interval="1m")
+    assert len(at.server.steps("SEARCH")) == asked
+
+
 @pytest.mark.fault("X66")
 def test_a_crash_between_storing_and_moving_makes_no_second_mail(at: Bench) -> None:
     fill(at)
@@ -408,8 +471,8 @@ def test_the_time_of_receipt_is_the_servers_but_never_ahead(at: Bench) -> None:
 def test_the_daily_comparison_takes_in_what_was_missed(at: Bench) -> None:
     fill(at, 3)
     box = at.server.boxes["INBOX"]
-    hidden = box.mails.pop(1)
-    at.read(until=lambda: len(at.rows()) == 2, done_folder=None)
+    hidden, began = box.mails.pop(1), at.clock.now
+    at.read(until=lambda: at.clock.now - began > timedelta(minutes=12), done_folder=None, poll_interval="1m")
     box.mails.insert(1, hidden)  # below the highest UID that we have seen
     at.read(until=lambda: True, done_folder=None)
     assert len(at.rows()) == 2

@@ -1,12 +1,13 @@
 """The folders of a mailbox: what is new in them is stored, then moved. Everything about one connection is in ``imap.py``.
 
 UIDVALIDITY and the highest settled UID say where to go on (RFC 9051 section 2.3.1.1); whatever breaks is raised, the
-connection is dropped and the folder looked at again. A mail that cannot be fetched is set aside after three tries.
+connection is dropped and the folder looked at again. What is missing in an answer is not deleted: only a mail that the
+server lists no more is gone. A mail that cannot be fetched is set aside after three tries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,10 +15,12 @@ from typing import Any, Protocol
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
+from imapclient.response_parser import parse_message_list
 
 from gateway import config, log, metrics
 from gateway.ingest.client import delivered_to, return_path
 from gateway.ingest.halt import Halt
+from gateway.ingest.imap_late import Late
 from gateway.model import Accepted, Envelope, RawMessage
 from gateway.tickets.mailboxes import KEPT, TO_MOVE, Cursor
 
@@ -29,6 +32,7 @@ MANY = 40_000  #: UIDs in one SEARCH answer; imaplib takes a line of 1 MB
 TRIES = 3
 MAIL, JUNK, OLD = "imap", "junk", "import"  #: what a folder is read as; the first part of a mail's source
 RECONCILE_S = 86400.0
+UNSIZED = SMALL + 1
 
 
 class Away(Exception):
@@ -54,7 +58,7 @@ class _Mail:
     """A mail as the server lists it."""
 
     uid: int
-    size: int
+    size: int  #: octets; ``UNSIZED`` where the server does not say, for which it is fetched in pieces
     received_at: datetime
 
 
@@ -70,6 +74,9 @@ class Folders:
         self._alone: set[tuple[str, int, int]] = set()  # mails whose batch failed: fetched one by one
         self._tries: dict[tuple[str, int, int], int] = {}
         self._partial: tuple[tuple[str, int, int], bytearray] | None = None
+        self._ended_at: tuple[tuple[str, int, int], int] | None = None  # where a mail ended before its size was reached
+        self._asked: dict[tuple[str, int, int], int] = {}  # mails of which the server says nothing, how often
+        self._late: dict[tuple[str, int], Late] = {}
         self._delimiter, self._prefix = "/", ""
         self.trouble = ""  #: what does not stop the reading: a folder that is not there
 
@@ -119,14 +126,32 @@ class Folders:
         cursor = self._ledger.opened(folder, int(chosen[b"UIDVALIDITY"]), next_uid, from_now)
         known = self._ledger.known(cursor, cursor.last_uid)
         if count and next_uid > cursor.last_uid + 1:
-            waiting = [uid for uid in self._uids(client, cursor.last_uid + 1, count) if uid not in known]
-            self._take(client, folder, cursor, waiting, kind)
+            self._take_above(client, folder, cursor, (known, next_uid, count), kind)
         left = [uid for uid, state in known.items() if state == TO_MOVE]
         if left and kind == MAIL:
             self._move(client, cursor, left, self._account.done_folder)
         due = cursor.reconciled_at is None or (self._clock() - cursor.reconciled_at).total_seconds() >= RECONCILE_S
         if due:
             self._reconcile(client, folder, cursor, count, kind)
+
+    def _take_above(
+        self, client: IMAPClient, folder: str, cursor: Cursor, stands: tuple[Mapping[int, str], int, int], kind: str
+    ) -> None:
+        """What the server lists above the cursor, which stops below a UID that may still come.
+
+        Args:
+            stands: (``{uid: state}`` of what is known, UIDNEXT, how many mails are there).
+        """
+        known, next_uid, count = stands
+        listed = self._uids(client, cursor.last_uid + 1, count)
+        late = self._late.setdefault((folder, cursor.uidvalidity), Late())
+        fresh = late.looked({*listed, *known}, cursor.last_uid, next_uid, self._clock())
+        if fresh:
+            log.late_uids(self._account.name, folder, fresh)
+        waiting = [uid for uid in listed if uid not in known]
+        self._take(client, folder, cursor, waiting, kind)
+        if listed and not waiting and not self._halt.is_set():
+            self._ledger.settled(cursor, late.below(listed[-1]))
 
     def _uids(self, client: IMAPClient, low: int, count: int) -> list[int]:
         """The UIDs from ``low`` up, ascending; in several questions when there are very many."""
@@ -142,7 +167,9 @@ class Folders:
         uids: set[int] = set()
         for first, last in zip([1, *(mark + 1 for mark in marks)], [*map(str, marks), "*"], strict=True):
             if last == "*" or int(last) >= low:
-                uids.update(client.search(["UID", f"{max(first, low)}:{last}"]))
+                uids.update(_search(client, f"{max(first, low)}:{last}"))
+        if not uids and count:
+            raise Away(f"the server has {count} mails and lists none")
         return sorted(uid for uid in uids if uid >= low)  # "n:*" names the last mail even when it is below n
 
     def _reconcile(self, client: IMAPClient, folder: str, cursor: Cursor, count: int, kind: str) -> None:
@@ -165,7 +192,8 @@ class Folders:
         known = self._ledger.known(cursor, 0)
         brought = 0
         for start in range(0, len(uids), LOOK):
-            mails = self._listed(client, [uid for uid in uids[start : start + LOOK] if uid not in known])
+            fresh = [uid for uid in uids[start : start + LOOK] if uid not in known]
+            mails = self._listed(client, folder, cursor, fresh)
             wanted = [mail for mail in mails if since is None or mail.received_at >= since]
             for batch in self._batches(folder, cursor, wanted):
                 self._store(client, folder, cursor, batch, OLD)
@@ -179,33 +207,53 @@ class Folders:
         lag = len(uids)
         for start in range(0, len(uids), LOOK):
             chunk = uids[start : start + LOOK]
-            mails = [mail for mail in self._listed(client, chunk) if not self._before_us(cursor, mail)]
+            mails = [mail for mail in self._listed(client, folder, cursor, chunk) if not self._before_us(cursor, mail)]
             for batch in self._batches(folder, cursor, mails):
                 if self._halt.is_set():
                     return
                 self._store(client, folder, cursor, batch, kind)
                 lag -= len(batch)
                 self._progress(lag)
-            self._ledger.settled(cursor, chunk[-1])
+            late = self._late.get((folder, cursor.uidvalidity))
+            self._ledger.settled(cursor, late.below(chunk[-1]) if late is not None else chunk[-1])
 
     @staticmethod
     def _before_us(cursor: Cursor, mail: _Mail) -> bool:
         return cursor.since is not None and mail.uid < cursor.old_below and mail.received_at < cursor.since
 
-    def _listed(self, client: IMAPClient, uids: Sequence[int]) -> list[_Mail]:
+    def _listed(self, client: IMAPClient, folder: str, cursor: Cursor, uids: Sequence[int]) -> list[_Mail]:
         """Size and time of receipt; what another client has deleted meanwhile is missing."""
-        found = client.fetch(list(uids), ["RFC822.SIZE", "INTERNALDATE"])
+        items = ["RFC822.SIZE", "INTERNALDATE"]
+        found = dict(client.fetch(list(uids), items))
+        if unsaid := [uid for uid in uids if b"RFC822.SIZE" not in found.get(uid, {})]:
+            still = self._still_there(client, unsaid)
+            again = client.fetch(still, items)
+            found |= {uid: found.get(uid, {}) | again.get(uid, {}) for uid in still}
+            self._untold(folder, cursor, [uid for uid in still if not found[uid]])
         now = self._clock()
         mails = []
-        for uid in uids:
-            item = found.get(uid)
-            if item is None or b"RFC822.SIZE" not in item:
-                continue
-            at = item.get(b"INTERNALDATE")
+        for uid in (uid for uid in uids if uid in found):
+            at = found[uid].get(b"INTERNALDATE")
             at = at.replace(tzinfo=UTC) if isinstance(at, datetime) and at.tzinfo is None else at
             received = min(at.astimezone(UTC), now) if isinstance(at, datetime) else now
-            mails.append(_Mail(uid, int(item[b"RFC822.SIZE"]), received))
+            mails.append(_Mail(uid, int(found[uid].get(b"RFC822.SIZE", UNSIZED)), received))
         return mails
+
+    def _untold(self, folder: str, cursor: Cursor, uids: Sequence[int]) -> None:
+        """Mails of which the server says nothing are asked for anew; after some tries they are fetched without that."""
+        keys = [(folder, cursor.uidvalidity, uid) for uid in uids]
+        for key in keys:
+            self._asked[key] = self._asked.get(key, 0) + 1
+        if young := [key for key in keys if self._asked[key] <= TRIES]:
+            raise Away(f"the server lists the mail with UID {young[0][2]} and says nothing of it")
+        for key in keys:
+            del self._asked[key]
+
+    @staticmethod
+    def _still_there(client: IMAPClient, uids: Sequence[int]) -> list[int]:
+        """Those of the UIDs that the server still lists: the others are deleted."""
+        there = set(_search(client, ",".join(map(str, uids))))
+        return [uid for uid in uids if uid in there]
 
     def _batches(self, folder: str, cursor: Cursor, mails: Sequence[_Mail]) -> Iterator[list[_Mail]]:
         batch: list[_Mail] = []
@@ -264,9 +312,9 @@ class Folders:
         for mail in batch:
             item = found.get(mail.uid)
             raw = item.get(b"BODY[]") if item is not None else None
-            if isinstance(raw, bytes):
+            if isinstance(raw, bytes) and (raw or not mail.size):
                 contents.append((mail, raw, False))
-            elif item is not None:  # it is there and has no content: that is no mail that somebody has deleted
+            elif item is not None or self._still_there(client, [mail.uid]):
                 raise Away(f"the server gives the mail with UID {mail.uid} without its content")
         return contents
 
@@ -283,10 +331,12 @@ class Folders:
             if self._halt.is_set():
                 raise Away("stopping")
             item = client.fetch([mail.uid], [f"BODY.PEEK[]<{len(whole)}.{PIECE}>"]).get(mail.uid)
-            if item is None:
+            if item is None and not self._still_there(client, [mail.uid]):
                 self._partial = None
                 return []
-            piece = next((value for name, value in item.items() if name.startswith(b"BODY[]")), b"") or b""
+            piece = next((value for name, value in (item or {}).items() if name.startswith(b"BODY[]")), b"") or b""
+            if not piece and (not whole or self._ends_early(key, mail, len(whole))):
+                raise Away(f"the server gives the mail with UID {mail.uid} without its content")
             whole += piece
             self._tries.pop(key, None)  # it moves on
             too_large = too_large or len(whole) > self._max_size  # some servers only guess the size
@@ -296,6 +346,12 @@ class Folders:
         if too_large:
             del whole[PIECE:]
         return [(mail, whole, too_large)]
+
+    def _ends_early(self, key: tuple[str, int, int], mail: _Mail, length: int) -> bool:
+        """Whether a mail seems to end below the size that was said; one that ends there twice has been sized wrongly."""
+        again = self._ended_at == (key, length)
+        self._ended_at = (key, length)
+        return length < mail.size and not again
 
     def _source(self, kind: str) -> str:
         return f"{kind}:{self._account.name}"
@@ -361,6 +417,12 @@ class Folders:
         self._tries.pop((folder, cursor.uidvalidity, mail.uid), None)
         if kind == MAIL:
             self._move(client, cursor, [mail.uid], self._account.failed_folder)
+
+
+def _search(client: IMAPClient, uids: str) -> list[int]:
+    """Those of a UID set that are there; the answer may stand in several lines (RFC 3501 section 7.2.5)."""
+    lines = client._raw_command_untagged(b"SEARCH", [b"UID", uids.encode("ascii")])
+    return [uid for line in lines for uid in parse_message_list([line])]
 
 
 def words(error: BaseException) -> str:

@@ -1,0 +1,109 @@
+"""How texts of people who never saw the rules are read, by label and by language.
+
+Usage: python -m bench.first_sight FILE.csv [--misses] [--times]. Columns: ``id language subject text department question critical
+sensitive started_at_hint hosts orders ips``, lists separated by blanks; a column that is not there is not scored. ``--times`` prints
+what became of each hint at when it began, which a person has to judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.accuracy import Score
+from gateway.model import Candidate, Reading
+from gateway.read.reading import Hints, read
+from tests.labelled import carried
+
+AT = datetime(2026, 11, 27, 16, tzinfo=UTC)  #: a Friday, 17:00 in Berlin
+SETS = ("hosts", "orders", "ips")
+_SPLIT = re.compile(r"[\s,;]+")
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a file."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [{name: (cell or "").strip() for name, cell in row.items() if name} for row in csv.DictReader(file)]
+
+
+def kinds(cell: str) -> frozenset[str]:
+    """The kinds of sensitive requests that a cell names."""
+    return frozenset(kind.replace("-", "") for kind in _SPLIT.split(cell.lower()) if kind not in ("", "-"))
+
+
+def reading_of(row: Mapping[str, str], custom: str = "") -> Reading:
+    """What a plain mail of that text says, received at ``AT``."""
+    raw = carried(row["language"], "plain", row.get("subject", ""), row["text"])
+    return read(raw, Hints("anna@example.de", AT, "Europe/Berlin", custom))
+
+
+def _values(found: Iterable[Candidate]) -> set[str]:
+    return {candidate.value for candidate in found if not candidate.quoted and not candidate.weak}
+
+
+def judged(row: Mapping[str, str], reading: Reading) -> Iterator[tuple[str, bool, str]]:
+    """(label, whether it is right, what was found instead) of all that the row tells."""
+    told = reading.topics
+    for label, found in (("department", told.department), ("question", told.question)):
+        if row.get(label):
+            yield label, str(found) == row[label].lower(), str(found)
+    if row.get("critical"):
+        critical = row["critical"].lower() == "yes"
+        if critical:
+            yield "critical recall", told.critical, "no outage"
+        if told.critical:
+            yield "critical precision", critical, "an outage"
+    if "sensitive" in row:
+        found = frozenset(kind.replace("-", "") for kind in told.sensitive)
+        yield "sensitive", found == kinds(row["sensitive"]), " ".join(sorted(found)) or "-"
+    if row.get("language"):
+        yield "language", reading.language == row["language"], str(reading.language)
+    for kind in SETS:
+        if kind in row:
+            wanted, found = set(_SPLIT.split(row[kind].lower())) - {""}, _values(getattr(reading, kind))
+            for value in wanted:
+                yield f"{kind} recall", value in found, f"{value} not found"
+            for value in found:
+                yield f"{kind} precision", value in wanted, f"{value} is none"
+
+
+def main() -> int:
+    """Prints the table, and on demand every miss with the entries that decided."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--misses", action="store_true", help="print what was missed")
+    parser.add_argument("--times", action="store_true", help="print what became of the hints at when it began")
+    given = parser.parse_args()
+    table: dict[str, dict[str, Score]] = {}
+    misses: list[str] = []
+    clocks: list[str] = []
+    for row in rows(given.file):
+        reading = reading_of(row)
+        for label, good, found in judged(row, reading):
+            for name in ("all", row["language"]):
+                table.setdefault(label, {}).setdefault(name, Score()).add(good, "")
+            if not good:
+                misses.append(
+                    f"{row.get('id')} {row['language']} | {label}: {found} | {row.get('subject')} | {row['text']}\n"
+                    f"    {' / '.join(reading.topics.terms)}"
+                )
+        if row.get("started_at_hint"):
+            began = reading.started_at and f"{reading.started_at:%a %d %H:%M%z}"
+            clocks.append(f"{row.get('id')} {row['language']} | {row['started_at_hint']} | {began}")
+    names = ["all", *sorted({name for of in table.values() for name in of} - {"all"})]
+    print("| | " + " | ".join(names) + " |")
+    print("|---" * (len(names) + 1) + "|")
+    for label, of in table.items():
+        cells = [f"{of[name].right}/{of[name].of}" if name in of else "" for name in names]
+        print(f"| {label} | " + " | ".join(cells) + " |")
+    print("\n".join([*(misses if given.misses else ()), *(clocks if given.times else ())]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
