@@ -29,7 +29,7 @@ def plain(subject: str, text: str) -> bytes:
 
 def texts(corpora: Path, files: list[Path]) -> Iterator[tuple[str, bytes]]:
     """(name, raw mail) of each."""
-    for name in (corpora / "mails.txt").read_text().split():
+    for name in filter(None, (corpora / "mails.txt").read_text().splitlines()):
         raw = (corpora / name).read_bytes()
         raw = raw.partition(b"\n")[2] if raw.startswith(b"From ") else raw
         yield name, raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
@@ -40,7 +40,9 @@ def texts(corpora: Path, files: list[Path]) -> Iterator[tuple[str, bytes]]:
             if isinstance(words, str):
                 yield f"{index.parent.name}:{number}", plain(str(row.get("subject") or ""), words)
     for folder in sorted(corpora.glob("reply_*")):
-        for path in sorted(one for one in folder.rglob("*") if one.is_file() and one.suffix in (".txt", ".eml", ".html")):
+        for path in sorted(
+            one for one in folder.rglob("*") if one.is_file() and one.suffix in (".txt", ".eml", ".html")
+        ):
             yield f"{folder.name}/{path.name}", plain("", path.read_bytes().decode("utf-8", "replace"))
     for file in files:
         with file.open(encoding="utf-8-sig", newline="") as opened:
@@ -78,7 +80,7 @@ def main() -> int:
         return 0
     now = of(Path(__file__).resolve().parent.parent, given)
     print(f"{len(now)} texts, {sum(critical for critical, _, _ in now.values())} called an outage")
-    before = of(given.beside, given) if given.beside else {name: (False, "", "") for name in now}
+    before = of(given.beside, given) if given.beside else dict.fromkeys(now, (False, "", ""))
     added = 0
     for name, (critical, terms, words) in now.items():
         if name in before and before[name][0] != critical:

@@ -162,7 +162,9 @@ def test_a_literal_that_is_not_what_it_says_is_fetched_again(at: Bench, how: str
 
 
 @pytest.mark.fault("X69")
-@pytest.mark.parametrize("how", ["long", "half", "huge", "drop", "nothing", "empty", "silent", "no:[SERVERBUG] internal error"])
+@pytest.mark.parametrize(
+    "how", ["long", "half", "huge", "drop", "nothing", "empty", "silent", "no:[SERVERBUG] internal error"]
+)
 def test_a_mail_that_can_never_be_fetched_is_set_aside_and_told(at: Bench, how: str) -> None:
     fill(at, 3)
     poison = at.server.boxes["INBOX"].add(mail("poison"))
@@ -316,7 +318,8 @@ def test_a_mail_that_another_client_deletes_meanwhile_is_skipped(at: Bench) -> N
 
 
 @pytest.mark.parametrize(
-    ("step", "how"), [("LIST", "unsized"), ("LIST", "silent"), ("BODY", "empty"), ("BODY", "silent"), ("SEARCH", "silent")]
+    ("step", "how"),
+    [("LIST", "unsized"), ("LIST", "silent"), ("BODY", "empty"), ("BODY", "silent"), ("SEARCH", "silent")],
 )
 @pytest.mark.parametrize("times", [1, 2])
 def test_what_is_missing_in_an_answer_is_asked_for_again(at: Bench, step: str, how: str, times: int) -> None:

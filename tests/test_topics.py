@@ -13,8 +13,9 @@ import pytest
 import gateway
 from gateway.config import load
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Topics
+from gateway.read.facts.machines import machines
 from gateway.read.reading import Hints, read
-from gateway.read.topics import lexicon, misspelt, outages, stems
+from gateway.read.topics import lexicon, misspelt, stems
 from gateway.read.topics.scoring import read_topics
 from gateway.read.words.language import language_of
 from gateway.service import topics_text
@@ -135,7 +136,7 @@ def test_a_file_of_ones_own_stands_in_for_the_one_of_its_name(tmp_path: Path) ->
     ],
 )
 def test_machine_names(text: str, found: list[str]) -> None:
-    assert outages.machines(text) == found
+    assert machines(text) == found
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import Attachment, Candidate, ParsedMessage, Reading, mail_start
 from gateway.read.author import author_of
-from gateway.read.facts import customers, hosts, ips, orders, services
+from gateway.read.facts import customers, hosts, ips, machines, orders, services
 from gateway.read.hints import Hints
 from gateway.read.html import cites
 from gateway.read.machine import signs_of
@@ -27,6 +27,7 @@ from gateway.read.topics import topics
 from gateway.read.words import language, pasted, quotes
 
 MAX_SEARCHED = 128 * 1024
+OWN_HOST = 2.0  #: what a host that is named speaks for a matter of an account
 _WORDS = re.compile(r"\w{2,}")
 
 
@@ -42,6 +43,13 @@ def _reported(parsed: ParsedMessage, found: tuple[Candidate, ...]) -> tuple[Cand
     said = parsed.report.source_ip if parsed.report is not None else ""
     first = tuple(replace(one, words=f"Source-IP: {said}") for one in ips.ips_in(said)[:1]) if said else ()
     return (*first, *(one for one in found if not first or one.value != first[0].value))
+
+
+def _hosts(own_words: str, rest: str, named: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Hosts, with the short names of machines that are none of the services' names."""
+    found = _candidates(own_words, rest, hosts.hosts_in)
+    known = {candidate.value for candidate in (*found, *named)}
+    return (*found, *(c for c in machines.machines_in(own_words) if c.value not in known))
 
 
 def _answers(parsed: ParsedMessage) -> bool:
@@ -104,9 +112,11 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     names_a_fact = any(not c.quoted and not c.weak for c in (*found_orders, *found_ips, *found_invoices)) or bool(
         stated_services
     )
+    found_hosts = _hosts(own_words, rest, found_services)
     started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
     pasted_in = pasted.has_diagnostics(own_words[:MAX_SEARCHED])
     leaning = services.leaning(c.value for c in found_services if not c.quoted) + 2.0 * bool(count) + 1.0 * pasted_in
+    leaning += OWN_HOST * any(not c.quoted for c in found_hosts)
     named = tuple(dict.fromkeys(c.value for c in (*found_orders, *found_ips, *found_services) if not c.quoted))
     written_in = language.language_of(new)
     return Reading(
@@ -132,6 +142,6 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         secrets_masked=count + in_subject,
         masked_text=masked,
         masked_full_text=masked_full,
-        hosts=_candidates(own_words, rest, hosts.hosts_in),
+        hosts=found_hosts,
         customers=_candidates(own_words, rest, customers.customers_in),
     )

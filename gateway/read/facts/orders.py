@@ -58,6 +58,11 @@ _GLUE = (
 )
 _ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
 _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
+#: "my vps 344719": the number right behind what was ordered, with as many digits as an order has
+_PRODUCT = re.compile(
+    rf"(?<![\w-])(?:{alternation(words('numbers', 'product'))})[ \t\xa0]{{1,2}}(?:n°|nº|nr\.?|no\.?|№)?[ \t\xa0]{{0,2}}\Z"
+)
+_OF_ORDER = 6  #: digits
 #: "the last two invoices, 214382 and 214383"
 _LISTED = re.compile(
     rf"(?<!\w)(?:(?P<invoice>{alternation(words('numbers', 'invoice'))})|(?P<order>{alternation(words('numbers', 'order'))}))\w{{0,3}},[ \t\xa0]{{1,2}}\Z"
@@ -93,7 +98,7 @@ def _kind(lower: str, match: re.Match[str], before: str) -> str:
         return ""
     if _INVOICE.search(before) or _INVOICE_PREFIX.search(before):
         return "invoice"
-    if _ORDER.search(before):
+    if _ORDER.search(before) or (len(match[1]) == _OF_ORDER and _PRODUCT.search(before)):
         return "order"
     hashed = _HASH.search(before)
     if hashed and _COLOUR_BEFORE.search(before):

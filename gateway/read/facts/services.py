@@ -23,6 +23,11 @@ _SAID = re.compile(
 _HOST = re.compile(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
+#: how the names of files end, which have a dot as hosts do
+_FILES = (
+    ".ini", ".conf", ".cfg", ".cnf", ".log", ".php", ".html", ".htm", ".js", ".css", ".txt", ".xml", ".yml", ".yaml", ".json", ".sql", ".gz", ".tar",
+    ".tgz", ".pdf", ".jpg", ".jpeg", ".png", ".gif", ".exe", ".dll", ".bak", ".env", ".lock", ".pst", ".csv", ".xlsx", ".docx", ".toml", ".service",
+)  # fmt: skip
 _STATED = Beginnings((label[:4] for label in _LABELS), among=EVERY_MAIL)
 _OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
 _BLANK = re.compile(r"\s")
@@ -83,7 +88,7 @@ def services_in(text: str) -> tuple[Candidate, ...]:
         if text[dot - 1 : dot].isalnum() and text[end : end + 1].isalpha():
             token, end = _token(text, dot - 1)
             host = _HOST.search(token)
-            if host is not None:
+            if host is not None and not host[0].lower().endswith(_FILES):
                 found.setdefault(host[0].lower(), Candidate(host[0].lower(), token[:80]))
                 first = host[0].lower().partition(".")[0]
                 if is_opaque(first):

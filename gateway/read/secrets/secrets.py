@@ -47,6 +47,7 @@ _CARD = re.compile(rf"(?<![\d.+-])(\d(?:[{_BETWEEN}]{{0,2}}\d){{12,18}})(?!\d|[.
 _CARD_IN_FOURS = re.compile(r"(?<![\d.,/])(\d{4}([./_,*])\d{4}\2\d{4}\2\d{4})(?![./_,*]?\d)")
 _LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
+_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _SEPARATORS = frozenset(_BETWEEN + "./_,*")
 
 #: quick checks before the expensive expressions
@@ -92,6 +93,8 @@ class _Masking:
     def likely(self, match: re.Match[str]) -> str:
         """What follows a verb is a secret when it looks like one; the full stop is the sentence's."""
         value = match["value"]
+        if _ADDRESS.fullmatch(value.rstrip(".,;:!?)")):
+            return match[0]  # "the password of root on 203.0.113.7": where it is of
         if value[0] not in "\"'«„" and not _LOOKS_SECRET.search(value.rstrip(".,;:!?)")):
             return match[0]
         return self.value(match) + ("." if value.endswith(".") else "")

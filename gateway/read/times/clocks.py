@@ -26,12 +26,19 @@ _ZONES: dict[str, tzinfo] = {
     "wet": ZoneInfo("Europe/Lisbon"), "west": ZoneInfo("Europe/Lisbon"), "bst": ZoneInfo("Europe/London"), "jst": ZoneInfo("Asia/Tokyo"),
     "est": timezone(timedelta(hours=-5)), "edt": timezone(timedelta(hours=-4)), "cdt": timezone(timedelta(hours=-5)),
     "mst": timezone(timedelta(hours=-7)), "mdt": timezone(timedelta(hours=-6)), "pst": timezone(timedelta(hours=-8)), "pdt": timezone(timedelta(hours=-7)),
+    "et": ZoneInfo("America/New_York"), "pt": ZoneInfo("America/Los_Angeles"), "mt": ZoneInfo("America/Denver"), "ct": ZoneInfo("America/Chicago"),
+    "brt": timezone(timedelta(hours=-3)), "art": timezone(timedelta(hours=-3)), "hkt": timezone(timedelta(hours=8)), "sgt": timezone(timedelta(hours=8)),
+    "awst": timezone(timedelta(hours=8)), "nzst": timezone(timedelta(hours=12)), "nzdt": timezone(timedelta(hours=13)), "kst": timezone(timedelta(hours=9)),
+    "sast": timezone(timedelta(hours=2)), "akst": timezone(timedelta(hours=-9)), "akdt": timezone(timedelta(hours=-8)), "wib": timezone(timedelta(hours=7)),
     "trt": ZoneInfo("Europe/Istanbul"), "aest": timezone(timedelta(hours=10)), "aedt": timezone(timedelta(hours=11)),
 } | {phrase: ZoneInfo(zone) for phrase, zone in mapping("times", "zones").items()}  # fmt: skip
 #: abbreviations that people write in small letters and that are no words
 _LOWER_ZONES = ("utc", "gmt", "cet", "cest", "mez", "mesz", "msk", "мск")
 #: abbreviations that name more than one zone
 _UNKNOWN_ZONES = ("ist", "cst", "ast", "sst", "bdt", "gst", "pkt", "amt", "ict")
+
+_PLACES: dict[str, tzinfo] = {place: ZoneInfo(zone) for place, zone in mapping("times", "places").items()}
+STRANGE = "?"  #: in place of a zone that is named and not known: no time is better than a wrong one
 
 _MORNING, _EVENING = words("times", "am"), words("times", "pm")
 _HOUR_WORD = alternation(words("times", "hour"))
@@ -41,6 +48,20 @@ _ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|\+\d\d:?\d\d|-0[3-8]:?00|{a
 _TAIL = re.compile(
     rf"(?P<word>[ \t\xa0]{{0,2}}(?:{_HOUR_WORD})(?!\w)\.?)?(?P<half>[ \t\xa0]{{0,2}}(?:{_HALF_DAY})(?!\w)\.?)?"
     rf"(?P<zone>[ \t\xa0,]{{0,2}}\(?(?:{_ZONE})(?!\w)\)?)?",
+)
+#: "11:38 Pacific", "14:05 (Lisboa)", "14:05 Nairobi time"
+_PLACE_BEHIND = re.compile(
+    rf"[ \t\xa0]{{0,2}}(?:\([ \t]?(?P<within>{alternation(_PLACES)})(?:[ ]time)?[ \t]?\)"
+    rf"|(?P<region>pacific|eastern|mountain)(?!\w)(?:[ ]time(?!\w))?"
+    rf"|(?P<place>{alternation(_PLACES)})(?:[ ]time(?!\w)|(?=[ \t]?(?:[.,;:!?)\n]|\Z))))"
+)
+#: a zone that no table has: a lone name in brackets, "... time", "local time in ...", "Central"
+_STRANGE_BEHIND = re.compile(
+    r"[ \t\xa0]{0,2}(?:\([ \t]?[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ \t]?\)|(?:[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ ]){1,2}[Tt]ime(?!\w)|"
+    r"(?:my |our |their )?local time(?!\w)|Central(?: Time)?(?!\w)|[A-Z]{3,4}(?<=ST|DT)(?!\w))"
+)
+_DAY_OR_PART = re.compile(
+    rf"\W*(?:{alternation((*words('times', 'today'), *words('times', 'yesterday'), *words('times', 'am'), *words('times', 'pm'), *(form.rstrip('*') for key in ('weekdays', 'months') for forms in words('times', key) for form in forms.split('|'))))})"
 )
 _CLOCK = re.compile(
     r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
@@ -87,6 +108,16 @@ def zone_before(lower: str, low: int, start: int) -> str:
     return match["zone"] if match else ""
 
 
+def _zone_behind(text: str, lower: str, end: int) -> tuple[str, int]:
+    """(a zone that is named by a region or place behind a clock time, where it ends); ``STRANGE`` for one that is not known."""
+    if named := _PLACE_BEHIND.match(lower, end):
+        return named[named.lastgroup or 0], named.end()
+    strange = _STRANGE_BEHIND.match(text, end)
+    if strange and not _DAY_OR_PART.match(lower, end, strange.end()):
+        return STRANGE, end
+    return "", end
+
+
 def _offset(zone: str) -> tzinfo | None:
     sign, digits = (-1 if "-" in zone else 1), re.sub(_NOT_DIGIT, "", zone)
     hours, minutes = (int(digits[:2]), int(digits[2:] or 0)) if len(digits) != 3 else (int(digits[0]), int(digits[1:]))
@@ -99,10 +130,14 @@ def zone_of(name: str, default: tzinfo) -> tzinfo | None:
     """The zone of these words, the default without any, ``None`` when they could be two."""
     written = name.strip(" \t\xa0,()")
     name = " ".join(written.lower().split())
-    if not name or (len(name) <= 4 and name.isalpha() and not written.isupper() and name not in _LOWER_ZONES):
+    if not name or (
+        len(name) <= 4 and name not in _PLACES and name.isalpha() and not written.isupper() and name not in _LOWER_ZONES
+    ):
         return default  # "ist", "est", "west" are words too
-    if name in _UNKNOWN_ZONES:
+    if name in _UNKNOWN_ZONES or name == STRANGE:
         return None
+    if name in _PLACES:
+        return _PLACES[name]
     found = _ZONES.get(name.replace("’", "'"))
     return found if found is not None else _offset(name)
 
@@ -149,7 +184,10 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         second, half_open = int(match["s"] or 0), not half and not digits.startswith("0")
         twelve = half_open and 1 <= hour <= 12 and matching((tail["word"] or "").strip(" .\xa0"), _OF_TWELVE)
         zone = text[slice(*tail.span("zone"))]  # whether it is written in capitals matters
-        yield Clock(match.start(), tail.end(), hour, minute, second, zone, half_open, twelve)
+        ended = tail.end()
+        if not zone:
+            zone, ended = _zone_behind(text, lower, ended)
+        yield Clock(match.start(), ended, hour, minute, second, zone, half_open, twelve)
         found += 1
         if found >= MAX_CLOCKS:
             return

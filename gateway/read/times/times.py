@@ -71,6 +71,7 @@ _WORD_DATE = rf"(?P<d3>\d{{1,2}})(?:st|nd|rd|th|er|º|-го|\.)?[ \t\xa0]{{1,2}}
 _MONTH_DATE = (
     rf"(?P<m4>{_MONTH})(?!\w)\.?[ \t]{{1,2}}(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?[ \t]{{1,2}}(?P<y4>\d{{4}}))?"
 )
+_AM_PM = re.compile(r"\d[ \t\xa0]?[ap]\.?m(?!\w)")
 _DATE = re.compile(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)")
 _LAST_WORD = re.compile(r"\w+\Z")
 _DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)")
@@ -184,7 +185,8 @@ def _day(lower: str, low: int, clock: Clock, high: int, local: datetime) -> date
     for part in (before, after):
         dates = list(_DATE.finditer(part)) if _NUMBER.search(part) else []
         if dates:
-            return _dated(dates[-1] if part is before else dates[0], local)
+            named_first = bool(_AM_PM.search(lower, clock.start, clock.end))  # "11/05/2026 06:37 PM" is of November
+            return _dated(dates[-1] if part is before else dates[0], local, named_first)
         if not _DAYS.search(flattened(part)):
             continue
         named = list(_WEEKDAY.finditer(part))
@@ -217,7 +219,7 @@ def _weekday(before: str, named: list[re.Match[str]], clock: Clock, local: datet
     return local.date() - timedelta(days=back)
 
 
-def _dated(match: re.Match[str], local: datetime) -> date | bool:
+def _dated(match: re.Match[str], local: datetime, month_first: bool = False) -> date | bool:
     month_word = match["m3"] or match["m4"]
     if month_word:
         month = next(index for stem, index in _STEMS_MONTH if month_word.lower().startswith(stem))
@@ -226,7 +228,7 @@ def _dated(match: re.Match[str], local: datetime) -> date | bool:
         month, day, year = int(match["m1"]), match["d1"], match["y1"]
     else:
         month, day, year = int(match["m2"]), match["d2"], match["y2"]
-        if month > 12 >= int(day):
+        if int(day) <= 12 and (month > 12 or (month_first and "/" in match[0])):
             month, day = int(day), str(month)
     try:
         if year:

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from gateway.read.tables import flattened, numbers
+from gateway.read.tables import flattened
 from gateway.read.topics.misspelt import corrected
 from gateway.read.topics.stems import NAMED, STATES, Searched, Stem, Table, counting, marked, without_addresses
 from gateway.read.words.pasted import prose
@@ -29,6 +29,9 @@ BEHIND = 3  #: words before a part behind a sign that is told of it ("no arranca
 PLACE = frozenset(
     ("on", "at", "auf", "an", "sur", "à", "en", "su", "sulla", "на", "по", "na", "op", "em")
 )  #: ... unless one is of these
+AND = frozenset(
+    ("and", "und", "et", "y", "ed", "и", "та", "i", "oraz", "ve", "but", "aber", "mais", "pero", "ma", "но", "але")
+)
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
 MAX_MISSPELT = 1500  #: characters of a mail in which misspellings are looked for
 _ABBREVIATION = re.compile(
@@ -39,29 +42,8 @@ PAST, FLAKY, SLOW, PART, AGAIN = "past", "it comes and goes", "it is slow", "a p
 OWN_LOGIN, OWN_PROGRAM = "the writer's own login", "a program of the writer's own"
 UNNAMED = "nothing is named that is down"  #: perhaps it is, with a typing error
 TROUBLE = (PAST, FLAKY, SLOW, PART, AGAIN, OWN_LOGIN, OWN_PROGRAM)
+UNCHANGED = "{yet}"  #: of a rule: "it is still down" says it of whatever was told of before
 JOINED = ("-", "@", "/", "_")
-_MACHINE = re.compile(r"[a-z]{2,12}(?:-[a-z]{1,8})?-?\Z")
-#: words with a number behind them that are no machines
-_NO_MACHINE = re.compile(
-    r"(?:.*-)?(?:php|http|https|ipv|utf|utf-|sha|md|mp|x|win|windows|debian|ubuntu|centos|rhel|alma|rocky|fedora|python|perl|java|nodejs|"
-    r"sd[a-z]|hd|nvme|eth|ens|enp|eno|bond|vlan|raid|ram|ddr|ssd|core|cores|cpu|gb|mb|tb|mysql|mariadb|postgres|postgresql|pg|redis|tls|ssl|"
-    r"tlsv|port|rev|ver|version|no|nr|fw|usb|pci|cat|css|html|es|iso|din|rfc|cve|cve-|kw|fy|page|seite|step|tier|level|step|phase|pos|art|"
-    r"par|abs|tel|fax|iphone|ipad|galaxy|office|outlook|exchange|sql|mssql|vs|kb|log4j|q|am|um|at|to|of|in|les|la|el|li|ca|ab|um|bis|"
-    r"ap|amd|arm|i|rtx|gtx|a|h|b|c|d|error|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-?"
-)
-
-
-def machines(text: str) -> list[str]:
-    """Short machine names as people use them without a noun: web13, srv-01, osm33; in small letters."""
-    found: dict[str, None] = {}
-    for start, end in numbers(text)[:64]:
-        if not start or end - start > 3 or (end < len(text) and (text[end].isalnum() or text[end] in "-_@%")):
-            continue
-        before = text[max(0, start - 24) : start].lower()
-        word = before.replace("\n", " ").rpartition(" ")[2].lstrip("(\"'[*_")
-        if _MACHINE.match(word) and not _NO_MACHINE.fullmatch(word):
-            found[word + text[start:end]] = None
-    return list(found)[:8]
 
 
 @dataclass(slots=True)
@@ -140,7 +122,7 @@ def _judged(told: Sequence[_Sentence]) -> tuple[list[str], list[str]]:
         what = next(filter(None, map(_things, (one, told[at - 1] if at else one, told[0], behind))), [])
         if not what and weight >= TOLD_TWICE:
             what = anywhere
-        if what:
+        if what or any(UNCHANGED in stem.rule for _, _, stem in signs):
             return [*(f"{stem.name} {stem.weight:g}" for _, _, stem in signs), *what], dropped
         dropped.append(f"{signs[0][2].name}: {UNNAMED}")
     return [], dropped
@@ -184,7 +166,7 @@ def _why_not(one: _Sentence, topic: str, start: int, end: int, fine: bool) -> st
         return OWN_LOGIN if one.has("login") else "it works for others"
     if _of_a_part(one, "program", start, end):
         return OWN_PROGRAM
-    if one.has("fine") and NAMED not in one.lower[:start] and not _before(one, "service", start):
+    if one.has("fine") and not _named_behind_fine(one, start):
         return PART
     if not still and any(
         stop <= start <= stop + TENSE or end <= begin <= end + 2 for begin, stop, _ in one.hits.get("was", ())
@@ -195,9 +177,10 @@ def _why_not(one: _Sentence, topic: str, start: int, end: int, fine: bool) -> st
     return ""
 
 
-def _before(one: _Sentence, topic: str, start: int) -> bool:
-    """Whether something of the topic stands before a place."""
-    return any(begin < start for begin, _, _ in one.hits.get(topic, ()))
+def _named_behind_fine(one: _Sentence, start: int) -> bool:
+    """Whether what can be down stands between what works and the sign ("the panel works fine, web13 does not answer")."""
+    fine = max((stop for _, stop, _ in one.hits.get("fine", ()) if stop <= start), default=0)
+    return NAMED in one.lower[fine:start] or any(fine <= begin < start for begin, _, _ in one.hits.get("service", ()))
 
 
 def _of_a_part(one: _Sentence, topic: str, start: int, end: int) -> bool:
@@ -219,4 +202,4 @@ def _of_a_part(one: _Sentence, topic: str, start: int, end: int) -> bool:
 def _object(between: str) -> bool:
     """Whether so little stands between a sign and a part behind it that the part is what it is told of."""
     words = between.split()
-    return len(words) < BEHIND and not PLACE.intersection(words)
+    return len(words) < BEHIND and not PLACE.intersection(words) and not AND.intersection(words[:1])

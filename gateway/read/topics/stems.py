@@ -483,7 +483,7 @@ def marked(lower: str, named: Collection[str]) -> str:
     """The text with a sign before each of these names, which stems can ask for ("need \N{CURRENCY SIGN}")."""
     for name in list(named)[:MAX_NAMED]:
         if name in lower:
-            lower = lower.replace(name, NAMED + name)
+            lower = lower.replace(name, NAMED + name.replace("-", "_"))  # one word: "vm-invoices" tells of no invoice
     return lower
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, SENSITIVE, Department, Question, Topics
+from gateway.read.facts.machines import machines
 from gateway.read.tables import is_plain
-from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident, machines
+from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident
 from gateway.read.topics.stems import INCIDENT, STATES, Found, score, table
 
 SUBJECT_WEIGHT = 2
@@ -46,7 +47,7 @@ def topics_of(
         language: of the text, if it is known; the subject may be in any.
     """
     text, terms = text[:MAX_TEXT], list[str]()
-    named = tuple(dict.fromkeys((*named, *machines(f"{subject}\n{text}"[:2000]))))
+    named = tuple(dict.fromkeys((*named, *machines(f"{subject}\n{text}"))))
     accents = language not in NO_ACCENTS  # it may have lost them
     plain, plain_above = accents and is_plain(text), accents and is_plain(subject)
     above = score(subject, table(custom, plain=plain_above), named)
@@ -105,7 +106,9 @@ def topics_of(
         terms.append(f"what is asked for ({', '.join(sensitive)}) gives its department {ASKED:g}")
     # whoever asks what something would cost asks sales, not the bookkeepers
     sold = technical > 0 and general > SOLD * financial
-    billed = financial > technical and (is_account or not general or (financial >= BILLED and not sold))
+    billed = (
+        not reported and financial > technical and (is_account or not general or (financial >= BILLED and not sold))
+    )
     department = Department.FINANCIAL if billed else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
     comes_and_goes = any(why.endswith(FLAKY) for why in dropped) or any(COMES_AND_GOES_RULE in line for line in terms)
