@@ -37,6 +37,11 @@ _AMBIGUOUS = frozenset(
     "ma sa si se te tu va vi hu ne li lo na nu om re pro info name new page date here now how one then so today live works help "
     "support email cash cool fast run plus phone call care fail fix".split()
 )
+LONG_LABEL, FAIR_LABEL = (
+    14,
+    7,
+)  #: letters before a top-level domain that is a word, from which the two are hardly a slip
+_GENERIC = frozenset("app page name info email support works live".split())
 #: names with a dot that are programs, frameworks and shops of the whole world, and nobody's server here
 _NOBODYS = frozenset(
     "asp.net vb.net ado.net paint.net node.js vue.js next.js socket.io draw.io google.com gmail.com googlemail.com outlook.com hotmail.com yahoo.com "
@@ -90,8 +95,11 @@ def _is_host(match: re.Match[str], line: str) -> bool:
     if _FILE.search(before):
         return False
     if top in _AMBIGUOUS:
+        label = len(host) - len(last) - 1
         return (
             host.count(".") >= 2
+            or label >= LONG_LABEL
+            or (label >= FAIR_LABEL and (top in _GENERIC or not before.strip(" \t>*-")))
             or any(char.isdigit() or char == "-" for char in host)
             or bool(_HOST_WORD.search(before))
         )

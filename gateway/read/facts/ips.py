@@ -17,7 +17,7 @@ from gateway.read.tables import around, numbers
 from gateway.read.words.pasted import names_passers_by
 
 MAX = 50
-_V4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|\.in-addr|-\d(?!\d{0,2}\.\d)|/\d)")
+_V4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|\.in-addr|-\d(?!\d{0,2}(?:\.\d|(?![\w.-])))|/\d)")
 _V4_BEFORE = re.compile(r"(?:\A|://|[^\w./:-]|-|[^0-9A-Fa-f:]:)\Z")  # "1-203.0.113.7" may end a range
 _V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
 _PUBLIC_RESOLVERS = frozenset(
@@ -33,6 +33,24 @@ _VERSION_BEFORE = re.compile(
     r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|oid|section|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware)[ \t:]{0,2}\Z",
     re.IGNORECASE,
 )
+#: "upgraded from 2.4.52.1 to 2.4.58.1", "app-1.6.5.1": with numbers as small as those of versions
+_VERSION_AROUND = re.compile(
+    r"(?:[^\W\d_]-|(?:updat|upgrad|downgrad|aktualisi|actualiz|actualis|atualiz|mise à (?:jour|niveau)|mis à jour|aggiorn|обнов|онов|aktualiz|zaktualiz|"
+    r"güncelle|bijgewerkt|bijwerk|patch|app|ios|android|roundcube|outlook|thunderbird|filezilla|docker|redis|php-fpm|bind|exim|postfix|dovecot|gitlab|nextcloud)"
+    r"\w{0,12}(?:[ \t][^\W\d_]{1,14}){0,3}[ \t](?:(?:\d{1,2}\.){2,3}\d{1,2}[ \t][^\W\d_]{1,4}[ \t])?)\Z",
+    re.IGNORECASE,
+)
+SMALL = 40  #: the highest first number of a version of four parts
+_ADDRESS_WORD = re.compile(
+    r"(?<!\w)(?:ip|ips|dns|address|adresse|dirección|indirizzo|адрес\w*|record|server\w*|host|vps|ptr|rdns)(?!\w)",
+    re.IGNORECASE,
+)
+#: "203.0.113.208 through .211", "203.0.113.208-211"
+_RANGE = re.compile(
+    r"[ \t]{0,2}(?:-|–|—|\.\.\.?|…|through|thru|to|until|bis|à|au|a|al|до|по|do|até|tot|t/m)[ \t]{0,2}\.?(?P<last>\d{1,3})(?![\d.:/]|[ \t]?(?:uhr|h|min|%))",
+    re.IGNORECASE,
+)
+MAX_RANGE = 32  #: addresses of a range that are named
 #: what belongs to the network and not to whoever writes
 _NETWORK_BEFORE = re.compile(
     r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи]|gateway|passerelle|puerta de enlace|шлюз|brama|brána)(?:\W{0,3}|[ ](?:is|ist|est|es|è)[ ])\Z",
@@ -79,6 +97,25 @@ def _value(address: str, prefix: str | None) -> str | None:
         return str(parsed)
     except ValueError:
         return None
+
+
+def _is_version(match: re.Match[str], before: str) -> bool:
+    """Whether four small numbers are the version of a program: behind its name, or what it was updated to."""
+    if ":" in match[1] or match[2] or int(match[1].partition(".")[0]) > SMALL:
+        return False
+    return bool(_VERSION_AROUND.search(before)) and not _ADDRESS_WORD.search(before)
+
+
+def _through(text: str, match: re.Match[str]) -> list[str]:
+    """The further addresses of a range whose end is written by its last number only."""
+    if ":" in match[1] or match[2] or not (written := _RANGE.match(text, match.end(1))):
+        return []
+    net, _, first = match[1].rpartition(".")
+    last = int(written["last"])
+    joined = "-" in written[0] or "–" in written[0] or "." in written[0].rstrip(written["last"])
+    if not joined or not int(first) < last <= 255 or last - int(first) >= MAX_RANGE:
+        return []
+    return [f"{net}.{number}" for number in range(int(first) + 1, last + 1)]
 
 
 def _weak_line(line: str) -> bool:
@@ -136,7 +173,12 @@ def ips_in(text: str) -> tuple[Candidate, ...]:
         value = _value(match[1], match[2])
         if value in found and not found[value].weak:
             continue
-        if value is None or _VERSION_BEFORE.search(before[-16:]) or _NETWORK_BEFORE.search(before[-20:]):
+        if (
+            value is None
+            or _is_version(match, before)
+            or _VERSION_BEFORE.search(before[-16:])
+            or _NETWORK_BEFORE.search(before[-20:])
+        ):
             continue
         if line_start not in weak_lines:
             weak_lines[line_start] = _weak_line(text[line_start : line_start + 500].split("\n", 1)[0])
@@ -145,7 +187,10 @@ def ips_in(text: str) -> tuple[Candidate, ...]:
         if known is None:
             begin = max(line_start, match.start() - 60)
             line = text[begin : match.end() + 60].split("\n", 1)[0]
-            found[value] = Candidate(value, around(line, match.start() - begin, match.end() - begin), weak=doubtful)
+            told = around(line, match.start() - begin, match.end() - begin)
+            found[value] = Candidate(value, told, weak=doubtful)
+            for other in filter(None, (_value(one, None) for one in _through(text, match))):
+                found.setdefault(other, Candidate(other, told, weak=doubtful))
             if len(found) >= MAX:
                 break
         elif known.weak and not doubtful:

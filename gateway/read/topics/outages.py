@@ -41,7 +41,7 @@ _ABBREVIATION = re.compile(
 PAST, FLAKY, SLOW, PART, AGAIN = "past", "it comes and goes", "it is slow", "a part only", "it works again"
 OWN_LOGIN, OWN_PROGRAM = "the writer's own login", "a program of the writer's own"
 UNNAMED = "nothing is named that is down"  #: perhaps it is, with a typing error
-TROUBLE = (PAST, FLAKY, SLOW, PART, AGAIN, OWN_LOGIN, OWN_PROGRAM)
+TROUBLE = (PAST, FLAKY, SLOW, PART, AGAIN, OWN_LOGIN, OWN_PROGRAM, UNNAMED)
 UNCHANGED = "{yet}"  #: of a rule: "it is still down" says it of whatever was told of before
 JOINED = ("-", "@", "/", "_")
 
@@ -164,7 +164,7 @@ def _why_not(one: _Sentence, topic: str, start: int, end: int, fine: bool) -> st
         return "of somebody else"
     if topic == "unreached" and (fine or one.has("login")):
         return OWN_LOGIN if one.has("login") else "it works for others"
-    if _of_a_part(one, "program", start, end):
+    if _of_a_part(one, "program", start, end) or (one.has("program") and one.has("fine")):
         return OWN_PROGRAM
     if one.has("fine") and not _named_behind_fine(one, start):
         return PART

@@ -36,6 +36,10 @@ _DIVIDER = re.compile(
     rf"^[ \t>|*]{{0,8}}(?:[-_=*#]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*#]{{2,60}})",
     re.IGNORECASE,
 )
+_DASHED_WORD = re.compile(
+    rf"^[ \t>|]{{0,8}}-{{3,60}}[ \t]{{0,5}}(?:{alternation(words('quotes', 'dashed'))})[ \t]{{0,5}}-{{3,60}}[ \t]{{0,5}}$",
+    re.IGNORECASE,
+)
 _MAY_DIVIDE = re.compile(r"[ \t>|]{0,8}[-_=*#]|.{0,80}[:：][ \t]{0,5}\Z")  # cheap: most lines cannot
 _RULE = re.compile(r"^[ \t>|]{0,8}(?:_{10,200}|-{20,200}|={4,200})[ \t]{0,5}$")
 _LIST_RULE = re.compile(r"^_{20,200}[ \t]{0,5}$")
@@ -99,7 +103,7 @@ _TO_ME = re.compile(
 MAX_ATTRIBUTION = 12  #: words of one that names nobody by address
 #: "Sent from my phone, please excuse typos"
 _APOLOGY = re.compile(
-    r"excuse|brevity|typos|tippfehler|kürze|fautes|concis|brevità|errori di|disculp|erratas|typfout|literówk",
+    r"excuse|brevity|gmx mail|web\.de mail|typos|tippfehler|kürze|fautes|concis|brevità|errori di|disculp|erratas|typfout|literówk",
     re.IGNORECASE,
 )
 _UNSEEN = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\ufeff")
@@ -154,7 +158,7 @@ def _dashed(lines: list[str], index: int) -> bool:
     line = lines[index][:300]
     if not _MAY_DIVIDE.match(line):
         return False
-    if _DIVIDER.match(line):
+    if _DIVIDER.match(line) or _DASHED_WORD.match(line):
         return True
     if not (_DASHED.match(line) or _RULE.match(line)):
         return False
@@ -196,7 +200,7 @@ def _attributes(joined: str) -> bool:
         _WROTE.search(joined[-260:]) or _WROTE.search(joined[:260])
     )
     if _ENDS.search(joined):
-        return wrote or (when and somebody and (_ends_with_address(joined) or _said(joined)))
+        return wrote or (somebody and ((when and _ends_with_address(joined)) or _said(joined)))
     if joined.startswith("--") and joined.endswith("--"):  # "---- On Wed, 24 Feb 2021 john@example.com wrote ----"
         return wrote
     return wrote and when and somebody and bool(_WROTE_LAST.search(joined))
