@@ -19,16 +19,19 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})[^<>]{0,4000}>")
 _VOID = frozenset("br hr img input meta link area base col embed source track wbr".split())
 _BLANK = re.compile(r"[ \t\r\n\xa0]+")
 _DATA = re.compile(r"data:[a-zA-Z0-9/+.;=-]{1,100},[A-Za-z0-9+/=%_\s-]{200,}+")
-#: the class or id of what quotes
-_QUOTING = re.compile(r"gmail_quote|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|appendonsend|OutlookMessageHeader")
-_CITING = re.compile(r"<blockquote[^<>]{0,400}\scite\b|<blockquote[^<>]{0,400}\stype\s?=\s?[\"']?cite", re.IGNORECASE)
-_BLOCKQUOTE = re.compile(r"<blockquote", re.IGNORECASE)
-#: cheap: without one of these nothing is hidden
-_MAY_HIDE = re.compile(
-    r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:|font-size\s{0,3}:\s{0,3}0|opacity\s{0,3}:\s{0,3}0|mso-hide|max-height\s{0,3}:\s{0,3}0|\shidden\b|"
-    r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}(?:#fff|white|rgb\(\s{0,3}255)",
-    re.IGNORECASE,
-)
+#: in the class or id of what quotes
+_QUOTING = ("gmail_quote", "yahoo_quoted", "moz-cite-prefix", "divRplyFwdMsg", "appendonsend", "OutlookMessageHeader")
+_CITING = re.compile(r"<blockquote[^<>]{0,400}\s(?:cite\b|type\s?=\s?[\"']?cite)", re.IGNORECASE)
+#: what hides, each by what it cannot lack in small letters: a page is looked through for the words first
+_MAY_HIDE = {
+    word: re.compile(expression)
+    for word, expression in {
+        "display": r"display\s{0,3}:\s{0,3}none", "visibility": r"visibility\s{0,3}:", "opacity": r"opacity\s{0,3}:\s{0,3}0",
+        "font-size": r"font-size\s{0,3}:\s{0,3}0", "mso-hide": r"mso-hide", "max-height": r"max-height\s{0,3}:\s{0,3}0", "hidden": r"\shidden\b",
+        "#fff": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}#fff", "white": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}white",
+        "rgb(": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}rgb\(\s{0,3}255",
+    }.items()
+}  # fmt: skip
 _HIDING = re.compile(
     r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}0(?:\.0)?(?:px|pt|em|%)?\s{0,3}(?:!important)?\s{0,3}(?:;|$)|"
     r"mso-hide\s{0,3}:\s{0,3}all|opacity\s{0,3}:\s{0,3}0(?:\.0{1,4})?\s{0,3}(?:;|$)|max-height\s{0,3}:\s{0,3}0(?:px)?\s{0,3}(?:;|$)",
@@ -78,6 +81,8 @@ def _cut(html: str, opening: str, closing: str) -> str:
 
 def _too_deep(html: str) -> bool:
     """Whether tags nest deeper than the parser should see; it is quadratic on such input."""
+    if html.count("<") - html.count("</") <= MAX_DEPTH * 4:
+        return False  # not even if none of them were closed
     depth = 0
     for found in _TAG.finditer(html):
         if found[2].lower() in _VOID:
@@ -90,19 +95,29 @@ def _too_deep(html: str) -> bool:
 
 def _may_quote(html: str) -> bool:
     """Cheap: whether anything in it can be a quote."""
-    return bool(_BLOCKQUOTE.search(html) or _QUOTING.search(html))
+    return _marks_quotes(html) or "<blockquote" in html.lower()
+
+
+def _marks_quotes(words: str) -> bool:
+    return any(word in words for word in _QUOTING)
+
+
+def _may_hide(html: str) -> bool:
+    """Cheap: whether anything in it can be hidden."""
+    lower = html.lower()
+    return any(word in lower and expression.search(lower) is not None for word, expression in _MAY_HIDE.items())
 
 
 def cites(html: str) -> bool:
     """Whether a mail program marked something as the quoted mail, rather than that a block is indented."""
-    return bool(_QUOTING.search(html) or _CITING.search(html))
+    return _marks_quotes(html) or ("<blockquote" in html.lower() and _CITING.search(html) is not None)
 
 
 def _quoted(node: LexborNode) -> bool:
     if node.tag == "blockquote":
         return True
     attributes = node.attributes
-    return bool(_QUOTING.search(f"{attributes.get('class') or ''} {attributes.get('id') or ''}"))
+    return bool(attributes) and _marks_quotes(f"{attributes.get('class') or ''} {attributes.get('id') or ''}")
 
 
 def _hides(node: LexborNode) -> bool:
@@ -147,7 +162,7 @@ def page(html: str) -> Page:
     root = LexborHTMLParser(html).body
     if root is None:
         return Page("", "", "")
-    hidden: list[str] | None = [] if _MAY_HIDE.search(html) else None
+    hidden: list[str] | None = [] if _may_hide(html) else None
     whole = _walk(root, False, hidden)
     words = _walk(root, True, None if hidden is None else []) if _may_quote(html) else whole
     return Page(words, whole, "\n".join(hidden or ())[:MAX_TEXT])
@@ -169,7 +184,7 @@ def _walk(root: LexborNode, skip_quotes: bool, hidden: list[str] | None) -> str:
         tag = node.tag or ""
         descend = False
         if tag == "-text":
-            text = _BLANK.sub(" ", node.text_content or "")
+            text = _blanked(node.text_content or "")
             pieces.append(text)
             size += len(text)
         elif tag not in _SKIPPED and not tag.startswith("-") and not (skip_quotes and _quoted(node)):
@@ -196,6 +211,11 @@ def _walk(root: LexborNode, skip_quotes: bool, hidden: list[str] | None) -> str:
                 pieces.append("\n")
         node = node.next if node is not None else None
     return _shown(pieces)
+
+
+def _blanked(text: str) -> str:
+    """The text with single blanks; most have no others."""
+    return _BLANK.sub(" ", text) if "  " in text or not text.isprintable() or "\xa0" in text else text
 
 
 def _shown(pieces: list[str]) -> str:

@@ -15,6 +15,7 @@ _SIGNS = Beginnings(
     "klient konta klant zákaz zakaz müşteri musteri kunde kundn".split(),
     among=EVERY_MAIL,
 )
+BEFORE, BEHIND = 24, 90  #: characters around a sign in which its label and the number are
 _CUSTOMER = re.compile(
     rf"(?<!\w)(?:{alternation(_LABELS)})(?!\w)[ \t\xa0]{{0,2}}(?:is|ist|lautet|est|es|è|это|є|jest)?[ \t\xa0]{{0,2}}[:=.(–-]{{0,2}}[ \t\xa0]{{0,2}}"
     r"(?:№|n°|nº|#|no\.?|nr\.?)?[ \t\xa0]{0,2}(?P<value>(?:[a-z]{1,4}-?)?\d{2,12})(?!\w|[.,]\d|-\d)",
@@ -24,12 +25,11 @@ _CUSTOMER = re.compile(
 
 def customers_in(text: str) -> tuple[Candidate, ...]:
     """Customer numbers as written, in order of appearance."""
-    if not _SIGNS.found(lowered(text), 1):
-        return ()
     found: dict[str, Candidate] = {}
-    for match in _CUSTOMER.finditer(text):
-        value = match["value"]
-        found.setdefault(value, Candidate(value, around(text, *match.span("value"))))
-        if len(found) >= MAX:
-            break
+    done = 0
+    for place in _SIGNS.places(lowered(text), MAX * 4):
+        match = _CUSTOMER.search(text, max(done, place - BEFORE), place + BEHIND)
+        if match is not None and len(found) < MAX:
+            done = match.end()
+            found.setdefault(match["value"], Candidate(match["value"], around(text, *match.span("value"))))
     return tuple(found.values())

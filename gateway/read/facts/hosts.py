@@ -132,9 +132,10 @@ def hosts_in(text: str) -> tuple[Candidate, ...]:
     for line in text.split("\n", MAX_LINES)[:MAX_LINES]:
         if len(found) >= MAX:
             break
-        if ("." not in line and ":" not in line and "ost" not in line) or _is_others(line):
+        dotted = "." in line and _DOT.search(line) is not None
+        if not (dotted or "ost" in line or ":" in line) or (dotted and _is_others(line)):
             continue
-        for match in _names(line):
+        for match in _names(line) if dotted else ():
             if _is_host(match, line):
                 value = match["host"].lower()
                 value = value.removeprefix("www.") if value.count(".") >= 2 else value
@@ -145,7 +146,7 @@ def hosts_in(text: str) -> tuple[Candidate, ...]:
             if "ost" in lower or "rechnername" in lower or "ост" in lower or "хост" in lower
             else ()
         ):
-            if any(char.isdigit() or char == "-" for char in match["host"]):
+            if any(char.isdigit() or char == "-" for char in match["host"]) and (dotted or not _is_others(line)):
                 found.setdefault(match["host"].lower(), Candidate(match["host"].lower(), match[0][:80]))
     return tuple(found.values())[:MAX]
 
