@@ -39,3 +39,34 @@ def test_a_line_that_nobody_wrote_is_cut(line: str) -> None:
 )
 def test_a_sentence_that_begins_like_a_footer_is_the_authors(line: str) -> None:
     assert quotes.new_words(f"It is slow.\n\n{line}") == f"It is slow.\n\n{line}"
+
+
+DIVIDERS = (
+    "-----Reply Message-----", "-----Antwortnachricht-----", "----- Antwort -----", "-----Message de réponse-----", "-----Mensaje de respuesta-----",
+    "-----Messaggio di risposta-----", "-----Ответное сообщение-----", "-----Повідомлення-відповідь-----", "-----Wiadomość zwrotna-----",
+    "-----Mensagem de resposta-----", "-----Antwoordbericht-----", "-----Yanıt iletisi-----", "-----Odpověď-----", "-----Svarbesked-----",
+    "-----Izvorna poruka-----", "-----Originalna poruka-----",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", DIVIDERS)
+def test_a_reply_is_divided_in_many_languages(line: str) -> None:
+    assert (
+        quotes.new_words(f"Mine: 1234.\n\n{line}\nHello Anna,\nplease send the log of order #123456.\n")
+        == "Mine: 1234."
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Support <s@x.example> said:", "On Sun, 22 Nov 2026 10:15:00 +0100, Support <s@x.example> said:", "Support<mailto:s@x.example> schrieb am 22.11.2026 10:15:",
+        "2026-11-22 10:15 GMT+01:00 INTROSERV Support\n<support@introserv.com>:", "On Nov 22, 2026, at 10:15, Support <mailto:s@x.example> wrote:",
+    ],
+)  # fmt: skip
+def test_who_said_it_introduces_a_quote(line: str) -> None:
+    assert quotes.new_words(f"Mine: 1234.\n\n{line}\n\n> Hello Anna,\n> please send the log.\n") == "Mine: 1234."
+
+
+def test_a_word_that_only_looks_like_a_divider_is_the_authors() -> None:
+    assert quotes.new_words("Antwort: ja.\nReply: yes.\n") == "Antwort: ja.\nReply: yes."

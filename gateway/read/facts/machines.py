@@ -45,7 +45,7 @@ _ROLES = (
 _ROLE = "|".join(_ROLES)
 #: both halves in small letters, one of them a role with or without its number; the other one is no word of a compound
 _ROLE_NAME = re.compile(
-    rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|"
+    rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|(?:{_ROLE})-(?:gw|fw|srv|vm|db|sql|lb|hv|ns|dc|sw)|"
     rf"[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]|\.\w)"
 )
 

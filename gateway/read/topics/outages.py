@@ -42,7 +42,7 @@ PAST, FLAKY, SLOW, PART, AGAIN = "past", "it comes and goes", "it is slow", "a p
 OWN_LOGIN, OWN_PROGRAM = "the writer's own login", "a program of the writer's own"
 UNNAMED = "nothing is named that is down"  #: perhaps it is, with a typing error
 TROUBLE = (PAST, FLAKY, SLOW, PART, AGAIN, OWN_LOGIN, OWN_PROGRAM, UNNAMED)
-UNCHANGED = "{yet}"  #: of a rule: "it is still down" says it of whatever was told of before
+UNNAMED_RULES = ("{yet}", "{subjectless}")  #: "it is still down", "we are down": they need no name
 JOINED = ("-", "@", "/", "_")
 
 
@@ -122,7 +122,7 @@ def _judged(told: Sequence[_Sentence]) -> tuple[list[str], list[str]]:
         what = next(filter(None, map(_things, (one, told[at - 1] if at else one, told[0], behind))), [])
         if not what and weight >= TOLD_TWICE:
             what = anywhere
-        if what or any(UNCHANGED in stem.rule for _, _, stem in signs):
+        if what or any(rule in stem.rule for _, _, stem in signs for rule in UNNAMED_RULES):
             return [*(f"{stem.name} {stem.weight:g}" for _, _, stem in signs), *what], dropped
         dropped.append(f"{signs[0][2].name}: {UNNAMED}")
     return [], dropped
@@ -179,7 +179,7 @@ def _why_not(one: _Sentence, topic: str, start: int, end: int, fine: bool) -> st
 
 def _named_behind_fine(one: _Sentence, start: int) -> bool:
     """Whether what can be down stands between what works and the sign ("the panel works fine, web13 does not answer")."""
-    fine = max((stop for _, stop, _ in one.hits.get("fine", ()) if stop <= start), default=0)
+    fine = max((stop for begin, stop, _ in one.hits.get("fine", ()) if begin <= start), default=0)
     return NAMED in one.lower[fine:start] or any(fine <= begin < start for begin, _, _ in one.hits.get("service", ()))
 
 

@@ -1,0 +1,75 @@
+"""Texts of people who never saw the rules, and everyday mails of which none tells of an outage: what is misread is told by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.first_sight import judged, reading_of, rows
+
+FOLDER = Path(__file__).parent / "labelled"
+#: what is still misread of the strangers' texts, and of the second round; docs/accuracy.md tells of what kinds they are
+MISREAD: dict[str, set[str]] = {
+    "critical recall": {"se-de-03", "st-de-02"},
+    "department": {"se-ru-09", "se-ru-12", "st-en-42", "st-en-57", "st-en-62", "st-es-16"},
+    "hosts precision": {"st-en-46"},
+    "hosts recall": {"st-en-39"},
+    "language": {"st-en-19", "st-es-05", "st-fr-07", "st-ru-27"},
+    "question": {
+        "se-de-03",
+        "se-en-12",
+        "se-en-20",
+        "se-es-05",
+        "se-it-04",
+        "se-pt-04",
+        "se-pt-07",
+        "se-ru-06",
+        "se-ru-07",
+        "se-ru-09",
+        "se-ru-11",
+        "st-de-21",
+        "st-en-37",
+        "st-en-59",
+        "st-es-17",
+        "st-es-21",
+        "st-fr-23",
+        "st-it-13",
+    },
+    "sensitive": {
+        "se-de-10",
+        "se-en-13",
+        "se-es-06",
+        "se-fr-07",
+        "st-de-13",
+        "st-de-16",
+        "st-es-08",
+        "st-es-26",
+        "st-fr-21",
+        "st-nl-06",
+        "st-pt-16",
+        "st-ru-08",
+    },
+}
+#: everyday mails that are taken for an outage: a course on the net and the manual of a program, quoted with its words
+ALARMS: set[str] = {"ev-it-019", "ev-ru-045"}
+
+
+def _hosts_aside(row: dict[str, str]) -> dict[str, str]:
+    """The second round has no column of hosts, orders and addresses."""
+    return row if row["id"].startswith("st-") else {k: v for k, v in row.items() if k not in ("hosts", "orders", "ips")}
+
+
+def test_what_strangers_write_is_understood() -> None:
+    texts = rows(FOLDER / "strangers.csv")
+    misread: dict[str, set[str]] = {}
+    for row in texts:
+        for label, good, _ in judged(_hosts_aside(row), reading_of(row)):
+            if not good:
+                misread.setdefault(label, set()).add(row["id"])
+    assert misread == MISREAD
+    assert len(texts) >= 430
+
+
+def test_no_everyday_mail_is_an_outage() -> None:
+    texts = rows(FOLDER / "everyday.csv")
+    assert {row["id"] for row in texts if reading_of(row).topics.critical} == ALARMS
+    assert len(texts) == 500
