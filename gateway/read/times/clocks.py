@@ -118,6 +118,13 @@ def _zone_behind(text: str, lower: str, end: int) -> tuple[str, int]:
     return "", end
 
 
+def zone_at(text: str, lower: str, end: int) -> str:
+    """The zone that is named right behind a clock time that ends there."""
+    tail = _TAIL.match(lower, end)
+    zone = text[slice(*tail.span("zone"))] if tail else ""
+    return zone or _zone_behind(text, lower, tail.end() if tail else end)[0]
+
+
 def _offset(zone: str) -> tzinfo | None:
     sign, digits = (-1 if "-" in zone else 1), re.sub(_NOT_DIGIT, "", zone)
     hours, minutes = (int(digits[:2]), int(digits[2:] or 0)) if len(digits) != 3 else (int(digits[0]), int(digits[1:]))

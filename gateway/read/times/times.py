@@ -24,6 +24,7 @@ from gateway.read.times.clocks import (
     part_of_day,
     settled,
     spelled_in,
+    zone_at,
     zone_before,
     zone_of,
 )
@@ -90,6 +91,7 @@ _BOTH_DAYS = re.compile(r"[ \t]{1,2}(?:auf|zu|to|into|sur|a|al|на|op|na|z)[ \t
 _UNTIL = re.compile(
     r"[ \t\xa0]{0,2}(?:[-–—]|(?:to|until|till|bis|à|jusqu['’]à|a las|a|as|hasta|alle|fino alle|до|às|até|tot|do)[ \t])[ \t\xa0]{0,2}(?:(?:about|las|le|etwa|ca\.?)[ \t])?\d",
 )
+_UNTIL_END = re.compile(r"\d{1,2}(?:[:.h]\d\d)?")
 #: "between 9:00 and 9:30"
 _BETWEEN = re.compile(
     rf"(?<!\w)(?:{alternation(words('times', 'between'))})[ \t\xa0]{{1,2}}(?:(?:{alternation(_ARTICLES)})[ \t]{{1,2}}){{0,2}}\Z"
@@ -277,7 +279,8 @@ def _told(
         wide = _FINE.sub(" ", wide)
     if not _TROUBLE.search(wide) and not (lead == "since" and not until and (troubled() or _NEGATION.search(after))):
         return None
-    zone = zone_of(clock.zone or named, default)
+    ended = _UNTIL_END.match(lower, until.end() - 1) if until else None
+    zone = zone_of(clock.zone or named or (zone_at(text, lower, ended.end()) if ended else ""), default)
     if zone is None:
         return None
     local = received_at.astimezone(zone)
