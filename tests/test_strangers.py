@@ -12,11 +12,9 @@ MISREAD: dict[str, set[str]] = {
     "critical recall": {"se-de-03", "st-de-02"},
     "department": {"se-ru-09", "se-ru-12", "st-en-42", "st-en-57", "st-en-62", "st-es-16"},
     "hosts precision": {"st-en-46"},
-    "hosts recall": {"st-en-39"},
     "language": {"st-en-19", "st-es-05", "st-fr-07", "st-ru-27"},
     "question": {
         "se-de-03",
-        "se-en-12",
         "se-en-20",
         "se-es-05",
         "se-it-04",
@@ -36,9 +34,7 @@ MISREAD: dict[str, set[str]] = {
     },
     "sensitive": {
         "se-de-10",
-        "se-en-13",
         "se-es-06",
-        "se-fr-07",
         "st-de-13",
         "st-de-16",
         "st-es-08",

@@ -27,6 +27,7 @@ from gateway.read.topics import topics
 from gateway.read.words import language, pasted, quotes
 
 MAX_SEARCHED = 128 * 1024
+LIKE_A_WORD = 1.0  #: how little a name leans to a service's that is a word with a number
 OWN_HOST = 2.0  #: what a host that is named speaks for a matter of an account
 _WORDS = re.compile(r"\w{2,}")
 
@@ -48,7 +49,9 @@ def _reported(parsed: ParsedMessage, found: tuple[Candidate, ...]) -> tuple[Cand
 def _hosts(own_words: str, rest: str, named: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
     """Hosts, with the short names of machines that are none of the services' names."""
     found = _candidates(own_words, rest, hosts.hosts_in)
-    known = {candidate.value for candidate in (*found, *named)}
+    # "storage2" has as many letters as the opaque name of a service, and is a machine until the directory knows better
+    opaque = (one for one in named if one.words.startswith("service:") or services.leaning([one.value]) > LIKE_A_WORD)
+    known = {candidate.value for candidate in (*found, *opaque)}
     return (*found, *(c for c in machines.machines_in(own_words) if c.value not in known))
 
 
