@@ -173,6 +173,20 @@ def test_an_equal_copy_that_reads_otherwise_stands_beside_the_first(at: Desk) ->
     assert len(at.show(first.reference)["entries"]) == len(shown["entries"]), "the same words again are no news"
 
 
+def test_a_copy_with_somebodys_references_buries_nothing(at: Desk) -> None:
+    """The signature covers no References: whoever knows an older id of the customer may put it on a copy sent ahead."""
+    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Disk")
+    first = at.take(incoming(older), older)
+    raw = mail(In_Reply_To="<older@example.de>", References="<older@example.de>")
+    buried = at.take(incoming(raw), raw)
+    assert (buried.decision.disposition, buried.reference) == ("appended", first.reference)
+    outcome = arrives(at, incoming(GENUINE), GENUINE)
+    assert outcome is not None and outcome.reference != first.reference
+    assert [to for _, to in at.customers()] == ["anna@example.de"] * 2, "it is acknowledged as a mail of its own"
+    assert at.show(outcome.reference)["target_at"] is not None
+    assert any("a better copy" in mark for mark in at.show(first.reference)["marks"])
+
+
 @pytest.mark.fault("X39")
 def test_through_a_list_first_and_then_directly(at: Desk) -> None:
     """Innocent: the list broke the signature."""

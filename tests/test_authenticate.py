@@ -226,3 +226,11 @@ def test_only_signed_recipients_tell_that_it_was_for_us_and_else_spf_must(head: 
     assert not alone.enforced
     both = judged(by_dkim(head, names), sent=True)
     assert (both.by, both.weak) == ("dmarc", False)
+
+
+def test_signatures_of_strangers_hide_none_of_the_authors() -> None:
+    junk = b"".join(
+        b"DKIM-Signature: v=1; a=rsa-sha256; d=e%d.example; s=s; h=from; bh=YQ==; b=YQ==\r\n" % number
+        for number in range(60)
+    )
+    assert judged(junk + by_dkim("To: support@introserv.com\r\n")).by == "dmarc"

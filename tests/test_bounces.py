@@ -52,12 +52,12 @@ def test_a_null_sender_is_a_machine() -> None:
     [
         # what large senders really write as
         ("noreply-dmarc-support", True), ("no-reply-aws", True), ("orders-noreply", True), ("notifications.no-reply", True),
-        ("noreply+42", True), ("noreply2", True), ("NoReply_eu", True), ("donotreply-eu", True), ("please-do-not-reply", True),
+        ("noreply+42", True), ("no-answer", True), ("notreply", True), ("не-отвечать", True), ("niet-beantwoorden", True), ("odpowiedz-nie", True), ("unattended", True), ("noreply2", True), ("NoReply_eu", True), ("donotreply-eu", True), ("please-do-not-reply", True),
         ("dont.reply", True), ("ne-pas-repondre", True), ("nepasrepondre", True), ("no-responder", True), ("no_responda", True),
         ("non-rispondere", True), ("nao.responda", True), ("nicht-antworten", True), ("keine-antwort", True),
         ("shop.auto-reply", True), ("autoresponder", True), ("www-data", True),
         # people whose names hold the same letters
-        ("piano.reply", False), ("bruno-reply", False), ("reply", False), ("juliano.replyson", False), ("noreen", False),
+        ("piano.reply", False), ("bruno-reply", False), ("reply", False), ("juliano.replyson", False), ("noreen", False), ("notary", False), ("answers", False), ("attended", False), ("abbot", False),
         ("reply-no", False), ("anna+noted", False), ("autorepair", False),
     ],
 )  # fmt: skip

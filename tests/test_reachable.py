@@ -20,6 +20,8 @@ DOMAINS: dict[str, tuple[Any, str]] = {
     "text.example": ({"TXT": ["some words"]}, "its domain takes no mail (neither MX nor address)"),
     "above.example": (None, "its domain takes no mail (neither MX nor address)"),  # only names below it
     "below.above.example": ({"A": ["192.0.2.1"]}, ""),
+    "here.example": ({"MX": [[10, "localhost"]]}, "its domain takes no mail (its MX is localhost)"),
+    "localhost": ({"A": ["127.0.0.1"]}, "mail for localhost leaves no host (RFC 6761)"),
     "none.example": (None, "its domain does not exist"),
     "slow.example": ("TIMEOUT", ""),
     "broken.example": ("SERVFAIL", ""),
@@ -33,7 +35,7 @@ def test_which_domains_take_mail(domain: str) -> None:
     why = DOMAINS[domain][1]
     assert asyncio.run(why_not(domain, ZoneResolver(zone), proven=False)) == why
     proven = asyncio.run(why_not(domain, ZoneResolver(zone), proven=True))
-    assert proven == (why if "null MX" in why else ""), "a domain that has proved itself is there"
+    assert proven == (why if "null MX" in why or "localhost" in why else ""), "a domain that has proved itself is there"
 
 
 def test_everybody_is_asked_and_the_reason_is_stored(tmp_path: Any) -> None:

@@ -81,7 +81,7 @@ def test_bare_line_ends_are_refused_where_the_admin_says_so(tmp_path: Path) -> N
     [
         ("EXPN list", "502 5.5.1"), ("VRFY anna", "252 2.1.5"), ("VRFY", "501 5.5.4"), ("NOOP", "250 2.0.0"), ("HELP", "214 2.0.0"),
         ("RSET", "250 2.0.0"), ("RSET now", "501 5.5.4"), ("BDAT 5", "502 5.5.1"), ("DATA", "503 5.5.1"), ("RCPT TO:<support@introserv.com>", "503 5.5.1"),
-        ("NONSENSE", "500 5.5.1"), ("GET / HTTP/1.1", "500 5.5.1"), ("\x16\x03\x01", "500 5.5.1"), ("MAIL FROM:<ü@x.example>", "553 5.6.7"),
+        ("NONSENSE", "500 5.5.1"), ("\x16\x03\x01", "500 5.5.1"), ("MAIL FROM:<ü@x.example>", "553 5.6.7"),
         ("MAIL FROM: <a@b.example>", "250 2.1.0"), ("MAIL FROM:<>", "250 2.1.0"), ("MAIL FROM:<@r.example:a@b.example>", "250 2.1.0"),
         ("MAIL FROM:<a@b.example> SIZE=100000", "250 2.1.0"), ("MAIL FROM:<a@b.example> SIZE=100001", "552 5.3.4"),
         ("MAIL FROM:<a@b.example> SIZE=-1", "501 5.5.4"), ("MAIL FROM:<a@b.example> SIZE=big", "501 5.5.4"),
@@ -203,6 +203,16 @@ def test_a_loop_ends(tmp_path: Path) -> None:
         assert (await client.mail(b"Received: x\r\n" * 101 + b"\r\nx"))[0].startswith("554 5.4.6")
 
     run(tmp_path, story)
+
+
+def test_a_browser_that_was_made_to_post_a_mail_is_sent_away(tmp_path: Path) -> None:
+    async def story(server: Server, port: int) -> None:
+        client = await Client.to(port)
+        client.writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n\r\nEHLO x\r\nMAIL FROM:<a@b.example>\r\n")
+        assert (await client.reply()).startswith("500 5.5.1")
+        assert await client.reader.read() == b""
+
+    assert run(tmp_path, story).stored == []
 
 
 def test_a_hundred_commands_in_one_segment(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from gateway.ingest.answers import (
     NO_SPACE,
     NO_SUCH_USER,
     NO_TLS,
+    NO_WEB_SERVER,
     NOT_IMPLEMENTED,
     OK,
     OVERDUE,
@@ -53,6 +54,7 @@ from gateway.model import Envelope, RawMessage
 
 COMMAND_LIMIT = 1024
 ACCEPT_DEADLINE_S = 120.0
+HTTP = frozenset("GET POST PUT HEAD DELETE OPTIONS PATCH TRACE CONNECT HOST:".split())
 JUNK = frozenset(("NOOP", "RSET", "HELP", "VRFY", "HELO", "EHLO", "LHLO"))  #: what brings no mail nearer
 JUNK_LIMIT = 100  #: of these between two mails; each further one is an error, as with Postfix
 STEPS = 20  #: other commands before a mail, besides its recipients, that keep a session from being idle
@@ -103,6 +105,9 @@ class MailSession(Connection):
             return await self._fault(BAD_SYNTAX)
         if b"\x00" in line or not name:
             return await self._fault(BAD_SYNTAX)
+        if name in HTTP:  # a browser that was made to post a mail
+            await self.say(NO_WEB_SERVER)
+            return False
         handler = self._COMMANDS.get(name)
         if handler is None:
             return await self._fault(

@@ -14,13 +14,15 @@ TAG = 26
 LOOP_HEADER = "X-Gateway-Loop"
 _ROBOT = re.compile(
     r"(?i)^(mailer-daemon|postmaster|owner-.*|.*-request|.*-owner|"
-    r"(.*[-+.])?bounces?([-+.].*)?|listserv|majordomo|automailer|daemon|nobody|root|www-data|prvs=.*)$"
+    r"(.*[-+.])?bounces?([-+.].*)?|listserv|majordomo|mailman|automailer|daemon|nobody|root|www-data|apache|nginx|cron|uucp|(?:.*[-_.])?(?:ro)?bot|"
+    r"help-return-.*|prvs=.*|srs[01]=.*)$"
 )
 _GAP = "[-_.]?"
 #: a mailbox that says of itself, in any word of its name, that nobody reads it: noreply-dmarc-support, orders.no-reply, no-reply+42
 _UNREAD = re.compile(
-    rf"(?i)(?:^|[-+._=])(?:(?:no|do{_GAP}not|dont){_GAP}reply|auto{_GAP}(?:reply|respon[ds])|ne{_GAP}pas{_GAP}repondre|"
-    rf"(?:no|nao){_GAP}respond[ae]|non{_GAP}rispondere|nicht{_GAP}antworten|keine{_GAP}antwort)"
+    rf"(?i)(?:^|[-+._=])(?:(?:no|not|do{_GAP}not|dont){_GAP}(?:reply|replies|answer)|noreplies|un(?:attended|monitored)|auto{_GAP}(?:reply|respon[ds])|ne{_GAP}pas{_GAP}repondre|"
+    rf"(?:no|nao){_GAP}respond[ae]r?|non{_GAP}rispondere|nicht{_GAP}antworten|keine{_GAP}antwort|ne{_GAP}pas{_GAP}répondre|não{_GAP}responda|niet{_GAP}(?:be)?antwoorden|не{_GAP}(?:отвечать|відповідати)|nie{_GAP}odpowiada[cćj]|"
+    rf"odpowiedz{_GAP}nie|cevap{_GAP}vermeyin|yanitlamayin|neodpovid(?:at|ejte))"
 )
 
 

@@ -97,6 +97,13 @@ def commit_arrival(
     if this.beats(before):
         incoming = replace(incoming, person=before.person and not this.person)
         outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, this.proof < before.proof)
+    elif (
+        this.stands_with(before)
+        and row.disposition == Disposition.APPENDED
+        and _is_new(connection, incoming, office, now)
+    ):
+        # a copy with somebody's In-Reply-To, which no signature need cover, buried it in another ticket
+        outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, weaker=False)
     elif unsure and not this.blocked and replace(this, proof=_PROVEN).beats(before) and _again(claimed, office):
         inbox.put_off(connection, claimed, now + _again(claimed, office))
         return None
@@ -128,6 +135,12 @@ def _beside(
     }
     outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
     return True
+
+
+def _is_new(connection: Connection, incoming: Incoming, office: Office, now: datetime) -> bool:
+    """Whether this copy goes on with no ticket."""
+    found = desk.considered(connection, incoming, office, now, binding=True)
+    return found.disposition is Disposition.OPENED and found.thread is None
 
 
 def _again(claimed: inbox.Claimed, office: Office) -> timedelta:

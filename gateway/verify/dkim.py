@@ -26,7 +26,9 @@ from gateway.verify.dmarc import related
 from gateway.verify.dns import Resolver
 
 MAX_SEEN = 20
+MAX_AMONG = 500  #: signatures among which those of the author's domain are looked for
 MAX_CHECKED = 5
+_DOMAIN_TAG = re.compile(rb"(?:^|;)[ \t\r\n]{0,20}d[ \t\r\n]{0,20}=[ \t\r\n]{0,20}([A-Za-z0-9._-]{1,255})")
 MAX_HEADER = 256 * 1024
 MAX_LINES = 4000
 MAX_FIELDS = 1000  # of more the reader of the mail sees these only
@@ -316,10 +318,10 @@ def signatures(
     if headers is None:
         odd = DkimResult("permerror", "", "", "the header is too large or odd for DKIM")
         return Signatures(Signed((), raw, body_start), (), (odd,))
-    values = [value for name, value in headers if name.lower() == b"dkim-signature"][:MAX_SEEN]
+    values = _nearest([value for name, value in headers if name.lower() == b"dkim-signature"], author_domain)
     results: list[DkimResult] = []
     usable: list[Signature] = []
-    for index, value in enumerate(values):
+    for index, value in values:
         try:
             usable.append(_checked(index, value, now))
         except Refused as refusal:
@@ -330,6 +332,19 @@ def signatures(
         for sig in usable[MAX_CHECKED:]
     ]
     return Signatures(Signed(headers, raw, body_start), tuple(usable[:MAX_CHECKED]), tuple(results))
+
+
+def _nearest(values: list[bytes], author_domain: str) -> list[tuple[int, bytes]]:
+    """(place among all of them, value) of as many as are looked at; where there are more, those that say they are of the author's domain first."""
+    if len(values) <= MAX_SEEN:
+        return list(enumerate(values))
+    near = [_is_near(_DOMAIN_TAG.search(value), author_domain) for value in values[:MAX_AMONG]]
+    chosen = sorted(range(len(near)), key=lambda index: (not near[index], index))[:MAX_SEEN]
+    return [(index, values[index]) for index in sorted(chosen)]
+
+
+def _is_near(named: re.Match[bytes] | None, author_domain: str) -> bool:
+    return named is not None and related(named[1].decode("ascii", "replace").lower().rstrip("."), author_domain)
 
 
 async def verify(

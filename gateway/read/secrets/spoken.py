@@ -116,25 +116,54 @@ DETECTORS = (
 _HEAD = re.compile(rf"(?:\w{{1,20}}[ -])?{_LABEL}", re.IGNORECASE)
 _CELLS = (re.compile(r"\t+"), re.compile(r"[ \t]*\|[ \t]*"), re.compile(r" {2,}"), re.compile(r";"))
 MAX_ROWS = 50  #: below the head of a table
+MAX_TABLES = 100
+_HINTS = (
+    "pass",
+    "pwd",
+    "pw",
+    "kennwort",
+    "mot de",
+    "mdp",
+    "contrase",
+    "clave",
+    "parola",
+    "парол",
+    "hasł",
+    "senha",
+    "heslo",
+    "wachtw",
+    "şifre",
+)
 
 
 def columns(text: str, lower: str) -> list[tuple[int, int]]:
     """(begin, end) of what stands in a table below a cell that is a label: cells are divided by tabs, bars or wide blanks."""
-    if "pass" not in lower and not any(
-        word in lower for word in ("pwd", "kennwort", "mot de", "contrase", "пароль", "hasł")
-    ):
+    if not any(hint in lower for hint in _HINTS):
         return []
     found: list[tuple[int, int]] = []
     lines = list(re.finditer(r"[^\n]+", text))
-    for number, line in enumerate(lines):
-        for divider in _CELLS:
-            head = [cell.strip() for cell in divider.split(line[0].strip()[:400])]
-            at = next((place for place, cell in enumerate(head) if _HEAD.fullmatch(cell)), None)
-            if at is None or len([cell for cell in head if cell]) < 2 or any(len(cell) > 40 for cell in head):
-                continue
-            found += _below(lines[number + 1 : number + 1 + MAX_ROWS], divider, len(head), at)
-            break
+    number = tables = 0
+    while number < len(lines) and tables < MAX_TABLES:
+        line, number = lines[number], number + 1
+        if not any(hint in lower[line.start() : line.start() + 400] for hint in _HINTS):
+            continue
+        head = _head(line[0])
+        if head is not None:
+            below = _below(lines[number : number + MAX_ROWS], *head)
+            found, number, tables = found + below, number + len(below), tables + 1
     return found
+
+
+def _head(line: str) -> tuple[re.Pattern[str], int, int] | None:
+    """(what divides the cells, how many, which one is a label) of the head of a table."""
+    for divider in _CELLS:
+        cells = [cell.strip() for cell in divider.split(line.strip()[:400])]
+        if len([cell for cell in cells if cell]) < 2 or any(len(cell) > 40 for cell in cells):
+            continue
+        at = next((place for place, cell in enumerate(cells) if _HEAD.fullmatch(cell)), None)
+        if at is not None:
+            return divider, len(cells), at
+    return None
 
 
 def _below(lines: list[re.Match[str]], divider: re.Pattern[str], width: int, at: int) -> list[tuple[int, int]]:
