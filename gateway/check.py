@@ -20,6 +20,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from gateway import config, service
 from gateway.config import ConfigError, Problem, Settings
+from gateway.mail.address import PROVIDERS
 from gateway.replies.render import Templates
 from gateway.verify.directory import DirectoryError, build
 from gateway.verify.directory_sources import Source
@@ -106,6 +107,13 @@ def _doubts(settings: Settings, path: str) -> Iterator[Problem]:
             yield Problem(path, "smtp.trusted_relays", why)
     if not settings.staff.technical:
         yield Problem(path, "staff.technical", "nobody is told of new tickets, reminders and overdue answers")
+    for who in settings.staff.may_answer:
+        if who.startswith("*@") and who[2:] in PROVIDERS:
+            why = f"{who} means anybody who has a mailbox there; name the addresses of your own people"
+            yield Problem(path, "staff.may_answer", why)
+    if settings.staff.may_answer and not settings.replies.plus_address:
+        why = "nobody can answer by mail without plus-addresses: turn plus_address on, or leave may_answer empty"
+        yield Problem(path, "staff.may_answer", why)
     if (
         "@" in settings.database_url.partition("://")[2]
         and ":" in settings.database_url.partition("://")[2].partition("@")[0]

@@ -133,7 +133,15 @@ def _relay_network(value: str) -> str:
     return value
 
 
+def _answerer(value: str) -> str:
+    """An address, or ``*@domain`` for everybody of one domain."""
+    local, _, domain = value.rpartition("@")
+    _address(f"everybody@{domain}" if local == "*" else value)
+    return value.lower()
+
+
 Address = Annotated[str, BeforeValidator(_address)]
+Answerer = Annotated[str, BeforeValidator(_answerer)]
 Network = Annotated[str, BeforeValidator(_network)]
 RelayNetwork = Annotated[str, BeforeValidator(_relay_network)]
 
@@ -490,12 +498,15 @@ class Clock(_Section):
 
 
 class Staff(_Section):
-    """``[staff]``: who is told. ``people``: the address of each user's name, for owners and watchers."""
+    """``[staff]``: who is informed, and who may answer by mail. ``people``: the address of each user's name, for owners and
+    watchers. ``relays``: networks whose mail is the company's own."""
 
     technical: tuple[Address, ...] = ()
     financial: tuple[Address, ...] = ()
     escalation: tuple[Address, ...] = ()
     people: dict[str, Address] = {}
+    may_answer: tuple[Answerer, ...] = ()
+    relays: tuple[RelayNetwork, ...] = ()
     digest_every: Seconds = 3600.0
 
 

@@ -28,6 +28,7 @@ from gateway.checks.watch import HealthWatch
 from gateway.config import ConfigError, Problem, Settings
 from gateway.database import inbox, originals
 from gateway.database.store import Store, Unavailable, utc_now
+from gateway.enclosures import Enclosures
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.connection import Ingest
 from gateway.ingest.limits import Limits
@@ -139,7 +140,7 @@ class Daemon:
         judge = Judge(self._readers, lambda: self.desk.around, self._clock, self.store)
         self.outbox = Outbox(
             outgoing.StoredQueue(self.store, lambda: self.desk.office), self._sending, self._clock,
-            self.settings.relay.max_connections,
+            self.settings.relay.max_connections, Enclosures(self.store),
         )  # fmt: skip
         self.pipeline = Pipeline(self.store, judge, lambda: self.desk.around, self._clock, self.outbox, turns)
         self.sources = Sources(

@@ -559,6 +559,7 @@ class Incoming:
     returned_row: int | None = None  #: the outbox row whose signed return address it was sent to
     person: bool = False  #: an earlier arrival of the same mail was a person's
     abused: tuple[str, ...] = ()  #: of an abuse notice: the accounts whose addresses, services or orders it names
+    from_staff_relay: bool = False  #: it came from a mail server of the company ([staff] relays)
 
     @property
     def to_reply(self) -> bool:
@@ -604,6 +605,19 @@ class Decision:
 
 
 # --------------------------------------------------------------------------- answering
+
+
+#: the line of a staff notification by which it is known wherever it is quoted: what stands around it is not for customers
+FENCE = "Internal, not for the customer"
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that goes along with a mail of ours."""
+
+    filename: str
+    type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)

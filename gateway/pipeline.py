@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import ipaddress
 import time
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -73,6 +74,7 @@ class Surroundings:
     blocked_domains: frozenset[str]
     networks: tuple[accounts.Network, ...]  #: the company's own
     topics: str  #: the text of the admin's own topics file
+    staff_relays: tuple[accounts.Network, ...]  #: the company's own mail servers
     authserv_ids: Mapping[str, str]  #: whose Authentication-Results count, by source; ``relay`` for trusted relays
 
 
@@ -149,6 +151,7 @@ class Judge:
             echo=guard.echo(address, envelope.rcpt_tos, self._staff(around), around.office.domain),
             returned_row=bounced,
             abused=self._abused(reading, facts, match, envelope.rcpt_tos, around) if match.usable else (),
+            from_staff_relay=_within(envelope.client, around.staff_relays),
         ), bounced
 
     def _abused(
@@ -262,6 +265,18 @@ class Judge:
                 if found and (not colon or any(v.lower().startswith(value.strip().lower()) for v in found)):
                     return f"its host marked it: {header.strip()}"
         return ""
+
+
+def _within(client: str | None, networks: tuple[accounts.Network, ...]) -> bool:
+    """Whether a client's address is in one of these networks."""
+    if not client or not networks:
+        return False
+    try:
+        address = ipaddress.ip_address(client.partition("%")[0])
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in networks)
 
 
 class Replies(Protocol):

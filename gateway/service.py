@@ -89,6 +89,7 @@ def office(settings: Settings, templates: Templates, store: Store) -> Office:
         rechecks=settings.verify.rechecks,
         digest_every_s=settings.staff.digest_every,
         restored=Restored(*store.restored) if store.restored else NEVER,
+        may_answer=tuple(map(with_a_label, settings.staff.may_answer)),
     )
 
 
@@ -194,6 +195,7 @@ def surroundings(
         blocked_domains=frozenset(domain.lower() for domain in settings.block.domains),
         networks=tuple(ip_network(network, strict=False) for network in settings.extract.networks),
         topics=topics_text(settings, path),
+        staff_relays=tuple(ip_network(network, strict=False) for network in settings.staff.relays),
         authserv_ids=_authserv_ids(settings),
     )
 

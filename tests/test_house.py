@@ -25,6 +25,7 @@ ALLOWED = {
     "ingest": {"model", "tickets", "database", "turns", "networks"} | FOUNDATION,
     "checks": {"model", "tickets", "database", "verify"} | FOUNDATION,
     "pipeline": {"model", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
+    "enclosures": {"model", "read", "database"},
     "peers": {"verify"},
     "health": {"log", "metrics"},
     "service": {"model", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,

@@ -60,15 +60,20 @@ class Token:
     mac: str
 
 
-def _mac(secret: bytes, reference: str, recipient: str) -> str:
-    digest = hmac.digest(secret, f"token\n{reference}\n{recipient.lower()}".encode(), "sha256")
+CUSTOMER, STAFF = "token", "staff token"  #: whom a token is for: one is never taken for the other
+
+
+def _mac(secret: bytes, reference: str, recipient: str, whose: str = CUSTOMER) -> str:
+    digest = hmac.digest(secret, f"{whose}\n{reference}\n{recipient.lower()}".encode(), "sha256")
     return base64.b32encode(digest[:20]).decode().lower()[:26]
 
 
-def token_address(address: str, domain: str, reference: str, recipient: str, key_id: str, secret: bytes) -> str:
-    """The Reply-To of one reply: ``support+<reference>.<key>.<mac>@domain``."""
+def token_address(
+    address: str, domain: str, reference: str, recipient: str, key_id: str, secret: bytes, whose: str = CUSTOMER
+) -> str:
+    """The Reply-To of one reply: ``support+<reference>.<key>.<mac>@domain``. ``whose``: the customer's, or staff's."""
     local = address.partition("@")[0]
-    tag = f"{reference.removeprefix('T-')}.{key_id}.{_mac(secret, reference, recipient)}".lower()
+    tag = f"{reference.removeprefix('T-')}.{key_id}.{_mac(secret, reference, recipient, whose)}".lower()
     return f"{local}+{tag}@{domain}"
 
 
@@ -85,7 +90,7 @@ def tokens(addresses: Iterable[str]) -> list[Token]:
     return found[:20]
 
 
-def is_bound(token: Token, recipient: str, keys: Mapping[str, bytes]) -> bool:
-    """Whether we made this token for this recipient. Compared in constant time."""
+def is_bound(token: Token, recipient: str, keys: Mapping[str, bytes], whose: str = CUSTOMER) -> bool:
+    """Whether we made this token for this recipient, as a customer or as staff. Compared in constant time."""
     secret = keys.get(token.key_id)
-    return secret is not None and hmac.compare_digest(_mac(secret, token.reference, recipient), token.mac)
+    return secret is not None and hmac.compare_digest(_mac(secret, token.reference, recipient, whose), token.mac)

@@ -22,6 +22,19 @@ def counted(context: Context, number: int, one: str, other: str) -> str:
 
 
 @pass_context
+def hour(context: Context, value: str) -> str:
+    """The time of day of a time of ISO 8601, in the configured zone."""
+    return f"{datetime.fromisoformat(value).astimezone(ZoneInfo(str(context['timezone']))):%H:%M}"
+
+
+def sized(octets: int) -> str:
+    """A number of octets as people write it: ``18 KB``."""
+    if octets < 1024:
+        return f"{octets} bytes"
+    return f"{octets / 1024:.0f} KB" if octets < 1024**2 else f"{octets / 1024**2:.1f} MB"
+
+
+@pass_context
 def moment(context: Context, value: str) -> str:
     """A time of ISO 8601 as people of the template's language write it, in the configured zone and with its name.
 

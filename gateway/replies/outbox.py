@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from gateway import log, metrics
-from gateway.model import Sent, Temporary
+from gateway.model import Enclosure, Sent, Temporary
 from gateway.replies.render import Draft, RenderError, Sender, Templates, build
 from gateway.replies.send import Transport
 
@@ -108,8 +108,9 @@ class Outbox:
         desk: Callable[[], tuple[Sender, Templates, Transport, float]],
         clock: Callable[[], datetime],
         concurrency: int,
+        files: Callable[[Row], Awaitable[Sequence[Enclosure]]] | None = None,
     ) -> None:
-        self._queue, self._desk, self._clock = queue, desk, clock
+        self._queue, self._desk, self._clock, self._files = queue, desk, clock, files
         self._most, self._slots = concurrency * WAITING, asyncio.Semaphore(concurrency)
         self._width = self._most  # rows in hand at most; few after a pause
         self.wake = asyncio.Event()
@@ -371,7 +372,7 @@ class Outbox:
             row.id, row.template, row.language, row.recipient, row.kind, row.rfc_id, row.context, row.created_at
         )
         try:
-            message = build(draft, sender, templates)
+            message = build(draft, sender, templates, await self._enclosed(row))
         except RenderError as error:
             await self._give_up(row, str(error))
             return
@@ -392,6 +393,22 @@ class Outbox:
         if not outcome.relay and pauses == self._pauses:  # what was begun before a pause says nothing of its end
             self._resume()
         await self._done(row, outcome, retry_for)
+
+    async def _enclosed(self, row: Row) -> Sequence[Enclosure]:
+        """The files that a row names; most name none.
+
+        Raises:
+            RenderError: one of a person's answer is not there any more.
+        """
+        if self._files is None or not row.context.get("files"):
+            return ()
+        try:
+            return await self._files(row)
+        except Temporary:
+            await self._record(row, self._return)
+            raise
+        except LookupError as error:
+            raise RenderError(str(error)) from error
 
     async def _done(self, row: Row, outcome: Sent, retry_for: float) -> None:
         now = self._clock()

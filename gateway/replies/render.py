@@ -19,7 +19,8 @@ import secrets as random
 import time
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+import urllib.parse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
@@ -31,22 +32,19 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 
 from gateway.config import Problem
 from gateway.mail.address import plain_local
-from gateway.model import Outgoing
+from gateway.model import FENCE, Enclosure, Outgoing
 from gateway.replies import guard, localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
 
 NAMES = (
-    "received",
-    "received_general",
-    "verification_needed",
-    "emergency",
-    "status",
-    "answer",
-    "closed",
-    "abuse_notice",
-)
-STAFF = ("staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered", "staff_owner")
+    "received", "received_general", "verification_needed", "emergency", "status", "answer", "closed", "abuse_notice"
+)  # fmt: skip
+STAFF = (
+    "staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered", "staff_owner", "staff_held",
+    "staff_refused",
+)  # fmt: skip
+FENCED = frozenset(STAFF) - {"staff_digest"}  #: what staff answer by mail, or may
 WORDS = "words"  #: words.<language>.toml holds the short texts of a language
 MAX_BODY = 200_000
 MIN_BODY = 20  #: characters; a shorter text would be a blank mail
@@ -144,6 +142,8 @@ class Templates:
         )
         sandbox.globals["count"] = localized.counted
         sandbox.filters["moment"] = localized.moment
+        sandbox.filters["hour"] = localized.hour
+        sandbox.filters["octets"] = localized.sized
         return sandbox
 
     def _load_all(self) -> None:
@@ -225,6 +225,8 @@ class Templates:
                         self.page(name, language, values, text)
                     if len(text.strip()) < MIN_BODY:
                         raise RenderError("the template is empty")
+                    if name in FENCED and FENCE not in text:
+                        raise RenderError("without {{ fence }} a quoted notification cannot be told from an answer")
                 except RenderError as error:
                     path = (self._folder or shipped_templates()) / f"{which}.txt.j2"
                     cause = error.__cause__
@@ -272,12 +274,41 @@ def samples(name: str) -> list[dict[str, Any]]:
         "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
         "started_at": None}  # fmt: skip
     if name.startswith("staff"):
-        staff = {"trust": "verified", "account": "10023", "author": "anna@example.de", "opened_at": "2026-11-22T12:00:00+00:00",
-                 "marks": ["critical"], "late_s": 12, "at_once": False, "why": "550", "event": "new",
-                 "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}]}  # fmt: skip
-        return [base | staff, empty | staff | {"marks": [], "account": None, "lines": [], "at_once": True}]
+        return _staff_samples(base, empty)
     known = {"incident_since": "2026-11-22T14:05:00+01:00"}
     return [base, empty, base | known, base | {"sensitive": ["password"], "critical": False, "priority": "normal"}]
+
+
+def _staff_samples(base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str, Any]]:
+    words = "| Guten Abend,\n|\n| der Server 203.0.113.7 antwortet seit 14:30 nicht mehr."
+    full = base | {
+        "trust": "verified", "why": "registered address, proven by dmarc", "account": "10023", "account_holder": "Anna Example",
+        "author": "anna@example.de", "author_name": "Anna Example", "goes_to": "anna@example.de", "spoken": "de",
+        "reply_language": "de", "opened_at": "2026-11-22T12:00:00+00:00", "target_at": "2026-11-22T12:15:00+00:00",
+        "limit_at": "2026-11-22T12:30:00+00:00", "marks": ["critical"], "late_s": 12, "at_once": False, "event": "new",
+        "facts": [{"kind": "orders", "value": "123456", "ownership": "own", "quoted": False},
+                  {"kind": "ips", "value": "198.51.100.9", "ownership": "foreign", "quoted": True}],
+        "text": words, "files": [{"filename": "error.png", "type": "image/png", "size": 18211}],
+        "left_out": [{"filename": "dump.pcap", "type": "application/octet-stream", "size": 44040192}], "more_files": 2,
+        "reply_to": "support+t.a.b@example.com", "again": True, "held": "| We have restarted it.",
+        "news": "| It runs again.",
+        "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}],
+    }  # fmt: skip
+    none: dict[str, Any] = {name: [] for name in ("marks", "lines", "facts", "files", "left_out", "missing")}
+    bare = full | empty | none | {
+        "account": None, "author": "", "author_name": "", "goes_to": "", "spoken": None, "target_at": None, "why": "",
+        "limit_at": None, "at_once": True, "text": "", "more_files": 0, "reply_to": None, "again": False, "held": "",
+        "news": "", "trust": "unknown", "event": "pending", "account_holder": "", "reference": "T-0000000",
+    }  # fmt: skip
+    return [full, bare, full | {"event": "appended", "trust": "unverified", "goes_to": "bob@example.de"}]
+
+
+#: what a template may ask for that an older row does not have
+_ABSENT: dict[str, Any] = {
+    "started_at": None, "why": "", "author_name": "", "account_holder": "", "goes_to": "", "spoken": None,
+    "reply_language": "en", "target_at": None, "limit_at": None, "facts": (), "text": "", "files": (), "left_out": (),
+    "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
+}  # fmt: skip
 
 
 def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,7 +316,9 @@ def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "started_at": None,
         "incident_since": None,
+        **_ABSENT,
         **context,
+        "fence": FENCE,
         "name": sender.name,
         "address": sender.address,
         "client_area_url": sender.client_area_url,
@@ -390,7 +423,8 @@ def staff_subject(draft: Draft, reference: str, words: Mapping[str, str]) -> str
     form = words.get(f"subject_{event}") or words["subject_" + draft.template]
     priority = "High" if context.get("priority") == "high" else "CRITICAL" if context.get("critical") else "Regular"
     department = str(context.get("department") or "")
-    theirs = neutral(str(context.get("subject") or ""), 80) or "(no subject)"
+    theirs = _REFERENCE.sub("", _PREFIX.sub("", neutral(str(context.get("subject") or ""), 400)))
+    theirs = neutral(_PREFIX.sub("", theirs), 80) or "(no subject)"
     return neutral(form.format(reference=reference, priority=priority, department=department, subject=theirs), 160)
 
 
@@ -467,8 +501,27 @@ def _international(address: str) -> bool:
     return not local.isascii() and plain_local(local) and _HOST.fullmatch(host) is not None
 
 
-def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
-    """The message of an outbox row, checked against what was meant.
+_MEDIA = re.compile(r"[a-z]{1,20}/[a-z0-9][a-z0-9.+-]{0,80}")
+_ACTIVE = re.compile(r"message/|multipart/|text/html|application/xhtml|image/svg")
+
+
+def _enclosed(file: Enclosure) -> bytes:
+    """A file as a part: always base64, and what a mail program would show or run as a page is only a file."""
+    kind = file.type.lower()
+    if not _MEDIA.fullmatch(kind) or _ACTIVE.match(kind):
+        kind = "application/octet-stream"
+    name = neutral(file.filename, 100).replace("/", "_").replace("\\", "_") or "unnamed"
+    plain = re.sub(r"[^A-Za-z0-9 ._()+-]", "_", name)
+    value = (
+        f'filename="{plain}"' if plain == name else f"filename*=UTF-8''{urllib.parse.quote(name, safe='')}"
+    )  # RFC 2231
+    disposition = f"attachment;\r\n {value}"
+    head = f"Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: {disposition}\r\n\r\n"
+    return head.encode() + base64.encodebytes(file.content).replace(b"\n", b"\r\n")
+
+
+def build(draft: Draft, sender: Sender, templates: Templates, files: Sequence[Enclosure] = ()) -> Outgoing:
+    """The message of an outbox row with these files, checked against what was meant.
 
     Raises:
         RenderError: it cannot be built safely.
@@ -481,7 +534,7 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
     words = templates.words(draft.language)
     subject = subject_of(draft, sender, words)
     fields = headers_for(draft, sender, subject)
-    raw = _assembled(fields, text, page)
+    raw = _assembled(fields, text, page, files)
     if not _as_meant(raw, fields):
         fixed = f"[{draft.context.get('reference') or ''}] " + words["subject_fixed"].format(name="Support")
         fields = [
@@ -489,7 +542,7 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
             for name, value in fields
             if name not in ("In-Reply-To", "References")
         ]
-        raw = _assembled(fields, text, page)
+        raw = _assembled(fields, text, page, files)
         if not _as_meant(raw, fields):
             raise RenderError("the built headers are not the intended ones")
     mail_from = {
@@ -502,15 +555,18 @@ def build(draft: Draft, sender: Sender, templates: Templates) -> Outgoing:
     return Outgoing(raw, mail_from[sender.envelope], draft.recipient)
 
 
-def _assembled(fields: list[tuple[str, str]], text: str, page: str) -> bytes:
+def _assembled(fields: list[tuple[str, str]], text: str, page: str, files: Sequence[Enclosure]) -> bytes:
     head = "".join(f"{name}: {value}\r\n" for name, value in fields).encode("utf-8", "replace")
-    if not page:
-        return head + _part("text/plain", text)
+    body = _part("text/plain", text)
+    if page:
+        body = _multipart("alternative", [body, _part("text/html", page)])
+    return head + (_multipart("mixed", [body, *map(_enclosed, files)]) if files else body)
+
+
+def _multipart(kind: str, parts: Sequence[bytes]) -> bytes:
     boundary = f"=_{random.token_hex(16)}"
-    opening = f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n\r\n'.encode()
-    marker = f"\r\n--{boundary}\r\n".encode()
-    parts = _part("text/plain", text), _part("text/html", page)
-    return head + opening + marker[2:] + parts[0] + marker + parts[1] + f"\r\n--{boundary}--\r\n".encode()
+    opening = f'Content-Type: multipart/{kind}; boundary="{boundary}"\r\n\r\n--{boundary}\r\n'.encode()
+    return opening + f"\r\n--{boundary}\r\n".encode().join(parts) + f"\r\n--{boundary}--\r\n".encode()
 
 
 _STRUCTURE = ("content-type", "content-transfer-encoding")

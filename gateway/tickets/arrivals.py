@@ -18,7 +18,7 @@ from gateway.database.statements import change
 from gateway.database.store import LostClaim
 from gateway.database.tables import arrivals, attachments, entries, facts, messages, tickets
 from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, TicketState, Trust
-from gateway.tickets import clock, desk, openings, outgoing, policy, replays
+from gateway.tickets import briefing, clock, desk, openings, outgoing, policy, replays, staffmail
 from gateway.tickets.outgoing import Office
 
 #: what was never read, what is forged, what nothing speaks against, what is proven
@@ -83,6 +83,8 @@ def commit_arrival(
         inbox.put_off(connection, claimed, None)
         return None
     incoming = replays.judged(connection, incoming, claimed.id)
+    if staffmail.is_staffs(row):
+        return _of_staff(connection, claimed, row, incoming, office, now)
     trust, why = policy.trust_of(incoming, office.rules)
     kind, _ = policy.class_of(incoming)
     before = _known(connection, row)
@@ -128,11 +130,7 @@ def _beside(
     desk._files(connection, entry, incoming)
     marks = list(dict.fromkeys([*ticket.marks, "two copies of a mail read differently"]))
     change(connection, tickets, ticket.id, {"marks": marks, "version": ticket.version + 1})
-    more = {
-        "text": incoming.reading.masked_text[:4000],
-        "subject": incoming.reading.parsed.subject,
-        "event": "appended",
-    }
+    more = {"subject": incoming.reading.parsed.subject, "event": "appended"}
     outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
     return True
 
@@ -141,6 +139,20 @@ def _is_new(connection: Connection, incoming: Incoming, office: Office, now: dat
     """Whether this copy goes on with no ticket."""
     found = desk.considered(connection, incoming, office, now, binding=True)
     return found.disposition is Disposition.OPENED and found.thread is None
+
+
+def _of_staff(
+    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, office: Office, now: datetime
+) -> desk.Outcome | None:
+    """A further arrival of a staff mail: carried out where the first one was not, for want of proof."""
+    assert claimed.arrival is not None
+    outcome = None
+    proven = incoming.verdict.authenticated or incoming.from_staff_relay
+    if row.entry_id is None and row.disposition == Disposition.RECORDED and proven and not row.authenticated:
+        inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
+        outcome = desk._staffs(connection, claimed, incoming, office, now)
+    inbox.finish_arrival(connection, claimed.arrival, f"staff mail, proven={proven}", incoming.verdict.authenticated)
+    return outcome
 
 
 def _again(claimed: inbox.Claimed, office: Office) -> timedelta:
@@ -266,11 +278,7 @@ def _ended(
     if ticket.first_response_at is None and ticket.state != TicketState.CLOSED:
         replied, _ = desk._acknowledge(connection, claimed, ticket, incoming, decision, office, now)
     if appears:
-        more = {
-            "text": incoming.reading.masked_text[:4000],
-            "subject": incoming.reading.parsed.subject,
-            "event": str(decision.disposition),
-        }
+        more = briefing.of_mail(incoming, decision, claimed.id, entry, office.rules)
         outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
     desk._trace(connection, claimed.id, ticket, ["a better copy arrived", *decision.reasons], now)
     desk._finish(connection, claimed, incoming, decision, ticket, entry, office, now)

@@ -278,7 +278,12 @@ def may_hear(connection: Connection, address: str, proof: str, limits: Limits, n
 
 def may_tell(connection: Connection, address: str, proof: str, limits: Limits, now: datetime) -> bool:
     """Whether a staff address may have another mail; what verified customers cause is counted apart."""
-    return _room(connection, address, proof, limits.budget_total, (STAFF_FIRST, OF_STAFF), now)
+    return has_room(connection, address, proof, limits.budget_total, now)
+
+
+def has_room(connection: Connection, address: str, proof: str, budget: Budget, now: datetime) -> bool:
+    """Whether a staff address had less than this of the mails that are counted under ``proof``."""
+    return _room(connection, address, proof, budget, (STAFF_FIRST, OF_STAFF), now)
 
 
 def with_copies_in_reach(

@@ -28,7 +28,7 @@ from gateway.model import (
     TicketState,
     Trust,
 )
-from gateway.tickets import budgets, clock, outgoing, policy, replays, shown, threads
+from gateway.tickets import briefing, budgets, clock, outgoing, policy, replays, staffmail, threads
 from gateway.tickets.outgoing import Office, Reply
 
 MAX_ENTRY, MAX_SUBJECT = 200_000, 300
@@ -108,6 +108,10 @@ def commit(
         LostClaim: the row is not ours any more; nothing was written.
     """
     incoming = replays.claimed(connection, incoming, claimed.id)
+    if office.answers(incoming.reading.author.address):
+        staffs = _staffs(connection, claimed, incoming, office, now)
+        if staffs is not None:
+            return staffs
     decision = considered(connection, incoming, office, now, binding=True, joins=claimed.arrival is None)
     reasons = list(decision.reasons)
     ticket: Any = None
@@ -128,11 +132,34 @@ def commit(
     replied, sending = None, None
     if ticket:
         replied, sending = _acknowledge(connection, claimed, ticket, incoming, decision, office, now, direct)
-    _tell(connection, claimed, ticket, incoming, decision, office, now)
+    _tell(connection, claimed, ticket, incoming, decision, office, now, entry)
     reference = ticket.reference if ticket else None
     _trace(connection, claimed.id, ticket, reasons, now)
     _finish(connection, claimed, incoming, decision, ticket, entry, office, now)
     return Outcome(decision, reference, replied, sending)
+
+
+def _staffs(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, office: Office, now: datetime
+) -> Outcome | None:
+    """A staff mail is carried out, or goes back; ``None``: it is none."""
+    done = staffmail.carried_out(connection, claimed, incoming, office, now)
+    if done is None:
+        return None
+    _trace(connection, claimed.id, done.ticket, list(done.reasons), now)
+    due = _recheck_at(claimed.recheck, now, office) if done.again else None
+    inbox.finish(
+        connection,
+        claimed,
+        **staffmail.state_of(done),
+        due_at=due,
+        recheck=claimed.recheck + 1 if due else 0,
+        done_at=now,
+        message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
+        author=incoming.reading.author.address,
+        authenticated=incoming.verdict.authenticated,
+    )
+    return Outcome(done.decision, done.ticket.reference, done.replied)
 
 
 def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Any:
@@ -353,20 +380,15 @@ def _bounce(
 
 def _tell(
     connection: Connection, claimed: inbox.Claimed, ticket: Any, incoming: Incoming, decision: Decision, office: Office,
-    now: datetime,
+    now: datetime, entry: int | None,
 ) -> None:  # fmt: skip
     if not decision.notify:
         return
     author = incoming.reading.author.address or "(nobody)"
     kind = str(decision.mail_class)
     told = f"m{claimed.id}" if claimed.arrival is None else f"m{claimed.id}.a{claimed.arrival}"
-    if decision.notify == "now" and ticket is not None:
-        event = "new" if decision.disposition is Disposition.OPENED else str(decision.disposition)
-        more = {
-            "text": shown.set_off(incoming.reading.masked_text[:4000], width=shown.WIDTH),
-            "subject": incoming.reading.parsed.subject,
-            "event": event,
-        }
+    if decision.notify == "now" and ticket is not None and entry is not None:
+        more = briefing.of_mail(incoming, decision, claimed.id, entry, office.rules)
         outgoing.tell(connection, ticket, "staff_new", told, more, office, now)
     elif decision.notify == "now":
         line = f"message {claimed.id} from {author}: {decision.trust}, reports an outage, quarantined"
@@ -378,7 +400,9 @@ def _tell(
         what = ticket.reference if ticket is not None else f"message {claimed.id}"
         why = f" ({decision.class_reason})" if decision.class_reason else ""
         line = f"{what} from {author}: {decision.disposition}, {decision.trust}, {kind}{why}"
-        outgoing.notice(connection, outgoing.RIDES_ALONG if incoming.echo else kind, line, now)
+        outgoing.notice(
+            connection, outgoing.RIDES_ALONG if incoming.echo or office.answers(author) else kind, line, now
+        )
 
 
 def _trace(connection: Connection, message: int, ticket: Any, reasons: list[str], now: datetime) -> None:
@@ -445,6 +469,10 @@ def commit_recheck(
     ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).first()
     final = is_final(claimed.recheck, office)
     incoming = replays.claimed(connection, replace(incoming, final=final), claimed.id)
+    if staffmail.is_staffs(row):
+        staffs = _staffs(connection, claimed, incoming, office, now)
+        if staffs is not None:
+            return staffs
     decision = decided(connection, incoming, None, office, now)
     unsure = incoming.verdict.temperror or not incoming.match.usable
     replied = None

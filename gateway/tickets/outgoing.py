@@ -14,10 +14,10 @@ from gateway.database.statements import change, fetch, put, put_once, run
 from gateway.database.store import LostClaim, Store
 from gateway.database.tables import notices, outbox, thread_ids, tickets
 from gateway.mail import tokens
-from gateway.mail.address import canonical, neighbourhood
+from gateway.mail.address import canonical, neighbourhood, with_a_label
 from gateway.model import OutboxState, Rules, TicketState
-from gateway.tickets import budgets, openings, turns
 from gateway.tickets.board import Board
+from gateway.tickets import briefing, budgets, openings, turns
 
 LEASE_S = 30.0
 OWED_S = 10.0
@@ -73,6 +73,20 @@ class Office:
     def address_of(self, name: str) -> str | None:
         """Where a person of ours gets mail: a name that is an address, or one that the configuration knows."""
         return name if "@" in name else self.people.get(name)
+
+    may_answer: tuple[str, ...] = ()  #: addresses of staff, and ``*@domain``
+
+    def answers(self, address: str | None) -> bool:
+        """Whether mail from this address may be staff's."""
+        whole = with_a_label((address or "").lower())
+        return whole in self.may_answer or f"*@{whole.rpartition('@')[2]}" in self.may_answer
+
+    def staff_token(self, reference: str, address: str) -> str | None:
+        """Where this staff address answers the ticket by mail; ``None`` where it may not."""
+        if not self.plus_address or not self.answers(address):
+            return None
+        secret = self.keys[self.key_id]
+        return tokens.token_address(self.address, self.domain, reference, address, self.key_id, secret, tokens.STAFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +335,8 @@ def undelivered(connection: Connection, outbox_id: int, why: str, office: Office
         openings.again(connection, row, office.rules, now)
     if person:
         event = f"o{outbox_id}.undelivered.{(sent.retry_from or sent.created_at).isoformat()}"  # a row that is tried again has a new time
-        tell(connection, row, "staff_undelivered", event, {"why": why}, office, now)
+        more = {"why": why, "event": "undelivered"}
+        tell(connection, row, "staff_undelivered", event, more, office, now)
     return ticket_id
 
 
@@ -346,24 +361,24 @@ def tell_these(
     connection: Connection, to: Iterable[str], ticket: Any, template: str, event: str, more: Mapping[str, Any],
     office: Office, now: datetime,
 ) -> None:  # fmt: skip
-    """A staff notification about a ticket to these addresses."""
-    context = {
-        "reference": ticket.reference,
-        "department": ticket.department,
-        "priority": ticket.priority,
-        "critical": ticket.critical,
-        "trust": ticket.trust,
-        "account": ticket.account,
-        "author": ticket.author or "",
-        "opened_at": ticket.opened_at.isoformat(),
-        "subject": ticket.subject,
-        "marks": list(ticket.marks),
-    } | dict(more)
-    stamp = budgets.Stamp(proof="verified" if ticket.trust == "verified" else "none")
+    """A staff notification about a ticket to these addresses. Without a ``text`` in it, the conversation as it is."""
+    told = more if "text" in more else briefing.of_conversation(connection, ticket) | dict(more)
     for address in dict.fromkeys(to):
-        urgent = ticket.priority == "high" or ticket.critical
-        reply = Reply(event, template, "en", address, "staff", context, ticket_id=ticket.id, urgent=urgent, stamp=stamp)
-        write_to_staff(connection, reply, f"{template} about {ticket.reference}", office, now)
+        tell_one(connection, ticket, template, event, address, told, office, now)
+
+
+def tell_one(
+    connection: Connection, ticket: Any, template: str, event: str, address: str, more: Mapping[str, Any], office: Office,
+    now: datetime,
+) -> None:  # fmt: skip
+    """A staff notification to one address, which answers by mail where it may."""
+    context = briefing.of_ticket(ticket) | dict(more)
+    token = office.staff_token(ticket.reference, address)
+    context |= {"reply_to": token, "in_reply_to": f"{ticket.reference}.thread@{office.domain}"}
+    stamp = budgets.Stamp(proof="verified" if ticket.trust == "verified" else "none")
+    urgent = ticket.priority == "high" or ticket.critical
+    reply = Reply(event, template, "en", address, "staff", context, ticket_id=ticket.id, urgent=urgent, stamp=stamp)
+    write_to_staff(connection, reply, f"{template} about {ticket.reference}", office, now)
 
 
 def write_to_staff(connection: Connection, reply: Reply, about: str, office: Office, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from gateway.database import inbox, originals
 from gateway.database.statements import change
@@ -46,7 +46,12 @@ def last_ids(connection: Connection, row: Any) -> tuple[str | None, list[str]]:
     """(the Message-ID of the newest mail of a ticket, those before it), for In-Reply-To and References."""
     found = connection.execute(
         select(messages.c.message_id)
-        .where(messages.c.ticket_id == row.id, messages.c.message_id.is_not(None))
+        .outerjoin(entries, entries.c.id == messages.c.entry_id)
+        .where(
+            messages.c.ticket_id == row.id,
+            messages.c.message_id.is_not(None),
+            func.coalesce(entries.c.direction, "") == "in",  # of staff's own mails a customer knows nothing
+        )
         .order_by(messages.c.id.desc())
         .limit(10)
     ).scalars()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 OWN = "| "  #: before the author's own words
 REST = ": "  #: before everything else that the mail says: quotes, the other alternative, hidden text
-WIDTH = 100  #: columns of a line in a staff mail; a longer one would be wrapped, and go on without its prefix
+WIDTH = 72  #: columns of a line in a staff mail; programs wrap a longer one, here or when they quote it, and drop its prefix
 
 
 def set_off(text: str, prefix: str = OWN, width: int | None = None) -> str:
@@ -19,6 +21,33 @@ def _pieces(line: str, columns: int) -> list[str]:
     """A line in pieces that fit; a character beyond ASCII may take two columns."""
     size = max(1, columns if line.isascii() else columns // 2)
     return [line[at : at + size] for at in range(0, len(line), size)] or [""]
+
+
+def in_mail(text: str) -> str:
+    """Text as staff read it in a mail: a prefix before each line, and lines broken between words."""
+    lines = text.replace("\r", "\n").expandtabs().split("\n")
+    return "\n".join(f"{OWN}{piece}".rstrip() for line in lines for piece in _wrapped(line, WIDTH - len(OWN)))
+
+
+def _columns(text: str) -> int:
+    return len(text) + (0 if text.isascii() else sum(unicodedata.east_asian_width(char) in "WF" for char in text))
+
+
+def _wrapped(line: str, columns: int) -> list[str]:
+    """A line in pieces that fit, broken at blanks; a word that fits nowhere is cut."""
+    found: list[str] = []
+    current: str | None = None
+    for word in line.rstrip().split(" "):
+        joined = word if current is None else f"{current} {word}"
+        if _columns(joined) <= columns:
+            current = joined
+            continue
+        if current is not None and current.strip():
+            found.append(current)
+        pieces = _pieces(word, columns) if _columns(word) > columns else [word]
+        found += pieces[:-1]
+        current = pieces[-1]
+    return [*found, current or ""]
 
 
 def in_full(text: str, full_text: str, width: int | None = None) -> str:

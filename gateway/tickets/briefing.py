@@ -1,0 +1,138 @@
+"""What staff read of a ticket by mail: who wrote and how far that is proven, facts with ownership, when an answer is due,
+the words (masked, each line set off) and which files go along.
+
+Everything is put into the outbox row when it is written; the files are taken from the stored original when it is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from gateway.database.tables import attachments, entries, facts
+from gateway.model import FACT_KINDS, Decision, Incoming, Rules
+from gateway.tickets import policy, shown
+
+MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
+MAX_LISTED = 20  #: files and facts that are named
+MAX_WORDS = 6000  #: characters of the words
+_CUT = "[... the rest is in the ticket]"
+
+
+def of_ticket(ticket: Any) -> dict[str, Any]:
+    """What the row of a ticket tells by itself."""
+    return {
+        "reference": ticket.reference,
+        "department": ticket.department,
+        "priority": ticket.priority,
+        "critical": ticket.critical,
+        "trust": ticket.trust,
+        "account": ticket.account,
+        "author": ticket.author or "",
+        "author_name": ticket.author_name,
+        "goes_to": ticket.author or "",
+        "spoken": ticket.language,
+        "reply_language": ticket.reply_language,
+        "opened_at": ticket.opened_at.isoformat(),
+        "target_at": _iso(ticket.target_at),
+        "limit_at": _iso(ticket.limit_at),
+        "subject": ticket.subject,
+        "marks": list(ticket.marks),
+        "missing": list(ticket.missing),
+    }
+
+
+def _iso(moment: Any) -> str | None:
+    return moment.isoformat() if moment is not None else None
+
+
+def words(text: str) -> str:
+    """The words of a mail as staff read them: cut at a length, each line set off."""
+    cut = text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS].rstrip()}\n{_CUT}"
+    return shown.in_mail(cut)
+
+
+def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, rules: Rules) -> dict[str, Any]:
+    """What a mail adds that was decided on just now. ``message`` and ``entry``: where it is kept."""
+    reading = incoming.reading
+    _, why = policy.trust_of(incoming, rules)
+    known = [
+        {"kind": kind, "value": fact.value, "ownership": str(fact.ownership), "quoted": fact.quoted}
+        for kind in FACT_KINDS
+        for fact in incoming.facts.of(kind)
+    ]
+    began = incoming.facts.incident_started_at
+    named = [(a.filename, a.type, a.size, a.sha256) for a in reading.parsed.attachments]
+    return {
+        "event": str(decision.disposition),
+        "seen": entry,
+        "trust": str(decision.trust),
+        "why": why,
+        "author": reading.author.address or "(nobody)",
+        "author_name": reading.author.display_name[:200],
+        "account_holder": decision.account.name if decision.account else "",
+        "spoken": reading.language,
+        "subject": reading.parsed.subject,
+        "text": words(reading.masked_text),
+        "facts": known[:MAX_LISTED],
+        "started_at": _iso(began),
+    } | files(message, named)
+
+
+def files(message: int, named: Sequence[tuple[str, str, int, str]]) -> dict[str, Any]:
+    """``files`` that go along and ``left_out`` ones, of a mail's attachments (name, type, size in octets, SHA-256)."""
+    taken, left, room = [], [], MAX_FILES
+    for filename, kind, size, sha256 in named[:MAX_LISTED]:
+        one = {"filename": filename[:200], "type": kind, "size": size}
+        if size <= room:
+            room -= size
+            taken.append(one | {"message": message, "sha256": sha256})
+        else:
+            left.append(one)
+    return {"files": taken, "left_out": left, "more_files": max(0, len(named) - MAX_LISTED)}
+
+
+def of_conversation(connection: Connection, ticket: Any) -> dict[str, Any]:
+    """What a ticket holds that was not decided on just now: its facts, the customer's newest words, their files by name."""
+    rows = connection.execute(
+        select(facts.c.kind, facts.c.value, facts.c.ownership, facts.c.quoted)
+        .where(facts.c.ticket_id == ticket.id)
+        .order_by(facts.c.id)
+        .limit(200)
+    ).all()
+    newest = connection.execute(
+        select(entries)
+        .where(entries.c.ticket_id == ticket.id, entries.c.direction == "in", entries.c.status == "shown")
+        .order_by(entries.c.id.desc())
+        .limit(1)
+    ).first()
+    began = next((row.value for row in rows if row.kind == "incident"), None)
+    return {
+        "seen": newest_entry(connection, ticket),
+        "text": words(newest.text) if newest is not None else "",
+        "facts": _distinct(row for row in rows if row.kind != "incident"),
+        "started_at": began,
+        "left_out": _named(connection, newest) if newest is not None else [],
+    }
+
+
+def _distinct(rows: Iterable[Any]) -> list[Mapping[str, Any]]:
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for row in rows:
+        one = {"kind": row.kind, "value": row.value, "ownership": row.ownership, "quoted": row.quoted}
+        found.setdefault((row.kind, row.value), one)
+    return list(found.values())[:MAX_LISTED]
+
+
+def _named(connection: Connection, entry: Any) -> list[dict[str, Any]]:
+    a = attachments.c
+    rows = connection.execute(select(a.filename, a.type, a.size).where(a.entry_id == entry.id).limit(MAX_LISTED))
+    return [{"filename": row.filename[:200], "type": row.type, "size": row.size} for row in rows]
+
+
+def newest_entry(connection: Connection, ticket: Any) -> int:
+    """How far the conversation is: the id of its newest entry."""
+    found = connection.execute(select(func.max(entries.c.id)).where(entries.c.ticket_id == ticket.id)).scalar()
+    return int(found or 0)

@@ -1,0 +1,552 @@
+"""Staff answer by mail: who may, what is done, and what goes back to them.
+
+Class first (only a person), then the address (``[staff] may_answer``), then its proof (DMARC, aligned DKIM or SPF as for customers,
+or ``[staff] relays``), then the ticket's staff token, which is of use to the very address it was made for. What fails one
+of these changes nothing. It goes back to its author with the reason where the author is known to be staff, a few times an hour;
+a stranger learns nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from gateway.database import inbox
+from gateway.database.statements import change, put_all
+from gateway.database.tables import attachments, entries, messages, outbox, tickets
+from gateway.mail import tokens
+from gateway.mail.tokens import Token
+from gateway.model import (
+    AuthorStatus,
+    Decision,
+    Disposition,
+    InboxState,
+    Incoming,
+    MailClass,
+    Person,
+    Priority,
+    Trust,
+)
+from gateway.tickets import budgets, labels, outgoing, ownership, people, policy, rights, shown, staff_words
+from gateway.tickets.outgoing import Office, Reply
+
+TOKEN_LIFE = timedelta(days=180)
+REFUSALS = (20, 3600.0)  #: mails that go back to one address, and in how many seconds
+UNPROVEN = (1, 3600.0)  #: of these such whose author is not proven
+SAME_WORDS = timedelta(hours=24)
+MARK = "staff mail"  #: how the reason of every message begins that was staff's
+HELD = f"{MARK}: not sent"
+_UNWANTED = (
+    "application/pkcs7-signature",
+    "application/x-pkcs7-signature",
+    "application/pgp-signature",
+    "application/pgp-keys",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What a mail from a staff address is. ``token``: it may be carried out. Else ``refused`` says why not, and ``back``
+    within which budget that is said to its author (``None``: not at all). ``later``: a check could not be made."""
+
+    ticket: Any = None
+    token: Token | None = None
+    told: Any = None  #: the notification it answers
+    refused: str = ""
+    back: tuple[int, float] | None = None
+    later: bool = False
+
+
+class _Refusal(Exception):
+    """A proven staff mail that cannot be carried out as it is."""
+
+
+class _Hold(Exception):
+    """An answer that is kept until its author says ``send:``."""
+
+
+def judged(connection: Connection, incoming: Incoming, office: Office, now: datetime) -> Judged | None:
+    """What is to be made of a mail from a staff address; ``None``: it goes the ordinary way."""
+    author = incoming.reading.author
+    if author.status is not AuthorStatus.OK or author.address is None or not office.answers(author.address):
+        return None
+    if incoming.is_own or incoming.released or incoming.silent or incoming.blocked:
+        return None
+    if policy.class_of(incoming)[0] is not MailClass.HUMAN or incoming.to_reply:
+        return None
+    found = tokens.tokens((*incoming.envelope.rcpt_tos, *incoming.reading.parsed.recipients))
+    mine = [token for token in found if tokens.is_bound(token, author.address, office.keys, tokens.STAFF)]
+    if not mine and any(tokens.is_bound(token, author.address, office.keys) for token in found):
+        return None  # a colleague who is a customer here
+    return _of_tokens(connection, incoming, found, mine, now)
+
+
+def _of_tokens(
+    connection: Connection, incoming: Incoming, found: Sequence[Token], mine: Sequence[Token], now: datetime
+) -> Judged | None:
+    proven = incoming.verdict.authenticated or incoming.from_staff_relay
+    told = _notification(connection, incoming)
+    if not mine and not (proven and (found or told is not None)):
+        return None
+    ticket = _ticket_of(connection, [*mine, *found], told)
+    if ticket is None:
+        return None
+    case = Judged(ticket, told=told, back=REFUSALS)
+    if not proven:
+        return _unproven(incoming, case)
+    if not mine:
+        return replace(case, refused=_misdirected(found, told), back=_unless_answers_refusal(told))
+    if ticket.merged_into is not None:
+        return replace(case, refused=f"{ticket.reference} was merged into another ticket; answer that one")
+    if not _given(connection, ticket, incoming.reading.author.address or "", now):
+        why = "the address you replied to has expired; reply to a newer notification, or use: gateway tickets reply"
+        return replace(case, refused=why)
+    return replace(case, token=mine[0])
+
+
+def _unproven(incoming: Incoming, case: Judged) -> Judged:
+    """Only who got the notification knows the token: a mail that nothing speaks against goes back there."""
+    verdict = incoming.verdict
+    if verdict.temperror and not incoming.final:
+        return replace(case, later=True, back=None)
+    why = f"nothing proves that you sent it (spf={verdict.spf} dkim={verdict.dkim} dmarc={verdict.dmarc})"
+    more = "; send it through your company's own mail server, or let an admin name that server in [staff] relays"
+    return replace(case, refused=why + more, back=None if verdict.refused or verdict.enforced else UNPROVEN)
+
+
+def _misdirected(found: Sequence[Token], told: Any) -> str:
+    if found:
+        return (
+            "the address it was sent to was made for somebody else; reply to a notification that you got yourself, from "
+            "the address that got it"
+        )
+    return "it was not sent to the reply address of the notification; use Reply, so that it goes to its Reply-To"
+
+
+def _unless_answers_refusal(told: Any) -> tuple[int, float] | None:
+    """A program that answers what comes back to it gets no more."""
+    return None if told is not None and told.template == "staff_refused" else REFUSALS
+
+
+def _notification(connection: Connection, incoming: Incoming) -> Any:
+    """The newest staff mail of ours that this mail answers."""
+    parsed = incoming.reading.parsed
+    ids = sorted({*parsed.in_reply_to[:20], *parsed.references[-20:]})
+    if not ids:
+        return None
+    o = outbox.c
+    query = select(outbox).where(o.rfc_id.in_(ids), o.kind == "staff", o.ticket_id.is_not(None))
+    return connection.execute(query.order_by(o.id.desc()).limit(1)).first()
+
+
+def _ticket_of(connection: Connection, found: Sequence[Token], told: Any) -> Any:
+    for token in found:
+        row = connection.execute(
+            select(tickets).where(tickets.c.reference == token.reference).with_for_update()
+        ).first()
+        if row is not None:
+            return row
+    if told is None:
+        return None
+    return connection.execute(select(tickets).where(tickets.c.id == told.ticket_id).with_for_update()).first()
+
+
+def _given(connection: Connection, ticket: Any, address: str, now: datetime) -> bool:
+    """Whether the staff token of this ticket was sent to the address, not too long ago."""
+    o = outbox.c
+    whose = (o.ticket_id == ticket.id, o.kind == "staff", func.lower(o.recipient) == address.lower())
+    last: datetime | None = connection.execute(select(func.max(o.created_at)).where(*whose)).scalar()
+    return last is not None and now - last <= TOKEN_LIFE
+
+
+# --------------------------------------------------------------------------- carrying out
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a staff mail, for the message row and the log. ``replied``: a template that was queued."""
+
+    decision: Decision
+    reasons: tuple[str, ...]
+    ticket: Any
+    entry: int | None
+    replied: str | None
+    again: bool = False
+
+
+def carried_out(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, office: Office, now: datetime
+) -> Done | None:
+    """Does what a staff mail asks for, or says why not; ``None``: it is none. Writes all but the message's own row."""
+    case = judged(connection, incoming, office, now)
+    if case is None:
+        return None
+    work = _Work(connection, claimed, incoming, office, now, case)
+    if case.later:
+        return work.done(Disposition.RECORDED, f"{MARK}: a check could not be made; it is repeated", again=True)
+    if case.refused:
+        return work.refuse(case.refused, case.back)
+    try:
+        with connection.begin_nested():
+            return work.act()
+    except _Hold as hold:
+        return work.hold(str(hold))
+    except (_Refusal, people.Refused, rights.NotAllowed) as refusal:
+        return work.refuse(str(refusal), REFUSALS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One staff mail in hand."""
+
+    connection: Connection
+    claimed: inbox.Claimed
+    incoming: Incoming
+    office: Office
+    now: datetime
+    case: Judged
+
+    @property
+    def who(self) -> str:
+        return self.incoming.reading.author.address or ""
+
+    @property
+    def by(self) -> Person:
+        return Person(self.who)
+
+    @property
+    def event(self) -> str:
+        arrival = "" if self.claimed.arrival is None else f".a{self.claimed.arrival}"
+        return f"m{self.claimed.id}{arrival}"
+
+    def act(self) -> Done:
+        """Raises ``_Refusal`` or ``_Hold``; nothing is written then."""
+        reading = self.incoming.reading
+        if not reading.text and reading.masked_text:
+            raise _Refusal("it could not be read; send it as plain text")
+        if reading.parsed.signed_or_encrypted.startswith("encrypted"):
+            raise _Refusal("it is encrypted, and its words cannot be read here")
+        wanted = staff_words.orders(reading.text)
+        if wanted.misspelt:
+            raise _Refusal(
+                f'"{wanted.misspelt}" is no command; the first line may be note:, close:, owner: me, spam: or send:'
+            )
+        did = []
+        if wanted.owner:
+            did.append(self._own(wanted.owner))
+            if not wanted.command and not wanted.words:
+                return self._acted(did, None)
+        match wanted.command:
+            case "note":
+                return self._acted([*did, "note"], self._note(wanted.words))
+            case "spam":
+                return self._acted([*did, self._spam()], None)
+            case "close":
+                return self._close(wanted.words, did)
+            case "send":
+                return self._send(wanted.words, did)
+        return self._answer(wanted.words, did)
+
+    # -- commands
+
+    def _own(self, whom: str) -> str:
+        if whom.lower() not in ("me", "mich", "ich", self.who.lower()):
+            raise _Refusal(f'"owner: {whom[:60]}": only "owner: me" can be said by mail; use: gateway tickets assign')
+        ownership.assign(self.connection, self.case.ticket.reference, self.who, self.by, self.now)
+        return "owner"
+
+    def _note(self, words: str) -> int:
+        if not words:
+            raise _Refusal("the note has no words")
+        masked = self.incoming.reading.masked_text
+        text = staff_words.orders(masked).words if masked != self.incoming.reading.text else words
+        return self._kept(labels.note(self.connection, self.case.ticket.reference, text, self.by, self.now))
+
+    def _spam(self) -> str:
+        reference = self.case.ticket.reference
+        author = people.close(self.connection, reference, self.by, self.office, self.now, spam=True)
+        line = f"{reference} was closed as spam by {self.who}"
+        if author:
+            line += f'; to block the sender, add "{author}" to [block] addresses and reload'
+        outgoing.notice(self.connection, outgoing.RIDES_ALONG, line, self.now)
+        return "spam"
+
+    def _close(self, words: str, did: list[str]) -> Done:
+        entry = None
+        if words or self._files():
+            entry = self._sent(self._checked(words))
+            did = [*did, "answer"]
+        reference = self.case.ticket.reference
+        people.close(self.connection, reference, self.by, self.office, self.now, notify="answer" not in did)
+        return self._acted([*did, "close"], entry)
+
+    def _answer(self, words: str, did: list[str]) -> Done:
+        text = self._checked(words)
+        if self.incoming.reading.masked_text != self.incoming.reading.text:
+            raise _Hold("it holds what looks like a password or a security code, and these never travel by mail")
+        if since := self._moved_on():
+            raise _Hold(f"the conversation has moved on since the notification you answered ({since})")
+        if self._said_before(text):
+            raise _Hold("you sent the same words on this ticket already")
+        return self._acted([*did, "answer"], self._sent(text))
+
+    def _send(self, words: str, did: list[str]) -> Done:
+        """What was held, or other words, whatever happened meanwhile."""
+        if words or self._files():
+            masked = self.incoming.reading.masked_text
+            text = staff_words.orders(masked).words if masked != self.incoming.reading.text else words
+            return self._acted([*did, "answer"], self._sent(self._checked(text)))
+        held = self._held()
+        if held is None:
+            raise _Refusal("nothing of yours is held back on this ticket; write the words below send:")
+        entry = self._sent(held.text.partition("\n\n")[2], held.message_id)
+        change(self.connection, messages, held.message_id, {"reason": f"{MARK}: sent by a later mail"})
+        return self._acted([*did, "answer"], entry)
+
+    # -- what goes out
+
+    def _checked(self, words: str) -> str:
+        """The words for the customer.
+
+        Raises:
+            _Refusal: there are none, or the notification is among them.
+        """
+        reading, ticket = self.incoming.reading, self.case.ticket
+        text = staff_words.for_customer(words, reading.full_text, self._said())
+        token = self.case.token.mac if self.case.token else ""
+        if staff_words.shows_notification(text, (token, f"gateway tickets reply {ticket.reference}")):
+            raise _Refusal(
+                "your words could not be told from the quoted notification; write them above it, or delete it"
+            )
+        files = self._files()
+        if not text and files:
+            text = "\n".join(one["filename"] for one in files)
+        if not text:
+            raise _Refusal("there are no words in it")
+        return text
+
+    def _said(self) -> list[str]:
+        """The customer's lines in this ticket."""
+        e = entries.c
+        rows = self.connection.execute(
+            select(e.text).where(e.ticket_id == self.case.ticket.id, e.direction == "in", e.status == "shown")
+            .order_by(e.id.desc()).limit(20)
+        ).scalars()  # fmt: skip
+        return [line for text in rows for line in (text[:20_000] + "\n" + shown.in_mail(text[:20_000])).split("\n")]
+
+    def _sent(self, text: str, message: int | None = None) -> int:
+        """The answer, queued with its files; its entry."""
+        row = people.answer(self.connection, self.case.ticket.reference, text, self.by, self.office, self.now)
+        queued = self.connection.execute(select(outbox).where(outbox.c.id == row)).one()
+        files = self._files(message)
+        if files:
+            change(self.connection, outbox, row, {"context": {**queued.context, "files": files}})
+        return self._kept(int(queued.entry_id), message, files)
+
+    def _kept(self, entry: int, message: int | None = None, files: list[dict[str, Any]] | None = None) -> int:
+        """The entry with the mail it came by and the files of that."""
+        change(self.connection, entries, entry, {"message_id": message or self.claimed.id})
+        rows = [
+            {
+                "entry_id": entry,
+                "filename": one["filename"],
+                "type": one["type"][:200],
+                "size": one["size"],
+                "sha256": one["sha256"],
+            }
+            for one in (self._files(message) if files is None else files)
+        ]
+        put_all(self.connection, attachments, rows)
+        return entry
+
+    def _files(self, message: int | None = None) -> list[dict[str, Any]]:
+        """The files that go out: not the customer's own, not the pictures of a signature, which came before, no signatures."""
+        if message is not None and message != self.claimed.id:
+            return self._files_of_held(message)
+        own = self.incoming.reading.parsed.attachments
+        known = self._known([one.sha256 for one in own])
+        return [
+            {
+                "message": self.claimed.id,
+                "filename": one.filename,
+                "type": one.type,
+                "size": one.size,
+                "sha256": one.sha256,
+            }
+            for one in own
+            if one.sha256 not in known and one.type not in _UNWANTED
+        ]
+
+    def _files_of_held(self, message: int) -> list[dict[str, Any]]:
+        a, e = attachments.c, entries.c
+        rows = self.connection.execute(
+            select(attachments).join(entries, e.id == a.entry_id).where(e.message_id == message).order_by(a.id)
+        ).all()
+        return [
+            {"message": message, "filename": row.filename, "type": row.type, "size": row.size, "sha256": row.sha256}
+            for row in rows
+        ]
+
+    def _known(self, digests: Sequence[str]) -> set[str]:
+        if not digests:
+            return set()
+        a, e = attachments.c, entries.c
+        before = or_(e.ticket_id == self.case.ticket.id, (e.author == self.who) & (e.direction == "out"))
+        query = select(a.sha256).join(entries, e.id == a.entry_id).where(a.sha256.in_(digests), before)
+        return set(
+            self.connection.execute(query.where(or_(e.message_id.is_(None), e.message_id != self.claimed.id))).scalars()
+        )
+
+    # -- what may be in the way
+
+    def _moved_on(self) -> str:
+        """Who wrote since the notification that is answered, or ``""``."""
+        told = self.case.told or self._last_told()
+        seen = told.context.get("seen") if told is not None else None
+        if seen is None:
+            return ""
+        e = entries.c
+        said = or_(
+            (e.direction == "in") & e.status.in_(("shown", "pending")), (e.direction == "out") & (e.author != self.who)
+        )
+        row = self.connection.execute(
+            select(e.author, e.direction, e.at).where(e.ticket_id == self.case.ticket.id, e.id > int(seen), said)
+            .order_by(e.id.desc()).limit(1)
+        ).first()  # fmt: skip
+        if row is None:
+            return ""
+        return f"{row.author or 'somebody'} {'answered' if row.direction == 'out' else 'wrote'} at {row.at:%Y-%m-%d %H:%M} UTC"
+
+    def _last_told(self) -> Any:
+        o = outbox.c
+        query = select(outbox).where(
+            o.ticket_id == self.case.ticket.id, o.kind == "staff", func.lower(o.recipient) == self.who.lower()
+        )
+        return self.connection.execute(query.order_by(o.id.desc()).limit(1)).first()
+
+    def _said_before(self, text: str) -> bool:
+        e = entries.c
+        query = select(e.text).where(
+            e.ticket_id == self.case.ticket.id, e.direction == "out", e.author == self.who, e.at > self.now - SAME_WORDS
+        )
+        return text in self.connection.execute(query).scalars().all()
+
+    def _held(self) -> Any:
+        """The entry of the newest answer of this author that was held back."""
+        m, e = messages.c, entries.c
+        query = (
+            select(entries)
+            .join(messages, m.id == e.message_id)
+            .where(e.ticket_id == self.case.ticket.id, e.author == self.who, m.reason.startswith(HELD))
+        )
+        return self.connection.execute(query.order_by(e.id.desc()).limit(1)).first()
+
+    # -- outcomes
+
+    def _acted(self, did: Sequence[str], entry: int | None) -> Done:
+        sent = "answer" if "answer" in did else None
+        return self.done(Disposition.APPENDED, f"{MARK}: {', '.join(did)}", entry, sent)
+
+    def hold(self, why: str) -> Done:
+        """Keeps the answer on the ticket, unsent, and asks its author."""
+        text = self._held_words()
+        words = f"Not sent: {why}\n\n{text}"
+        entry = self._kept(labels.note(self.connection, self.case.ticket.reference, words, self.by, self.now))
+        more = {
+            "why": why, "again": True, "event": "held", "held": shown.in_mail(text[:4000]),
+            "news": self._news(), "seen": entry,
+        }  # fmt: skip
+        outgoing.tell_one(
+            self.connection, self.case.ticket, "staff_held", self.event, self.who, more, self.office, self.now
+        )
+        return self.done(Disposition.RECORDED, f"{HELD}: {why}", entry, "staff_held")
+
+    def _held_words(self) -> str:
+        masked = staff_words.orders(self.incoming.reading.masked_text).words
+        return staff_words.for_customer(masked, self.incoming.reading.masked_full_text, self._said())
+
+    def _news(self) -> str:
+        e = entries.c
+        told = self.case.told or self._last_told()
+        seen = int(told.context.get("seen") or 0) if told is not None else 0
+        rows = self.connection.execute(
+            select(e.author, e.text).where(
+                e.ticket_id == self.case.ticket.id, e.id > seen, e.direction != "internal", e.status != "silent"
+            ).order_by(e.id).limit(5)
+        ).all()  # fmt: skip
+        return "\n\n".join(f"{row.author}:\n{shown.in_mail(row.text[:2000])}" for row in rows)
+
+    def refuse(self, why: str, back: tuple[int, float] | None) -> Done:
+        """Nothing is done; its author hears why, within ``back``."""
+        said = self._say(why, back)
+        if not said:
+            line = f"a staff mail from {self.who} about {self.case.ticket.reference} was not accepted: {why}"
+            proven = self.incoming.verdict.authenticated or self.incoming.from_staff_relay
+            outgoing.notice(self.connection, outgoing.RIDES_ALONG if proven else "forged", line, self.now)
+        return self.done(Disposition.RECORDED, f"{MARK} refused: {why}", None, "staff_refused" if said else None)
+
+    def _say(self, why: str, back: tuple[int, float] | None) -> bool:
+        proof = "unproven" if back == UNPROVEN else "refused"
+        if back is None or self.office.rules.owns(self.who):
+            return False
+        if not budgets.has_room(self.connection, self.who, proof, back, self.now):
+            return False
+        ticket = self.case.ticket
+        context = {
+            "reference": ticket.reference, "why": why, "subject": self.incoming.reading.parsed.subject,
+            "in_reply_to": self.incoming.reading.parsed.message_id, "references": [],
+        }  # fmt: skip
+        reply = Reply(
+            self.event, "staff_refused", "en", self.who, "staff", context, ticket.id, stamp=budgets.Stamp(proof=proof)
+        )
+        return outgoing.write(self.connection, reply, self.office, self.now) is not None
+
+    def done(
+        self,
+        disposition: Disposition,
+        why: str,
+        entry: int | None = None,
+        replied: str | None = None,
+        again: bool = False,
+    ) -> Done:
+        """The outcome, worded for the message and its trace."""
+        reasons = (*self.incoming.verdict.reasons, why)
+        return Done(
+            _decision(self.incoming, disposition, why, reasons), reasons, self.case.ticket, entry, replied, again
+        )
+
+
+def _decision(incoming: Incoming, disposition: Disposition, why: str, reasons: tuple[str, ...]) -> Decision:
+    """A decision that says what was done, in the form of every other mail's."""
+    topics = incoming.reading.topics
+    return Decision(
+        disposition=disposition, mail_class=MailClass.HUMAN, class_reason=why, trust=Trust.UNKNOWN, account=None,
+        question=topics.question, department=topics.department, priority=Priority.NORMAL, critical=False, sensitive=(),
+        missing=(), reply=None, thread=None, outcome="", clock=False, silent=True, recheck=False, marks=(), notify="",
+        silence=why, reasons=reasons,
+    )  # fmt: skip
+
+
+def is_staffs(row: Any) -> bool:
+    """Whether a message row was taken for a staff mail."""
+    return str(row.reason).startswith(MARK)
+
+
+def state_of(done: Done) -> dict[str, Any]:
+    """The columns of the message row."""
+    return {
+        "state": InboxState.DONE,
+        "disposition": done.decision.disposition,
+        "reason": done.decision.class_reason,
+        "mail_class": MailClass.HUMAN,
+        "trust": Trust.UNKNOWN,
+        "ticket_id": done.ticket.id,
+        "entry_id": done.entry,
+    }
+
+
+__all__ = ["Done", "Judged", "carried_out", "is_staffs", "judged", "state_of"]

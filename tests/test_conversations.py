@@ -1,0 +1,355 @@
+"""Conversations played to their end, as customers and staff see them: real mail, real signatures, a real service."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.scene import Letter, Mail, Scene
+
+ANNA, OPS, OWNER = "anna@example.de", "ops@shop.example", "owner@plain.example"
+JOE, KIM = "joe@staff.example", "kim@staff.example"
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 40
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    made = Scene(tmp_path_factory.mktemp("scene"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def read(scene: Scene) -> None:
+    """Everybody has read what came before."""
+    for address in (ANNA, OPS, OWNER, JOE, KIM, "boss@staff.example", "info@example.de", "billing@shop.example"):
+        scene.letters(address)
+
+
+def asked(scene: Scene, text: str = "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow. Please have a look.\n") -> str:
+    """A verified customer writes; the reference of his ticket."""
+    return str(scene.write(Mail(f"Shop Ops <{OPS}>", text, "Slow disk"))["ticket"])
+
+
+# --------------------------------------------------------------------------- staff by mail
+
+
+def test_a_staff_member_answers_by_mail_and_the_customer_has_one_thread(scene: Scene) -> None:
+    reference = asked(scene)
+    acknowledgement, notification = scene.letter(OPS), scene.letter(JOE)
+    assert notification.subject == f"[{reference}] Regular, technical: Slow disk"
+    for line in (
+        "From:      Shop Ops <ops@shop.example>", "Trust:     VERIFIED (registered address, proven by dmarc)",
+        "Account:   10042 (Shop Example Ltd)", "- order #234567: the author's own", "| the disk of tfz1cvkr (#234567) is slow.",
+    ):  # fmt: skip
+        assert line in notification.text
+    assert re.search(r"Answer by: \d\d:\d\d, at the latest \w+ \d+, 20\d\d, \d\d:\d\d \((CET|CEST)\)", notification.text)
+    words = f"Hello,\n\nwe replaced the disk, see the report.\n\n-- \nJoe\nSupport\n\n{notification.quoted()}"
+    done = scene.answer(notification, Mail(f"Joe <{JOE}>", words, files=[("report.txt", "text/plain", b"all is well\n")]))
+    assert (done["disposition"], done["reason"], done["ticket"]) == ("appended", "staff mail: answer", reference)
+    answer = scene.letter(OPS)
+    assert answer.subject == acknowledgement.subject == f"Re: Slow disk [{reference}]"
+    assert "we replaced the disk, see the report." in answer.text
+    for private in ("Joe", "Support\n\nOn", "VERIFIED", "joe@", "wrote:", "Internal"):
+        assert private not in answer.text.replace("INTROSERV Support", "")
+    assert [(name, str(content)) for name, content in answer.files] == [("report.txt", "all is well\n")]
+    assert answer.message["From"] == "INTROSERV Support <support@introserv.com>"
+    assert answer.message["In-Reply-To"] == acknowledgement.message["In-Reply-To"], "the customer's own mail"
+    assert answer.message["Auto-Submitted"] is None
+    assert JOE.encode() not in answer.raw
+    shown = scene.ticket(reference)
+    assert (shown["state"], shown["first_response_at"] is not None) == ("waiting", True)
+    assert [(e["direction"], e["author"]) for e in shown["entries"]] == [("in", OPS), ("out", JOE)]
+    assert scene.answer(answer, Mail(f"Shop Ops <{OPS}>", "Thank you, it is fast again."))["ticket"] == reference
+    assert scene.letter(JOE).subject == f"[{reference}] Follow-up, technical: Slow disk"
+
+
+def test_an_answer_to_a_conversation_that_moved_on_asks_first(scene: Scene) -> None:
+    reference = asked(scene)
+    first = scene.letter(JOE)
+    scene.answer(scene.letter(OPS), Mail(f"Shop Ops <{OPS}>", "It was our own backup, please do nothing."))
+    done = scene.answer(first, Mail(f"Joe <{JOE}>", f"We replace the disk now.\n\n{first.quoted()}"))
+    assert done["reason"].startswith("staff mail: not sent: the conversation has moved on")
+    assert scene.letters(OPS) == []
+    follow_up, held = scene.letters(JOE)
+    assert held.subject == f"[{reference}] NOT SENT, please look again: Slow disk"
+    assert "| We replace the disk now." in held.text
+    assert "| It was our own backup, please do nothing." in held.text
+    assert scene.ticket(reference)["state"] == "open"
+    scene.answer(held, Mail(f"Joe <{JOE}>", f"send:\n\n{held.quoted()}"))
+    assert "We replace the disk now." in scene.letter(OPS).text
+    scene.answer(follow_up, Mail(f"Joe <{JOE}>", "Good, then we wait."))
+    assert "Good, then we wait." in scene.letter(OPS).text, "his own answer is no news to him"
+
+
+def test_two_colleagues_do_not_answer_unknowingly(scene: Scene) -> None:
+    asked(scene)
+    scene.letter(OPS)
+    for_joe, for_kim = scene.letter(JOE), scene.letter(KIM)
+    scene.answer(for_kim, Mail(f"Kim <{KIM}>", "I look into it."))
+    done = scene.answer(for_joe, Mail(f"Joe <{JOE}>", "We look into it."))
+    assert f"({KIM} answered at" in done["reason"]
+    assert ["I look into it." in letter.text for letter in scene.letters(OPS)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("words", "state", "entry", "goes"),
+    [
+        ("note: his contract ends in May", "open", ("internal", "shown", "his contract ends in May"), ""),
+        ("Note:\n\nthe customer called, too", "open", ("internal", "shown", "the customer called, too"), ""),
+        ("close: It was replaced.\n\nKind regards", "closed", ("out", "shown", "It was replaced."), "It was replaced."),
+        ("spam:", "closed", ("internal", "shown", "closed as spam"), ""),
+        ("owner: me\nI look into it now.", "waiting", ("out", "shown", "I look into it now."), "I look into it now."),
+    ],
+)  # fmt: skip
+def test_the_first_line_is_a_command(
+    scene: Scene, words: str, state: str, entry: tuple[str, str, str], goes: str
+) -> None:
+    reference = asked(scene, f"Hello,\n\nthe disk of tfz1cvkr is slow, {abs(hash(words))}.\n")
+    scene.letter(OPS)
+    notification = scene.letter(JOE)
+    scene.answer(notification, Mail(f"Joe <{JOE}>", f"{words}\n\n-- \nJoe\n\n{notification.quoted()}"))
+    assert scene.ticket(reference)["state"] == state
+    assert entry in scene.words(reference)
+    sent = [letter.text for letter in scene.letters(OPS)]
+    assert [goes in text and "owner:" not in text and "close:" not in text for text in sent] == ([True] if goes else [])
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("noet: he is a nuisance", '"noet: he is a nuisance" is no command'),
+        ("owner: kim\nPlease take it.", "only \"owner: me\" can be said by mail"),
+        ("-- \nJoe\n", "there are no words in it"),
+        ("note:\n\n-- \nJoe\n", "the note has no words"),
+        ("send:", "nothing of yours is held back"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_carried_out_goes_back_with_the_reason(scene: Scene, words: str, why: str) -> None:
+    reference = asked(scene, f"Hello,\n\nthe disk of tfz1cvkr is slow, {abs(hash(words))}.\n")
+    scene.letter(OPS)
+    notification = scene.letter(JOE)
+    before = scene.words(reference)
+    scene.answer(notification, Mail(f"Joe <{JOE}>", words))
+    back = scene.letter(JOE)
+    assert back.subject == f"[{reference}] NOT ACCEPTED: Regular, technical: Slow disk"
+    assert why in back.text
+    assert (scene.words(reference), scene.letters(OPS)) == (before, [])
+
+
+# --------------------------------------------------------------------------- never
+
+
+def nothing_left(scene: Scene, before: int, reference: str, entries: list[tuple[str, str, str]]) -> None:
+    """No mail has left us, and the ticket is as it was."""
+    assert scene.sent() == before
+    assert scene.words(reference) == entries
+
+
+def test_forged_staff_is_nobody(scene: Scene) -> None:
+    reference = asked(scene)
+    notification = scene.letter(JOE)
+    before, entries = scene.sent(), scene.words(reference)
+    forged = Mail(f"Joe <{JOE}>", "Please send your password.", signed=False, mail_from="eve@stranger.example")
+    done = scene.answer(notification, forged)  # with everything that Joe knows, but for his domain's key
+    assert (done["disposition"], done["reason"][:40]) == ("recorded", "staff mail refused: nothing proves that ")
+    nothing_left(scene, before, reference, entries)
+    forged = Mail(f"Joe <{JOE}>", "Close it.", f"Re: [{reference}]", signed=False, mail_from="eve@stranger.example")
+    assert scene.write(forged)["disposition"] == "quarantined", "without the token it is a forged mail like any other"
+    nothing_left(scene, before, reference, entries)
+
+
+def test_a_leaked_staff_token_is_of_no_use_to_another_address(scene: Scene) -> None:
+    reference = asked(scene)
+    notification = scene.letter(JOE)
+    scene.letters(KIM)
+    entries = scene.words(reference)
+    done = scene.answer(notification, Mail(f"Kim <{KIM}>", "I answer from my own address."))
+    assert "was made for somebody else" in done["reason"]
+    assert "was made for somebody else" in scene.letter(KIM).text, "a colleague hears why"
+    stranger = Mail("Eve <eve@stranger.example>", "Hello, do you offer servers in Spain?")
+    done = scene.answer(notification, stranger)
+    assert (done["disposition"], done["ticket"] != reference) == ("opened", True)
+    (letter,) = scene.letters("eve@stranger.example")
+    assert "staff" not in letter.text.lower(), "and a stranger what every stranger hears"
+    assert scene.words(reference) == entries
+    assert [OPS] == [taken.rcpt_tos[0] for taken in scene.peers.taken if reference.encode() in taken.raw and taken.rcpt_tos == (OPS,)]
+
+
+def test_a_customers_token_is_no_staff_token(scene: Scene) -> None:
+    reference = asked(scene)
+    acknowledgement = scene.letter(OPS)
+    entries = scene.words(reference)
+    done = scene.answer(acknowledgement, Mail(f"Joe <{JOE}>", "The disk is new."))
+    assert done["reason"].startswith("staff mail refused: the address it was sent to was made for somebody else")
+    assert (scene.words(reference), scene.letters(OPS)) == (entries, [])
+
+
+def test_a_reply_that_misses_the_token_goes_back(scene: Scene) -> None:
+    reference = asked(scene)
+    scene.letter(OPS)
+    notification = scene.letter(JOE)
+    headers = {"In-Reply-To": notification.id}
+    done = scene.write(Mail(f"Joe <{JOE}>", "The disk is new.", f"Re: {notification.subject}", headers=headers))
+    assert (done["disposition"], done["ticket"]) == ("recorded", reference)
+    back = scene.letters(JOE)[-1]
+    assert "use Reply, so that it goes to its Reply-To" in back.text
+    assert scene.letters(OPS) == []
+    robot = Mail(f"Joe <{JOE}>", "Thank you for your mail.", f"Re: {back.subject}", headers={"In-Reply-To": back.id})
+    before = scene.sent()
+    scene.write(robot)
+    assert scene.sent() == before, "what answers a refusal hears nothing more"
+
+
+def test_refusals_of_one_address_are_bounded(scene: Scene) -> None:
+    asked(scene)
+    acknowledgement = scene.letter(OPS)
+    for number in range(22):
+        scene.answer(acknowledgement, Mail("Lee <lee@staff.example>", f"The disk is new, {number}."))
+    assert len(scene.letters("lee@staff.example")) == 20
+
+
+@pytest.mark.parametrize(
+    ("words", "headers"),
+    [
+        ("I am out of the office until Monday.", {"Auto-Submitted": "auto-replied"}),
+        ("Ich bin bis Montag nicht im Büro und lese keine E-Mails.", {"X-Auto-Response-Suppress": "All", "Subject": "Automatische Antwort: Ticket"}),
+    ],
+    ids=["with RFC 3834", "by its words alone"],
+)  # fmt: skip
+def test_an_out_of_office_of_staff_changes_and_triggers_nothing(
+    scene: Scene, words: str, headers: dict[str, str]
+) -> None:
+    reference = asked(scene, f"Hello,\n\nthe disk of tfz1cvkr is slow, {len(words)}.\n")
+    notification = scene.letter(JOE)
+    before, entries = scene.sent(), scene.words(reference)
+    named = {"In-Reply-To": notification.id, "References": notification.id} | headers
+    subject = named.pop("Subject", f"Out of office: {notification.subject}")
+    done = scene.write(Mail(f"Joe <{JOE}>", words, subject, notification.reply_to, headers=named))
+    assert done["disposition"] == "recorded"
+    nothing_left(scene, before, reference, entries)
+    assert scene.ticket(reference)["state"] == "open"
+
+
+def test_words_that_were_sent_are_not_sent_again(scene: Scene) -> None:
+    """A program at a staff address that answers everything alike stops after its first mail."""
+    asked(scene)
+    acknowledgement, notification = scene.letter(OPS), scene.letter(JOE)
+    robot = Mail(f"Joe <{JOE}>", "Your mail has reached us, thank you for writing.")
+    scene.answer(notification, robot)
+    (once,) = scene.letters(OPS)
+    assert "has reached us" in once.text
+    scene.answer(acknowledgement, Mail(f"Shop Ops <{OPS}>", "Any news?"))
+    done = scene.answer(scene.letter(JOE), robot)
+    assert done["reason"].startswith("staff mail: not sent: you sent the same words on this ticket already")
+    assert scene.letters(OPS) == []
+
+
+def test_passwords_and_the_quoted_notification_never_reach_the_customer(scene: Scene) -> None:
+    asked(scene)
+    scene.letter(OPS)
+    notification = scene.letter(JOE)
+    scene.answer(notification, Mail(f"Joe <{JOE}>", "Your new root password is: hunter2hunter2"))
+    held = scene.letter(JOE)
+    assert "looks like a password" in held.text
+    assert "hunter2" not in held.text
+    raw_quote = "\n".join(notification.text.splitlines()[:14])
+    done = scene.answer(notification, Mail(f"Joe <{JOE}>", f"{raw_quote}\nThe disk is new."))
+    assert "could not be told from the quoted notification" in done["reason"]
+    assert scene.letters(OPS) == []
+
+
+# --------------------------------------------------------------------------- customers
+
+
+def test_a_party_at_a_domain_without_authentication(scene: Scene) -> None:
+    """Nothing proves him; his token does, as far as his own conversation goes, and gives no rights of the account."""
+    me = Mail(f"Owner <{OWNER}>", "Hello, my server ab12cd34 (#345678) is slow.", signed=False)
+    reference = str(scene.write(me)["ticket"])
+    acknowledgement = scene.letter(OWNER)
+    assert "could not confirm that this email comes from the address" in acknowledgement.text
+    notification = scene.letter(JOE)
+    assert "Trust:     NOT VERIFIED (registered address, not proven)\nAccount:   none" in notification.text
+    scene.answer(notification, Mail(f"Joe <{JOE}>", "Hello,\n\nplease write from the Client Area."))
+    answer = scene.letter(OWNER)
+    assert answer.subject == f"[{reference}] Your request to INTROSERV Support", "no words of his before he is proven"
+    done = scene.answer(answer, Mail(f"Owner <{OWNER}>", "I opened a ticket there.", signed=False))
+    assert (done["disposition"], done["ticket"]) == ("appended", reference)
+    shown = scene.ticket(reference)
+    assert (shown["account"], shown["trust"], "not authenticated" in shown["marks"]) == (None, "unverified", True)
+    assert scene.letters(OWNER) == [], "follow-ups are not acknowledged"
+    headers = {"In-Reply-To": acknowledgement.id}
+    by_id = Mail(f"Owner <{OWNER}>", "Cancel the order.", f"Re: [{reference}]", signed=False, headers=headers)
+    assert scene.write(by_id)["disposition"] == "pending", "whoever saw a mail knows its Message-ID"
+    held_back = scene.letters(JOE)[-1]
+    assert held_back.subject == f"[{reference}] Unverified sender, technical: (no subject)"
+    assert "held back until you release it" in held_back.text
+
+
+def test_one_who_answers_from_a_colleagues_address(scene: Scene) -> None:
+    """The account's billing contact continues the owner's ticket; a colleague nobody registered opens a linked one."""
+    reference = asked(scene)
+    acknowledgement = scene.letter(OPS)
+    scene.letters(JOE)
+    done = scene.answer(acknowledgement, Mail("Billing <billing@shop.example>", "We see it, too."))
+    assert (done["disposition"], done["ticket"]) == ("appended", reference)
+    notification = scene.letter(JOE)
+    assert "From:      Billing <billing@shop.example>" in notification.text
+    assert f"Note:      your answer goes to {OPS}" in notification.text
+    done = scene.answer(acknowledgement, Mail("Temp <temp@shop.example>", "Hello, is there any news about our slow disk?"))
+    assert (done["disposition"], done["ticket"] != reference) == ("opened", True)
+    assert scene.ticket(str(done["ticket"]))["linked_to"] == reference
+    letter = scene.letter("temp@shop.example")
+    assert "234567" not in letter.text
+    assert reference not in letter.text
+    scene.answer(notification, Mail(f"Joe <{JOE}>", "We replace it at 18:00."))
+    assert scene.letters("temp@shop.example") == scene.letters("billing@shop.example") == []
+    assert "We replace it at 18:00." in scene.letter(OPS).text
+
+
+def test_one_who_obeys_verification_needed(scene: Scene) -> None:
+    """He asks from his private address, reads what to do, and writes again from the registered one."""
+    private = Mail("Anna Schmidt <anna@plain.example>", "Hallo, mein Server 203.0.113.7 (#123456) ist langsam.", signed=False)
+    first = str(scene.write(private)["ticket"])
+    letter = scene.letter("anna@plain.example")
+    assert "von der E-Mail-Adresse" in letter.text
+    registered = Mail(f"Anna Schmidt <{ANNA}>", f"Hallo, hier noch einmal von der richtigen Adresse.\n\n{letter.quoted()}")
+    done = scene.answer(letter, registered)
+    second = str(done["ticket"])
+    assert (done["disposition"], second != first) == ("opened", True)
+    shown = scene.ticket(second)
+    assert (shown["trust"], shown["linked_to"], shown["account"]) == ("verified", first, "10023")
+    assert "Guten Tag Anna Schmidt" in scene.letter(ANNA).text
+    scene.answer(scene.letters(JOE)[-1], Mail(f"Joe <{JOE}>", "Guten Tag Frau Schmidt,\n\ndie Platte ist getauscht."))
+    assert "die Platte ist getauscht." in scene.letter(ANNA).text
+    assert scene.letters("anna@plain.example") == [], "nothing of the account goes to the other address"
+
+
+def test_one_behind_a_forwarder_that_breaks_everything(scene: Scene) -> None:
+    """SPF fails for the forwarder's host, DKIM for the footer it adds, DMARC wants that refused: kept, unanswered, released."""
+    intact = Mail(f"Shop Ops <{OPS}>", "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow.\n", "Slow disk").raw()
+    before = scene.sent()
+    done = scene.deliver(intact + b"-- \r\nScanned by Example AntiVirus\r\n", "srs0=x@forwarder.example")
+    assert (done["disposition"], done["state"]) == ("quarantined", "quarantined")
+    assert scene.sent() == before, "neither an acknowledgement nor a bounce to who may be somebody else"
+    scene.command("messages", "release", str(done["id"]))
+    reference = str(scene.rows()[0]["ticket"])
+    assert scene.ticket(reference)["target_at"] is not None, "the clock starts when a person released it"
+    assert scene.letters(OPS) == []
+    scene.command("tickets", "reply", reference, stdin="Hello,\n\nyour forwarder breaks your mail; we look into the disk.\n")
+    answer = scene.letter(OPS)
+    assert answer.subject == f"[{reference}] Your request to INTROSERV Support"
+    assert scene.answer(answer, Mail(f"Shop Ops <{OPS}>", "Thank you, now I write directly."))["ticket"] == reference
+
+
+def test_one_who_writes_from_info(scene: Scene) -> None:
+    """A shared mailbox is a person's; what a mailbox is called silences nobody."""
+    me = Mail("Schmidt GmbH <info@example.de>", "Guten Tag,\n\nmein Server 203.0.113.7 ist seit gestern langsam.\n", "Anfrage")
+    done = scene.write(me)
+    letter = scene.letter("info@example.de")
+    assert (done["disposition"], letter.subject) == ("opened", f"Re: Anfrage [{done['ticket']}]")
+    assert scene.ticket(str(done["ticket"]))["trust"] == "verified"
+    scene.answer(scene.letters(JOE)[-1], Mail(f"Joe <{JOE}>", "Guten Tag,\n\nwir prüfen das."))
+    assert "wir prüfen das." in scene.letter("info@example.de").text
