@@ -114,6 +114,23 @@ def test_a_template_that_is_useless_or_without_bounds_is_refused(
     assert says in problem.problem
 
 
+def test_a_language_with_a_template_missing_is_refused(looked_at: Callable[..., Findings], tmp_path: Path) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "received.nl.txt.j2").write_text("Goedendag, wij hebben uw bericht ontvangen. {{ reference }}")
+    (problem,) = looked_at(f'[replies]\ntemplates_dir = "{folder}"\n').problems
+    assert problem.problem.startswith("received_general.nl.txt.j2, verification_needed.nl.txt.j2, ")
+    assert "nobody is answered in 'nl'" in problem.problem
+
+
+def test_a_staff_notification_without_its_fence_is_refused(looked_at: Callable[..., Findings], tmp_path: Path) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "staff_new.en.txt.j2").write_text("{{ reference }}: {{ text or 'no words at all' }} {{ author }}")
+    (problem,) = looked_at(f'[replies]\ntemplates_dir = "{folder}"\n').problems
+    assert "without {{ fence }} a quoted notification cannot be told from an answer" in problem.problem
+
+
 def test_a_template_that_grows_with_its_values_is_cut_off_when_a_mail_is_written(tmp_path: Path) -> None:
     (tmp_path / "received.en.txt.j2").write_text(
         "Your orders, every one of them: {% for item in orders %}" + "x" * 1000 + "{% endfor %}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.scene import Letter, Mail, Scene
+from tests.scene import Mail, Scene
 
 ANNA, OPS, OWNER = "anna@example.de", "ops@shop.example", "owner@plain.example"
 JOE, KIM = "joe@staff.example", "kim@staff.example"
@@ -45,9 +45,13 @@ def test_a_staff_member_answers_by_mail_and_the_customer_has_one_thread(scene: S
         "Account:   10042 (Shop Example Ltd)", "- order #234567: the author's own", "| the disk of tfz1cvkr (#234567) is slow.",
     ):  # fmt: skip
         assert line in notification.text
-    assert re.search(r"Answer by: \d\d:\d\d, at the latest \w+ \d+, 20\d\d, \d\d:\d\d \((CET|CEST)\)", notification.text)
+    assert re.search(
+        r"Answer by: \d\d:\d\d, at the latest \w+ \d+, 20\d\d, \d\d:\d\d \((CET|CEST)\)", notification.text
+    )
     words = f"Hello,\n\nwe replaced the disk, see the report.\n\n-- \nJoe\nSupport\n\n{notification.quoted()}"
-    done = scene.answer(notification, Mail(f"Joe <{JOE}>", words, files=[("report.txt", "text/plain", b"all is well\n")]))
+    done = scene.answer(
+        notification, Mail(f"Joe <{JOE}>", words, files=[("report.txt", "text/plain", b"all is well\n")])
+    )
     assert (done["disposition"], done["reason"], done["ticket"]) == ("appended", "staff mail: answer", reference)
     answer = scene.letter(OPS)
     assert answer.subject == acknowledgement.subject == f"Re: Slow disk [{reference}]"
@@ -175,7 +179,9 @@ def test_a_leaked_staff_token_is_of_no_use_to_another_address(scene: Scene) -> N
     (letter,) = scene.letters("eve@stranger.example")
     assert "staff" not in letter.text.lower(), "and a stranger what every stranger hears"
     assert scene.words(reference) == entries
-    assert [OPS] == [taken.rcpt_tos[0] for taken in scene.peers.taken if reference.encode() in taken.raw and taken.rcpt_tos == (OPS,)]
+    assert [
+        taken.rcpt_tos[0] for taken in scene.peers.taken if reference.encode() in taken.raw and taken.rcpt_tos == (OPS,)
+    ] == [OPS]
 
 
 def test_a_customers_token_is_no_staff_token(scene: Scene) -> None:
@@ -298,7 +304,9 @@ def test_one_who_answers_from_a_colleagues_address(scene: Scene) -> None:
     notification = scene.letter(JOE)
     assert "From:      Billing <billing@shop.example>" in notification.text
     assert f"Note:      your answer goes to {OPS}" in notification.text
-    done = scene.answer(acknowledgement, Mail("Temp <temp@shop.example>", "Hello, is there any news about our slow disk?"))
+    done = scene.answer(
+        acknowledgement, Mail("Temp <temp@shop.example>", "Hello, is there any news about our slow disk?")
+    )
     assert (done["disposition"], done["ticket"] != reference) == ("opened", True)
     assert scene.ticket(str(done["ticket"]))["linked_to"] == reference
     letter = scene.letter("temp@shop.example")
@@ -311,11 +319,15 @@ def test_one_who_answers_from_a_colleagues_address(scene: Scene) -> None:
 
 def test_one_who_obeys_verification_needed(scene: Scene) -> None:
     """He asks from his private address, reads what to do, and writes again from the registered one."""
-    private = Mail("Anna Schmidt <anna@plain.example>", "Hallo, mein Server 203.0.113.7 (#123456) ist langsam.", signed=False)
+    private = Mail(
+        "Anna Schmidt <anna@plain.example>", "Hallo, mein Server 203.0.113.7 (#123456) ist langsam.", signed=False
+    )
     first = str(scene.write(private)["ticket"])
     letter = scene.letter("anna@plain.example")
     assert "von der E-Mail-Adresse" in letter.text
-    registered = Mail(f"Anna Schmidt <{ANNA}>", f"Hallo, hier noch einmal von der richtigen Adresse.\n\n{letter.quoted()}")
+    registered = Mail(
+        f"Anna Schmidt <{ANNA}>", f"Hallo, hier noch einmal von der richtigen Adresse.\n\n{letter.quoted()}"
+    )
     done = scene.answer(letter, registered)
     second = str(done["ticket"])
     assert (done["disposition"], second != first) == ("opened", True)
@@ -338,7 +350,9 @@ def test_one_behind_a_forwarder_that_breaks_everything(scene: Scene) -> None:
     reference = str(scene.rows()[0]["ticket"])
     assert scene.ticket(reference)["target_at"] is not None, "the clock starts when a person released it"
     assert scene.letters(OPS) == []
-    scene.command("tickets", "reply", reference, stdin="Hello,\n\nyour forwarder breaks your mail; we look into the disk.\n")
+    scene.command(
+        "tickets", "reply", reference, stdin="Hello,\n\nyour forwarder breaks your mail; we look into the disk.\n"
+    )
     answer = scene.letter(OPS)
     assert answer.subject == f"[{reference}] Your request to INTROSERV Support"
     assert scene.answer(answer, Mail(f"Shop Ops <{OPS}>", "Thank you, now I write directly."))["ticket"] == reference
@@ -346,7 +360,9 @@ def test_one_behind_a_forwarder_that_breaks_everything(scene: Scene) -> None:
 
 def test_one_who_writes_from_info(scene: Scene) -> None:
     """A shared mailbox is a person's; what a mailbox is called silences nobody."""
-    me = Mail("Schmidt GmbH <info@example.de>", "Guten Tag,\n\nmein Server 203.0.113.7 ist seit gestern langsam.\n", "Anfrage")
+    me = Mail(
+        "Schmidt GmbH <info@example.de>", "Guten Tag,\n\nmein Server 203.0.113.7 ist seit gestern langsam.\n", "Anfrage"
+    )
     done = scene.write(me)
     letter = scene.letter("info@example.de")
     assert (done["disposition"], letter.subject) == ("opened", f"Re: Anfrage [{done['ticket']}]")

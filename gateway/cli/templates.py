@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import context
 from gateway.cli.output import Json, fail, show_table
+
+if TYPE_CHECKING:
+    from gateway.replies.render import Sender, Templates
 
 app = typer.Typer(no_args_is_help=True, help="Reply templates: list, preview.")
 
@@ -25,14 +29,37 @@ def templates_list(as_json: Json = False) -> None:
 
 
 @app.command("preview")
-def templates_preview(name: str, language: Annotated[str, typer.Option(help="Two letters.")] = "en") -> None:
-    """A template with sample values."""
+def templates_preview(
+    name: Annotated[str | None, typer.Argument(help="A template, for example received.")] = None,
+    language: Annotated[str, typer.Option(help="Two letters.")] = "en",
+    all_to: Annotated[
+        Path | None, typer.Option("--all", help="Write every template in every language into this folder.")
+    ] = None,
+) -> None:
+    """Show a template with sample values, or write all of them with an index page."""
     from gateway import service
     from gateway.replies.render import RenderError, Templates, samples, variables
 
+    if (name is None) == (all_to is None):
+        fail("name a template, or give --all FOLDER", 2)
     settings = context.settings()
     sender = service.sender(settings, b"preview" * 5)
+    templates = Templates(settings.replies.templates_dir)
     try:
-        print(Templates(settings.replies.templates_dir).text(name, language, variables(sender, samples(name)[0])))
+        if all_to is not None:
+            _write_all(templates, sender, all_to)
+        else:
+            print(templates.text(str(name), language, variables(sender, samples(str(name))[0])))
     except RenderError as error:
         fail(str(error))
+
+
+def _write_all(templates: Templates, sender: Sender, folder: Path) -> None:
+    from gateway.replies import preview
+
+    files = preview.everything(templates, sender)
+    for path, text in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    print(f"{len(files)} files; look at {folder / 'index.html'}")

@@ -240,9 +240,18 @@ class Templates:
                 self.words(language)["subject_fixed"].format(name="x")
             except (RenderError, KeyError, IndexError, ValueError, AttributeError) as error:
                 found.append(Problem(str(self._folder or shipped_templates()), f"{WORDS}.{language}.toml", str(error)))
-        for name in NAMES:
-            if f"{name}.en" not in self._available:
-                found.append(Problem(str(self._folder or shipped_templates()), "", f"{name}.en.txt.j2 is missing"))
+        return [*found, *self._incomplete()]
+
+    def _incomplete(self) -> list[Problem]:
+        """Languages in which some mails could be written and others could not."""
+        there = [name.partition(".") for name in self._available]
+        begun = {language for name, _, language in there if name in NAMES and len(language) == 2} | {"en"}
+        found = []
+        for language in sorted(begun):
+            absent = [f"{name}.{language}.txt.j2" for name in NAMES if f"{name}.{language}" not in self._available]
+            if absent:
+                why = f"{', '.join(absent)} missing: nobody is answered in {language!r} before all of them are there"
+                found.append(Problem(str(self._folder or shipped_templates()), "", why))
         return found
 
     def _misspelt(self) -> list[Problem]:
@@ -274,7 +283,8 @@ def samples(name: str) -> list[dict[str, Any]]:
         "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
         "started_at": None}  # fmt: skip
     if name.startswith("staff"):
-        return _staff_samples(base, empty)
+        about = {} if name in FENCED else {"reference": ""}
+        return [sample | about for sample in _staff_samples(base, empty)]
     known = {"incident_since": "2026-11-22T14:05:00+01:00"}
     return [base, empty, base | known, base | {"sensitive": ["password"], "critical": False, "priority": "normal"}]
 

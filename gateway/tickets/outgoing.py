@@ -16,8 +16,8 @@ from gateway.database.tables import notices, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.mail.address import canonical, neighbourhood, with_a_label
 from gateway.model import OutboxState, Rules, TicketState
-from gateway.tickets.board import Board
 from gateway.tickets import briefing, budgets, openings, turns
+from gateway.tickets.board import Board
 
 LEASE_S = 30.0
 OWED_S = 10.0
