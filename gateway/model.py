@@ -515,6 +515,7 @@ class Budgets:
     last_to_author: datetime | None = None
     spent: str = ""
     loop: str = ""
+    came_back: str = ""  #: why the last mail to the author came back for good, not long ago
     near: bool = False
     same: int | None = None
 

@@ -416,6 +416,15 @@ class OutboxRow(SQLModel, table=True):
     )  # of the relay that took it
 
 
+class Suppression(SQLModel, table=True):
+    """An address (as mail to it is counted) that takes no mail: nothing automatic is sent to it before ``until``."""
+
+    __tablename__ = "suppressions"
+    canonical: str = Field(sa_column=Column(String(330), primary_key=True))
+    until: datetime = _required_when()
+    why: str = Field(default="", sa_column=Column(Text, nullable=False))
+
+
 class Notice(SQLModel, table=True):
     """Something staff reads in the next digest."""
 
@@ -573,6 +582,7 @@ notices = Notice.__table__  # type: ignore[attr-defined]
 mailboxes = Mailbox.__table__  # type: ignore[attr-defined]
 mailbox_uids = MailboxUid.__table__  # type: ignore[attr-defined]
 sources = SourceState.__table__  # type: ignore[attr-defined]
+suppressions = Suppression.__table__  # type: ignore[attr-defined]
 conditions = Condition.__table__  # type: ignore[attr-defined]
 senders = Sender.__table__  # type: ignore[attr-defined]
 signatures = SeenSignature.__table__  # type: ignore[attr-defined]

@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, text
+from sqlalchemy import Connection, bindparam, delete, func, literal_column, select, text
 
-from gateway.database.statements import fetch
-from gateway.database.tables import outbox
+from gateway.database.statements import fetch, put_once
+from gateway.database.tables import outbox, suppressions
 from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Budgets, Decision, Incoming, MailClass, Trust
 from gateway.tickets import likeness
@@ -36,6 +36,7 @@ SHARE = 5  #: a stranger with proof has this part of his domain's budget
 ALIKE_S = 6 * 3600.0
 AGAIN_S = 900.0  #: who sends the same again so soon was not patient, and has nothing new to say
 MAX_ROWS = 64  #: acknowledgements of one address that are looked at one by one
+SUPPRESSED = timedelta(days=7)  #: after a mail came back for good
 AT_ONCE = 64  #: mails of one transaction
 _LOCK = 0x61636B73  # "acks"
 
@@ -112,12 +113,18 @@ def _counted(name: str, *where: Any) -> Any:
     return select(func.count().label("found")).select_from(rows)
 
 
+_CAME_BACK = (
+    select(suppressions.c.why)
+    .where(suppressions.c.canonical == bindparam("canonical"), suppressions.c.until > bindparam("came_back_since"))
+    .scalar_subquery()
+)
 _NEWEST = select(func.max(_O.id)).scalar_subquery().label("newest")
 FIRSTS = select(
     _NEWEST,
     _first("total", _IS_AUTOMATIC, _SAME_PROOF).label("of_all"),
     _first("domain", _IS_AUTOMATIC, _SAME_PROOF, _IN_DOMAIN).label("of_domain"),
     _first("address", _IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF).label("of_address"),
+    _CAME_BACK.label("came_back"),
 )
 OF_ALL = _counted("total", _IS_AUTOMATIC, _SAME_PROOF)
 OF_DOMAIN = _counted("domain", _IS_AUTOMATIC, _SAME_PROOF, _IN_DOMAIN)
@@ -174,11 +181,11 @@ def read(
         "total_since": ago(limits.budget_total[1]), "total_most": total, "rows": MAX_ROWS, "address_since": ago(span),
         "domain_since": ago(limits.budget_domain[1]), "domain_most": limits.budget_domain[0],
         "thread_since": ago(limits.budget_thread[1]), "thread_most": limits.budget_thread[0],
-        "cap_since": ago(limits.budget_domain[1]), "cap_most": cap,
+        "cap_since": ago(limits.budget_domain[1]), "cap_most": cap, "came_back_since": now,
     }  # fmt: skip
     first = fetch(connection, FIRSTS, values)[0]
     counting = _Counting(connection, values, first.newest or 0)
-    found = Budgets(near=unproven)
+    found = Budgets(near=unproven, came_back=first.came_back or "")
     if first.of_address is None:
         pass
     elif unproven:
@@ -270,8 +277,25 @@ def _room(
 _ADDRESS_FIRST = select(_NEWEST, _first("cap", _IS_AUTOMATIC, _TO_MAILBOX, _SAME_PROOF).label("first"))
 
 
+def comes_back(connection: Connection, address: str, now: datetime) -> bool:
+    """Whether mail to this address came back for good not long ago."""
+    found = select(suppressions.c.until).where(suppressions.c.canonical == canonical(address))
+    until = connection.execute(found).scalar()
+    return until is not None and until > now
+
+
+def suppress(connection: Connection, address: str, why: str, now: datetime) -> None:
+    """Nothing automatic goes to this address for ``SUPPRESSED``."""
+    values = {"canonical": canonical(address)[:330], "until": now + SUPPRESSED, "why": why[:200]}
+    connection.execute(delete(suppressions).where(suppressions.c.canonical == values["canonical"]))
+    put_once(connection, suppressions, values)
+
+
 def may_hear(connection: Connection, address: str, proof: str, limits: Limits, now: datetime) -> bool:
-    """Whether this address has not had its cap: of copies (``verified``), or of mails that the clock sends (empty)."""
+    """Whether this address takes mail and has not had its cap: of copies (``verified``), or of mails that the clock sends
+    (empty)."""
+    if comes_back(connection, address, now):
+        return False
     budget = limits.budget_domain[0], limits.budget_domain[1]
     return _room(connection, address, proof, budget, (_ADDRESS_FIRST, OF_ADDRESS), now)
 

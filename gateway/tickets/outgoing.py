@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -181,6 +182,9 @@ _ANY_DUE = (
     )
     .limit(literal_column("1"))
 )
+#: codes that say of an address that there is none, or none any more (RFC 3463 sections 3.2, 3.3)
+_NOBODY = re.compile(r"(?<![\d.])5\.(?:1\.(?:1|2|3|6|10)|2\.1)(?![\d.])")
+_REFUSED = re.compile(r"RCPT TO: 55\d (5\.(?:1\.(?:1|2|3|6|10)|2\.1))(?![\d.])")
 _MINE = update(outbox).where(
     outbox.c.id == bindparam("row_id"), outbox.c.attempts == bindparam("claim"), outbox.c.state == "sending"
 )
@@ -298,6 +302,8 @@ def mark_dead(connection: Connection, claimed: Claimed, error: str, office: Offi
     """Given up, and visible. A person's answer that dies reopens its ticket and alerts staff."""
     _mark(connection, claimed, state=OutboxState.DEAD, next_at=None, last_error=error[:300], dead_at=now)
     if claimed.kind != "staff":
+        if (refused := _REFUSED.search(error)) is not None:
+            budgets.suppress(connection, claimed.recipient, f"{refused[1]} on {now:%Y-%m-%d}", now)
         undelivered(connection, claimed.id, f"reply not delivered: {error[:100]}", office, now)
 
 
@@ -474,13 +480,15 @@ def hasten(connection: Connection, now: datetime) -> int:
 def record_bounce(connection: Connection, row: int, why: str, office: Office, now: datetime) -> int | None:
     """A bounce that came to the signed return address of a reply: the first one counts. The reply's ticket, if found."""
     o = outbox.c
-    found = connection.execute(select(o.ticket_id, o.kind, o.bounced).where(o.id == row)).first()
+    found = connection.execute(select(o.ticket_id, o.kind, o.bounced, o.recipient).where(o.id == row)).first()
     if found is None:
         return None
     ticket: int | None = found.ticket_id
     if found.bounced:
         return ticket
     connection.execute(update(outbox).where(o.id == row).values(bounced=why[:300] or "bounced"))
+    if found.kind != "staff" and _NOBODY.search(why):
+        budgets.suppress(connection, found.recipient, f"{why} on {now:%Y-%m-%d}", now)
     if ticket is not None and found.kind != "staff":
         undelivered(connection, row, f"bounced: {why[:100]}", office, now)
     return ticket

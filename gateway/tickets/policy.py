@@ -39,7 +39,9 @@ TOO_OLD = "the mail is older than ack_max_age"
 BROUGHT_IN = "taken in without acknowledgements"
 CHECKED_AGAIN = "a check could not be made; it is repeated"
 BUDGET_SPENT = "budget spent: "
-_WHATEVER_COPY = (ONCE_A_DAY, PERHAPS_A_LOOP, TOO_OLD, BROUGHT_IN, CHECKED_AGAIN, BUDGET_SPENT, "forged")
+#: how a silence begins that ends when the address takes mail again
+CAME_BACK = "mail to this address came back: "
+_WHATEVER_COPY = (ONCE_A_DAY, PERHAPS_A_LOOP, TOO_OLD, BROUGHT_IN, CHECKED_AGAIN, BUDGET_SPENT, CAME_BACK, "forged")
 ABOUT = "abuse: account {}"  #: the mark of an abuse notice about a customer
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
@@ -312,6 +314,8 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
     if not verdict.authenticated and budgets.last_to_author is not None:
         if (now - budgets.last_to_author).total_seconds() < rules.unauthenticated_gap_s:
             return ONCE_A_DAY
+    if budgets.came_back:
+        return f"{CAME_BACK}{budgets.came_back}"
     if budgets.loop:
         return f"{PERHAPS_A_LOOP}: {budgets.loop}"
     return f"{BUDGET_SPENT}{budgets.spent}" if budgets.spent else ""

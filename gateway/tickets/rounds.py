@@ -107,6 +107,8 @@ def _may_hear(connection: Connection, row: Any, office: Office, now: datetime) -
     denied = row.trust == Trust.VERIFIED and row.silence.startswith(BUDGET_SPENT)
     if row.silence and not denied:
         return False
+    if budgets.comes_back(connection, row.author, now):
+        return False
     last = connection.execute(
         select(func.max(outbox.c.created_at)).where(
             outbox.c.ticket_id == row.id, outbox.c.recipient == row.author, outbox.c.kind != "staff"
