@@ -126,7 +126,10 @@ class Scene:
     def __init__(self, folder: Path, **sections: Any) -> None:
         write_accounts(folder, ACCOUNTS)
         self.peers = LoopbackPeers(ZONE)
-        given = {"staff": STAFF, "replies": {"budget_address": "20/24h"}} | sections
+        given = {
+            "staff": STAFF,
+            "replies": {"budget_address": "20/24h", "budget_domain": "1000/1h", "budget_thread": "1000/1h"},
+        } | sections
         self.daemon = Running(folder, self.peers, **given)
         self._store = Store(f"sqlite:///{folder / 'state' / 'gateway.db'}")
         self._store.load_keys()

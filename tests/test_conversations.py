@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.scene import Mail, Scene
+from tests.staff_clients import LOGO, PROGRAMS, Program
 
 ANNA, OPS, OWNER = "anna@example.de", "ops@shop.example", "owner@plain.example"
 JOE, KIM = "joe@staff.example", "kim@staff.example"
@@ -369,3 +370,42 @@ def test_one_who_writes_from_info(scene: Scene) -> None:
     assert scene.ticket(str(done["ticket"]))["trust"] == "verified"
     scene.answer(scene.letters(JOE)[-1], Mail(f"Joe <{JOE}>", "Guten Tag,\n\nwir prüfen das."))
     assert "wir prüfen das." in scene.letter("info@example.de").text
+
+
+# --------------------------------------------------------------------------- what mail programs make of a reply
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+def test_the_customer_reads_the_words_and_nothing_else(scene: Scene, program: Program) -> None:
+    asked(scene, f"Hello,\n\nthe disk is slow, {program.name}.\n\nWhich kernel runs there?\nAnd which disk is it?\n")
+    scene.letter(OPS)
+    notification = scene.letter(JOE)
+    scene.answer(notification, program.write(notification))
+    answer = scene.letter(OPS)
+    body = answer.text.partition("-- reply above this line --\n\n")[2].rpartition("\n\nINTROSERV Support\n")[0]
+    assert body == program.customer
+    assert [name for name, _ in answer.files] == list(program.files)
+
+
+def test_the_logo_of_a_signature_goes_out_once_and_the_customers_files_never(scene: Scene) -> None:
+    picture = ("screenshot.png", "image/png", PNG)
+    for number in range(2):
+        text = f"Hello,\n\nthe disk of tfz1cvkr is slow, see {number}.\n"
+        scene.write(Mail(f"Shop Ops <{OPS}>", text, "Slow disk", files=[picture]))
+        scene.letter(OPS)
+        notification = scene.letter(JOE)
+        assert [name for name, _ in notification.files] == ["screenshot.png"]
+        files = [LOGO, picture, (f"report-{number}.txt", "text/plain", f"well {number}\n".encode())]
+        scene.answer(notification, Mail(f"Joe <{JOE}>", f"See the report, {number}.", files=files))
+        names = [name for name, _ in scene.letter(OPS).files]
+        assert names == (["image001.png", "report-0.txt"] if number == 0 else ["report-1.txt"])
+
+
+def test_close_without_words_tells_the_customer_in_his_language(scene: Scene) -> None:
+    scene.write(Mail(f"Anna Schmidt <{ANNA}>", "Guten Tag,\n\nmein Server 203.0.113.7 ist langsam.\n", "Langsam"))
+    scene.letter(ANNA)
+    notification = scene.letter(JOE)
+    scene.answer(notification, Mail(f"Joe <{JOE}>", f"close:\n\n{notification.quoted()}"))
+    letter = scene.letter(ANNA)
+    assert "geschlossen" in letter.text
+    assert letter.message["Auto-Submitted"] is None

@@ -11,9 +11,11 @@ MAX_HTML = 1024 * 1024
 MAX_DEPTH = 256
 MAX_TEXT = 256 * 1024
 LARGE = 64 * 1024  #: characters from which on styles and pictures are taken out before the page is parsed
-_BLOCKS = frozenset(
-    "p div br tr table li ul ol h1 h2 h3 h4 h5 h6 hr blockquote pre section article header footer address dl dt dd".split()
-)
+#: what stands on lines of its own, with a blank line around it, and what only begins a line
+_PARAGRAPHS = frozenset("p table ul ol h1 h2 h3 h4 h5 h6 hr blockquote pre dl".split())
+_LINES = frozenset("div tr li section article header footer address dt dd".split())
+#: begins a line unless one begins there; ends the line; what fills a line that looks empty
+_SOFT, _BREAK, _EMPTY = "\x00", "\n", "\x01"
 _SKIPPED = frozenset("script style head title template noscript svg math object iframe select".split())
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})[^<>]{0,4000}>")
 _VOID = frozenset("br hr img input meta link area base col embed source track wbr".split())
@@ -22,6 +24,13 @@ _DATA = re.compile(r"data:[a-zA-Z0-9/+.;=-]{1,100},[A-Za-z0-9+/=%_\s-]{200,}+")
 #: in the class or id of what quotes
 _QUOTING = ("gmail_quote", "yahoo_quoted", "moz-cite-prefix", "divRplyFwdMsg", "appendonsend", "OutlookMessageHeader")
 _CITING = re.compile(r"<blockquote[^<>]{0,400}\s(?:cite\b|type\s?=\s?[\"']?cite)", re.IGNORECASE)
+#: the same of what a mail program puts above everything that it quotes
+_HISTORY = re.compile(r"divRplyFwdMsg|appendonsend|OutlookMessageHeader")
+#: of a signature
+_SIGNING = re.compile(
+    r"gmail_signature|AppleMailSignature|moz-signature|ms-outlook-mobile-signature|(?:^|[\s\"'=])(?:x_)*Signature(?:[\s\"'>]|$)"
+)
+_TIGHT = re.compile(r"MsoNormal|MsoPlainText|\bmargin\s{0,3}:\s{0,3}0(?:px|cm|in)?\s{0,3}(?:;|$)")
 #: what hides, each by what it cannot lack in small letters: a page is looked through for the words first
 _MAY_HIDE = {
     word: re.compile(expression)
@@ -95,7 +104,8 @@ def _too_deep(html: str) -> bool:
 
 def _may_quote(html: str) -> bool:
     """Cheap: whether anything in it can be a quote."""
-    return _marks_quotes(html) or "<blockquote" in html.lower()
+    lower = html.lower()
+    return "<blockquote" in lower or _marks_quotes(html) or ("signature" in lower and _SIGNING.search(html) is not None)
 
 
 def _marks_quotes(words: str) -> bool:
@@ -116,8 +126,28 @@ def cites(html: str) -> bool:
 def _quoted(node: LexborNode) -> bool:
     if node.tag == "blockquote":
         return True
+    named = _named(node)
+    return bool(named) and (_marks_quotes(named) or _SIGNING.search(named) is not None)
+
+
+def _named(node: LexborNode) -> str:
+    """The class and id of an element."""
     attributes = node.attributes
-    return bool(attributes) and _marks_quotes(f"{attributes.get('class') or ''} {attributes.get('id') or ''}")
+    return f"{attributes.get('class') or ''} {attributes.get('id') or ''}" if attributes else ""
+
+
+def _edge(node: LexborNode) -> str:
+    """What stands before and after an element: a blank line, the begin of a line, or nothing."""
+    tag = node.tag or ""
+    if tag in _LINES:
+        return _SOFT
+    if tag not in _PARAGRAPHS:
+        return ""
+    if tag == "p":
+        attributes = node.attributes
+        if attributes and _TIGHT.search(f"{attributes.get('class') or ''} {(attributes.get('style') or '')[:400]}"):
+            return _SOFT
+    return _SOFT + _BREAK
 
 
 def _hides(node: LexborNode) -> bool:
@@ -184,17 +214,27 @@ def _walk(root: LexborNode, skip_quotes: bool, hidden: list[str] | None) -> str:
         tag = node.tag or ""
         descend = False
         if tag == "-text":
-            text = _blanked(node.text_content or "")
-            pieces.append(text)
+            content = node.text_content or ""
+            text = _blanked(content)
+            if text != " ":
+                pieces.append(text)
+            elif "\xa0" in content:
+                pieces.append(_EMPTY)
+            elif pieces and pieces[-1][-1:] not in (_SOFT, _BREAK):
+                pieces.append(text)
             size += len(text)
+        elif tag == "br":
+            pieces.append(_BREAK)
+        elif skip_quotes and pieces and _HISTORY.search(_named(node)) and "".join(pieces).strip("\x00\x01 \n"):
+            break  # everything below is the mail that is answered
         elif tag not in _SKIPPED and not tag.startswith("-") and not (skip_quotes and _quoted(node)):
             if hidden is not None and _hides(node):
                 hidden.append(_shown([node.text(deep=True, separator=" ")]))
             else:
-                if tag in _BLOCKS:
-                    pieces.append("\n")
-                elif tag in ("td", "th"):
+                if tag in ("td", "th"):
                     pieces.append(" ")
+                elif edge := _edge(node):
+                    pieces.append(edge)
                 descend = node.child is not None and depth < MAX_DEPTH
                 if not descend and node.child is not None:  # too deep to walk: its words at once
                     pieces.append(_BLANK.sub(" ", node.text(deep=True, separator=" ")))
@@ -207,8 +247,8 @@ def _walk(root: LexborNode, skip_quotes: bool, hidden: list[str] | None) -> str:
             if node is None or node.mem_id == root.mem_id or depth < 0:
                 node = None
                 break
-            if (node.tag or "") in _BLOCKS:
-                pieces.append("\n")
+            if edge := _edge(node):
+                pieces.append(edge)
         node = node.next if node is not None else None
     return _shown(pieces)
 
@@ -218,6 +258,11 @@ def _blanked(text: str) -> str:
     return _BLANK.sub(" ", text) if "  " in text or not text.isprintable() or "\xa0" in text else text
 
 
+_RUN_OF_SOFT = re.compile("[ ]*\x00[\x00 ]*")
+
+
 def _shown(pieces: list[str]) -> str:
-    lines = [" ".join(line.split()) for line in "".join(pieces).split("\n")]
+    text = _RUN_OF_SOFT.sub(_SOFT, "".join(pieces))
+    text = text.replace("\n\x00", "\n").replace("\x00", "\n").replace(_EMPTY, " ")
+    lines = [" ".join(line.split()) for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
