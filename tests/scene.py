@@ -12,6 +12,7 @@ from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Any
 
+from bench.dovecot import Dovecot
 from bench.harness import TO, LoopbackPeers, Running, until, write_accounts
 from gateway.database.store import Store, utc_now
 from gateway.tickets import people, views
@@ -49,6 +50,7 @@ STAFF = {
     "may_answer": ["*@staff.example"],
     "digest_every": "1h",
 }
+DIGEST = "Mail gateway digest"
 _numbers = itertools.count(1)
 
 
@@ -154,6 +156,15 @@ class Scene:
         self.daemon.settled(30)
         return self.rows()[0]
 
+    def post(self, dovecot: Dovecot, mail: Mail) -> dict[str, Any]:
+        """Somebody's mail reaches the mailbox that the gateway reads."""
+        before = len(self.daemon.named("decided"))
+        delivered = f"Return-Path: <{mail.address}>\r\nDelivered-To: {parseaddr(mail.to)[1]}\r\n".encode()
+        dovecot.append(delivered + mail.raw())
+        until(lambda: len(self.daemon.named("decided")) > before, 30, "the outcome")
+        self.daemon.settled(30)
+        return self.rows()[0]
+
     def rows(self) -> list[dict[str, Any]]:
         """The inbox, newest first."""
         return self._store.read_now(lambda c: views.message_list(c, None, None, 100))
@@ -165,8 +176,9 @@ class Scene:
         return self.write(replace(mail, subject=subject, to=letter.reply_to or TO, headers=headers))
 
     def letters(self, address: str) -> list[Letter]:
-        """What this address got and has not read yet."""
+        """What this address got and has not read yet, without the digests, which come when it is time for one."""
         got = [Letter(taken.raw) for taken in self.peers.taken if taken.rcpt_tos == (address,)]
+        got = [letter for letter in got if letter.subject != DIGEST]
         new = got[self._read.get(address, 0) :]
         self._read[address] = len(got)
         return new
@@ -177,8 +189,8 @@ class Scene:
         return one
 
     def sent(self) -> int:
-        """How many mails have left us."""
-        return len(self.peers.taken)
+        """How many mails have left us, digests not counted."""
+        return sum(Letter(taken.raw).subject != DIGEST for taken in self.peers.taken)
 
     def ticket(self, reference: str) -> dict[str, Any]:
         """What ``tickets show`` tells."""

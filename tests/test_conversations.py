@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.scene import Mail, Scene
+from bench.dovecot import Dovecot
+from tests.conftest import missing
+from tests.scene import STAFF, Mail, Scene
 from tests.staff_clients import LOGO, PROGRAMS, Program
 
 ANNA, OPS, OWNER = "anna@example.de", "ops@shop.example", "owner@plain.example"
@@ -351,9 +356,8 @@ def test_one_behind_a_forwarder_that_breaks_everything(scene: Scene) -> None:
     reference = str(scene.rows()[0]["ticket"])
     assert scene.ticket(reference)["target_at"] is not None, "the clock starts when a person released it"
     assert scene.letters(OPS) == []
-    scene.command(
-        "tickets", "reply", reference, stdin="Hello,\n\nyour forwarder breaks your mail; we look into the disk.\n"
-    )
+    words = "Hello,\n\nyour forwarder breaks your mail; we look into the disk.\n"
+    scene.answer(scene.letters(JOE)[-1], Mail(f"Joe <{JOE}>", words))
     answer = scene.letter(OPS)
     assert answer.subject == f"[{reference}] Your request to INTROSERV Support"
     assert scene.answer(answer, Mail(f"Shop Ops <{OPS}>", "Thank you, now I write directly."))["ticket"] == reference
@@ -399,6 +403,62 @@ def test_the_logo_of_a_signature_goes_out_once_and_the_customers_files_never(sce
         scene.answer(notification, Mail(f"Joe <{JOE}>", f"See the report, {number}.", files=files))
         names = [name for name, _ in scene.letter(OPS).files]
         assert names == (["image001.png", "report-0.txt"] if number == 0 else ["report-1.txt"])
+
+
+@pytest.mark.peer
+def test_staff_answer_from_their_own_mail_server_and_by_way_of_a_mailbox(tmp_path: Path) -> None:
+    """The gateway polls a Dovecot. One colleague's reply is signed, another's is not and comes from a mailbox: no word for it."""
+    if os.geteuid() != 0 or not shutil.which("dovecot"):
+        missing("a Dovecot of our own needs root and the package dovecot-imapd")
+    dovecot = Dovecot()
+    at = Scene(tmp_path, imap=[dovecot.account(poll_interval="1s", start_from="all")])
+    try:
+        first = Mail(f"Shop Ops <{OPS}>", "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow.\n", "Slow disk")
+        at.post(dovecot, first)
+        acknowledgement, notification = at.letter(OPS), at.letter(JOE)
+        kims = at.letter(KIM)
+        reply = Mail(f"Joe <{JOE}>", f"It is replaced.\n\n{notification.quoted()}", f"Re: {notification.subject}",
+                     notification.reply_to, headers={"In-Reply-To": notification.id})  # fmt: skip
+        assert at.post(dovecot, reply)["reason"] == "staff mail: answer"
+        answer = at.letter(OPS)
+        assert (answer.subject, "It is replaced." in answer.text) == (acknowledgement.subject, True)
+        assert (
+            answer.message["References"]
+            == acknowledgement.message["References"]
+            == acknowledgement.message["In-Reply-To"]
+        )
+        unsigned = Mail(f"Kim <{KIM}>", "I know better.", to=kims.reply_to, signed=False)
+        assert at.post(dovecot, unsigned)["reason"].startswith("staff mail refused: nothing proves that you sent it")
+        assert at.letters(OPS) == at.letters(KIM) == []
+        follow_up = Mail(
+            f"Shop Ops <{OPS}>",
+            "Thank you!",
+            f"Re: {answer.subject}",
+            answer.reply_to,
+            headers={"In-Reply-To": answer.id},
+        )
+        at.post(dovecot, follow_up)
+        assert [e["direction"] for e in at.ticket(str(at.rows()[0]["ticket"]))["entries"]] == ["in", "out", "in"]
+    finally:
+        at.close()
+        dovecot.close()
+
+
+def test_staff_mail_from_the_companys_own_server_needs_no_signature(tmp_path: Path) -> None:
+    at = Scene(tmp_path, staff={**STAFF, "relays": ["127.0.0.0/8"]})
+    try:
+        at.write(Mail(f"Shop Ops <{OPS}>", "Hello,\n\nthe disk of tfz1cvkr is slow.\n", "Slow disk"))
+        notification = at.letter(JOE)
+        at.letter(OPS)
+        at.answer(notification, Mail(f"Joe <{JOE}>", "It is replaced.", signed=False))
+        assert "It is replaced." in at.letter(OPS).text
+        stolen = Mail(f"Kim <{KIM}>", "So it is.", signed=False)
+        assert "was made for somebody else" in at.answer(notification, stolen)["reason"], (
+            "the token counts all the same"
+        )
+        assert at.letters(OPS) == []
+    finally:
+        at.close()
 
 
 def test_close_without_words_tells_the_customer_in_his_language(scene: Scene) -> None:
