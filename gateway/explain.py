@@ -22,7 +22,7 @@ from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming
 from gateway.pipeline import Hand, Judge
 from gateway.read.author import author_of
 from gateway.read.reader import Readers
-from gateway.tickets import desk, replays
+from gateway.tickets import desk, replays, staffmail
 from gateway.verify.dns import Resolver
 
 
@@ -122,6 +122,9 @@ class Explainer:
 
         def decided(connection: Connection) -> tuple[Incoming, Decision]:
             seen = replays.judged(connection, incoming, inbox.id_of(connection, digest, now))
+            staffs = staffmail.judged(connection, seen, self._desk.office, now, lock=False)
+            if staffs is not None:
+                return seen, staffmail.foreseen(seen, staffs)
             return seen, desk.considered(connection, seen, self._desk.office, now)
 
         incoming, decision = self._store.read_now(decided)

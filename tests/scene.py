@@ -5,7 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -15,6 +15,7 @@ from typing import Any
 from bench.dovecot import Dovecot
 from bench.harness import TO, LoopbackPeers, Running, until, write_accounts
 from gateway.database.store import Store, utc_now
+from gateway.peers import Taken
 from gateway.tickets import people, views
 from tests.signing import RECORD, with_signature
 
@@ -125,9 +126,9 @@ class Letter:
 class Scene:
     """The gateway at work. Nothing is returned before everything that was caused is done."""
 
-    def __init__(self, folder: Path, **sections: Any) -> None:
+    def __init__(self, folder: Path, answer: Callable[[Taken], str] | None = None, **sections: Any) -> None:
         write_accounts(folder, ACCOUNTS)
-        self.peers = LoopbackPeers(ZONE)
+        self.peers = LoopbackPeers(ZONE, answer)
         given = {
             "staff": STAFF,
             "replies": {"budget_address": "20/24h", "budget_domain": "1000/1h", "budget_thread": "1000/1h"},

@@ -20,6 +20,7 @@ POLL_S = 1.0
 AWAY_S = (5, 10, 20, 40, 60)  #: from one try of a relay that cannot be reached to the next
 REFUSED_S = (60, 300, 900, 1800, 3600)  #: of one that refuses our login or sender: too many may lock the account
 DRAIN_S = 20.0  #: for what is being sent at a stop; the rest is claimed again when its lease has ended
+TOO_LARGE = 552  #: RFC 1870: the relay takes no mail of this size
 WAITING = 8  #: rows in hand for each connection to the relay
 BEFORE = "?"  #: a problem that a service before this one may have noted
 OVERDUE = 100  #: rows given up at a time
@@ -65,6 +66,7 @@ class Queue(Protocol):
     async def renew(self, claims: list[Any], now: datetime) -> tuple[datetime, list[int]]: ...
     async def sent(self, claimed: Any, answer: str, now: datetime) -> None: ...
     async def later(self, claimed: Any, error: str, next_at: datetime) -> None: ...
+    async def lighter(self, claimed: Any, error: str, now: datetime) -> None: ...
     async def dead(self, claimed: Any, error: str, now: datetime) -> None: ...
     async def give_back(self, claimed: Any, now: datetime, error: str | None = None) -> None: ...
     async def overdue(self, before: datetime, error: str, now: datetime) -> int: ...
@@ -425,6 +427,11 @@ class Outbox:
             metrics.REPLIES.labels(row.template, "sent").inc()
             log.sent(row.id, row.template, row.recipient, row.attempts, outcome.detail)
             await self._record(row, lambda mine: self._queue.sent(mine, outcome.detail, now), sent=True)
+            return
+        if outcome.code == TOO_LARGE and row.kind == "staff" and row.context.get("files"):
+            log.postponed(row.id, outcome.code, outcome.detail, now)
+            await self._record(row, lambda mine: self._queue.lighter(mine, outcome.detail, now))
+            self.wake.set()
             return
         again = next_attempt(row.attempts, row.tried_from, now, retry_for, random.random())
         if outcome.permanent or again is None:

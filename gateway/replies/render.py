@@ -480,7 +480,10 @@ def html_of(text: str, language: str = "en") -> str:
     blocks: list[str] = []
     for block in text.strip().split("\n\n"):
         lines = block.split("\n")
-        if all(line.startswith(("- ", "  ")) for line in lines):
+        if all(line.startswith("> ") for line in lines):
+            quoted = "<br>\n".join(_linked(line[2:]) for line in lines)
+            blocks.append(f'<blockquote style="margin: 0 0 0 1em; font-style: italic">{quoted}</blockquote>')
+        elif all(line.startswith(("- ", "  ")) for line in lines):
             items: list[str] = []
             for line in lines:
                 if line.startswith("- "):

@@ -287,6 +287,13 @@ def mark_later(connection: Connection, claimed: Claimed, error: str, next_at: da
     _mark(connection, claimed, state=OutboxState.QUEUED, next_at=next_at, last_error=error[:300])
 
 
+def mark_lighter(connection: Connection, claimed: Claimed, error: str, now: datetime) -> None:
+    """The relay takes no mail of this size: it goes again at once, with its files named and not attached."""
+    context = dict(claimed.context)
+    context |= {"files": [], "left_out": [*context.get("files", ()), *context.get("left_out", ())]}
+    _mark(connection, claimed, state=OutboxState.QUEUED, next_at=now, last_error=error[:300], context=context)
+
+
 def give_back(connection: Connection, claimed: Claimed, now: datetime, error: str | None = None) -> None:
     """A claim that was not tried (drain, or the relay is paused) does not count; nor does one that failed because of the
     relay alone, whose ``error`` is kept."""
@@ -551,6 +558,10 @@ class StoredQueue:
     async def later(self, claimed: Claimed, error: str, next_at: datetime) -> None:
         """Not now."""
         await self._marked(claimed, lambda connection: mark_later(connection, claimed, error, next_at))
+
+    async def lighter(self, claimed: Claimed, error: str, now: datetime) -> None:
+        """Again, without its files."""
+        await self._marked(claimed, lambda connection: mark_lighter(connection, claimed, error, now))
 
     async def dead(self, claimed: Claimed, error: str, now: datetime) -> None:
         """Given up."""

@@ -21,6 +21,7 @@ from gateway.database.tables import attachments, entries, messages, outbox, tick
 from gateway.mail import tokens
 from gateway.mail.tokens import Token
 from gateway.model import (
+    Attachment,
     AuthorStatus,
     Decision,
     Disposition,
@@ -39,6 +40,7 @@ REFUSALS = (20, 3600.0)  #: mails that go back to one address, and in how many s
 UNPROVEN = (1, 3600.0)  #: of these such whose author is not proven
 SAME_WORDS = timedelta(hours=24)
 MARK = "staff mail"  #: how the reason of every message begins that was staff's
+LOGO = 100 * 1024  #: octets of a picture that may be part of a signature
 HELD = f"{MARK}: not sent"
 _UNWANTED = (
     "application/pkcs7-signature",
@@ -69,8 +71,11 @@ class _Hold(Exception):
     """An answer that is kept until its author says ``send:``."""
 
 
-def judged(connection: Connection, incoming: Incoming, office: Office, now: datetime) -> Judged | None:
-    """What is to be made of a mail from a staff address; ``None``: it goes the ordinary way."""
+def judged(
+    connection: Connection, incoming: Incoming, office: Office, now: datetime, lock: bool = True
+) -> Judged | None:  # fmt: skip
+    """What is to be made of a mail from a staff address; ``None``: it goes the ordinary way. ``lock``: its ticket stays as
+    it is read until the transaction ends."""
     author = incoming.reading.author
     if author.status is not AuthorStatus.OK or author.address is None or not office.answers(author.address):
         return None
@@ -82,17 +87,17 @@ def judged(connection: Connection, incoming: Incoming, office: Office, now: date
     mine = [token for token in found if tokens.is_bound(token, author.address, office.keys, tokens.STAFF)]
     if not mine and any(tokens.is_bound(token, author.address, office.keys) for token in found):
         return None  # a colleague who is a customer here
-    return _of_tokens(connection, incoming, found, mine, now)
+    return _of_tokens(connection, incoming, found, mine, now, lock)
 
 
 def _of_tokens(
-    connection: Connection, incoming: Incoming, found: Sequence[Token], mine: Sequence[Token], now: datetime
+    connection: Connection, incoming: Incoming, found: Sequence[Token], mine: Sequence[Token], now: datetime, lock: bool
 ) -> Judged | None:
     proven = incoming.verdict.authenticated or incoming.from_staff_relay
     told = _notification(connection, incoming)
     if not mine and not (proven and (found or told is not None)):
         return None
-    ticket = _ticket_of(connection, [*mine, *found], told)
+    ticket = _ticket_of(connection, [*mine, *found], told, lock)
     if ticket is None:
         return None
     case = Judged(ticket, told=told, back=REFUSALS)
@@ -143,16 +148,16 @@ def _notification(connection: Connection, incoming: Incoming) -> Any:
     return connection.execute(query.order_by(o.id.desc()).limit(1)).first()
 
 
-def _ticket_of(connection: Connection, found: Sequence[Token], told: Any) -> Any:
-    for token in found:
-        row = connection.execute(
-            select(tickets).where(tickets.c.reference == token.reference).with_for_update()
-        ).first()
+def _ticket_of(connection: Connection, found: Sequence[Token], told: Any, lock: bool) -> Any:
+    conditions = [tickets.c.reference == token.reference for token in found]
+    if told is not None:
+        conditions.append(tickets.c.id == told.ticket_id)
+    for condition in conditions:
+        query = select(tickets).where(condition)
+        row = connection.execute(query.with_for_update() if lock else query).first()
         if row is not None:
             return row
-    if told is None:
-        return None
-    return connection.execute(select(tickets).where(tickets.c.id == told.ticket_id).with_for_update()).first()
+    return None
 
 
 def _given(connection: Connection, ticket: Any, address: str, now: datetime) -> bool:
@@ -272,7 +277,7 @@ class _Work:
         line = f"{reference} was closed as spam by {self.who}"
         if author:
             line += f'; to block the sender, add "{author}" to [block] addresses and reload'
-        outgoing.notice(self.connection, outgoing.RIDES_ALONG, line, self.now)
+        outgoing.notice(self.connection, "spam", line, self.now)
         return "spam"
 
     def _close(self, words: str, did: list[str]) -> Done:
@@ -367,7 +372,7 @@ class _Work:
         """The files that go out: not the customer's own, not the pictures of a signature, which came before, no signatures."""
         if message is not None and message != self.claimed.id:
             return self._files_of_held(message)
-        own = self.incoming.reading.parsed.attachments
+        own = [one for one in self.incoming.reading.parsed.attachments if one.type not in _UNWANTED]
         known = self._known([one.sha256 for one in own])
         return [
             {
@@ -378,7 +383,7 @@ class _Work:
                 "sha256": one.sha256,
             }
             for one in own
-            if one.sha256 not in known and one.type not in _UNWANTED
+            if "in" not in known.get(one.sha256, ()) and not (_may_be_logo(one) and known.get(one.sha256))
         ]
 
     def _files_of_held(self, message: int) -> list[dict[str, Any]]:
@@ -391,15 +396,20 @@ class _Work:
             for row in rows
         ]
 
-    def _known(self, digests: Sequence[str]) -> set[str]:
+    def _known(self, digests: Sequence[str]) -> dict[str, set[str]]:
+        """Which of these files the customer sent (``in``), or went out in an answer of this author before (``out``)."""
+        found: dict[str, set[str]] = {}
         if not digests:
-            return set()
+            return found
         a, e = attachments.c, entries.c
-        before = or_(e.ticket_id == self.case.ticket.id, (e.author == self.who) & (e.direction == "out"))
-        query = select(a.sha256).join(entries, e.id == a.entry_id).where(a.sha256.in_(digests), before)
-        return set(
-            self.connection.execute(query.where(or_(e.message_id.is_(None), e.message_id != self.claimed.id))).scalars()
+        his = (e.ticket_id == self.case.ticket.id) & (e.direction == "in")
+        mine = (e.author == self.who) & (e.direction == "out") & (e.message_id != self.claimed.id)
+        query = (
+            select(a.sha256, e.direction).join(entries, e.id == a.entry_id).where(a.sha256.in_(digests), or_(his, mine))
         )
+        for row in self.connection.execute(query):
+            found.setdefault(row.sha256, set()).add(row.direction)
+        return found
 
     # -- what may be in the way
 
@@ -520,6 +530,11 @@ class _Work:
         )
 
 
+def _may_be_logo(file: Attachment) -> bool:
+    """Whether a file may be a picture of a signature: one that comes with each mail goes out once."""
+    return file.type.startswith("image/") and file.size <= LOGO
+
+
 def _decision(incoming: Incoming, disposition: Disposition, why: str, reasons: tuple[str, ...]) -> Decision:
     """A decision that says what was done, in the form of every other mail's."""
     topics = incoming.reading.topics
@@ -529,6 +544,15 @@ def _decision(incoming: Incoming, disposition: Disposition, why: str, reasons: t
         missing=(), reply=None, thread=None, outcome="", clock=False, silent=True, recheck=False, marks=(), notify="",
         silence=why, reasons=reasons,
     )  # fmt: skip
+
+
+def foreseen(incoming: Incoming, case: Judged) -> Decision:
+    """What ``explain`` tells of a staff mail; nothing is written."""
+    accepted = not case.later and not case.refused
+    why = case.refused or ("a check could not be made; it is repeated" if case.later else "it is carried out")
+    line = f"{MARK} about {case.ticket.reference}: {why}"
+    disposition = Disposition.APPENDED if accepted else Disposition.RECORDED
+    return _decision(incoming, disposition, line, (*incoming.verdict.reasons, line))
 
 
 def is_staffs(row: Any) -> bool:
