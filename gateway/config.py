@@ -136,7 +136,8 @@ def _relay_network(value: str) -> str:
 def _answerer(value: str) -> str:
     """An address, or ``*@domain`` for everybody of one domain."""
     local, _, domain = value.rpartition("@")
-    _address(f"everybody@{domain}" if local == "*" else value)
+    if not _ADDRESS.fullmatch(f"everybody@{domain}" if local == "*" else value):
+        raise ValueError(f"{value!r} is neither a plain mail address nor *@domain")
     return value.lower()
 
 
