@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo test check accuracy bench peers deb image clean
+.PHONY: demo console test check accuracy bench peers deb image clean
 
 demo: $(VENV)/.demo
 	$(BIN)/gateway demo
+
+console: $(VENV)/.demo
+	$(BIN)/gateway demo --keep
 
 test: $(VENV)/.dev peers check
 	$(BIN)/python -m pytest

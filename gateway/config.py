@@ -521,9 +521,28 @@ class Canary(_Section):
 
 
 class Http(_Section):
-    """``[http]``: metrics and health; empty ``listen`` turns it off."""
+    """``[http]``: metrics, health and the console; empty ``listen`` turns it off. ``url``: the address by which people reach
+    the console, where that is not the listener's own (a proxy with TLS); ``proxies``: peers whose X-Forwarded-For counts, and
+    whose ``user_header`` names who has logged in at the proxy."""
 
     listen: str = "127.0.0.1:8080"
+    url: str = ""
+    proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    user_header: str = ""
+
+    @field_validator("user_header")
+    @classmethod
+    def _header_name(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", value):
+            raise ValueError(f"{value!r}: write the name of a header, like X-Remote-User")
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+/?", value):
+            raise ValueError(f"{value!r}: write https://HOST or https://HOST:PORT")
+        return value.rstrip("/")
 
     @field_validator("listen")
     @classmethod

@@ -20,12 +20,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from gateway import __version__, config, health, log, metrics, service, systemd
+from gateway import __version__, config, health, http, log, metrics, service, systemd
 from gateway.checks import machine, names
 from gateway.checks.canary import Canary
 from gateway.checks.standing import Reload, Standing
 from gateway.checks.watch import HealthWatch
 from gateway.config import ConfigError, Problem, Settings
+from gateway.console import app as console
 from gateway.database import inbox, originals
 from gateway.database.store import Store, Unavailable, utc_now
 from gateway.enclosures import Enclosures
@@ -35,6 +36,7 @@ from gateway.ingest.limits import Limits
 from gateway.ingest.relays import KnownRelays, Watch
 from gateway.ingest.smtp import MailSession
 from gateway.ingest.sources import Sources
+from gateway.lending import Lender
 from gateway.mail.address import registrable
 from gateway.model import Told
 from gateway.pipeline import Judge, Pipeline
@@ -99,6 +101,7 @@ class Daemon:
         self._servers: list[asyncio.Server] = []
         self._lock: Any = None
         self.standing = Standing(str(settings.gateway.state_dir))
+        self.http: http.Listener | None = None
         self.addresses: list[str] = []
 
     # -- starting
@@ -187,14 +190,26 @@ class Daemon:
                     await self._bind(scheme, url.partition("://")[2], factory)
         answer = health.Health(self._not_ready, self.watch.gauges, self.ingest.limits.usage)
         if self.settings.http.listen:
+            self.http = http.Listener(http.either(answer.app, console.build(self._lender().lent()), health.PATHS))
             host, _, port = self.settings.http.listen.rpartition(":")
             server = await self._guarded(
-                asyncio.start_server(answer, host.strip("[]"), int(port)), self.settings.http.listen
+                asyncio.start_server(self.http, host.strip("[]"), int(port)), self.settings.http.listen
             )
             self._servers.append(server)
             self.addresses.append(f"http://{host}:{server.sockets[0].getsockname()[1]}")
         full = health.Health(self._not_ready, self.watch.gauges, self.ingest.limits.usage, self._report)
         self._servers += await health.listen(full, self.settings.gateway.state_dir)
+
+    def _lender(self) -> Lender:
+        """What the console works with."""
+
+        def wake() -> None:
+            self.outbox.wake.set()
+            self.pipeline.arrived()
+
+        return Lender(
+            self.store, self._clock, lambda: self.desk, lambda: self.directory, self._readers, wake, self._usage
+        )  # fmt: skip
 
     def _compare(self, handed: Mapping[str, list[socket.socket]]) -> None:
         """systemd's sockets replace the configured listeners of their kind: says so where they differ, and refuses a
@@ -313,6 +328,8 @@ class Daemon:
         await self._stop.wait()
         for server in self._servers:
             server.close()
+        if self.http is not None:
+            self.http.close()
         await asyncio.gather(self.ingest.drain(DRAIN_S), self.sources.stop())
 
     async def _close(self) -> None:
@@ -329,6 +346,15 @@ class Daemon:
                 Path(url[7:]).unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it drains."""
+        return self._stop.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """Waits so long, or until it stops."""
+        await self._wait(seconds)
 
     async def _wait(self, seconds: float) -> bool:
         """Waits unless the service stops; true while it runs."""

@@ -20,9 +20,12 @@ import dkim
 import nacl.signing
 from rich.console import Console
 from rich.text import Text
+from sqlalchemy import Connection
 
 from gateway import config, log
+from gateway.console import secrets
 from gateway.daemon import Daemon
+from gateway.database import users
 from gateway.database.store import utc_now
 from gateway.model import Person
 from gateway.peers import Nameserver, Sink
@@ -99,6 +102,17 @@ SAMPLES = (
 )  # fmt: skip
 
 
+MORE = (
+    Sample("an outage of somebody unknown", "Оксана <oksana@curious.example>", "Сервер не працює",
+           "Доброго дня, мій сервер 198.51.100.77 не відповідає з самого ранку. Допоможіть, будь ласка!\n", signed=False),
+    Sample("a question in French", "Camille <camille@nowhere.example>", "Prix d'un serveur",
+           "Bonjour, combien coûte votre plus petit serveur dédié à Paris ?\n", signed=False),
+    Sample("a customer cancels", "Shop Ops <ops@shop.example>", "Cancel #234567",
+           "Hello, please cancel order #234567 at the end of the month.\n"),
+)  # fmt: skip
+PASSWORD = "gateway demo 2026"  # noqa: S105 - of a service on loopback that holds nothing
+
+
 def built(sample: Sample, number: int, now: datetime, bounced: str = "", extra: dict[str, str] | None = None) -> bytes:
     """The raw mail of a sample, CRLF, signed when it says so."""
     domain = sample.author.rpartition("@")[2].rstrip(">")
@@ -146,8 +160,14 @@ def _send(port: int, mail_from: str, to: str, raw: bytes, helo: str) -> None:
         client.sendmail(mail_from, [to], raw, mail_options=["BODY=8BITMIME"])
 
 
+def left_until(step: float) -> str:
+    """When a step of the second factor ends."""
+    return datetime.fromtimestamp((step + 1) * secrets.STEP_S).astimezone().strftime("%H:%M:%S")
+
+
 class _Demo:
     def __init__(self, folder: Path, console: Console) -> None:
+        self.secret = secrets.new_secret()
         self.folder, self.console = folder, console
         self.sink, self.nameserver = Sink(), Nameserver(ZONE)
         self.done = 0
@@ -248,6 +268,32 @@ listen = "127.0.0.1:0"
         shown = await daemon.store.read(lambda c: views.ticket_show(c, people.ticket(c, reference)))
         self.say(f"   -> {reference} is {shown['state']}, first response at {shown['first_response_at']}", "green")
 
+    async def kept(self, daemon: Daemon) -> None:
+        """More tickets, a user of the console, and how to look at both."""
+        port, now = int(daemon.addresses[0].rpartition(":")[2]), utc_now()
+        for number, sample in enumerate(MORE, 20):
+            await self._deliver(daemon, port, sample, built(sample, number, now), "support@introserv.com")
+        kept = await asyncio.to_thread(secrets.hashed, PASSWORD)
+
+        def enrolled(connection: Connection) -> None:
+            token = users.add(connection, "demo", "admin", now)
+            users.enrol(connection, token, kept, (self.secret, 0), now)
+
+        await daemon.store.write(enrolled)
+        address = next(one for one in daemon.addresses if one.startswith("http://"))
+        self.say(f"\nIt stays up (Ctrl-C ends it). The console: {address}/", "bold")
+        self.say(
+            f"   name demo, password {PASSWORD}, and the six digits below (key {self.secret} for an authenticator)"
+        )
+        self.say(f"   At the shell: gateway --config {self.folder / 'config.toml'} tickets list\n")
+
+    async def digits(self, daemon: Daemon) -> None:
+        """Shows the six digits of the console's user for as long as the service runs."""
+        while not daemon.stopping:
+            step, left = divmod(utc_now().timestamp(), secrets.STEP_S)
+            self.say(f"   six digits until {left_until(step)}: {secrets.code(self.secret, int(step))}", "cyan")
+            await daemon.pause(secrets.STEP_S - left)
+
     def _returned(self) -> tuple[str, str]:
         """(Message-ID, return address) of the reply that comes back."""
         reply = next(taken for taken in self.sink.taken if taken.rcpt_tos == ("max@nowhere.example",))
@@ -303,10 +349,8 @@ async def demonstrate(keep: bool) -> int:
             demo.say(f"\n{demo.done} mails: {summary['quarantined']} in quarantine, {summary['failed']} failed, "
                      f"{len(demo.sink.taken)} messages at the relay.")  # fmt: skip
             if keep:
-                demo.say(
-                    f"It stays up. Look with: gateway --config {folder / 'config.toml'} tickets list    (Ctrl-C ends it)"
-                )
-                await service
+                await demo.kept(daemon)
+                await asyncio.gather(service, demo.digits(daemon))
         finally:
             if not service.done():
                 daemon.stop()

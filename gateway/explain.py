@@ -55,6 +55,14 @@ class Explainer:
         self._clock, self._resolver = clock, resolver
         self._scratch = tempfile.TemporaryDirectory(prefix="gateway-explain-")
 
+    @classmethod
+    def beside(cls, store: Store, bench: service.Desk) -> Explainer:
+        """One in the running service, with its database and its desk; nothing is opened and nothing is to be closed."""
+        made = cls.__new__(cls)
+        made._settings, made._private = bench.settings, bench.settings.smtp.evaluate_private
+        made._store, made._desk = store, bench
+        return made
+
     def __enter__(self) -> Explainer:
         self._store = self._opened()
         directory = service.directory(self._settings)
@@ -127,7 +135,7 @@ class Explainer:
                 return seen, staffmail.foreseen(seen, staffs)
             return seen, desk.considered(connection, seen, self._desk.office, now)
 
-        incoming, decision = self._store.read_now(decided)
+        incoming, decision = await self._store.read(decided)
         return as_json(incoming, decision, reasons)
 
 

@@ -35,6 +35,7 @@ def sample_threads() -> None:
 
 
 SOCKET = "health.sock"
+PATHS = frozenset(("/metrics", "/healthz", "/readyz", "/usage"))
 ASK_S = 5.0  #: a busy machine may take its time
 MOST = 1 << 20
 
@@ -66,6 +67,14 @@ class Health:
             writer.write(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         finally:
             writer.close()
+
+    async def app(self, scope: Any, receive: Any, send: Any) -> None:
+        """The same as an ASGI application."""
+        request = [scope["method"].encode(), scope["raw_path"], b""]
+        code, kind, body = await self._answer(request)
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": int(code[:3]), "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _answer(self, request: list[bytes]) -> tuple[str, str, bytes]:
         if len(request) < 3 or request[0] not in (b"GET", b"HEAD"):

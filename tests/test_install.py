@@ -28,6 +28,11 @@ def test_the_wheel_runs_the_demo_in_an_empty_environment(wheel: Path, tmp_path: 
     names = zipfile.ZipFile(wheel).namelist()
     assert "gateway/data/templates/received.en.txt.j2" in names
     assert any(name.startswith("gateway/data/migrations/versions/0001") for name in names)
+    assert {
+        "gateway/console/templates/queue.html",
+        "gateway/console/static/htmx.min.js",
+        "gateway/console/static/LICENSES.txt",
+    } <= set(names)
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]

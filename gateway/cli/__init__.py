@@ -25,6 +25,7 @@ from gateway.cli import (
     tickets,
     topics,
     tracing,
+    users,
     ways_back,
     whatif,
 )
@@ -36,7 +37,7 @@ app = typer.Typer(
 for whole in (running, intake, report, tracing, doctor, ways_back, whatif):
     app.registered_commands += whole.app.registered_commands
 tickets.app.registered_commands += ticket_work.app.registered_commands
-for noun in (tickets, messages, outbox, accounts, templates, topics, privacy, incidents, abuse):
+for noun in (tickets, messages, outbox, accounts, templates, topics, privacy, incidents, abuse, users):
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
 
 

@@ -121,3 +121,15 @@ def attachment(raw: Octets, sha256: str) -> bytes | None:
         if sha.hexdigest() == sha256:
             return b"".join(pieces)
     return None
+
+
+def pictures(raw: Octets, most: int = 1024**2) -> dict[str, tuple[str, bytes]]:
+    """(type, content) of the pictures in a mail that its HTML can name, by Content-ID (RFC 2392); none is larger than ``most``."""
+    found: dict[str, tuple[str, bytes]] = {}
+    for leaf in structure(raw, []).leaves():
+        named_as = next((value for name, value in leaf.fields if name == "content-id"), "").strip().strip("<>")
+        if named_as and leaf.kind.startswith("image/") and len(found) < 50:
+            content = beginning(leaf, most + 1)
+            if len(content) <= most:
+                found[named_as] = (leaf.kind, content)
+    return found

@@ -124,6 +124,7 @@ class Templates:
         self._folder = folder
         self._folders = folders
         self._words: dict[str, Mapping[str, str]] = {}
+        self._ready: dict[str, Mapping[str, str]] = {}
         self._available = {name.removesuffix(".txt.j2") for name in self._environment.list_templates(extensions=["j2"])}
         self._load_all()
 
@@ -181,6 +182,22 @@ class Templates:
             else:
                 raise RenderError(f"{WORDS}.{language}.toml is missing")
             self._words[language] = known
+        return known
+
+    def ready(self, language: str) -> Mapping[str, str]:
+        """The ready texts of a language for the console, by title: ``ready.<language>.toml`` of the admin's folder, or of
+        the package. Placeholders in braces are filled in there. Empty where there is none, or it cannot be read."""
+        known = self._ready.get(language)
+        if known is None:
+            known = {}
+            for folder in self._folders:
+                path = Path(folder) / f"ready.{language}.toml"
+                if path.is_file():
+                    with contextlib.suppress(OSError, ValueError):
+                        read = tomllib.loads(path.read_text(encoding="utf-8"))
+                        known = {title: text for title, text in read.items() if isinstance(text, str)}
+                    break
+            self._ready[language] = known
         return known
 
     def text(self, name: str, language: str, values: Mapping[str, Any]) -> str:

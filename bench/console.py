@@ -1,0 +1,173 @@
+"""What a page of the console costs with 100,000 tickets: CPU of this process for each, the console called as an application.
+
+``python -m bench.console [postgresql+psycopg://...]``; without a URL on SQLite in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import Connection, insert, text
+
+from gateway import config, service
+from gateway.console import app
+from gateway.console.lent import Service
+from gateway.database import users
+from gateway.database.store import Store
+from gateway.database.tables import entries, facts, messages, outbox, tickets
+from gateway.mail import tokens
+from gateway.tickets import views, word_index
+
+TICKETS, OPEN, WAITING = 100_000, 600, 2_000
+BATCH = 2_000
+CHANCE = random.Random(7)
+REFERENCES = list({tokens.new() for _ in range(TICKETS * 2)})
+WORDS = [
+    "server", "disk", "slow", "ping", "invoice", "order", "reboot", "timeout", "kernel", "raid", "backup", "router", "сервер", "Festplatte",
+    "langsam", "connexion", "dominio", "fattura", "адрес", "since", "yesterday", "please", "check", "again", "still", "error", "nginx",
+]  # fmt: skip
+PAGES = {
+    "queue": "/",
+    "queue, closed": "/?state=closed",
+    "queue, page 20 of all": "/?state=all&page=20",
+    "queue of an account": "/?state=all&account=40123",
+    "queue, filtered": "/?department=financial&trust=verified&language=de",
+    "search, a rare word": "/?state=all&words=rare77777",
+    "search, a word of every mail": "/?state=all&words=server",
+    "search, three words": "/?state=all&words=disk+slow+raid",
+    "rows, for what is new": "/queue/rows",
+    "ticket": "/tickets/{}",
+    "outbox": "/outbox?tab=sent",
+    "held": "/held",
+    "numbers, 30 days": "/numbers?since=30d",
+    "numbers, a year": "/numbers?since=365d",
+    "status": "/status",
+}
+
+
+def _words(number: int) -> str:
+    return " ".join(CHANCE.choices(WORDS, k=60)) + (f" rare{number}" if number % 7 == 0 else "")
+
+
+def _ticket(number: int, now: datetime) -> dict[str, Any]:
+    state = "open" if number > TICKETS - OPEN else "waiting" if number > TICKETS - OPEN - WAITING else "closed"
+    at = now - timedelta(minutes=(TICKETS - number) * 5.2)
+    answered = None if state == "open" else at + timedelta(minutes=CHANCE.expovariate(1 / 9))
+    running = {"round_started_at": at, "target_at": at + timedelta(minutes=15), "limit_at": at + timedelta(minutes=30)}
+    values = {
+        "id": number, "reference": REFERENCES[number], "state": state, "account": str(40000 + number % 9000), "accounts": [],
+        "author": f"customer{number % 12000}@example{number % 3000}.de", "author_name": "Anna Schmidt", "question": "account",
+        "trust": CHANCE.choice(("verified", "verified", "verified", "unverified", "unknown")), "sensitive": [], "marks": [],
+        "department": CHANCE.choice(("technical", "technical", "financial")), "priority": "high" if number % 40 == 0 else "normal",
+        "critical": number % 40 == 0, "missing": [], "language": CHANCE.choice(("en", "de", "fr", "ru", "uk")), "reply_language": "en",
+        "subject": f"Server {number} slow", "opened_at": at, "promised_at": at, "round": 1, "clock_done": [], "acknowledged_at": at,
+        "first_response_at": answered, "breached": False, "silence": "", "owner": CHANCE.choice(("", "", "olena")), "watchers": [], "version": 2,
+    }  # fmt: skip
+    return values | (running if state == "open" else dict.fromkeys(running))
+
+
+def _more(number: int, row: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    at, ticket = row["opened_at"], {"ticket_id": number}
+    yield messages, {
+        "id": number, "digest": f"d{number}", "source": "smtp", "received_at": at, "rcpt_tos": [], "client_reason": "", "trusted": False,
+        "tls": True, "size": 4000, "state": "quarantined" if number % 5000 == 0 else "done", "disposition": "opened", "reason": "", "attempts": 1, "suspect": False,
+        "recheck": 0, "released": False, "author": row["author"], "mail_class": "human", "trust": row["trust"], "authenticated": True,
+        "sender": "", "turn": number, "claim": 1, **ticket,
+    }  # fmt: skip
+    for index in range(1 + number % 3):
+        yield entries, {"direction": "out" if index == 1 else "in", "author": row["author"], "text": _words(number), "full_text": "", "at": at,
+                        "status": "shown", "kind": "", "message_id": number if index == 0 else None, **ticket}  # fmt: skip
+    for kind, value in (("orders", str(200000 + number)), ("ips", f"203.0.{number % 250}.{number % 199}")):
+        yield facts, {"kind": kind, "value": value, "ownership": "own", "quoted": False, "words": "", **ticket}
+    yield outbox, {
+        "event": f"m{number}", "template": "received", "language": "en", "recipient": row["author"], "domain": "example.de", "kind": "auto",
+        "rfc_id": f"{number}@x", "context": {}, "urgent": False, "state": "sent", "attempts": 1, "created_at": at, "sent_at": at,
+        "last_error": "", "bounced": "", **ticket,
+    }  # fmt: skip
+
+
+def fill(connection: Connection, first: int, now: datetime) -> None:
+    """Some tickets with everything that hangs on them."""
+    rows: dict[Any, list[dict[str, Any]]] = {}
+    for number in range(first, min(first + BATCH, TICKETS + 1)):
+        row = _ticket(number, now)
+        rows.setdefault(tickets, []).append(row)
+        for table, values in _more(number, row):
+            rows.setdefault(table, []).append(values)
+    for table, values_of in rows.items():
+        connection.execute(insert(table), values_of)
+
+
+def _service(store: Store, folder: Path) -> Service:
+    settings = config.parse(f'[gateway]\nstate_dir = "{folder}"\n[http]\nlisten = "127.0.0.1:8080"\n')
+    desk = service.build(settings, store.keys, store.key_id, service.directory(settings))
+    clock = lambda: datetime.now(UTC)  # noqa: E731
+
+    async def status() -> Any:
+        return await store.read(lambda connection: views.status(connection, clock(), 0.0, True))
+
+    nothing: Any = None
+    return Service(store, clock, lambda: desk, lambda: None, status, nothing, nothing, lambda number: None)
+
+
+async def measured(store: Store, folder: Path) -> None:
+    """Prints the median CPU of each page."""
+    lent, now = _service(store, folder), datetime.now(UTC)
+
+    def entered(connection: Connection) -> str:
+        users.add(connection, "olena", "admin", now)
+        return users.begin_session(connection, 1, "127.0.0.1", "", now)
+
+    token = store.write_now(entered)
+    transport = httpx.ASGITransport(app=app.build(lent))
+    reference = store.read_now(
+        lambda connection: connection.execute(text("select reference from tickets where id = 50000")).scalar()
+    )
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://127.0.0.1:8080", cookies={"gateway": token}
+    ) as client:
+        for name, path in PAGES.items():
+            spent, waited = [], []
+            for _ in range(7):
+                cpu, began = time.process_time(), time.perf_counter()
+                answer = await client.get(path.format(reference))
+                spent.append((time.process_time() - cpu) * 1000)
+                waited.append((time.perf_counter() - began) * 1000)
+                assert answer.status_code == 200, (path, answer.status_code, answer.text[-500:])
+            print(
+                f"{name:30} {statistics.median(spent):7.1f} ms CPU {statistics.median(waited):7.1f} ms {len(answer.content) / 1024:6.0f} KB"
+            )
+
+
+def main() -> int:
+    """Fills a database and measures."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Store(sys.argv[1] if len(sys.argv) > 1 else f"sqlite:///{folder}/gateway.db")
+        store.open(datetime.now(UTC))
+        now = datetime.now(UTC)
+        for first in range(1, TICKETS + 1, BATCH):
+            store.write_now(lambda connection, start=first: fill(connection, start, now))  # type: ignore[misc]
+        if not store.is_sqlite:
+            store.write_now(lambda connection: connection.execute(text("analyze")) and None)
+        began, done = time.process_time(), 0
+        while count := store.write_now(word_index.catch_up):
+            done += count
+        print(f"indexed {done} entries: {(time.process_time() - began) / done * 1000:.2f} ms CPU each")
+        asyncio.run(measured(store, folder))
+        store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""The user's own sessions."""
+
+from __future__ import annotations
+
+from starlette.responses import RedirectResponse, Response
+
+from gateway.console.door import Visit
+from gateway.database import users
+
+
+async def page(visit: Visit) -> Response:
+    """Where the user is logged in."""
+    rows = await visit.service.ask(lambda connection: users.sessions_of(connection, visit.who.id))
+    return visit.page("account.html", rows=rows)
+
+
+async def act(visit: Visit) -> Response:
+    """Ends all of the user's sessions, this one too."""
+    await visit.service.change(lambda connection: users.end_all(connection, visit.who.id))
+    return RedirectResponse("/login", 303)

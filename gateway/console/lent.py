@@ -1,0 +1,61 @@
+"""What the service lends the console: its store, its clock, its desk, and what only the daemon can do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from gateway.config import Settings
+from gateway.database.store import Store
+from gateway.model import Reading
+from gateway.replies.render import Sender, Templates
+from gateway.tickets.outgoing import Office
+
+T = TypeVar("T")
+
+
+class Desk(Protocol):
+    """The part of the desk that the console sees; a reload puts another one in its place."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def templates(self) -> Templates: ...
+    @property
+    def office(self) -> Office: ...
+    @property
+    def sender(self) -> Sender: ...
+
+
+@dataclass(frozen=True)
+class Service:
+    """The running service, as the console sees it. ``status`` is the object of ``gateway status``; ``explain`` that of
+    ``gateway explain --json``; ``read`` a mail's ``Reading`` by the killable reader; ``account`` what the directory says."""
+
+    store: Store
+    clock: Callable[[], datetime]
+    desk: Callable[[], Desk]
+    wake: Callable[[], None]  #: the outbox, or the pipeline, has work
+    status: Callable[[], Awaitable[Mapping[str, Any]]]
+    explain: Callable[[bytes], Awaitable[Mapping[str, Any]]]
+    read: Callable[[bytes | bytearray, str | None, datetime], Awaitable[Reading]]
+    account: Callable[[str], Mapping[str, Any] | None]
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "console"))
+
+    async def ask(self, job: Callable[[Connection], T]) -> T:
+        """Reads, on a thread of the console's own: the mail's reads do not wait behind a search."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, self.store.read_now, job)
+
+    async def change(self, job: Callable[[Connection], T]) -> T:
+        """Commits."""
+        return await self.store.write(job)
+
+    async def compute(self, job: Callable[[], T]) -> T:
+        """Computes on a thread of the console's own."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, job)

@@ -1,0 +1,168 @@
+"""The queue: what is due first, filters, search, saved views, and what can be done to many tickets at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from markupsafe import Markup
+from sqlalchemy import Connection, delete, select
+from starlette.responses import RedirectResponse, Response
+
+from gateway.console import pages
+from gateway.console.door import Visit, back
+from gateway.database.console_tables import saved_views
+from gateway.database.statements import put_once
+from gateway.mail import tokens
+from gateway.model import Told
+from gateway.tickets import labels, ownership, people, word_index, worklist
+from gateway.tickets.worklist import Wanted
+
+MAX_VIEWS = 20
+FRESH_S = 2.0  #: a list is drawn anew after that, also where nothing has happened
+CATCH_UPS = 20  #: batches that a search waits for; what is older is indexed by then
+
+
+def wanted_of(visit: Visit) -> Wanted:
+    """The filters in the address."""
+    given = {f.name: visit.asked(f.name, 120).strip() for f in fields(Wanted)}
+    given["state"] = given["state"] if given["state"] in worklist.STATES else "open"
+    return Wanted(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """Which list is asked for, as of what."""
+
+    wanted: Wanted
+    page: int
+    stamp: str
+
+
+class Queue:
+    """The pages of the queue. What many browsers ask for at the same moment, because something happened, is read and drawn
+    once for all of them."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[_List, tuple[float, asyncio.Task[Markup]]] = {}
+
+    async def page(self, visit: Visit) -> Response:
+        """The whole page. What looks like a reference is that ticket."""
+        words = visit.asked("words", 120).strip()
+        normal = tokens.normal(words if words.upper().startswith(("T-", "Т-")) else f"T-{words}") if words else None
+        if normal:
+            return RedirectResponse(f"/tickets/{normal}", 303)
+        me = visit.who
+        more = await visit.service.ask(lambda connection: _more(connection, me.id))
+        values = {**await self._values(visit), **more}
+        values |= {"languages": visit.service.desk().settings.gateway.languages, "said": said(visit)}
+        response = visit.page("queue.html", **values)
+        if values["said"]:
+            response.delete_cookie("said")
+        return response
+
+    async def fragment(self, visit: Visit) -> Response:
+        """The list alone, for what is new."""
+        return visit.page("queue_rows.html", **await self._values(visit))
+
+    async def _values(self, visit: Visit) -> dict[str, Any]:
+        wanted, now, me = wanted_of(visit), visit.service.clock(), visit.who
+        page = min(int(number), 1000) if (number := visit.asked("page", 4)).isdigit() and number.isascii() else 0
+        if wanted.words:
+            await _indexed(visit)
+
+        def read(connection: Connection) -> tuple[dict[str, int], str]:
+            return worklist.counts(connection, now, me.name), worklist.stamp(connection)
+
+        counts, stamp = await visit.service.ask(read)
+        query = wanted.as_query()
+        known = {"wanted": wanted, "page": page, "query": urlencode(query), "filtered": bool(set(query) - {"state"})}
+        return {**known, "counts": counts, "listed": await self._listed(visit, _List(wanted, page, stamp), known)}
+
+    async def _listed(self, visit: Visit, which: _List, known: Mapping[str, Any]) -> Markup:
+        at = asyncio.get_running_loop().time()
+        self._drawn = {key: drawn for key, drawn in self._drawn.items() if at - drawn[0] < FRESH_S}
+        if which not in self._drawn:
+            self._drawn[which] = (at, asyncio.create_task(_drawn(visit, which, known)))
+        return await asyncio.shield(self._drawn[which][1])
+
+
+async def _drawn(visit: Visit, which: _List, known: Mapping[str, Any]) -> Markup:
+    now, zone = visit.service.clock(), visit.service.desk().settings.gateway.timezone
+    rows, more = await visit.service.ask(lambda connection: worklist.rows(connection, which.wanted, now, which.page))
+    return Markup(pages.text("queue_list.html", rows=rows, more=more, now=now, zone=zone, **known))  # noqa: S704 - a template's
+
+
+def _more(connection: Connection, user_id: int) -> dict[str, Any]:
+    """What stands around the list."""
+    choices = worklist.choices(connection)
+    return {"trouble": worklist.trouble(connection), "choices": choices, "views": _views(connection, user_id)}
+
+
+def said(visit: Visit) -> str:
+    """What the last change had to say."""
+    return pages.unquoted(visit.request.cookies.get("said", ""))[:300]
+
+
+async def _indexed(visit: Visit) -> None:
+    """What was said a moment ago is found too."""
+    for _ in range(CATCH_UPS):
+        if not await visit.service.ask(word_index.behind):
+            return
+        await visit.service.change(word_index.catch_up)
+
+
+async def bulk(visit: Visit) -> Response:
+    """Does one thing to every chosen ticket; each is a transaction of its own, and what does not work is said."""
+    chosen = [value for value in visit.form.getlist("ticket") if isinstance(value, str)][:200]
+    then, what = visit.field("then", 500), visit.field("do")
+    done, wrong = 0, ""
+    for reference in chosen:
+        try:
+            await visit.service.change(lambda connection, one=reference: _one(connection, one, what, visit))  # type: ignore[misc]
+            done += 1
+        except Told as error:
+            wrong = str(error)
+    told = f"{done} of {len(chosen)} tickets changed." + (f" {wrong}" if wrong else "")
+    return back(f"/?{then}" if then else "/", told if chosen else "Choose tickets first (x).")
+
+
+def _one(connection: Connection, reference: str, what: str, visit: Visit) -> None:
+    by, now = visit.person, visit.service.clock()
+    if what == "take":
+        ownership.assign(connection, reference, by.name, by, now)
+    elif what == "close":
+        people.close(connection, reference, by, visit.service.desk().office, now)
+    elif what == "snooze":
+        ownership.snooze(connection, reference, now + timedelta(hours=1), by, now)
+    elif what == "tag":
+        labels.tag(connection, reference, [visit.field("tag", 50)], [], by, now)
+    else:
+        raise Told("not an action")
+
+
+# --------------------------------------------------------------------------- saved views
+
+
+def _views(connection: Connection, user_id: int) -> list[Any]:
+    v = saved_views.c
+    return list(connection.execute(select(v.name, v.query).where(v.user_id == user_id).order_by(v.name)).all())
+
+
+async def save_view(visit: Visit) -> Response:
+    """Keeps the filters of now under a name, or forgets them."""
+    name, query = visit.field("name", 40).strip(), visit.field("query", 500)
+    v = saved_views.c
+
+    def saved(connection: Connection) -> None:
+        connection.execute(delete(saved_views).where(v.user_id == visit.who.id, v.name == name))
+        if visit.field("do") != "forget" and len(_views(connection, visit.who.id)) < MAX_VIEWS:
+            put_once(connection, saved_views, {"user_id": visit.who.id, "name": name, "query": query})
+
+    if name:
+        await visit.service.change(saved)
+    return back(f"/?{query}" if query else "/")

@@ -1,0 +1,59 @@
+"""The outbox: what waits, what was given up, and trying it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+from starlette.responses import Response
+
+from gateway.console.door import Visit, back
+from gateway.console.queue import said as said_of
+from gateway.database.tables import outbox, tickets
+from gateway.model import Told
+from gateway.tickets import audit, outgoing
+from gateway.tickets.audit import Act
+
+PAGE = 100
+TABS = ("dead", "queued", "sending", "sent")
+_SHOWN = (
+    "id", "template", "language", "recipient", "kind", "state", "attempts", "next_at", "created_at", "sent_at", "dead_at",
+    "last_error", "bounced",
+)  # fmt: skip
+
+
+def _rows(connection: Connection, tab: str) -> list[Any]:
+    o = outbox.c
+    chosen = select(*(o[name] for name in _SHOWN), tickets.c.reference).outerjoin(tickets, tickets.c.id == o.ticket_id)
+    # the sent ones are nearly all: the newest are found by their ids, not by the index of the state
+    wanted = func.lower(o.state) == tab if tab == "sent" else o.state == tab
+    return list(connection.execute(chosen.where(wanted).order_by(o.id.desc()).limit(PAGE)).all())
+
+
+async def page(visit: Visit) -> Response:
+    """The list."""
+    tab = visit.asked("tab") if visit.asked("tab") in TABS else "dead"
+    rows = await visit.service.ask(lambda connection: _rows(connection, tab))
+    response = visit.page("outbox.html", rows=rows, tab=tab, tabs=TABS, said=said_of(visit))
+    response.delete_cookie("said")
+    return response
+
+
+async def act(visit: Visit) -> Response:
+    """Tries the chosen rows again, or gives them up."""
+    chosen, what, now = tuple(visit.numbers("row")), visit.field("do", 20), visit.service.clock()
+    if what not in ("retry", "discard"):
+        raise Told("not an action")
+
+    def done(connection: Connection) -> list[int]:
+        act = outgoing.retry if what == "retry" else outgoing.drop
+        ids = act(connection, outgoing.Choice(ids=chosen), now) if chosen else []
+        for key in ids:
+            audit.write(connection, Act(what, "outbox", str(key)), visit.person, now)
+        return ids
+
+    ids = await visit.service.change(done)
+    visit.service.wake()
+    tab = visit.field("tab", 20)
+    word = "tried again" if what == "retry" else "given up"
+    return back(f"/outbox?tab={tab}" if tab in TABS else "/outbox", f"{len(ids)} of {len(chosen)} mails: {word}.")

@@ -1,0 +1,246 @@
+// The console in the browser: clocks, what is new, keys, drafts. Without it every form still works.
+"use strict";
+(() => {
+  const $ = (query, root = document) => root.querySelector(query);
+  const all = (query, root = document) => [...root.querySelectorAll(query)];
+  const csrf = $('meta[name="csrf"]')?.content ?? "";
+  const ticket = $("#ticket");
+  const base = ticket ? `/tickets/${ticket.dataset.reference}` : "";
+  const post = (path, fields, more = {}) =>
+    fetch(path, { method: "POST", body: new URLSearchParams(fields), headers: { "x-csrf-token": csrf }, redirect: "manual", ...more });
+
+  function toast(text) {
+    $("#toast").textContent = text;
+    clearTimeout(toast.timer);
+    toast.timer = setTimeout(() => { $("#toast").textContent = ""; }, 2500);
+  }
+
+  // clocks
+  function span(ms) {
+    const s = Math.floor(Math.abs(ms) / 1000);
+    if (s >= 86400) return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+    if (s >= 3600) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+    return `${Math.floor(s / 60)}:${String(s % 60).padStart(2, "0")}`;
+  }
+  function tick() {
+    const now = Date.now();
+    for (const clock of all("time.clock[data-limit]")) {
+      const left = Date.parse(clock.dataset.limit) - now;
+      const target = clock.dataset.target ? Date.parse(clock.dataset.target) - now : left;
+      const text = left < 0 ? `${span(left)} late` : span(left);
+      if (clock.textContent !== text) clock.textContent = text;
+      clock.classList.toggle("late", left < 0);
+      clock.classList.toggle("soon", left >= 0 && target < 0);
+    }
+    undoing(now);
+  }
+  function undoing(now) {
+    const box = $("#undo");
+    if (!box) return;
+    const left = Date.parse(ticket.dataset.undo) - now;
+    if (left > 0) $("#undo-left").textContent = `${Math.ceil(left / 1000)} s`;
+    else { box.remove(); toast("Sent"); }
+  }
+
+  // what is new
+  let waiting = false;
+  function busy(part) {
+    const at = document.activeElement;
+    return at && part.contains(at) && at.matches("input:not([type=checkbox]), select, textarea");
+  }
+  function refresh() {
+    waiting = false;
+    for (const part of all("[data-live]")) {
+      if (busy(part)) waiting = true;  // nobody's choice is taken out of his hand
+      else part.dispatchEvent(new Event("changed"));
+    }
+  }
+  document.addEventListener("focusout", () => setTimeout(() => { if (waiting) refresh(); }, 50));
+  let chosen = new Set(), opened = new Set(), known = null;
+  document.addEventListener("htmx:before:swap", () => {
+    chosen = new Set(all('.pick input:checked').map((box) => box.value));
+    opened = new Set(all("details[open][id]").map((one) => one.id));
+    known = new Set(all("li.ticket").map((one) => one.id));
+  });
+  document.addEventListener("htmx:after:swap", () => {
+    for (const box of all(".pick input")) box.checked = chosen.has(box.value);
+    for (const one of all("details[id]")) if (opened.has(one.id)) one.open = true;
+    if (known) for (const one of all("li.ticket")) one.classList.toggle("new", !known.has(one.id));
+    counted();
+    chose();
+    moved();
+    tick();
+  });
+  function counted() {
+    const found = $("[data-counts]");
+    if (!found) return;
+    for (const one of all(".count[data-count]")) {
+      const count = found.dataset[one.dataset.count];
+      if (count !== undefined) one.textContent = Number(count) >= 1000 ? "999+" : count;
+    }
+    document.title = document.title.replace(/^\d+ open/, `${found.dataset.open} open`);
+  }
+  function moved() {
+    const now = $("[data-version]"), seen = $('#answer-form [name="seen"]');
+    const draft = $("#words-of-answer");
+    if (now && seen && draft && !draft.value.trim()) seen.value = now.dataset.version;  // nothing was written to an older state
+  }
+  function listen() {
+    if (!csrf || !window.EventSource) return;
+    const source = new EventSource("/events");
+    const state = $("#live-state");
+    source.addEventListener("hello", () => { if (state.dataset.was) refresh(); state.dataset.was = "1"; state.classList.add("on"); });
+    source.addEventListener("change", refresh);
+    source.onerror = () => {
+      state.classList.remove("on");
+      if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
+    };
+    addEventListener("pagehide", () => source.close());
+  }
+
+  // drafts, preview, ready texts, who is here
+  const words = $("#words-of-answer");
+  let timer = 0, kept = words?.value ?? "", last = 0;
+  async function keep() {
+    if (!words || words.value === kept) return;
+    const text = words.value;
+    const answer = await post(`${base}/draft`, { text }).catch(() => null);
+    if (answer?.ok) { kept = text; $("#draft-state").textContent = "Draft kept"; }
+    else $("#draft-state").textContent = "The draft could not be kept";
+  }
+  words?.addEventListener("input", () => {
+    $("#draft-state").textContent = "";
+    clearTimeout(timer);
+    timer = setTimeout(keep, 700);
+    if (Date.now() - last > 8000) here();
+  });
+  async function here() {
+    if (!ticket) return;
+    last = Date.now();
+    const writing = words && words.value.trim() && (document.activeElement === words || words.value !== words.defaultValue);
+    const answer = await post(`${base}/presence`, { state: writing ? "writing" : "here" }).catch(() => null);
+    if (!answer?.ok) return;
+    const there = $("#there");
+    there.replaceChildren(...(await answer.json()).map((one) => {
+      const shown = document.createElement("span");
+      shown.textContent = `${one.who} ${one.writing ? "is writing an answer" : "has this open"}`;
+      shown.className = one.writing ? "writing" : "";
+      return shown;
+    }));
+  }
+  if (ticket) {
+    here();
+    setInterval(here, 10000);
+    addEventListener("pagehide", () => post(`${base}/presence`, { state: "gone" }, { keepalive: true }));
+  }
+  $("#ready")?.addEventListener("change", (event) => {
+    const text = event.target.value;
+    if (!text) return;
+    const start = words.selectionStart ?? words.value.length;
+    words.setRangeText(words.value && start === words.value.length ? `\n\n${text}` : text, start, words.selectionEnd ?? start, "end");
+    words.dispatchEvent(new Event("input"));
+    event.target.value = "";
+    words.focus();
+  });
+  async function preview() {
+    const frame = $("#preview");
+    if (!frame) return;
+    if (!frame.hidden) { frame.hidden = true; words.focus(); return; }
+    await keep();
+    frame.src = `${base}/preview?${Date.now()}`;
+    frame.hidden = false;
+    frame.scrollIntoView({ block: "nearest" });
+  }
+  $("#show-preview")?.addEventListener("click", preview);
+  document.addEventListener("toggle", (event) => {
+    const place = event.target;
+    if (!place.dataset?.frame || !place.open || $("iframe", place)) return;
+    const frame = document.createElement("iframe");
+    frame.setAttribute("sandbox", "allow-popups allow-popups-to-escape-sandbox");
+    frame.title = "The mail as its author formatted it, without anything from elsewhere";
+    frame.src = place.dataset.frame;
+    place.append(frame);
+  }, true);
+
+  // choosing, copying, filters
+  function chose() {
+    const bar = $("#bulk-bar"), count = all(".pick input:checked").length;
+    if (!bar) return;
+    bar.hidden = count === 0;
+    $("#chosen").textContent = count;
+  }
+  document.addEventListener("change", (event) => {
+    if (event.target.matches(".pick input")) chose();
+    const form = event.target.closest("form[data-auto]");
+    if (form && event.target.matches("select")) form.requestSubmit();
+  });
+  document.addEventListener("click", async (event) => {
+    const copy = event.target.closest("[data-copy]");
+    if (copy) { await navigator.clipboard?.writeText(copy.dataset.copy).catch(() => {}); toast(`Copied ${copy.dataset.copy.slice(0, 60)}`); }
+    if (event.target.closest("[data-help]")) help();
+    for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+  for (const form of all("form[action='/'][data-auto], form[role=search]"))
+    form.addEventListener("submit", () => { for (const field of form.elements) if (field.name && !field.value) field.disabled = true; });
+  const drop = $("#drop");
+  drop?.addEventListener("dragover", (event) => { event.preventDefault(); drop.classList.add("over"); });
+  drop?.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop?.addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("input[type=file]", drop).files = event.dataTransfer.files;
+    drop.requestSubmit();
+  });
+  function help() {
+    const box = $("#help");
+    $("#keys-on").checked = localStorage.getItem("keys") !== "off";
+    if (!box.open) box.showModal();
+  }
+  $("#keys-on")?.addEventListener("change", (event) => localStorage.setItem("keys", event.target.checked ? "on" : "off"));
+
+  // keys
+  function step(by) {
+    const rows = all("li.ticket");
+    if (!rows.length) return scrollBy({ top: by * 200 });
+    const at = rows.findIndex((row) => row.contains(document.activeElement));
+    const next = rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by))];
+    ($("a.go", next) ?? $("input", next))?.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+  function unfold(id, field) {
+    const box = $(`#${id}`);
+    if (!box) return;
+    box.open = true;
+    box.scrollIntoView({ block: "center" });
+    ($(field ?? "select, textarea", box) ?? $("summary", box))?.focus();
+  }
+  const focus = (query) => { const one = $(query); if (one) { one.focus(); one.scrollIntoView({ block: "center" }); } };
+  const keys = {
+    j: () => step(1), k: () => step(-1), "?": help, "/": () => focus("#words"), u: () => { location.href = "/"; },
+    x: () => { const box = document.activeElement.closest("li.ticket")?.querySelector(".pick input"); if (box) { box.checked = !box.checked; chose(); } },
+    r: () => focus("#words-of-answer"), n: () => unfold("note", "#note-text"), p: preview, z: () => $("#undo")?.requestSubmit(),
+    a: () => $("#take button")?.click(), t: () => focus("#tag"), s: () => focus("#snooze"), c: () => unfold("correct"),
+    w: () => unfold("why"), e: () => $("#close")?.click(),
+  };
+  let going = 0;
+  document.addEventListener("keydown", (event) => {
+    const field = event.target.matches("input:not([type=checkbox]), textarea, select");
+    if (event.key === "Escape" && field) { event.target.blur(); return; }
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field) { event.preventDefault(); event.target.form?.requestSubmit($("button.primary", event.target.form)); return; }
+    if (field || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]") || localStorage.getItem("keys") === "off") return;
+    if (Date.now() - going < 1200) {
+      going = 0;
+      const link = $(`[data-go="${CSS.escape(event.key)}"]`);
+      if (link) { event.preventDefault(); link.click(); return; }
+    }
+    if (event.key === "g") { going = Date.now(); return; }
+    if (keys[event.key] && csrf) { event.preventDefault(); keys[event.key](); }
+  });
+
+  const said = $(".notice[role=status]");
+  if (said && !$("button, code", said)) setTimeout(() => said.remove(), 8000);
+  // following the fragment takes the focus away once more
+  if (location.hash === "#answer") addEventListener("load", () => setTimeout(() => words?.focus(), 50));
+  setInterval(tick, 1000);
+  tick();
+  listen();
+})();

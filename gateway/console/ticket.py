@@ -1,0 +1,288 @@
+"""One ticket: what was said, what is known, and everything an agent does to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from gateway.console import mail_html, ready
+from gateway.console.door import Visit, back
+from gateway.console.queue import said as said_of
+from gateway.database import users
+from gateway.model import SENSITIVE, Department, Priority, Question, Told
+from gateway.replies import render
+from gateway.tickets import answering, casefile, corrections, labels, merging, ownership, people
+from gateway.tickets import presence as presences
+from gateway.tickets.conversation import MovedOn, Refused, ticket
+from gateway.tickets.corrections import Right
+
+LONGEST = answering.MAX_WORDS
+_SNOOZE = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "3d": timedelta(days=3)}
+
+
+def reference_of(visit: Visit) -> str:
+    """The reference in the address."""
+    return str(visit.request.path_params["reference"])[:20]
+
+
+def _user(visit: Visit) -> tuple[int, Any]:
+    return visit.who.id, visit.person
+
+
+async def _values(visit: Visit) -> dict[str, Any]:
+    now, by, me = visit.service.clock(), visit.person, visit.who
+
+    def read(connection: Connection) -> dict[str, Any]:
+        row = ticket(connection, reference_of(visit))
+        draft = answering.kept(connection, me.id, row.id)
+        known = [user["name"] for user in users.listed(connection) if user["state"] == "active"]
+        return {"case": casefile.read(connection, row, by, now), "draft": draft, "people": known}
+
+    found = await visit.service.ask(read)
+    return {**found, **_undoing(found["draft"], now)}
+
+
+def _undoing(draft: Any, now: Any) -> dict[str, Any]:
+    """Until when the answer that was sent last can be taken back, and the words of one that is being written."""
+    if draft is None:
+        return {"undo_until": None, "words": ""}
+    if draft.outbox_id is None:
+        return {"undo_until": None, "words": draft.text}
+    ends = draft.at + timedelta(seconds=answering.UNDO_S)
+    return {"undo_until": ends if ends > now else None, "words": ""}
+
+
+async def page(visit: Visit) -> Response:
+    """The whole page; a merged ticket is shown where it went."""
+    return await _page(visit)
+
+
+async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
+    values = await _values(visit)
+    row = values["case"].row
+    if row.merged_into is not None:
+        into = await visit.service.ask(lambda connection: _reference_of_id(connection, row.merged_into))
+        return RedirectResponse(f"/tickets/{into}", 303)
+    account = await visit.service.compute(lambda: visit.service.account(row.account) if row.account else None)
+    desk = visit.service.desk()
+    texts = ready.offered(desk.templates, row, values["case"].facts, visit.who.name)
+    values |= {"account": account, "ready": texts, "said": said_of(visit), "moved": None, "sensitive": SENSITIVE}
+    response = visit.page("ticket.html", status, **{**values, **more})
+    if values["said"]:
+        response.delete_cookie("said")
+    return response
+
+
+def _reference_of_id(connection: Connection, key: int) -> str:
+    from sqlalchemy import select
+
+    from gateway.database.tables import tickets
+
+    return str(connection.execute(select(tickets.c.reference).where(tickets.c.id == key)).scalar_one())
+
+
+async def talk(visit: Visit) -> Response:
+    """The conversation alone, for what is new."""
+    return visit.page("ticket_talk.html", **await _values(visit))
+
+
+async def beside(visit: Visit) -> Response:
+    """What stands beside it."""
+    values = await _values(visit)
+    row = values["case"].row
+    account = await visit.service.compute(lambda: visit.service.account(row.account) if row.account else None)
+    return visit.page("ticket_beside.html", **values, account=account, sensitive=SENSITIVE)
+
+
+async def presence(visit: Visit) -> Response:
+    """The browser says that the ticket is open, whether an answer is being written, or that it was closed; who else is there."""
+    now, by = visit.service.clock(), visit.person
+    state = visit.field("state")
+
+    def noted(connection: Connection) -> list[dict[str, Any]]:
+        row = ticket(connection, reference_of(visit))
+        if state == "gone":
+            presences.gone(connection, row.id, by)
+        else:
+            presences.here(connection, row.id, by, state == "writing", now)
+        answering.settled(connection, visit.who.id, row.id, now)
+        return presences.others(connection, row.id, by, now)
+
+    return JSONResponse(await visit.service.change(noted))
+
+
+# --------------------------------------------------------------------------- answering
+
+
+async def draft(visit: Visit) -> Response:
+    """Keeps what is being written."""
+    now, words = visit.service.clock(), visit.field("text", LONGEST)
+
+    def kept(connection: Connection) -> None:
+        row = ticket(connection, reference_of(visit))
+        known = answering.kept(connection, visit.who.id, row.id)
+        if known is None or known.outbox_id is None or words.strip():
+            answering.keep(connection, visit.who.id, row.id, words, now)
+
+    await visit.service.change(kept)
+    return Response(status_code=204)
+
+
+async def preview(visit: Visit) -> Response:
+    """The kept draft as the customer will see it, in the page that his mail program shows."""
+    desk = visit.service.desk()
+
+    def read(connection: Connection) -> tuple[Any, Any]:
+        row = ticket(connection, reference_of(visit))
+        return row, answering.kept(connection, visit.who.id, row.id)
+
+    row, kept = await visit.service.ask(read)
+    context = {
+        "reference": row.reference, "verified": row.trust == "verified", "text": kept.text if kept else "",
+        "subject": row.subject if row.trust == "verified" else "", "account_name": "", "in_reply_to": None, "references": [],
+    }  # fmt: skip
+    values = render.variables(desk.sender, context)
+    text = desk.templates.text("answer", row.reply_language, values)
+    shown = desk.templates.page("answer", row.reply_language, values, text)
+    return framed(shown)
+
+
+def framed(page: str) -> Response:
+    """A page for a frame that may do nothing."""
+    response = HTMLResponse(page)
+    response.headers["content-security-policy"] = mail_html.POLICY
+    response.headers["x-frame-options"] = "SAMEORIGIN"
+    return response
+
+
+async def answer(visit: Visit) -> Response:
+    """Sends, in ten seconds; asks first where the conversation has moved on."""
+    words, seen = visit.field("text", LONGEST), visit.field("seen", 10)
+    known = int(seen) if seen.isascii() and seen.isdigit() and not visit.field("anyway") else None
+    and_close = visit.field("do") == "close"
+    desk, now = visit.service.desk(), visit.service.clock()
+    try:
+        await visit.service.change(
+            lambda connection: answering.send(
+                connection, reference_of(visit), words, _user(visit), desk.office, now, known, and_close
+            )
+        )
+    except MovedOn as moved:
+        await draft(visit)
+        return await _page(visit, 409, moved=moved.since, words=words)
+    except Refused as refused:
+        return await _page(visit, 400, said=str(refused), words=words)
+    visit.service.wake()
+    return back(f"/tickets/{reference_of(visit)}#sent")
+
+
+async def undo(visit: Visit) -> Response:
+    """Takes the answer back that was sent a moment ago."""
+    now = visit.service.clock()
+    await visit.service.change(lambda connection: answering.undo(connection, reference_of(visit), _user(visit), now))
+    return back(f"/tickets/{reference_of(visit)}#answer", "The answer was taken back. Its words are here again.")
+
+
+# --------------------------------------------------------------------------- acts
+
+
+def _act(connection: Connection, visit: Visit, what: str) -> str:
+    """Does it; what is said of it."""
+    reference, by, now, desk = reference_of(visit), visit.person, visit.service.clock(), visit.service.desk()
+    if what == "note":
+        labels.note(connection, reference, visit.field("text", LONGEST), by, now)
+    elif what == "close":
+        people.close(connection, reference, by, desk.office, now, notify=bool(visit.field("notify")))
+    elif what == "spam":
+        return _spam(people.close(connection, reference, by, desk.office, now, spam=True), visit)
+    elif what == "reopen":
+        people.reopen(connection, reference, by, desk.office, now)
+    elif what == "wait":
+        people.wait(connection, reference, by, now)
+    else:
+        return _ordered(connection, visit, what)
+    return ""
+
+
+def _spam(author: str | None, visit: Visit) -> str:
+    if not author or not visit.may("block"):
+        return "Closed as spam."
+    return (
+        f'Closed as spam. To block the sender, add to [block] in the configuration and reload: addresses = ["{author}"]'
+    )
+
+
+def _ordered(connection: Connection, visit: Visit, what: str) -> str:
+    reference, by, now = reference_of(visit), visit.person, visit.service.clock()
+    if what == "assign":
+        ownership.assign(connection, reference, visit.field("to", 100), by, now)
+    elif what == "tag":
+        add = visit.field("tag", 200).split()
+        labels.tag(connection, reference, add, [visit.field("untag", 50)] if visit.field("untag") else [], by, now)
+    elif what == "snooze":
+        ownership.snooze(connection, reference, now + _SNOOZE.get(visit.field("for"), _SNOOZE["1h"]), by, now)
+    elif what == "wake":
+        ownership.wake(connection, reference, by, now)
+    elif what == "link":
+        merging.link(connection, reference, visit.field("to", 20), by, now)
+    else:
+        raise Refused("not an action")
+    return ""
+
+
+async def act(visit: Visit) -> Response:
+    """A note, an owner, a tag, a snooze, closing, opening again."""
+    what = visit.field("do", 20)
+    told = await visit.service.change(lambda connection: _act(connection, visit, what))
+    return back(
+        "/" if what in ("close", "spam", "snooze") else f"/tickets/{reference_of(visit)}", told or _DONE.get(what, "")
+    )
+
+
+_DONE = {"close": "Closed.", "snooze": "Snoozed.", "note": "The note is kept.", "link": "Linked."}
+
+
+async def correct(visit: Visit) -> Response:
+    """A person says what the mail is, where it was misread."""
+    form = visit.form
+    department, question, priority = (visit.field(name, 20) for name in ("department", "question", "priority"))
+    right = Right(
+        department=Department(department) if department in list(Department) else None,
+        critical={"yes": True, "no": False}.get(visit.field("critical")),
+        question=Question(question) if question in list(Question) else None,
+        sensitive=tuple(one for one in SENSITIVE if one in form.getlist("sensitive")) if form.get("known") else None,
+        priority=Priority(priority) if priority in list(Priority) else None,
+    )
+    desk, now = visit.service.desk(), visit.service.clock()
+    done = await visit.service.change(
+        lambda connection: corrections.correct(connection, reference_of(visit), right, visit.person, desk.office, now)
+    )
+    visit.service.wake()
+    return back(f"/tickets/{reference_of(visit)}", f"Corrected: {', '.join(done)}." if done else "Nothing was changed.")
+
+
+async def merge(visit: Visit) -> Response:
+    """Makes this ticket part of another."""
+    into, now = visit.field("to", 20), visit.service.clock()
+    await visit.service.change(
+        lambda connection: merging.merge(connection, reference_of(visit), into, visit.person, now)
+    )
+    return back(f"/tickets/{into}", "Merged.")
+
+
+async def release(visit: Visit) -> Response:
+    """Shows a contribution without proof as one of the conversation."""
+    desk, now, entry = visit.service.desk(), visit.service.clock(), visit.field("entry", 18)
+
+    def released(connection: Connection) -> None:
+        row = ticket(connection, reference_of(visit))
+        mail = casefile.mail_of(connection, row, int(entry)) if entry.isascii() and entry.isdigit() else None
+        if mail is None or not people.release(connection, mail.id, visit.person, desk.office, now):
+            raise Told("this message does not wait for anybody")
+
+    await visit.service.change(released)
+    visit.service.wake()
+    return back(f"/tickets/{reference_of(visit)}", "Released.")

@@ -1,0 +1,68 @@
+"""What the running service lends its console (``gateway/console/lent.py``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway import explain, service
+from gateway.console.lent import Service
+from gateway.database.store import Store
+from gateway.model import Reading
+from gateway.read.reader import Readers
+from gateway.read.reading import Hints
+from gateway.tickets import views
+from gateway.verify.directory import Directory
+
+MAX_ORDERS = 50
+
+
+@dataclass(frozen=True)
+class Lender:
+    """The parts of the daemon that the console works with; what a reload replaces is asked for."""
+
+    store: Store
+    clock: Callable[[], datetime]
+    desk: Callable[[], service.Desk]
+    directory: Callable[[], Directory]
+    readers: Readers
+    wake: Callable[[], None]
+    usage: Callable[[], Mapping[str, int | str]]
+
+    def lent(self) -> Service:
+        """All of it, as the console wants it."""
+        return Service(
+            self.store, self.clock, self.desk, self.wake, self._status, self._explain, self._read, self._account
+        )  # fmt: skip
+
+    async def _status(self) -> Mapping[str, Any]:
+        now, directory = self.clock(), self.directory()
+        age, usable = directory.age(now), directory.usable(now)
+        found = await self.store.read(
+            lambda connection: views.status(connection, now, age, usable, views.relay_problem(connection, now))
+        )
+        found["problems"] += await self.store.read(views.database_problems)
+        return views.with_usage(found, dict(self.usage()))
+
+    async def _explain(self, raw: bytes) -> Mapping[str, Any]:
+        given = explain.Given(None, None, None, (), self.clock())
+        return await explain.Explainer.beside(self.store, self.desk()).explained(raw, given, self.readers)
+
+    async def _read(self, raw: bytes | bytearray, mail_from: str | None, received_at: datetime) -> Reading:
+        around = self.desk().around
+        return await self.readers.read(raw, Hints(mail_from, received_at, around.timezone, around.topics))
+
+    def _account(self, number: str) -> Mapping[str, Any] | None:
+        """What the directory says of an account, as it is shown: names and lists."""
+        directory = self.directory()
+        account = directory.account(number)
+        if account is None:
+            return None
+        orders = [
+            f"#{order.number} {order.service} {order.status}" for order in directory.orders_of(number)[:MAX_ORDERS]
+        ]
+        addresses = [f"{address} ({role})" for address, role in directory.addresses_of(number)[:MAX_ORDERS]]
+        found = {"name": account.name, "language": account.language or "", "status": account.status}
+        return found | {"orders": "; ".join(orders), "addresses": "; ".join(addresses)}

@@ -1,0 +1,120 @@
+"""Answers of the console: drafts that are kept, and ten seconds in which a sent one can be taken back.
+
+An answer is committed as any other (the clock stops), but its outbox row is not due before the ten seconds are over. Taken
+back, the ticket is as it was, unless something else happened to it meanwhile; the words are a draft again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from gateway.database.console_tables import drafts
+from gateway.database.statements import change, put_once
+from gateway.database.tables import entries, outbox, thread_ids, tickets
+from gateway.model import OutboxState, Person, TicketState
+from gateway.tickets import audit, people, word_index
+from gateway.tickets.audit import Act
+from gateway.tickets.conversation import Refused, ticket
+from gateway.tickets.outgoing import Office
+
+UNDO_S = 10.0
+MAX_WORDS = 100_000
+#: what an answer changes of its ticket
+_CHANGED = (
+    "state", "version", "first_response_at", "breached", "round_started_at", "target_at", "status_at", "limit_at",
+    "clock_next_at", "clock_done", "closed_at", "snoozed_until",
+)  # fmt: skip
+
+
+def keep(connection: Connection, user_id: int, ticket_id: int, text: str, now: datetime) -> None:
+    """Keeps the words of an answer that is being written; empty ones are forgotten."""
+    d = drafts.c
+    mine = (d.user_id == user_id, d.ticket_id == ticket_id)
+    if not text.strip():
+        connection.execute(delete(drafts).where(*mine, d.outbox_id.is_(None)))
+        return
+    values = {"text": text[:MAX_WORDS], "at": now, "outbox_id": None, "before": {}}
+    if connection.execute(update(drafts).where(*mine).values(**values)).rowcount == 0:
+        put_once(connection, drafts, {"user_id": user_id, "ticket_id": ticket_id, **values})
+
+
+def kept(connection: Connection, user_id: int, ticket_id: int) -> Any:
+    """The draft of a user, or ``None``."""
+    d = drafts.c
+    return connection.execute(select(drafts).where(d.user_id == user_id, d.ticket_id == ticket_id)).first()
+
+
+def send(
+    connection: Connection, reference: str, text: str, user: tuple[int, Person], office: Office, now: datetime,
+    seen: int | None = None, and_close: bool = False,
+) -> int:  # fmt: skip
+    """``people.answer``, due in ten seconds; the outbox id. ``user``: id and person; ``and_close``: the ticket is closed too.
+
+    Raises:
+        MovedOn, Refused, NoTicket, Merged, NotAllowed: as ``people.answer``.
+    """
+    before = ticket(connection, reference, lock=True)
+    row = people.answer(connection, reference, text, user[1], office, now, seen)
+    change(connection, outbox, row, {"next_at": now + timedelta(seconds=UNDO_S)})
+    if and_close:
+        people.close(connection, reference, user[1], office, now)
+    after = connection.execute(select(tickets).where(tickets.c.id == before.id)).one()
+    keep(connection, user[0], before.id, text, now)
+    d = drafts.c
+    was = {name: _plain(getattr(before, name)) for name in _CHANGED} | {"after": after.version}
+    mine = (d.user_id == user[0], d.ticket_id == before.id)
+    connection.execute(update(drafts).where(*mine).values(outbox_id=row, before=was))
+    return row
+
+
+def _plain(value: Any) -> Any:
+    return {"at": value.isoformat()} if isinstance(value, datetime) else value
+
+
+def _revived(value: Any) -> Any:
+    return datetime.fromisoformat(value["at"]) if isinstance(value, dict) else value
+
+
+def undo(connection: Connection, reference: str, user: tuple[int, Person], now: datetime) -> str:
+    """Takes an answer back that is not on its way yet; its words.
+
+    Raises:
+        Refused: it is too late, or there is none.
+    """
+    row = ticket(connection, reference, lock=True)
+    draft = kept(connection, user[0], row.id)
+    if draft is None or draft.outbox_id is None:
+        raise Refused("there is no answer to take back")
+    sent = connection.execute(select(outbox).where(outbox.c.id == draft.outbox_id).with_for_update()).first()
+    if sent is None or sent.state != OutboxState.QUEUED or sent.attempts or sent.next_at <= now:
+        raise Refused("it is too late: the answer is on its way")
+    connection.execute(delete(outbox).where(outbox.c.id == sent.id))
+    connection.execute(delete(thread_ids).where(thread_ids.c.rfc_id == sent.rfc_id))
+    connection.execute(delete(entries).where(entries.c.id == sent.entry_id))
+    word_index.forget(connection, [sent.entry_id])  # SQLite gives the id away again
+    _restored(connection, row, draft.before)
+    connection.execute(update(drafts).where(drafts.c.id == draft.id).values(outbox_id=None, before={}, at=now))
+    audit.write(connection, Act("undo", "ticket", row.reference, {"outbox": sent.id}), user[1], now)
+    return str(draft.text)
+
+
+def _restored(connection: Connection, row: Any, before: dict[str, Any]) -> None:
+    """The ticket as it was. Where the customer wrote meanwhile, a round of his runs already: that one goes on."""
+    values = {name: _revived(before[name]) for name in _CHANGED}
+    if row.version != before["after"] or (row.state == TicketState.OPEN and row.round_started_at is not None):
+        values = {"first_response_at": values["first_response_at"]}
+        if row.state != TicketState.OPEN:
+            values["state"] = TicketState.OPEN
+    else:
+        values["version"] = row.version + 1  # nobody who saw the answer may take what is there now for what he saw
+    change(connection, tickets, row.id, values)
+
+
+def settled(connection: Connection, user_id: int, ticket_id: int, now: datetime) -> None:
+    """Forgets the words of an answer that is on its way."""
+    draft = kept(connection, user_id, ticket_id)
+    if draft is not None and draft.outbox_id is not None and draft.at + timedelta(seconds=UNDO_S) <= now:
+        connection.execute(delete(drafts).where(drafts.c.id == draft.id))

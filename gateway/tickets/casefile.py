@@ -1,0 +1,141 @@
+"""Everything that the console shows of one ticket, read in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from gateway.database.tables import attachments, entries, facts, messages, outbox, tickets, traces
+from gateway.model import Person
+from gateway.tickets import corrections, labels, merging, presence
+
+OTHERS = 20  #: of the account's other tickets, the newest
+MANY = 500  #: entries of one conversation, the newest
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One contribution with what belongs to it."""
+
+    row: Any
+    reference: str  #: of the ticket that it came to, where that was merged into this one
+    files: list[Any] = field(default_factory=list)
+    sent: list[Any] = field(default_factory=list)
+    verdict: Any = None  #: the inbox row of a mail
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A ticket and all that hangs on it."""
+
+    row: Any
+    said: list[Said]
+    facts: dict[str, list[Any]]
+    tags: list[str]
+    linked: list[Any]
+    others: list[Any]
+    sent: list[Any]
+    why: list[tuple[datetime, int, str]]
+    corrections: list[dict[str, Any]]
+    there: list[dict[str, Any]]
+
+
+def read(connection: Connection, row: Any, by: Person, now: datetime) -> Case:
+    """The case file of a ticket's row; tickets merged into it show in it."""
+    family = {row.id: row.reference} | {part.id: part.reference for part in merging.parts(connection, row)}
+    sent = _rows(connection, outbox, family, outbox.c.kind != "staff")
+    return Case(
+        row=row,
+        said=_conversation(connection, family, row.id, sent),
+        facts=_facts(connection, family),
+        tags=labels.tags(connection, row.id),
+        linked=_tickets(connection, merging.linked(connection, row)),
+        others=_others(connection, row, family),
+        sent=sent,
+        why=_why(connection, family),
+        corrections=corrections.history(connection, row.id),
+        there=presence.others(connection, row.id, by, now),
+    )
+
+
+def _rows(connection: Connection, table: Any, family: dict[int, str], *where: Any) -> list[Any]:
+    chosen = select(table).where(table.c.ticket_id.in_(family), *where).order_by(table.c.id)
+    return list(connection.execute(chosen).all())
+
+
+def _conversation(connection: Connection, family: dict[int, str], own: int, sent: list[Any]) -> list[Said]:
+    e = entries.c
+    newest = select(entries).where(e.ticket_id.in_(family)).order_by(e.id.desc()).limit(MANY)
+    rows = sorted(connection.execute(newest).all(), key=lambda row: (row.at, row.id))
+    files = _grouped(connection.execute(select(attachments).where(attachments.c.entry_id.in_([r.id for r in rows]))))
+    m = messages.c
+    ids = [row.message_id for row in rows if row.message_id is not None]
+    known = select(m.id, m.trust, m.authenticated, m.mail_class, m.author, m.size, m.received_at).where(m.id.in_(ids))
+    verdicts = {row.id: row for row in connection.execute(known)}
+    by_entry = _grouped(row for row in sent if row.entry_id is not None)
+    return [
+        Said(
+            row, "" if row.ticket_id == own else family[row.ticket_id], files.get(row.id, []), by_entry.get(row.id, []),
+            verdicts.get(row.message_id),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _grouped(rows: Any) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.entry_id, []).append(row)
+    return found
+
+
+def _facts(connection: Connection, family: dict[int, str]) -> dict[str, list[Any]]:
+    """By kind, each value once: what its author says now before what is only quoted."""
+    found: dict[str, list[Any]] = {}
+    for row in sorted(_rows(connection, facts, family), key=lambda row: (bool(row.quoted), row.id)):
+        values = found.setdefault(row.kind, [])
+        if row.value not in [one.value for one in values]:
+            values.append(row)
+    return found
+
+
+_BRIEF = (tickets.c.reference, tickets.c.subject, tickets.c.state, tickets.c.opened_at, tickets.c.critical)
+
+
+def _tickets(connection: Connection, references: list[str]) -> list[Any]:
+    chosen = select(*_BRIEF).where(tickets.c.reference.in_(references)).order_by(tickets.c.id)
+    return list(connection.execute(chosen).all())
+
+
+def _others(connection: Connection, row: Any, family: dict[int, str]) -> list[Any]:
+    """The account's other tickets; without an account, those of the same author."""
+    t = tickets.c
+    same = t.account == row.account if row.account is not None else t.author == row.author
+    if row.account is None and not row.author:
+        return []
+    chosen = select(*_BRIEF).where(same, t.id.not_in(list(family)), t.merged_into.is_(None))
+    return list(connection.execute(chosen.order_by(t.id.desc()).limit(OTHERS)).all())
+
+
+def _why(connection: Connection, family: dict[int, str]) -> list[tuple[datetime, int, str]]:
+    return [(row.at, row.message_id, line) for row in _rows(connection, traces, family) for line in row.lines]
+
+
+def mail_of(connection: Connection, row: Any, entry: int) -> Any:
+    """The inbox row of an entry of this ticket or of one merged into it; ``None`` where it has none."""
+    family = [row.id, *(part.id for part in merging.parts(connection, row))]
+    e, m = entries.c, messages.c
+    chosen = select(messages).join(entries, e.message_id == m.id).where(e.id == entry, e.ticket_id.in_(family))
+    return connection.execute(chosen).first()
+
+
+def file_named(connection: Connection, row: Any, sha256: str) -> tuple[str, str]:
+    """(name, type) under which an attachment came to this ticket or to one merged into it."""
+    family = [row.id, *(part.id for part in merging.parts(connection, row))]
+    e, a = entries.c, attachments.c
+    chosen = select(a.filename, a.type).join(entries, a.entry_id == e.id)
+    found = connection.execute(chosen.where(e.ticket_id.in_(family), a.sha256 == sha256).limit(1)).first()
+    return (found.filename, found.type) if found is not None else ("", "")

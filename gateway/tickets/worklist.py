@@ -1,0 +1,160 @@
+"""The queue as the console shows it: which tickets, in which order, and what of each is seen at a glance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, exists, func, or_, select, text
+
+from gateway.database.tables import entries, facts, messages, outbox, ticket_tags, tickets, traces
+from gateway.model import TicketState
+from gateway.tickets import word_index
+
+PAGE = 50
+STATES = ("open", "waiting", "snoozed", "closed", "all")
+_GLANCE = ("orders", "ips", "services")
+_COUNTED = 1000  #: more of one kind are not counted further
+SNIPPET = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which tickets; an empty field: any. ``owner``: a name, or ``-`` for nobody's; ``words``: what is searched for."""
+
+    state: str = "open"
+    department: str = ""
+    priority: str = ""
+    trust: str = ""
+    account: str = ""
+    language: str = ""
+    owner: str = ""
+    tag: str = ""
+    words: str = ""
+
+    def as_query(self) -> dict[str, str]:
+        """The fields that are not as they always are."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: value for name, value in given.items() if value and (name, value) != ("state", "open")}
+
+
+def _where(wanted: Wanted, now: datetime, found: list[int] | None) -> list[Any]:
+    t = tickets.c
+    where: list[Any] = [t.merged_into.is_(None), *_state(wanted.state, now)]
+    for name in ("department", "priority", "trust", "account", "language"):
+        if getattr(wanted, name):
+            where.append(t[name] == getattr(wanted, name))
+    if wanted.owner:
+        where.append(t.owner == ("" if wanted.owner == "-" else wanted.owner))
+    if wanted.tag:
+        g = ticket_tags.c
+        where.append(exists().where(g.ticket_id == t.id, g.tag == wanted.tag))
+    if found is not None:
+        where.append(t.id.in_(found))
+    return where
+
+
+def _state(state: str, now: datetime) -> list[Any]:
+    t = tickets.c
+    asleep = and_(t.snoozed_until.is_not(None), t.snoozed_until > now)
+    if state == "all":
+        return []
+    if state == "snoozed":
+        return [t.snoozed_until.is_not(None), t.snoozed_until > now, t.state != TicketState.CLOSED]
+    if state == "open":
+        return [t.state == TicketState.OPEN, or_(t.snoozed_until.is_(None), ~asleep)]
+    return [t.state == state]
+
+
+def _order(state: str) -> tuple[Any, ...]:
+    """What waits for us by how soon it is due; the rest the newest first."""
+    t = tickets.c
+    if state != "open":
+        return (t.id.desc(),)
+    return (t.priority, t.critical.desc(), func.coalesce(t.limit_at, text("'9999-12-31 00:00:00'")), t.id)
+
+
+def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -> tuple[list[dict[str, Any]], bool]:
+    """(the tickets of a page, whether there are more)."""
+    found = word_index.find(connection, wanted.words) if wanted.words else None
+    chosen = select(tickets).where(*_where(wanted, now, found)).order_by(*_order(wanted.state))
+    listed = connection.execute(chosen.limit(PAGE + 1).offset(page * PAGE)).all()
+    shown = listed[:PAGE]
+    ids = [row.id for row in shown]
+    known, tags, said = _facts(connection, ids), _tags(connection, ids), _said(connection, ids)
+    more = [
+        {**row._mapping, "facts": known.get(row.id, []), "tags": tags.get(row.id, []), "said": said.get(row.id, "")}
+        for row in shown
+    ]
+    return more, len(listed) > PAGE
+
+
+def _facts(connection: Connection, ids: list[int]) -> dict[int, list[Any]]:
+    f = facts.c
+    found: dict[int, list[Any]] = {}
+    chosen = select(f.ticket_id, f.kind, f.value, f.ownership).where(f.ticket_id.in_(ids), f.kind.in_(_GLANCE))
+    for row in connection.execute(chosen.where(f.quoted.is_(False)).order_by(f.id)):
+        values = found.setdefault(row.ticket_id, [])
+        if len(values) < 4 and row.value not in [one.value for one in values]:
+            values.append(row)
+    return found
+
+
+def _tags(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
+    g = ticket_tags.c
+    found: dict[int, list[str]] = {}
+    for row in connection.execute(select(g.ticket_id, g.tag).where(g.ticket_id.in_(ids)).order_by(g.tag)):
+        found.setdefault(row.ticket_id, []).append(row.tag)
+    return found
+
+
+def _said(connection: Connection, ids: list[int]) -> dict[int, str]:
+    """The first words of the newest mail of each."""
+    e = entries.c
+    newest = select(func.max(e.id)).where(e.ticket_id.in_(ids), e.direction == "in").group_by(e.ticket_id)
+    chosen = select(e.ticket_id, func.substr(e.text, 1, SNIPPET * 2).label("words")).where(e.id.in_(newest))
+    return {row.ticket_id: " ".join(row.words.split())[:SNIPPET] for row in connection.execute(chosen)}
+
+
+def counts(connection: Connection, now: datetime, me: str) -> dict[str, int]:
+    """How many tickets wait, for the tabs; what is more than ``_COUNTED`` is not counted further."""
+    t = tickets.c
+    of = {
+        "open": _state("open", now), "mine": [*_state("open", now), t.owner == me], "waiting": _state("waiting", now),
+        "snoozed": _state("snoozed", now),
+    }  # fmt: skip
+    found = {}
+    for name, where in of.items():
+        some = select(t.id).where(t.merged_into.is_(None), *where).limit(_COUNTED).subquery()
+        found[name] = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+    return found
+
+
+def trouble(connection: Connection) -> dict[str, int]:
+    """How much needs a person besides tickets: mails in quarantine, failed ones, dead replies."""
+    m, o = messages.c, outbox.c
+    held = {state: select(m.id).where(m.state == state) for state in ("quarantined", "failed")}
+    held["dead"] = select(o.id).where(o.state == "dead", o.last_error != "discarded")
+    return {
+        name: int(connection.execute(select(func.count()).select_from(some.limit(_COUNTED).subquery())).scalar_one())
+        for name, some in held.items()
+    }
+
+
+def stamp(connection: Connection) -> str:
+    """Changes whenever anything happens that a page may show: what stands last in the tables that only grow. Cheap: asked
+    twice a second while anybody looks."""
+    newest = [
+        connection.execute(select(func.max(table.c.id))).scalar() or 0
+        for table in (tickets, entries, traces, outbox, messages)
+    ]
+    return ".".join(str(one) for one in newest)
+
+
+def choices(connection: Connection) -> dict[str, list[str]]:
+    """What can be chosen in the filters: owners and tags."""
+    t = tickets.c
+    owners = connection.execute(select(t.owner).where(t.owner != "").distinct().limit(100)).scalars()
+    tags = connection.execute(select(ticket_tags.c.tag).distinct().order_by(ticket_tags.c.tag).limit(200)).scalars()
+    return {"owners": sorted(owners), "tags": list(tags)}

@@ -1,0 +1,505 @@
+"""The console under attack, against a real service: what a mail can do to it, a stranger, another site, another role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+from starlette.requests import Request
+
+from bench.console_world import PASSWORD, Person, World, settled
+from bench.harness import LoopbackPeers, until
+from gateway.config import parse
+from gateway.console import door, mail_html, pages
+from gateway.database.console_tables import console_sessions
+from gateway.database.tables import audit, entries, outbox, tickets
+
+EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(3)"><script>alert(4)</script></svg>'
+HTML = (
+    "<html><body onload=alert(5)><script>alert(6)</script><p style='position:fixed' onclick=alert(7)>Hello</p>"
+    "<img src='http://127.0.0.1:1/pixel.png'><img src=\"https://tracker.example/x.gif\"><iframe src='javascript:alert(8)'></iframe>"
+    "<a href='javascript:alert(9)'>click</a><form action='/users'><input name=do></form><svg onload=alert(10)></svg>"
+    "<style>body{background:url(http://tracker.example/y)}</style><meta http-equiv=refresh content='0;url=//evil.example'>"
+    "<base href='//evil.example'></body></html>"
+)
+CALENDAR = f"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:{EVIL}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
+
+def hostile_mail() -> bytes:
+    """A mail whose every field is an attack on the page that shows it."""
+    import base64
+
+    parts = [
+        f"--=_b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{HTML}\r\n",
+        f"--=_b\r\nContent-Type: text/calendar; charset=utf-8\r\n\r\n{CALENDAR}",
+        '--=_b\r\nContent-Type: image/svg+xml\r\nContent-Disposition: attachment; filename="a\\"><script>.svg"\r\n'
+        f"Content-Transfer-Encoding: base64\r\n\r\n{base64.b64encode(SVG).decode()}\r\n",
+        '--=_b\r\nContent-Type: image/png\r\nContent-Disposition: attachment; filename="../../etc/passwd.png"\r\n'
+        f"Content-Transfer-Encoding: base64\r\n\r\n{base64.b64encode(SVG + b' ').decode()}\r\n--=_b--\r\n",
+    ]
+    head = (
+        f'From: "{EVIL[2:]}" <eve@nowhere.example>\r\nTo: support@introserv.com\r\nSubject: {EVIL}\r\n'
+        "Message-ID: <evil@nowhere.example>\r\nMIME-Version: 1.0\r\n"
+        'Content-Type: multipart/mixed; boundary="=_b"\r\n\r\n'
+    )
+    return (head + "".join(parts)).encode()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    peers = LoopbackPeers()
+    made = World(tmp_path_factory.mktemp("console"), peers, http={"user_header": "X-Remote-User"})
+    made.sample("Anna Schmidt <anna@example.de>", "Server down!", "Hallo, mein Server r1z7og44 ist nicht erreichbar.\n")
+    made.daemon.send(hostile_mail(), "eve@nowhere.example", helo="mx.nowhere.example")
+    made.sample("Anna Schmidt <anna@example.de>", "Password", "Please reset it.\n", signed=False)
+    settled(made, 3)
+    yield made
+    made.close()
+    peers.close()
+
+
+@pytest.fixture(scope="module")
+def people(world: World) -> dict[str, Person]:
+    return {role: world.person(f"{role}-1", role) for role in ("agent", "lead", "admin", "auditor")}
+
+
+def rows(world: World, statement: Any) -> list[Any]:
+    return world.store.read_now(lambda connection: list(connection.execute(statement).all()))
+
+
+def reference_of(world: World, subject: str) -> str:
+    found = rows(world, select(tickets.c.reference, tickets.c.subject).order_by(tickets.c.id))
+    return next(row.reference for row in found if row.subject.startswith(subject))
+
+
+def evil(world: World) -> str:
+    return reference_of(world, '"><script')
+
+
+# --------------------------------------------------------------------------- what a mail can do
+
+
+def test_no_field_of_a_mail_becomes_markup(world: World, people: dict[str, Person]) -> None:
+    admin, reference = people["admin"], evil(world)
+    entry = rows(world, select(entries.c.id).join(tickets, tickets.c.id == entries.c.ticket_id).where(tickets.c.reference == reference))[0].id  # fmt: skip
+    for path in ("/", f"/tickets/{reference}", f"/tickets/{reference}/talk", f"/tickets/{reference}/beside", "/?words=script",
+                 "/held", "/held/2", "/held/3", "/audit", "/outbox?tab=sent", f"/?words={EVIL}", f"/?account={EVIL}&tag={EVIL}",
+                 f"/queue/rows?words={EVIL}"):  # fmt: skip
+        page = admin.get(path)
+        assert page.status_code == 200, path
+        assert "<script>alert" not in page.text and "onerror=alert(2)>" not in page.text.replace("&gt;", ""), path
+        assert re.findall(r"<script[^>]*>", page.text) == re.findall(r'<script src="/static/[^"]+" defer>', page.text)
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "script-src 'self'" in policy and "unsafe" not in policy
+    page = admin.get(f"/tickets/{reference}/mails/{entry}/page")
+    assert page.status_code == 200 and "Hello" in page.text
+    for gone in (
+        "<script",
+        "onload",
+        "onclick",
+        "javascript:",
+        "<iframe",
+        "<form",
+        "<svg",
+        "<base",
+        "http://",
+        "https://",
+        "refresh",
+    ):
+        assert gone not in page.text, gone
+    assert "sandbox" in page.headers["content-security-policy"]
+    assert "script-src" not in page.headers["content-security-policy"]
+    source = admin.get(f"/tickets/{reference}/mails/{entry}/source")
+    assert (
+        source.headers["content-type"].startswith("text/plain")
+        and "sandbox" in source.headers["content-security-policy"]
+    )
+    raw = admin.get(f"/tickets/{reference}/mails/{entry}/raw")
+    assert raw.content.endswith(hostile_mail()) and raw.headers["content-disposition"].startswith("attachment;")
+    looked = [row.what for row in rows(world, select(audit).where(audit.c.who == "admin-1"))]
+    assert {"view html", "view source", "download mail", "view mail"} <= set(looked)
+
+
+def test_what_a_browser_would_run_is_a_download(world: World, people: dict[str, Person]) -> None:
+    agent, reference = people["agent"], evil(world)
+    found = set(re.findall(rf"/tickets/{reference}/files/([0-9a-f]{{64}})", agent.get(f"/tickets/{reference}").text))
+    assert len(found) == 3  # the SVG, what calls itself a PNG, the invitation
+    for sha256 in found:
+        answer = agent.get(f"/tickets/{reference}/files/{sha256}")
+        assert answer.status_code == 200
+        assert answer.headers["content-disposition"].startswith(
+            "attachment;"
+        )  # an SVG, also where it calls itself a PNG
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "sandbox" in answer.headers["content-security-policy"]
+        assert "/" not in answer.headers["content-disposition"].partition(";")[2]
+    other = reference_of(world, "Server down")
+    assert agent.get(f"/tickets/{other}/files/{found.pop()}").status_code == 404
+    for path in (
+        "files/..%2f..%2fetc%2fpasswd",
+        "files/" + "0" * 64,
+        "files/x",
+        "mails/999999/raw",
+        "mails/99999999999999999999/raw",
+    ):
+        assert agent.get(f"/tickets/{other}/{path}").status_code == 404
+
+
+def test_a_picture_of_the_mail_itself_is_shown_and_no_other() -> None:
+    html = '<p>a<img src="cid:logo@x" onerror=x><img src=CID:evil><img src="//tracker.example/p"><img src="data:image/svg+xml,x"></p>'
+    inside = {"logo@x": ("image/png", b"\x89PNG"), "evil": ("image/svg+xml", b"<svg/>")}
+    page, left_out = mail_html.page(html, "de", inside.get)
+    assert page.count("<img") == 1 and 'src="data:image/png;base64,iVBORw=="' in page and left_out == 3
+
+
+def test_a_name_is_not_read_backwards() -> None:
+    assert pages.harmless("invoice\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe") == "invoice\N{REPLACEMENT CHARACTER}fdp.exe"
+    assert pages.harmless("Людмила\n\x1b[31m") == "Людмила\n\N{REPLACEMENT CHARACTER}[31m"
+
+
+# --------------------------------------------------------------------------- strangers
+
+
+def test_nobody_enters_without_a_session(world: World, people: dict[str, Person]) -> None:
+    stranger = world.client()
+    for path in (
+        "/",
+        "/events",
+        "/held",
+        "/users",
+        "/audit",
+        f"/tickets/{evil(world)}",
+        "/explain",
+        "/numbers",
+        "/account",
+    ):
+        answer = stranger.get(path)
+        assert answer.status_code in (303, 401) and "T-" not in answer.text, path
+    assert stranger.get("/tickets/T-XYZ").headers["location"].startswith("/login?then=")
+    for path in ("/healthz", "/readyz", "/login", "/static/console.css"):
+        assert stranger.get(path).status_code == 200
+    for path in (
+        "/static/..%2f..%2f..%2fpyproject.toml",
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static//etc/passwd",
+    ):
+        assert stranger.get(path).status_code == 404, path
+
+
+def test_a_failed_login_says_nothing_and_locks_alike(world: World, people: dict[str, Person]) -> None:
+    agent = people["agent"]
+
+    def tries(name: str) -> list[tuple[int, str]]:
+        client = world.client()
+        form = {"name": name, "password": "wrong password!", "code": "000000"}
+        answers = [client.post("/login", data=form) for _ in range(7)]
+        return [(answer.status_code, answer.text.replace(name, "NAME")) for answer in answers]
+
+    known, unknown = tries(agent.name), tries("nobody-of-this-name")
+    assert known == unknown
+    assert [status for status, _ in known] == [401] * 5 + [429] * 2
+    right = agent.world.client().post("/login", data={"name": agent.name, "password": PASSWORD, "code": agent.code(1)})
+    assert right.status_code == 429  # the lock does not tell the right password from a wrong one
+    assert agent.get("/").status_code == 200  # who is in stays in
+
+
+def test_a_code_counts_once_and_the_session_is_new(world: World) -> None:
+    anna = world.person("second-login", "agent")
+    used = anna.code()
+    assert anna.log_in(used).status_code == 401  # the code of the first login, tried again
+    fixed = world.client()
+    fixed.cookies.set("gateway", "a-cookie-that-an-attacker-planted")
+    fields = {"name": anna.name, "password": PASSWORD, "code": anna.code(1)}
+    answer = fixed.post("/login", data=fields)
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"]
+    assert "a-cookie-that" not in cookie and "HttpOnly" in cookie and "SameSite=lax" in cookie
+    kept = {row.digest for row in rows(world, select(console_sessions.c.digest))}
+    token = re.match(r"gateway=([^;]+)", cookie)[1]  # type: ignore[index]
+    assert token not in kept
+    page = fixed.get("/account")
+    csrf = re.search(r'name="csrf" content="([^"]+)"', page.text)[1]  # type: ignore[index]
+    assert fixed.post("/logout", data={"csrf": csrf}).status_code == 303
+    fixed.cookies.set("gateway", token)
+    assert fixed.get("/").status_code == 303  # revoked at the service, not only forgotten by the browser
+
+
+def test_a_login_leads_only_to_our_own_pages(world: World) -> None:
+    from gateway.console.login import _inside
+
+    for evil_path in ("//evil.example", "/\\evil.example", "https://evil.example", "javascript:alert(1)", "/a\nb", ""):
+        assert _inside(evil_path) == "/"
+    assert _inside("/tickets/T-1?x=1") == "/tickets/T-1?x=1"
+
+
+def test_a_proxy_names_who_has_logged_in_there(world: World, people: dict[str, Person]) -> None:
+    for name, enters in (("agent-1", True), ("nobody", False), ("", False)):
+        client = world.client()
+        answer = client.get("/login?then=/held", headers={"X-Remote-User": name})
+        assert (answer.status_code == 303) is enters, name
+        if enters:
+            assert answer.headers["location"] == "/held" and client.get("/held").status_code == 200
+    settings = parse('[gateway]\nstate_dir = "/tmp/x"\n[http]\nproxies = ["10.0.0.1"]\n')
+    for peer, forwarded, address in (
+        ("10.0.0.1", "198.51.100.1, 192.0.2.7", "192.0.2.7"), ("10.0.0.1", "junk", "10.0.0.1"), ("192.0.2.9", "198.51.100.1", "192.0.2.9"),
+    ):  # fmt: skip
+        scope = {"type": "http", "headers": [(b"x-forwarded-for", forwarded.encode())], "client": (peer, 1)}
+        assert door.address_of(Request(scope), settings) == address
+
+
+def test_a_one_time_link_works_once(world: World, people: dict[str, Person]) -> None:
+    page = people["admin"].post("/users", do="add", name="newcomer", role="agent").text
+    token = re.search(r"/welcome/([\w-]+)", page)[1]  # type: ignore[index]
+    assert token not in people["admin"].get("/users").text
+    person = Person.__new__(Person)
+    person.world, person.name, person.client = world, "newcomer", world.client()
+    person.enrol(token)
+    assert world.client().get(f"/welcome/{token}").status_code == 404
+    assert person.log_in().status_code == 303
+    assert people["admin"].post("/users", do="disable", name="newcomer").status_code == 200
+    assert person.get("/").status_code == 303 and person.log_in(person.code(1)).status_code == 401
+
+
+# --------------------------------------------------------------------------- another site, another role
+
+
+def test_no_other_site_can_change_anything(world: World, people: dict[str, Person]) -> None:
+    agent, reference = people["agent"], evil(world)
+    path, fields = f"/tickets/{reference}/act", {"do": "note", "text": "by a stranger"}
+    tries: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({}, fields),
+        ({}, {**fields, "csrf": "x"}),
+        ({"origin": "https://evil.example"}, {**fields, "csrf": agent.csrf}),
+        ({"origin": "null"}, {**fields, "csrf": agent.csrf}),
+        ({"sec-fetch-site": "cross-site"}, {**fields, "csrf": agent.csrf}),
+        ({"origin": ""}, {**fields, "csrf": people["lead"].csrf}),
+    ]
+    for headers, form in tries:
+        assert agent.client.post(path, data=form, headers=headers).status_code == 403, headers
+    assert agent.client.get(path, params=fields).status_code == 405
+    assert (
+        world.client().post("/login", data={"name": "x"}, headers={"origin": "https://evil.example"}).status_code == 403
+    )
+    rebound = httpx.get(world.url + "/login", headers={"host": "evil.example"})
+    assert rebound.status_code == 421
+    said = rows(world, select(entries.c.text).where(entries.c.text == "by a stranger"))
+    assert said == []
+    assert agent.post(path, **fields).status_code == 303
+
+
+def test_a_role_does_what_it_may_and_nothing_else(world: World, people: dict[str, Person]) -> None:
+    reference = reference_of(world, "Server down")
+    refused: dict[str, list[tuple[str, dict[str, str]]]] = {
+        "auditor": [
+            (f"/tickets/{reference}/act", {"do": "note", "text": "x"}), (f"/tickets/{reference}/answer", {"text": "x"}),
+            (f"/tickets/{reference}/correct", {"department": "financial"}), ("/queue/bulk", {"do": "close", "ticket": reference}),
+            ("/held", {"do": "release", "message": "3"}), ("/outbox", {"do": "retry", "row": "1"}), ("/users", {"do": "add"}),
+        ],
+        "agent": [
+            ("/held", {"do": "release", "message": "3"}), (f"/tickets/{reference}/merge", {"to": evil(world)}),
+            ("/outbox", {"do": "discard", "row": "1"}), ("/users", {"do": "add", "name": "mine", "role": "admin"}),
+        ],
+        "lead": [("/users", {"do": "role", "name": "lead-1", "role": "admin"})],
+    }  # fmt: skip
+    for role, tries in refused.items():
+        for path, fields in tries:
+            assert people[role].post(path, **fields).status_code == 403, (role, path)
+    assert people["agent"].get("/users").status_code == people["agent"].get("/audit").status_code == 403
+    assert people["agent"].get("/held/3/raw").status_code == 403
+    assert people["auditor"].get("/audit").status_code == 200
+    assert people["admin"].post("/users", do="disable", name="admin-1").status_code == 409  # the last admin
+
+
+def test_every_page_is_its_own_and_is_not_kept(world: World, people: dict[str, Person]) -> None:
+    for path in ("/", f"/tickets/{evil(world)}", "/login", "/users"):
+        headers = people["admin"].get(path).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-frame-options"] == "DENY" and "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["referrer-policy"] == "same-origin" and headers["x-content-type-options"] == "nosniff"
+
+
+def test_no_cookie_goes_without_tls_outside_loopback() -> None:
+    def place(host: str, url: str, listen: str = "127.0.0.1:8080") -> door.Place | None:
+        settings = parse(f'[gateway]\nstate_dir = "/tmp/x"\n[http]\nlisten = "{listen}"\nurl = "{url}"\n')
+        scope = {
+            "type": "http",
+            "headers": [(b"host", host.encode())],
+            "client": ("10.0.0.1", 1),
+            "path": "/",
+            "query_string": b"",
+        }
+        return door.place_of(Request(scope), settings)
+
+    assert place("desk.example.com", "https://desk.example.com") == door.Place("desk.example.com", True, False)
+    assert place("desk.example.com", "https://desk.example.com").cookie == "__Host-gateway"  # type: ignore[union-attr]
+    assert not place("10.1.2.3:8080", "", "10.1.2.3:8080").trusted  # type: ignore[union-attr]
+    assert place("127.0.0.1:8080", "").trusted  # type: ignore[union-attr]
+    assert place("evil.example", "") is None and place("", "") is None
+
+
+# --------------------------------------------------------------------------- a day's work
+
+
+def test_an_answer_waits_ten_seconds_and_can_be_taken_back(world: World, people: dict[str, Person]) -> None:
+    agent = people["agent"]
+    world.sample("Shop Ops <ops@shop.example>", "Slow disk on #234567", "Hello, the disk of tfz1cvkr is slow.\n")
+    settled(world, 4)
+    reference = reference_of(world, "Slow disk")
+    path = f"/tickets/{reference}"
+    before = rows(world, select(tickets).where(tickets.c.reference == reference))[0]
+
+    def seen() -> str:
+        return re.search(r'name="seen" value="(\d+)"', agent.get(path).text)[1]  # type: ignore[index]
+
+    first = seen()
+    assert agent.post(f"{path}/draft", text="We replaced the disk.").status_code == 204
+    assert "We replaced the disk." in agent.get(f"{path}/preview").text
+    assert "We replaced the disk." in agent.get(path).text and "We replaced" not in people["lead"].get(path).text
+    assert agent.post(f"{path}/answer", text="We replaced the disk.", seen=first, do="send").status_code == 303
+    row = rows(world, select(outbox).where(outbox.c.template == "answer"))[0]
+    assert row.state == "queued" and 8 < (row.next_at - row.created_at).total_seconds() <= 10
+    answered = rows(world, select(tickets).where(tickets.c.reference == reference))[0]
+    assert answered.state == "waiting" and answered.first_response_at is not None and answered.limit_at is None
+    assert agent.post(f"{path}/undo").status_code == 303
+    again = rows(world, select(tickets).where(tickets.c.reference == reference))[0]
+    for name in ("state", "limit_at", "clock_next_at", "first_response_at", "round"):
+        assert getattr(again, name) == getattr(before, name), name
+    assert rows(world, select(outbox).where(outbox.c.template == "answer")) == []
+    assert "We replaced the disk." in agent.get(path).text
+    assert agent.post(f"{path}/undo").status_code == 409
+    moved = agent.post(f"{path}/answer", text="We replaced the disk.", seen=first, do="send")
+    assert moved.status_code == 409 and "has moved on" in moved.text and "We replaced the disk." in moved.text
+    assert people["lead"].post(f"{path}/act", do="note", text="I look at the RAID").status_code == 303
+    sent = agent.post(f"{path}/answer", text="We replaced the disk.", seen=seen(), do="close")
+    assert sent.status_code == 303
+    taken = until(
+        lambda: [mail for mail in world.peers.taken if b"We replaced the disk." in mail.raw], 40, "the answer"
+    )
+    assert len(taken) == 1 and taken[0].rcpt_tos == ("ops@shop.example",)
+    assert rows(world, select(tickets.c.state).where(tickets.c.reference == reference))[0].state == "closed"
+    did = [row.what for row in rows(world, select(audit).where(audit.c.object == reference).order_by(audit.c.id))]
+    assert did == ["answer", "undo", "note", "answer", "close"]
+
+
+def test_what_was_held_is_released_and_is_found(world: World, people: dict[str, Person]) -> None:
+    lead = people["lead"]
+    assert "anna@example.de" in lead.get("/held").text
+    assert "Please reset it." in lead.get("/held/3").text
+    assert lead.post("/held", do="release", message="3", tab="quarantined").status_code == 303
+    settled(world, 3)
+    until(lambda: "Password" in lead.get("/?words=reset").text, 10, "the search")
+    assert "Server down!" not in lead.get("/?words=reset").text
+    assert "Server down!" in lead.get("/?words=r1z7og").text  # a beginning of a fact
+    reference = reference_of(world, "Server down")
+    assert lead.get(f"/?words={reference.lower()}").headers["location"] == f"/tickets/{reference}"
+    corrected = lead.post(
+        f"/tickets/{reference}/correct", department="financial", critical="no", question="account", known="1"
+    )
+    assert corrected.status_code == 303
+    row = rows(world, select(tickets).where(tickets.c.reference == reference))[0]
+    assert row.department == "financial" and not row.critical and row.priority == "normal"
+    lead.post("/queue/bulk", do="tag", tag="raid", ticket=reference)
+    lead.post("/queue/bulk", do="take", ticket=reference)
+    assert "Server down!" in lead.get("/?tag=raid&owner=lead-1").text
+    lead.post("/queue/views", name="RAID", query="tag=raid", do="save")
+    assert 'href="/?tag=raid"' in lead.get("/").text
+
+
+def test_two_see_each_other(world: World, people: dict[str, Person]) -> None:
+    path = f"/tickets/{reference_of(world, 'Server down')}"
+    people["agent"].post(f"{path}/presence", state="writing")
+    there = people["lead"].post(f"{path}/presence", state="here").json()
+    assert [(one["who"], one["writing"]) for one in there] == [("agent-1", True)]
+    people["agent"].post(f"{path}/presence", state="gone")
+    assert people["lead"].post(f"{path}/presence", state="gone").json() == []
+
+
+def test_a_mail_is_explained_and_nothing_is_kept(world: World, people: dict[str, Person]) -> None:
+    before = len(rows(world, select(tickets.c.id)))
+    files = {"mail": ("x.eml", hostile_mail(), "message/rfc822")}
+    page = people["agent"].client.post("/explain", data={"csrf": people["agent"].csrf}, files=files)
+    assert page.status_code == 200 and "unknown" in page.text and "<script>alert" not in page.text
+    assert len(rows(world, select(tickets.c.id))) == before
+    for junk in (b"\x00" * 10, b"no mail at all"):
+        files = {"mail": ("x.eml", junk, "message/rfc822")}
+        assert (
+            people["agent"].client.post("/explain", data={"csrf": people["agent"].csrf}, files=files).status_code == 200
+        )
+
+
+def test_no_request_is_our_fault(world: World, people: dict[str, Person]) -> None:
+    """Every address with odd values in every place: an answer, never a fault of ours, and none in the log."""
+    import itertools
+    import random
+
+    admin, chance = people["admin"], random.Random(23)
+    odd = [
+        "",
+        "0",
+        "-1",
+        "9" * 17,
+        "9" * 30,
+        "'",
+        '"',
+        "%00",
+        "\x00",
+        "a" * 5000,
+        "ä\u202e",
+        "../..",
+        "T-0000000",
+        "[]",
+        "NaN",
+        "\ud7ff",
+        "²",
+    ]
+    reference = reference_of(world, "Server down")
+    paths = [
+        "/", "/queue/rows", "/held", "/outbox", "/numbers", "/status", "/templates", "/users", "/audit", "/account",
+        f"/tickets/{reference}", "/tickets/{}", "/held/{}", "/held/{}/raw", "/templates/{}/{}", "/welcome/{}",
+        f"/tickets/{reference}/mails/{{}}/page", f"/tickets/{reference}/files/{{}}", "/static/{}",
+    ]  # fmt: skip
+    names = ["state", "words", "page", "owner", "tag", "account", "tab", "before", "trust"]
+    for path, value in itertools.product(paths, odd):
+        url = httpx.URL(world.url).copy_with(path=path.replace("{}", value.replace("\x00", "%00") or "x"))
+        answer = admin.client.get(url, params={name: chance.choice(odd) for name in chance.sample(names, 4)})
+        assert answer.status_code < 500, (path, value)
+    posts = {
+        f"/tickets/{reference}/act": ["note", "assign", "tag", "snooze", "wake", "link", "reopen", "wait", "x"], "/users": ["add", "reset", "disable", "role", "x"],
+        f"/tickets/{reference}/answer": ["send", "close"], f"/tickets/{reference}/correct": [""], f"/tickets/{reference}/merge": [""],
+        f"/tickets/{reference}/release": [""], f"/tickets/{reference}/draft": [""], "/held": ["release", "discard", "replay", "x"],
+        "/outbox": ["retry", "discard", "x"], "/queue/bulk": ["take", "close", "tag", "x"], "/queue/views": ["save"], "/explain": [""],
+    }  # fmt: skip
+    fields = [
+        "text",
+        "to",
+        "tag",
+        "untag",
+        "for",
+        "name",
+        "role",
+        "entry",
+        "message",
+        "row",
+        "ticket",
+        "seen",
+        "department",
+        "query",
+        "mail",
+        "tab",
+    ]
+    for path, acts in posts.items():
+        for act, _ in itertools.product(acts, range(4)):
+            form = {name: chance.choice(odd) for name in fields} | {
+                "do": act,
+                "name": "fuzz" + chance.choice(["", "²", "\u202e", "/"]),
+            }
+            assert admin.post(path, **form).status_code < 500, (path, form)
+    faults = [event for event in world.daemon.events if event["event"] == "loop_fault" or event.get("level") == "error"]
+    assert faults == []

@@ -1,0 +1,205 @@
+"""A day at the console in a real browser, by the keyboard: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import email
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from bench.console_world import PASSWORD, World, settled
+from bench.harness import LoopbackPeers, until, write_accounts
+from gateway import demo
+from gateway.console import secrets
+from tests.conftest import missing
+
+CHROMIUM = shutil.which("chromium")
+OLHA = "Ольга Коваль <olha@example.de>"
+OUTAGE = "Доброго дня,\n\nнаш сервер kv7x2y31 не працює з самого ранку, жоден сайт не відкривається.\n\nОльга Коваль\n"
+WAIT_MS = 20_000
+PAGES = (
+    "/", "/?state=all", "/held", "/held?tab=failed", "/outbox", "/outbox?tab=sent", "/numbers", "/status", "/explain", "/templates",
+    "/users", "/audit", "/account",
+)  # fmt: skip
+
+
+def _accounts(folder: Path) -> None:
+    files = dict(demo.ACCOUNTS)
+    files["accounts.csv"] += "10077,Ольга Коваль,uk,active\n"
+    files["addresses.csv"] += "10077,olha@example.de,owner\n"
+    files["orders.csv"] += "345678,10077,kv7x2y31,active,203.0.113.77\n"
+    write_accounts(folder, files)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    peers = LoopbackPeers()
+    _accounts(tmp_path)
+    made = World(tmp_path, peers)
+    yield made
+    made.close()
+    peers.close()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        missing("Chromium is not installed")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def enrolled(world: World, browser: Browser, name: str, role: str) -> Page:
+    """A user who follows the printed link, sets password and authenticator, and logs in with the next six digits."""
+    link = world.daemon.command("users", "add", name, "--role", role).stdout.split()[0]
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.set_default_timeout(WAIT_MS)
+    page.goto(world.url + "/welcome/" + link.rpartition("/")[2])
+    secret = page.locator("#secret").inner_text()
+    step = int(time.time()) // secrets.STEP_S
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Tab")
+    page.keyboard.type(secrets.code(secret, step - 1))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Log in")).to_be_visible()
+    for words in (name, PASSWORD, secrets.code(secret, int(time.time()) // secrets.STEP_S)):
+        page.keyboard.type(words)
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#live-state.on")).to_be_visible()
+    return page
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{page.url}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
+
+
+def text_of(raw: bytes) -> str:
+    message = email.message_from_bytes(raw)
+    part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
+    return part.get_payload(decode=True).decode("utf-8")  # type: ignore[union-attr]
+
+
+@pytest.mark.peer
+@pytest.mark.slow
+def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
+    faults: list[str] = []
+    olena, max_ = enrolled(world, browser, "olena", "admin"), enrolled(world, browser, "max", "agent")
+    for page in (olena, max_):
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    world.sample("Shop Ops <ops@shop.example>", "Slow disk on #234567", "Hello, the disk of tfz1cvkr is slow.\n")
+    world.sample("Anna Schmidt <anna@example.de>", "Password", "Please reset my password.\n", signed=False)
+    expect(olena.locator("li.ticket")).to_have_count(1)
+    olena.evaluate("window.notReloaded = true")
+
+    # an outage arrives and stands on top, without a reload
+    world.sample(OLHA, "Сервер не працює", OUTAGE)
+    expect(olena.locator("li.ticket").first).to_contain_text("Сервер не працює")
+    expect(olena.locator("li.ticket.high time.clock")).to_have_text(re.compile(r"2\d:\d\d"))
+    assert olena.evaluate("window.notReloaded")
+
+    # opened by the keyboard; the second agent sees the first
+    olena.keyboard.press("j")
+    olena.keyboard.press("Enter")
+    expect(olena.get_by_role("heading", name="Сервер не працює")).to_be_visible()
+    reference = olena.locator("#ref").inner_text()
+    expect(olena.locator(".fact, dl.facts")).to_contain_text("kv7x2y31")
+    max_.goto(f"{world.url}/tickets/{reference}")
+    expect(max_.locator("#there")).to_contain_text("olena has this open")
+
+    # a ready text in Ukrainian, the preview, send, undo, send
+    olena.select_option("#ready", label="Сервер перезавантажено")
+    expect(olena.locator("#words-of-answer")).to_have_value(
+        re.compile("Вітаємо, Ольга Коваль!\n\nМи перезавантажили kv7x2y31")
+    )
+    olena.keyboard.press("Escape")
+    olena.keyboard.press("p")
+    expect(olena.frame_locator("#preview").locator("body")).to_contain_text("Ми перезавантажили kv7x2y31")
+    assert violations(olena) == []
+    olena.keyboard.press("r")
+    olena.keyboard.press("Control+Enter")
+    expect(olena.locator("#undo")).to_be_visible()
+    olena.keyboard.press("z")
+    expect(olena.locator(".notice")).to_contain_text("taken back")
+    expect(olena.locator("#words-of-answer")).to_have_value(re.compile("Ми перезавантажили"))
+    expect(olena.locator("#words-of-answer:focus")).to_have_count(1)
+    assert [mail for mail in world.peers.taken if "перезавантажили" in text_of(mail.raw)] == []
+    olena.keyboard.press("Control+Enter")
+    expect(olena.locator("#undo")).to_be_visible()
+    sent = until(
+        lambda: [mail for mail in world.peers.taken if "перезавантажили" in text_of(mail.raw)], 40, "the answer"
+    )
+    answer = email.message_from_bytes(sent[0].raw)
+    assert len(sent) == 1 and sent[0].rcpt_tos == ("olha@example.de",) and answer["Auto-Submitted"] is None
+    assert "Ольга Коваль" in text_of(sent[0].raw)
+
+    # the clock has stopped, the customer's reply appears by itself
+    expect(olena.locator(".clock.done")).to_have_text("waiting")
+    expect(olena.locator(".delivery-sent").first).to_be_visible()
+    follow = demo.Sample("", OLHA, "Re: " + reference, "Дякую, все знову працює. А що це було?\n")
+    extra = {"In-Reply-To": str(answer["Message-ID"]), "References": str(answer["Message-ID"])}
+    world.daemon.send(demo.built(follow, 99, datetime.now(UTC), extra=extra), "olha@example.de", helo="mx.example.de")
+    expect(olena.locator(".talk")).to_contain_text("А що це було?")
+    expect(max_.locator(".talk")).to_contain_text("А що це було?")
+
+    # max takes it and notes; olena's answer to the older state asks first
+    olena.locator("#words-of-answer").fill("Це був диск.")
+    max_.keyboard.press("a")
+    expect(max_.locator(".change").last).to_contain_text("owner: nobody -> max")
+    max_.keyboard.press("n")
+    max_.keyboard.type("Диск замінено вночі")
+    max_.keyboard.press("Control+Enter")
+    expect(olena.locator(".entry.internal")).to_contain_text("Диск замінено")
+    olena.keyboard.press("Control+Enter")
+    expect(olena.get_by_role("alert")).to_contain_text("moved on")
+    expect(olena.locator("#words-of-answer")).to_have_value("Це був диск.")
+
+    # a correction, and a mail released from quarantine
+    olena.keyboard.press("Escape")
+    olena.keyboard.press("c")
+    olena.keyboard.press("f")
+    olena.keyboard.press("Tab")
+    olena.locator("#correct button").press("Enter")
+    expect(olena.locator(".ticket-head")).to_contain_text("financial")
+    olena.keyboard.press("g")
+    olena.keyboard.press("h")
+    expect(olena.get_by_role("heading", name="Held mail")).to_be_visible()
+    olena.keyboard.press("j")
+    olena.keyboard.press("x")
+    olena.get_by_role("button", name="Release").press("Enter")
+    expect(olena.locator(".notice")).to_contain_text("1 of 1 mails: released")
+    settled(world, 4)
+    olena.keyboard.press("g")
+    olena.keyboard.press("q")
+    expect(olena.locator("li.ticket", has_text="Password")).to_be_visible()
+    assert [fault for fault in faults if "409" not in fault] == []
+
+    # nothing on any page keeps anybody out, in either scheme
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        olena.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        for path in (*PAGES, f"/tickets/{reference}", "/held/2"):
+            olena.goto(world.url + path)
+            found += violations(olena)
+    olena.set_viewport_size({"width": 390, "height": 844})
+    for path in ("/", f"/tickets/{reference}"):
+        olena.goto(world.url + path)
+        found += violations(olena)
+        assert olena.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    stranger = browser.new_page()
+    stranger.goto(world.url + "/login")
+    found += violations(stranger)
+    assert found == []

@@ -1,0 +1,218 @@
+"""The queue and its search on both databases, the users' rows, and what undoing an answer leaves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select
+
+from gateway.database import users
+from gateway.database.console_tables import console_sessions
+from gateway.database.statements import put
+from gateway.database.store import Store
+from gateway.database.tables import attachments, entries, facts, outbox, thread_ids, tickets
+from gateway.mail import tokens
+from gateway.model import Person, Role
+from gateway.tickets import answering, clock, labels, ownership, word_index, worklist
+from gateway.tickets.conversation import MovedOn, Refused
+from gateway.tickets.worklist import Wanted
+from tests.conftest import NOW
+from tests.samples import RULES, office
+
+OLENA = Person("olena", Role.AGENT)
+NOBODY = Wanted()
+
+
+def opened(store: Store, subject: str, text: str = "words", minutes: int = 0, **values: Any) -> str:
+    """A ticket with one mail, its clock running for so many minutes; its reference."""
+    started = NOW - timedelta(minutes=minutes)
+    row: dict[str, Any] = {
+        "reference": tokens.new(), "state": "open", "account": "10023", "accounts": ["10023"], "author": "anna@example.de", "author_name": "Anna",
+        "trust": "verified", "question": "account", "department": "technical", "priority": "normal", "critical": False, "sensitive": [],
+        "marks": [], "missing": [], "language": "de", "reply_language": "de", "subject": subject, "opened_at": started, "silence": "",
+        "breached": False, "acknowledged_at": started, **clock.columns(clock.new_round(started, RULES), 1), "version": 1,
+    } | values  # fmt: skip
+
+    def written(connection: Connection) -> None:
+        key = put(connection, tickets, row)
+        said = {
+            "ticket_id": key,
+            "direction": "in",
+            "author": row["author"],
+            "text": text,
+            "full_text": "",
+            "at": started,
+            "status": "shown",
+        }
+        entry = put(connection, entries, said | {"kind": ""})
+        put(connection, facts, {"ticket_id": key, "entry_id": entry, "kind": "ips", "value": "203.0.113.7", "ownership": "own", "quoted": False, "words": ""})  # fmt: skip
+        put(
+            connection,
+            attachments,
+            {"entry_id": entry, "filename": "raid-log.txt", "type": "text/plain", "size": 1, "sha256": "0" * 64},
+        )
+
+    store.write_now(written)
+    return str(row["reference"])
+
+
+def shown(store: Store, wanted: Wanted, page: int = 0) -> list[str]:
+    rows, _ = store.read_now(lambda connection: worklist.rows(connection, wanted, NOW, page))
+    return [row["subject"] for row in rows]
+
+
+def found(store: Store, words: str) -> list[str]:
+    while store.write_now(word_index.catch_up):
+        pass
+    return shown(store, Wanted(state="all", words=words))
+
+
+def test_what_is_due_first_stands_first(store: Store) -> None:
+    opened(store, "later", minutes=1)
+    opened(store, "sooner", minutes=20)
+    opened(store, "an unverified outage", critical=True, trust="unknown")
+    opened(store, "high", priority="high", critical=True)
+    opened(store, "silent", round_started_at=None, target_at=None, status_at=None, limit_at=None, clock_next_at=None)
+    asleep = opened(store, "asleep", minutes=25)
+    opened(store, "closed", state="closed", department="financial", language="fr", account="1")
+    store.write_now(lambda connection: ownership.snooze(connection, asleep, NOW + timedelta(hours=1), OLENA, NOW))
+    assert shown(store, NOBODY) == ["high", "an unverified outage", "sooner", "later", "silent"]
+    assert shown(store, Wanted(state="snoozed")) == ["asleep"] and shown(store, Wanted(state="closed")) == ["closed"]
+    assert shown(store, Wanted(state="all", department="financial", language="fr", account="1", trust="verified")) == [
+        "closed"
+    ]
+    assert shown(store, Wanted(trust="unknown")) == ["an unverified outage"]
+    counts = store.read_now(lambda connection: worklist.counts(connection, NOW, "olena"))
+    assert counts == {"open": 5, "mine": 0, "waiting": 0, "snoozed": 1}
+    later = NOW + timedelta(hours=2)
+    rows, _ = store.read_now(lambda connection: worklist.rows(connection, NOBODY, later))
+    assert "asleep" in [row["subject"] for row in rows]
+
+
+def test_owner_and_tag_choose_and_pages_follow(store: Store) -> None:
+    reference = opened(store, "mine")
+    store.write_now(lambda connection: ownership.take(connection, reference, OLENA, NOW))
+    store.write_now(lambda connection: labels.tag(connection, reference, ["raid"], [], OLENA, NOW))
+    for number in range(worklist.PAGE + 2):
+        opened(store, f"n{number}", minutes=1)
+    assert shown(store, Wanted(owner="olena", tag="raid")) == ["mine"] and shown(store, Wanted(tag="other")) == []
+    assert len(shown(store, Wanted(owner="-"))) == worklist.PAGE and len(shown(store, Wanted(owner="-"), 1)) == 2
+    choices = store.read_now(worklist.choices)
+    assert choices == {"owners": ["olena"], "tags": ["raid"]}
+
+
+def test_words_facts_names_and_beginnings_are_found(store: Store) -> None:
+    opened(store, "Festplatte langsam", "Der Server r1z7og44 ist sehr langsam, bitte prüfen.")
+    opened(store, "Сервер не працює", "Людмила пише: сервер не відповідає.", account="10077", author="olha@example.de")
+    assert found(store, "langsam server") == ["Festplatte langsam"]
+    assert found(store, "langsam відповідає") == []
+    assert found(store, "відпов") == ["Сервер не працює"]
+    assert len(found(store, "203.0.113.7")) == len(found(store, "raid-log")) == 2
+    assert found(store, "olha@example.de") == ["Сервер не працює"] and found(store, "r1z7") == ["Festplatte langsam"]
+    for odd in ('"', "'", "a' | 'b", "*", "NEAR(", "a:*", "\\", "& | !", "()", '" OR "', "%", ":", "--", "'';"):
+        found(store, odd)
+    assert store.read_now(word_index.behind) is False
+    ids = [row.id for row in store.read_now(lambda c: list(c.execute(select(entries.c.id))))]
+    store.write_now(lambda connection: word_index.forget(connection, ids))
+    rows = store.read_now(lambda connection: word_index.find(connection, "langsam"))
+    assert rows == []
+
+
+def test_the_stamp_changes_with_whatever_happens(store: Store) -> None:
+    reference = opened(store, "a")
+    before = store.read_now(worklist.stamp)
+    assert store.read_now(worklist.stamp) == before
+    store.write_now(lambda connection: ownership.take(connection, reference, OLENA, NOW))
+    after = store.read_now(worklist.stamp)
+    assert after != before
+    opened(store, "b")
+    assert store.read_now(worklist.stamp) != after
+
+
+def test_an_answer_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
+    whose, user = office(store.keys, store.key_id), (1, OLENA)
+    reference = opened(store, "a", minutes=5)
+
+    def row() -> Any:
+        return store.read_now(lambda c: c.execute(select(tickets).where(tickets.c.reference == reference)).one())
+
+    def send(at: Any = NOW, seen: int | None = None) -> int:
+        return store.write_now(lambda c: answering.send(c, reference, "We look.", user, whose, at, seen))
+
+    before = row()
+    send(seen=before.version)
+    assert row().state == "waiting" and row().first_response_at == NOW
+    words = store.write_now(lambda c: answering.undo(c, reference, user, NOW + timedelta(seconds=9)))
+    assert words == "We look."
+    left = row()._mapping
+    assert {**left, "version": 0} == {**before._mapping, "version": 0}
+    for table in (outbox, thread_ids):
+        assert store.read_now(lambda c, t=table: c.execute(select(t)).all()) == []
+    with pytest.raises(MovedOn):
+        send(seen=before.version)
+    send(NOW + timedelta(minutes=1))
+    with pytest.raises(Refused):
+        store.write_now(lambda c: answering.undo(c, reference, user, NOW + timedelta(minutes=2)))
+    due = store.read_now(lambda c: c.execute(select(outbox.c.next_at)).scalar_one())
+    assert due == NOW + timedelta(minutes=1, seconds=answering.UNDO_S)
+
+
+def test_an_answer_taken_back_after_the_customer_wrote_keeps_his_round(store: Store) -> None:
+    whose, user = office(store.keys, store.key_id), (1, OLENA)
+    reference = opened(store, "a", minutes=5)
+    store.write_now(lambda c: answering.send(c, reference, "We look.", user, whose, NOW, None))
+    again = NOW + timedelta(seconds=3)
+    running = clock.columns(clock.new_round(again, RULES), 2)
+    store.write_now(lambda c: c.execute(tickets.update().values(state="open", version=3, **running)) and None)
+    store.write_now(lambda c: answering.undo(c, reference, user, NOW + timedelta(seconds=5)))
+    row = store.read_now(lambda c: c.execute(select(tickets)).one())
+    assert (row.state, row.round, row.round_started_at, row.first_response_at) == ("open", 2, again, None)
+
+
+def test_users_and_their_sessions(store: Store) -> None:
+    def does(job: Any) -> Any:
+        return store.write_now(job)
+
+    token = does(lambda c: users.add(c, "olena", "admin", NOW))
+    assert store.read_now(users.any_user)
+    for name, role in (("olena", "agent"), ("x", "king"), ("a b", "agent"), ("", "agent"), ("a/b", "agent")):
+        with pytest.raises(users.UserFault):
+            does(lambda c, n=name, r=role: users.add(c, n, r, NOW))
+    late = NOW + timedelta(hours=users.INVITE_H, seconds=1)
+    assert store.read_now(lambda c: users.invited(c, token, late)) is None
+    assert does(lambda c: users.enrol(c, token, "hash", ("A" * 32, 5), NOW)) == "olena"
+    assert does(lambda c: users.enrol(c, token, "hash", ("A" * 32, 5), NOW)) is None
+    assert not does(lambda c: users.use_step(c, 1, 5)) and does(lambda c: users.use_step(c, 1, 6))
+    cookie = does(lambda c: users.begin_session(c, 1, "127.0.0.1", "browser", NOW))
+    who, due = store.read_now(lambda c: users.session(c, cookie, NOW))
+    assert (who.name, who.role, due) == ("olena", "admin", False)
+    assert store.read_now(lambda c: users.session(c, cookie, NOW + timedelta(minutes=2)))[1]
+    idle = NOW + timedelta(hours=users.IDLE_H, seconds=1)
+    assert store.read_now(lambda c: users.session(c, cookie, idle)) is None
+    does(lambda c: users.touch(c, who.digest, idle))
+    assert store.read_now(lambda c: users.session(c, cookie, idle)) is not None
+    assert store.read_now(lambda c: users.session(c, cookie, NOW + timedelta(hours=users.SESSION_H))) is None
+    with pytest.raises(users.UserFault, match="last admin"):
+        does(lambda c: users.disable(c, "olena"))
+    does(lambda c: users.reset(c, "olena", NOW))
+    assert store.read_now(lambda c: c.execute(select(console_sessions)).all()) == []
+
+
+def test_failed_logins_lock_longer_each_time_and_end(store: Store) -> None:
+    def locked(name: str, address: str, after_s: float) -> bool:
+        return store.read_now(lambda c: users.locked(c, name, address, NOW + timedelta(seconds=after_s)))
+
+    for _ in range(5):
+        assert not locked("olena", "192.0.2.1", 0)
+        store.write_now(lambda c: users.failed(c, "olena", "192.0.2.1", NOW))
+    assert locked("olena", "192.0.2.1", 59) and not locked("olena", "192.0.2.1", 61)
+    assert not locked("olena", "192.0.2.2", 0) and not locked("max", "192.0.2.1", 0)
+    store.write_now(lambda c: users.failed(c, "olena", "192.0.2.1", NOW))
+    assert locked("olena", "192.0.2.1", 119)
+    store.write_now(lambda c: users.succeeded(c, "olena", "192.0.2.1"))
+    assert not locked("olena", "192.0.2.1", 0)
+    for number in range(24):  # one address, many names: the address is locked
+        store.write_now(lambda c, n=number: users.failed(c, f"name{n}", "192.0.2.1", NOW))
+    assert locked("anybody", "192.0.2.1", 0) and not locked("anybody", "192.0.2.9", 0)
