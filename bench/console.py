@@ -110,7 +110,7 @@ def fill(connection: Connection, first: int, now: datetime) -> None:
 
 def _service(store: Store, folder: Path) -> Service:
     settings = config.parse(f'[gateway]\nstate_dir = "{folder}"\n[http]\nlisten = "127.0.0.1:8080"\n')
-    desk = service.build(settings, store.keys, store.key_id, service.directory(settings))
+    desk = service.build(settings, store, service.directory(settings))
     clock = lambda: datetime.now(UTC)  # noqa: E731
 
     async def status() -> Any:

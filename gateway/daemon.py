@@ -207,8 +207,12 @@ class Daemon:
             self.outbox.wake.set()
             self.pipeline.arrived()
 
+        async def problems() -> list[str]:
+            return [check.line for check in await self.watch.look()]
+
         return Lender(
-            self.store, self._clock, lambda: self.desk, lambda: self.directory, self._readers, wake, self._usage
+            self.store, self._clock, lambda: self.desk, lambda: self.directory, self._readers, wake, self.ingest.limits.usage,
+            problems,
         )  # fmt: skip
 
     def _compare(self, handed: Mapping[str, list[socket.socket]]) -> None:

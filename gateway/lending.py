@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,8 +11,8 @@ from gateway import explain, service
 from gateway.console.lent import Service
 from gateway.database.store import Store
 from gateway.model import Reading
+from gateway.read.hints import Hints
 from gateway.read.reader import Readers
-from gateway.read.reading import Hints
 from gateway.tickets import views
 from gateway.verify.directory import Directory
 
@@ -30,6 +30,7 @@ class Lender:
     readers: Readers
     wake: Callable[[], None]
     usage: Callable[[], Mapping[str, int | str]]
+    problems: Callable[[], Awaitable[list[str]]]  #: every one that needs a person
 
     def lent(self) -> Service:
         """All of it, as the console wants it."""
@@ -40,11 +41,8 @@ class Lender:
     async def _status(self) -> Mapping[str, Any]:
         now, directory = self.clock(), self.directory()
         age, usable = directory.age(now), directory.usable(now)
-        found = await self.store.read(
-            lambda connection: views.status(connection, now, age, usable, views.relay_problem(connection, now))
-        )
-        found["problems"] += await self.store.read(views.database_problems)
-        return views.with_usage(found, dict(self.usage()))
+        found = await self.store.read(lambda connection: views.status(connection, now, age, usable))
+        return views.with_usage(found, dict(self.usage())) | {"problems": await self.problems()}
 
     async def _explain(self, raw: bytes) -> Mapping[str, Any]:
         given = explain.Given(None, None, None, (), self.clock())

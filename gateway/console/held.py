@@ -118,7 +118,7 @@ def _one(connection: Connection, key: int, what: str, visit: Visit) -> int:
     if what == "discard":
         done = inbox.discard(connection, key, now)
     elif what == "replay":
-        done = inbox.replay(connection, key, now)
+        done = bool(inbox.replay(connection, now, (key,)))
     else:
         raise Told("not an action")
     if done:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlmodel import SQLModel
 
+from gateway.database import console_tables  # noqa: F401 - its tables are among them
 from gateway.database.tables import METADATA
 
 
@@ -75,6 +76,13 @@ MAP: dict[str, Entry] = {
     "erasures": Entry(("mark",), "kept: one row of 64 characters for each address that was erased; it names nobody"),
     "holds": Entry(("value", "reason", "by"), "until a person lifts the hold"),
     "incidents": Entry(("confirmed_by",), "`retention.records` after it was closed"),
+    "users": Entry(("name", "password", "totp", "invite"), "one row for each user of the console, disabled ones too"),
+    "console_sessions": Entry(("address", "agent", "csrf", "digest"), "12 hours, or until the user logs out"),
+    "login_failures": Entry(("key",), "24 hours after the last failure; hashes of names and addresses"),
+    "drafts": Entry(
+        ("text", "before"), "one for each user and ticket; goes when the answer is on its way, or is emptied"
+    ),
+    "saved_views": Entry(("name", "query"), "20 for each user"),
     "incident_tickets": Entry((), "goes with its incident or its ticket"),
 }
 

@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeDecorator
 
 from gateway.database import originals
 from gateway.database.clean import CleanJson, CleanString
+from gateway.database.console_tables import drafts
 from gateway.database.statements import put_once
 from gateway.database.store import Store
 from gateway.database.tables import (
@@ -40,7 +41,7 @@ from gateway.database.tables import (
     traces,
 )
 from gateway.model import InboxState, OutboxState, TicketState
-from gateway.tickets import clock, holds
+from gateway.tickets import clock, holds, word_index
 
 ERASED = "[erased]"
 NOBODY = "erased-{id}@invalid"
@@ -128,6 +129,8 @@ def _erase_ticket(connection: Connection, ticket: int, now: datetime) -> None:
     contributions = select(e.id).where(e.ticket_id == ticket)
     connection.execute(delete(attachments).where(attachments.c.entry_id.in_(contributions)))
     blank = {"author": "", "text": ERASED, "full_text": ""}
+    word_index.forget(connection, list(connection.execute(contributions).scalars()))
+    connection.execute(delete(drafts).where(drafts.c.ticket_id == ticket))
     connection.execute(update(entries).where(e.ticket_id == ticket).values(blank))
     connection.execute(delete(facts).where(facts.c.ticket_id == ticket))
     connection.execute(delete(corrections).where(corrections.c.ticket_id == ticket))
@@ -144,6 +147,7 @@ def _erase_contributions(connection: Connection, address: str) -> None:
     ids = list(connection.execute(select(e.id).where(e.author.ilike(_escaped(address), escape="\\"))).scalars())
     connection.execute(delete(attachments).where(attachments.c.entry_id.in_(ids)))
     connection.execute(delete(facts).where(facts.c.entry_id.in_(ids)))
+    word_index.forget(connection, ids)
     connection.execute(update(entries).where(e.id.in_(ids)).values(author="", text=ERASED, full_text=""))
 
 

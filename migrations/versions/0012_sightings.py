@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 OVERDUE = "state = 'open' and breached and round_started_at is not null"
 UNWATCHED = "state = 'open' and clock_next_at is null and round > 0"
