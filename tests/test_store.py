@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 
 from bench.harness import until
-from gateway.database import inbox, migrate, originals, tables
+from gateway.database import console_tables, inbox, migrate, originals, tables
 from gateway.database.store import LostClaim, NewerSchema, Store, StoreError, _migrations, head
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.identity import digest_of
@@ -244,6 +244,11 @@ def test_keys_survive(store: Store, database: str) -> None:
     other.close()
 
 
+def _ours(name: str | None, kind: str, _: Any) -> bool:
+    """The index of words is the database's own: a virtual table, or one of a type that only PostgreSQL has."""
+    return kind != "table" or not (name or "").startswith("search")
+
+
 @pytest.mark.fault("X79")
 def test_the_first_release_is_migrated_with_what_it_holds(database: str, tmp_path: Path) -> None:
     old = Store(database)
@@ -262,9 +267,11 @@ def test_the_first_release_is_migrated_with_what_it_holds(database: str, tmp_pat
     assert count(opened, tables.messages) == 1
     assert [claimed.attempts for claimed in claim(opened)[0]] == [1]
     differences = opened.read_now(
-        lambda c: compare_metadata(MigrationContext.configure(c, opts={"compare_type": False}), tables.METADATA)
+        lambda c: compare_metadata(
+            MigrationContext.configure(c, opts={"compare_type": False, "include_name": _ours}), tables.METADATA
+        )
     )
-    assert differences == []
+    assert differences == [] and console_tables.users.name in tables.METADATA.tables
     assert len(list(tmp_path.glob("gateway.db.*.backup"))) == (1 if opened.is_sqlite else 0)
     opened.close()
 

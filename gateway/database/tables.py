@@ -200,6 +200,7 @@ class Ticket(SQLModel, table=True):
     __tablename__ = "tickets"
     __table_args__ = (
         Index("tickets_clock", "clock_next_at"),
+        Index("tickets_due", "state", "priority", "critical", "limit_at"),
         Index("tickets_owner", "owner", **_where("owner <> ''")),
         Index("tickets_snoozed", "snoozed_until", **_where("snoozed_until is not null")),
         Index("tickets_merged", "merged_into", **_where("merged_into is not null")),
