@@ -66,6 +66,7 @@ MAP: dict[str, Entry] = {
         ("recipient", "domain", "canonical", "origin", "likeness", "context", "last_error", "bounced", "answer"),
         "replies: with their ticket; mails to staff: `retention.records`",
     ),
+    "suppressions": Entry(("canonical", "why"), "seven days after mail to the address came back"),
     "notices": Entry(("line",), "`retention.records` after staff were told"),
     "mailboxes": Entry((), "one row for each folder that is read"),
     "mailbox_uids": Entry((), "the mails that are in the folder now: a daily look forgets the others"),

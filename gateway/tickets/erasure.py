@@ -36,10 +36,12 @@ from gateway.database.tables import (
     raw,
     senders,
     signatures,
+    suppressions,
     thread_ids,
     tickets,
     traces,
 )
+from gateway.mail.address import canonical
 from gateway.model import InboxState, OutboxState, TicketState
 from gateway.tickets import clock, holds, word_index
 
@@ -212,6 +214,8 @@ def _strike(store: Store, address: str) -> int:
         rows = store.read_now(partial(_mentions, table=table, address=address))
         for start in range(0, len(rows), BATCH):
             count += store.write_now(partial(_struck, table=table, rows=rows[start : start + BATCH], change=change))
+    named = delete(suppressions).where(suppressions.c.canonical == canonical(address)[:330])
+    count += store.write_now(lambda connection: int(connection.execute(named).rowcount))
     for key in store.read_now(partial(_raw_mentions, address=address)):
         count += store.write_now(partial(_strike_raw, key=key, address=address))
     return count
@@ -249,7 +253,7 @@ def _struck(connection: Connection, table: Any, rows: Sequence[Any], change: Cal
         row = connection.execute(select(table).where(*where)).first()
         if row is None:
             continue
-        if table in (thread_ids, senders, signatures):  # the text is the row's own name
+        if table in (thread_ids, senders, signatures, suppressions):  # the text is the row's own name
             connection.execute(delete(table).where(*where))
             continue
         values = {c.name: change(getattr(row, c.key)) for c in _texts(table)}

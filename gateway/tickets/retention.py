@@ -26,6 +26,7 @@ from gateway.database.tables import (
     outbox,
     raw,
     signatures,
+    suppressions,
     thread_ids,
     ticket_links,
     tickets,
@@ -93,6 +94,7 @@ def kinds(keep: Keep) -> list[Kind]:
     return [
         *found,
         Kind("signatures", SIGNATURE, _signatures, _remove_signatures, LOOK),
+        Kind("suppressions", timedelta(0), _suppressions, _remove_suppressions, LOOK),
         Kind("thread ids", timedelta(0), _orphans, _by_id(thread_ids), LOOK),
         Kind("abandoned pieces", ABANDONED, _pieces, _remove_pieces, PIECES),
     ]
@@ -285,6 +287,17 @@ def _signatures(connection: Connection, cutoff: datetime, after: Any) -> Found:
 
 def _remove_signatures(connection: Connection, marks: Sequence[Any], _: datetime) -> int:
     return int(connection.execute(delete(signatures).where(signatures.c.mark.in_(marks))).rowcount)
+
+
+def _suppressions(connection: Connection, cutoff: datetime, _: Any) -> Found:
+    """Addresses to which mail is sent again."""
+    over = select(suppressions.c.canonical).where(suppressions.c.until < cutoff).limit(LOOK)
+    return Found(tuple(connection.execute(over).scalars()), None)
+
+
+def _remove_suppressions(connection: Connection, addresses: Sequence[Any], cutoff: datetime) -> int:
+    over = delete(suppressions).where(suppressions.c.canonical.in_(addresses), suppressions.c.until < cutoff)
+    return int(connection.execute(over).rowcount)
 
 
 def _orphans(connection: Connection, cutoff: datetime, after: Any) -> Found:
