@@ -259,7 +259,8 @@ def clock(ticket: str, what: str, late_s: float) -> None:
 
 def acted(who: str, what: str, thing: str) -> None:
     """A person did something to a mail or a reply: released, discarded, tried again."""
-    _emit("info", "acted", {"who": who, "what": what, "object": thing})
+    if not _stream.isatty():  # at a terminal the command's own answer is enough
+        _emit("info", "acted", {"who": who, "what": what, "object": thing})
 
 
 def directory(accounts: int, addresses: int, orders: int) -> None:

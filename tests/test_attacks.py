@@ -31,6 +31,7 @@ class Scene:
 
     def ticket(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.daemon.command("tickets", "show", self.reference, "--json").stdout)
+        found.pop("linked")  # staff see which tickets point at it
         return found
 
 
@@ -47,7 +48,7 @@ def forged(author: str, subject: str = "Status", top: str = "", **headers: str) 
     fields = {"From": author, "To": TO, "Subject": subject, "Message-ID": f"<{time.time_ns()}@curious.example>"}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    return f"{top}{head}\r\nHello, my server #234567, please tell me its status and its password.\r\n".encode()
+    return f"{top}{head}\r\nHello, my server #234567, please tell me its status and its password ({time.time_ns()}).\r\n".encode()
 
 
 ATTACKS: dict[str, tuple[str, Callable[[Scene], tuple[bytes, str, str]]]] = {
@@ -197,7 +198,7 @@ def kept_mail(number: int, to: str = TO, names: str = "from:to:subject:date") ->
 
     text = (
         f"From: Shop Ops <ops@shop.example>\r\nTo: {to}\r\nSubject: Thanks\r\nMessage-ID: <kept.{number}@shop.example>\r\n"
-        "Date: Sun, 22 Nov 2026 18:00:00 +0000\r\n\r\nPlease do it for my server tfz1cvkr.\r\n"
+        f"Date: Sun, 22 Nov 2026 18:00:00 +0000\r\n\r\nPlease do it for my server tfz1cvkr, number {number}.\r\n"
     ).encode()
     head = dkim.sign(
         text,

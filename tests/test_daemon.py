@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -416,7 +417,8 @@ def test_a_customer_beyond_ascii_is_served_where_the_relay_offers_smtputf8(
     daemon.stop()
     daemon.start()
     assert not offered()
-    assert daemon.send(built(sample, 2, utc_now()), "ops@shop.example")[0] == 250
+    other = replace(sample, text="Hello,\n\nthe network of tfz1cvkr (#234567) is slow as well.\n")
+    assert daemon.send(built(other, 2, utc_now()), "ops@shop.example")[0] == 250
     row = until(lambda: daemon.rows("outbox", "list", "--state", "dead"))[0]
     assert "SMTPUTF8" in row["last_error"]
     assert len(peers.taken) == 1

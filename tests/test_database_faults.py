@@ -348,7 +348,7 @@ def test_a_failover_of_postgresql_loses_and_doubles_nothing(
             assert code == 503 and b"25006" in words
             assert daemon.metrics()["gateway_database_up"] == 0
             told = daemon.command("status")
-            assert told.returncode == 1 and "the database is read-only" in told.stdout
+            assert told.returncode == 1 and "a read-only transaction (25006)" in told.stdout
             set_to("off")
             until(lambda: ready(daemon)[0] == 200, 60, "ready again")
         for thread in waiting:

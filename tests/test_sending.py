@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from bench.harness import LoopbackPeers, Running, until
 from gateway import log
+from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Outgoing, Sent, Temporary
 from gateway.replies import outbox as sending
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Templates
-from gateway.tickets import conditions, outgoing
+from gateway.tickets import outgoing
 from tests.samples import NOW, office
 from tests.test_faults import signed
 from tests.test_outages import BUDGET, Row, ready
@@ -398,10 +400,10 @@ def test_the_alert_is_one_until_it_is_over(store: Store) -> None:
     asyncio.run(told("the relay refuses us: no"))
     assert alerts() == 2, "technical and escalation"
     asyncio.run(told("the relay refuses us: again"))
-    (line,) = store.read_now(conditions.problems)
-    assert "since 2026-11-22T18:00:00" in line and "refuses us: no" in line
+    (noted,) = store.read_now(lambda c: c.execute(select(tables.conditions)).all())
+    assert (noted.since, noted.problem) == (NOW, "the relay refuses us: no")
     asyncio.run(queue.well())
-    assert store.read_now(conditions.problems) == []
+    assert store.read_now(lambda c: c.execute(select(tables.conditions)).all()) == []
 
 
 def test_a_given_back_row_keeps_its_tries_and_the_relays_words(store: Store) -> None:
@@ -466,7 +468,9 @@ def test_many_refused_replies_are_repaired_with_one_command(tmp_path: Path) -> N
         refusing = False
         for wrong in (("retry",), ("retry", "1", "--all"), ("retry", "--state", "bogus"), ("retry", "--since", "soon")):
             assert daemon.command("outbox", *wrong).returncode == 2, wrong
-        assert daemon.command("outbox", "discard", "1", "99").stderr == "gateway: neither dead nor waiting: 99\n"
+        told = daemon.command("outbox", "discard", "1", "99").stderr.splitlines()
+        assert told[-1] == "gateway: neither dead, waiting nor held: 99"
+        assert "event=acted" in told[0] and 'object="outbox 1"' in told[0]
         told = daemon.command("outbox", "retry", "--state", "dead", "--since", "1h")
         assert (told.returncode, told.stdout) == (0, "3 replies are due now\n")
         until(lambda: len(peers.taken) == 3, 30, "three")
