@@ -12,8 +12,11 @@ demo: $(VENV)/.demo
 console: $(VENV)/.demo
 	$(BIN)/gateway demo --keep
 
+#: workers of a test run: most tests wait, so that three are good for two processors
+WORKERS ?= 3
+
 test: $(VENV)/.dev peers check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check --quiet .

@@ -53,6 +53,7 @@ class Scene:
 
     def _build(self, c: Connection, answered: bool) -> None:
         whose = self.at.office
+        c.execute(tables.suppressions.delete())  # the bounce of another scene
         self.reference = desk.commit(c, *self._accepted(c, "first", PASS), None, whose, NOW).reference or ""
         self.pending = self._accepted(c, "pending", NONE)
         desk.commit(c, *self.pending, None, whose, NOW)
