@@ -556,6 +556,14 @@ def test_what_is_recorded_and_ties_to_nothing_of_ours_is_in_the_digest(at: Desk,
     assert again.decision.disposition == "opened"
 
 
+def test_automatic_mail_that_is_recorded_is_in_the_digest_too(at: Desk) -> None:
+    raw = mail(Auto_Submitted="auto-replied")
+    outcome = at.take(incoming(raw, verdict=NONE, match=STRANGER), raw)
+    assert (outcome.decision.mail_class, outcome.decision.disposition) == ("auto_reply", "recorded")
+    (notice,) = at.store.read_now(lambda c: c.execute(select(tables.notices)).all())
+    assert "recorded" in notice.line
+
+
 def test_a_bounce_of_our_own_reply_needs_no_digest(at: Desk) -> None:
     at.take(incoming())
     row = at.outbox()[0]
