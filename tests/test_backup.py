@@ -67,6 +67,7 @@ class Load:
         return len(self.taken)
 
 
+@pytest.mark.fault("X80")
 def test_a_backup_under_load_and_a_restored_copy_that_sends_nothing_twice(
     tmp_path: Path, database: str, request: pytest.FixtureRequest
 ) -> None:
