@@ -187,6 +187,45 @@ def test_a_copy_with_somebodys_references_buries_nothing(at: Desk) -> None:
     assert any("a better copy" in mark for mark in at.show(first.reference)["marks"])
 
 
+def test_an_outage_that_only_the_second_copy_tells_is_one(at: Desk) -> None:
+    words = mail(OUTAGE_TEXT)
+    hidden = mail(OUTAGE_TEXT, Content_Type="application/octet-stream")
+    assert digest_of(words) == digest_of(hidden)
+    first = at.take(incoming(hidden), hidden)
+    assert not at.show(first.reference)["critical"]
+    assert arrives(at, incoming(words), words) is None
+    shown = at.show(first.reference)
+    assert (shown["critical"], shown["priority"]) == (True, "high")
+    assert "critical" in shown["marks"]
+
+
+def test_a_copy_with_somebodys_references_leaves_no_mail_pending(at: Desk) -> None:
+    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Disk")
+    first = at.take(incoming(older), older)
+    raw = mail(In_Reply_To="<older@example.de>", References="<older@example.de>")
+    assert at.take(incoming(raw, verdict=NONE), raw).decision.disposition == "pending"
+    outcome = arrives(at, incoming(GENUINE, verdict=NONE), GENUINE)
+    assert outcome is not None and outcome.decision.disposition == "opened"
+    assert outcome.reference != first.reference
+
+
+def test_copies_that_are_no_better_do_not_move_a_mail_to_and_fro(at: Desk) -> None:
+    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Disk")
+    at.take(incoming(older), older)
+    hushed, buried = mail(X_Loop="x"), mail(References="<older@example.de>")
+    at.take(incoming(hushed), hushed)
+    for number in range(8):
+        raw = b"X-N: %d\r\n" % number + (hushed if number % 2 else buried)
+        assert arrives(at, incoming(raw), raw) is None
+    assert len(at.store.read_now(lambda c: views.ticket_list(c, EVERYTHING, 50))) == 2
+    outcome = arrives(at, incoming(GENUINE), GENUINE)
+    assert outcome is not None and outcome.decision.disposition == "opened", "however many came before"
+    assert len(at.customers()) == 2
+    for number in range(4):
+        raw = b"X-M: %d\r\n" % number + (hushed if number % 2 else buried)
+        assert arrives(at, incoming(raw), raw) is None
+
+
 @pytest.mark.fault("X39")
 def test_through_a_list_first_and_then_directly(at: Desk) -> None:
     """Innocent: the list broke the signature."""

@@ -174,6 +174,23 @@ def test_forged_staff_is_nobody(scene: Scene) -> None:
     nothing_left(scene, before, reference, entries)
 
 
+def test_a_copy_of_a_staff_mail_that_comes_first_as_something_else_takes_nothing_away(scene: Scene) -> None:
+    """The customer in Cc has both: the copy, and an address to which our mail would come back."""
+    reference = asked(scene)
+    (acknowledged,) = [
+        taken for taken in scene.peers.taken if taken.rcpt_tos == (OPS,) and reference.encode() in taken.raw
+    ]
+    scene.letters(OPS)
+    notification = scene.letter(JOE)
+    reply = Mail(f"Joe <{JOE}>", "The disk is new.", f"Re: {notification.subject}", notification.reply_to).raw()
+    copy = scene.deliver(reply, OPS, acknowledged.mail_from)
+    assert not copy["reason"].startswith("staff mail: answer")
+    scene.deliver(b"X-Second: way\r\n" + reply, JOE, notification.reply_to)
+    assert "The disk is new." in scene.letter(OPS).text
+    assert ("out", "shown", "The disk is new.") in scene.words(reference)
+    assert scene.ticket(reference)["state"] == "waiting"
+
+
 def test_a_leaked_staff_token_is_of_no_use_to_another_address(scene: Scene) -> None:
     reference = asked(scene)
     notification = scene.letter(JOE)

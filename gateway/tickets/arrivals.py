@@ -17,12 +17,13 @@ from gateway.database import inbox
 from gateway.database.statements import change
 from gateway.database.store import LostClaim
 from gateway.database.tables import arrivals, attachments, entries, facts, messages, tickets
-from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, TicketState, Trust
+from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, Priority, TicketState, Trust
 from gateway.tickets import briefing, clock, desk, openings, outgoing, policy, replays, staffmail
 from gateway.tickets.outgoing import Office
 
 #: what was never read, what is forged, what nothing speaks against, what is proven
 _UNREAD, _FORGED, _PLAIN, _PROVEN = range(-1, 3)
+COUNTS = "; it counts"  #: how the note of an arrival ends that decided its mail anew
 MAX_BESIDE = 3  #: copies of a mail that read otherwise and are shown
 
 
@@ -41,9 +42,13 @@ class _Standing:
             return False
         if other.proof == _UNREAD:  # what is kept of a mail that failed gives way to a person's or a proven one only
             return self.person or self.proof == _PROVEN
-        if other.blocked or self.proof > other.proof or (self.person and not other.person):
-            return True
-        return self.proof == other.proof and self.person and other.hushed and not self.hushed
+        return other.blocked or self.proof > other.proof or (self.person and not other.person)
+
+    def raises(self, other: _Standing, disposition: str) -> bool:
+        """Whether an equal copy may open a ticket where the first is silent, or stands in another ticket, by what no signature
+        need cover. It never goes the other way, so that copies move a mail once at most."""
+        silent = other.hushed or disposition in _IN_THREAD
+        return self.stands_with(other) and silent and not self.hushed
 
     def stands_with(self, other: _Standing) -> bool:
         """Whether neither is better: both are a person's, and proven alike."""
@@ -85,6 +90,8 @@ def commit_arrival(
     incoming = replays.judged(connection, incoming, claimed.id)
     if staffmail.is_staffs(row):
         return _of_staff(connection, claimed, row, incoming, office, now)
+    if (late := _late_staff(connection, claimed, row, incoming, office, now)) is not None:
+        return late
     trust, why = policy.trust_of(incoming, office.rules)
     kind, _ = policy.class_of(incoming)
     before = _known(connection, row)
@@ -99,18 +106,13 @@ def commit_arrival(
     if this.beats(before):
         incoming = replace(incoming, person=before.person and not this.person)
         outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, this.proof < before.proof)
-    elif (
-        this.stands_with(before)
-        and row.disposition == Disposition.APPENDED
-        and _is_new(connection, incoming, office, now)
-    ):
-        # a copy with somebody's In-Reply-To, which no signature need cover, buried it in another ticket
+    elif this.raises(before, row.disposition) and _is_new(connection, incoming, office, now):
         outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, weaker=False)
     elif unsure and not this.blocked and replace(this, proof=_PROVEN).beats(before) and _again(claimed, office):
         inbox.put_off(connection, claimed, now + _again(claimed, office))
         return None
     beside = outcome is None and this.stands_with(before) and _beside(connection, claimed, row, incoming, office, now)
-    said = "; it counts" if outcome else "; it reads otherwise, its words stand beside the first" if beside else ""
+    said = COUNTS if outcome else "; it reads otherwise, its words stand beside the first" if beside else ""
     note = f"class={kind}, trust={trust} ({why}){said}"
     inbox.finish_arrival(connection, claimed.arrival, note, incoming.verdict.authenticated, keep=beside)
     return outcome
@@ -127,12 +129,37 @@ def _beside(
         return False
     ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
     entry = desk._entry(connection, ticket.id, claimed.id, incoming, "shown")
-    desk._files(connection, entry, incoming)
-    marks = list(dict.fromkeys([*ticket.marks, "two copies of a mail read differently"]))
-    change(connection, tickets, ticket.id, {"marks": marks, "version": ticket.version + 1})
+    decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
+    desk._details(connection, ticket.id, entry, incoming, decision)
+    marks = [*ticket.marks, "two copies of a mail read differently"]
+    values: dict[str, Any] = {"version": ticket.version + 1}
+    if incoming.reading.topics.critical and not ticket.critical:  # the graver of the two counts
+        values["critical"], marks = True, [*marks, "critical"]
+        if ticket.trust == Trust.VERIFIED and ticket.account is not None:
+            values["priority"] = Priority.HIGH
+    change(connection, tickets, ticket.id, values | {"marks": list(dict.fromkeys(marks))})
     more = {"subject": incoming.reading.parsed.subject, "event": "appended"}
     outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
     return True
+
+
+def _late_staff(
+    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, office: Office, now: datetime
+) -> desk.Outcome | None:
+    """A staff mail that is proven, and whose first copy was none by its envelope or by a field that nobody signs."""
+    if not (incoming.verdict.authenticated or incoming.from_staff_relay):
+        return None
+    if staffmail.judged(connection, incoming, office, now) is None:
+        return None
+    assert claimed.arrival is not None
+    inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
+    outcome = desk._staffs(connection, claimed, incoming, office, now)
+    if outcome is not None and row.entry_id is not None:
+        entry = connection.execute(select(entries).where(entries.c.id == row.entry_id)).one()
+        ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
+        _left(connection, row, ticket, entry, f"a copy of a staff mail, which is in {outcome.reference}")
+    inbox.finish_arrival(connection, claimed.arrival, f"staff mail{COUNTS}", incoming.verdict.authenticated)
+    return outcome
 
 
 def _is_new(connection: Connection, incoming: Incoming, office: Office, now: datetime) -> bool:

@@ -72,5 +72,5 @@ def _gives_way(first: Any, incoming: Incoming) -> bool:
     so are not signed, and somebody may have put them there to silence the author."""
     if policy.class_of(incoming)[0] is not MailClass.HUMAN or first.mail_class is None:
         return False
-    hushed = str(first.silence or "").startswith(policy.NO_REPLY_WANTED) and not incoming.reading.signs.suppressed
+    hushed = policy.is_of_its_copy(str(first.silence or "")) and not policy.of_this_copy(incoming)
     return first.mail_class != MailClass.HUMAN or hushed

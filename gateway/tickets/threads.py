@@ -193,5 +193,7 @@ def same_request(connection: Connection, ticket_id: int, incoming: Incoming, loc
     if first is None or words != (row.subject.split(), first.text.split()):
         return None
     files = set(connection.execute(select(a.sha256).where(a.entry_id == first.id)).scalars())
-    whose = _Author(author, frozenset())
-    return _thread(row, SAME_REQUEST, whose, bound={file.sha256 for file in parsed.attachments} <= files)
+    known = {file.sha256 for file in parsed.attachments} <= files
+    if not known and not incoming.verdict.authenticated:
+        return None  # it brings something new, and nothing binds it to the first
+    return _thread(row, SAME_REQUEST, _Author(author, frozenset()), bound=known)
