@@ -20,7 +20,7 @@ class Stored:
     uid: int
     raw: bytes | Callable[[int, int], bytes]
     size: int = 0
-    at: datetime = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
+    at: datetime | str = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 
     def __post_init__(self) -> None:
         if isinstance(self.raw, bytes) and not self.size:
@@ -280,7 +280,7 @@ class _Session:
                 self.send(f"* {number} FETCH (UID {mail.uid})\r\n")
                 continue
             if body is None:
-                at = mail.at.strftime("%d-%b-%Y %H:%M:%S +0000")
+                at = mail.at if isinstance(mail.at, str) else mail.at.strftime("%d-%b-%Y %H:%M:%S +0000")
                 self.send(f'* {number} FETCH (UID {mail.uid} RFC822.SIZE {mail.size} INTERNALDATE "{at}")\r\n')
                 continue
             if self.how == "nothing":

@@ -471,6 +471,17 @@ def test_the_time_of_receipt_is_the_servers_but_never_ahead(at: Bench) -> None:
     assert NOW <= ahead.received_at <= at.clock.now
 
 
+@pytest.mark.parametrize("odd", ["31-Dec-9999 23:59:59 -1200", "28-Nov-2026 10:00:00 +9999"])
+def test_a_time_of_receipt_that_no_calendar_has_stops_no_mailbox(at: Bench, odd: str) -> None:
+    box = at.server.boxes["INBOX"]
+    box.add(mail("odd"), at=odd)
+    box.add(mail("usual"), at=NOW - timedelta(hours=2))
+    at.read()
+    first, second = at.rows()
+    assert NOW <= first.received_at <= at.clock.now
+    assert second.received_at == NOW - timedelta(hours=2)
+
+
 def test_the_daily_comparison_takes_in_what_was_missed(at: Bench) -> None:
     fill(at, 3)
     box = at.server.boxes["INBOX"]

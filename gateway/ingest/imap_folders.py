@@ -233,9 +233,7 @@ class Folders:
         now = self._clock()
         mails = []
         for uid in (uid for uid in uids if uid in found):
-            at = found[uid].get(b"INTERNALDATE")
-            at = at.replace(tzinfo=UTC) if isinstance(at, datetime) and at.tzinfo is None else at
-            received = min(at.astimezone(UTC), now) if isinstance(at, datetime) else now
+            received = _received(found[uid].get(b"INTERNALDATE"), now)
             mails.append(_Mail(uid, int(found[uid].get(b"RFC822.SIZE", UNSIZED)), received))
         return mails
 
@@ -417,6 +415,16 @@ class Folders:
         self._tries.pop((folder, cursor.uidvalidity, mail.uid), None)
         if kind == MAIL:
             self._move(client, cursor, [mail.uid], self._account.failed_folder)
+
+
+def _received(told: object, now: datetime) -> datetime:
+    """The server's time of receipt, never ahead; ``now`` where it is none, or one that no calendar has."""
+    if not isinstance(told, datetime):
+        return now
+    try:
+        return min((told if told.tzinfo else told.replace(tzinfo=UTC)).astimezone(UTC), now)
+    except (OverflowError, ValueError):
+        return now
 
 
 def _search(client: IMAPClient, uids: str) -> list[int]:
