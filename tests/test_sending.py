@@ -194,6 +194,34 @@ def test_a_refused_login_pauses_the_queue_and_is_told_once(logged: list[dict[str
     assert waits == sorted(waits) and waits[0] >= 60 and waits[-1] > 800
 
 
+def test_an_outcome_is_written_once_while_the_loop_turns() -> None:
+    """Something else wakes the loop while an outcome is being committed: it writes the same one a second time, finds that the
+    row is sent, and warns that somebody else may have sent it."""
+    table = Table(*rows(3))
+    committing, gate = list[int](), asyncio.Event()
+
+    async def slow(row: Row, answer: str, now: datetime) -> None:
+        committing.append(row.id)
+        await gate.wait()
+        table._commit("sent", row.id)
+
+    table.sent = slow  # type: ignore[method-assign]
+    stage = Stage(table, Relay())
+
+    async def scene() -> None:
+        await stage.until(lambda: len(committing) == 3, "three commits under way")
+        await stage.turns()
+        gate.set()
+        await stage.until(lambda: len(table.of("sent")) >= 3, "three outcomes")
+        await stage.turns()
+
+    async def main() -> None:
+        await at_work(stage, scene)
+
+    play(main)
+    assert sorted(committing) == sorted(row for _, row in table.of("sent")) == [1, 2, 3]
+
+
 @pytest.mark.parametrize("how", ["success", "reload", "reload of an empty queue"])
 def test_the_queue_resumes_on_success_or_reload(how: str) -> None:
     stage = Stage(Table(*rows(30)), Relay(lambda _: REFUSED))

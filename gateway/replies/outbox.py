@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -81,6 +81,7 @@ class _Owed:
     row: Row
     write: Callable[[Row], Awaitable[None]]
     sent: bool
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  #: it is written once, by one of those who would
 
 
 def next_attempt(
@@ -338,6 +339,11 @@ class Outbox:
             raise
 
     async def _pay(self, owed: _Owed) -> None:
+        async with owed.turn:
+            if self._owed.get(owed.row.id) is owed:  # nobody has written it meanwhile
+                await self._written(owed)
+
+    async def _written(self, owed: _Owed) -> None:
         try:
             await owed.write(owed.row)
         except Temporary:
