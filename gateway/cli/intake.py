@@ -127,6 +127,7 @@ def _accept_directly(
     from gateway.database.store import DiskFull, Store, StoreError, utc_now
     from gateway.ingest.client import NO_CLIENT, received_client
     from gateway.ingest.identity import digest_of
+    from gateway.ingest.room import DiskRoom
     from gateway.model import Envelope, RawMessage
 
     if len(raw) > settings.smtp.max_size or not service.policy(settings, lambda: True).accepts_recipient(to):
@@ -139,6 +140,7 @@ def _accept_directly(
     store = Store(settings.database_url)
     try:
         settings.gateway.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        DiskRoom(settings.gateway.state_dir, settings.smtp.min_free).check(len(raw))
         store.open(utc_now())
         store.write_now(lambda connection: inbox.accept(connection, RawMessage(raw, envelope), digest_of(raw)))
     except (StoreError, DiskFull, OSError) as error:
@@ -163,6 +165,7 @@ def import_(
     from gateway.database.store import DiskFull, utc_now
     from gateway.ingest import imap, imap_folders, oauth, sources
     from gateway.ingest.halt import Halt
+    from gateway.ingest.room import DiskRoom
     from gateway.turns import Turns
 
     try:
@@ -173,7 +176,10 @@ def import_(
         chosen = next((one for one in settings.imap if one.name == account), None)
         if chosen is None:
             fail(f"no [[imap]] account is named {account!r}", 2)
-        ledger = sources.StoredLedger(store, account, "imap", chosen.silence, utc_now, lambda: None, Turns(utc_now))
+        room = DiskRoom(settings.gateway.state_dir, settings.smtp.min_free)
+        ledger = sources.StoredLedger(
+            store, account, "imap", chosen.silence, utc_now, lambda: None, Turns(utc_now), room.check
+        )
         reader = sources.mailbox(chosen, settings, ledger, Halt(), utc_now)
         try:
             count = reader.bring(folder or chosen.folder, day)
@@ -186,6 +192,6 @@ def import_(
             OSError,
         ) as error:
             fail(str(error) or type(error).__name__, 1)
-        except DiskFull:
-            fail("the disk is full", 1)
+        except DiskFull as error:
+            fail(str(error) or "the disk is full", 1)
     print(f"{count} mails taken in")

@@ -69,8 +69,8 @@ class Mailbox:
                 state, wait, why = "auth_failed", _REFUSED, f"the token server refuses: {error}"
             except (Away, TokenUnavailable) as error:
                 state, wait, why = "away", _NETWORK, str(error)
-            except DiskFull:
-                state, wait, why = "away", _NETWORK, "the disk of the gateway is full"
+            except DiskFull as error:
+                state, wait, why = "away", _NETWORK, str(error) or "the disk of the gateway is full"
             except Unavailable as error:
                 state, wait, why = "away", _NETWORK, str(error)
             except (IMAPClientError, OSError, EOFError) as error:

@@ -7,7 +7,6 @@ connection that gets nowhere makes way for one that does. What is taken is given
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway import metrics
+from gateway.ingest.room import DiskRoom
 from gateway.ingest.seats import Seat, Standing, Tally
 
 SMALL = 1024 * 1024  #: a mail up to this size also finds room in the last eighth
@@ -260,8 +260,4 @@ class Limits:
 
     def disk_has_room(self, octets: int) -> bool:
         """Whether the state directory keeps ``min_free`` after a mail of this size."""
-        try:
-            stats = os.statvfs(self._state_dir)
-        except OSError:
-            return False
-        return stats.f_bavail * stats.f_frsize - octets >= self._bounds.min_free
+        return DiskRoom(self._state_dir, self.bounds.min_free).has(octets)

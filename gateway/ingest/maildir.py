@@ -1,8 +1,14 @@
-"""A Maildir of this machine (maildir(5)): what lies in ``new`` is stored, then renamed into ``cur``."""
+"""A Maildir of this machine (maildir(5)): what lies in ``new`` is stored, then moved into ``cur``.
+
+Plain files only: whoever may write there reads nothing with our rights by a link, and stops us with no pipe. Nothing that lies in
+``cur`` is written over.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -74,7 +80,8 @@ class Maildir:
         """Takes in what is there, oldest first; how many. OSError when the folder cannot be read."""
         new = self._settings.path / "new"
         with os.scandir(new) as entries:
-            found = sorted((e.stat().st_mtime, e.name) for e in entries if not e.name.startswith(".") and e.is_file())
+            plain = (e for e in entries if not e.name.startswith(".") and e.is_file(follow_symlinks=False))
+            found = sorted((e.stat(follow_symlinks=False).st_mtime, e.name) for e in plain)
         for modified, name in found:
             if self._halt.is_set():
                 break
@@ -83,11 +90,18 @@ class Maildir:
 
     def _take(self, path: Path, modified: float) -> None:
         try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
+            with open(path, "rb", opener=_opened) as file:
+                found = os.fstat(file.fileno())
+                if not stat.S_ISREG(found.st_mode):
+                    return
+                size = found.st_size
                 raw = file.read(self._max_size if size <= self._max_size else PIECE)
         except FileNotFoundError:
             return  # another program took it
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # it became a link, or a socket, since we looked
+                return
+            raise
         # an MTA writes a local file with the line ends of this machine
         raw = raw if b"\r\n" in raw else raw.replace(b"\n", b"\r\n")
         note = f"; only the first {len(raw)} of {size} octets were taken in" if size > self._max_size else ""
@@ -106,8 +120,22 @@ class Maildir:
         accepted = self._ledger.accept(RawMessage(raw, envelope)).result()
         metrics.ACCEPTED.labels("maildir", str(accepted.created).lower()).inc()
         log.accepted(log.Taken(accepted.id, accepted.created, len(raw)), source, envelope.mail_from, None)
-        target = self._settings.path / "cur" / (path.name if ":2," in path.name else path.name + ":2,")
-        try:
-            path.rename(target)
-        except FileNotFoundError:
-            return
+        _moved(path, self._settings.path / "cur")
+
+
+def _opened(path: str, flags: int) -> int:
+    """Opens what stands there itself, and waits for no writer of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _moved(path: Path, cur: Path) -> None:
+    """From ``new`` into ``cur``, beside what has the same name there."""
+    name, _, flags = path.name.partition(":2,")
+    target, number = cur / f"{name}:2,{flags}", 0
+    while os.path.lexists(target):
+        number += 1
+        target = cur / f"{name}.{number}:2,{flags}"
+    try:
+        path.rename(target)
+    except FileNotFoundError:
+        return

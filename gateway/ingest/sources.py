@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -20,6 +21,7 @@ from gateway.database.store import Store
 from gateway.ingest.halt import Halt
 from gateway.ingest.identity import digest_of
 from gateway.ingest.maildir import Maildir
+from gateway.ingest.room import DiskRoom
 from gateway.model import Accepted, RawMessage, Turn
 from gateway.tickets import mailboxes
 from gateway.tickets.mailboxes import Cursor
@@ -38,9 +40,9 @@ class StoredLedger:
 
     def __init__(
         self, store: Store, name: str, kind: str, silence_s: float, clock: Callable[[], datetime],
-        arrived: Callable[[], None], turns: Turns | None = None,
+        arrived: Callable[[], None], turns: Turns | None = None, fits: Callable[[int], None] | None = None,
     ) -> None:  # fmt: skip
-        self._turns = turns
+        self._turns, self._fits = turns, fits or (lambda octets: None)
         self._store, self._name, self._clock, self._arrived = store, name, clock, arrived
         self._base = {"kind": kind, "silence_s": silence_s}
 
@@ -58,7 +60,12 @@ class StoredLedger:
         return self._store.read_now(lambda connection: mailboxes.known(connection, cursor, above))
 
     def store(self, cursor: Cursor, uid: int, state: str, message: RawMessage) -> Future[Accepted]:
-        """Stores a mail with its place in the folder."""
+        """Stores a mail with its place in the folder.
+
+        Raises:
+            DiskFull: no room is left; it waits on its server.
+        """
+        self._fits(len(message.raw))
         digest, turn = digest_of(message.raw), self._turn(message)
         job = partial(
             mailboxes.stored, cursor=cursor, uid=uid, state=state, message=message, digest=digest, turn=turn
@@ -66,7 +73,12 @@ class StoredLedger:
         return self._submitted(job)
 
     def accept(self, message: RawMessage) -> Future[Accepted]:
-        """Stores a mail that has no place in a folder."""
+        """Stores a mail that has no place in a folder.
+
+        Raises:
+            DiskFull: no room is left; it waits where it lies.
+        """
+        self._fits(len(message.raw))
         digest, turn = digest_of(message.raw), self._turn(message)
         return self._submitted(lambda connection: inbox.accept(connection, message, digest, turn=turn))
 
@@ -145,9 +157,11 @@ class Sources:
         self._running: dict[str, _Running] = {}
         self._started_at = clock()
         self._away = ""
+        self._room = DiskRoom(Path(), 0)
 
     async def apply(self, settings: config.Settings) -> None:
         """Ends what is not configured any more or differently, and starts what is new."""
+        self._room = DiskRoom(settings.gateway.state_dir, settings.smtp.min_free)
         wanted: dict[str, config.Imap | config.Maildir] = {account.name: account for account in settings.imap}
         wanted |= {one.name: one for one in settings.maildir}
         gone = [name for name, running in self._running.items() if wanted.get(name) != running.settings]
@@ -171,7 +185,10 @@ class Sources:
                 return
 
         kind = "imap" if isinstance(source, config.Imap) else "maildir"
-        ledger = StoredLedger(self._store, source.name, kind, source.silence, self._clock, arrived, self._turns)
+        ledger = StoredLedger(
+            self._store, source.name, kind, source.silence, self._clock, arrived, self._turns,
+            lambda octets: self._room.check(octets),
+        )  # fmt: skip
         first = {"kind": kind, "silence_s": source.silence, "state": "connecting", "connected_since": None, "lag": 0}
         await self._store.write(lambda connection: mailboxes.report(connection, source.name, first))
         reader: Mailbox | Maildir
