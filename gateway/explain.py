@@ -70,7 +70,7 @@ class Explainer:
             scratch = self._settings.gateway.model_copy(update={"state_dir": Path(self._scratch.name)})
             directory = service.directory(self._settings.model_copy(update={"gateway": scratch}))
             directory.reload(self._clock())
-        self._desk = service.build(self._settings, self._store, directory, self._resolver)
+        self._desk = service.build(self._settings, self._store, directory, self._resolver, sends=False)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +86,7 @@ class Explainer:
             except StoreError:
                 store.close()
         store = Store(f"sqlite:///{self._scratch.name}/explain.db")
-        store.open(self._clock())
+        store.create(self._clock())
         return store
 
     async def stored(self, message: int, readers: Readers) -> dict[str, Any] | None:

@@ -288,9 +288,12 @@ class Desk:
     policy: Policy
 
 
-def build(settings: Settings, store: Store, accounts: Directory, resolver: Resolver | None = None) -> Desk:
-    """The whole desk, with the keys of an open database; raises before anything is replaced when a file cannot be used (ConfigError)."""
-    templates = Templates(settings.replies.templates_dir)
+def build(
+    settings: Settings, store: Store, accounts: Directory, resolver: Resolver | None = None, sends: bool = True
+) -> Desk:
+    """The whole desk, with the keys of an open database; raises before anything is replaced when a file cannot be used (ConfigError).
+    Without ``sends`` a template is loaded when it is asked for, which may be never."""
+    templates = Templates(settings.replies.templates_dir, at_once=sends)
     whose = office(settings, templates, store)
     out = relay(settings)
     return Desk(

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from gateway.console.door import Visit, back
 from gateway.console.mails import download
 from gateway.console.queue import said as said_of
-from gateway.database import inbox, originals
-from gateway.database.tables import messages, tickets, traces
+from gateway.database import inbox, originals, typed
+from gateway.database.tables import Message, Trace, messages, tickets, traces
 from gateway.model import Told
 from gateway.tickets import audit, people
 from gateway.tickets.audit import Act
@@ -59,11 +59,13 @@ async def show(visit: Visit) -> Response:
     key, now = int(visit.request.path_params["message"]), visit.service.clock()
 
     def looked(connection: Connection) -> tuple[Any, list[str], str | None, bytes | bytearray] | None:
-        row = connection.execute(select(messages).where(messages.c.id == key)).first() if key < 1 << 62 else None
+        row = typed.first(connection, Message, select(messages).where(messages.c.id == key)) if key < 1 << 62 else None
         if row is None:
             return None
         why = [
-            line for one in connection.execute(select(traces).where(traces.c.message_id == key)) for line in one.lines
+            line
+            for one in typed.every(connection, Trace, select(traces).where(traces.c.message_id == key))
+            for line in one.lines
         ]
         reference = connection.execute(select(tickets.c.reference).where(tickets.c.id == row.ticket_id)).scalar()
         audit.write(connection, Act("view mail", "message", str(key)), visit.person, now)

@@ -11,12 +11,26 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, delete, func, literal, literal_column, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
-from gateway.database import originals
+from gateway.database import originals, typed
 from gateway.database.statements import change, fetch, put, put_once, run
 from gateway.database.store import LostClaim
-from gateway.database.tables import UtcDateTime, arrivals, entries, messages, senders
+from gateway.database.tables import Arrival, Message, Sender, UtcDateTime, arrivals, entries, messages, senders
 from gateway.model import UNDATED, Accepted, Disposition, Envelope, InboxState, RawMessage, Turn
 
 _MINE = (
@@ -195,7 +209,7 @@ def _occasion(connection: Connection, digest: str, received_at: datetime) -> int
     return id_of(connection, digest, received_at)
 
 
-def _is_known(digest: str, received_at: datetime) -> Any:
+def _is_known(digest: str, received_at: datetime) -> ColumnElement[bool]:
     m = messages.c
     if not digest.startswith(UNDATED):
         return m.digest == digest
@@ -228,7 +242,7 @@ def claim_of(accepted: Accepted, message: RawMessage, lease_until: datetime | No
     )  # fmt: skip
 
 
-def envelope_of(row: Any) -> Envelope:
+def envelope_of(row: Row[Any] | Message | Arrival) -> Envelope:
     """The envelope that a row keeps."""
     return Envelope(
         mail_from=row.mail_from,
@@ -343,7 +357,9 @@ def put_back(connection: Connection, sender: str, until: int) -> None:
 
 def owed(connection: Connection, now: datetime) -> dict[str, int]:
     """Who is behind the others, and until when; who is not any more is forgotten elsewhere (``forget_owed``)."""
-    rows = connection.execute(select(senders).where(senders.c.owed > int(now.timestamp() * 1000)).limit(10_000)).all()
+    rows = typed.every(
+        connection, Sender, select(senders).where(senders.c.owed > int(now.timestamp() * 1000)).limit(10_000)
+    )
     return {row.sender: row.owed for row in rows}
 
 
@@ -352,7 +368,7 @@ def forget_owed(connection: Connection, now: datetime) -> None:
     connection.execute(delete(senders).where(senders.c.owed < int(now.timestamp() * 1000)))
 
 
-def _waits(now: datetime) -> Any:
+def _waits(now: datetime) -> ColumnElement[datetime]:
     m = messages.c
     return case(
         (and_(m.suspect, m.attempts >= 2), literal(now + timedelta(seconds=30), UtcDateTime())),
@@ -519,7 +535,7 @@ def release(connection: Connection, message: int, now: datetime) -> bool:
 
 def taken(connection: Connection, message: int) -> RawMessage | None:
     """A mail as it came, with its envelope; ``None`` when there is none."""
-    row = connection.execute(select(messages).where(messages.c.id == message)).first()
+    row = typed.first(connection, Message, select(messages).where(messages.c.id == message))
     return None if row is None else RawMessage(originals.load(connection, message), envelope_of(row))
 
 

@@ -265,6 +265,11 @@ class Store:
             self._checkpointer = threading.Thread(target=self._checkpoint_loop, name="checkpoint", daemon=True)
             self._checkpointer.start()
 
+    def create(self, now: datetime) -> None:
+        """Opens a database that is thrown away afterwards: the tables of today without their history, which takes a while."""
+        tables.METADATA.create_all(self._writer_engine)
+        self.open(now, migrate=False)
+
     def load_keys(self) -> None:
         """Only the keys, for commands that read.
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Table,
     TypeDecorator,
     UniqueConstraint,
     text,
@@ -97,7 +98,7 @@ class Message(SQLModel, table=True):
         # only those that wait are in it: a mail that is claimed as it is stored costs nothing here
         Index("messages_turn", "turn", "id", "sender", sqlite_where=_PENDING, postgresql_where=_PENDING),
     )
-    id: int | None = _id()
+    id: int = _id()
     digest: str = Field(sa_column=Column(String(64), nullable=False, unique=True))
     source: str = Field(sa_column=Column(String(40), nullable=False))
     received_at: datetime = _required_when()
@@ -150,7 +151,7 @@ class Arrival(SQLModel, table=True):
     """Every further arrival of a mail that was there already; each is verified and the best verdict counts."""
 
     __tablename__ = "arrivals"
-    id: int | None = _id()
+    id: int = _id()
     message_id: int = _ref(nullable=False)
     source: str = Field(sa_column=Column(String(40), nullable=False))
     received_at: datetime = _required_when()
@@ -209,7 +210,7 @@ class Ticket(SQLModel, table=True):
         Index("tickets_unwatched", "state", "round", sqlite_where=UNWATCHED, postgresql_where=UNWATCHED),
         Index("tickets_answered", "first_response_at", sqlite_where=ANSWERED, postgresql_where=ANSWERED),
     )
-    id: int | None = _id()
+    id: int = _id()
     reference: str = Field(sa_column=Column(String(9), nullable=False, unique=True))
     state: str = Field(sa_column=Column(String(10), nullable=False, index=True))
     account: str | None = Field(default=None, sa_column=Column(String(100), index=True))
@@ -284,7 +285,7 @@ class Audit(SQLModel, table=True):
 
     __tablename__ = "audit"
     __table_args__ = (Index("audit_object", "kind", "object"),)
-    id: int | None = _id()
+    id: int = _id()
     at: datetime = _required_when()
     who: str = Field(sa_column=Column(String(100), nullable=False))
     what: str = Field(sa_column=Column(String(30), nullable=False))
@@ -297,7 +298,7 @@ class Correction(SQLModel, table=True):
     """What a person says a mail is, where it was misread: ``field`` was ``before`` and is ``after`` (JSON values)."""
 
     __tablename__ = "corrections"
-    id: int | None = _id()
+    id: int = _id()
     ticket_id: int = _ref(nullable=False)
     entry_id: int | None = _ref(index=False)
     message_id: int | None = _ref(index=False)
@@ -313,7 +314,7 @@ class Entry(SQLModel, table=True):
     internal one: ``note`` (a remark) or ``change`` (what somebody did to the ticket)."""
 
     __tablename__ = "entries"
-    id: int | None = _id()
+    id: int = _id()
     ticket_id: int = _ref(nullable=False)
     message_id: int | None = _ref(index=False)
     direction: str = Field(sa_column=Column(String(8), nullable=False))
@@ -329,7 +330,7 @@ class AttachmentRow(SQLModel, table=True):
     """Metadata of an attachment; its content stays in the raw mail."""
 
     __tablename__ = "attachments"
-    id: int | None = _id()
+    id: int = _id()
     entry_id: int = _ref(nullable=False)
     filename: str = Field(sa_column=Column(Text, nullable=False))
     type: str = Field(sa_column=Column(Text, nullable=False))
@@ -341,7 +342,7 @@ class FactRow(SQLModel, table=True):
     """A fact of a ticket: ``kind`` orders, ips, services or invoices."""
 
     __tablename__ = "facts"
-    id: int | None = _id()
+    id: int = _id()
     ticket_id: int = _ref(nullable=False)
     entry_id: int | None = _ref(index=False)
     kind: str = Field(sa_column=Column(String(10), nullable=False))
@@ -355,7 +356,7 @@ class Trace(SQLModel, table=True):
     """Why a mail was treated as it was: one row for each look at it."""
 
     __tablename__ = "traces"
-    id: int | None = _id()
+    id: int = _id()
     message_id: int = _ref(nullable=False)
     ticket_id: int | None = _ref()
     at: datetime = _required_when()
@@ -367,7 +368,7 @@ class ThreadId(SQLModel, table=True):
 
     __tablename__ = "thread_ids"
     __table_args__ = (UniqueConstraint("rfc_id", "ticket_id"),)
-    id: int | None = _id()
+    id: int = _id()
     rfc_id: str = Field(sa_column=Column(String(260), nullable=False))
     ticket_id: int = _ref(nullable=False, index=False)
     ours: bool = Field(default=False)
@@ -386,7 +387,7 @@ class OutboxRow(SQLModel, table=True):
         Index("outbox_domain", "kind", "proof", "domain", "created_at"),
         Index("outbox_budget", "kind", "canonical", "proof", "created_at"),
     )
-    id: int | None = _id()
+    id: int = _id()
     event: str = Field(sa_column=Column(String(80), nullable=False))
     template: str = Field(sa_column=Column(String(30), nullable=False))
     language: str = Field(sa_column=Column(String(5), nullable=False))
@@ -430,7 +431,7 @@ class Notice(SQLModel, table=True):
     """Something staff reads in the next digest."""
 
     __tablename__ = "notices"
-    id: int | None = _id()
+    id: int = _id()
     kind: str = Field(sa_column=Column(String(20), nullable=False))
     at: datetime = _required_when()
     line: str = Field(sa_column=Column(Text, nullable=False))
@@ -442,7 +443,7 @@ class Mailbox(SQLModel, table=True):
 
     __tablename__ = "mailboxes"
     __table_args__ = (UniqueConstraint("account", "folder"),)
-    id: int | None = _id()
+    id: int = _id()
     account: str = Field(sa_column=Column(String(30), nullable=False))
     folder: str = Field(sa_column=Column(String(255), nullable=False))
     uidvalidity: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
@@ -505,7 +506,7 @@ class Restore(SQLModel, table=True):
     """
 
     __tablename__ = "restores"
-    id: int | None = _id()
+    id: int = _id()
     copied_at: datetime = _required_when()
     restored_at: datetime = _required_when()
     queued: str = Field(sa_column=Column(String(8), nullable=False))
@@ -526,7 +527,7 @@ class Hold(SQLModel, table=True):
 
     __tablename__ = "holds"
     __table_args__ = (UniqueConstraint("kind", "value"),)
-    id: int | None = _id()
+    id: int = _id()
     kind: str = Field(sa_column=Column(String(8), nullable=False))
     value: str = Field(sa_column=Column(String(330), nullable=False))
     reason: str = Field(sa_column=Column(Text, nullable=False))
@@ -541,7 +542,7 @@ class Incident(SQLModel, table=True):
     """
 
     __tablename__ = "incidents"
-    id: int | None = _id()
+    id: int = _id()
     kind: str = Field(sa_column=Column(String(10), nullable=False))
     value: str = Field(sa_column=Column(String(255), nullable=False))
     state: str = Field(sa_column=Column(String(10), nullable=False, index=True))
@@ -563,32 +564,39 @@ class IncidentTicket(SQLModel, table=True):
 
 
 METADATA = SQLModel.metadata
-keys = Key.__table__  # type: ignore[attr-defined]
-messages = Message.__table__  # type: ignore[attr-defined]
-raw = Raw.__table__  # type: ignore[attr-defined]
-arrivals = Arrival.__table__  # type: ignore[attr-defined]
-tickets = Ticket.__table__  # type: ignore[attr-defined]
-ticket_tags = TicketTag.__table__  # type: ignore[attr-defined]
-ticket_links = TicketLink.__table__  # type: ignore[attr-defined]
-presence = Presence.__table__  # type: ignore[attr-defined]
-audit = Audit.__table__  # type: ignore[attr-defined]
-corrections = Correction.__table__  # type: ignore[attr-defined]
-entries = Entry.__table__  # type: ignore[attr-defined]
-attachments = AttachmentRow.__table__  # type: ignore[attr-defined]
-facts = FactRow.__table__  # type: ignore[attr-defined]
-traces = Trace.__table__  # type: ignore[attr-defined]
-thread_ids = ThreadId.__table__  # type: ignore[attr-defined]
-outbox = OutboxRow.__table__  # type: ignore[attr-defined]
-notices = Notice.__table__  # type: ignore[attr-defined]
-mailboxes = Mailbox.__table__  # type: ignore[attr-defined]
-mailbox_uids = MailboxUid.__table__  # type: ignore[attr-defined]
-sources = SourceState.__table__  # type: ignore[attr-defined]
-suppressions = Suppression.__table__  # type: ignore[attr-defined]
-conditions = Condition.__table__  # type: ignore[attr-defined]
-senders = Sender.__table__  # type: ignore[attr-defined]
-signatures = SeenSignature.__table__  # type: ignore[attr-defined]
-restores = Restore.__table__  # type: ignore[attr-defined]
-erasures = Erasure.__table__  # type: ignore[attr-defined]
-holds = Hold.__table__  # type: ignore[attr-defined]
-incidents = Incident.__table__  # type: ignore[attr-defined]
-incident_tickets = IncidentTicket.__table__  # type: ignore[attr-defined]
+
+
+def _table(kind: type[SQLModel]) -> Table:
+    """The table that a class describes."""
+    return METADATA.tables[str(kind.__tablename__)]
+
+
+keys = _table(Key)
+messages = _table(Message)
+raw = _table(Raw)
+arrivals = _table(Arrival)
+tickets = _table(Ticket)
+ticket_tags = _table(TicketTag)
+ticket_links = _table(TicketLink)
+presence = _table(Presence)
+audit = _table(Audit)
+corrections = _table(Correction)
+entries = _table(Entry)
+attachments = _table(AttachmentRow)
+facts = _table(FactRow)
+traces = _table(Trace)
+thread_ids = _table(ThreadId)
+outbox = _table(OutboxRow)
+notices = _table(Notice)
+mailboxes = _table(Mailbox)
+mailbox_uids = _table(MailboxUid)
+sources = _table(SourceState)
+suppressions = _table(Suppression)
+conditions = _table(Condition)
+senders = _table(Sender)
+signatures = _table(SeenSignature)
+restores = _table(Restore)
+erasures = _table(Erasure)
+holds = _table(Hold)
+incidents = _table(Incident)
+incident_tickets = _table(IncidentTicket)

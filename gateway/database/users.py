@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from gateway.database.console_tables import console_sessions, login_failures, users
+from gateway.database import typed
+from gateway.database.console_tables import ConsoleSession, User, console_sessions, login_failures, users
 from gateway.database.statements import put_once
 from gateway.model import Told
 
@@ -55,7 +56,7 @@ def any_user(connection: Connection) -> bool:
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
     """``users list``: every user, by name."""
-    rows = connection.execute(select(users).order_by(users.c.name)).all()
+    rows = typed.every(connection, User, select(users).order_by(users.c.name))
     return [
         {
             "name": row.name,
@@ -69,7 +70,7 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _named(connection: Connection, name: str) -> Any:
-    row = connection.execute(select(users).where(users.c.name == name).with_for_update()).first()
+    row = typed.first(connection, User, select(users).where(users.c.name == name).with_for_update())
     if row is None:
         raise UserFault(f"no user {name}: gateway users list")
     return row
@@ -218,7 +219,9 @@ def end_all(connection: Connection, user_id: int) -> None:
 def sessions_of(connection: Connection, user_id: int) -> list[Any]:
     """The sessions of a user, the newest first."""
     s = console_sessions.c
-    return list(connection.execute(select(console_sessions).where(s.user_id == user_id).order_by(s.seen_at.desc())))
+    return typed.every(
+        connection, ConsoleSession, select(console_sessions).where(s.user_id == user_id).order_by(s.seen_at.desc())
+    )
 
 
 # --------------------------------------------------------------------------- failed logins

@@ -117,7 +117,7 @@ def _text_only(value: object) -> object:
 class Templates:
     """The templates of one configuration."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, at_once: bool = True) -> None:
         folders = [str(path) for path in (folder, shipped_templates()) if path is not None]
         self._environment = self._sandbox(folders, escaped=False)
         self._pages = self._sandbox(folders, escaped=True)
@@ -126,7 +126,8 @@ class Templates:
         self._words: dict[str, Mapping[str, str]] = {}
         self._ready: dict[str, Mapping[str, str]] = {}
         self._available = {name.removesuffix(".txt.j2") for name in self._environment.list_templates(extensions=["j2"])}
-        self._load_all()
+        if at_once:
+            self._load_all()
 
     @staticmethod
     def _sandbox(folders: list[str], escaped: bool) -> BoundedSandbox:

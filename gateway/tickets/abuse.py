@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, select
 
 from gateway import log
-from gateway.database.tables import entries, facts
+from gateway.database.tables import Ticket, entries, facts
 from gateway.model import Account, Person
 from gateway.tickets import outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
@@ -76,7 +75,7 @@ class _Notice:
     language: str
     words: str
 
-    def to(self, address: str, row: Any) -> Reply:
+    def to(self, address: str, row: Ticket) -> Reply:
         """The mail to one contact."""
         context = {
             "reference": row.reference, "verified": True, "account": self.account.account,

@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from gateway.database import inbox
+from gateway.database import inbox, typed
 from gateway.database.statements import change
 from gateway.database.store import LostClaim
-from gateway.database.tables import arrivals, attachments, entries, facts, messages, tickets
+from gateway.database.tables import Entry, Message, Ticket, arrivals, attachments, entries, facts, messages, tickets
 from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, Priority, TicketState, Trust
 from gateway.tickets import briefing, clock, desk, openings, outgoing, policy, replays, staffmail
 from gateway.tickets.outgoing import Office
@@ -59,13 +59,14 @@ def _proof(trust: str | None, authenticated: bool) -> int:
     return _FORGED if trust == Trust.FAILED else _PROVEN if authenticated else _PLAIN
 
 
-def _known(connection: Connection, row: Any) -> _Standing:
+def _known(connection: Connection, row: Message) -> _Standing:
     """How good what is known of the mail is."""
     if row.state == InboxState.FAILED or row.mail_class is None:
         return _Standing(False, _UNREAD, False)
     held = row.state == InboxState.QUARANTINED and row.reason.startswith("blocked:")
-    silence = select(tickets.c.silence).where(tickets.c.id == row.ticket_id, row.disposition == Disposition.OPENED)
-    hushed = policy.is_of_its_copy(str(connection.execute(silence).scalar() or ""))
+    silence = select(tickets.c.silence).where(tickets.c.id == row.ticket_id)
+    opened = row.disposition == Disposition.OPENED
+    hushed = opened and policy.is_of_its_copy(str(connection.execute(silence).scalar() or ""))
     return _Standing(row.mail_class == MailClass.HUMAN, _proof(row.trust, row.authenticated), held, hushed)
 
 
@@ -83,7 +84,7 @@ def commit_arrival(
     if held.state != InboxState.PROCESSING or held.attempts != claimed.attempts:
         raise LostClaim
     # two arrivals, or an arrival and a recheck, go one after the other: the second sees what the first wrote
-    row = connection.execute(select(messages).where(messages.c.id == claimed.id).with_for_update()).one()
+    row = typed.one(connection, Message, select(messages).where(messages.c.id == claimed.id).with_for_update())
     if row.state in (InboxState.PENDING, InboxState.PROCESSING):  # it was released or replayed: that comes first
         inbox.put_off(connection, claimed, None)
         return None
@@ -106,7 +107,7 @@ def commit_arrival(
     if this.beats(before):
         incoming = replace(incoming, person=before.person and not this.person)
         outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, this.proof < before.proof)
-    elif this.raises(before, row.disposition) and _is_new(connection, incoming, office, now):
+    elif this.raises(before, row.disposition or "") and _is_new(connection, incoming, office, now):
         outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, weaker=False)
     elif unsure and not this.blocked and replace(this, proof=_PROVEN).beats(before) and _again(claimed, office):
         inbox.put_off(connection, claimed, now + _again(claimed, office))
@@ -119,15 +120,15 @@ def commit_arrival(
 
 
 def _beside(
-    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, office: Office, now: datetime
+    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, office: Office, now: datetime
 ) -> bool:  # fmt: skip
     """Shows the words of an equal copy that reads otherwise: which of the two the author wrote nobody can know. The identity
     covers neither Content-Type nor transfer encoding."""
-    shown = connection.execute(select(entries).where(entries.c.message_id == claimed.id)).all()
+    shown = typed.every(connection, Entry, select(entries).where(entries.c.message_id == claimed.id))
     words = desk._words_of(incoming)
     if not shown or len(shown) > MAX_BESIDE or words in [(entry.text, entry.full_text) for entry in shown]:
         return False
-    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
+    ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
     entry = desk._entry(connection, ticket.id, claimed.id, incoming, "shown")
     decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
     desk._details(connection, ticket.id, entry, incoming, decision)
@@ -144,7 +145,7 @@ def _beside(
 
 
 def _late_staff(
-    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, office: Office, now: datetime
+    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, office: Office, now: datetime
 ) -> desk.Outcome | None:
     """A staff mail that is proven, and whose first copy was none by its envelope or by a field that nobody signs."""
     if not (incoming.verdict.authenticated or incoming.from_staff_relay):
@@ -155,8 +156,8 @@ def _late_staff(
     inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
     outcome = desk._staffs(connection, claimed, incoming, office, now)
     if outcome is not None and row.entry_id is not None:
-        entry = connection.execute(select(entries).where(entries.c.id == row.entry_id)).one()
-        ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
+        entry = typed.one(connection, Entry, select(entries).where(entries.c.id == row.entry_id))
+        ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
         _left(connection, row, ticket, entry, f"a copy of a staff mail, which is in {outcome.reference}")
     inbox.finish_arrival(connection, claimed.arrival, f"staff mail{COUNTS}", incoming.verdict.authenticated)
     return outcome
@@ -169,7 +170,7 @@ def _is_new(connection: Connection, incoming: Incoming, office: Office, now: dat
 
 
 def _of_staff(
-    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, office: Office, now: datetime
+    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, office: Office, now: datetime
 ) -> desk.Outcome | None:
     """A further arrival of a staff mail: carried out where the first one was not, for want of proof."""
     assert claimed.arrival is not None
@@ -190,15 +191,15 @@ def _again(claimed: inbox.Claimed, office: Office) -> timedelta:
 
 
 def _decided_anew(
-    connection: Connection, claimed: inbox.Claimed, row: Any, incoming: Incoming, bounced_row: int | None, office: Office,
+    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, bounced_row: int | None, office: Office,
     now: datetime, weaker: bool,
 ) -> desk.Outcome | None:  # fmt: skip
     assert claimed.arrival is not None
     if row.entry_id is None:
         inbox.adopt_raw(connection, claimed.id, claimed.arrival, incoming.envelope)
         return desk.commit(connection, claimed, incoming, bounced_row, office, now)
-    entry = connection.execute(select(entries).where(entries.c.id == row.entry_id)).one()
-    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).one()
+    entry = typed.one(connection, Entry, select(entries).where(entries.c.id == row.entry_id))
+    ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
     if weaker:  # a person's copy of what a proven machine sent: the proven words stay, and are a person's
         return _shown(connection, claimed, row, ticket, entry, incoming, office, now)
     decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
@@ -217,7 +218,7 @@ def _decided_anew(
 _IN_THREAD = (Disposition.APPENDED, Disposition.PENDING)
 
 
-def _left(connection: Connection, row: Any, ticket: Any, entry: Any, why: str) -> None:
+def _left(connection: Connection, row: Message, ticket: Ticket, entry: Entry, why: str) -> None:
     """The place where the first arrival stood: greyed, and closed when it was opened for it and nobody has answered."""
     change(connection, entries, entry.id, {"status": "silent"})
     values: dict[str, Any] = {"marks": list(dict.fromkeys([*ticket.marks, why]))}
@@ -228,7 +229,7 @@ def _left(connection: Connection, row: Any, ticket: Any, entry: Any, why: str) -
 
 
 def _shown(
-    connection: Connection, claimed: inbox.Claimed, row: Any, ticket: Any, entry: Any, incoming: Incoming, office: Office,
+    connection: Connection, claimed: inbox.Claimed, row: Message, ticket: Ticket, entry: Entry, incoming: Incoming, office: Office,
     now: datetime,
 ) -> desk.Outcome:  # fmt: skip
     decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
@@ -238,7 +239,7 @@ def _shown(
 
 
 def _renewed(
-    connection: Connection, claimed: inbox.Claimed, ticket: Any, entry: Any, incoming: Incoming, decision: Decision,
+    connection: Connection, claimed: inbox.Claimed, ticket: Ticket, entry: Entry, incoming: Incoming, decision: Decision,
     office: Office, now: datetime,
 ) -> desk.Outcome:  # fmt: skip
     """The ticket is the same: its trust rises, and what is shown are the words of this arrival."""
@@ -265,7 +266,7 @@ def _renewed(
     return _ended(connection, claimed, ticket.id, key, incoming, decision, office, now, None, appears)
 
 
-def _entry(connection: Connection, ticket: int, message: int, entry: Any, incoming: Incoming, status: str) -> int:
+def _entry(connection: Connection, ticket: int, message: int, entry: Entry, incoming: Incoming, status: str) -> int:
     """The contribution with these words: the one that is there, or a new one beside it, which is greyed then."""
     status = "shown" if entry.status == "shown" else status
     if desk._words_of(incoming) == (entry.text, entry.full_text):
@@ -276,14 +277,19 @@ def _entry(connection: Connection, ticket: int, message: int, entry: Any, incomi
 
 
 def _revive(
-    connection: Connection, ticket: Any, incoming: Incoming, decision: Decision, office: Office, follows: bool = False
+    connection: Connection,
+    ticket: Ticket,
+    incoming: Incoming,
+    decision: Decision,
+    office: Office,
+    follows: bool = False,
 ) -> None:
     """A ticket that was silent, muted or closed without an answer is one that waits for us. ``follows``: so is an answered
     one, in which the words of a follow-up appear now."""
     if ticket.merged_into is not None:  # its conversation goes on elsewhere
-        openings.again(
-            connection, openings.standing_for(connection, ticket.id), office.rules, incoming.envelope.received_at
-        )
+        goes_on = openings.standing_for(connection, ticket.id)
+        assert goes_on is not None
+        openings.again(connection, goes_on, office.rules, incoming.envelope.received_at)
         return
     values: dict[str, Any] = {"marks": [mark for mark in ticket.marks if mark != "forged"], "silence": decision.silence}
     values["version"] = ticket.version + 1
@@ -300,7 +306,7 @@ def _ended(
     office: Office, now: datetime, authenticated: bool | None, appears: bool,
 ) -> desk.Outcome:  # fmt: skip
     """Answers and tells what is new, and writes down why."""
-    ticket = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).one()
+    ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == ticket_id))
     replied = None
     if ticket.first_response_at is None and ticket.state != TicketState.CLOSED:
         replied, _ = desk._acknowledge(connection, claimed, ticket, incoming, decision, office, now)

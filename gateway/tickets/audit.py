@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from gateway.database import typed
 from gateway.database.statements import put
-from gateway.database.tables import audit
+from gateway.database.tables import Audit, audit
 from gateway.model import Person
 
 
@@ -35,7 +36,7 @@ def of(connection: Connection, kind: str, thing: str, limit: int = 200) -> list[
     """What was done to one object, newest first: ``at who what kind object detail``."""
     a = audit.c
     chosen = select(audit).where(a.kind == kind, a.object == thing).order_by(a.id.desc()).limit(limit)
-    return [_as_json(row) for row in connection.execute(chosen)]
+    return [_as_json(row) for row in typed.every(connection, Audit, chosen)]
 
 
 def latest(connection: Connection, limit: int = 200, before: int | None = None) -> list[dict[str, Any]]:
@@ -43,9 +44,9 @@ def latest(connection: Connection, limit: int = 200, before: int | None = None) 
     chosen = select(audit).order_by(audit.c.id.desc()).limit(limit)
     if before is not None:
         chosen = chosen.where(audit.c.id < before)
-    return [_as_json(row) for row in connection.execute(chosen)]
+    return [_as_json(row) for row in typed.every(connection, Audit, chosen)]
 
 
-def _as_json(row: Any) -> dict[str, Any]:
+def _as_json(row: Audit) -> dict[str, Any]:
     names = ("id", "who", "what", "kind", "object", "detail")
     return {"at": row.at.isoformat(), **{name: getattr(row, name) for name in names}}

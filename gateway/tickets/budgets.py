@@ -17,14 +17,26 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, bindparam, delete, func, literal_column, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
 from gateway.database.statements import fetch, put_once
-from gateway.database.tables import outbox, suppressions
+from gateway.database.tables import OutboxRow, outbox, suppressions
 from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Budgets, Decision, Incoming, MailClass, Trust
 from gateway.tickets import likeness
@@ -100,13 +112,13 @@ _IN_DOMAIN = _O.domain == bindparam("neighbourhood")
 _TO_MAILBOX = _O.canonical == bindparam("canonical")
 
 
-def _first(name: str, *where: Any) -> Any:
+def _first(name: str, *where: ColumnElement[bool]) -> ScalarSelect[int]:
     """The first row since ``<name>_since``."""
     recent = _O.created_at > bindparam(f"{name}_since")
     return select(_O.id).where(*where, recent).order_by(_O.created_at).limit(literal_column("1")).scalar_subquery()
 
 
-def _counted(name: str, *where: Any) -> Any:
+def _counted(name: str, *where: ColumnElement[bool]) -> Select[Any]:
     """How many rows since ``<name>_since``, counted up to ``<name>_most`` only."""
     recent = _O.created_at > bindparam(f"{name}_since")
     rows = select(_O.created_at).where(*where, recent).limit(bindparam(f"{name}_most")).subquery()
@@ -149,7 +161,7 @@ class _Counting:
     values: dict[str, Any]
     newest: int
 
-    def used(self, first: int | None, most: int, query: Any) -> int:
+    def used(self, first: int | None, most: int, query: Select[Any]) -> int:
         """How much of a budget is used; 0 where it cannot be half of it. Rows have rising ids: no more were written than
         ids since the first, but for what several nodes wrote at once."""
         if first is None:
@@ -228,7 +240,7 @@ def alike_cap(incoming: Incoming, proof: str, limits: Limits) -> int:
     return max(limits.budget_thread[0], 2 * cap // SHARE if likeness.named(incoming) else cap // SHARE)
 
 
-def _last_without_proof(latest: list[Any], incoming: Incoming, most: int) -> datetime | None:
+def _last_without_proof(latest: Sequence[OutboxRow], incoming: Incoming, most: int) -> datetime | None:
     """When the address had its last acknowledgement, where it has had all it may have."""
     origin = origin_of(incoming)
     used = sum(row.origin == origin for row in latest)
@@ -236,7 +248,7 @@ def _last_without_proof(latest: list[Any], incoming: Incoming, most: int) -> dat
     return newest if used >= most or len(latest) >= ROUTES * most else None
 
 
-def _loop(latest: list[Any], incoming: Incoming, most: int, since: datetime) -> str:
+def _loop(latest: Sequence[OutboxRow], incoming: Incoming, most: int, since: datetime) -> str:
     """Why the author seems to be a program that answers us, or ``""``."""
     if len(latest) < most:
         return ""
@@ -245,7 +257,7 @@ def _loop(latest: list[Any], incoming: Incoming, most: int, since: datetime) -> 
     return f"{times} acknowledgements within {_span(ALIKE_S)} to mails that read like this one" if times >= most else ""
 
 
-def _same(latest: list[Any], incoming: Incoming, now: datetime) -> int | None:
+def _same(latest: Sequence[OutboxRow], incoming: Incoming, now: datetime) -> int | None:
     """The ticket of the last mail that read exactly like this one, if it came a moment ago."""
     mine, since = likeness.of(incoming), now - timedelta(seconds=AGAIN_S)
     same = (row.ticket_id for row in latest if row.created_at >= since and row.likeness == mine)
@@ -266,7 +278,12 @@ def alone(connection: Connection) -> bool:
 
 
 def _room(
-    connection: Connection, address: str, proof: str, budget: Budget, queries: tuple[Any, Any], now: datetime
+    connection: Connection,
+    address: str,
+    proof: str,
+    budget: Budget,
+    queries: tuple[Select[Any], Select[Any]],
+    now: datetime,
 ) -> bool:
     since = now - timedelta(seconds=budget[1])
     values = {"canonical": canonical(address), "proof": proof, "cap_since": since, "cap_most": budget[0]}

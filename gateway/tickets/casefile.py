@@ -8,7 +8,22 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from gateway.database.tables import attachments, entries, facts, messages, outbox, tickets, traces
+from gateway.database import typed
+from gateway.database.tables import (
+    AttachmentRow,
+    Entry,
+    FactRow,
+    Message,
+    OutboxRow,
+    Ticket,
+    attachments,
+    entries,
+    facts,
+    messages,
+    outbox,
+    tickets,
+    traces,
+)
 from gateway.model import Person
 from gateway.tickets import corrections, labels, merging, presence
 
@@ -20,30 +35,30 @@ MANY = 500  #: entries of one conversation, the newest
 class Said:
     """One contribution with what belongs to it."""
 
-    row: Any
+    row: Entry
     reference: str  #: of the ticket that it came to, where that was merged into this one
-    files: list[Any] = field(default_factory=list)
-    sent: list[Any] = field(default_factory=list)
-    verdict: Any = None  #: the inbox row of a mail
+    files: list[AttachmentRow] = field(default_factory=list)
+    sent: list[OutboxRow] = field(default_factory=list)
+    verdict: Message | None = None  #: the inbox row of a mail
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """A ticket and all that hangs on it."""
 
-    row: Any
+    row: Ticket
     said: list[Said]
-    facts: dict[str, list[Any]]
+    facts: dict[str, list[FactRow]]
     tags: list[str]
-    linked: list[Any]
-    others: list[Any]
-    sent: list[Any]
+    linked: list[Ticket]
+    others: list[Ticket]
+    sent: list[OutboxRow]
     why: list[tuple[datetime, int, str]]
     corrections: list[dict[str, Any]]
     there: list[dict[str, Any]]
 
 
-def read(connection: Connection, row: Any, by: Person, now: datetime) -> Case:
+def read(connection: Connection, row: Ticket, by: Person, now: datetime) -> Case:
     """The case file of a ticket's row; tickets merged into it show in it."""
     family = {row.id: row.reference} | {part.id: part.reference for part in merging.parts(connection, row)}
     sent = _rows(connection, outbox, family, outbox.c.kind != "staff")
@@ -66,20 +81,24 @@ def _rows(connection: Connection, table: Any, family: dict[int, str], *where: An
     return list(connection.execute(chosen).all())
 
 
-def _conversation(connection: Connection, family: dict[int, str], own: int, sent: list[Any]) -> list[Said]:
+def _conversation(connection: Connection, family: dict[int, str], own: int, sent: list[OutboxRow]) -> list[Said]:
     e = entries.c
     newest = select(entries).where(e.ticket_id.in_(family)).order_by(e.id.desc()).limit(MANY)
-    rows = sorted(connection.execute(newest).all(), key=lambda row: (row.at, row.id))
-    files = _grouped(connection.execute(select(attachments).where(attachments.c.entry_id.in_([r.id for r in rows]))))
+    rows = sorted(typed.every(connection, Entry, newest), key=lambda row: (row.at, row.id))
+    files = _grouped(
+        typed.every(
+            connection, AttachmentRow, select(attachments).where(attachments.c.entry_id.in_([r.id for r in rows]))
+        )
+    )
     m = messages.c
     ids = [row.message_id for row in rows if row.message_id is not None]
     known = select(m.id, m.trust, m.authenticated, m.mail_class, m.author, m.size, m.received_at).where(m.id.in_(ids))
-    verdicts = {row.id: row for row in connection.execute(known)}
+    verdicts = {row.id: row for row in typed.part(connection, Message, known)}
     by_entry = _grouped(row for row in sent if row.entry_id is not None)
     return [
         Said(
             row, "" if row.ticket_id == own else family[row.ticket_id], files.get(row.id, []), by_entry.get(row.id, []),
-            verdicts.get(row.message_id),
+            verdicts.get(row.message_id or 0),
         )
         for row in rows
     ]  # fmt: skip
@@ -92,9 +111,9 @@ def _grouped(rows: Any) -> dict[int, list[Any]]:
     return found
 
 
-def _facts(connection: Connection, family: dict[int, str]) -> dict[str, list[Any]]:
+def _facts(connection: Connection, family: dict[int, str]) -> dict[str, list[FactRow]]:
     """By kind, each value once: what its author says now before what is only quoted."""
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[FactRow]] = {}
     for row in sorted(_rows(connection, facts, family), key=lambda row: (bool(row.quoted), row.id)):
         values = found.setdefault(row.kind, [])
         if row.value not in [one.value for one in values]:
@@ -105,34 +124,34 @@ def _facts(connection: Connection, family: dict[int, str]) -> dict[str, list[Any
 _BRIEF = (tickets.c.reference, tickets.c.subject, tickets.c.state, tickets.c.opened_at, tickets.c.critical)
 
 
-def _tickets(connection: Connection, references: list[str]) -> list[Any]:
+def _tickets(connection: Connection, references: list[str]) -> list[Ticket]:
     chosen = select(*_BRIEF).where(tickets.c.reference.in_(references)).order_by(tickets.c.id)
-    return list(connection.execute(chosen).all())
+    return typed.part(connection, Ticket, chosen)
 
 
-def _others(connection: Connection, row: Any, family: dict[int, str]) -> list[Any]:
+def _others(connection: Connection, row: Ticket, family: dict[int, str]) -> list[Ticket]:
     """The account's other tickets; without an account, those of the same author."""
     t = tickets.c
     same = t.account == row.account if row.account is not None else t.author == row.author
     if row.account is None and not row.author:
         return []
     chosen = select(*_BRIEF).where(same, t.id.not_in(list(family)), t.merged_into.is_(None))
-    return list(connection.execute(chosen.order_by(t.id.desc()).limit(OTHERS)).all())
+    return typed.part(connection, Ticket, chosen.order_by(t.id.desc()).limit(OTHERS))
 
 
 def _why(connection: Connection, family: dict[int, str]) -> list[tuple[datetime, int, str]]:
     return [(row.at, row.message_id, line) for row in _rows(connection, traces, family) for line in row.lines]
 
 
-def mail_of(connection: Connection, row: Any, entry: int) -> Any:
+def mail_of(connection: Connection, row: Ticket, entry: int) -> Message | None:
     """The inbox row of an entry of this ticket or of one merged into it; ``None`` where it has none."""
     family = [row.id, *(part.id for part in merging.parts(connection, row))]
     e, m = entries.c, messages.c
     chosen = select(messages).join(entries, e.message_id == m.id).where(e.id == entry, e.ticket_id.in_(family))
-    return connection.execute(chosen).first()
+    return typed.first(connection, Message, chosen)
 
 
-def file_named(connection: Connection, row: Any, sha256: str) -> tuple[str, str]:
+def file_named(connection: Connection, row: Ticket, sha256: str) -> tuple[str, str]:
     """(name, type) under which an attachment came to this ticket or to one merged into it."""
     family = [row.id, *(part.id for part in merging.parts(connection, row))]
     e, a = entries.c, attachments.c

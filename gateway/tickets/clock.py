@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway.database.tables import Ticket
 from gateway.model import Rules
 
 OWNER, TARGET, STATUS, LIMIT = "owner", "target", "status", "limit"
@@ -73,9 +74,9 @@ def columns(running: Round, number: int, owned: bool = False) -> dict[str, Any]:
     }
 
 
-def of(row: Any) -> Round | None:
+def of(row: Ticket) -> Round | None:
     """The running round of a ticket's row, if there is one."""
-    if row.round_started_at is None:
+    if row.round_started_at is None or row.target_at is None or row.status_at is None or row.limit_at is None:
         return None
     return Round(row.round_started_at, row.target_at, row.status_at, row.limit_at)
 
@@ -91,7 +92,7 @@ def next_at(running: Round, done: frozenset[str], owned: bool = False) -> dateti
     return min((at for what, at in running.moments(owned) if what not in done), default=None)
 
 
-def owned_from(row: Any, now: datetime) -> dict[str, Any]:
+def owned_from(row: Ticket, now: datetime) -> dict[str, Any]:
     """The columns by which the clock of a ticket reminds its new owner; who takes it after that moment needs no reminder."""
     running = of(row)
     if running is None:

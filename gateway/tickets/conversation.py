@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from gateway.database import typed
 from gateway.database.statements import change, put
-from gateway.database.tables import entries, tickets
+from gateway.database.tables import Ticket, entries, tickets
 from gateway.mail import tokens
 from gateway.model import Person, Told
 from gateway.tickets import audit, rights
@@ -39,7 +40,7 @@ class MovedOn(Told):
         super().__init__(f"{reference} has moved on ({who}): read it again, then send your answer anew")
 
 
-def ticket(connection: Connection, reference: str, lock: bool = False) -> Any:
+def ticket(connection: Connection, reference: str, lock: bool = False) -> Ticket:
     """The row of a reference as a person types it. ``lock``: it stays as it is read until the transaction ends.
 
     Raises:
@@ -47,13 +48,13 @@ def ticket(connection: Connection, reference: str, lock: bool = False) -> Any:
     """
     normal = tokens.normal(reference if reference.upper().startswith(("T-", "Т-")) else f"T-{reference}")
     chosen = select(tickets).where(tickets.c.reference == normal)
-    row = connection.execute(chosen.with_for_update() if lock else chosen).first() if normal else None
+    row = typed.first(connection, Ticket, chosen.with_for_update() if lock else chosen) if normal else None
     if row is None:
         raise NoTicket(f"no ticket {reference}")
     return row
 
 
-def at_work(connection: Connection, reference: str, by: Person, what: str = "change") -> Any:
+def at_work(connection: Connection, reference: str, by: Person, what: str = "change") -> Ticket:
     """The locked row of a ticket that this person is about to work on.
 
     Raises:
@@ -69,19 +70,19 @@ def at_work(connection: Connection, reference: str, by: Person, what: str = "cha
     return row
 
 
-def say(connection: Connection, row: Any, by: Person, text: str, now: datetime, *, out: bool = False) -> int:
+def say(connection: Connection, row: Ticket, by: Person, text: str, now: datetime, *, out: bool = False) -> int:
     """Writes an answer (``out``) or a remark, and the conversation moves on; the entry's id."""
     change(connection, tickets, row.id, {"version": row.version + 1})
     return _put(connection, row, by, text, now, ("out", "") if out else ("internal", "note"))
 
 
-def _put(connection: Connection, row: Any, by: Person, text: str, now: datetime, what: tuple[str, str]) -> int:
+def _put(connection: Connection, row: Ticket, by: Person, text: str, now: datetime, what: tuple[str, str]) -> int:
     direction, kind = what
     values = {"ticket_id": row.id, "author": by.name[:330], "text": text, "full_text": "", "at": now}
     return int(put(connection, entries, values | {"direction": direction, "kind": kind, "status": "shown"}))
 
 
-def noted(connection: Connection, row: Any, text: str, now: datetime) -> None:
+def noted(connection: Connection, row: Ticket, text: str, now: datetime) -> None:
     """Writes what the gateway itself did to a ticket into its history."""
     _put(connection, row, Person("gateway"), text, now, ("internal", "change"))
 
@@ -96,7 +97,7 @@ class Change:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-def changed(connection: Connection, row: Any, made: Change, by: Person, now: datetime) -> None:
+def changed(connection: Connection, row: Ticket, made: Change, by: Person, now: datetime) -> None:
     """Writes the change, an internal entry with who and when, and the line of the audit."""
     if made.values:
         change(connection, tickets, row.id, made.values)
@@ -104,7 +105,7 @@ def changed(connection: Connection, row: Any, made: Change, by: Person, now: dat
     audit.write(connection, Act(made.what, "ticket", row.reference, made.detail), by, now)
 
 
-def moved_since(connection: Connection, row: Any, seen: int) -> list[dict[str, Any]]:
+def moved_since(connection: Connection, row: Ticket, seen: int) -> list[dict[str, Any]]:
     """``direction author at`` of the entries by which the conversation has moved on since ``seen``, newest last."""
     e = entries.c
     talk = select(e.direction, e.author, e.at).where(e.ticket_id == row.id, e.status == "shown", e.kind != "change")
@@ -112,7 +113,7 @@ def moved_since(connection: Connection, row: Any, seen: int) -> list[dict[str, A
     return [{"direction": one.direction, "author": one.author, "at": one.at.isoformat()} for one in reversed(found)]
 
 
-def must_not_have_moved(connection: Connection, row: Any, seen: int | None) -> None:
+def must_not_have_moved(connection: Connection, row: Ticket, seen: int | None) -> None:
     """Raises ``MovedOn`` when ``seen`` is given and is not the version of now."""
     if seen is not None and seen != row.version:
         raise MovedOn(row.reference, row.version, moved_since(connection, row, seen))

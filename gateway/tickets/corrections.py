@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from gateway.database import typed
 from gateway.database.statements import put
-from gateway.database.tables import corrections, entries, tickets, traces
+from gateway.database.tables import Correction, Entry, Ticket, corrections, entries, tickets, traces
 from gateway.model import Department, Person, Priority, Question, TicketState, Trust
 from gateway.tickets import openings, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
@@ -59,16 +60,16 @@ def _words(value: Any) -> str:
     return ", ".join(value) or "none" if isinstance(value, list) else str(value)
 
 
-def _entry(connection: Connection, row: Any, entry: int | None) -> Any:
+def _entry(connection: Connection, row: Ticket, entry: int | None) -> Entry:
     e = entries.c
     chosen = select(entries).where(e.ticket_id == row.id, e.direction == "in").order_by(e.id).limit(1)
-    found = connection.execute(chosen if entry is None else chosen.where(e.id == entry)).first()
+    found = typed.first(connection, Entry, chosen if entry is None else chosen.where(e.id == entry))
     if found is None:
         raise Refused(f"{row.reference} has no such mail")
     return found
 
 
-def _said_outage(connection: Connection, row: Any) -> Any:
+def _said_outage(connection: Connection, row: Ticket) -> Any:
     """The newest mail that was read as the report of an outage, if the trace says which."""
     e, r = entries.c, traces.c
     chosen = select(entries, r.lines).join(traces, r.message_id == e.message_id)
@@ -77,7 +78,7 @@ def _said_outage(connection: Connection, row: Any) -> Any:
     return next((one for one in found if any(line.startswith("terms critical") for line in one.lines)), None)
 
 
-def _follows(row: Any, right: Right) -> dict[str, Any]:
+def _follows(row: Ticket, right: Right) -> dict[str, Any]:
     """The columns that change. What is an outage goes before others when its author is proven, unless a priority is
     given; what is none goes back to its place."""
     values: dict[str, Any] = {}
@@ -97,16 +98,16 @@ def _follows(row: Any, right: Right) -> dict[str, Any]:
 
 
 def _record(
-    connection: Connection, row: Any, misread: Any, what: tuple[str, Any, Any], by: Person, now: datetime
+    connection: Connection, row: Ticket, misread: Any, what: tuple[str, Any, Any], by: Person, now: datetime
 ) -> None:  # fmt: skip
     name, before, after = what
     values = {"ticket_id": row.id, "entry_id": misread.id, "message_id": misread.message_id, "at": now}
     put(connection, corrections, values | {"who": by.name[:100], "field": name, "before": before, "after": after})
 
 
-def _follow_up(connection: Connection, before: Any, wrong: dict[str, Any], office: Office, now: datetime) -> None:
+def _follow_up(connection: Connection, before: Ticket, wrong: dict[str, Any], office: Office, now: datetime) -> None:
     """Another department, or what is an outage after all, is told at once; an outage is never without a clock."""
-    row = connection.execute(select(tickets).where(tickets.c.id == before.id)).one()
+    row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == before.id))
     urgent = "critical" in wrong and row.critical
     if row.state == TicketState.OPEN and urgent and row.round_started_at is None:
         openings.again(connection, row, office.rules, now)
@@ -115,7 +116,7 @@ def _follow_up(connection: Connection, before: Any, wrong: dict[str, Any], offic
         outgoing.tell(connection, row, "staff_new", event, _more(connection, row), office, now)
 
 
-def _more(connection: Connection, row: Any) -> dict[str, Any]:
+def _more(connection: Connection, row: Ticket) -> dict[str, Any]:
     e = entries.c
     newest = select(e.text).where(e.ticket_id == row.id, e.direction == "in", e.status == "shown").order_by(e.id.desc())
     text = connection.execute(newest.limit(1)).scalar() or ""
@@ -125,7 +126,7 @@ def _more(connection: Connection, row: Any) -> dict[str, Any]:
 def history(connection: Connection, ticket_id: int) -> list[dict[str, Any]]:
     """``field from to who at`` of each correction of a ticket."""
     c = corrections.c
-    rows = connection.execute(select(corrections).where(c.ticket_id == ticket_id).order_by(c.id)).all()
+    rows = typed.every(connection, Correction, select(corrections).where(c.ticket_id == ticket_id).order_by(c.id))
     return [
         {"field": row.field, "from": row.before, "to": row.after, "who": row.who, "at": row.at.isoformat()}
         for row in rows

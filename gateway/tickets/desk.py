@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
-from gateway.database import inbox
+from gateway.database import inbox, typed
 from gateway.database.statements import change, put, put_all, put_once
-from gateway.database.tables import attachments, entries, facts, messages, outbox, thread_ids, tickets, traces
+from gateway.database.tables import (
+    Message,
+    Ticket,
+    attachments,
+    entries,
+    facts,
+    messages,
+    outbox,
+    thread_ids,
+    tickets,
+    traces,
+)
 from gateway.mail import tokens
 from gateway.model import (
     FACT_KINDS,
@@ -114,7 +124,7 @@ def commit(
             return staffs
     decision = considered(connection, incoming, office, now, binding=True, joins=claimed.arrival is None)
     reasons = list(decision.reasons)
-    ticket: Any = None
+    ticket: Ticket | None = None
     entry: int | None = None
     if decision.disposition is Disposition.OPENED:
         ticket = _open(connection, claimed, incoming, decision, office, now)
@@ -162,18 +172,18 @@ def _staffs(
     return Outcome(done.decision, done.ticket.reference, done.replied)
 
 
-def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Any:
+def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Ticket:
     for _ in range(20):
         reference = tokens.new()
         key = put_once(connection, tickets, {"reference": reference, **values})
         if key is not None:
-            return SimpleNamespace(id=key, reference=reference, owner="", watchers=[], **values)
+            return typed.written(Ticket, {"id": key, "reference": reference, "owner": "", "watchers": [], **values})
     raise IntegrityError("no free reference", None, ValueError("twenty references in a row were taken"))
 
 
 def _open(
     connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, office: Office, now: datetime
-) -> Any:  # fmt: skip
+) -> Ticket:  # fmt: skip
     reading = incoming.reading
     started = now if incoming.released else incoming.envelope.received_at
     values: dict[str, Any] = {
@@ -213,9 +223,9 @@ def _said(incoming: Incoming, decision: Decision, office: Office) -> dict[str, A
     }
 
 
-def _append(connection: Connection, incoming: Incoming, decision: Decision, office: Office) -> Any:
+def _append(connection: Connection, incoming: Incoming, decision: Decision, office: Office) -> Ticket:
     assert decision.thread is not None
-    row = connection.execute(select(tickets).where(tickets.c.id == decision.thread.ticket_id)).one()
+    row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == decision.thread.ticket_id))
     if decision.silent:
         if decision.disposition is Disposition.APPENDED and set(decision.marks) - set(row.marks):
             change(connection, tickets, row.id, {"marks": list(dict.fromkeys([*row.marks, *decision.marks]))})
@@ -236,7 +246,7 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
         values |= clock.columns(running, row.round + 1, bool(row.owner))
     if values:
         change(connection, tickets, row.id, values)
-    return connection.execute(select(tickets).where(tickets.c.id == row.id)).one()
+    return typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.id))
 
 
 def _status_of(decision: Decision) -> str:
@@ -294,7 +304,7 @@ def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incom
         put_once(connection, thread_ids, {"rfc_id": parsed.message_id, "ticket_id": ticket_id, "ours": False})
 
 
-def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_copy: bool) -> dict[str, Any]:
+def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author_copy: bool) -> dict[str, Any]:
     """What a template may say. Only verified authors see their subject, their name and their own facts."""
     parsed = incoming.reading.parsed
     verified = decision.trust is Trust.VERIFIED
@@ -323,7 +333,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Any, author_co
 
 
 def _acknowledge(
-    connection: Connection, claimed: inbox.Claimed, ticket: Any, incoming: Incoming, decision: Decision, office: Office,
+    connection: Connection, claimed: inbox.Claimed, ticket: Ticket, incoming: Incoming, decision: Decision, office: Office,
     now: datetime, direct: bool = False,
 ) -> tuple[str | None, outgoing.Claimed | None]:  # fmt: skip
     """(the template of the reply, the first of its rows when it was claimed for sending). Nobody is answered twice for
@@ -379,7 +389,7 @@ def _bounce(
 
 
 def _tell(
-    connection: Connection, claimed: inbox.Claimed, ticket: Any, incoming: Incoming, decision: Decision, office: Office,
+    connection: Connection, claimed: inbox.Claimed, ticket: Ticket | None, incoming: Incoming, decision: Decision, office: Office,
     now: datetime, entry: int | None,
 ) -> None:  # fmt: skip
     if not decision.notify:
@@ -405,13 +415,13 @@ def _tell(
         )
 
 
-def _trace(connection: Connection, message: int, ticket: Any, reasons: list[str], now: datetime) -> None:
+def _trace(connection: Connection, message: int, ticket: Ticket | None, reasons: list[str], now: datetime) -> None:
     ticket_id = ticket.id if ticket else None
     put(connection, traces, {"message_id": message, "ticket_id": ticket_id, "at": now, "lines": reasons})
 
 
 def _finish(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, ticket: Any, entry: int | None,
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, ticket: Ticket | None, entry: int | None,
     office: Office, now: datetime,
 ) -> None:  # fmt: skip
     quarantined = decision.disposition is Disposition.QUARANTINED
@@ -465,8 +475,8 @@ def commit_recheck(
     connection: Connection, claimed: inbox.Claimed, incoming: Incoming, office: Office, now: datetime
 ) -> Outcome:  # fmt: skip
     """Another look at a mail whose checks could not be made; may raise trust and write the reply, once."""
-    row = connection.execute(select(messages).where(messages.c.id == claimed.id).with_for_update()).one()
-    ticket = connection.execute(select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()).first()
+    row = typed.one(connection, Message, select(messages).where(messages.c.id == claimed.id).with_for_update())
+    ticket = typed.first(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
     final = is_final(claimed.recheck, office)
     incoming = replays.claimed(connection, replace(incoming, final=final), claimed.id)
     if staffmail.is_staffs(row):
@@ -484,7 +494,7 @@ def commit_recheck(
             )
         elif not unsure:
             _raise_trust(connection, ticket, incoming, decision)
-        ticket = connection.execute(select(tickets).where(tickets.c.id == ticket.id)).one()
+        ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == ticket.id))
         answered = ticket.first_response_at is not None or ticket.state == TicketState.CLOSED
         if (
             decision.trust is not Trust.FAILED
@@ -516,7 +526,7 @@ def _acknowledged(connection: Connection, message: int) -> bool:
     return connection.execute(found).first() is not None
 
 
-def _raise_trust(connection: Connection, ticket: Any, incoming: Incoming, decision: Decision) -> None:
+def _raise_trust(connection: Connection, ticket: Ticket, incoming: Incoming, decision: Decision) -> None:
     order = (Trust.FAILED, Trust.UNKNOWN, Trust.UNVERIFIED, Trust.VERIFIED)
     if order.index(decision.trust) <= order.index(Trust(ticket.trust)):
         return

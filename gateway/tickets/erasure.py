@@ -17,13 +17,16 @@ from typing import Any
 from sqlalchemy import Connection, String, cast, delete, or_, select, update
 from sqlalchemy.types import TypeDecorator
 
-from gateway.database import originals
+from gateway.database import originals, typed
 from gateway.database.clean import CleanJson, CleanString
 from gateway.database.console_tables import drafts
 from gateway.database.statements import put_once
 from gateway.database.store import Store
 from gateway.database.tables import (
     METADATA,
+    Erasure,
+    OutboxRow,
+    Ticket,
     arrivals,
     attachments,
     audit,
@@ -63,9 +66,9 @@ def remember(connection: Connection, store: Store, address: str, now: datetime) 
     return mark
 
 
-def tombstones(connection: Connection) -> list[Any]:
+def tombstones(connection: Connection) -> list[Erasure]:
     """Every tombstone: ``mark``, ``key_id``, ``erased_at``."""
-    return list(connection.execute(select(erasures).order_by(erasures.c.erased_at)).all())
+    return typed.every(connection, Erasure, select(erasures).order_by(erasures.c.erased_at))
 
 
 def held(connection: Connection, address: str) -> str:
@@ -81,9 +84,9 @@ def held(connection: Connection, address: str) -> str:
     return ""
 
 
-def _tickets_of(connection: Connection, address: str) -> list[Any]:
+def _tickets_of(connection: Connection, address: str) -> list[Ticket]:
     author = or_(tickets.c.author == address, tickets.c.author.ilike(_escaped(address), escape="\\"))
-    return list(connection.execute(select(tickets).where(author)).all())
+    return typed.every(connection, Ticket, select(tickets).where(author))
 
 
 def _escaped(words: str) -> str:
@@ -138,7 +141,7 @@ def _erase_ticket(connection: Connection, ticket: int, now: datetime) -> None:
     connection.execute(delete(corrections).where(corrections.c.ticket_id == ticket))
     connection.execute(update(traces).where(traces.c.ticket_id == ticket).values(lines=[]))
     connection.execute(delete(thread_ids).where(thread_ids.c.ticket_id == ticket, thread_ids.c.ours.is_(False)))
-    for row in connection.execute(select(o.id, o.state).where(o.ticket_id == ticket)).all():
+    for row in typed.part(connection, OutboxRow, select(o.id, o.state).where(o.ticket_id == ticket)):
         connection.execute(update(outbox).where(o.id == row.id).values(_blank_reply(row, now)))
     connection.execute(update(tickets).where(tickets.c.id == ticket).values(_blank_ticket(now)))
 
@@ -153,7 +156,7 @@ def _erase_contributions(connection: Connection, address: str) -> None:
     connection.execute(update(entries).where(e.id.in_(ids)).values(author="", text=ERASED, full_text=""))
 
 
-def _blank_reply(row: Any, now: datetime) -> Mapping[str, Any]:
+def _blank_reply(row: OutboxRow, now: datetime) -> Mapping[str, Any]:
     gone = {
         "recipient": NOBODY.format(id=row.id), "canonical": "", "domain": "", "origin": "", "likeness": "", "context": {},
         "last_error": "", "bounced": "", "answer": "",

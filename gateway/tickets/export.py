@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from gateway import log
-from gateway.database.tables import arrivals, entries, messages, outbox, tickets
+from gateway.database import typed
+from gateway.database.tables import Arrival, Message, OutboxRow, Ticket, arrivals, entries, messages, outbox, tickets
 from gateway.tickets import views
 
 _MAIL = (
@@ -19,7 +20,7 @@ _MAIL = (
 _REPLY = ("id", "template", "language", "recipient", "kind", "context", "state", "created_at", "sent_at")
 
 
-def _mine(what: str) -> tuple[Any, Any]:
+def _mine(what: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """(tickets of, mails of) an address or an account."""
     t, m = tickets.c, messages.c
     if "@" not in what:
@@ -30,7 +31,7 @@ def _mine(what: str) -> tuple[Any, Any]:
     return or_(lower(t.author) == what, t.id.in_(wrote)), or_(lower(m.author) == what, lower(m.mail_from) == what)
 
 
-def _plain(row: Any, names: tuple[str, ...]) -> dict[str, Any]:
+def _plain(row: object, names: tuple[str, ...]) -> dict[str, Any]:
     found = {name: getattr(row, name) for name in names}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
 
@@ -53,14 +54,16 @@ def everything(connection: Connection, what: str) -> dict[str, Any]:
     What other people wrote in the tickets of an address is left out, and their addresses are masked."""
     own, mails = _mine(what)
     m, o = messages.c, outbox.c
-    found = connection.execute(select(tickets).where(own).order_by(tickets.c.id)).all()
+    found = typed.every(connection, Ticket, select(tickets).where(own).order_by(tickets.c.id))
     shown = [views.ticket_show(connection, row, True) for row in found]
     if "@" in what:
         shown = [_of_one_person(ticket, what) for ticket in shown]
     to = func.lower(o.recipient) == what if "@" in what else o.ticket_id.in_([row.id for row in found])
-    replies = connection.execute(select(outbox).where(to, o.kind != "staff").order_by(o.id)).all()
-    rows = connection.execute(select(messages).where(mails).order_by(m.id)).all()
-    again = connection.execute(select(arrivals).where(arrivals.c.message_id.in_([row.id for row in rows]))).all()
+    replies = typed.every(connection, OutboxRow, select(outbox).where(to, o.kind != "staff").order_by(o.id))
+    rows = typed.every(connection, Message, select(messages).where(mails).order_by(m.id))
+    again = typed.every(
+        connection, Arrival, select(arrivals).where(arrivals.c.message_id.in_([row.id for row in rows]))
+    )
     return {
         "tickets": shown,
         "mails": [_plain(row, _MAIL) for row in rows],

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
-from gateway.database.tables import OVERDUE, conditions, messages, outbox, tickets
+from gateway.database import typed
+from gateway.database.tables import OVERDUE, Condition, SourceState, conditions, messages, outbox, tickets
 from gateway.model import InboxState, MailClass, OutboxState
 from gateway.tickets import mailboxes, openings
 
@@ -157,13 +158,13 @@ def _replies(connection: Connection, now: datetime) -> list[Check]:
 
 def _noted(connection: Connection) -> list[Check]:
     """What a service noted for all to see: of the relay, and of its own machine (``name@node``)."""
-    rows = connection.execute(select(conditions).order_by(conditions.c.since, conditions.c.name)).all()
+    rows = typed.every(connection, Condition, select(conditions).order_by(conditions.c.since, conditions.c.name))
     return [Check(row.name, row.problem, row.since) for row in rows if row.name in NAMES]
 
 
 def noted_elsewhere(connection: Connection, node: str) -> list[Check]:
     """What the services of other nodes noted."""
-    rows = connection.execute(select(conditions).order_by(conditions.c.since, conditions.c.name)).all()
+    rows = typed.every(connection, Condition, select(conditions).order_by(conditions.c.since, conditions.c.name))
     others = [row for row in rows if "@" in row.name and row.name.partition("@")[2] != node]
     return [
         Check(row.name.partition("@")[0], row.problem, row.since)
@@ -213,7 +214,7 @@ def _writable(connection: Connection) -> Check:
     return Check("database", "the database is read-only: no mail is taken", None, do, blocks=True)
 
 
-def _source(row: Any, now: datetime) -> Check:
+def _source(row: SourceState, now: datetime) -> Check:
     """What a person should know of a mailbox."""
     away = mailboxes.away_for(row, now, row.read_at or now)
     if row.state not in ("auth_failed", "away") and away < row.silence_s and not row.error:

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from gateway.database import typed
 from gateway.database.statements import put_once
-from gateway.database.tables import holds, messages
+from gateway.database.tables import Hold, Ticket, holds, messages
 from gateway.mail import tokens
 from gateway.model import Told
 
@@ -29,7 +30,7 @@ class Held:
     def __bool__(self) -> bool:
         return bool(self.tickets or self.accounts or self.addresses)
 
-    def ticket(self, connection: Connection, row: Any) -> bool:
+    def ticket(self, connection: Connection, row: Ticket) -> bool:
         """Whether a ticket must stay: it is held, its account is, or an address that wrote in it."""
         if row.reference in self.tickets or {row.account, *row.accounts} & self.accounts:
             return True
@@ -70,7 +71,7 @@ def lift(connection: Connection, what: str) -> bool:
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
     """Every hold, oldest first: ``kind value reason by since``."""
-    rows = connection.execute(select(holds).order_by(holds.c.id)).all()
+    rows = typed.every(connection, Hold, select(holds).order_by(holds.c.id))
     return [
         {"kind": row.kind, "value": row.value, "reason": row.reason, "by": row.by, "since": row.since.isoformat()}
         for row in rows

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text, update
 
+from gateway.database import typed
 from gateway.database.statements import put, put_once
-from gateway.database.tables import facts, incident_tickets, incidents, tickets
+from gateway.database.tables import Incident, facts, incident_tickets, incidents, tickets
 from gateway.model import Ownership, TicketState, Told, Trust
 from gateway.tickets.board import Known
 from gateway.tickets.outgoing import Office, Reply, write
@@ -103,8 +104,8 @@ def groups(connection: Connection, rule: Rule, now: datetime) -> list[Group]:
     return sorted(made, key=lambda group: (KINDS.index(group.sign[0]), -len(group.rows), group.sign[1]))
 
 
-def _open(connection: Connection) -> dict[Sign, Any]:
-    rows = connection.execute(select(incidents).where(incidents.c.state != "closed")).all()
+def _open(connection: Connection) -> dict[Sign, Incident]:
+    rows = typed.every(connection, Incident, select(incidents).where(incidents.c.state != "closed"))
     return {(row.kind, row.value): row for row in rows}
 
 
@@ -203,10 +204,13 @@ def listed(connection: Connection, every: bool, limit: int) -> list[dict[str, An
     """``incidents list``: open ones, or all; newest first."""
     i = incidents.c
     chosen = select(incidents) if every else select(incidents).where(i.state != "closed")
-    return [_as_json(connection, row) for row in connection.execute(chosen.order_by(i.id.desc()).limit(limit)).all()]
+    return [
+        _as_json(connection, row)
+        for row in typed.every(connection, Incident, chosen.order_by(i.id.desc()).limit(limit))
+    ]
 
 
-def _as_json(connection: Connection, row: Any) -> dict[str, Any]:
+def _as_json(connection: Connection, row: Incident) -> dict[str, Any]:
     tied = select(tickets.c.reference).join(incident_tickets, incident_tickets.c.ticket_id == tickets.c.id)
     names = connection.execute(tied.where(incident_tickets.c.incident_id == row.id).order_by(tickets.c.id)).scalars()
     return {

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select
 
+from gateway.database import typed
 from gateway.database.statements import put_once
-from gateway.database.tables import ticket_tags, tickets
+from gateway.database.tables import TicketTag, ticket_tags, tickets
 from gateway.model import Person
 from gateway.tickets import audit
 from gateway.tickets.audit import Act
@@ -74,8 +75,8 @@ def tags(connection: Connection, ticket_id: int) -> list[str]:
 def of_all(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
     """The tags of each of these tickets, sorted."""
     found: dict[int, list[str]] = {key: [] for key in ids}
-    for row in connection.execute(
-        select(ticket_tags).where(ticket_tags.c.ticket_id.in_(ids)).order_by(ticket_tags.c.tag)
+    for row in typed.every(
+        connection, TicketTag, select(ticket_tags).where(ticket_tags.c.ticket_id.in_(ids)).order_by(ticket_tags.c.tag)
     ):
         found[row.ticket_id].append(row.tag)
     return found

@@ -7,9 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
 
-from gateway.database.tables import arrivals, messages, outbox, tickets, traces
+from gateway.database import typed
+from gateway.database.tables import (
+    Arrival,
+    OutboxRow,
+    Ticket,
+    Trace,
+    arrivals,
+    messages,
+    outbox,
+    tickets,
+    traces,
+)
 from gateway.mail import receipts, tokens
 from gateway.mail.address import canonical
 from gateway.model import InboxState, OutboxState
@@ -44,7 +55,7 @@ def traced(connection: Connection, words: str, keys: Mapping[str, bytes]) -> lis
     return lives or [_reply_life(row) for row in _replies(connection, words.strip())]
 
 
-def _mails(connection: Connection, words: str, keys: Mapping[str, bytes]) -> list[Any]:
+def _mails(connection: Connection, words: str, keys: Mapping[str, bytes]) -> list[Row[Any]]:
     for condition in _meanings(connection, words, keys):
         query = select(messages, tickets.c.reference).outerjoin(tickets, tickets.c.id == messages.c.ticket_id)
         rows = connection.execute(query.where(condition).order_by(messages.c.id.desc()).limit(MOST)).all()
@@ -83,17 +94,17 @@ def _answered_by(rfc_id: str) -> ColumnElement[bool]:
     return found
 
 
-def _replies(connection: Connection, words: str) -> list[Any]:
+def _replies(connection: Connection, words: str) -> list[OutboxRow]:
     """Replies to an address from which no mail came."""
     if "@" not in words:
         return []
     o, bare = outbox.c, words.strip("<>")
     kinds = o.kind.in_(("auto", "person", "staff"))  # the index begins with it
     query = select(outbox).where(or_(o.rfc_id == bare, and_(kinds, o.canonical == canonical(bare))))
-    return list(reversed(connection.execute(query.order_by(o.id.desc()).limit(MOST)).all()))
+    return typed.every(connection, OutboxRow, query.order_by(o.id.desc()).limit(MOST))[::-1]
 
 
-def _life(connection: Connection, row: Any) -> Life:
+def _life(connection: Connection, row: Row[Any]) -> Life:
     steps = [_received(row), *_arrived(connection, row), *_reasons(connection, row.id)]
     steps += _ticket_steps(connection, row.ticket_id)
     for reply in _replies_to(connection, row):
@@ -104,7 +115,7 @@ def _life(connection: Connection, row: Any) -> Life:
     return Life(row.id, title, (*steps, *now))
 
 
-def _envelope(row: Any) -> str:
+def _envelope(row: Row[Any] | Arrival) -> str:
     sender = "an unknown sender" if row.mail_from is None else f"<{row.mail_from}>"
     client = row.client or (f"unknown ({row.client_reason})" if row.client_reason else "unknown")
     parts = [f"by {row.source} from {client}"]
@@ -115,26 +126,26 @@ def _envelope(row: Any) -> str:
     return f"{', '.join(parts)}; envelope {sender} to {', '.join(row.rcpt_tos)}"
 
 
-def _received(row: Any) -> Step:
+def _received(row: Row[Any]) -> Step:
     known = f"; Message-ID <{row.message_id}>" if row.message_id else ""
     return Step(row.received_at, "received", f"{_envelope(row)}; {row.size} octets{known}")
 
 
-def _arrived(connection: Connection, row: Any) -> list[Step]:
+def _arrived(connection: Connection, row: Row[Any]) -> list[Step]:
     query = select(arrivals).where(arrivals.c.message_id == row.id).order_by(arrivals.c.id).limit(MOST)
     return [
         Step(again.received_at, "arrived again", f"{_envelope(again)}; {again.note or again.state}")
-        for again in connection.execute(query).all()
+        for again in typed.every(connection, Arrival, query)
     ]
 
 
 def _reasons(connection: Connection, message: int) -> list[Step]:
-    rows = connection.execute(select(traces).where(traces.c.message_id == message).order_by(traces.c.id)).all()
+    rows = typed.every(connection, Trace, select(traces).where(traces.c.message_id == message).order_by(traces.c.id))
     return [Step(row.at, "decided", line) for row in rows for line in row.lines]
 
 
 def _ticket_steps(connection: Connection, ticket_id: int | None) -> list[Step]:
-    row = connection.execute(select(tickets).where(tickets.c.id == ticket_id)).first() if ticket_id else None
+    row = typed.first(connection, Ticket, select(tickets).where(tickets.c.id == ticket_id)) if ticket_id else None
     if row is None:
         return []
     moments = (
@@ -146,16 +157,16 @@ def _ticket_steps(connection: Connection, ticket_id: int | None) -> list[Step]:
     return [Step(at, "ticket", line) for at, line in moments if at is not None]
 
 
-def _replies_to(connection: Connection, row: Any) -> list[Any]:
+def _replies_to(connection: Connection, row: Row[Any]) -> list[OutboxRow]:
     """What was written because of this mail, and what a person answered on its ticket."""
     o = outbox.c
     mine = [o.event == f"m{row.id}"]
     if row.ticket_id is not None:
         mine.append(o.ticket_id == row.ticket_id)
-    return list(connection.execute(select(outbox).where(or_(*mine)).order_by(o.id).limit(5 * MOST)).all())
+    return typed.every(connection, OutboxRow, select(outbox).where(or_(*mine)).order_by(o.id).limit(5 * MOST))
 
 
-def _reply_steps(row: Any) -> list[Step]:
+def _reply_steps(row: OutboxRow) -> list[Step]:
     name = f"outbox {row.id}, {row.template} to {row.recipient}"
     steps = [Step(row.created_at, "queued", f"{name}; Message-ID <{row.rfc_id}>")]
     tries = f" after {row.attempts} tries" if row.attempts > 1 else ""
@@ -171,7 +182,7 @@ def _reply_steps(row: Any) -> list[Step]:
     return steps
 
 
-def _reply_life(row: Any) -> Life:
+def _reply_life(row: OutboxRow) -> Life:
     return Life(None, f"outbox {row.id}: {row.template} to {row.recipient}", tuple(_reply_steps(row)))
 
 
@@ -179,7 +190,7 @@ def _moment(at: datetime | None) -> str:
     return at.isoformat(timespec="seconds") if at is not None else "unknown"
 
 
-def _now(row: Any) -> list[Step]:
+def _now(row: Row[Any]) -> list[Step]:
     """How the mail is now, with the command that moves it on where a person has to."""
     outcome = f"{row.state}, {row.disposition}" if row.disposition else row.state
     why = f": {row.reason}" if row.reason else ""

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from gateway.database import inbox
+from gateway.database import inbox, typed
 from gateway.database.statements import put, put_once
-from gateway.database.tables import mailbox_uids, mailboxes, sources
+from gateway.database.tables import Mailbox, SourceState, mailbox_uids, mailboxes, sources
 from gateway.model import Accepted, RawMessage, Turn
 from gateway.tickets import outgoing
 from gateway.tickets.outgoing import Office, Reply
@@ -39,7 +39,7 @@ def opened(
 ) -> Cursor:
     """The cursor of a folder that was just selected; a new UIDVALIDITY begins again at the first mail."""
     b = mailboxes.c
-    row = connection.execute(select(mailboxes).where(b.account == account, b.folder == folder)).first()
+    row = typed.first(connection, Mailbox, select(mailboxes).where(b.account == account, b.folder == folder))
     if row is None:
         values: dict[str, Any] = {
             "account": account,
@@ -139,12 +139,12 @@ def keep_only(connection: Connection, names: Iterable[str]) -> None:
     connection.execute(delete(sources).where(sources.c.name.not_in(list(names))))
 
 
-def rows(connection: Connection) -> list[Any]:
+def rows(connection: Connection) -> list[SourceState]:
     """Every account, by name."""
-    return list(connection.execute(select(sources).order_by(sources.c.name)).all())
+    return typed.every(connection, SourceState, select(sources).order_by(sources.c.name))
 
 
-def away_for(row: Any, now: datetime, started_at: datetime) -> float:
+def away_for(row: SourceState, now: datetime, started_at: datetime) -> float:
     """Seconds since an account was last read to the end, counted from the start of the service at the earliest: while it
     was down, no mailbox was silent."""
     return max(0.0, (now - max(row.read_at or started_at, started_at)).total_seconds())

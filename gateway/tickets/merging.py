@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
+from gateway.database import typed
 from gateway.database.statements import change, put_once
-from gateway.database.tables import ticket_links, tickets
+from gateway.database.tables import Ticket, ticket_links, tickets
 from gateway.model import Person, TicketState
 from gateway.tickets import clock, openings
 from gateway.tickets.conversation import Change, Refused, at_work, changed, ticket
@@ -41,14 +42,14 @@ def merge(connection: Connection, reference: str, into: str, by: Person, now: da
     changed(connection, other, Change("merge", f"{row.reference} was merged into this", values, {"from": row.reference}), by, now)  # fmt: skip
 
 
-def _both(connection: Connection, reference: str, into: str, by: Person) -> tuple[Any, Any]:
+def _both(connection: Connection, reference: str, into: str, by: Person) -> tuple[Ticket, Ticket]:
     """Both rows, locked in the order of their ids, so that two who merge at once never wait for each other."""
     first, second = sorted((ticket(connection, reference), ticket(connection, into)), key=lambda row: int(row.id))
     rows = {row.id: at_work(connection, row.reference, by, "merge") for row in (first, second)}
     return rows[ticket(connection, reference).id], rows[ticket(connection, into).id]
 
 
-def _goes_on(row: Any, other: Any) -> dict[str, Any]:
+def _goes_on(row: Ticket, other: Any) -> dict[str, Any]:
     """The clock of ``other`` when the older of both rounds counts."""
     if row.round_started_at is None:
         return {}
@@ -68,7 +69,7 @@ def unmerge(connection: Connection, reference: str, by: Person, office: Office, 
     row = ticket(connection, reference, lock=True)
     if row.merged_into is None:
         raise Refused(f"{row.reference} is not merged")
-    other = connection.execute(select(tickets).where(tickets.c.id == row.merged_into).with_for_update()).one()
+    other = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.merged_into).with_for_update())
     change(connection, tickets, row.id, {"merged_into": None})
     row = at_work(connection, reference, by, "merge")
     changed(connection, row, Change("unmerge", f"parted from {other.reference}"), by, now)
@@ -101,7 +102,7 @@ def unlink(connection: Connection, reference: str, to: str, by: Person, now: dat
         changed(connection, other, Change("unlink", f"not linked to {row.reference} any more"), by, now)
 
 
-def linked(connection: Connection, row: Any) -> list[str]:
+def linked(connection: Connection, row: Ticket) -> list[str]:
     """References of the tickets tied to this one by a person, or by a mail that pointed at the other."""
     k, t = ticket_links.c, tickets.c
     ties = select(k.other_id).where(k.ticket_id == row.id).union(select(k.ticket_id).where(k.other_id == row.id))
@@ -110,7 +111,7 @@ def linked(connection: Connection, row: Any) -> list[str]:
     return list(connection.execute(chosen).scalars())
 
 
-def parts(connection: Connection, row: Any) -> list[Any]:
+def parts(connection: Connection, row: Ticket) -> list[Ticket]:
     """Rows of the tickets that were merged into this one."""
     chosen = select(tickets).where(tickets.c.merged_into == row.id).order_by(tickets.c.id)
-    return list(connection.execute(chosen).all())
+    return typed.every(connection, Ticket, chosen)

@@ -7,13 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
+from gateway.database import typed
 from gateway.database.statements import change
-from gateway.database.tables import UNWATCHED, tickets
+from gateway.database.tables import UNWATCHED, Ticket, tickets
 from gateway.model import Rules, TicketState, Trust
 from gateway.tickets import clock
 
 
-def again(connection: Connection, row: Any, rules: Rules, now: datetime) -> None:
+def again(connection: Connection, row: Ticket, rules: Rules, now: datetime) -> None:
     """Opens the ticket, whose row is locked, unless it is open; its clock starts now unless it runs."""
     values: dict[str, Any] = {"state": TicketState.OPEN, "closed_at": None}
     if row.round_started_at is None:
@@ -21,13 +22,13 @@ def again(connection: Connection, row: Any, rules: Rules, now: datetime) -> None
     change(connection, tickets, row.id, values)
 
 
-def standing_for(connection: Connection, ticket_id: int | None) -> Any:
+def standing_for(connection: Connection, ticket_id: int | None) -> Ticket | None:
     """The locked row of a ticket, or of the one it was merged into; ``None`` where there is none."""
     chosen = select(tickets).with_for_update()
-    row = connection.execute(chosen.where(tickets.c.id == ticket_id)).first()
+    row = typed.first(connection, Ticket, chosen.where(tickets.c.id == ticket_id))
     if row is None or row.merged_into is None:
         return row
-    return connection.execute(chosen.where(tickets.c.id == row.merged_into)).first()
+    return typed.first(connection, Ticket, chosen.where(tickets.c.id == row.merged_into))
 
 
 def unwatched(connection: Connection) -> list[str]:

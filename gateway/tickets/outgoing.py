@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, case, func, literal_column, or_, select, update
 
 from gateway import log
+from gateway.database import typed
 from gateway.database.statements import change, fetch, put, put_once, run
 from gateway.database.store import LostClaim, Store
-from gateway.database.tables import notices, outbox, thread_ids, tickets
+from gateway.database.tables import Notice, OutboxRow, Ticket, notices, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.mail.address import canonical, neighbourhood, with_a_label
 from gateway.model import OutboxState, Rules, TicketState
@@ -318,12 +319,14 @@ def overdue(connection: Connection, before: datetime, error: str, office: Office
     """Gives up at most a hundred waiting rows that are tried since ``before``; how many. While the relay is away none of
     them is tried by itself."""
     o = outbox.c
-    rows = connection.execute(
+    rows = typed.every(
+        connection,
+        OutboxRow,
         select(outbox)
         .where(o.state == OutboxState.QUEUED, func.coalesce(o.retry_from, o.created_at) <= before)
         .limit(100)
-        .with_for_update(skip_locked=True)
-    ).all()
+        .with_for_update(skip_locked=True),
+    )
     for row in rows:
         log.dead(row.id, row.template, error)
         values = {"state": OutboxState.DEAD, "next_at": None, "last_error": error[:300], "dead_at": now}
@@ -336,7 +339,7 @@ def overdue(connection: Connection, before: datetime, error: str, office: Office
 def undelivered(connection: Connection, outbox_id: int, why: str, office: Office, now: datetime) -> int | None:
     """The customer did not get this reply: the ticket says so; for a person's answer it reopens and staff are told, once
     however many reports come. The ticket."""
-    sent = connection.execute(select(outbox).where(outbox.c.id == outbox_id)).one()
+    sent = typed.one(connection, OutboxRow, select(outbox).where(outbox.c.id == outbox_id))
     ticket_id: int | None = sent.ticket_id
     row = openings.standing_for(connection, ticket_id)
     if row is None:
@@ -354,7 +357,7 @@ def undelivered(connection: Connection, outbox_id: int, why: str, office: Office
 
 
 def tell(
-    connection: Connection, ticket: Any, template: str, event: str, more: Mapping[str, Any], office: Office, now: datetime,
+    connection: Connection, ticket: Ticket, template: str, event: str, more: Mapping[str, Any], office: Office, now: datetime,
     *, escalate: bool = False,
 ) -> None:  # fmt: skip
     """A staff notification to the ticket's department, owner and watchers (and the escalation addresses)."""
@@ -364,14 +367,14 @@ def tell(
     tell_these(connection, to, ticket, template, event, more, office, now)
 
 
-def concerned(ticket: Any, office: Office) -> list[str]:
+def concerned(ticket: Ticket, office: Office) -> list[str]:
     """The addresses of a ticket's owner and watchers, as far as they are known; the owner's first."""
     found = (office.address_of(name) for name in (ticket.owner, *ticket.watchers) if name)
     return [address for address in found if address is not None]
 
 
 def tell_these(
-    connection: Connection, to: Iterable[str], ticket: Any, template: str, event: str, more: Mapping[str, Any],
+    connection: Connection, to: Iterable[str], ticket: Ticket, template: str, event: str, more: Mapping[str, Any],
     office: Office, now: datetime,
 ) -> None:  # fmt: skip
     """A staff notification about a ticket to these addresses. Without a ``text`` in it, the conversation as it is."""
@@ -381,7 +384,7 @@ def tell_these(
 
 
 def tell_one(
-    connection: Connection, ticket: Any, template: str, event: str, address: str, more: Mapping[str, Any], office: Office,
+    connection: Connection, ticket: Ticket, template: str, event: str, address: str, more: Mapping[str, Any], office: Office,
     now: datetime,
 ) -> None:  # fmt: skip
     """A staff notification to one address, which answers by mail where it may."""
@@ -416,9 +419,9 @@ def notice(connection: Connection, kind: str, line: str, now: datetime) -> None:
 
 def digest(connection: Connection, office: Office, now: datetime) -> int:
     """Writes the staff digest when there is something to tell and the last one is old enough; the number of lines."""
-    rows = connection.execute(
-        select(notices).where(notices.c.told_at.is_(None)).order_by(notices.c.id).limit(500)
-    ).all()
+    rows = typed.every(
+        connection, Notice, select(notices).where(notices.c.told_at.is_(None)).order_by(notices.c.id).limit(500)
+    )
     to = [address for address in office.staff.get("technical", ()) if not office.rules.owns(address)]
     if not to or not anything_to_tell(connection):
         return 0

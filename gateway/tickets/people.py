@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 
 from gateway.database import inbox, originals
 from gateway.database.statements import change
-from gateway.database.tables import arrivals, attachments, entries, messages, tickets
+from gateway.database.tables import Ticket, arrivals, attachments, entries, messages, tickets
 from gateway.model import InboxState, Person, TicketState, Trust
 from gateway.tickets import audit, clock, openings, outgoing, rights
 from gateway.tickets.audit import Act
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 
-def last_ids(connection: Connection, row: Any) -> tuple[str | None, list[str]]:
+def last_ids(connection: Connection, row: Ticket) -> tuple[str | None, list[str]]:
     """(the Message-ID of the newest mail of a ticket, those before it), for In-Reply-To and References."""
     found = connection.execute(
         select(messages.c.message_id)
@@ -59,8 +59,9 @@ def last_ids(connection: Connection, row: Any) -> tuple[str | None, list[str]]:
     return (ids[0] if ids else None), list(reversed(ids[1:]))
 
 
-def _write_to(connection: Connection, row: Any, template: str, entry: int, text: str) -> Reply:
+def _write_to(connection: Connection, row: Ticket, template: str, entry: int, text: str) -> Reply:
     """The mail of a person's act to the author of a ticket."""
+    assert row.author is not None  # who has no address is neither answered nor told
     newest, older = last_ids(connection, row)
     verified = row.trust == Trust.VERIFIED
     context = {
@@ -143,12 +144,12 @@ def close(
     return author if spam else None
 
 
-def _knows_us(row: Any) -> bool:
+def _knows_us(row: Ticket) -> bool:
     """Whether the customer has heard of this ticket: who was kept from every mail is not written to by its end."""
     return bool(row.author) and row.trust != Trust.FAILED and bool(row.acknowledged_at or row.first_response_at)
 
 
-def _tell_closed(connection: Connection, row: Any, office: Office, now: datetime) -> None:
+def _tell_closed(connection: Connection, row: Ticket, office: Office, now: datetime) -> None:
     newest = select(entries.c.id).where(entries.c.ticket_id == row.id).order_by(entries.c.id.desc()).limit(1)
     entry = int(connection.execute(newest).scalar_one())
     outgoing.write(connection, _write_to(connection, row, "closed", entry, ""), office, now)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -55,7 +54,7 @@ class Purge:
             going = going and after is not None
         return count
 
-    async def _remove(self, kind: Kind, due: Sequence[Any], cutoff: datetime) -> int:
+    async def _remove(self, kind: Kind, due: Sequence[retention.Place], cutoff: datetime) -> int:
         count, start = 0, 0
         while start < len(due):
             ids = due[start : start + min(self._size, kind.step)]
@@ -68,11 +67,11 @@ class Purge:
         return count
 
 
-def _found(kind: Kind, cutoff: datetime, after: Any, connection: Connection) -> retention.Found:
+def _found(kind: Kind, cutoff: datetime, after: retention.Place, connection: Connection) -> retention.Found:
     return kind.find(connection, cutoff, after)
 
 
-def _removed(kind: Kind, ids: Sequence[Any], cutoff: datetime, connection: Connection) -> tuple[float, int]:
+def _removed(kind: Kind, ids: Sequence[retention.Place], cutoff: datetime, connection: Connection) -> tuple[float, int]:
     began = time.perf_counter()
     removed = kind.remove(connection, ids, cutoff)
     return time.perf_counter() - began, removed

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
 
-from gateway.database import originals
+from gateway.database import originals, typed
 from gateway.database.tables import (
     METADATA,
+    Ticket,
     arrivals,
     attachments,
     entries,
@@ -54,12 +55,20 @@ class Keep:
     records: timedelta | None = None
 
 
+#: of what is removed: a row's id, a signature's mark, the two numbers of a piece; ``None`` where a walk begins
+Place = Any
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """``due``: ids to remove; ``after``: where the walk goes on, or ``None`` at its end."""
 
-    due: tuple[Any, ...]
-    after: Any
+    due: tuple[Place, ...]
+    after: Place
+
+
+Find = Callable[[Connection, datetime, Place], Found]
+Remove = Callable[[Connection, Sequence[Place], datetime], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +77,8 @@ class Kind:
 
     name: str
     keep: timedelta
-    find: Callable[[Connection, datetime, Any], Found]
-    remove: Callable[[Connection, Sequence[Any], datetime], int]
+    find: Find
+    remove: Remove
     step: int = STEP
 
 
@@ -100,22 +109,22 @@ def kinds(keep: Keep) -> list[Kind]:
     ]
 
 
-def _by_id(table: Any) -> Callable[[Connection, Sequence[Any], datetime], int]:
-    def remove(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+def _by_id(table: Table) -> Remove:
+    def remove(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
         return int(connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount)
 
     return remove
 
 
-def _walked(rows: Sequence[Any], due: Sequence[Any], young: bool) -> Found:
+def _walked(rows: Sequence[Any], due: Sequence[Place], young: bool) -> Found:
     """``young``: nothing after these rows is old enough."""
     return Found(tuple(due), None if young or len(rows) < LOOK else rows[-1].id)
 
 
-def _dated(table: Any, at: Any, *conditions: Any) -> Callable[[Connection, datetime, Any], Found]:
+def _dated(table: Table, at: ColumnElement[datetime], *conditions: ColumnElement[bool]) -> Find:
     """Rows whose moment ``at`` is before the cutoff."""
 
-    def find(connection: Connection, cutoff: datetime, after: Any) -> Found:
+    def find(connection: Connection, cutoff: datetime, after: Place) -> Found:
         chosen = select(table.c.id, at.label("at")).where(table.c.id > (after or 0), *conditions)
         rows = connection.execute(chosen.order_by(table.c.id).limit(LOOK)).all()
         due = [row.id for row in rows if row.at is not None and row.at < cutoff]
@@ -133,16 +142,18 @@ _staff_mails = _dated(
 )
 
 
-def _tickets(connection: Connection, cutoff: datetime, after: Any) -> Found:
+def _tickets(connection: Connection, cutoff: datetime, after: Place) -> Found:
     """Tickets that nobody waits in, with nothing new since the cutoff, and under no hold."""
     t = tickets.c
     last = select(func.max(entries.c.at)).where(entries.c.ticket_id == t.id).scalar_subquery()
-    rows = connection.execute(
+    rows = typed.part(
+        connection,
+        Ticket,
         select(t.id, t.reference, t.account, t.accounts, t.author, t.state, t.opened_at, t.closed_at)
         .where(t.id > (after or 0))
         .order_by(t.id)
-        .limit(LOOK)
-    ).all()
+        .limit(LOOK),
+    )
     old = [
         row for row in rows
         if row.state != TicketState.OPEN and row.opened_at < cutoff and (row.closed_at is None or row.closed_at < cutoff)
@@ -155,7 +166,7 @@ def _tickets(connection: Connection, cutoff: datetime, after: Any) -> Found:
     return _walked(rows, [row.id for row in old], all(row.opened_at >= cutoff + SLACK for row in rows))
 
 
-def _remove_tickets(connection: Connection, ids: Sequence[Any], cutoff: datetime) -> int:
+def _remove_tickets(connection: Connection, ids: Sequence[Place], cutoff: datetime) -> int:
     t = tickets.c
     rows = connection.execute(
         select(t.id).where(t.id.in_(ids), t.state != TicketState.OPEN).with_for_update(skip_locked=True)
@@ -194,7 +205,7 @@ def _remove_messages(connection: Connection, ids: Sequence[int]) -> None:
     connection.execute(delete(messages).where(messages.c.id.in_(ids)))
 
 
-def _mails(connection: Connection, cutoff: datetime, after: Any) -> Found:
+def _mails(connection: Connection, cutoff: datetime, after: Place) -> Found:
     """Mails whose bytes are still there, which are settled, and whose ticket nobody waits in."""
     m, t = messages.c, tickets.c
     ids = list(
@@ -228,17 +239,17 @@ def _is_held(connection: Connection, mail: Any, held: holds.Held) -> bool:
         return True
     if mail.ticket_id is None:
         return False
-    row = connection.execute(select(tickets).where(tickets.c.id == mail.ticket_id)).first()
+    row = typed.first(connection, Ticket, select(tickets).where(tickets.c.id == mail.ticket_id))
     return row is not None and held.ticket(connection, row)
 
 
-def _remove_mails(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+def _remove_mails(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
     for key in ids:
         originals.forget(connection, key)
     return len(ids)
 
 
-def _unticketed(connection: Connection, cutoff: datetime, after: Any) -> Found:
+def _unticketed(connection: Connection, cutoff: datetime, after: Place) -> Found:
     """Mails that opened no ticket: quarantined, recorded, ignored. What failed waits for a person."""
     m = messages.c
     rows = connection.execute(
@@ -256,7 +267,7 @@ def _unticketed(connection: Connection, cutoff: datetime, after: Any) -> Found:
     return _walked(rows, due, all(row.received_at >= cutoff + SLACK for row in rows))
 
 
-def _remove_unticketed(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+def _remove_unticketed(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
     m = messages.c
     still = select(m.id).where(
         m.id.in_(ids), m.ticket_id.is_(None), m.state.in_([InboxState.DONE, InboxState.QUARANTINED])
@@ -266,12 +277,12 @@ def _remove_unticketed(connection: Connection, ids: Sequence[Any], _: datetime) 
     return len(left)
 
 
-def _remove_incidents(connection: Connection, ids: Sequence[Any], _: datetime) -> int:
+def _remove_incidents(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
     connection.execute(delete(incident_tickets).where(incident_tickets.c.incident_id.in_(ids)))
     return int(connection.execute(delete(incidents).where(incidents.c.id.in_(ids))).rowcount)
 
 
-def _signatures(connection: Connection, cutoff: datetime, after: Any) -> Found:
+def _signatures(connection: Connection, cutoff: datetime, after: Place) -> Found:
     """Signatures of mails that are old, or gone. They have no number: the walk is in the order of their marks."""
     s, m = signatures.c, messages.c
     rows = connection.execute(
@@ -285,22 +296,22 @@ def _signatures(connection: Connection, cutoff: datetime, after: Any) -> Found:
     return Found(tuple(due), rows[-1].mark if len(rows) == LOOK else None)
 
 
-def _remove_signatures(connection: Connection, marks: Sequence[Any], _: datetime) -> int:
+def _remove_signatures(connection: Connection, marks: Sequence[Place], _: datetime) -> int:
     return int(connection.execute(delete(signatures).where(signatures.c.mark.in_(marks))).rowcount)
 
 
-def _suppressions(connection: Connection, cutoff: datetime, _: Any) -> Found:
+def _suppressions(connection: Connection, cutoff: datetime, _: Place) -> Found:
     """Addresses to which mail is sent again."""
     over = select(suppressions.c.canonical).where(suppressions.c.until < cutoff).limit(LOOK)
     return Found(tuple(connection.execute(over).scalars()), None)
 
 
-def _remove_suppressions(connection: Connection, addresses: Sequence[Any], cutoff: datetime) -> int:
+def _remove_suppressions(connection: Connection, addresses: Sequence[Place], cutoff: datetime) -> int:
     over = delete(suppressions).where(suppressions.c.canonical.in_(addresses), suppressions.c.until < cutoff)
     return int(connection.execute(over).rowcount)
 
 
-def _orphans(connection: Connection, cutoff: datetime, after: Any) -> Found:
+def _orphans(connection: Connection, cutoff: datetime, after: Place) -> Found:
     """Message-IDs of tickets that are gone."""
     k = thread_ids.c
     rows = connection.execute(
@@ -313,9 +324,9 @@ def _orphans(connection: Connection, cutoff: datetime, after: Any) -> Found:
     return _walked(rows, [row.id for row in rows if row.ticket is None], False)
 
 
-def _pieces(connection: Connection, cutoff: datetime, after: Any) -> Found:
+def _pieces(connection: Connection, cutoff: datetime, after: Place) -> Found:
     return Found(tuple(originals.abandoned(connection, cutoff, LOOK)), None)
 
 
-def _remove_pieces(connection: Connection, keys: Sequence[Any], _: datetime) -> int:
+def _remove_pieces(connection: Connection, keys: Sequence[Place], _: datetime) -> int:
     return originals.drop_pieces(connection, keys)

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from gateway import log
-from gateway.database import faults
+from gateway.database import faults, typed
 from gateway.database.faults import Fault
-from gateway.database.tables import outbox, tickets
+from gateway.database.tables import Ticket, outbox, tickets
 from gateway.model import TicketState, Trust
 from gateway.tickets import budgets, clock, conversation, incidents, outgoing
 from gateway.tickets.outgoing import Office, Reply
@@ -36,13 +36,13 @@ def tick(connection: Connection, office: Office, now: datetime, count: int = 200
     )
     done: Done = []
     for chosen, work in ((over, _awake), (late, _round)):
-        for row in connection.execute(chosen.limit(count).with_for_update(skip_locked=True)).all():
+        for row in typed.every(connection, Ticket, chosen.limit(count).with_for_update(skip_locked=True)):
             done += _guarded(connection, row, work, office, now)
     return done
 
 
 def _guarded(
-    connection: Connection, row: Any, work: Callable[[Connection, Any, Office, datetime], Done], office: Office, now: datetime
+    connection: Connection, row: Ticket, work: Callable[[Connection, Ticket, Office, datetime], Done], office: Office, now: datetime
 ) -> Done:  # fmt: skip
     """One ticket that cannot be done must not stop the clock of the others."""
     try:
@@ -55,8 +55,9 @@ def _guarded(
         return []
 
 
-def _round(connection: Connection, row: Any, office: Office, now: datetime) -> Done:
-    running, owned = clock.Round(row.round_started_at, row.target_at, row.status_at, row.limit_at), bool(row.owner)
+def _round(connection: Connection, row: Ticket, office: Office, now: datetime) -> Done:
+    running, owned = clock.of(row), bool(row.owner)
+    assert running is not None  # ``tick`` chose it so
     found = clock.due(running, frozenset(row.clock_done), now, owned)
     after = frozenset(row.clock_done) | {item.what for item in found}
     values: dict[str, Any] = {"clock_done": sorted(after), "clock_next_at": clock.next_at(running, after, owned)}
@@ -75,7 +76,7 @@ def _round(connection: Connection, row: Any, office: Office, now: datetime) -> D
 
 
 def _remind(
-    connection: Connection, row: Any, what: str | None, more: dict[str, Any], office: Office, now: datetime
+    connection: Connection, row: Ticket, what: str | None, more: dict[str, Any], office: Office, now: datetime
 ) -> None:  # fmt: skip
     """The staff mail of a round. A snooze keeps reminders away, never a breach."""
     if what is None or (what != "breach" and row.snoozed_until is not None and row.snoozed_until > now):
@@ -89,17 +90,19 @@ def _remind(
         outgoing.tell_these(connection, [address], row, "staff_owner", event, more, office, now)
 
 
-def _awake(connection: Connection, row: Any, office: Office, now: datetime) -> Done:
+def _awake(connection: Connection, row: Ticket, office: Office, now: datetime) -> Done:
     """Ends a snooze that is over: the owner is reminded, or the department where there is none."""
+    until = row.snoozed_until
+    assert until is not None  # ``tick`` chose it so
     conversation.noted(connection, row, "the snooze is over", now)
     connection.execute(update(tickets).where(tickets.c.id == row.id).values(snoozed_until=None))
-    event = f"t{row.id}.s{row.snoozed_until.timestamp():.0f}.awake"
+    event = f"t{row.id}.s{until.timestamp():.0f}.awake"
     to = outgoing.concerned(row, office) or office.staff.get(row.department, ())
     outgoing.tell_these(connection, to, row, "staff_owner", event, {"event": "awake"}, office, now)
-    return [(row.reference, "awake", (now - row.snoozed_until).total_seconds())]
+    return [(row.reference, "awake", (now - until).total_seconds())]
 
 
-def _may_hear(connection: Connection, row: Any, office: Office, now: datetime) -> bool:
+def _may_hear(connection: Connection, row: Ticket, office: Office, now: datetime) -> bool:
     """Whether the customer gets ``status``: not muted, and not written to a moment ago. A verified customer whose
     acknowledgement a spent budget has taken hears it all the same, up to the cap of his address."""
     if not row.author or row.trust == Trust.FAILED:
@@ -120,7 +123,8 @@ def _may_hear(connection: Connection, row: Any, office: Office, now: datetime) -
     return bool(now - last >= quiet)
 
 
-def _status(connection: Connection, row: Any, office: Office, now: datetime) -> None:
+def _status(connection: Connection, row: Ticket, office: Office, now: datetime) -> None:
+    assert row.author is not None  # ``_may_hear``
     newest, older = last_ids(connection, row)
     verified = row.trust == Trust.VERIFIED
     context = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, or_, select
 
 from gateway.database.tables import messages, outbox, tickets
 
@@ -51,7 +51,7 @@ def inbox_rows(connection: Connection, wanted: Search) -> list[dict[str, Any]]:
     return [inbox_row(row) for row in connection.execute(query).all()]
 
 
-def inbox_row(row: Any) -> dict[str, Any]:
+def inbox_row(row: Row[Any]) -> dict[str, Any]:
     """A mail as ``messages list --json`` shows it. ``from`` is its author, or the envelope sender while nobody read it."""
     return {
         "id": row.id,
@@ -108,7 +108,7 @@ def _outbox(wanted: Search) -> list[ColumnElement[bool]]:
     return found
 
 
-def _replies() -> Any:
+def _replies() -> Select[Any]:
     return select(outbox, tickets.c.reference, tickets.c.subject).outerjoin(tickets, tickets.c.id == outbox.c.ticket_id)
 
 
@@ -118,7 +118,7 @@ def outbox_rows(connection: Connection, wanted: Search) -> list[dict[str, Any]]:
     return [outbox_row(row) for row in connection.execute(query).all()]
 
 
-def outbox_row(row: Any) -> dict[str, Any]:
+def outbox_row(row: Row[Any]) -> dict[str, Any]:
     """A reply as ``outbox list --json`` shows it; ``subject`` is its ticket's."""
     return {
         "id": row.id,

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import cast
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from gateway.database.tables import attachments, entries, outbox, thread_ids, tickets
+from gateway.database import typed
+from gateway.database.tables import Ticket, attachments, entries, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.model import SAME_REQUEST, Incoming, Thread, TicketState
 
@@ -41,19 +42,19 @@ class _Author:
     address: str | None
     accounts: frozenset[str]
 
-    def is_party(self, row: Any) -> bool:
+    def is_party(self, row: Ticket) -> bool:
         """Whether he wrote the ticket, or is registered on its account."""
         if self.address is None:
             return False
         return (row.author or "").lower() == self.address.lower() or row.account in self.accounts
 
-    def is_party_of(self) -> Any:
+    def is_party_of(self) -> ColumnElement[bool]:
         """The same as a condition."""
         assert self.address is not None
         return or_(func.lower(tickets.c.author) == self.address.lower(), tickets.c.account.in_(sorted(self.accounts)))
 
 
-def _thread(row: Any, by: str, author: _Author, bound: bool = False, note: str = "") -> Thread:
+def _thread(row: Ticket, by: str, author: _Author, bound: bool = False, note: str = "") -> Thread:
     return Thread(
         ticket_id=row.id,
         reference=row.reference,
@@ -85,14 +86,14 @@ def find(
         first = _continued(connection, first, whose)
     if first is None or not lock:
         return first
-    row = connection.execute(select(tickets).where(tickets.c.id == first.ticket_id).with_for_update()).one()
+    row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == first.ticket_id).with_for_update())
     locked = _thread(row, first.by, whose, first.token_bound, first.note)
     return replace(locked, party=locked.party or first.party)
 
 
 def _continued(connection: Connection, merged: Thread, author: _Author) -> Thread:
     """The ticket that a merged one is part of: whoever could continue that one may continue this."""
-    row = connection.execute(select(tickets).where(tickets.c.id == merged.merged_into)).one()
+    row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == merged.merged_into))
     thread = _thread(row, merged.by, author, merged.token_bound, merged.note)
     return replace(thread, party=thread.party or merged.party)
 
@@ -106,7 +107,7 @@ def _candidates(
     yield from _by_ids(connection, pointers, author)
     reference = tokens.find(pointers.subject)
     if reference is not None:
-        row = connection.execute(select(tickets).where(tickets.c.reference == reference)).first()
+        row = typed.first(connection, Ticket, select(tickets).where(tickets.c.reference == reference))
         if row is not None:
             yield _thread(row, "subject", author)
 
@@ -118,7 +119,7 @@ def _by_token(
     if not found:
         return
     named = tickets.c.reference.in_([token.reference for token in found])
-    rows = {row.reference: row for row in connection.execute(select(tickets).where(named))}
+    rows = {row.reference: row for row in typed.every(connection, Ticket, select(tickets).where(named))}
     bound = [t for t in found if author.address is not None and tokens.is_bound(t, author.address, keys)]
     for token in (*bound, *(token for token in found if token not in bound)):
         row = rows.get(token.reference)
@@ -130,7 +131,7 @@ def _by_token(
         yield _thread(row, "token", author, fresh, note)
 
 
-def _last_given(connection: Connection, ticket: Any, address: str) -> datetime:
+def _last_given(connection: Connection, ticket: Ticket, address: str) -> datetime:
     """When the token of a ticket was last sent to this address, as far as is known; not before the ticket was opened."""
     o = outbox.c
     sent: datetime | None = connection.execute(
@@ -146,7 +147,7 @@ def _by_return_address(connection: Connection, row_id: int, author: _Author, now
     """The signed return address of a reply is known to whom it was sent: a token for him."""
     o = outbox.c
     sent = connection.execute(select(o.ticket_id, o.recipient, o.created_at).where(o.id == row_id)).first()
-    row = sent and connection.execute(select(tickets).where(tickets.c.id == sent.ticket_id)).first()
+    row = sent and typed.first(connection, Ticket, select(tickets).where(tickets.c.id == sent.ticket_id))
     if sent is not None and row is not None:
         bound = sent.recipient.lower() == (author.address or "").lower() and now - sent.created_at <= TOKEN_LIFE
         yield _thread(row, "token", author, bound)
@@ -159,7 +160,7 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
     named = [rfc_id for rfc_id in pointers.references[-MAX_IDS:] if rfc_id != own]
     if not answered and not named:
         return
-    counts = thread_ids.c.ours.is_(True)
+    counts: ColumnElement[bool] = thread_ids.c.ours.is_(True)
     if author.address is not None:
         counts = or_(counts, author.is_party_of())
     rows = connection.execute(
@@ -169,7 +170,7 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
         .order_by(tickets.c.id.desc())
         .limit(4 * MAX_IDS)
     ).all()
-    by_ticket = {row.id: row for row in rows}
+    by_ticket = {row.id: cast(Ticket, row) for row in rows}
     for by, ids in (("message_id", frozenset(answered)), ("references", frozenset(named))):
         known = Counter(row.id for row in rows if row.rfc_id in ids)
         # the ticket that knows most of these ids; the newest among equals
@@ -181,7 +182,7 @@ def same_request(connection: Connection, ticket_id: int, incoming: Incoming, loc
     """The open ticket of the same author that began with the same subject and words: he sent his mail again. It adds nothing,
     and counts as if it were bound to it, when it brings no other attachment."""
     chosen = select(tickets).where(tickets.c.id == ticket_id, tickets.c.state != TicketState.CLOSED)
-    row = connection.execute(chosen.with_for_update() if lock else chosen).first()
+    row = typed.first(connection, Ticket, chosen.with_for_update() if lock else chosen)
     author, parsed = incoming.reading.author.address, incoming.reading.parsed
     if row is None or author is None or (row.author or "").lower() != author.lower():
         return None

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, literal_column, or_, select
 
 from gateway.database.statements import fetch
-from gateway.database.tables import outbox
+from gateway.database.tables import OutboxRow, outbox
 
 PROMISE_S = 1800.0  #: how long a customer's wait for an acknowledgement is one for now
 _O = outbox.c
@@ -41,7 +41,7 @@ _FIRST = (
 )
 
 
-def _due(*where: Any, order: Any) -> Any:
+def _due(*where: ColumnElement[bool], order: tuple[ColumnElement[Any], ...]) -> Select[Any]:
     return (
         select(outbox, _FIRST)
         .where(*where, ~_UNDERWAY)
@@ -51,12 +51,12 @@ def _due(*where: Any, order: Any) -> Any:
     )
 
 
-def _urgent(kind: str) -> Any:
+def _urgent(kind: str) -> Select[Any]:
     written = _O.created_at <= bindparam("now")  # always so; it makes the index cheaper than that of what is due
     return _due(_QUEUED, _O.urgent == literal_column("true"), _O.kind == kind, written, order=(_O.created_at,))
 
 
-def _recent(kind: str) -> Any:
+def _recent(kind: str) -> Select[Any]:
     recent = _O.created_at > bindparam("promised")
     return _due(_QUEUED, _O.urgent == literal_column("false"), _O.kind == kind, recent, order=(_O.created_at,))
 
@@ -76,7 +76,7 @@ _FREE = select(outbox).where(_O.id == bindparam("row_id"), or_(_QUEUED, _LEFT)).
 
 def due(
     connection: Connection, now: datetime, count: int, promise_s: float = PROMISE_S, left_too: bool = True
-) -> Iterator[Any]:
+) -> Iterator[OutboxRow]:
     """At most ``count`` due rows in turn, each locked. The caller changes each row's state before it asks for the next.
     ``left_too``: also what somebody had in hand whose lease has ended."""
     values = {"now": now, "promised": now - timedelta(seconds=promise_s)}

@@ -7,8 +7,17 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from gateway.database import typed
 from gateway.database.tables import (
     ANSWERED,
+    Arrival,
+    AttachmentRow,
+    Entry,
+    FactRow,
+    OutboxRow,
+    SourceState,
+    Ticket,
+    Trace,
     arrivals,
     attachments,
     entries,
@@ -26,15 +35,15 @@ def _iso(value: datetime | None) -> str | None:
     return value.isoformat() if value is not None else None
 
 
-def _facts(connection: Connection, ids: list[int]) -> dict[int, list[Any]]:
+def _facts(connection: Connection, ids: list[int]) -> dict[int, list[FactRow]]:
     """The rows of facts of each ticket."""
-    found: dict[int, list[Any]] = {key: [] for key in ids}
-    for row in connection.execute(select(facts).where(facts.c.ticket_id.in_(ids)).order_by(facts.c.id)):
+    found: dict[int, list[FactRow]] = {key: [] for key in ids}
+    for row in typed.every(connection, FactRow, select(facts).where(facts.c.ticket_id.in_(ids)).order_by(facts.c.id)):
         found[row.ticket_id].append(row)
     return found
 
 
-def _facts_shown(rows: list[Any]) -> dict[str, Any]:
+def _facts_shown(rows: list[FactRow]) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in FACT_KINDS}
     incident = None
     for row in rows:
@@ -47,7 +56,7 @@ def _facts_shown(rows: list[Any]) -> dict[str, Any]:
     return {**found, "incident_started_at": incident}
 
 
-def _ticket(row: Any, known: dict[str, Any], tags: list[str]) -> dict[str, Any]:
+def _ticket(row: Ticket, known: dict[str, Any], tags: list[str]) -> dict[str, Any]:
     return {
         "reference": row.reference,
         "state": row.state,
@@ -76,13 +85,13 @@ def _ticket(row: Any, known: dict[str, Any], tags: list[str]) -> dict[str, Any]:
 
 def ticket_list(connection: Connection, wanted: listing.Filter, limit: int) -> list[dict[str, Any]]:
     """``tickets list``, in the order of ``listing.chosen``."""
-    rows = connection.execute(listing.chosen(wanted).limit(limit)).all()
+    rows = typed.every(connection, Ticket, listing.chosen(wanted).limit(limit))
     ids = [row.id for row in rows]
     known, tags = _facts(connection, ids), labels.of_all(connection, ids)
     return [_ticket(row, _facts_shown(known[row.id]), tags[row.id]) for row in rows]
 
 
-def ticket_show(connection: Connection, row: Any, full: bool = False, now: datetime | None = None) -> dict[str, Any]:
+def ticket_show(connection: Connection, row: Ticket, full: bool = False, now: datetime | None = None) -> dict[str, Any]:
     """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``. ``now``: for who
     has it open."""
     parts = merging.parts(connection, row)
@@ -115,22 +124,24 @@ def ticket_show(connection: Connection, row: Any, full: bool = False, now: datet
 def _entries(connection: Connection, ids: list[int], full: bool) -> list[dict[str, Any]]:
     """Every contribution, those of merged tickets among the rest by their time."""
     e, a = entries.c, attachments.c
-    rows = connection.execute(select(entries).where(e.ticket_id.in_(ids)).order_by(e.at, e.id)).all()
+    rows = typed.every(connection, Entry, select(entries).where(e.ticket_id.in_(ids)).order_by(e.at, e.id))
     files: dict[int, list[dict[str, Any]]] = {row.id: [] for row in rows}
-    for file in connection.execute(select(attachments).where(a.entry_id.in_(list(files))).order_by(a.id)):
+    for file in typed.every(
+        connection, AttachmentRow, select(attachments).where(a.entry_id.in_(list(files))).order_by(a.id)
+    ):
         shown = {"filename": file.filename, "type": file.type, "size": file.size, "sha256": file.sha256}
         files[file.entry_id].append(shown)
     return [_entry(row, files[row.id], full) for row in rows]
 
 
-def _entry(row: Any, files: list[dict[str, Any]], full: bool) -> dict[str, Any]:
+def _entry(row: Entry, files: list[dict[str, Any]], full: bool) -> dict[str, Any]:
     names = ("id", "direction", "kind", "author", "text", "status")
     shown = {name: getattr(row, name) for name in names} | {"at": _iso(row.at), "attachments": files}
     return shown | {"full_text": row.full_text} if full else shown
 
 
 def _trace(connection: Connection, ids: list[int]) -> list[str]:
-    rows = connection.execute(select(traces).where(traces.c.ticket_id.in_(ids)).order_by(traces.c.id)).all()
+    rows = typed.every(connection, Trace, select(traces).where(traces.c.ticket_id.in_(ids)).order_by(traces.c.id))
     return [
         f"{row.at.isoformat(timespec='seconds')} message {row.message_id}: {line}" for row in rows for line in row.lines
     ]
@@ -143,7 +154,7 @@ def _arrivals(connection: Connection, ids: list[int]) -> list[str]:
     return [
         f"{row.received_at.isoformat(timespec='seconds')} message {row.message_id} came again by {row.source}"
         f"{f' from {row.client}' if row.client else ''}: {row.note or 'not looked at yet'}"
-        for row in connection.execute(query.order_by(a.id).limit(100))
+        for row in typed.every(connection, Arrival, query.order_by(a.id).limit(100))
     ]
 
 
@@ -155,11 +166,11 @@ def _replies(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:
     return [
         {name: getattr(row, name) for name in names}
         | {"to": row.recipient, "at": _iso(row.sent_at or row.dead_at or row.created_at), "error": _error(row)}
-        for row in connection.execute(mine)
+        for row in typed.every(connection, OutboxRow, mine)
     ]
 
 
-def _error(row: Any) -> str:
+def _error(row: OutboxRow) -> str:
     return row.last_error or (f"bounced: {row.bounced}" if row.bounced else "")
 
 
@@ -171,7 +182,7 @@ def _reference(connection: Connection, ticket_id: int | None) -> str | None:
 def _sendings(connection: Connection, ids: list[int]) -> list[str]:
     """What was sent of a ticket, or was not and why: a line for each reply."""
     o = outbox.c
-    rows = connection.execute(select(outbox).where(o.ticket_id.in_(ids)).order_by(o.id)).all()
+    rows = typed.every(connection, OutboxRow, select(outbox).where(o.ticket_id.in_(ids)).order_by(o.id))
     lines = []
     for row in rows:
         at = (row.sent_at or row.dead_at or row.created_at).isoformat(timespec="seconds")
@@ -259,7 +270,7 @@ def with_usage(found: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
     return found | {name: usage.get(name) for name in names}
 
 
-def _source(row: Any) -> dict[str, Any]:
+def _source(row: SourceState) -> dict[str, Any]:
     return {
         "name": row.name,
         "kind": row.kind,

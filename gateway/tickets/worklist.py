@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
 
-from gateway.database.tables import entries, facts, messages, outbox, ticket_tags, tickets, traces
+from gateway.database import typed
+from gateway.database.tables import FactRow, entries, facts, messages, outbox, ticket_tags, tickets, traces
 from gateway.model import TicketState
 from gateway.tickets import word_index
 
@@ -39,9 +40,9 @@ class Wanted:
         return {name: value for name, value in given.items() if value and (name, value) != ("state", "open")}
 
 
-def _where(wanted: Wanted, now: datetime, found: list[int] | None) -> list[Any]:
+def _where(wanted: Wanted, now: datetime, found: list[int] | None) -> list[ColumnElement[bool]]:
     t = tickets.c
-    where: list[Any] = [t.merged_into.is_(None), *_state(wanted.state, now)]
+    where: list[ColumnElement[bool]] = [t.merged_into.is_(None), *_state(wanted.state, now)]
     for name in ("department", "priority", "trust", "account", "language"):
         if getattr(wanted, name):
             where.append(t[name] == getattr(wanted, name))
@@ -55,7 +56,7 @@ def _where(wanted: Wanted, now: datetime, found: list[int] | None) -> list[Any]:
     return where
 
 
-def _state(state: str, now: datetime) -> list[Any]:
+def _state(state: str, now: datetime) -> list[ColumnElement[bool]]:
     t = tickets.c
     asleep = and_(t.snoozed_until.is_not(None), t.snoozed_until > now)
     if state == "all":
@@ -67,7 +68,7 @@ def _state(state: str, now: datetime) -> list[Any]:
     return [t.state == state]
 
 
-def _order(state: str) -> tuple[Any, ...]:
+def _order(state: str) -> tuple[ColumnElement[Any], ...]:
     """What waits for us by how soon it is due; the rest the newest first."""
     t = tickets.c
     if state != "open":
@@ -90,11 +91,11 @@ def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -
     return more, len(listed) > PAGE
 
 
-def _facts(connection: Connection, ids: list[int]) -> dict[int, list[Any]]:
+def _facts(connection: Connection, ids: list[int]) -> dict[int, list[FactRow]]:
     f = facts.c
-    found: dict[int, list[Any]] = {}
+    found: dict[int, list[FactRow]] = {}
     chosen = select(f.ticket_id, f.kind, f.value, f.ownership).where(f.ticket_id.in_(ids), f.kind.in_(_GLANCE))
-    for row in connection.execute(chosen.where(f.quoted.is_(False)).order_by(f.id)):
+    for row in typed.part(connection, FactRow, chosen.where(f.quoted.is_(False)).order_by(f.id)):
         values = found.setdefault(row.ticket_id, [])
         if len(values) < 4 and row.value not in [one.value for one in values]:
             values.append(row)
