@@ -481,6 +481,14 @@ class Replies(_Section):
     budget_thread: Budget = (5, 3600.0)
     budget_domain: Budget = (50, 3600.0)
     budget_total: Budget = (500, 3600.0)
+    max_files: Octets = 10 * 1024**2
+
+    @field_validator("max_files")
+    @classmethod
+    def _fits_a_request(cls, value: int) -> int:
+        if value > 28 * 1024**2:
+            raise ValueError("at most 28MB: the console takes requests of 30 MB")
+        return value
 
 
 class Clock(_Section):

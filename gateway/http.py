@@ -154,7 +154,8 @@ class Connection:
                 self._wire.receive_data(b"")
             return True
         self._wire.receive_data(data)
-        return len(self._wire.trailing_data[0]) > MAX_HEAD
+        ahead = self._wire.their_state is not h11.SEND_BODY  # requests that come before the answer to this one
+        return ahead and len(self._wire.trailing_data[0]) > MAX_HEAD
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -66,6 +66,8 @@ def test_requests_follow_each_other_on_one_connection() -> None:
         unheard = b"POST /unheard HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
         answer = await _asked(port, GET % (b"", b"") + post + unheard + GET % (b"", LAST))
         assert answer.count(b"HTTP/1.1 200") == 4 and b"\r\n\r\n5HTTP/1.1" in answer
+        large = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 3_000_000
+        assert (await _asked(port, large)).endswith(b"\r\n\r\n3000000")
 
     served(talk)
 

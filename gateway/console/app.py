@@ -6,14 +6,14 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import log
-from gateway.console import account, door, held, live, login, mails, numbers, queue, sent, team, ticket, tools
+from gateway.console import account, door, held, live, login, mails, numbers, queue, sent, team, ticket, tools, uploads
 from gateway.console.lent import Service
 from gateway.console.pages import FOLDER
 from gateway.database import users
@@ -64,6 +64,7 @@ def _inside(entrance: door.Door, feed: live.Feed) -> list[BaseRoute]:
         ("/tickets/{reference}/preview", ticket.preview, "answer"),
         ("POST /tickets/{reference}/draft", ticket.draft, "answer"),
         ("POST /tickets/{reference}/answer", ticket.answer, "answer"),
+        ("POST /tickets/{reference}/files", uploads.change, "answer"),
         ("POST /tickets/{reference}/undo", ticket.undo, "answer"),
         ("POST /tickets/{reference}/presence", ticket.presence, "read"),
         ("POST /tickets/{reference}/act", ticket.act, "change"),
@@ -159,6 +160,8 @@ class _Answered:
             await self._app(scope, receive, told)
         except (ConnectionError, TimeoutError):
             raise
+        except ClientDisconnect:
+            raise ConnectionResetError from None
         except Exception as error:
             if begun:
                 raise

@@ -25,6 +25,7 @@ from gateway.model import Person, Role
 from gateway.tickets import rights
 
 MAX_FORM = 2 * 1024**2
+MAX_FILES = 30
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "font-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -198,7 +199,7 @@ class Door:
             return self._to_login(request)
         form = FormData()
         if request.method == "POST":
-            form = await request.form(max_files=4, max_fields=1500, max_part_size=MAX_FORM)
+            form = await request.form(max_files=MAX_FILES, max_fields=1500, max_part_size=MAX_FORM)
             if not is_own(request, place) or not _token_fits(request, form, who.csrf):
                 return refused(
                     self._service, 403, "This request did not come from a page of the console. Go back and try again."

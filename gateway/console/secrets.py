@@ -48,7 +48,7 @@ def fault(password: str, name: str) -> str:
         return f"The password needs at least {SHORTEST} characters."
     if len(password) > LONGEST:
         return f"The password may have at most {LONGEST} characters."
-    if name.lower() in password.lower() or len(set(password)) < 5:
+    if (len(name) > 3 and name.lower() in password.lower()) or len(set(password)) < 5:
         return "This password is too easy to guess."
     return ""
 

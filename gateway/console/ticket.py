@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from gateway.console import mail_html, ready
+from gateway.console import mail_html, pages, ready, uploads
 from gateway.console.door import Visit, back
 from gateway.console.queue import said as said_of
 from gateway.database import users
 from gateway.model import SENSITIVE, Department, Priority, Question, Told
 from gateway.replies import render
-from gateway.tickets import answering, casefile, corrections, labels, merging, ownership, people
+from gateway.tickets import answer_files, answering, casefile, corrections, labels, merging, ownership, people
 from gateway.tickets import presence as presences
 from gateway.tickets.conversation import MovedOn, Refused, ticket
 from gateway.tickets.corrections import Right
@@ -38,11 +38,18 @@ async def _values(visit: Visit) -> dict[str, Any]:
     def read(connection: Connection) -> dict[str, Any]:
         row = ticket(connection, reference_of(visit))
         draft = answering.kept(connection, me.id, row.id)
+        files = answer_files.of_draft(connection, me.id, row.id)
         known = [user["name"] for user in users.listed(connection) if user["state"] == "active"]
-        return {"case": casefile.read(connection, row, by, now), "draft": draft, "people": known}
+        return {"case": casefile.read(connection, row, by, now), "draft": draft, "people": known, "files": files}
 
     found = await visit.service.ask(read)
-    return {**found, **_undoing(found["draft"], now)}
+    return {**found, **_undoing(found["draft"], now), **files_of(visit, found["files"])}
+
+
+def files_of(visit: Visit, files: list[Any]) -> dict[str, Any]:
+    """The files of the draft as ``answer_files.html`` shows them."""
+    limit = visit.service.desk().settings.replies.max_files
+    return {"files": files, "files_size": answer_files.total(files), "files_limit": limit}
 
 
 def _undoing(draft: Any, now: Any) -> dict[str, Any]:
@@ -135,11 +142,12 @@ async def preview(visit: Visit) -> Response:
     """The kept draft as the customer will see it, in the page that his mail program shows."""
     desk = visit.service.desk()
 
-    def read(connection: Connection) -> tuple[Any, Any]:
+    def read(connection: Connection) -> tuple[Any, Any, list[Any]]:
         row = ticket(connection, reference_of(visit))
-        return row, answering.kept(connection, visit.who.id, row.id)
+        mine = visit.who.id, row.id
+        return row, answering.kept(connection, *mine), answer_files.of_draft(connection, *mine)
 
-    row, kept = await visit.service.ask(read)
+    row, kept, files = await visit.service.ask(read)
     context = {
         "reference": row.reference, "verified": row.trust == "verified", "text": kept.text if kept else "",
         "subject": row.subject if row.trust == "verified" else "", "account_name": "", "in_reply_to": None, "references": [],
@@ -147,7 +155,7 @@ async def preview(visit: Visit) -> Response:
     values = render.variables(desk.sender, context)
     text = desk.templates.text("answer", row.reply_language, values)
     shown = desk.templates.page("answer", row.reply_language, values, text)
-    return framed(shown)
+    return framed(shown.replace("</body>", pages.text("attached.html", files=files) + "</body>"))
 
 
 def framed(page: str) -> Response:
@@ -165,6 +173,7 @@ async def answer(visit: Visit) -> Response:
     and_close = visit.field("do") == "close"
     desk, now = visit.service.desk(), visit.service.clock()
     try:
+        await uploads.taken(visit, reference_of(visit))
         await visit.service.change(
             lambda connection: answering.send(
                 connection, reference_of(visit), words, _user(visit), desk.office, now, known, and_close

@@ -1,4 +1,4 @@
-"""Who may use the console: users, their sessions, failed logins, drafts and saved views."""
+"""Who may use the console: users, their sessions, failed logins, drafts with their files, and saved views."""
 
 from __future__ import annotations
 
@@ -70,6 +70,23 @@ class Draft(SQLModel, table=True):
     before: dict[str, Any] = Field(default_factory=dict, sa_column=Column(CleanJson, nullable=False))
 
 
+class AnswerFile(SQLModel, table=True):
+    """A file that goes along with an answer: of the draft while ``entry_id`` is empty, then of that answer. Its bytes are in ``raw``
+    under ``place``."""
+
+    __tablename__ = "answer_files"
+    id: int | None = _id()
+    ticket_id: int = _ref(nullable=False)
+    user_id: int = _ref(nullable=False, index=False)
+    entry_id: int | None = _ref(index=False)
+    filename: str = Field(sa_column=Column(Text, nullable=False))
+    type: str = Field(sa_column=Column(Text, nullable=False))
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sha256: str = Field(sa_column=Column(String(64), nullable=False))
+    place: int = Field(sa_column=Column(BigInteger, nullable=False))
+    at: datetime = _required_when()
+
+
 class SavedView(SQLModel, table=True):
     """A set of filters that a user comes back to."""
 
@@ -85,4 +102,5 @@ users = User.__table__  # type: ignore[attr-defined]
 console_sessions = ConsoleSession.__table__  # type: ignore[attr-defined]
 login_failures = LoginFailure.__table__  # type: ignore[attr-defined]
 drafts = Draft.__table__  # type: ignore[attr-defined]
+answer_files = AnswerFile.__table__  # type: ignore[attr-defined]
 saved_views = SavedView.__table__  # type: ignore[attr-defined]

@@ -83,6 +83,10 @@ MAP: dict[str, Entry] = {
     "drafts": Entry(
         ("text", "before"), "one for each user and ticket; goes when the answer is on its way, or is emptied"
     ),
+    "answer_files": Entry(
+        ("filename", "type", "sha256"),
+        "`retention.tickets`: goes with its ticket; what was never sent after 30 days",
+    ),
     "saved_views": Entry(("name", "query"), "20 for each user"),
     "incident_tickets": Entry((), "goes with its incident or its ticket"),
 }

@@ -119,6 +119,16 @@ def move(connection: Connection, key: int, other: int) -> None:
     connection.execute(update(raw).where(raw.c.message_id == key).values(message_id=other))
 
 
+def own(connection: Connection, staged: int) -> None:
+    """Staged pieces that are no mail's stay: they are loaded by the number under which they were staged."""
+    put_all(connection, raw, [{"message_id": staged, "seq": OWNED, "data": b""}])
+
+
+def disown(connection: Connection, staged: Sequence[int]) -> None:
+    """Such pieces are abandoned (see ``drop_pieces``)."""
+    connection.execute(delete(raw).where(raw.c.message_id.in_(staged), raw.c.seq == OWNED))
+
+
 def abandon(connection: Connection, staged: int) -> None:
     """Forgets staged pieces, unless they became a mail after all."""
     if not fetch(connection, _ONE, {"key": staged, "number": OWNED}):

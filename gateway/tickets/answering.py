@@ -1,4 +1,4 @@
-"""Answers of the console: drafts that are kept, and ten seconds in which a sent one can be taken back.
+"""Answers of the console: drafts that are kept (files too, see ``answer_files``), and ten seconds in which a sent one can be taken back.
 
 An answer is committed as any other (the clock stops), but its outbox row is not due before the ten seconds are over. Taken
 back, the ticket is as it was, unless something else happened to it meanwhile; the words are a draft again.
@@ -15,7 +15,7 @@ from gateway.database.console_tables import drafts
 from gateway.database.statements import change, put_once
 from gateway.database.tables import entries, outbox, thread_ids, tickets
 from gateway.model import OutboxState, Person, TicketState
-from gateway.tickets import audit, people, word_index
+from gateway.tickets import answer_files, audit, people, word_index
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import Refused, ticket
 from gateway.tickets.outgoing import Office
@@ -59,6 +59,7 @@ def send(
     before = ticket(connection, reference, lock=True)
     row = people.answer(connection, reference, text, user[1], office, now, seen)
     change(connection, outbox, row, {"next_at": now + timedelta(seconds=UNDO_S)})
+    answer_files.send(connection, user[0], before.id, row)
     if and_close:
         people.close(connection, reference, user[1], office, now)
     after = connection.execute(select(tickets).where(tickets.c.id == before.id)).one()
@@ -94,6 +95,7 @@ def undo(connection: Connection, reference: str, user: tuple[int, Person], now: 
     connection.execute(delete(outbox).where(outbox.c.id == sent.id))
     connection.execute(delete(thread_ids).where(thread_ids.c.rfc_id == sent.rfc_id))
     connection.execute(delete(entries).where(entries.c.id == sent.entry_id))
+    answer_files.take_back(connection, sent.entry_id)
     word_index.forget(connection, [sent.entry_id])  # SQLite gives the id away again
     _restored(connection, row, draft.before)
     connection.execute(update(drafts).where(drafts.c.id == draft.id).values(outbox_id=None, before={}, at=now))

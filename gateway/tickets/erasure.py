@@ -46,7 +46,7 @@ from gateway.database.tables import (
 )
 from gateway.mail.address import canonical
 from gateway.model import InboxState, OutboxState, TicketState
-from gateway.tickets import clock, holds, word_index
+from gateway.tickets import answer_files, clock, holds, word_index
 
 ERASED = "[erased]"
 NOBODY = "erased-{id}@invalid"
@@ -136,6 +136,7 @@ def _erase_ticket(connection: Connection, ticket: int, now: datetime) -> None:
     blank = {"author": "", "text": ERASED, "full_text": ""}
     word_index.forget(connection, list(connection.execute(contributions).scalars()))
     connection.execute(delete(drafts).where(drafts.c.ticket_id == ticket))
+    answer_files.drop(connection, [ticket])
     connection.execute(update(entries).where(e.ticket_id == ticket).values(blank))
     connection.execute(delete(facts).where(facts.c.ticket_id == ticket))
     connection.execute(delete(corrections).where(corrections.c.ticket_id == ticket))

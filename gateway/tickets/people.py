@@ -11,7 +11,7 @@ from gateway.database import inbox, originals
 from gateway.database.statements import change
 from gateway.database.tables import Ticket, arrivals, attachments, entries, messages, tickets
 from gateway.model import InboxState, Person, TicketState, Trust
-from gateway.tickets import audit, clock, openings, outgoing, rights
+from gateway.tickets import answer_files, audit, clock, openings, outgoing, rights
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import (
     Change,
@@ -183,7 +183,8 @@ def release(connection: Connection, message: int, by: Person, office: Office, no
 
 
 def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes | bytearray]:
-    """The raw mails of a ticket, and of those merged into it, that hold this attachment."""
+    """The raw mails of a ticket, and of those merged into it, that hold this attachment; a file that went out with an answer is
+    itself."""
     row = ticket(connection, reference)
     found = connection.execute(
         select(entries.c.message_id)
@@ -197,5 +198,6 @@ def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes
     ).scalars()
     ids = set(found)
     copies = connection.execute(select(arrivals.c.id).where(arrivals.c.message_id.in_(ids))).scalars()
-    raws = [originals.load(connection, key) for key in (*ids, *(-arrival for arrival in copies))]
+    sent = answer_files.places(connection, row, sha256)
+    raws = [originals.load(connection, key) for key in (*ids, *(-arrival for arrival in copies), *sent)]
     return [raw for raw in raws if raw]

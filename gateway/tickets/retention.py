@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
 
 from gateway.database import originals, typed
+from gateway.database.console_tables import answer_files as files_of_answers
 from gateway.database.tables import (
     METADATA,
     Ticket,
@@ -34,12 +35,13 @@ from gateway.database.tables import (
     traces,
 )
 from gateway.model import InboxState, OutboxState, TicketState
-from gateway.tickets import holds
+from gateway.tickets import answer_files, holds
 
 STEP = 25  #: rows that one transaction removes at most
 LOOK = 500  #: rows that are looked at in one read
 SIGNATURE = timedelta(days=30)  #: a DKIM signature that is older than 7 days proves nothing any more
 ABANDONED = timedelta(hours=1)
+UNSENT = timedelta(days=30)  #: a file that nobody sent
 SLACK = timedelta(days=7)  #: rows are numbered by receipt here; a mailbox may give mail that its server took in earlier
 PIECES = 4  #: of a large mail, 1 MB each, in one transaction
 
@@ -105,6 +107,7 @@ def kinds(keep: Keep) -> list[Kind]:
         Kind("signatures", SIGNATURE, _signatures, _remove_signatures, LOOK),
         Kind("suppressions", timedelta(0), _suppressions, _remove_suppressions, LOOK),
         Kind("thread ids", timedelta(0), _orphans, _by_id(thread_ids), LOOK),
+        Kind("unsent files", UNSENT, _unsent, _remove_unsent, LOOK),
         Kind("abandoned pieces", ABANDONED, _pieces, _remove_pieces, PIECES),
     ]
 
@@ -137,6 +140,7 @@ _traces = _dated(traces, traces.c.at)
 _notices = _dated(notices, notices.c.told_at, notices.c.told_at.is_not(None))
 _arrivals = _dated(arrivals, arrivals.c.received_at, arrivals.c.state == InboxState.DONE)
 _incidents = _dated(incidents, incidents.c.closed_at, incidents.c.state == "closed")
+_unsent = _dated(files_of_answers, files_of_answers.c.at, files_of_answers.c.entry_id.is_(None))
 _staff_mails = _dated(
     outbox, outbox.c.created_at, outbox.c.kind == "staff", outbox.c.state.in_([OutboxState.SENT, OutboxState.DEAD])
 )
@@ -188,6 +192,7 @@ def remove_tickets(connection: Connection, ids: Sequence[int]) -> None:
     connection.execute(delete(thread_ids).where(known.rfc_id.in_(named), known.ticket_id.in_(ids)))
     contributions = select(e.id).where(e.ticket_id.in_(ids))
     connection.execute(delete(attachments).where(attachments.c.entry_id.in_(contributions)))
+    answer_files.drop(connection, ids)
     for table in METADATA.sorted_tables:
         if "ticket_id" in table.c and table not in (messages, thread_ids):
             connection.execute(delete(table).where(table.c.ticket_id.in_(ids)))
@@ -322,6 +327,10 @@ def _orphans(connection: Connection, cutoff: datetime, after: Place) -> Found:
         .limit(LOOK)
     ).all()
     return _walked(rows, [row.id for row in rows if row.ticket is None], False)
+
+
+def _remove_unsent(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
+    return answer_files.forget(connection, ids)
 
 
 def _pieces(connection: Connection, cutoff: datetime, after: Place) -> Found:

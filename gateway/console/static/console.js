@@ -142,6 +142,37 @@
     event.target.value = "";
     words.focus();
   });
+  const form = $("#answer-form");
+  async function attach(files, remove = "") {
+    if (!form || (!files?.length && !remove)) return;
+    const size = [...(files ?? [])].reduce((sum, file) => sum + file.size, 0);
+    if (size > Number(form.dataset.limit)) { $("#draft-state").textContent = `At most ${Math.floor(form.dataset.limit / 1048576)} MB of files go with an answer`; return; }
+    const body = new FormData();
+    for (const file of files ?? []) body.append("file", file);
+    if (remove) body.append("remove", remove);
+    if (words.value.trim()) body.append("text", words.value);
+    if (files?.length) $("#draft-state").textContent = "Attaching …";
+    const answer = await fetch(`${base}/files`, { method: "POST", body, headers: { "x-csrf-token": csrf, "x-part": "1" } }).catch(() => null);
+    $("#draft-state").textContent = answer && (answer.ok || answer.status === 409) ? "" : answer?.status === 413 ? "Too large" : "The file could not be attached";
+    if (answer && (answer.ok || answer.status === 409)) { $("#files").innerHTML = await answer.text(); kept = words.value; }
+    $("#file").value = "";
+  }
+  if (form) {
+    form.classList.add("scripted");
+    $("#file").addEventListener("change", (event) => attach(event.target.files));
+    form.addEventListener("click", (event) => {
+      const gone = event.target.closest("[data-remove]");
+      if (gone) { event.preventDefault(); attach(null, gone.value).then(() => words.focus()); }
+    });
+    words.addEventListener("paste", (event) => { if (event.clipboardData.files.length) { event.preventDefault(); attach(event.clipboardData.files); } });
+    for (const name of ["dragover", "dragleave", "drop"])
+      form.addEventListener(name, (event) => {
+        if (![...event.dataTransfer.types].includes("Files")) return;
+        event.preventDefault();
+        form.classList.toggle("over", name === "dragover");
+        if (name === "drop") attach(event.dataTransfer.files);
+      });
+  }
   async function preview() {
     const frame = $("#preview");
     if (!frame) return;
