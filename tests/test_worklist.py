@@ -15,7 +15,7 @@ from gateway.database.store import Store
 from gateway.database.tables import attachments, entries, facts, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.model import Person, Role
-from gateway.tickets import answering, clock, labels, ownership, word_index, worklist
+from gateway.tickets import answering, clock, labels, merging, ownership, people, word_index, worklist
 from gateway.tickets.conversation import MovedOn, Refused
 from gateway.tickets.worklist import Wanted
 from tests.conftest import NOW
@@ -159,16 +159,70 @@ def test_an_answer_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
     assert due == NOW + timedelta(minutes=1, seconds=answering.UNDO_S)
 
 
-def test_an_answer_taken_back_after_the_customer_wrote_keeps_his_round(store: Store) -> None:
-    whose, user = office(store.keys, store.key_id), (1, OLENA)
+def test_an_answer_taken_back_leaves_nobody_waiting_without_a_clock(store: Store) -> None:
+    whose = office(store.keys, store.key_id)
+    olena, max_, boss = (1, OLENA), (2, Person("max", Role.AGENT)), Person("boss", Role.LEAD)
+
+    def row(reference: str) -> Any:
+        return store.read_now(lambda c: c.execute(select(tickets).where(tickets.c.reference == reference)).one())
+
+    def at(seconds: int) -> Any:
+        return NOW + timedelta(seconds=seconds)
+
+    def send(reference: str, who: Any, seconds: int = 0) -> int:
+        return store.write_now(lambda c: answering.send(c, reference, "We look.", who, whose, at(seconds), None))
+
+    def undo(reference: str, who: Any, seconds: int = 6) -> None:
+        store.write_now(lambda c: answering.undo(c, reference, who, at(seconds)))
+
+    def runs(reference: str, before: Any) -> bool:
+        names = ("state", "first_response_at", "round_started_at", "target_at", "status_at", "limit_at")
+        now = row(reference)
+        return now.clock_next_at is not None and [getattr(now, n) for n in names] == [getattr(before, n) for n in names]
+
+    # a note, a close, a new owner meanwhile: the clock runs on
+    for meanwhile in (
+        lambda c, one: labels.note(c, one, "x", boss, at(3)),
+        lambda c, one: people.close(c, one, boss, whose, at(3)),
+        lambda c, one: ownership.take(c, one, OLENA, at(3)),
+    ):
+        reference = opened(store, "a", minutes=12)
+        before = row(reference)
+        send(reference, olena)
+        store.write_now(lambda c, act=meanwhile, one=reference: act(c, one))  # type: ignore[misc]
+        undo(reference, olena)
+        assert runs(reference, before) and row(reference).closed_at is None
+    # the customer wrote meanwhile, or another ticket came in: the older round counts
     reference = opened(store, "a", minutes=5)
-    store.write_now(lambda c: answering.send(c, reference, "We look.", user, whose, NOW, None))
-    again = NOW + timedelta(seconds=3)
-    running = clock.columns(clock.new_round(again, RULES), 2)
-    store.write_now(lambda c: c.execute(tickets.update().values(state="open", version=3, **running)) and None)
-    store.write_now(lambda c: answering.undo(c, reference, user, NOW + timedelta(seconds=5)))
-    row = store.read_now(lambda c: c.execute(select(tickets)).one())
-    assert (row.state, row.round, row.round_started_at, row.first_response_at) == ("open", 2, again, None)
+    before = row(reference)
+    send(reference, olena)
+    running = clock.columns(clock.new_round(at(3), RULES), 2)
+    store.write_now(lambda c: c.execute(tickets.update().where(tickets.c.reference == reference).values(state="open", version=3, **running)) and None)  # fmt: skip
+    undo(reference, olena)
+    assert runs(reference, before) and row(reference).round == 2
+    reference = opened(store, "a", minutes=5)
+    send(reference, olena)
+    older = opened(store, "b", minutes=9)
+    store.write_now(lambda c: merging.merge(c, older, reference, boss, at(3)))
+    undo(reference, olena)
+    assert (row(reference).state, row(reference).round_started_at) == ("open", NOW - timedelta(minutes=9))
+    # two answer: one taken back leaves the other's; both, in either order, leave none
+    for first, second in ((olena, max_), (max_, olena)):
+        reference = opened(store, "a", minutes=5)
+        before = row(reference)
+        send(reference, olena)
+        send(reference, max_, 2)
+        undo(reference, first)
+        left = row(reference)
+        assert (left.state, left.limit_at, left.first_response_at) == ("waiting", None, at(0 if first is max_ else 2))
+        undo(reference, second)
+        assert runs(reference, before)
+    # merged away meanwhile: the answer goes
+    reference, into = opened(store, "a", minutes=5), opened(store, "b", minutes=5)
+    send(reference, olena)
+    store.write_now(lambda c: merging.merge(c, reference, into, boss, at(3)))
+    with pytest.raises(Refused, match="merged"):
+        undo(reference, olena)
 
 
 def test_users_and_their_sessions(store: Store) -> None:

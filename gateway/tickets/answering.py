@@ -1,11 +1,12 @@
 """Answers of the console: drafts that are kept (files too, see ``answer_files``), and ten seconds in which a sent one can be taken back.
 
 An answer is committed as any other (the clock stops), but its outbox row is not due before the ten seconds are over. Taken
-back, the ticket is as it was, unless something else happened to it meanwhile; the words are a draft again.
+back, the ticket is as it was, but for what others did to it meanwhile; the words are a draft again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,7 @@ from gateway.database.console_tables import drafts
 from gateway.database.statements import change, put_once
 from gateway.database.tables import entries, outbox, thread_ids, tickets
 from gateway.model import OutboxState, Person, TicketState
-from gateway.tickets import answer_files, audit, people, word_index
+from gateway.tickets import answer_files, audit, clock, people, word_index
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import Refused, ticket
 from gateway.tickets.outgoing import Office
@@ -24,7 +25,7 @@ UNDO_S = 10.0
 MAX_WORDS = 100_000
 #: what an answer changes of its ticket
 _CHANGED = (
-    "state", "version", "first_response_at", "breached", "round_started_at", "target_at", "status_at", "limit_at",
+    "state", "first_response_at", "breached", "round_started_at", "target_at", "status_at", "limit_at",
     "clock_next_at", "clock_done", "closed_at", "snoozed_until",
 )  # fmt: skip
 
@@ -62,10 +63,9 @@ def send(
     answer_files.send(connection, user[0], before.id, row)
     if and_close:
         people.close(connection, reference, user[1], office, now)
-    after = connection.execute(select(tickets).where(tickets.c.id == before.id)).one()
     keep(connection, user[0], before.id, text, now)
     d = drafts.c
-    was = {name: _plain(getattr(before, name)) for name in _CHANGED} | {"after": after.version}
+    was = {name: _plain(getattr(before, name)) for name in _CHANGED}
     mine = (d.user_id == user[0], d.ticket_id == before.id)
     connection.execute(update(drafts).where(*mine).values(outbox_id=row, before=was))
     return row
@@ -83,36 +83,70 @@ def undo(connection: Connection, reference: str, user: tuple[int, Person], now: 
     """Takes an answer back that is not on its way yet; its words.
 
     Raises:
-        Refused: it is too late, or there is none.
+        Refused: it is too late, or there is none, or the ticket became part of another meanwhile.
     """
     row = ticket(connection, reference, lock=True)
     draft = kept(connection, user[0], row.id)
     if draft is None or draft.outbox_id is None:
         raise Refused("there is no answer to take back")
+    if row.merged_into is not None:
+        raise Refused(f"{row.reference} was merged into another ticket meanwhile: the answer goes out")
     sent = connection.execute(select(outbox).where(outbox.c.id == draft.outbox_id).with_for_update()).first()
     if sent is None or sent.state != OutboxState.QUEUED or sent.attempts or sent.next_at <= now:
         raise Refused("it is too late: the answer is on its way")
     connection.execute(delete(outbox).where(outbox.c.id == sent.id))
     connection.execute(delete(thread_ids).where(thread_ids.c.rfc_id == sent.rfc_id))
+    later = _later_answer(connection, row.id, sent.entry_id)
     connection.execute(delete(entries).where(entries.c.id == sent.entry_id))
     answer_files.take_back(connection, sent.entry_id)
     word_index.forget(connection, [sent.entry_id])  # SQLite gives the id away again
-    _restored(connection, row, draft.before)
+    _restored(connection, row, draft, later)
     connection.execute(update(drafts).where(drafts.c.id == draft.id).values(outbox_id=None, before={}, at=now))
     audit.write(connection, Act("undo", "ticket", row.reference, {"outbox": sent.id}), user[1], now)
     return str(draft.text)
 
 
-def _restored(connection: Connection, row: Any, before: dict[str, Any]) -> None:
-    """The ticket as it was. Where the customer wrote meanwhile, a round of his runs already: that one goes on."""
-    values = {name: _revived(before[name]) for name in _CHANGED}
-    if row.version != before["after"] or (row.state == TicketState.OPEN and row.round_started_at is not None):
-        values = {"first_response_at": values["first_response_at"]}
-        if row.state != TicketState.OPEN:
-            values["state"] = TicketState.OPEN
+def _later_answer(connection: Connection, ticket_id: int, entry: int) -> Any:
+    """The first answer after this one, by anybody and by any way, or ``None``."""
+    e = entries.c
+    chosen = select(e.id, e.at).where(e.ticket_id == ticket_id, e.direction == "out", e.id > entry)
+    return connection.execute(chosen.order_by(e.id).limit(1)).first()
+
+
+def _restored(connection: Connection, row: Any, draft: Any, later: Any) -> None:
+    """The ticket without the answer. Where another one came after it, that one answers; else it is as it was and its clock
+    runs on, whatever else happened meanwhile: what nobody answered never goes without."""
+    was = {name: _revived(draft.before[name]) for name in _CHANGED}
+    if later is not None:
+        _hand_over(connection, draft, later)
+        values = {"first_response_at": was["first_response_at"] or later.at}
+    elif row.state == TicketState.OPEN and row.round_started_at is not None and _is_older(row, was):
+        values = {"first_response_at": was["first_response_at"]}  # a mail or a merge has brought the older round
     else:
-        values["version"] = row.version + 1  # nobody who saw the answer may take what is there now for what he saw
+        values = {**was, **_watched(row, was), "snoozed_until": row.snoozed_until or was["snoozed_until"]}
+    values["version"] = row.version + 1  # nobody who saw the answer may take what is there now for what he saw
     change(connection, tickets, row.id, values)
+
+
+def _is_older(row: Any, was: Mapping[str, Any]) -> bool:
+    started = was["round_started_at"]
+    return started is None or row.round_started_at <= started
+
+
+def _watched(row: Any, was: Mapping[str, Any]) -> dict[str, Any]:
+    """What is due next in the round that was, for the owner of now."""
+    if was["round_started_at"] is None:
+        return {}
+    running = clock.Round(was["round_started_at"], was["target_at"], was["status_at"], was["limit_at"])
+    return {"clock_next_at": clock.next_at(running, frozenset(was["clock_done"]), bool(row.owner))}
+
+
+def _hand_over(connection: Connection, draft: Any, later: Any) -> None:
+    """The next answer can be taken back too, perhaps: then the ticket is as it was before this one."""
+    d, o = drafts.c, outbox.c
+    of_it = select(o.id).where(o.entry_id == later.id)
+    mine = (d.ticket_id == draft.ticket_id, d.outbox_id.in_(of_it))
+    connection.execute(update(drafts).where(*mine).values(before=draft.before))
 
 
 def settled(connection: Connection, user_id: int, ticket_id: int, now: datetime) -> None:
