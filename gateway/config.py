@@ -506,9 +506,35 @@ class Clock(_Section):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When a team works. ``first`` and ``last``: days of the week, Monday is 0; ``begins`` and ``ends``: ``09:00``."""
+
+    first: int
+    last: int
+    begins: str
+    ends: str
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"([a-z]{3})(?:-([a-z]{3}))? (([01]\d|2[0-3]):[0-5]\d)-(([01]\d|2[0-3]):[0-5]\d|24:00)", re.I)
+
+
+def _opening(value: Any) -> Any:
+    """``Mon-Fri 09:00-18:00``."""
+    if isinstance(value, Hours):
+        return value
+    found = _HOURS.fullmatch(str(value))
+    days = [str(day).lower() for day in (found[1], found[2] or found[1])] if found else []
+    if found is None or any(day not in _DAYS for day in days):
+        raise ValueError(f'{value!r}: write days and hours like "Mon-Fri 09:00-18:00"')
+    return Hours(_DAYS.index(days[0]), _DAYS.index(days[1]), found[3], found[5])
+
+
 class Staff(_Section):
     """``[staff]``: who is informed, and who may answer by mail. ``people``: the address of each user's name, for owners and
-    watchers. ``relays``: networks whose mail is the company's own."""
+    watchers. ``relays``: networks whose mail is the company's own. ``hours``: when the team of a department works, for
+    those that do not work around the clock."""
 
     technical: tuple[Address, ...] = ()
     financial: tuple[Address, ...] = ()
@@ -516,6 +542,7 @@ class Staff(_Section):
     people: dict[str, Address] = {}
     may_answer: tuple[Answerer, ...] = ()
     relays: tuple[RelayNetwork, ...] = ()
+    hours: dict[Literal["technical", "financial"], Annotated[Hours, BeforeValidator(_opening)]] = {}
     digest_every: Seconds = 3600.0
 
 

@@ -126,6 +126,7 @@ def sender(settings: Settings, key: bytes, path: str = "config.toml") -> Sender:
             _minutes(settings.clock.target), _minutes(settings.clock.limit), _minutes(settings.clock.client_area_reply)
         ),
         timezone=settings.gateway.timezone,
+        hours={str(department): hours for department, hours in settings.staff.hours.items()},
     )
 
 

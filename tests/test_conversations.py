@@ -51,9 +51,7 @@ def test_a_staff_member_answers_by_mail_and_the_customer_has_one_thread(scene: S
         "Account:   10042 (Shop Example Ltd)", "- order #234567: the author's own", "| the disk of tfz1cvkr (#234567) is slow.",
     ):  # fmt: skip
         assert line in notification.text
-    assert re.search(
-        r"Answer by: \d\d:\d\d, at the latest \w+ \d+, 20\d\d, \d\d:\d\d \((CET|CEST)\)", notification.text
-    )
+    assert re.search(r"Answer by: \d\d:\d\d, at the latest \d+ \w+ 20\d\d, \d\d:\d\d \((CET|CEST)\)", notification.text)
     words = f"Hello,\n\nwe replaced the disk, see the report.\n\n-- \nJoe\nSupport\n\n{notification.quoted()}"
     reply = Mail(f"Joe <{JOE}>", "We look into it.", to=notification.reply_to)
     explained = scene.command("explain", "-", "--rcpt", notification.reply_to, stdin=reply.raw().decode())

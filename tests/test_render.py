@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.config import Hours
 from gateway.read.words import quotes
 from gateway.replies import render
 from gateway.replies.render import Draft, Promise, RenderError, Sender, Templates, build, reply_subject, samples
@@ -116,13 +117,13 @@ TECHNICAL = {
 def test_the_replies_state_the_facts_of_the_desk(language: str) -> None:
     area = AREA[language]
     emergency, _ = parts("emergency", language, BASE)
-    assert "10 min" in emergency or "10 Min" in emergency or "10 мин" in emergency or "10 хв" in emergency
+    assert re.search(r"10\xa0(min|Min|мин|хв)", emergency)
     assert "https://portal.example/" in emergency
     assert HIGH[language] in emergency
     assert area in emergency
     general, page = parts("received_general", language, samples("x")[1])
     assert "https://chat.example/" in general
-    assert '<a href="https://chat.example/">' in page
+    assert '<a href="https://chat.example/" style' in page
     needed, _ = parts("verification_needed", language, samples("x")[1])
     assert area in needed
     assert "- " in needed
@@ -153,7 +154,7 @@ def test_the_numbers_of_a_promise_come_from_the_configuration(language: str) -> 
         message = email.message_from_bytes(raw, policy=email.policy.default)
         text = next(part.get_content() for part in message.walk() if not part.is_multipart())
         assert not re.search(r"\b(10|15|30)\b(?! November)", text.replace("14:30", "")), text
-    assert ("21 минуты" in text) == (language == "ru") or "21" not in text
+        assert ("21\u00a0минуты" in text) == (language == "ru") or "21" not in text
 
 
 def test_plural_forms_and_moments_are_those_of_the_language() -> None:
@@ -161,20 +162,95 @@ def test_plural_forms_and_moments_are_those_of_the_language() -> None:
         other = replace(SENDER, promise=Promise(15, limit, 1))
         return TEMPLATES.text("received", language, render.variables(other, BASE))
 
-    assert "15–21 минуты" in received("ru", 21)
-    assert "15–22 минут." in received("ru", 22)
-    assert "15–31 хвилини" in received("uk", 31)
-    assert "innerhalb von 1 Minute," in received("de", 30)
+    assert "15–21\u00a0минуты" in received("ru", 21)
+    assert "15–22\u00a0минут." in received("ru", 22)
+    assert "15–31\u00a0хвилини" in received("uk", 31)
+    assert "innerhalb von 1\u00a0Minute," in received("de", 30)
+    assert "22 November 2026, 14:30 (CET)" in received("en", 30)
     assert "22 novembre 2026, 14:30 (CET)" in received("fr", 30)
-    assert "22. November 2026, 14:30 (CET)" in received("de", 30)
+    assert "22. November 2026, 14:30\u00a0Uhr (MEZ)" in received("de", 30)
     assert "22 ноября 2026\u202fг., 14:30 (CET)" in received("ru", 30)
+
+
+def test_the_zone_that_is_assumed_is_the_configured_one() -> None:
+    def received(language: str, timezone: str) -> str:
+        return TEMPLATES.text("received", language, render.variables(replace(SENDER, timezone=timezone), BASE))
+
+    assert "we assume CET/CEST otherwise" in received("en", "Europe/Berlin")
+    assert "von MEZ/MESZ aus" in received("de", "Europe/Berlin")
+    assert "мы исходим из MSK)" in received("ru", "Europe/Moscow")
+
+
+HOURS = {
+    "en": "Mon–Fri, 09:00–18:00 (CET/CEST)", "de": "Mo–Fr, 09:00–18:00\u00a0Uhr (MEZ/MESZ)",
+    "fr": "lun.–ven., 09:00–18:00 (CET/CEST)", "es": "lun–vie, 09:00–18:00 (CET/CEST)",
+    "it": "lun–ven, 09:00–18:00 (CET/CEST)", "ru": "пн–пт, 09:00–18:00 (CET/CEST)", "uk": "пн–пт, 09:00–18:00 (CET/CEST)",
+}  # fmt: skip
+TEAMS = {
+    "en": ("our engineers", "our billing team"), "de": ("unseren Technikern", "unserer Rechnungsabteilung"),
+    "fr": ("de nos ingénieurs", "de notre service facturation"), "es": ("nuestros técnicos", "nuestro equipo de facturación"),
+    "it": ("ai nostri tecnici", "al nostro ufficio fatturazione"), "ru": ("нашим инженерам", "в наш финансовый отдел"),
+    "uk": ("нашим інженерам", "до нашого фінансового відділу"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_status_names_the_team_its_hours_and_what_is_still_missing(language: str) -> None:
+    sender = replace(SENDER, hours={"financial": Hours(0, 4, "09:00", "18:00")})
+    engineers, billing = TEAMS[language]
+    for department, team, other in (("technical", engineers, billing), ("financial", billing, engineers)):
+        context = BASE | {"department": department, "missing": ["diagnostics"]}
+        text = TEMPLATES.text("status", language, render.variables(sender, context))
+        assert (team in text, other in text) == (True, False)
+        assert (HOURS[language] in text) == (department == "financial")
+        assert ("traceroute" in text, "#123456" in text) == (True, False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", sorted(render.OURS))
+def test_plain_text_fits_a_terminal_and_links_stand_alone(name: str, language: str) -> None:
+    for context in samples(name):
+        for line in parts(name, language, context)[0].splitlines():
+            assert len(line) <= render.COLUMNS, line
+            assert "://" not in line or re.fullmatch(r"(?:  )?https://\S+", line), line
+
+
+def test_the_words_of_a_person_go_out_as_they_were_written() -> None:
+    words = (
+        "Hello,\n\n"
+        + "please run this: "
+        + "x " * 60
+        + "\n    indented   twice\n- a list item that is "
+        + ("long " * 30).strip()
+    )
+    text, page = parts("answer", "en", BASE | {"text": words})
+    assert words in text.replace("\r\n", "\n")
+    assert "<br>\n\u00a0\u00a0\u00a0 indented\u00a0\u00a0 twice<br>" in page.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("name", render.NAMES)
+def test_typography_is_that_of_the_language(name: str) -> None:
+    for context in samples(name):
+        context = context | {"text": "Words.", "subject": "x", "about": "x"}
+        texts = {language: TEMPLATES.text(name, language, render.variables(SENDER, context)) for language in LANGUAGES}
+        assert not re.search(r"[ \xa0][:;!?»]|«[ \xa0]|\w'\w", re.sub(r"https?:\S+", "", texts["fr"])), texts["fr"]
+        assert not re.search(r"\w'\w", texts["it"] + texts["uk"])
+        for language in LANGUAGES:
+            assert not re.search(r'[a-zа-яіїєґ]"|"[a-zа-яіїєґ]|\d-\d+\xa0', texts[language], re.I), texts[language]
+            assert not re.search(r"\d (?:min|Min|мин|хв)", texts[language])
+
+
+def test_what_belongs_together_is_not_broken_on_a_phone() -> None:
+    _, page = parts("received", "de", BASE)
+    assert page.count('nowrap">T-0000000</span>') == page.count("T-0000000") - page.count("Re: ")
+    assert 'nowrap">E-Mail</span>' in page
 
 
 def test_a_page_names_its_language_sets_no_colour_and_loads_nothing() -> None:
     _, page = parts("received", "uk", BASE)
     assert '<html lang="uk">' in page
     assert "color-scheme" in page
-    assert not re.search(r"(?:src|background|url)\s*[=(]|(?<!-)color\s*:", page)
+    assert not re.search(r"(?:src|background|url)\s*[=(]|(?<!-)color\s*:(?! inherit)", page)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
+from gateway.config import Hours
+
 
 @pass_context
 def counted(context: Context, number: int, one: str, other: str) -> str:
@@ -41,9 +43,39 @@ def moment(context: Context, value: str) -> str:
     Raises:
         ValueError: ``value`` is not a time of ISO 8601.
     """
-    from babel.dates import format_date
+    from babel.dates import format_date, format_time
 
-    zone = ZoneInfo(str(context["timezone"]))
     language = str(context["language"])
-    when = datetime.fromisoformat(value).astimezone(zone)
-    return f"{format_date(when, 'long', locale=language)}, {when:%H:%M} ({when.tzname()})"
+    locale = _LOCALES.get(language, language)
+    when = datetime.fromisoformat(value).astimezone(ZoneInfo(str(context["timezone"])))
+    time = format_time(when, "short", locale=locale) + _OF_THE_CLOCK.get(language, "")
+    return f"{format_date(when, 'long', locale=locale)}, {time} ({_zone_name(when, locale)})"
+
+
+_LOCALES = {"en": "en_GB"}  #: day before month, 24 hours
+_OF_THE_CLOCK = {"de": "\u00a0Uhr"}
+
+
+def _zone_name(when: datetime, locale: str) -> str:
+    """``MEZ`` in German; the zone's own abbreviation where the language has no name for it but an offset."""
+    from babel.dates import get_timezone_name
+
+    name = get_timezone_name(when, "short", locale=locale)
+    return name if name.isalpha() else str(when.tzname())
+
+
+def zones(timezone: str, language: str) -> str:
+    """What the zone is called in winter and in summer: ``CET/CEST``."""
+    locale, zone = _LOCALES.get(language, language), ZoneInfo(timezone)
+    names = [_zone_name(datetime(2026, month, 1, 12, tzinfo=zone), locale) for month in (1, 7)]
+    return "/".join(dict.fromkeys(names))
+
+
+def opening(hours: Hours, timezone: str, language: str) -> str:
+    """When a team works: ``Mon–Fri, 09:00–18:00 (CET/CEST)``."""
+    from babel.dates import get_day_names
+
+    names = get_day_names("abbreviated", "stand-alone", locale=_LOCALES.get(language, language))
+    days = "–".join(dict.fromkeys(names[day] for day in (hours.first, hours.last)))
+    clock = f"{hours.begins}–{hours.ends}{_OF_THE_CLOCK.get(language, '')}"
+    return f"{days}, {clock} ({zones(timezone, language)})"

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from gateway.replies.render import (
     NAMES,
+    OURS,
     STAFF,
     Draft,
     Sender,
@@ -16,6 +17,7 @@ from gateway.replies.render import (
     samples,
     subject_of,
     variables,
+    wrapped,
 )
 
 #: what each of a template's samples shows (``render.samples``)
@@ -83,7 +85,8 @@ def _rendered(templates: Templates, sender: Sender) -> Iterator[_Shown]:
             text = templates.text(name, language, values)
             page = templates.page(name, language, values, text) if kind != "staff" else ""
             draft = Draft(0, name, language, "anna@example.de", kind, "", context, _MOMENT)
-            yield _Shown(name, language, case, subject_of(draft, sender, templates.words(language)), text, page)
+            subject = subject_of(draft, sender, templates.words(language))
+            yield _Shown(name, language, case, subject, wrapped(text) if name in OURS else text, page)
 
 
 def _index(shown: list[_Shown], languages: list[str]) -> str:

@@ -16,12 +16,13 @@ import html
 import quopri
 import re
 import secrets as random
+import textwrap
 import time
 import tomllib
 import unicodedata
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.header import Header
 from importlib import resources
@@ -30,7 +31,7 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 
-from gateway.config import Problem
+from gateway.config import Hours, Problem
 from gateway.mail.address import plain_local
 from gateway.model import FENCE, Enclosure, Outgoing
 from gateway.replies import guard, localized
@@ -45,6 +46,8 @@ STAFF = (
     "staff_refused",
 )  # fmt: skip
 FENCED = frozenset(STAFF) - {"staff_digest"}  #: what staff answer by mail, or may
+OURS = frozenset(NAMES) - {"answer", "abuse_notice"}  #: none of their words are another's
+COLUMNS = 76  #: of a line of ours in plain text
 WORDS = "words"  #: words.<language>.toml holds the short texts of a language
 MAX_BODY = 200_000
 MIN_BODY = 20  #: characters; a shorter text would be a blank mail
@@ -73,7 +76,8 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a reply comes from. ``envelope``: ``verp``, ``address`` or ``null``."""
+    """Who a reply comes from. ``envelope``: ``verp``, ``address`` or ``null``. ``hours``: of the departments that do not work
+    around the clock."""
 
     address: str
     name: str
@@ -85,6 +89,7 @@ class Sender:
     signing: tuple[SigningKey, ...] = ()
     promise: Promise = Promise()
     timezone: str = "Europe/Berlin"
+    hours: Mapping[str, Hours] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +214,7 @@ class Templates:
         """
         which = f"{name}.{language}.txt.j2"
         try:
-            text = rendered(self._environment.get_template(which), {**values, "language": language})
+            text = rendered(self._environment.get_template(which), _spoken(values, language))
         except Exception as error:  # a template is an admin's program: whatever it raises is its fault
             raise RenderError(f"template {which}: {type(error).__name__}") from error
         return re.sub(r"\n{3,}", "\n\n", text).strip()[:MAX_BODY] + "\n"
@@ -224,7 +229,7 @@ class Templates:
         if which not in self._available:
             return html_of(text, language)
         try:
-            return rendered(self._pages.get_template(which), {**values, "language": language})
+            return rendered(self._pages.get_template(which), _spoken(values, language))
         except Exception as error:
             raise RenderError(f"template {which}: {type(error).__name__}") from error
 
@@ -339,6 +344,13 @@ _ABSENT: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _spoken(values: Mapping[str, Any], language: str) -> dict[str, Any]:
+    """The values with what each language words in its own way: its name, the zone's, and when the team works."""
+    zone, opening = str(values.get("timezone") or "UTC"), values.get("opening")
+    hours = localized.opening(opening, zone, language) if opening is not None else ""
+    return {**values, "language": language, "zones": localized.zones(zone, language), "hours": hours}
+
+
 def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
     """What a template sees: the row's context and who we are."""
     return {
@@ -355,6 +367,7 @@ def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
         "limit_minutes": sender.promise.limit,
         "ticket_minutes": sender.promise.ticket,
         "timezone": sender.timezone,
+        "opening": sender.hours.get(str(context.get("department") or "")),
     }
 
 
@@ -478,6 +491,19 @@ def _part(content_type: str, text: str) -> bytes:
     return header.encode() + body
 
 
+def wrapped(text: str) -> str:
+    """Plain text with lines that fit a terminal; items of a list hang, and an address is never broken."""
+    return "\n".join(piece for line in text.split("\n") for piece in _pieces(line))
+
+
+def _pieces(line: str) -> list[str]:
+    if len(line) <= COLUMNS or _LINK.search(line):
+        return [line]
+    hang = "  " if line.startswith("- ") else ""
+    options = {"break_long_words": False, "break_on_hyphens": False}
+    return textwrap.wrap(line, COLUMNS, subsequent_indent=hang, **options)  # type: ignore[arg-type]
+
+
 _LINK = re.compile(r"https?://[^\s<>\"]{1,500}")
 
 
@@ -485,33 +511,53 @@ _PAGE = """<!DOCTYPE html>
 <html lang="{language}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">
-</head><body style="margin: 0; padding: 16px">
-<div style="max-width: 40em; font-family: sans-serif; font-size: 16px; line-height: 1.5">
+<title>{title}</title></head><body style="margin: 0; padding: 16px">
+<div style="max-width: 40em; font-family: sans-serif; font-size: 16px; line-height: 1.5; overflow-wrap: anywhere">
 {blocks}
 </div></body></html>
 """
 
 
 def html_of(text: str, language: str = "en") -> str:
-    """The text as simple HTML: paragraphs, line breaks, lists and links; everything escaped. It sets no colour, so that
-    a mail program's dark mode keeps its contrast, names its language for screen readers, and loads nothing."""
-    blocks: list[str] = []
-    for block in text.strip().split("\n\n"):
-        lines = block.split("\n")
-        if all(line.startswith("> ") for line in lines):
-            quoted = "<br>\n".join(_linked(line[2:]) for line in lines)
-            blocks.append(f'<blockquote style="margin: 0 0 0 1em; font-style: italic">{quoted}</blockquote>')
-        elif all(line.startswith(("- ", "  ")) for line in lines):
-            items: list[str] = []
-            for line in lines:
-                if line.startswith("- "):
-                    items.append(line[2:])
-                else:
-                    items[-1:] = [f"{items[-1]} {line.strip()}" if items else line.strip()]
-            blocks.append("<ul>" + "".join(f"<li>{_linked(item)}</li>" for item in items) + "</ul>")
+    """The text as simple HTML: paragraphs, line breaks, lists and links; everything escaped. It sets no colour, and
+    links have that of the words, so that a mail program's dark mode keeps its contrast, names its language for screen readers, and loads nothing. The line
+    above which one answers is small, so that the words are seen first."""
+    marker, _, words = text.strip().partition("\n\n") if text.startswith("-- ") else ("", "", text.strip())
+    blocks = [f'<p style="margin: 0; font-size: 12px">{html.escape(marker)}</p>'] if marker else []
+    blocks += [_block(block.split("\n")) for block in words.split("\n\n")]
+    return _PAGE.format(language=language, title=html.escape(_gist(words)), blocks="\n".join(blocks))
+
+
+_GREETING = 60  #: characters of a first line that greets
+
+
+def _gist(words: str) -> str:
+    """The first sentence behind the greeting, as a title."""
+    first, _, rest = words.partition("\n\n")
+    greets = rest and len(first) <= _GREETING and first.endswith((",", "!", ":"))
+    sentence = re.split(r"(?<=[.!?])\s", rest if greets else first, maxsplit=1)[0]
+    return " ".join(sentence.split())[:120]
+
+
+def _block(lines: list[str]) -> str:
+    """One paragraph, list or quotation; ``dir``: words of any script read from their own side."""
+    if all(line.startswith("> ") for line in lines):
+        quoted = "<br>\n".join(_linked(line[2:]) for line in lines)
+        return f'<blockquote dir="auto" style="margin: 0 0 0 1em; font-style: italic">{quoted}</blockquote>'
+    if all(line.startswith(("- ", "  ")) for line in lines):
+        return "<ul>" + "".join(f'<li dir="auto">{item}</li>' for item in _items(lines)) + "</ul>"
+    return '<p dir="auto">' + "<br>\n".join(map(_linked, lines)) + "</p>"
+
+
+def _items(lines: list[str]) -> list[str]:
+    """The items of a list; a line that goes on with a link keeps it on a line of its own."""
+    items: list[str] = []
+    for line in lines:
+        if line.startswith("- ") or not items:
+            items.append(_linked(line[2:].strip()))
         else:
-            blocks.append("<p>" + "<br>\n".join(map(_linked, lines)) + "</p>")
-    return _PAGE.format(language=language, blocks="\n".join(blocks))
+            items[-1] += ("<br>\n" if _LINK.match(line.strip()) else " ") + _linked(line.strip())
+    return items
 
 
 @functools.lru_cache(maxsize=256)  # most lines are the template's
@@ -519,11 +565,23 @@ def _linked(line: str) -> str:
     pieces, position = [], 0
     for found in _LINK.finditer(line):
         url = html.escape(found[0].rstrip(".,;:)"), quote=True)
-        pieces.append(html.escape(line[position : found.start()]))
-        pieces.append(f'<a href="{url}">{url}</a>')
+        pieces.append(_whole(line[position : found.start()]))
+        pieces.append(f'<a href="{url}" style="color: inherit">{url}</a>')
         position = found.start() + len(found[0].rstrip(".,;:)"))
-    pieces.append(html.escape(line[position:]))
+    pieces.append(_whole(line[position:]))
     return "".join(pieces)
+
+
+#: what a narrow page must not break: a reference, a range, and "E-Mail"
+_WHOLE = re.compile(r"\bT-[0-9A-Z]{7}\b|\b[Ee]-[Mm]ail|\b\d[\d:]{0,6}–\d[\d:]{0,6}\b")
+
+_BLANKS = re.compile(r"^ +(?=\S)|  +")
+
+
+def _whole(words: str) -> str:
+    """Escaped, with the pieces that belong together kept together, and blanks that make columns kept as they are."""
+    spaced = _BLANKS.sub(lambda blanks: "\u00a0" * (len(blanks[0]) - 1) + " ", words)
+    return _WHOLE.sub(r'<span style="white-space: nowrap">\g<0></span>', html.escape(spaced))
 
 
 def _international(address: str) -> bool:
@@ -565,6 +623,7 @@ def build(draft: Draft, sender: Sender, templates: Templates, files: Sequence[En
     words = templates.words(draft.language)
     subject = subject_of(draft, sender, words)
     fields = headers_for(draft, sender, subject)
+    text = wrapped(text) if draft.template in OURS else text
     raw = _assembled(fields, text, page, files)
     if not _as_meant(raw, fields):
         fixed = f"[{draft.context.get('reference') or ''}] " + words["subject_fixed"].format(name="Support")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select, update
 from gateway import log
 from gateway.database import faults, typed
 from gateway.database.faults import Fault
-from gateway.database.tables import Ticket, outbox, tickets
+from gateway.database.tables import Ticket, entries, outbox, tickets
 from gateway.model import TicketState, Trust
 from gateway.tickets import budgets, clock, conversation, incidents, outgoing
 from gateway.tickets.outgoing import Office, Reply
@@ -137,6 +137,7 @@ def _status(connection: Connection, row: Ticket, office: Office, now: datetime) 
         "account_name": "",
         "in_reply_to": newest,
         "references": older,
+        "missing": [] if _has_written_again(connection, row) else list(row.missing),
     }
     known = incidents.since_of(connection, row.id) if verified else None
     context |= {"incident_since": known.isoformat()} if known is not None else {}
@@ -146,6 +147,13 @@ def _status(connection: Connection, row: Ticket, office: Office, now: datetime) 
         since=row.round_started_at,
     )  # fmt: skip
     outgoing.write(connection, reply, office, now)
+
+
+def _has_written_again(connection: Connection, row: Any) -> bool:
+    """Whether the customer added something: nobody asks for what he may have sent already."""
+    e = entries.c
+    query = select(func.count()).where(e.ticket_id == row.id, e.direction == "in", e.status == "shown")
+    return int(connection.execute(query).scalar_one()) > 1
 
 
 def next_due(connection: Connection) -> datetime | None:

@@ -1,0 +1,98 @@
+"""Every template in every language as people see it: in a real browser, wide, on a phone and in the dark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, sync_playwright
+
+from gateway.replies import preview
+from gateway.replies.render import NAMES, Sender, Templates
+from tests.conftest import missing
+
+CHROMIUM = shutil.which("chromium")
+LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")
+SENDER = Sender(
+    "support@introserv.com", "INTROSERV Support", "introserv.com", "verp", "https://portal.example/very/long/way/to/the/tickets",
+    "https://chat.example/", b"s" * 32,
+)  # fmt: skip
+SCREENS = {"wide": (1200, "light"), "phone": (375, "light"), "small phone": (320, "dark")}
+AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+#: the least contrast of any words with the page behind them (WCAG 2.2, 1.4.3); nothing of ours sets a background
+CONTRAST = """() => {
+  const light = (text) => {
+    const parts = text.match(/[0-9.]+/g).slice(0, 3).map(Number).map((v) => v / 255);
+    const lin = parts.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * lin[0] + 0.7152 * lin[1] + 0.0722 * lin[2];
+  };
+  const probe = document.createElement("i");
+  probe.style.color = "Canvas";
+  document.body.append(probe);
+  const page = light(getComputedStyle(probe).color);
+  probe.remove();
+  const ratios = [...document.querySelectorAll("body *")].map((one) => {
+    const words = light(getComputedStyle(one).color);
+    return (Math.max(words, page) + 0.05) / (Math.min(words, page) + 0.05);
+  });
+  return Math.min(...ratios);
+}"""
+#: what a screen reader meets, in its order
+ORDER = "() => [...document.querySelectorAll('p, li, blockquote')].map((one) => one.innerText)"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        missing("Chromium is not installed")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("preview")
+    for path, text in preview.everything(Templates(None), SENDER).items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_mail_can_be_read_on_every_screen(browser: Browser, files: Path, screen: str) -> None:
+    width, scheme = SCREENS[screen]
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=width < 600  # type: ignore[arg-type]
+    )  # fmt: skip
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for language in LANGUAGES:
+        for name in NAMES:
+            where = f"{language}/{name} on {screen}"
+            asked.clear()
+            page.goto((files / language / f"{name}.full.html").as_uri())
+            assert len(asked) == 1, f"{where} loads {asked[1:]}"
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{where} must be moved sideways"
+            assert page.evaluate(CONTRAST) >= 4.5, where
+            assert page.evaluate("document.documentElement.lang") == language
+            assert len(page.title()) > 10, where
+            read, text = page.evaluate(ORDER), (files / language / f"{name}.full.txt").read_text()
+            flat = " ".join(text.partition("\n\n")[2].replace("\n- ", "\n").split())
+            assert " ".join(" ".join(read).split()) == flat, f"{where} is read in another order than it is written"
+    context.close()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_axe_finds_nothing(browser: Browser, files: Path, language: str) -> None:
+    page = browser.new_page()
+    for name in ("received", "verification_needed"):  # every element that there is
+        page.goto((files / language / f"{name}.full.html").as_uri())
+        found = Axe().run(page, options=AXE).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+    page.close()
