@@ -8,8 +8,10 @@ import pytest
 
 from bench.harness import write_accounts
 from gateway.model import Author, AuthorStatus, Facts
+from gateway.read.facts.called import called_in
 from gateway.read.facts.customers import customers_in
 from gateway.read.facts.hosts import hosts_in
+from gateway.read.facts.machines import machines_in
 from gateway.read.reading import Hints, read
 from gateway.verify.accounts import judged, match
 from gateway.verify.directory import Directory
@@ -25,6 +27,9 @@ HOSTS = [
     ("ping shop.example: 100% packet loss", ["shop.example"]), ("$ curl -I https://shop.example/", ["shop.example"]), ("Il sito miosito.it non funziona", ["miosito.it"]),
     ("mon site boutique-fleurs.fr est en panne", ["boutique-fleurs.fr"]), ("mi dominio tienda.es no carga", ["tienda.es"]), ("сервер vps-12.hosting.ua недоступний", ["vps-12.hosting.ua"]),
     ("hostname: web-13", ["web-13"]), ("Hostname web13 does not boot", ["web13"]), ("the site get.it is down", ["get.it"]), ("db01.internal cannot be reached", ["db01.internal"]),
+    ("shop.example/blog.example are dead", ["shop.example", "blog.example"]), ("kramer-shop dot com is not loading", ["kramer-shop.com"]),
+    ("shop[.]example", ["shop.example"]), ("hxxps://shop.example/x", ["shop.example"]), ("ssh root@web7.shop.example hangs", ["web7.shop.example"]),
+    ("our site at shop.example", ["shop.example"]),
     ("shop.example's certificate", ["shop.example"]), ("https://user:pw@shop.example/x", ["shop.example"]), ("ftp://files.shop.example", ["files.shop.example"]),
 ]  # fmt: skip
 NONE = [
@@ -33,6 +38,7 @@ NONE = [
     "Received: from mx.other.com (mx.other.com [203.0.113.5]) by x", "Nov 22 10:00:00 web sshd[12]: connection from host.other.com port 22", "  5  core1.carrier.net (203.0.113.1)  31.2 ms",
     "64 bytes from lhr.carrier.net (203.0.113.1): icmp_seq=1 ttl=57", "Please call me.me too", "version 2.0.de", "./run.sh", "data.zip", "readme.md", "Message-ID: <a@mail.other.com>",
     "ok.so what", "done.thanks", "P.S. hello", "a.b", "...", "wait...what", "100.000.de facto", "host is down", "hostname is unknown",
+    "write to anna@ shop.example", "anna (at) shop.example", "anna at kramer dot com", "Muster GmbH & Co.KG",
 ]  # fmt: skip
 
 
@@ -44,6 +50,28 @@ def test_hosts_that_people_name(text: str, expected: list[str]) -> None:
 @pytest.mark.parametrize("text", NONE)
 def test_what_has_a_dot_and_is_no_host_of_the_author(text: str) -> None:
     assert hosts_in(f"Hello,\n{text}\nThanks") == ()
+
+
+CALLED = [
+    ('our node "atlas" went down', ["atlas"]), ('unser Server „Zeus“ ist offline', ["zeus"]), ("a server named Bessie is dead", ["bessie"]), ("сервер «Гермес» лежит", ["гермес"]),
+    ("el servidor llamado minerva no arranca", ["minerva"]), ("serwer o nazwie wawel nie działa", ["wawel"]), ("'kartal' adlı sunucu çöktü", ["kartal"]),
+    ("the server is down", []), ('the server "crashes"', []), ("a machine called by another", []), ('web server "nginx"', []), ('die Server "Frankfurt" genau', []), ('server "502"', []),
+    ("server named in my last mail", []),
+]  # fmt: skip
+MACHINES = [
+    ("fra1-web-02 has no network", ["fra1-web-02"]), ("vps_prod_1 is down", ["vps_prod_1"]), ("vps-3f9a2b is offline", ["vps-3f9a2b"]), ("k8s-01 lost its network", ["k8s-01"]),
+    ("web13 and srv-de-04", ["web13", "srv-de-04"]), ("php-8 and utf-8", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "expected"), CALLED)
+def test_machines_with_a_name_of_their_own(text: str, expected: list[str]) -> None:
+    assert [candidate.value for candidate in called_in(f"Hello,\n{text}\nThanks")] == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), MACHINES)
+def test_short_names_of_machines(text: str, expected: list[str]) -> None:
+    assert [candidate.value for candidate in machines_in(f"Hello,\n{text}\nThanks")] == expected
 
 
 @pytest.mark.parametrize(

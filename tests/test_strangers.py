@@ -11,7 +11,6 @@ FOLDER = Path(__file__).parent / "labelled"
 MISREAD: dict[str, set[str]] = {
     "critical recall": {"se-de-03", "st-de-02"},
     "department": {"se-ru-09", "se-ru-12", "st-en-42", "st-en-57", "st-en-62", "st-es-16"},
-    "hosts precision": {"st-en-46"},
     "language": {"st-en-19", "st-es-05", "st-fr-07", "st-ru-27"},
     "question": {
         "se-de-03",

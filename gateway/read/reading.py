@@ -15,7 +15,7 @@ from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import Attachment, Candidate, ParsedMessage, Reading, mail_start
 from gateway.read.author import author_of
-from gateway.read.facts import customers, hosts, ips, machines, orders, services
+from gateway.read.facts import called, customers, hosts, ips, machines, orders, services
 from gateway.read.hints import Hints
 from gateway.read.html import cites
 from gateway.read.machine import signs_of
@@ -52,7 +52,8 @@ def _hosts(own_words: str, rest: str, named: tuple[Candidate, ...]) -> tuple[Can
     # "storage2" has as many letters as the opaque name of a service, and is a machine until the directory knows better
     opaque = (one for one in named if one.words.startswith("service:") or services.leaning([one.value]) > LIKE_A_WORD)
     known = {candidate.value for candidate in (*found, *opaque)}
-    return (*found, *(c for c in machines.machines_in(own_words) if c.value not in known))
+    short = (*machines.machines_in(own_words), *called.called_in(own_words[:MAX_SEARCHED]))
+    return (*found, *{c.value: c for c in short if c.value not in known}.values())
 
 
 def _answers(parsed: ParsedMessage) -> bool:

@@ -29,7 +29,7 @@ _BLANKS = {code: " " for code in range(128) if not (chr(code).isalnum() or chr(c
 
 SHORTEST = 3  #: letters that a word without its accents must have left to be taken for it
 #: sections whose words people type, with or without accents
-_TYPED = frozenset(("quotes", "numbers", "services", "times", "secrets"))
+_TYPED = frozenset(("machines", "quotes", "numbers", "services", "times", "secrets"))
 _NUMBERED = frozenset(("weekdays", "months", "hours"))  #: lists whose order counts; "a|b" are two words for one number
 _BY_WORD = frozenset(("zones", "minutes", "named"))  #: tables by word
 

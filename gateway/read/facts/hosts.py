@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from gateway.model import Candidate
-from gateway.read.tables import around
+from gateway.read.tables import around, lowered
 from gateway.read.words.pasted import is_pasted, names_passers_by
 
 MAX = 50
@@ -47,7 +47,7 @@ _NOBODYS = frozenset(
     "asp.net vb.net ado.net paint.net node.js vue.js next.js socket.io draw.io google.com gmail.com googlemail.com outlook.com hotmail.com yahoo.com "
     "icloud.com gmx.de gmx.net web.de mail.ru yandex.ru ukr.net imgur.com i.imgur.com prnt.sc prntscr.com pastebin.com ibb.co postimg.cc gyazo.com "
     "drive.google.com docs.google.com dropbox.com wetransfer.com snipboard.io t.me wa.me facebook.com youtube.com youtu.be twitter.com x.com instagram.com "
-    "linkedin.com github.com gitlab.com stackoverflow.com wikipedia.org example.com.".split()
+    "linkedin.com github.com gitlab.com stackoverflow.com wikipedia.org example.com. co.kg".split()
 )
 _HOST_WORD = re.compile(
     r"(?:sites?|websites?|web ?page|homepage|domains?|domän\w*|hosts?|hostname|server\w*|serv[ie]\w{3,5}|url|link|shop|store|page|blog|panel|subdomain|webseite|seite|"
@@ -64,6 +64,22 @@ _FIELD = re.compile(
     re.IGNORECASE,
 )
 _FILE = re.compile(r"[~./\\][\w./\\-]{0,80}\Z")
+#: "anna@ shop.example", "anna (at) shop.example": an e-mail address, however it is written
+_MAILBOX = re.compile(r"(?:@|\w[ \t]?[(\[{][ \t]?(?:at|ät|а[тt])[ \t]?[)\]}])[ \t]?\Z", re.IGNORECASE)
+_AT_WORD = re.compile(r"\w[ \t](?:at|ät)[ \t]\Z", re.IGNORECASE)  #: "anna at shop dot example"
+_LOGS_IN = re.compile(
+    rf"(?<!\w)(?:ssh|scp|sftp|rsync|mosh|sshfs|ssh-copy-id)[ \t][^\n@]{{0,200}}[\w.-]{{1,32}}@(?P<host>(?:{_LABEL}\.){{1,8}}[^\W\d_][\w-]{{1,62}})(?![\w@])",
+    re.IGNORECASE,
+)
+#: "shop dot example", which nobody's program makes a link of
+_SPOKEN = re.compile(
+    rf"(?<![\w@.-])(?P<host>{_LABEL}(?:[ \t](?:dot|punkt|punto|point|точка)[ \t](?:{_LABEL})){{0,3}}[ \t](?:dot|punkt|punto|point|точка)[ \t](?P<last>[^\W\d_]{{2,12}}))(?!\w)",
+    re.IGNORECASE,
+)
+_SPOKEN_DOT = re.compile(r"[ \t](?:dot|punkt|punto|point|точка)[ \t]", re.IGNORECASE)
+_SPOKEN_SIGNS = (" dot ", " punkt ", " punto ", " point ", " точка ")
+#: as abuse desks write hosts that nobody shall follow
+_DEFANGED = (("[.]", "."), ("(.)", "."), ("[dot]", "."), ("hxxp", "http"))
 
 
 @functools.cache
@@ -73,7 +89,8 @@ def _top_level() -> frozenset[str]:
     return frozenset(suffix.rpartition(".")[2] for suffix in PublicSuffixList()._publicsuffix) | _SPECIAL
 
 
-def _is_host(match: re.Match[str], line: str) -> bool:
+def _is_host(match: re.Match[str], line: str, beside: bool = False) -> bool:
+    """``beside``: whether a host ends right before the slash before it ("a.example/b.example")."""
     host, last = match["host"], match["last"]
     lower = host.lower()
     certain = bool(match["scheme"]) or lower.startswith("www.") or bool(match["after"].strip("."))
@@ -92,7 +109,7 @@ def _is_host(match: re.Match[str], line: str) -> bool:
     before = line[max(0, match.start() - 40) : match.start()]
     if not any(char.isalpha() for char in host[: -len(last)]) and not _HOST_WORD.search(before):
         return False  # "version 2.0.de"
-    if _FILE.search(before):
+    if _MAILBOX.search(before) or (_FILE.search(before) and not beside):
         return False
     if top in _AMBIGUOUS:
         label = len(host) - len(last) - 1
@@ -124,31 +141,66 @@ def _names(line: str) -> Iterator[re.Match[str]]:
             match = _NAME.search(line, match.end(), dot.start() + LONGEST)
 
 
+def _dotted(line: str) -> Iterator[tuple[str, str]]:
+    """(host, what stands around it) of the names with dots in a line that are hosts."""
+    last = -1
+    for match in _names(line):
+        beside = match.start() - 1 == last and not match["scheme"] and line[last : last + 1] == "/"
+        if not _is_host(match, line, beside):
+            continue
+        last, value = match.end("host"), match["host"].lower()
+        yield value.removeprefix("www.") if value.count(".") >= 2 else value, around(line, *match.span("host"))
+    if "@" in line:
+        for login in _LOGS_IN.finditer(line[:1000]):
+            yield login["host"].lower(), around(line, *login.span("host"))
+
+
+def _labelled(line: str) -> Iterator[tuple[str, str]]:
+    """The same of names without a dot that a label says to be one."""
+    for match in _LABELLED.finditer(line):
+        if any(char.isdigit() or char == "-" for char in match["host"]):
+            yield match["host"].lower(), match[0][:80]
+
+
+def _spoken(line: str) -> Iterator[tuple[str, str]]:
+    """The same of names whose dots are words."""
+    for match in _SPOKEN.finditer(line[:1000]):
+        before = line[max(0, match.start() - 8) : match.start()]
+        if _MAILBOX.search(before) or _AT_WORD.search(before):
+            continue
+        last = match["last"].lower()
+        if last in _top_level() and last not in _AMBIGUOUS:
+            yield _SPOKEN_DOT.sub(".", match["host"]).lower(), around(line, *match.span())
+
+
 def hosts_in(text: str) -> tuple[Candidate, ...]:
     """Hosts in order of appearance; ``words`` is what stands around each."""
-    if "." not in text and "ost" not in text and "ост" not in text:
+    spoken = any(sign in lowered(text) for sign in _SPOKEN_SIGNS)
+    if not spoken and "." not in text and "ost" not in text and "ост" not in text:
         return ()
+    for written, meant in _DEFANGED:
+        if written in text:
+            text = text.replace(written, meant)
     found: dict[str, Candidate] = {}
     for line in text.split("\n", MAX_LINES)[:MAX_LINES]:
         if len(found) >= MAX:
             break
-        dotted = "." in line and _DOT.search(line) is not None
-        if not (dotted or "ost" in line or ":" in line) or (dotted and _is_others(line)):
-            continue
-        for match in _names(line) if dotted else ():
-            if _is_host(match, line):
-                value = match["host"].lower()
-                value = value.removeprefix("www.") if value.count(".") >= 2 else value
-                found.setdefault(value, Candidate(value, around(line, *match.span("host"))))
-        lower = line.lower()
-        for match in (
-            _LABELLED.finditer(line)
-            if "ost" in lower or "rechnername" in lower or "ост" in lower or "хост" in lower
-            else ()
-        ):
-            if any(char.isdigit() or char == "-" for char in match["host"]) and (dotted or not _is_others(line)):
-                found.setdefault(match["host"].lower(), Candidate(match["host"].lower(), match[0][:80]))
+        for value, words in _of_line(line, spoken):
+            found.setdefault(value, Candidate(value, words))
     return tuple(found.values())[:MAX]
+
+
+def _of_line(line: str, spoken: bool) -> Iterator[tuple[str, str]]:
+    dotted = "." in line and _DOT.search(line) is not None
+    if dotted and _is_others(line):
+        return
+    if dotted:
+        yield from _dotted(line)
+    lower = line.lower()
+    if ("ost" in lower or "rechnername" in lower or "ост" in lower) and (dotted or not _is_others(line)):
+        yield from _labelled(line)
+    if spoken and any(sign in lower for sign in _SPOKEN_SIGNS):
+        yield from _spoken(line)
 
 
 def _is_others(line: str) -> bool:

@@ -17,9 +17,11 @@ from gateway.read.tables import around, numbers
 from gateway.read.words.pasted import names_passers_by
 
 MAX = 50
-_V4 = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})(/\d{1,2})?(?!\w|\.\d|\.in-addr|-\d(?!\d{0,2}(?:\.\d|(?![\w.-])))|/\d)")
-_V4_BEFORE = re.compile(r"(?:\A|://|[^\w./:-]|-|[^0-9A-Fa-f:]:)\Z")  # "1-203.0.113.7" may end a range
-_V6 = re.compile(r"(?<![\w:.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
+_V4 = re.compile(
+    r"(\d{1,3}(?:\.\d{1,3}){3})(?:(/\d{1,2})(?!\d|\.\d))?(?![^\W_]|_\w|\.\d|\.in-addr|-\d(?!\d{0,2}(?:\.\d|(?![\w.-])))|/\d(?!\d{0,2}(?:\.\d{1,3}){3}))"
+)
+_V4_BEFORE = re.compile(r"(?:\A|://|[^\w./:-]|(?<!\w)_|-|[^0-9A-Fa-f:]:)\Z")  # "1-203.0.113.7" may end a range
+_V6 = re.compile(r"(?<![\w.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
 _PUBLIC_RESOLVERS = frozenset(
     [
         "8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220", "77.88.8.8", "77.88.8.1", "94.140.14.14",
@@ -27,10 +29,11 @@ _PUBLIC_RESOLVERS = frozenset(
         "2606:4700:4700::1001", "2620:fe::fe", "2620:fe::9",
     ]
 )  # fmt: skip
+_DEFANGED = ("[.]", "(.)", "[dot]", "(dot)")  #: as abuse desks write the dots of addresses that nobody shall follow
 _V6_CHARS = frozenset("0123456789abcdefABCDEF:")
 _V6_HINT = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _VERSION_BEFORE = re.compile(
-    r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|oid|section|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware)[ \t:]{0,2}\Z",
+    r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|rev(?:ision)?|oid|section|chapter|kapitel|abschnitt|whmcs|jdk|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|раздел|розділ|§)[ \t:]{0,2}\Z",
     re.IGNORECASE,
 )
 #: "upgraded from 2.4.52.1 to 2.4.58.1", "app-1.6.5.1": with numbers as small as those of versions
@@ -86,14 +89,23 @@ def _usable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
                 or address.is_link_local or address.is_reserved)  # fmt: skip
 
 
+def _unpadded(address: str) -> str:
+    """An IPv4 address without the noughts that fill its numbers up to three digits, which ``ipaddress`` takes for octal ones."""
+    if ":" in address:
+        return address
+    return ".".join(part.lstrip("0") or "0" if len(part) == 3 else part for part in address.split("."))
+
+
 @functools.lru_cache(maxsize=1024)  # a quoted history names the same address again and again
 def _value(address: str, prefix: str | None) -> str | None:
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(_unpadded(address))
+        if parsed.version == 6 and parsed.ipv4_mapped is not None:
+            address, parsed, prefix = str(parsed.ipv4_mapped), parsed.ipv4_mapped, None
         if not _usable(parsed) or str(parsed) in _PUBLIC_RESOLVERS or parsed in _EXCHANGE:
             return None
         if prefix:
-            return str(ipaddress.ip_network(address + prefix, strict=False))
+            return str(ipaddress.ip_network(f"{parsed}{prefix}", strict=False))
         return str(parsed)
     except ValueError:
         return None
@@ -138,8 +150,9 @@ def _v4(text: str) -> Iterator[re.Match[str]]:
             continue
         match = _V4.match(text, start)
         if match:
+            beside = start - 1 == done and text[done:start] == "/"  # "203.0.113.7/203.0.113.8"
             done = match.end()
-            if _V4_BEFORE.search(text, max(0, start - 3), start):
+            if beside or _V4_BEFORE.search(text, max(0, start - 3), start):
                 yield match
 
 
@@ -153,6 +166,8 @@ def _v6(text: str) -> list[re.Match[str]]:
             continue
         while start and hint.start() - start < 40 and text[start - 1] in _V6_CHARS:
             start -= 1
+        if start and (text[start - 1].isalnum() or text[start] == ":" != text[start + 1 : start + 2]):
+            start = text.find(":", start) + 1 or start  # the end of a label: "addr:2001:db8::1"
         match = _V6.match(text, start)
         done = match.end() if match else hint.end()
         if match and ("." in match[1] or match[1].count(":") >= 2):
@@ -162,7 +177,8 @@ def _v6(text: str) -> list[re.Match[str]]:
 
 def ips_in(text: str) -> tuple[Candidate, ...]:
     """Addresses and networks in canonical text form, in order of appearance."""
-    text = text.replace("[.]", ".")  # as abuse desks write addresses that nobody shall follow
+    for written in _DEFANGED:
+        text = text.replace(written, ".")
     matches = list(_v4(text))
     matches += _v6(text)
     found: dict[str, Candidate] = {}

@@ -25,14 +25,16 @@ _NO_NAMES = (
     "verbindung|connection|sitzung|session|sessions|instance|instanz|container|image|images|farm|machine|maschine|mounted|unit|units|bereich)"
 )
 _DOMAIN = re.compile(r"\.[^\W\d_]")  #: behind it: "mx1" of "mx1.shop.example" is no name by itself
-_MACHINE = re.compile(r"[a-z]{2,12}(?:-[a-z]{1,8})?-?\Z")
+_MACHINE = re.compile(
+    r"(?:[a-z]{1,8}\d{0,2}[a-z]{0,3}[-_]){0,3}[a-z]{2,12}(?:-[a-z]{1,8})?[-_]?\Z|[a-z]{1,8}\d{1,2}[a-z]{0,3}[-_]\Z"
+)
 #: words with a number behind them that are no machines
 _NO_MACHINE = re.compile(
-    r"(?:.*-)?(?:ssh|ts|php|http|https|ipv|utf|utf-|sha|md|mp|x|win|windows|debian|ubuntu|centos|rhel|alma|rocky|fedora|python|perl|java|nodejs|"
+    r"(?:.*[-_])?(?:ssh|ts|php|http|https|ipv|utf|utf-|sha|md|mp|x|win|windows|debian|ubuntu|centos|rhel|alma|rocky|fedora|python|perl|java|nodejs|"
     r"sd[a-z]|hd|nvme|eth|ens|enp|eno|bond|vlan|raid|ram|ddr|ssd|core|cores|cpu|gb|mb|tb|mysql|mariadb|postgres|postgresql|pg|redis|tls|ssl|"
     r"tlsv|port|rev|ver|version|no|nr|fw|usb|pci|cat|css|html|es|iso|din|rfc|cve|cve-|kw|fy|page|seite|step|tier|level|step|phase|pos|art|"
     r"par|abs|tel|fax|iphone|ipad|galaxy|office|outlook|exchange|sql|mssql|vs|kb|log4j|q|am|um|at|to|of|in|les|la|el|li|ca|ab|um|bis|"
-    r"ap|amd|arm|i|rtx|gtx|a|h|b|c|d|error|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)-?"
+    r"ap|amd|arm|i|rtx|gtx|a|h|b|c|d|error|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[-_]?"
 )
 
 
@@ -46,7 +48,7 @@ _ROLE = "|".join(_ROLES)
 #: both halves in small letters, one of them a role with or without its number; the other one is no word of a compound
 _ROLE_NAME = re.compile(
     rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|(?:{_ROLE})-(?:gw|fw|srv|vm|db|sql|lb|hv|ns|dc|sw)|"
-    rf"[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]|\.\w)"
+    rf"(?:{_ROLE})-(?=[a-f]{{0,11}}\d)(?=\d{{0,11}}[a-f])[a-f\d]{{4,12}}|[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]|\.\w)"
 )
 
 

@@ -11,7 +11,10 @@ from gateway.read.tables import alternation, around, lowered, numbers, words
 
 MAX = 50
 MAX_NUMBERS = 500
-_NUMBER = re.compile(r"(?<!\d)(?<!\d[.,])(\d{4,9})(?!\d|[.,]\d|-\d|:\d)")
+#: "123456-1" and "123456/2" are of order 123456; a date, a telephone number and a time are none
+_NUMBER = re.compile(r"(?<!\d)(?<!\d[.,])(\d{4,9})(?!\d|[.,]\d|:\d|-\d(?!(?<=\d{5}-\d)\d?(?![\w-]|[.,:/]\d)))")
+#: "12 34 56", "123 456": right behind a word for an order ("123.456" is an amount or a version as well)
+_GROUPED = re.compile(r"(?:\d\d[ \xa0]\d\d[ \xa0]\d\d|\d{3}[ \xa0\u2009\u202f]\d{3})(?![\w%]|[ .,:/-]{1,2}\d)")
 _LINK = alternation(
     (
         "is",
@@ -54,7 +57,7 @@ _LINK = alternation(
 )
 _GLUE = (
     rf"(?:['’]s)?(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.(-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
-    r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
+    r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?[*_`\"'„“«<\[]{0,3}(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
 )
 _ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
 _INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
@@ -63,6 +66,7 @@ _PRODUCT = re.compile(
     rf"(?<![\w-])(?:{alternation(words('numbers', 'product'))})[ \t\xa0]{{1,2}}(?:n°|nº|nr\.?|no\.?|№)?[ \t\xa0]{{0,2}}\Z"
 )
 _OF_ORDER = 6  #: digits
+_BETWEEN = frozenset(" \xa0\u2009\u202f")  #: groups of digits
 #: "the last two invoices, 214382 and 214383"
 _LISTED = re.compile(
     rf"(?<!\w)(?:(?P<invoice>{alternation(words('numbers', 'invoice'))})|(?P<order>{alternation(words('numbers', 'order'))}))\w{{0,3}},[ \t\xa0]{{1,2}}\Z"
@@ -84,16 +88,25 @@ _COLOUR_BEFORE = re.compile(
 )
 _GLUED = re.compile(r"[\w.-]{0,20}\w")
 _MORE = re.compile(
-    rf"[ \t]{{0,2}}(?:,|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
+    rf"[ \t]{{0,2}}(?:,|;|\+|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
 )
 _LIST_GOES_ON = re.compile(rf"{_MORE.pattern}\d{{5}}")
 _OTHER = re.compile(
-    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice'), *words('numbers', 'customer')))})[^\w\n]{{0,8}}\Z",
+    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice'), *words('numbers', 'customer')))})"
+    rf"(?:[^\w\n]{{1,3}}(?:{alternation(words('numbers', 'number'))})(?!\w))?[^\w\n]{{0,8}}\Z",
 )
+
+
+def _alone(lower: str, match: re.Match[str], before: str) -> str:
+    """What stands before a number, joined to the line above where the number has a line of its own."""
+    head, newline, own = before.rpartition("\n")
+    behind = lower[match.end() : match.end() + 4].lstrip(" \t\xa0.\r")
+    return f"{head.rstrip()} {own}" if newline and not own.strip(" \t#>*") and behind[:1] in ("", "\n") else before
 
 
 def _kind(lower: str, match: re.Match[str], before: str) -> str:
     """``order``, ``invoice`` or nothing: what the words around the number call it."""
+    before = _alone(lower, match, before)
     if _AMOUNT.match(lower, match.end()):
         return ""
     if _INVOICE.search(before) or _INVOICE_PREFIX.search(before):
@@ -116,6 +129,19 @@ def _kind(lower: str, match: re.Match[str], before: str) -> str:
         if _ORDER_AFTER.match(lower, match.end()):
             return "order"
     return ""
+
+
+def _grouped(text: str, lower: str) -> Iterator[Candidate]:
+    """The numbers of orders whose digits are written in groups."""
+    done = 0
+    for start, end in numbers(text):
+        if start < done or not 2 <= end - start <= 3 or text[end : end + 1] not in _BETWEEN:
+            continue
+        match = _GROUPED.match(text, start)
+        if match is None or not _ORDER.search(lower, max(0, start - 48), start) or _AMOUNT.match(lower, match.end()):
+            continue
+        done = match.end()
+        yield Candidate("".join(filter(str.isdigit, match[0])), around(text, *match.span()))
 
 
 def _numbers(text: str) -> Iterator[re.Match[str]]:
@@ -171,4 +197,6 @@ def orders_in(text: str) -> tuple[Candidate, ...]:
     """Order numbers (digits without ``#``), in order of appearance; numbers called invoices are not among them."""
     called = _called(text)
     billed = {candidate.value for kind, candidate in called if kind == "invoice"}
-    return _unique([candidate for kind, candidate in called if kind == "order" and candidate.value not in billed])
+    grouped = _grouped(text, lowered(text))
+    ordered = (candidate for kind, candidate in called if kind == "order")
+    return _unique([candidate for candidate in (*ordered, *grouped) if candidate.value not in billed])

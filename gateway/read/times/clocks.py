@@ -65,13 +65,36 @@ _DAY_OR_PART = re.compile(
 )
 _CLOCK = re.compile(
     r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
-    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<bare>\d{1,2})(?:(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
+    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<lone>(?:0\d|1[0-8])[0-5]\d)(?![\w:/%]|[.,-]\d)"
+    r"|(?P<bare>\d{1,2})(?:(?P<ish>-?ish(?!\w))|(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
 )
 _MONTH_NEXT = re.compile(
     rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{alternation(form for month in words('times', 'months') for form in month.split('|'))})(?!\w)",
 )
 _BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
 _AT_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}}\Z")
+#: words that lead to a beginning, whatever follows; "from" and its like lead to a version as well
+_SURE_SINCE = [
+    word
+    for word in words("times", "since")
+    if word not in ("from", "von", "ab", "da", "dal", "dalla", "с", "со", "з", "із", "od", "saat")
+]
+_SINCE_BARE = re.compile(
+    rf"(?<!\w)(?:{alternation(_SURE_SINCE)})[ \t\xa0]{{1,2}}(?:(?:{alternation((*words('times', 'at'), *words('times', 'about')))})[ \t\xa0]{{1,2}}){{0,2}}\Z"
+)
+#: behind a lone number: the end of the clause, or what it cannot count
+_CLAUSE_END = re.compile(r"[ \t]{0,2}(?:[.:;,!?)\n]|\r|\Z)(?!\d)")
+_UNCOUNTED = re.compile(
+    rf"[ \t]{{1,2}}(?:(?:{alternation(word.rstrip('=') for word in words('times', 'negation'))}|is|ist|jest)(?!\w))"
+)
+_SLAVIC_AT = re.compile(r"(?<!\w)(?:в|о|об|o|około|koło|v|ve|kolem|okolo|около|близько)[ \t\xa0]{1,2}\Z")
+_FELL = re.compile(rf"[ \t]{{1,2}}(?:{alternation(word.rstrip('=') for word in words('times', 'trouble'))})")
+#: "gegen 9 ist ...", "um 9 rum"
+_GERMAN_AT = re.compile(r"(?<!\w)(?:um|gegen)[ \t\xa0]{1,2}\Z")
+_GERMAN_VERB = re.compile(
+    r"[ \t](?:rum|herum|ist|war|ging|gingen|fiel|fielen|kam|hat|haben|wurde|brach|flog|hing|stürzte)(?!\w)"
+)
+_SINCE_DOT = re.compile(r"(?<!\w)(?:since|seit|depuis|desde|sinds|dalle|od|с|з)[ \t]{1,2}\Z")
 _AT_DOT = re.compile(r"(?<!\w)(?:um|alle|dalle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
 _GAP, _APOSTROPHE = " \t\xa0", "'’ʼ`´"
 _NOT_DIGIT = re.compile(r"\D")
@@ -170,16 +193,16 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         bare = match["bare"] is not None
         if bare and not sure and _MONTH_NEXT.match(lower, match.end()):
             continue
-        if bare and not sure and not _BARE.search(lower, max(0, match.start() - 12), match.start()):
-            lone = Clock(match.start(), match.end(), 0, 0)
-            at = _AT_BARE.search(lower, max(0, match.start() - 14), match.start())
-            if at is None or not part_of_day(lower, max(0, at.start() - 14), lone, match.end() + 22):
-                continue
-        if match["sep"] == "." and not sure and not _AT_DOT.search(lower, max(0, match.start() - 10), match.start()):
+        lone = bool(match["lone"]) or (bare and not sure and not match["ish"])
+        since = lone and not _BARE.search(lower, max(0, match.start() - 12), match.start())
+        if since and not _led_alone(lower, match.start(), match.end(), bare):
             continue
-        digits = match["h"] or match["hh"] or match["bare"] or match["four"][:2]
+        if match["sep"] == "." and not sure and not _is_dotted(lower, match):
+            continue
+        four = match["four"] or match["lone"] or ""
+        digits = match["h"] or match["hh"] or match["bare"] or four[:2]
         hour = int(digits)
-        minute = int(match["m"] or match["hm"] or (match["four"] or "")[2:] or 0)
+        minute = int(match["m"] or match["hm"] or four[2:] or 0)
         if matching(half, _EVENING) and hour < 12:
             hour += 12
         elif matching(half, _MORNING) and hour == 12:
@@ -189,7 +212,8 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         if hour > 23 or minute > 59:
             continue
         second, half_open = int(match["s"] or 0), not half and not digits.startswith("0")
-        twelve = half_open and 1 <= hour <= 12 and matching((tail["word"] or "").strip(" .\xa0"), _OF_TWELVE)
+        named = matching((tail["word"] or "").strip(" .\xa0"), _OF_TWELVE) or bool(match["ish"])
+        twelve = half_open and 1 <= hour <= 12 and (named or (since and _is_since(lower, match.start())))
         zone = text[slice(*tail.span("zone"))]  # whether it is written in capitals matters
         ended = tail.end()
         if not zone:
@@ -198,6 +222,36 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         found += 1
         if found >= MAX_CLOCKS:
             return
+
+
+def _is_since(lower: str, start: int) -> bool:
+    """Whether a word that tells of a beginning leads to a lone number."""
+    return _SINCE_BARE.search(lower, max(0, start - 48), start) is not None
+
+
+def _led_alone(lower: str, start: int, end: int, bare: bool) -> bool:
+    """Whether the words around a lone number make a clock time of it: "dead since 3.", "at 9 this morning", "gegen 9 ist"."""
+    clock = Clock(start, end, 0, 0)
+    if _is_since(lower, start):
+        return bool(_CLAUSE_END.match(lower, end) or _UNCOUNTED.match(lower, end)) or (
+            bare and bool(part_of_day(lower, max(0, start - 48), clock, end + 22))
+        )
+    at = _AT_BARE.search(lower, max(0, start - 14), start) if bare else None
+    if at is None:
+        return False
+    if _SLAVIC_AT.search(lower, max(0, start - 10), start) and _FELL.match(lower, end):
+        return True
+    if _GERMAN_AT.search(lower, max(0, start - 10), start) and _GERMAN_VERB.match(lower, end):
+        return True
+    return bool(part_of_day(lower, max(0, at.start() - 14), clock, end + 22))
+
+
+def _is_dotted(lower: str, match: re.Match[str]) -> bool:
+    """Whether "14.30" is a clock time: behind "at", or behind "since" where it can be no date."""
+    before = max(0, match.start() - 10)
+    return bool(_AT_DOT.search(lower, before, match.start())) or (
+        int(match["m"]) > 12 and _SINCE_DOT.search(lower, before, match.start()) is not None
+    )
 
 
 def _may_be_bare(lower: str, start: int, end: int) -> bool:
@@ -277,7 +331,7 @@ def _languages() -> Iterator[_Spelled]:
 
 _WORD = re.compile(r"\w+")
 _APOSTROPHES = str.maketrans("’ʼ`´", "'" * 4)
-_OF_TWELVE = ("o'clock",)
+_OF_TWELVE = ("o'clock", "o clock", "oclock")
 _SPELLED = tuple(_languages())
 _TRIGGERS = Beginnings((word for spelled in _SPELLED for word in spelled.by_word), whole=True)
 _NOT_COUNTING = re.compile(r"[ \t]{0,2}(?:[.:;!?)\n]|\r|\Z)")
@@ -291,7 +345,9 @@ def spelled_in(text: str, lower: str) -> list[Clock]:
         for match, minutes in spelled.said_in(lower, places):
             clock = spelled.clock(match, minutes)
             if clock.lone and not (
-                _NOT_COUNTING.match(text, clock.end) or part_of_day(lower, 0, clock, clock.end + 24)
+                _NOT_COUNTING.match(text, clock.end)
+                or _UNCOUNTED.match(lower, clock.end)
+                or part_of_day(lower, 0, clock, clock.end + 24)
             ):
                 continue
             if clock.end > found.get(clock.start, Clock(0, 0, 0, 0)).end:

@@ -111,6 +111,7 @@ _SENTENCE = re.compile(
     r"[.!?](?=\s)(?:(?<!\d.)|(?<=[:hч]\d\d.))(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
 )
+_WORD_BEFORE = re.compile(r"(?P<word>[^\W\d_]{3,20})[ \t:(\[–-]{1,3}\Z")
 _CLAUSE = re.compile(r"[,;](?=\s)")
 _MONTH_EN = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 #: ISO (most programs), syslog and Apache's error log, access logs and PHP
@@ -168,6 +169,12 @@ def _led(lower: str, low: int, start: int) -> tuple[str, int]:
             break
         place = step
     return ("at", at) if at >= 0 else ("", start)
+
+
+def _fell_before(lower: str, low: int, start: int) -> bool:
+    """Whether the word right before a clock time tells of trouble: "DOWN 09:12", "padł 15:31"."""
+    word = _WORD_BEFORE.search(lower, max(low, start - 32), start)
+    return word is not None and _TROUBLE.match(flattened(word["word"])) is not None
 
 
 def _ending(pattern: re.Pattern[str], text: str, begins: Sequence[int], end: int) -> int | None:
@@ -258,6 +265,8 @@ def _told(
         lead = "since"
     if not lead and not clock.second and not text[low : clock.start].strip(" \t\r\n-*•[("):
         lead, begins = "at", clock.start  # "14:30 CET: no ping any more"
+    if not lead and _fell_before(lower, low, clock.start):
+        lead, begins = "at", clock.start
     if not lead:
         return None
     clause_low, clause_high = low, high
