@@ -8,15 +8,17 @@ import hashlib
 import ipaddress
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 from sqlalchemy import Connection
 
-from gateway import log, metrics
+from gateway import claims, log, metrics
+from gateway.claims import LATE_S as LATE_S
+from gateway.claims import SILENT, Bell, ClaimLoop, Pace
 from gateway.database import inbox, originals
 from gateway.database.store import LostClaim, Store, StoreError, Unavailable
 from gateway.mail.header import header_end
@@ -46,7 +48,7 @@ from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
 from gateway.verify.dns import Asker, Bounded, Rank, asked_by
 
-POLL_S = 1.0
+POLL_S = 1.0  #: between two looks into the inbox
 DEATHS = 3  #: readers that die over a mail until it is to blame
 DRAIN_S = 15.0  #: for what is in work at a stop; the rest is handed back
 BATCH = 16
@@ -55,7 +57,6 @@ KEPT = 8  #: hands of these, for what seems to come from customers
 A_SENDER, SLOW_SENDER = 32, 4  #: hands that one sender may have; one whose mails are slow
 APART, APART_A_SENDER = 512, 64  #: mails that may wait for the DNS beside the hands, in all and of one sender
 APART_OCTETS = 64 * 1024**2
-LATE_S = 2.0  #: of a lease: nothing is committed any more
 NO_READER_S = 5.0  #: until a mail is tried again after there was no reader for it
 SLOW_TURN_S = 10.0  #: for each mail that waits until a slow one may be read
 MAX_SLOW = 10_000
@@ -78,22 +79,17 @@ class Surroundings:
     authserv_ids: Mapping[str, str]  #: whose Authentication-Results count, by source; ``relay`` for trusted relays
 
 
-class Hand:
-    """A mail in work: whose it is for how long, and where it stands among the others."""
+class Hand(claims.Hand[inbox.Claimed]):
+    """A mail in work, and where it stands among the others."""
 
     def __init__(self, claimed: inbox.Claimed, place: Place | None = None) -> None:
-        self.claimed, self.place = claimed, place
-        self.until = claimed.lease_until
-        self.apart = False  #: it waits for the DNS, beside the hands
+        super().__init__(claimed, claimed.lease_until)
+        self.place = place
 
     @contextlib.contextmanager
     def waiting(self, rank: Rank) -> Iterator[bool]:
         """While it waits for others' answers; whether there is room for it to wait."""
         yield True
-
-    def late(self, now: datetime) -> bool:
-        """Whether somebody else may be at it by now."""
-        return self.until is None or now >= self.until - timedelta(seconds=LATE_S)
 
 
 class Judge:
@@ -282,7 +278,9 @@ def _within(client: str | None, networks: tuple[accounts.Network, ...]) -> bool:
 class Replies(Protocol):
     """Whoever sends the replies."""
 
-    wake: asyncio.Event
+    def tell(self) -> None:
+        """A reply was written that nobody has claimed."""
+        ...
 
     def reserve(self) -> bool:
         """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
@@ -318,62 +316,59 @@ class Pipeline:
     """
 
     def __init__(self, store: Store, judge: Judge, around: Callable[[], Surroundings], clock: Callable[[], datetime],
-                 replies: Replies, turns: Turns | None = None) -> None:  # fmt: skip
+                 replies: Replies, turns: Turns | None = None, bell: Bell = SILENT) -> None:  # fmt: skip
         self._store, self._judge, self._around, self._clock, self._replies = store, judge, around, clock, replies
         self._turns = turns or Turns(clock)
-        self.wake = asyncio.Event()
-        self._sure = False
-        self.beat = 0.0
-        self._held: dict[asyncio.Task[None], _Held] = {}
         self._back: list[tuple[inbox.Claimed, float, str]] = []  #: to be handed back when the database can be used
         self._slow: OrderedDict[int, None] = OrderedDict()  #: mails that are read only beside others
-        self._reserved = 0
-        self._claiming = 0  # hands kept for what is being claimed
-        self._clear = False  # no more waits in the table than is being claimed: a new mail may be taken as it is stored
+        pace = Pace(lambda: bell.poll(POLL_S), inbox.LEASE_S / 3, DRAIN_S)
+        self.loop: ClaimLoop[_Held] = ClaimLoop("pipeline", self, pace, bell.mails)
+
+    @property
+    def beat(self) -> float:
+        """When the loop turned the last time, by the event loop's clock."""
+        return self.loop.beat
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until ``stop``; what is begun is finished or handed back."""
+        await self.loop.run(stop)
 
     # -- what the ways in see
 
     def reserve(self, turn: Turn) -> bool:
         """Whether a hand is free for a mail that is being stored now; then it is kept until ``take`` or ``release``."""
-        if not self._clear or self._room() <= (0 if turn.first else KEPT) or self._judge.trouble:
+        if not self.loop.clear or self._judge.trouble or self._one_alone() or turn.sender in self._full():
             return False
-        if self._one_alone() or turn.sender in self._full():
-            return False
-        self._reserved += 1
-        return True
+        return self.loop.reserve(0 if turn.first else KEPT)
 
     def release(self) -> None:
         """The hand is not needed."""
-        self._reserved -= 1
-        self.wake.set()
+        self.loop.release()
 
     def take(self, claimed: inbox.Claimed) -> None:
         """A mail that was stored and claimed at once."""
-        self._reserved -= 1
-        self._begin(claimed)
+        self.loop.take(self._hand(claimed))
 
     def arrived(self) -> None:
         """A mail was stored: there is something to claim."""
-        self._sure = True
-        self.wake.set()
+        self.loop.tell()
 
     # -- what is in work
 
-    def _busy(self) -> int:
-        return sum(not held.apart for held in self._held.values())
-
-    def _room(self) -> int:
-        return CONCURRENCY - self._busy() - self._reserved - self._claiming
+    def _hand(self, claimed: inbox.Claimed) -> _Held:
+        place = Place(claimed.turn, self._turns)
+        place.slow = _key(claimed) in self._slow
+        return _Held(claimed, place, self)
 
     def _one_alone(self) -> bool:
         """Whether a suspect is in work, beside which nothing else is begun."""
-        return any(held.claimed.suspect and not held.apart for held in self._held.values())
+        return any(held.claimed.suspect and not held.apart for held in self.loop.held.values())
 
     def _full(self) -> list[str]:
         """The senders who have enough in work."""
         busy: Counter[str] = Counter()
         apart: Counter[str] = Counter()
-        for held in self._held.values():
+        for held in self.loop.held.values():
             (apart if held.apart else busy)[held.claimed.turn.sender] += 1
         most = {sender: SLOW_SENDER if self._turns.behind(sender) else A_SENDER for sender in busy}
         return [
@@ -383,74 +378,36 @@ class Pipeline:
 
     def lay_aside(self, held: _Held, rank: Rank) -> bool:
         """A mail begins to wait for the DNS; whether there is room. Three quarters of it are for strangers."""
-        apart = [other for other in self._held.values() if other.apart]
+        apart = [other for other in self.loop.held.values() if other.apart]
         share = 0.75 if rank is Rank.STRANGER else 1.0
         octets = sum(other.claimed.size for other in apart) + held.claimed.size
         if len(apart) >= APART * share or octets > APART_OCTETS * share:
             return False
         held.apart = True
-        if self._sure or not self._clear:
-            self.wake.set()
+        self.loop.stir()
         return True
 
-    def _begin(self, claimed: inbox.Claimed) -> None:
-        place = Place(claimed.turn, self._turns)
-        place.slow = _key(claimed) in self._slow
-        held = _Held(claimed, place, self)
-        task = asyncio.create_task(self._one(held))
-        self._held[task] = held
-        task.add_done_callback(self._let_go)
+    # -- what the loop asks
 
-    def _let_go(self, task: asyncio.Task[None]) -> None:
-        self._held.pop(task, None)
-        if self._sure or not self._clear:
-            self.wake.set()
+    def places(self) -> int:
+        """See ``claims.Desk``."""
+        return CONCURRENCY
 
-    # -- the loop
+    def rests(self) -> bool:
+        """One mail a turn finds out whether there is a reader again."""
+        return bool(self._judge.trouble)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Works until ``stop``; what is begun is finished or handed back."""
-        loop = asyncio.get_running_loop()
-        renewing = asyncio.create_task(self._renewing())
-        while not stop.is_set():
-            self.beat = loop.time()
-            self.wake.clear()
-            claimed: list[inbox.Claimed] = []
-            if self._room() > 0:
-                try:
-                    claimed = await self._claim()
-                except Exception as error:  # the one broad net of this loop: the database may be back next turn
-                    log.loop_fault("pipeline", error)
-            for claim in claimed:
-                self._begin(claim)
-            if self._judge.trouble:  # one mail a turn finds out whether there is a reader again
-                await self._rest(stop, woken=False)
-            elif not claimed:
-                await self._rest(stop)
-        self._clear = False
-        await self._drain()
-        renewing.cancel()
+    async def settle(self) -> None:
+        """Every outcome is written where it is made."""
 
-    async def _rest(self, stop: asyncio.Event, woken: bool = True) -> None:
-        waits = [asyncio.create_task(stop.wait())]
-        if woken:
-            waits.append(asyncio.create_task(self.wake.wait()))
-        await asyncio.wait(waits, timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-
-    async def _drain(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                while self._held or self._reserved:
-                    self.wake.clear()
-                    await self.wake.wait()
-        left = [held.claimed for held in self._held.values()]
-        for task in list(self._held):
+    async def leave(self, left: dict[asyncio.Task[None], _Held]) -> None:
+        """What is still in work at the end of a stop is handed back."""
+        for task in left:
             task.cancel()
         if left or self._back:
+            claimed = [held.claimed for held in left.values()]
             try:
-                await self._store.write(lambda connection: self._hand_back(connection, left))
+                await self._store.write(lambda connection: self._hand_back(connection, claimed))
             except StoreError as error:
                 log.loop_fault("pipeline", error)
 
@@ -459,74 +416,70 @@ class Pipeline:
         for claimed, wait_s, reason in self._back:
             inbox.hand_back(connection, [claimed], self._clock(), wait_s, reason)
 
-    async def _renewing(self) -> None:
-        """Keeps what is in work ours, however long it takes, and learns whose mails are slow elsewhere."""
-        while True:
-            try:
-                await self._renew()
-            except Exception as error:  # the next turn tries again; without it the claims are given up
-                log.loop_fault("pipeline", error)
-            await asyncio.sleep(inbox.LEASE_S / 3)
-
-    async def _renew(self) -> None:
-        now, held, back = self._clock(), list(self._held.values()), list(self._back)
+    async def renew(self, hands: Sequence[_Held]) -> tuple[datetime, list[_Held]] | None:
+        """Keeps what is in work ours, and learns whose mails are slow elsewhere."""
+        now, back = self._clock(), list(self._back)
         self._turns.learn(await self._store.read(lambda connection: inbox.owed(connection, now)))
-        if not held and not back:
-            return
+        if not hands and not back:
+            return None
 
         def job(connection: Connection) -> tuple[datetime, list[inbox.Claimed]]:
             for claimed, wait_s, reason in back:
                 inbox.hand_back(connection, [claimed], now, wait_s, reason)
-            return inbox.renew(connection, [one.claimed for one in held], now, inbox.LEASE_S)
+            return inbox.renew(connection, [one.claimed for one in hands], now, inbox.LEASE_S)
 
         lease, lost = await self._store.write(job)
         del self._back[: len(back)]
         gone = {_key(claimed) for claimed in lost}
-        for one in held:
-            one.until = None if _key(one.claimed) in gone else lease
+        return lease, [one for one in hands if _key(one.claimed) in gone]
 
-    async def _claim(self) -> list[inbox.Claimed]:
-        now = self._clock()
-        if self._one_alone():
+    async def claim(self) -> list[_Held]:
+        """Due mails, as many as there are hands for."""
+        loop, now = self.loop, self._clock()
+        if loop.room() <= 0 or self._one_alone():
             return []
-        sure, self._sure = self._sure, False
-        if not sure and not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
-            self._clear = True
+        if not loop.sure() and not await self._store.read(lambda connection: inbox.anything_due(connection, now)):
+            loop.clear = True
             return []
-        room, alone, full = self._room(), not self._busy() and not self._reserved, self._full()
-        now_ms = int(now.timestamp() * 1000)
-        last = now_ms + LEAD_MS + AHEAD_MS  # anybody's
-        if room <= KEPT:
-            last = now_ms - AHEAD_MS // 2  # a customer's, as it seems
-        else:
-            room -= KEPT
+        room, last = self._share(now)
         if room <= 0:  # taken while the table was asked
-            self._sure = True
+            loop.stay_sure()
             return []
-        count = min(-(-room // 2) if self._clear else room, BATCH)  # half for what comes meanwhile, unless many wait
-        if self._judge.trouble:
-            count = 1
+        count = min(-(-room // 2) if loop.clear else room, BATCH)  # half for what comes meanwhile, unless many wait
+        return await self._claimed(_Wanted(now, 1 if self._judge.trouble else count, last))
 
-        def job(connection: Connection) -> tuple[list[inbox.Claimed], list[int], bool]:
-            claimed, parked = inbox.claim(connection, now, count, inbox.LEASE_S, alone, full, last)
-            if any(claim.suspect for claim in claimed):
-                return claimed, parked, False
-            if len(claimed) < count:
-                claimed += inbox.claim_arrivals(connection, now, count - len(claimed), inbox.LEASE_S)
-            clear = len(claimed) < count and (alone or bool(claimed) or not inbox.anything_due(connection, now))
-            return claimed, parked, clear and not full and last > now_ms
+    def _share(self, now: datetime) -> tuple[int, int]:
+        """(how many hands anybody's mail may have now, the last turn that is taken): the last hands are for customers."""
+        room, now_ms = self.loop.room(), _ms(now)
+        if room <= KEPT:
+            return room, now_ms - AHEAD_MS // 2  # a customer's, as it seems
+        return room - KEPT, now_ms + LEAD_MS + AHEAD_MS  # anybody's
 
-        clear, self._claiming = False, count
+    async def _claimed(self, wanted: _Wanted) -> list[_Held]:
+        loop, full = self.loop, self._full()
+        alone = not loop.busy() and not loop.reserved
+        job = partial(_claim_job, wanted=wanted, alone=alone, full=full)
         if alone:  # a suspect may be among them: no other mail is taken beside it
-            self._clear = False
+            loop.clear = False
+        clear = False
         try:
-            claimed, parked, clear = await self._store.write(job)
+            with loop.claiming(wanted.count):
+                claimed, parked, clear = await self._store.write(job)
         finally:
-            self._clear, self._claiming = clear, 0
+            loop.clear = clear
         for message in parked:
             metrics.PARKED.inc()
             log.parked(message, "claimed three times without an outcome")
-        return [replace(one, turn=replace(one.turn, first=is_first(one.turn.at, now_ms))) for one in claimed]
+        now_ms = _ms(wanted.now)
+        return [
+            self._hand(replace(one, turn=replace(one.turn, first=is_first(one.turn.at, now_ms)))) for one in claimed
+        ]
+
+    # -- one mail
+
+    async def work(self, hand: _Held) -> None:
+        """See ``claims.Desk``."""
+        await self._one(hand)
 
     async def _one(self, held: _Held) -> None:
         began, claimed, proven = time.perf_counter(), held.claimed, ""
@@ -554,7 +507,7 @@ class Pipeline:
             claimed.id, decision.disposition, decision.trust, outcome.reference, outcome.replied, decision.silence
         )
         if decision.notify or (outcome.replied and not outcome.sending):
-            self._replies.wake.set()
+            self._replies.tell()
 
     async def _again(self, held: _Held, error: Exception) -> None:
         """Hands a claim back uncounted, now or as soon as the database can be used."""
@@ -640,6 +593,33 @@ class Pipeline:
             return
         except Exception as fault:  # the database is away: the lease ends and the mail is claimed again
             log.loop_fault("pipeline", fault)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a claim asks for: at this moment, at most so many, no turn later than ``last``."""
+
+    now: datetime
+    count: int
+    last: int
+
+
+def _claim_job(
+    connection: Connection, wanted: _Wanted, alone: bool, full: list[str]
+) -> tuple[list[inbox.Claimed], list[int], bool]:
+    """(what is ours now, what was parked, whether nothing else waits)."""
+    now, count = wanted.now, wanted.count
+    claimed, parked = inbox.claim(connection, now, count, inbox.LEASE_S, alone, full, wanted.last)
+    if any(claim.suspect for claim in claimed):
+        return claimed, parked, False
+    if len(claimed) < count:
+        claimed += inbox.claim_arrivals(connection, now, count - len(claimed), inbox.LEASE_S)
+    clear = len(claimed) < count and (alone or bool(claimed) or not inbox.anything_due(connection, now))
+    return claimed, parked, clear and not full and wanted.last > _ms(now)
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _key(claimed: inbox.Claimed) -> int:

@@ -62,7 +62,7 @@ async def main() -> None:
             await asyncio.Event().wait()
             return []
 
-        daemon.pipeline._claim = never  # type: ignore[method-assign, assignment]
+        daemon.pipeline.claim = never  # type: ignore[method-assign, assignment]
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGUSR1, threading.Event().wait)

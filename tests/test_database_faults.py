@@ -246,7 +246,7 @@ def test_only_the_mails_own_fault_sets_it_aside(store: Store, monkeypatch: pytes
     around = type("Around", (), {"office": office(store.keys, store.key_id)})
     pipeline = Pipeline(store, Judge(), lambda: around, lambda: NOW, Replies())  # type: ignore[arg-type, return-value]
     (claimed,), _ = store.write_now(lambda c: inbox.claim(c, NOW, 5, 60.0, True))
-    asyncio.run(pipeline._one(_Held(claimed, Place(claimed.turn, pipeline._turns), pipeline)))
+    asyncio.run(pipeline.work(_Held(claimed, Place(claimed.turn, pipeline._turns), pipeline)))
     state = store.read_now(
         lambda c: c.execute(select(tables.messages.c.state).where(tables.messages.c.id == accepted.id)).scalar()
     )

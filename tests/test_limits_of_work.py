@@ -143,7 +143,8 @@ class Hangs:
 
 
 class Nobody:
-    wake = asyncio.Event()
+    def tell(self) -> None:
+        pass
 
     def reserve(self) -> bool:
         return False
@@ -204,9 +205,9 @@ def test_a_node_that_finds_itself_late_commits_nothing_although_nobody_else_has_
 
     async def main() -> None:
         pipeline = Pipeline(store, Late(), lambda: Around(), lambda: moment, Nobody())  # type: ignore[arg-type, return-value]
-        for claimed in await pipeline._claim():
-            pipeline._begin(claimed)
-        await asyncio.gather(*pipeline._held)
+        for hand in await pipeline.claim():
+            pipeline.loop.begin(hand)
+        await asyncio.gather(*pipeline.loop.held)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("gateway.tickets.desk.commit", committed)

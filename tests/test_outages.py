@@ -362,8 +362,8 @@ def test_an_outage_is_no_fault_of_the_mail_in_work(store: Store) -> None:
         assert (claimed.id, claimed.attempts, claimed.suspect) == (accepted.id, 1, False)
 
         async def work(claimed: inbox.Claimed = claimed) -> None:
-            pipeline._begin(claimed)
-            await asyncio.gather(*pipeline._held)
+            pipeline.loop.begin(pipeline._hand(claimed))
+            await asyncio.gather(*pipeline.loop.held)
 
         asyncio.run(work())
         state = store.read_now(lambda c: c.execute(select(messages.c.state)).scalar())

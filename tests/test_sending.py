@@ -237,7 +237,7 @@ def test_the_queue_resumes_on_success_or_reload(how: str) -> None:
                 stage.table.due.clear()
             stage.relay = Relay()
         await stage.until(lambda: not stage.outbox.problem and stage.table.of("well"), "the end of the problem")
-        await stage.until(lambda: not stage.table.due and not stage.outbox._running, "everything to go at once")
+        await stage.until(lambda: not stage.table.due and not stage.outbox.loop.held, "everything to go at once")
 
     async def main() -> None:
         await at_work(stage, scene)
@@ -349,9 +349,9 @@ def test_what_the_relay_took_is_written_first_when_the_database_is_back() -> Non
         await stage.until(lambda: stage.relay.now == 4, "four under way")
         stage.table.away = True
         stage.relay.gate.set()
-        await stage.until(lambda: not stage.outbox._running, "the rows in hand to be let go")
+        await stage.until(lambda: not stage.outbox.loop.held, "the rows in hand to be let go")
         assert len(stage.relay.tried) == 4, "what could not be recorded is not sent"
-        stage.outbox._clear = True  # whatever was seen of the table before
+        stage.outbox.loop.clear = True  # whatever was seen of the table before
         assert not stage.outbox.reserve(), "nor is anything sent as it is written"
         await stage.turns()
         assert len(stage.relay.tried) == 4
@@ -378,7 +378,7 @@ def test_a_stop_waits_for_the_database_to_be_told(
         await stage.until(lambda: stage.relay.now == 1, "one under way")
         stage.table.away = True
         stage.relay.gate.set()
-        await stage.until(lambda: not stage.outbox._running, "its end")
+        await stage.until(lambda: not stage.outbox.loop.held, "its end")
         stage.stop.set()
         await stage.turns()
         assert not running.done()

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from gateway import log, metrics
+from gateway.claims import LATE_S as LATE_S
+from gateway.claims import SILENT, Bell, ClaimLoop, Hand, Pace
 from gateway.model import Enclosure, Sent, Temporary
 from gateway.replies.render import Draft, RenderError, Sender, Templates, build
 from gateway.replies.send import Transport
 
 MINUTES = (1, 5, 15, 30, 60)
-POLL_S = 1.0
+POLL_S = 1.0  #: between two looks into the outbox
 AWAY_S = (5, 10, 20, 40, 60)  #: from one try of a relay that cannot be reached to the next
 REFUSED_S = (60, 300, 900, 1800, 3600)  #: of one that refuses our login or sender: too many may lock the account
 DRAIN_S = 20.0  #: for what is being sent at a stop; the rest is claimed again when its lease has ended
@@ -25,7 +27,6 @@ WAITING = 8  #: rows in hand for each connection to the relay
 BEFORE = "?"  #: a problem that a service before this one may have noted
 OVERDUE = 100  #: rows given up at a time
 RENEW_S = 10.0  #: between two renewals of the leases
-LATE_S = 2.0  #: of a lease: nothing is begun any more
 SEND_S = 540.0  #: for one transaction with the relay, which may drip
 
 
@@ -94,10 +95,6 @@ def next_attempt(
     return now + timedelta(seconds=minutes * 60 * (1 + 0.1 * jitter))
 
 
-def _claim(row: Row) -> tuple[int, int]:
-    return row.id, row.attempts
-
-
 class Outbox:
     """The sending loop. What may change at a reload is read through ``desk``: (sender, templates, relay, retry_for).
 
@@ -112,18 +109,13 @@ class Outbox:
         clock: Callable[[], datetime],
         concurrency: int,
         files: Callable[[Row], Awaitable[Sequence[Enclosure]]] | None = None,
+        bell: Bell = SILENT,
     ) -> None:
-        self._queue, self._desk, self._clock, self._files = queue, desk, clock, files
+        self._queue, self._desk, self._clock, self._files, self._bell = queue, desk, clock, files, bell
         self._most, self._slots = concurrency * WAITING, asyncio.Semaphore(concurrency)
         self._width = self._most  # rows in hand at most; few after a pause
-        self.wake = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
-        self._held: dict[tuple[int, int], Row] = {}  #: the rows in hand, by id and claim
-        self._until: dict[tuple[int, int], datetime] = {}  #: how long each of them is ours
-        self._reserved = 0
         self._owed: dict[int, _Owed] = {}  #: what the database must be told before anything else
-        self._claiming = 0  # places kept for what is being claimed
-        self._clear = False  # no more waits in the table than is being claimed: a reply may be sent as it is written
+        self.loop: ClaimLoop[Hand[Row]] = ClaimLoop("outbox", self, Pace(self._poll, RENEW_S, DRAIN_S), bell.replies)
         self.problem = ""  #: why the relay takes nothing until a person does something
         self._noted: str | None = None  # the problem as the database knows it; None: it may know one of before us
         self._away = ""  # why the relay took nothing the last time; empty when it takes mail
@@ -136,31 +128,31 @@ class Outbox:
         """Why the relay took nothing the last time; empty when it takes mail."""
         return self._away
 
-    # -- what the pipeline sees
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sends until ``stop``; finishes what it began."""
+        await self.loop.run(stop)
 
-    def _room(self) -> int:
-        return self._width - len(self._running) - self._reserved - self._claiming
+    # -- what others see
+
+    @property
+    def wake(self) -> asyncio.Event:
+        """Set by who knows of something to send."""
+        return self.loop.wake
+
+    def tell(self) -> None:
+        """Something was written that nobody has claimed: here and on other nodes."""
+        self.loop.tell()
 
     def reserve(self) -> bool:
         """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
-        if not self._clear or self._owed or self._room() <= 0 or self._paused():
-            return False
-        self._reserved += 1
-        return True
+        return not self._owed and not self._paused() and self.loop.reserve()
 
     def take(self, row: Row | None) -> None:
         """A reply that was claimed as it was written; ``None`` when none was written."""
-        self._reserved -= 1
-        if row is not None:
-            self._begin(row)
+        if row is None:
+            self.loop.release()
         else:
-            self.wake.set()
-
-    def _begin(self, row: Row) -> None:
-        self._held[_claim(row)], self._until[_claim(row)] = row, row.lease_until
-        task = asyncio.create_task(self._one(row))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+            self.loop.take(Hand(row, row.lease_until))
 
     # -- the relay as a whole
 
@@ -187,7 +179,7 @@ class Outbox:
         seconds = steps[min(self._tries, len(steps) - 1)] * (1 + 0.1 * random.random())
         self._tried, self._tries, self._width = self._desk()[2], self._tries + 1, 1
         self._paused_until, self._pauses = asyncio.get_running_loop().time() + seconds, self._pauses + 1
-        self._away, self._clear, self._swept = detail, False, False
+        self._away, self.loop.clear, self._swept = detail, False, False
         metrics.RELAY_UP.set(0)
         log.relay_paused(detail, seconds, refused)
 
@@ -202,66 +194,43 @@ class Outbox:
             self._noted = BEFORE
         metrics.RELAY_UP.set(1)
 
-    # -- the loop
+    # -- what the loop asks
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Sends until ``stop``; finishes what it began."""
-        renewing = asyncio.create_task(self._renewing())
-        while not stop.is_set():
-            woken = self.wake.is_set()
-            self.wake.clear()
-            claimed: list[Row] = []
-            try:
-                await self._settle()
-                claimed = await self._claim(woken)
-                if self._tries and not claimed and not self._running and not self._paused():
-                    await self._ask(stop)
-            except Exception as error:  # the one broad net of this loop: the next turn tries again
-                self._clear = False
-                log.loop_fault("outbox", error)
-                await self._rest(stop, POLL_S)
-            for row in claimed:
-                self._begin(row)
-            if not claimed or self._room() <= 0:
-                await self._rest(stop, POLL_S, self._running if self._room() <= 0 else None)
-        self._clear = False
-        await self._drain()
-        renewing.cancel()
+    def places(self) -> int:
+        """See ``claims.Desk``."""
+        return self._width
 
-    async def _renewing(self) -> None:
+    def rests(self) -> bool:
+        """See ``claims.Desk``."""
+        return False
+
+    def _poll(self) -> float:
+        return POLL_S if self._tries or self._owed else self._bell.poll(POLL_S)
+
+    async def renew(self, hands: Sequence[Hand[Row]]) -> tuple[datetime, list[Hand[Row]]] | None:
         """Keeps what is in hand ours, however long the relay takes."""
-        while True:
-            await asyncio.sleep(RENEW_S)
-            rows = list(self._held.values())
-            if not rows:
-                continue
-            try:
-                lease, lost = await self._queue.renew(rows, self._clock())
-            except Exception as error:  # the next turn tries again; without it the rows are given up
-                log.loop_fault("outbox", error)
-                continue
-            for row in rows:
-                if row.id in lost:
-                    self._until.pop(_claim(row), None)
-                elif _claim(row) in self._until:
-                    self._until[_claim(row)] = lease
+        if not hands:
+            return None
+        lease, lost = await self._queue.renew([hand.claimed for hand in hands], self._clock())
+        return lease, [hand for hand in hands if hand.claimed.id in lost]
 
-    def _ours(self, row: Row) -> bool:
-        """Whether nobody else can be sending it: this process may have stood still for long."""
-        until = self._until.get(_claim(row))
-        return until is not None and self._clock() < until - timedelta(seconds=LATE_S)
+    async def claim(self) -> list[Hand[Row]]:
+        """Due rows, once the database knows what became of the others."""
+        await self._settle()
+        rows = await self._claimed()
+        if self._tries and not rows and not self.loop.held and not self._paused():
+            await self._ask(self.loop.stopping)
+        return [Hand(row, row.lease_until) for row in rows]
 
-    async def _claim(self, woken: bool) -> list[Row]:
-        free = self._room()
+    async def _claimed(self) -> list[Row]:
+        free = self.loop.room()
         if free <= 0 or self._paused():
             return []
-        self._claiming = -(-free // 2) if self._clear else free  # half for what is written meanwhile
-        try:
-            claimed = await self._queue.claim(self._clock(), self._claiming, woken)
-            self._clear = len(claimed) < self._claiming and not self._tries
-        finally:
-            self._claiming = 0
-        return claimed
+        count = -(-free // 2) if self.loop.clear else free  # half for what is written meanwhile
+        with self.loop.claiming(count):
+            rows = await self._queue.claim(self._clock(), count, self.loop.sure())
+            self.loop.clear = len(rows) < count and not self._tries
+        return rows
 
     async def _ask(self, stop: asyncio.Event) -> None:
         """Nothing waits that could be tried: whether the relay is back is asked."""
@@ -295,39 +264,28 @@ class Outbox:
                 pass
             self._swept = True
 
-    async def _drain(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                while self._running or self._reserved:
-                    self.wake.clear()
-                    waits = [asyncio.create_task(self.wake.wait()), *self._running]
-                    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                    waits[0].cancel()
-                while self._owed:
-                    with contextlib.suppress(Temporary):
-                        await self._settle()
-                        break
-                    await asyncio.sleep(POLL_S / 2)
+    async def settle(self) -> None:
+        """Before a stop the database is told everything, however often it must be tried."""
+        while self._owed:
+            with contextlib.suppress(Temporary):
+                await self._settle()
+                break
+            await asyncio.sleep(POLL_S / 2)
+
+    async def leave(self, left: dict[asyncio.Task[None], Hand[Row]]) -> None:
+        """What the relay still holds is claimed again when its lease has ended."""
         if self._owed:
             log.warning("outcomes_lost", outbox=",".join(str(row) for row in self._owed))
 
-    async def _rest(self, stop: asyncio.Event, seconds: float, running: set[asyncio.Task[None]] | None = None) -> None:
-        waits = [asyncio.create_task(self.wake.wait()), asyncio.create_task(stop.wait())]
-        await asyncio.wait([*waits, *(running or ())], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
-
     # -- one row
 
-    async def _one(self, row: Row) -> None:
+    async def work(self, hand: Hand[Row]) -> None:
+        """See ``claims.Desk``."""
         try:
             async with self._slots:
-                await self._deliver(row)
+                await self._deliver(hand)
         except Exception as error:  # what is owed is written by the loop; else the lease ends
             log.loop_fault("outbox", error)
-        finally:
-            del self._held[_claim(row)]
-            self._until.pop(_claim(row), None)
 
     async def _record(self, row: Row, write: Callable[[Row], Awaitable[None]], sent: bool = False) -> None:
         """Writes an outcome down; while the database takes nothing it is owed."""
@@ -364,7 +322,8 @@ class Outbox:
         except Temporary as fault:
             log.loop_fault("outbox", fault)
 
-    async def _deliver(self, row: Row) -> None:
+    async def _deliver(self, hand: Hand[Row]) -> None:
+        row = hand.claimed
         owed = self._owed.get(row.id)
         if owed is not None and owed.sent:  # its lease ended while the database was away: it is not sent again
             owed.row = row
@@ -372,7 +331,7 @@ class Outbox:
             return
         sender, templates, relay, retry_for = self._desk()
         now = self._clock()
-        if not self._ours(row) or self._paused():
+        if hand.late(now) or self._paused():
             await self._record(row, self._return)
             self.wake.set()
             return
@@ -395,12 +354,12 @@ class Outbox:
         pauses = self._pauses
         try:
             async with asyncio.timeout(SEND_S):
-                outcome = await relay.send(replace(message, ours=lambda: self._ours(row)))
+                outcome = await relay.send(replace(message, ours=lambda: not hand.late(self._clock())))
         except TimeoutError:
             outcome = Sent(False, False, 0, "the relay took too long")
         if not outcome.relay and pauses == self._pauses:  # what was begun before a pause says nothing of its end
             self._resume()
-        await self._done(row, outcome, retry_for)
+        await self._done(hand, outcome, retry_for)
 
     async def _enclosed(self, row: Row) -> Sequence[Enclosure]:
         """The files that a row names; most name none.
@@ -418,14 +377,14 @@ class Outbox:
         except LookupError as error:
             raise RenderError(str(error)) from error
 
-    async def _done(self, row: Row, outcome: Sent, retry_for: float) -> None:
-        now = self._clock()
+    async def _done(self, hand: Hand[Row], outcome: Sent, retry_for: float) -> None:
+        row, now = hand.claimed, self._clock()
         if outcome.relay:
             self._pause(outcome.detail, outcome.auth_failed)
             metrics.REPLIES.labels(row.template, "postponed").inc()
             await self._record(row, lambda mine: self._return(mine, outcome.detail))
             return
-        if not outcome.ok and not self._ours(row):
+        if not outcome.ok and hand.late(now):
             log.warning("claim_lost", outbox=row.id)
             await self._record(row, self._return)
             return
