@@ -190,6 +190,47 @@ def samsung(letter: Letter) -> Mail:
     return Mail(JOE, text)
 
 
+def outlook_company(letter: Letter) -> Mail:
+    """What a company's template adds: no dashes, no class, nothing but Outlook's paragraphs."""
+    words = "Guten Tag,\n\ndie Festplatte ist getauscht.\n\nMit freundlichen Grüßen\n\nJoe Meier"
+    signature = (
+        "\nTechnischer Support\n\nINTROSERV GmbH\nSonnenallee 1\n12045 Berlin\n\nTelefon: 030 / 123 45 67\n"
+        "joe.meier@introserv.com\nGeschäftsführer: Karl Kurz\nAmtsgericht Charlottenburg, HRB 123456"
+    )
+    head = (
+        "Von: INTROSERV Support <support@introserv.com> \nGesendet: Samstag, 28. November 2026 11:02\nAn: Joe Meier <joe@staff.example>\n"
+        f"Betreff: {letter.subject}"
+    )
+    return Mail(JOE, f"{words}{signature}\n\n{head}\n\n{letter.text}")
+
+
+def apple_company(letter: Letter) -> Mail:
+    page = (
+        "<html><body>Bonjour,<div><br></div><div>le disque est remplacé.</div><div><br></div><div>Cordialement,</div><div>Joe</div><div><br>"
+        "</div><div>Joe Meier</div><div>Ingénieur support</div><div>INTROSERV SAS</div><div>Tél. +33 1 23 45 67 89</div><div><br><blockquote "
+        'type="cite"><div>Le 28 nov. 2026 à 11:02, INTROSERV Support &lt;support@introserv.com&gt; a écrit :</div><br '
+        f'class="Apple-interchange-newline"><div><div>{_as_html(letter.text)}</div></div></blockquote></div></body></html>'
+    )
+    return Mail(JOE, html=page)
+
+
+def gmail_phone_company(letter: Letter) -> Mail:
+    text = (
+        "Hello,\n\nthe disk has been replaced.\n\nJoe Meier\nSupport Engineer\nINTROSERV Ltd\nM: +44 7700 900123\n\nOn Sat, 28 Nov 2026, 11:02 "
+        f"INTROSERV Support, <support@introserv.com> wrote:\n\n{_quoted(letter, width=72)}\n"
+    )
+    return Mail(JOE, text)
+
+
+def samsung_company(letter: Letter) -> Mail:
+    text = (
+        "Диск заменили.\n\nС уважением,\nДжо Мейер\nИнженер поддержки\nТел.: +7 495 123-45-67\nwww.introserv.com\n\nОтправлено с устройства Galaxy\n\n"
+        f"-------- Исходное сообщение --------\nОт: INTROSERV Support <support@introserv.com>\nДата: 28.11.2026 11:02 (GMT+01:00)\n"
+        f"Кому: joe@staff.example\nТема: {letter.subject}\n\n{letter.text}"
+    )
+    return Mail(JOE, text)
+
+
 BETWEEN = "Hello,\n\n> Which kernel runs there?\n\n6.1, since yesterday.\n\n> And which disk is it?\n\nThe second one."
 PROGRAMS = (
     Program("Gmail", gmail, "Hello,\n\nthe disk has been replaced.\n\nBest,\nJoe"),
@@ -207,4 +248,10 @@ PROGRAMS = (
     Program("Thunderbird, between the lines", thunderbird_between, BETWEEN),
     Program("Yandex, HTML only", yandex, "Здравствуйте!\n\nДиск заменили, сервер снова работает."),
     Program("Samsung", samsung, "We look into it."),
+    Program("Outlook, a company's signature, German", outlook_company,
+            "Guten Tag,\n\ndie Festplatte ist getauscht.\n\nMit freundlichen Grüßen\n\nJoe Meier"),
+    Program("Apple Mail, a company's signature, French", apple_company,
+            "Bonjour,\n\nle disque est remplacé.\n\nCordialement,\nJoe"),
+    Program("Gmail on a phone, a company's signature", gmail_phone_company, "Hello,\n\nthe disk has been replaced."),
+    Program("Samsung, a company's signature, Russian", samsung_company, "Диск заменили.\n\nС уважением,\nДжо Мейер"),
 )  # fmt: skip

@@ -409,6 +409,20 @@ def test_the_customer_reads_the_words_and_nothing_else(scene: Scene, program: Pr
     assert [name for name, _ in answer.files] == list(program.files)
 
 
+def test_a_signature_that_was_not_sent_is_told_once_in_its_ticket(scene: Scene) -> None:
+    reference = asked(scene, "Hello,\n\nthe disk of tfz1cvkr makes a noise. Which one is it?\n")
+    scene.letter(OPS)
+    signature = "Support Engineer\nINTROSERV Ltd\nT: +44 20 7946 0000\njoe@staff.example"
+    notification = scene.letter(JOE)
+    for words in ("It is the first one.", "Please switch it off."):
+        text = f"{words}\n\nKind regards\nJoe Meier\n{signature}\n\n{notification.quoted()}"
+        scene.answer(notification, Mail(f"Joe Meier <{JOE}>", text))
+        answer = scene.letter(OPS).text
+        assert f"{words}\n\nKind regards\nJoe Meier\n\nINTROSERV Support\n" in answer
+    told = [entry["text"] for entry in scene.ticket(reference)["entries"] if entry["direction"] == "internal"]
+    assert told == [f"The signature of {JOE} was not sent:\n\n{signature}"]
+
+
 def test_the_logo_of_a_signature_goes_out_once_and_the_customers_files_never(scene: Scene) -> None:
     picture = ("screenshot.png", "image/png", PNG)
     for number in range(2):

@@ -32,14 +32,28 @@ from gateway.model import (
     Priority,
     Trust,
 )
-from gateway.tickets import budgets, labels, outgoing, ownership, people, policy, rights, shown, staff_words
+from gateway.tickets import (
+    budgets,
+    conversation,
+    labels,
+    outgoing,
+    ownership,
+    people,
+    policy,
+    rights,
+    shown,
+    signatures,
+    staff_words,
+)
 from gateway.tickets.outgoing import Office, Reply
+from gateway.tickets.signatures import Parted
 
 TOKEN_LIFE = timedelta(days=180)
 REFUSALS = (20, 3600.0)  #: mails that go back to one address, and in how many seconds
 UNPROVEN = (1, 3600.0)  #: of these such whose author is not proven
 SAME_WORDS = timedelta(hours=24)
 MARK = "staff mail"  #: how the reason of every message begins that was staff's
+RECENT = 20_000  #: entries among which a colleague's other answers are looked for
 LOGO = 100 * 1024  #: octets of a picture that may be part of a signature
 HELD = f"{MARK}: not sent"
 _UNWANTED = (
@@ -290,14 +304,14 @@ class _Work:
         return self._acted([*did, "close"], entry)
 
     def _answer(self, words: str, did: list[str]) -> Done:
-        text = self._checked(words)
+        found = self._checked(words)
         if self.incoming.reading.masked_text != self.incoming.reading.text:
             raise _Hold("it holds what looks like a password or a security code, and these never travel by mail")
         if since := self._moved_on():
             raise _Hold(f"the conversation has moved on since the notification you answered ({since})")
-        if self._said_before(text):
+        if self._said_before(found.words):
             raise _Hold("you sent the same words on this ticket already")
-        return self._acted([*did, "answer"], self._sent(text))
+        return self._acted([*did, "answer"], self._sent(found))
 
     def _send(self, words: str, did: list[str]) -> Done:
         """What was held, or other words, whatever happened meanwhile."""
@@ -308,20 +322,21 @@ class _Work:
         held = self._held()
         if held is None:
             raise _Refusal("nothing of yours is held back on this ticket; write the words below send:")
-        entry = self._sent(held.text.partition("\n\n")[2], held.message_id)
+        entry = self._sent(Parted(held.text.partition("\n\n")[2]), held.message_id)
         change(self.connection, messages, held.message_id, {"reason": f"{MARK}: sent by a later mail"})
         return self._acted([*did, "answer"], entry)
 
     # -- what goes out
 
-    def _checked(self, words: str) -> str:
-        """The words for the customer.
+    def _checked(self, words: str) -> Parted:
+        """The words for the customer, and the signature below them.
 
         Raises:
             _Refusal: there are none, or the notification is among them.
         """
         reading, ticket = self.incoming.reading, self.case.ticket
-        text = staff_words.for_customer(words, reading.full_text, self._said())
+        found = self._parted(staff_words.for_customer(words, reading.full_text, self._said()))
+        text = found.words
         token = self.case.token.mac if self.case.token else ""
         if staff_words.shows_notification(text, (token, f"gateway tickets reply {ticket.reference}")):
             raise _Refusal(
@@ -332,7 +347,31 @@ class _Work:
             text = "\n".join(one["filename"] for one in files)
         if not text:
             raise _Refusal("there are no words in it")
-        return text
+        return replace(found, words=text)
+
+    def _parted(self, text: str) -> Parted:
+        """An answer and its unmarked signature, known from its kind and from his other answers."""
+        e = entries.c
+        newest = select(func.coalesce(func.max(e.id), 0)).scalar_subquery()
+        his = ((e.author == self.who) & (e.direction == "out")) | (
+            (e.direction == "internal") & e.text.startswith(self._not_sent(""), autoescape=True)
+        )
+        chosen = select(e.direction, e.text).where(e.id > newest - RECENT, his).order_by(e.id.desc()).limit(12)
+        earlier = [
+            row.text.partition("\n\n")[2] if row.direction == "internal" else row.text
+            for row in self.connection.execute(chosen)
+        ]
+        return signatures.parted(text, self.incoming.reading.author.display_name or "", earlier)
+
+    def _not_sent(self, signature: str) -> str:
+        return f"The signature of {self.who} was not sent:\n\n{signature}"
+
+    def _tell_cut(self, signature: str) -> None:
+        """Writes a signature that was left out into the ticket, the first time there."""
+        e, text = entries.c, self._not_sent(signature)
+        known = select(e.id).where(e.ticket_id == self.case.ticket.id, e.direction == "internal", e.text == text)
+        if signature and self.connection.execute(known.limit(1)).first() is None:
+            conversation.noted(self.connection, self.case.ticket, text, self.now)
 
     def _said(self) -> list[str]:
         """The customer's lines in this ticket."""
@@ -343,9 +382,11 @@ class _Work:
         ).scalars()  # fmt: skip
         return [line for text in rows for line in (text[:20_000] + "\n" + shown.in_mail(text[:20_000])).split("\n")]
 
-    def _sent(self, text: str, message: int | None = None) -> int:
+    def _sent(self, found: Parted, message: int | None = None) -> int:
         """The answer, queued with its files; its entry."""
+        text = found.words
         row = people.answer(self.connection, self.case.ticket.reference, text, self.by, self.office, self.now)
+        self._tell_cut(found.cut)
         queued = self.connection.execute(select(outbox).where(outbox.c.id == row)).one()
         files = self._files(message)
         if files:
@@ -463,8 +504,10 @@ class _Work:
 
     def hold(self, why: str) -> Done:
         """Keeps the answer on the ticket, unsent, and asks its author."""
-        text = self._held_words()
+        found = self._held_words()
+        text = found.words
         words = f"Not sent: {why}\n\n{text}"
+        self._tell_cut(found.cut)
         entry = self._kept(labels.note(self.connection, self.case.ticket.reference, words, self.by, self.now))
         more = {
             "why": why, "again": True, "event": "held", "held": shown.in_mail(text[:4000]),
@@ -475,9 +518,9 @@ class _Work:
         )
         return self.done(Disposition.RECORDED, f"{HELD}: {why}", entry, "staff_held")
 
-    def _held_words(self) -> str:
+    def _held_words(self) -> Parted:
         masked = staff_words.orders(self.incoming.reading.masked_text).words
-        return staff_words.for_customer(masked, self.incoming.reading.masked_full_text, self._said())
+        return self._parted(staff_words.for_customer(masked, self.incoming.reading.masked_full_text, self._said()))
 
     def _news(self) -> str:
         e = entries.c

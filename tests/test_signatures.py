@@ -1,0 +1,75 @@
+"""Signatures that nothing marks: they stay here, and no word of an answer is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.tickets.signatures import parted
+
+WORDS = "Hello,\n\nthe disk is replaced. You can reach the server again."
+SIGNATURES = {
+    "Outlook, English": ("Joe Meier", "Kind regards,\nJoe Meier", "Senior Support Engineer\nINTROSERV GmbH\nT: +49 30 1234567 | M: +49 171 1234567\njoe@introserv.com | www.introserv.com\nSonnenallee 1, 12045 Berlin\nAmtsgericht Charlottenburg, HRB 123456"),
+    "Outlook, German": ("Meier, Joe", "Mit freundlichen Grüßen\n\nJoe Meier", "Technischer Support\n\nINTROSERV GmbH\nSonnenallee 1\n12045 Berlin\n\nTelefon: 030 / 123 45 67\nFax: 030 / 123 45 68\nE-Mail: joe.meier@introserv.com\n[cid:image001.png@01DC]\nGeschäftsführer: Karl Kurz\nSitz der Gesellschaft: Berlin"),
+    "Outlook, French": ("Joe Meier", "Cordialement,", "Joe Meier\nIngénieur support\nINTROSERV SAS\nTél. +33 1 23 45 67 89\nsupport@introserv.com"),
+    "Gmail, Spanish": ("José Pérez", "Un saludo,\nJosé", "José Pérez\nTécnico de soporte\nMóvil: +34 600 123 456\nhttps://introserv.com"),
+    "Gmail, Italian": ("Gio Rossi", "Cordiali saluti\nGio", "Gio Rossi | Supporto tecnico\nINTROSERV S.r.l.\nCellulare +39 333 1234567"),
+    "Apple Mail, Russian": ("Джо Мейер", "С уважением,\nДжо Мейер", "Инженер поддержки\nООО «Интросерв»\nТел.: +7 495 123-45-67\nwww.introserv.com"),
+    "Apple Mail, Ukrainian": ("Джо Мейєр", "З повагою,\nДжо", "Джо Мейєр\nІнженер підтримки\nТел. +380 44 123 45 67"),
+    "a phone": ("Joe Meier", "", "Joe Meier\nINTROSERV\n+49 171 1234567"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", SIGNATURES)
+def test_the_signature_of_a_company_is_cut_and_told(program: str) -> None:
+    name, kept, signature = SIGNATURES[program]
+    whole = f"{WORDS}\n\n{kept}\n{signature}" if kept else f"{WORDS}\n\n{signature}"
+    found = parted(whole, name)
+    if program == "Outlook, French":  # the name that follows the formula is how he signs
+        kept, signature = "Cordialement,\nJoe Meier", signature.partition("\n")[2]
+    assert found.words == f"{WORDS}\n\n{kept}".rstrip()
+    assert found.cut == signature
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Hello,\n\nplease call the data centre: +49 30 1234567.\n\nKind regards\nJoe",
+        "Hello,\n\nit runs.\n\nKind regards\nJoe Meier\n\nPS: please change the password, see https://portal.example/",
+        "Hello,\n\nit runs.\n\nBest,\nJoe\n\nYour new addresses:\n203.0.113.8\n203.0.113.9",
+        "Hello,\n\nit runs.\n\nBest,\nJoe\nhttps://status.example/",
+        "Please write to:\n\nINTROSERV GmbH\nSonnenallee 1\n12045 Berlin\nbilling@introserv.com",
+        "Hello,\n\nmy colleague is in charge:\nKim Lee\nkim@introserv.com\n+49 30 7654321",
+        "Thanks,\n\nwe call you back on +49 171 1234567 at 15:00.",
+        "Joe Meier\nINTROSERV GmbH\n+49 30 1234567",
+        "Kind regards",
+        "Hello,\n\nJoe Meier will call you at 15:00.\n\nThe number is:\n+49 30 1234567",
+        "С уважением,\nДжо\n\nЗайдите, пожалуйста, по ссылке\nhttps://portal.example/ и смените пароль",
+    ],
+)
+def test_the_words_of_an_answer_are_never_cut(answer: str) -> None:
+    assert (
+        parted(answer, "Joe Meier") == parted(answer, "Joe Meier", [answer]) and parted(answer, "Joe Meier").cut == ""
+    )
+    assert parted(answer, "Joe Meier").words == answer
+
+
+BANNER = "Joe Meier\nSupport\n\nBesuchen Sie uns auf der CloudFest in Rust, Halle 3!\nINTROSERV - Server, die laufen."
+
+
+def test_what_ended_his_other_answers_as_well_is_his_signature() -> None:
+    earlier = [f"Guten Tag,\n\nes läuft wieder ({number}).\n\nViele Grüße\n{BANNER}" for number in range(2)]
+    answer = f"Guten Tag,\n\ndie Platte ist getauscht.\n\nViele Grüße\n{BANNER}"
+    assert parted(answer, "Joe Meier", earlier[:1]).cut == "", "once may be chance"
+    assert parted(answer, "Joe Meier", earlier).cut == BANNER.partition("\n")[2]
+    assert parted(answer, "Joe Meier", [earlier[0], BANNER.partition("\n")[2]]).cut == BANNER.partition("\n")[2], (
+        "learned"
+    )
+    footer = "INTROSERV GmbH · +49 30 1234567\nThe hosting people since 1999.\nwww.introserv.com"
+    other = [f"It works ({number}).\n\n{footer}" for number in range(2)]
+    assert parted(f"It does.\n\n{footer}", "L1", other).words == "It does."
+    assert parted(footer, "L1", [*other, footer, footer]).words == footer, "nothing would be left"
+
+
+def test_a_canned_text_that_is_sent_every_day_stays_whole() -> None:
+    canned = "Hello,\n\nplease open the console:\nhttps://portal.example/console\n\nThen press F2.\n\nKind regards\nJoe"
+    assert parted(canned, "Joe Meier", [canned] * 5).words == canned
