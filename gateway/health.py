@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from prometheus_client import Gauge
 
 from gateway import log, metrics
+from gateway.usage import SOCKET
 
 THREADS = Gauge("gateway_thread_cpu_seconds", "CPU seconds by thread", ["thread"], registry=metrics.REGISTRY)
 
@@ -34,10 +34,7 @@ def sample_threads() -> None:
         THREADS.labels(name).set(seconds)
 
 
-SOCKET = "health.sock"
 PATHS = frozenset(("/metrics", "/healthz", "/readyz", "/usage"))
-ASK_S = 5.0  #: a busy machine may take its time
-MOST = 1 << 20
 
 
 class Health:
@@ -113,17 +110,3 @@ async def listen(answer: Health, state_dir: Path) -> list[asyncio.Server]:
     except OSError as error:
         log.warning("no_health_socket", path=str(path), why=str(error))
         return []
-
-
-def ask(state_dir: Path) -> dict[str, Any]:
-    """``/usage`` of the service of a state directory; empty when it does not run or does not answer."""
-    try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(ASK_S)
-            client.connect(str(state_dir / SOCKET))
-            client.sendall(b"GET /usage HTTP/1.1\r\n\r\n")
-            with client.makefile("rb") as answer:
-                found = json.loads(answer.read(MOST).partition(b"\r\n\r\n")[2])
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway import health
+from gateway import usage
 from gateway.checks import machine
 from gateway.cli.output import fail, safe
 
@@ -25,7 +25,7 @@ def reload(settings: Settings, seconds: float) -> list[str]:
     pid = machine.process(state_dir).pid
     if not pid:
         fail(f"no service runs with the state directory {state_dir}")
-    before = health.ask(state_dir).get("reload")
+    before = usage.ask(state_dir).get("reload")
     if before is None:
         fail(f"process {pid} does not answer; journalctl -u gateway says why")
     os.kill(pid, signal.SIGHUP)
@@ -44,7 +44,7 @@ def reload(settings: Settings, seconds: float) -> list[str]:
 def _result(settings: Settings, before: int, seconds: float) -> dict[str, Any]:
     ends, pause = time.monotonic() + seconds, threading.Event()
     while time.monotonic() < ends:
-        found = health.ask(settings.gateway.state_dir).get("reload") or {}
+        found = usage.ask(settings.gateway.state_dir).get("reload") or {}
         if int(found.get("number", 0)) > before:
             return dict(found)
         pause.wait(PAUSE_S)

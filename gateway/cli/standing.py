@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway import health
+from gateway import usage
 from gateway.checks import machine
 from gateway.tickets.health import Check, complete, from_json, merged, stored
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 def service(settings: Settings) -> tuple[dict[str, Any], Check]:
     """(what the service answers, empty when it does not; whether it runs)."""
-    usage = health.ask(settings.gateway.state_dir)
+    told = usage.ask(settings.gateway.state_dir)
     try:
         found = machine.process(settings.gateway.state_dir)
     except OSError as error:
         who = "run this as root or as the user of the service"
-        return usage, Check("service", f"{error.filename} cannot be read: {error.strerror}", None, who)
-    return usage, machine.runs(found, "checks" in usage, settings.gateway.state_dir)
+        return told, Check("service", f"{error.filename} cannot be read: {error.strerror}", None, who)
+    return told, machine.runs(found, "checks" in told, settings.gateway.state_dir)
 
 
 def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Check], dict[str, Any]]:
@@ -32,18 +32,18 @@ def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Chec
     from gateway.tickets import views
 
     now = utc_now()
-    usage, live = service(settings)
-    checks = [live, *(from_json(one) for one in usage.get("checks", ()))]
+    told, live = service(settings)
+    checks = [live, *(from_json(one) for one in told.get("checks", ()))]
     if not any(check.name == "reload" for check in checks) and fault is not None:
         do = "gateway check names every fault"
         checks.append(Check("reload", f"the configuration cannot be used: {fault.problems[0]}", None, do))
     found: dict[str, Any] = {}
     if fault is None:
-        found, more = _looked(settings, "checks" in usage, now)
+        found, more = _looked(settings, "checks" in told, now)
         checks = merged(checks, more)
     checks = complete(checks)
     found["problems"] = [check.line for check in checks if check.problem]
-    return checks, views.with_usage(found, usage)
+    return checks, views.with_usage(found, told)
 
 
 def _looked(settings: Settings, service_told: bool, now: datetime) -> tuple[dict[str, Any], list[Check]]:

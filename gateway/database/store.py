@@ -22,12 +22,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tenacity
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from gateway import log, metrics
+from gateway import log
 from gateway.database import backups, faults, originals, tables
 from gateway.database.faults import Fault
 from gateway.database.statements import put_once
@@ -171,6 +170,15 @@ def _tell_all(group: Sequence[_Write], results: Sequence[Any], error: BaseExcept
         else:
             with contextlib.suppress(RuntimeError):  # it is closed: nobody waits there
                 loop.call_soon_threadsafe(_tell, outcomes)
+
+
+def _count(writes: int, wall_s: float, cpu_s: float) -> None:
+    """What a commit cost, for the metrics; no command that only reads needs them."""
+    from gateway import metrics
+
+    metrics.GROUP.observe(writes)
+    metrics.COMMIT.observe(wall_s)
+    metrics.STAGE_CPU.labels("database").inc(cpu_s)
 
 
 def _last_restore(connection: Connection) -> tuple[datetime, str] | None:
@@ -399,9 +407,7 @@ class Store:
         else:
             self.trouble = ""
             _tell_all(group, results)
-            metrics.GROUP.observe(len(group))
-            metrics.COMMIT.observe(time.perf_counter() - began)
-            metrics.STAGE_CPU.labels("database").inc(time.thread_time() - cpu)
+            _count(len(group), time.perf_counter() - began, time.thread_time() - cpu)
         self._commits.set()
         return None
 
@@ -498,6 +504,8 @@ class Store:
         """``write``, tried again for half a minute while the database is not available. ``job`` may meet its own work."""
         with contextlib.suppress(Unavailable):
             return await self.write(job)
+        import tenacity
+
         retries = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_delay(PATIENT_S),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=5.0),

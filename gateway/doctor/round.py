@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from gateway import config, health, service
+from gateway import config, service, usage
 from gateway.config import ConfigError, Settings
 from gateway.database.store import utc_now
 from gateway.doctor import domain, home, way, wires
@@ -25,7 +25,7 @@ async def findings(path: str, probe_s: float) -> AsyncIterator[Finding]:
         yield finding
     async for finding in _names(settings, path):
         yield finding
-    answers = bool(await asyncio.to_thread(health.ask, settings.gateway.state_dir))
+    answers = bool(await asyncio.to_thread(usage.ask, settings.gateway.state_dir))
     service_runs = home.process(settings, answers)
     yield service_runs
     async for finding in wires.listeners(settings):
