@@ -52,6 +52,14 @@ def _user(uid: int) -> str:
         return str(uid)
 
 
+def owner(path: Path) -> str:
+    """Whose file a configuration is, with its name: ``root (config.toml)``."""
+    try:
+        return f"{_user(path.stat().st_uid)} ({path.name})"
+    except OSError:
+        return path.name
+
+
 def file_fault(path: Path, error: BaseException) -> str:
     """What the system said of a file, with its owner and mode, or of the nearest folder above it that is there."""
     said = getattr(error, "strerror", None) or str(error)

@@ -38,13 +38,13 @@ from gateway.ingest.smtp import MailSession
 from gateway.ingest.sources import Sources
 from gateway.lending import Lender
 from gateway.mail.address import registrable
-from gateway.model import Told
+from gateway.model import Person, Told
 from gateway.pipeline import Judge, Pipeline
 from gateway.read.reader import NoReader, Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
-from gateway.tickets import incidents, outgoing, purge, rounds
+from gateway.tickets import blocks, incidents, outgoing, purge, rounds
 from gateway.tickets.health import Check
 from gateway.turns import Turns
 from gateway.verify.directory import DirectoryError
@@ -136,6 +136,7 @@ class Daemon:
         except (DirectoryError, OSError) as error:
             self._directory_refused(error)
         self.desk = service.build(self.settings, self.store, self.directory, self._resolver)
+        self.store.write_now(self._blocks_recorded)
         relays = KnownRelays()
         self.relays = Watch(self.store, relays, self._clock)
         limits = Limits(service.bounds(self.settings), self.settings.gateway.state_dir, relays.knows)
@@ -158,6 +159,11 @@ class Daemon:
             self.standing, self.store, self._clock, lambda: (self.settings, self.desk.office, self.desk.relay.send)
         )
         self.ingest = Ingest(self.desk.policy, limits, acceptor, self._clock, acceptor.receipt)
+
+    def _blocks_recorded(self, connection: Connection) -> None:
+        """The audit knows since when a sender is blocked, and whose configuration says so."""
+        wanted = (*self.settings.block.addresses, *self.settings.block.domains)
+        blocks.recorded(connection, wanted, Person(config.owner(Path(self._path))), self._clock())
 
     def _sending(self) -> tuple[Sender, Templates, Transport, float]:
         return self.desk.sender, self.desk.templates, self.desk.relay, self.desk.settings.relay.retry_for
@@ -488,6 +494,8 @@ class Daemon:
         self.desk, self.settings, self.ingest.policy, self.directory = desk, settings, desk.policy, accounts
         self.ingest.limits.bounds = service.bounds(settings)
         await old.close()
+        with contextlib.suppress(Unavailable):  # the next reload or start writes it
+            await self.store.write(self._blocks_recorded)
         if other_relay:  # what the last one said of a reply is not what this one says
             with contextlib.suppress(Unavailable):
                 await self.store.write(partial(outgoing.hasten, now=self._clock()))

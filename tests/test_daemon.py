@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import signal
@@ -211,6 +212,9 @@ def test_a_good_reload_takes_effect(daemons: Any, peers: LoopbackPeers, tmp_path
     assert b"A NEW TEXT" in peers.taken[0].raw
     daemon.send(built(SAMPLES[1], 2, utc_now()), "anna@example.de")
     until(lambda: any(e["disposition"] == "quarantined" for e in daemon.named("decided")))
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "gateway.db")) as database:
+        (line,) = database.execute("select what, object, who from audit where kind = 'sender'")
+    assert line == ("block", "anna@example.de", f"{getpass.getuser()} (config.toml)")
 
 
 def test_a_reload_takes_the_topics_of_the_admin(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:

@@ -14,7 +14,19 @@ from gateway import log
 from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Department, Person, Priority, Role
-from gateway.tickets import audit, corrections, held, labels, merging, outgoing, ownership, people, presence, rounds
+from gateway.tickets import (
+    audit,
+    blocks,
+    corrections,
+    held,
+    labels,
+    merging,
+    outgoing,
+    ownership,
+    people,
+    presence,
+    rounds,
+)
 from gateway.tickets.conversation import Merged, MovedOn, Refused
 from gateway.tickets.corrections import Right
 from gateway.tickets.rights import NotAllowed
@@ -283,3 +295,50 @@ def test_roles_and_the_audit_hold(at: Desk) -> None:
         with pytest.raises(DBAPIError, match="only added to"):
             at.store.write_now(lambda c, s=statement: c.execute(s))
     assert [row.who for row in at.store.read_now(lambda c: c.execute(select(tables.audit)).all())] == ["ann"]
+
+
+def test_a_restored_copy_tells_of_old_tickets_in_one_mail(at: Desk) -> None:
+    references = [opened(at, number) for number in range(4)]
+    at.store.write_now(lambda c: ownership.assign(c, references[0], "joe", JOE, NOW))
+    at.tick(NOW + 15 * MINUTE)  # the department was told of these before the copy was made
+    restored_at = NOW + timedelta(days=3)
+    at.office = replace(at.office, restored=outgoing.Restored(restored_at, "hold"))
+    before = len(at.outbox())
+    raw = mail("The disk of order #123456 is slow.", "New", Message_ID="<new@example.de>")
+    late = at.take(
+        incoming(raw, envelope_=replace(envelope(), received_at=restored_at + MINUTE)), raw, now=restored_at + MINUTE
+    ).reference
+    at.tick(restored_at + 2 * MINUTE)
+    at.tick(restored_at + 3 * MINUTE)
+    told = [row for row in at.outbox()[before:] if row.kind == "staff" and row.template != "staff_new"]
+    assert [row.recipient for row in told] == ["l1@introserv.com", "boss@introserv.com"]
+    assert {row.template for row in told} == {"staff_digest"}
+    for row in told:
+        head, *lines = [one["line"] for one in row.context["lines"]]
+        assert head.startswith("4 tickets of the copy are overdue")
+        assert [line.split()[0] for line in lines] == references
+        assert row.state == "queued", "nobody else can have sent it"
+    assert all(at.show(reference)["breached"] for reference in references)
+    assert not at.show(late)["breached"]
+    assert [row.template for row in at.outbox() if row.kind != "staff"].count("status") == 0
+    at.tick(restored_at + 40 * MINUTE)  # the new one has its own clock
+    assert at.outbox()[-1].template == "staff_breach" and at.show(late)["breached"]
+
+
+def test_whom_the_configuration_blocks_is_in_the_audit_with_when_and_by_whom(store: Store) -> None:
+    by = Person("root (config.toml)")
+    assert store.write_now(lambda c: blocks.recorded(c, ["Spam@bad.example", "worse.example"], by, NOW)) == [
+        ("block", "spam@bad.example"),
+        ("block", "worse.example"),
+    ]
+    assert store.write_now(lambda c: blocks.recorded(c, ["spam@bad.example", "worse.example"], by, NOW)) == []
+    assert store.write_now(lambda c: blocks.recorded(c, ["worse.example"], by, NOW + MINUTE)) == [
+        ("unblock", "spam@bad.example")
+    ]
+    store.write_now(lambda c: blocks.recorded(c, ["spam@bad.example"], by, NOW + 2 * MINUTE))
+    lines = store.read_now(lambda c: audit.of(c, "sender", "spam@bad.example"))
+    assert [(line["what"], line["who"], line["at"]) for line in lines] == [
+        ("block", by.name, (NOW + 2 * MINUTE).isoformat()),
+        ("unblock", by.name, (NOW + MINUTE).isoformat()),
+        ("block", by.name, NOW.isoformat()),
+    ]

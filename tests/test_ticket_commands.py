@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from gateway.cli import app, context
 from gateway.database.store import Store
-from gateway.tickets import people
+from gateway.tickets import audit, people
 from tests.samples import JOE, NOW, OUTAGE_TEXT, incoming, mail
 from tests.test_desk import Desk
 from tests.test_people import MINUTE, follow_up, opened
@@ -56,7 +57,7 @@ def shown(shell: Shell, reference: str) -> dict[str, Any]:
     return found
 
 
-def test_a_shift_at_the_shell(at: Desk, shell: Shell) -> None:
+def test_a_shift_at_the_shell(at: Desk, shell: Shell, tmp_path: Path) -> None:
     first, second = opened(at, 1), opened(at, 2)
     shell("assign", first)
     shell("watch", first, "--who", "ann@introserv.com")
@@ -90,6 +91,17 @@ def test_a_shift_at_the_shell(at: Desk, shell: Shell) -> None:
     shell("close", second, "--silent")
     shell("close", first)
     assert [reply["template"] for reply in shown(shell, first)["replies"]][-1] == "closed"
+    shell("snooze", first, "off")
+    shell("reopen", first)
+    shell("watch", first, "--who", "ann@introserv.com", "--undo")
+    shell("link", first, second, "--undo")
+    with closing(Store(f"sqlite:///{tmp_path / 'gateway.db'}")) as store:
+        lines = [
+            line for one in (first, second) for line in store.read_now(lambda c, one=one: audit.of(c, "ticket", one))
+        ]
+    assert {line["who"] for line in lines} == {"joe"} and all(line["at"] for line in lines)
+    acts = {"assign", "watch", "unwatch", "tag", "snooze", "link", "unlink", "note", "correct", "wait", "answer"}
+    assert {line["what"] for line in lines} == acts | {"merge", "unmerge", "close", "reopen"}, "each act has a line"
 
 
 def test_lists_are_filtered_and_a_word_that_is_none_is_refused(at: Desk, shell: Shell) -> None:

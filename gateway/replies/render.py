@@ -341,6 +341,7 @@ _ABSENT: dict[str, Any] = {
     "started_at": None, "why": "", "author_name": "", "account_holder": "", "goes_to": "", "spoken": None,
     "reply_language": "en", "target_at": None, "limit_at": None, "facts": (), "text": "", "files": (), "left_out": (),
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
+    "digest": False,
 }  # fmt: skip
 
 
@@ -457,9 +458,9 @@ def subject_of(draft: Draft, sender: Sender, words: Mapping[str, str]) -> str:
 
 def staff_subject(draft: Draft, reference: str, words: Mapping[str, str]) -> str:
     """``[T-...] High, technical: <subject>``: what happened, how urgent it is, whose it is, and what it is about."""
-    if not reference:
-        return words["subject_digest"]
     context = draft.context
+    if not reference:
+        return _gateways_own(context, words)
     event = _STAFF_EVENTS.get(str(context.get("event") or ""), "")
     form = words.get(f"subject_{event}") or words["subject_" + draft.template]
     priority = "High" if context.get("priority") == "high" else "CRITICAL" if context.get("critical") else "Regular"
@@ -467,6 +468,15 @@ def staff_subject(draft: Draft, reference: str, words: Mapping[str, str]) -> str
     theirs = _REFERENCE.sub("", _PREFIX.sub("", neutral(str(context.get("subject") or ""), 400)))
     theirs = neutral(_PREFIX.sub("", theirs), 80) or "(no subject)"
     return neutral(form.format(reference=reference, priority=priority, department=department, subject=theirs), 160)
+
+
+def _gateways_own(context: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    """Of a mail about no ticket: what happened, unless it is a digest."""
+    lines = context.get("lines") or ()
+    if context.get("digest") or not lines:
+        return words["subject_digest"]
+    form = words.get("subject_alarm", "Mail gateway, {kind}: {line}")
+    return neutral(form.format(kind=lines[0]["kind"], line=neutral(str(lines[0]["line"]), 400)), 140)
 
 
 _STAFF_EVENTS = {

@@ -429,8 +429,9 @@ def digest(connection: Connection, office: Office, now: datetime) -> int:
     if last is not None and (now - last).total_seconds() < office.digest_every_s:
         return 0
     lines = [{"at": row.at.isoformat(timespec="seconds"), "kind": row.kind, "line": row.line} for row in rows]
+    told = {"lines": lines, "digest": True}
     for address in to:
-        reply = Reply(f"digest.{rows[-1].id}", "staff_digest", "en", address, "staff", {"lines": lines})
+        reply = Reply(f"digest.{rows[-1].id}", "staff_digest", "en", address, "staff", told)
         write(connection, reply, office, now)
     connection.execute(update(notices).where(notices.c.id.in_([row.id for row in rows])).values(told_at=now))
     return len(rows)

@@ -13,7 +13,7 @@ from gateway.database import faults, typed
 from gateway.database.faults import Fault
 from gateway.database.tables import Ticket, entries, outbox, tickets
 from gateway.model import TicketState, Trust
-from gateway.tickets import budgets, clock, conversation, incidents, outgoing
+from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import last_ids
 from gateway.tickets.policy import BUDGET_SPENT
@@ -34,7 +34,7 @@ def tick(connection: Connection, office: Office, now: datetime, count: int = 200
         .where(t.clock_next_at <= now, t.round_started_at.is_not(None), t.state != TicketState.CLOSED)
         .order_by(t.priority, t.critical.desc(), t.clock_next_at)
     )
-    done: Done = []
+    done: Done = restored.overdue(connection, office, now)
     for chosen, work in ((over, _awake), (late, _round)):
         for row in typed.every(connection, Ticket, chosen.limit(count).with_for_update(skip_locked=True)):
             done += _guarded(connection, row, work, office, now)
