@@ -22,7 +22,7 @@ from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming
 from gateway.pipeline import Hand, Judge
 from gateway.read.author import author_of
 from gateway.read.reader import Readers
-from gateway.tickets import desk, replays, staffmail
+from gateway.tickets import copies, desk, replays, staffmail
 from gateway.verify.dns import Resolver
 
 
@@ -128,15 +128,21 @@ class Explainer:
         incoming, _ = await judge.incoming(Hand(claimed))
         digest = digest_of(claimed.raw)
 
+        more: list[str] = []
+
         def decided(connection: Connection) -> tuple[Incoming, Decision]:
-            seen = replays.judged(connection, incoming, inbox.id_of(connection, digest, now))
+            seen, first = replays.judged(connection, incoming, inbox.id_of(connection, digest, now))
+            if first is not None:
+                more.append(
+                    f"{copies.WHOLE}{first}, with the same signature: what follows is how it would be decided alone"
+                )
             staffs = staffmail.judged(connection, seen, self._desk.office, now, lock=False)
             if staffs is not None:
                 return seen, staffmail.foreseen(seen, staffs)
             return seen, desk.considered(connection, seen, self._desk.office, now)
 
         incoming, decision = await self._store.read(decided)
-        return as_json(incoming, decision, reasons)
+        return as_json(incoming, decision, [*reasons, *more])
 
 
 def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str, Any]:

@@ -387,6 +387,7 @@ class DkimResult:
     mark: str = ""  #: a digest of b= by which the signature is known again
     doubt: str = ""  #: why a signature that holds is no full proof of what is read
     recipients: tuple[str, ...] | None = None  #: whom To and Cc address, if it covers them
+    threads: bool = False  #: it covers In-Reply-To and References
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,8 +406,16 @@ class Verdict:
     enforced: bool  #: DMARC failed under quarantine or reject
     temperror: bool
     reasons: tuple[str, ...]
-    signatures: tuple[str, ...] = ()  #: marks of the signatures and seals that prove it: by each it is known again
+    #: marks of the sound signatures of the author's domain, whether or not they prove him, or of the seals that do: by each
+    #: the mail is known again
+    signatures: tuple[str, ...] = ()
     spf_aligned: bool = False  #: SPF alone would prove the author as well
+    threads: bool = False  #: In-Reply-To and References are signed by the author's domain
+
+    @property
+    def sent(self) -> bool:
+        """Whether the author's own server handed the mail to us: no stranger put a field there on the way."""
+        return self.authenticated and self.spf_aligned
 
     def without_signatures(self, why: str) -> Verdict:
         """The same mail when its signatures and seals prove nobody: what is left is SPF, which is weak, or nothing."""
@@ -500,6 +509,7 @@ class Thread:
     answered: bool
     clock_running: bool
     note: str = ""  #: why a proof that it had does not count
+    firm: bool = False  #: by a token, by the subject, or by a Message-ID of ours
     merged_into: int | None = None  #: the ticket that it is part of now
 
 

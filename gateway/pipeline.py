@@ -499,6 +499,8 @@ class Pipeline:
         metrics.PROCESS.observe(time.perf_counter() - began)
         if outcome is None:
             return
+        if outcome.handed_over:
+            self.arrived()
         decision = outcome.decision
         metrics.DECIDED.labels(decision.disposition, decision.trust).inc()
         if decision.silence:

@@ -25,7 +25,7 @@ from gateway.database.tables import messages, tickets
 from gateway.model import Budgets, Decision, Disposition, InboxState, Incoming, Thread
 from gateway.pipeline import Hand, Judge
 from gateway.read.reader import Readers
-from gateway.tickets import desk, policy, replays, threads
+from gateway.tickets import copies, desk, policy, replays, threads
 from gateway.verify.dns import Resolver
 
 FIELDS = (
@@ -66,7 +66,7 @@ class Desk:
         incoming, _ = await judge.incoming(Hand(mail.claimed))
 
         def decided(connection: Connection) -> Decision:
-            seen = replays.judged(connection, incoming, mail.id)
+            seen, _ = replays.judged(connection, incoming, mail.id)
             thread = self._thread(connection, seen, mail)
             return policy.decide(seen, thread, Budgets(), mail.received_at, self._desk.office.rules)
 
@@ -123,7 +123,8 @@ def chosen(connection: Connection, since: datetime, count: int) -> list[int]:
     """The mails that were decided since a moment, newest first."""
     m = messages.c
     settled = m.state.in_([InboxState.DONE, InboxState.QUARANTINED])
-    found = select(m.id).where(settled, m.received_at >= since, m.source.not_like("import:%"))
+    whole = m.reason.not_like(f"{copies.WHOLE}%")  # what is only another arrival was not decided by itself
+    found = select(m.id).where(settled, whole, m.received_at >= since, m.source.not_like("import:%"))
     return list(connection.execute(found.order_by(m.id.desc()).limit(count)).scalars())
 
 

@@ -132,20 +132,213 @@ def test_a_copy_that_wishes_for_no_answer_silences_nobody(at: Desk, field: str) 
     assert at.customers() == [("received", "anna@example.de")]
 
 
-@pytest.mark.parametrize("field", ["List_Id", "X_Loop"])
-def test_a_machines_copy_under_another_id_keeps_no_proof(at: Desk, field: str) -> None:
-    """Where a signature does not cover Message-ID, the copy is another mail to us, and was proven first."""
-    signed = replace(PASS, signatures=("of both",))
-    raw = mail(Message_ID="<poison@evil.example>", **{field: "<x.y>"})
-    first = at.take(incoming(raw, verdict=signed), raw)
+SIGNED = replace(PASS, signatures=("of both",))  #: by the author's domain, handed in by anybody
+SENT = replace(SIGNED, spf_aligned=True)  #: the author's own server handed it in
+_OTHERS = iter(range(10**6))
+
+
+def comes(at: Desk, what: Incoming, raw: bytes, now: datetime = NOW) -> None:
+    """A mail comes, of whatever identity, and all that follows of it is done. ``what`` is how it is judged as an arrival too."""
+    at.store.write_now(lambda c: inbox.accept(c, RawMessage(raw, what.envelope), digest_of(raw)))
+    for _ in range(9):
+        found, _parked = at.store.write_now(lambda c: inbox.claim(c, now, 1, 60))
+        for claimed in found:
+            at.store.write_now(lambda c, claimed=claimed: desk.commit(c, claimed, what, None, at.office, now))  # type: ignore[misc]
+        again = at.store.write_now(lambda c: inbox.claim_arrivals(c, now, 1, 60))
+        for claimed in again:
+            at.store.write_now(
+                lambda c, claimed=claimed: arrivals.commit_arrival(c, claimed, what, None, at.office, now)
+            )  # type: ignore[misc]
+        if not found and not again:
+            return
+    raise AssertionError("it does not come to rest")
+
+
+def elsewhere(text: str | None = None, **fields: str) -> bytes:
+    """A copy under another Message-ID, which the signature does not cover."""
+    given = {"Message_ID": f"<copy{next(_OTHERS)}@evil.example>"} | fields
+    return mail(text, **given) if text else mail(**given)
+
+
+def tickets_of(at: Desk) -> list[dict[str, Any]]:
+    rows = at.store.read_now(lambda c: views.ticket_list(c, EVERYTHING, 50))
+    return [at.show(row["reference"]) for row in rows]
+
+
+@pytest.mark.parametrize("verdict", [SIGNED, SENT])
+@pytest.mark.parametrize("field", ["List_Id", "X_Loop", "Auto_Submitted", "rcpt", "null sender", "nothing"])
+def test_a_copy_under_another_id_is_another_arrival_of_the_same_message(at: Desk, field: str, verdict: Any) -> None:
+    """Where a signature does not cover Message-ID, the copy has another identity, and the same signature."""
+    raw = elsewhere(**({field: "<x.y>"} if "_" in field else {}))
+    changes: dict[str, Any] = {
+        "rcpt": {"rcpt_tos": ("bounces+x@introserv.com",)},
+        "null sender": {"mail_from": ""},
+    }.get(field, {})
+    more = {"echo": "mail to a return address is an answer by a program"} if field == "rcpt" else {}
+    comes(at, incoming(raw, verdict=SIGNED, envelope_=envelope(**changes), **more), raw)
+    assert len(at.customers()) == (field == "nothing")
+    comes(at, incoming(GENUINE, verdict=verdict), GENUINE)
+    for _ in range(3):
+        raw = elsewhere(X_Loop="x")
+        comes(at, incoming(raw, verdict=SIGNED), raw)
+    comes(at, incoming(GENUINE, verdict=verdict), b"Received: x\r\n" + GENUINE)
+    (shown,) = tickets_of(at)
+    assert (shown["trust"], shown["state"], [entry["status"] for entry in shown["entries"]]) == (
+        "verified",
+        "open",
+        ["shown"],
+    )
+    assert shown["target_at"] is not None
+    assert at.customers() == [("received", "anna@example.de")], "one acknowledgement in all"
+    reasons = [row["reason"] for row in at.store.read_now(lambda c: views.message_list(c, None, None, 20))]
+    assert sum(reason.startswith("another arrival of message 1") for reason in reasons) == 4
+    found = at.store.read_now(lambda c: c.execute(select(tables.thread_ids.c.rfc_id)).scalars().all())
+    assert "m1@example.de" in found, "an answer to the genuine mail finds the ticket"
+
+
+def test_a_copy_with_references_and_another_id_buries_nothing(at: Desk) -> None:
+    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Disk")
+    comes(at, incoming(older, verdict=replace(SENT, signatures=("older",))), older)
+    raw = elsewhere(References="<older@example.de>", X_Loop="x")
+    comes(at, incoming(raw, verdict=SIGNED), raw)
+    comes(at, incoming(GENUINE, verdict=SIGNED), GENUINE)
+    assert [to for _, to in at.customers()] == ["anna@example.de"] * 2
+    shown = [one for one in tickets_of(at) if one["subject"] == "Question"]
+    assert [(one["trust"], one["state"]) for one in shown] == [("verified", "open")]
+
+
+def test_what_the_author_s_own_server_says_of_a_machine_s_mail_holds(at: Desk) -> None:
+    """Auto-Submitted is not signed: whoever takes it away makes no person's mail of it, under whatever Message-ID."""
+    raw = mail(Auto_Submitted="auto-generated")
+    comes(at, incoming(raw, verdict=SENT), raw)
+    for copy in (elsewhere(), GENUINE, elsewhere(X_Loop="x"), elsewhere()):
+        comes(at, incoming(copy, verdict=SIGNED), copy)
+    (shown,) = tickets_of(at)
+    assert (at.customers(), shown["target_at"]) == ([], None)
+    comes(at, incoming(GENUINE, verdict=SENT), b"Received: y\r\n" + GENUINE)
+    assert at.customers() == [("received", "anna@example.de")], (
+        "what his own server hands in without the field is a person's"
+    )
+
+
+def test_a_machine_s_mail_by_another_way_is_answered_once_at_most(at: Desk) -> None:
+    raw = mail(Auto_Submitted="auto-generated")
+    comes(at, incoming(raw, verdict=SIGNED), raw)
+    for copy in (elsewhere(), elsewhere(X_Loop="x"), GENUINE, elsewhere()):
+        comes(at, incoming(copy, verdict=SIGNED), copy)
+    assert (len(at.customers()), len(tickets_of(at))) == (1, 1)
+
+
+def test_a_hush_of_the_author_s_own_server_holds(at: Desk) -> None:
+    raw = mail(X_Auto_Response_Suppress="All")
+    comes(at, incoming(raw, verdict=SENT), raw)
+    copy = elsewhere()
+    comes(at, incoming(copy, verdict=SIGNED), copy)
     assert at.customers() == []
-    genuine = at.take(incoming(GENUINE, verdict=signed), GENUINE)
-    assert genuine.reference != first.reference
-    assert at.show(genuine.reference)["trust"] == "verified"
+
+
+def test_a_machine_s_copy_from_the_author_s_server_silences_no_person(at: Desk) -> None:
+    comes(at, incoming(GENUINE, verdict=SIGNED), GENUINE)
+    raw = mail(Auto_Submitted="auto-replied")
+    comes(at, incoming(raw, verdict=SENT), raw)
+    (shown,) = tickets_of(at)
+    assert (len(at.customers()), shown["target_at"] is not None) == (1, True)
+
+
+def two_tickets(at: Desk) -> tuple[str, str]:
+    """An old ticket of the customer and a newer one: their references."""
+    for number in (40, 41):
+        raw = mail(
+            f"The disk of rack {number} is slow.", Message_ID=f"<older{number}@example.de>", subject=f"Older {number}"
+        )
+        comes(at, incoming(raw, verdict=replace(SENT, signatures=(f"older{number}",))), raw)
+    by_subject = {one["subject"]: one["reference"] for one in tickets_of(at)}
+    return by_subject["Older 40"], by_subject["Older 41"]
+
+
+def in_tickets(at: Desk, words: str) -> list[tuple[str, str]]:
+    """(subject, status) of the tickets with a contribution of these words."""
+    return sorted(
+        (one["subject"], entry["status"])
+        for one in tickets_of(at)
+        for entry in one["entries"]
+        if words in entry["text"]
+    )
+
+
+@pytest.mark.parametrize("how", ["subject", "ours", "own server", "own server, copy of its own"])
+def test_a_follow_up_goes_where_it_belongs_whatever_a_copy_refers_to(at: Desk, how: str) -> None:
+    old, new = two_tickets(at)
+    ours = (
+        at.outbox()[-1].rfc_id
+        if at.outbox()[-1].kind == "auto"
+        else [row for row in at.outbox() if row.kind == "auto"][-1].rfc_id
+    )
+    subject = f"Re: Older 41 [{new}]" if how == "subject" else "Re: Older 41"
+    pointer = {"subject": "", "ours": f"<{ours}>"}.get(how, "<older41@example.de>")
+    told = {"subject": subject, "Message_ID": "<f@example.de>"}
+    wrong = "" if how == "own server, copy of its own" else "<older40@example.de>"
+    copy = mail("It is slower still.", References=wrong, In_Reply_To=wrong, **told)
+    genuine = mail("It is slower still.", In_Reply_To=pointer, **told)
+    assert digest_of(copy) == digest_of(genuine)
+    verdict = SENT if "own server" in how else SIGNED
+    comes(at, incoming(copy, verdict=SIGNED), copy)
+    if how == "subject":
+        assert in_tickets(at, "slower still") == [("Older 41", "shown")], "the subject is signed"
+    comes(at, incoming(genuine, verdict=verdict), genuine)
+    assert ("Older 41", "shown") in in_tickets(at, "slower still")
+    for number in range(3):
+        raw = b"X-N: %d\r\n" % number + copy
+        comes(at, incoming(raw, verdict=SIGNED), raw)
+        again = b"X-N: %d\r\n" % number + genuine
+        comes(at, incoming(again, verdict=verdict), again)
+    shown = [subject for subject, status in in_tickets(at, "slower still") if status == "shown"]
+    assert shown == ["Older 41"]
+    assert len(at.customers()) == 2 + (how == "own server, copy of its own")
+    assert old != new
+
+
+def test_a_recheck_finds_that_a_mail_is_another_s_arrival(at: Desk) -> None:
+    """The key could not be asked when the first copy came; meanwhile the other one was proven and acknowledged."""
+    raw = elsewhere()
+    comes(at, incoming(raw, verdict=TEMPERROR), raw)
+    comes(at, incoming(GENUINE, verdict=SIGNED), GENUINE)
     assert at.customers() == [("received", "anna@example.de")]
-    again = mail(Message_ID="<again@evil.example>")
-    third = at.take(incoming(again, verdict=signed), again)
-    assert at.show(third.reference)["trust"] == "unverified", "the proof is the genuine mail's now"
+    later = NOW + 2 * MINUTE
+    recheck(at, incoming(raw, verdict=SIGNED), later)
+    comes(at, incoming(raw, verdict=SIGNED), b"Received: z\r\n" + raw, later)
+    assert at.customers() == [("received", "anna@example.de")]
+    assert sorted((one["state"], one["trust"]) for one in tickets_of(at)) == [
+        ("closed", "unverified"),
+        ("open", "verified"),
+    ]
+
+
+def test_an_unsigned_copy_is_found_to_be_the_same_message_when_it_comes_signed(at: Desk) -> None:
+    comes(at, incoming(GENUINE, verdict=NONE), GENUINE)
+    raw = elsewhere()
+    comes(at, incoming(raw, verdict=SIGNED), raw)
+    comes(at, incoming(GENUINE, verdict=SIGNED), b"Received: x\r\n" + GENUINE)
+    comes(at, incoming(GENUINE, verdict=NONE), b"Received: y\r\n" + GENUINE)
+    states = sorted((one["state"], one["trust"]) for one in tickets_of(at))
+    assert states in ([("closed", "unverified"), ("open", "verified")], [("open", "verified")])
+
+
+def test_what_a_person_released_stays_though_it_is_another_arrival(at: Desk) -> None:
+    comes(at, incoming(GENUINE, verdict=SIGNED), GENUINE)
+    raw = elsewhere()
+    comes(at, incoming(raw, verdict=SIGNED), raw)
+    (copy,) = [
+        row
+        for row in at.store.read_now(lambda c: views.message_list(c, None, None, 9))
+        if "another arrival" in row["reason"]
+    ]
+    later = NOW + 60 * MINUTE
+    assert at.store.write_now(lambda c: inbox.release(c, copy["id"], later))
+    released = replace(incoming(raw, verdict=SIGNED), released=True)
+    for number in range(2):
+        comes(at, released, b"X-N: %d\r\n" % number + raw, later)
+    assert [one["state"] for one in tickets_of(at)] == ["open", "open"]
 
 
 def test_a_refused_copy_silences_nobody_without_proof(at: Desk) -> None:

@@ -1,4 +1,4 @@
-"""What proves one mail proves no other: signatures and seals on both databases, once each."""
+"""One signature is one message, and a seal proves one mail: on both databases, and when two nodes see them at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, delete, text
 
 from bench.harness import until
 from gateway.database import inbox
 from gateway.database.store import Store
+from gateway.database.tables import messages
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage, Verdict
 from gateway.tickets import replays
@@ -28,17 +29,39 @@ def stored(store: Store, number: int) -> int:
 
 def proven(store: Store, verdict: Verdict, message: int) -> Verdict:
     given: Incoming = incoming(verdict=verdict)
-    return store.write_now(lambda c: replays.claimed(c, given, message)).verdict
+    return store.write_now(lambda c: replays.claimed(c, given, message))[0].verdict
 
 
-@pytest.mark.parametrize("verdict", [DKIM, ARC])
-def test_a_proof_counts_for_one_message_and_again_for_the_same(store: Store, verdict: Verdict) -> None:
+def holder(store: Store, verdict: Verdict, message: int) -> int | None:
+    """The message that this one is another arrival of."""
+    return store.write_now(lambda c: replays.claimed(c, incoming(verdict=verdict), message))[1]
+
+
+def test_a_seal_counts_for_one_message_and_again_for_the_same(store: Store) -> None:
     first, second = stored(store, 1), stored(store, 2)
-    assert proven(store, verdict, first).authenticated
-    assert proven(store, verdict, first).authenticated
-    found = proven(store, verdict, second)
+    assert proven(store, ARC, first).authenticated
+    assert proven(store, ARC, first).authenticated
+    found = proven(store, ARC, second)
     assert (found.authenticated, found.by) == (False, None)
     assert f"came with message {first} before" in found.reasons[-1]
+
+
+@pytest.mark.parametrize("verdict", [DKIM, replace(DKIM, authenticated=False, by=None)])
+def test_a_signature_of_the_author_s_domain_makes_one_message_of_two_mails(store: Store, verdict: Verdict) -> None:
+    """Also one that does not prove him, for it covers no recipient, say: what it covers is the same all the same."""
+    first, second, third = (stored(store, number) for number in (1, 2, 3))
+    assert holder(store, verdict, first) is None
+    assert holder(store, verdict, first) is None
+    assert holder(store, DKIM, second) == first
+    assert holder(store, replace(DKIM, signatures=("another",)), third) is None
+
+
+def test_a_signature_whose_message_is_not_kept_any_more_proves_nobody(store: Store) -> None:
+    first, second = stored(store, 1), stored(store, 2)
+    assert proven(store, DKIM, first).authenticated
+    store.write_now(lambda c: c.execute(delete(messages).where(messages.c.id == first)))
+    assert holder(store, DKIM, second) is None
+    assert not proven(store, DKIM, second).authenticated
 
 
 def test_a_seal_put_on_anew_does_not_make_the_signature_below_it_new(store: Store) -> None:
@@ -49,7 +72,7 @@ def test_a_seal_put_on_anew_does_not_make_the_signature_below_it_new(store: Stor
 
 def test_spf_of_the_author_s_own_server_is_left_and_weak(store: Store) -> None:
     first, second = stored(store, 1), stored(store, 2)
-    both = replace(DKIM, spf_aligned=True)
+    both = replace(ARC, spf_aligned=True)
     assert not proven(store, both, first).weak
     assert (proven(store, both, second).authenticated, proven(store, both, second).weak) == (True, True)
 
@@ -61,25 +84,25 @@ def test_a_copy_that_proves_nobody_does_not_take_the_proof_of_the_genuine_mail(s
     assert proven(store, DKIM, second).authenticated
 
 
-def test_of_two_copies_that_two_nodes_commit_at_once_one_only_is_believed(postgresql: Callable[[], str]) -> None:
+def test_of_two_copies_that_two_nodes_commit_at_once_one_is_the_first(postgresql: Callable[[], str]) -> None:
     url = postgresql()
     nodes = [Store(url), Store(url)]
     try:
         for node in nodes:
             node.open(NOW)
         numbers = [stored(nodes[0], 1), stored(nodes[0], 2)]
-        taken, found = threading.Event(), dict[int, bool]()
+        taken, found = threading.Event(), dict[int, int | None]()
         waits = text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")
 
         def commit(node: Store, message: int) -> None:
-            def job(connection: Connection) -> bool:
+            def job(connection: Connection) -> int | None:
                 if message == numbers[1]:
                     assert taken.wait(60)
-                proven = replays.claimed(connection, incoming(verdict=DKIM), message).verdict.authenticated
+                whole = replays.claimed(connection, incoming(verdict=DKIM), message)[1]
                 if message == numbers[0]:  # not committed before the other one has come so far that it waits for it
                     taken.set()
                     until(lambda: nodes[0].read_now(lambda c: c.execute(waits).scalar()), 60, "the other one")
-                return proven
+                return whole
 
             found[message] = node.write_now(job)
 
@@ -88,7 +111,7 @@ def test_of_two_copies_that_two_nodes_commit_at_once_one_only_is_believed(postgr
             thread.start()
         for thread in threads:
             thread.join(120)
-        assert sorted(found.values()) == [False, True]
+        assert found == {numbers[0]: None, numbers[1]: numbers[0]}
     finally:
         for node in nodes:
             node.close()

@@ -192,6 +192,13 @@ def _further(
     return Accepted(known, False, int(arrival))
 
 
+def another(connection: Connection, claimed: Claimed, known: int) -> int:
+    """A mail in work becomes another arrival of a known one, without its bytes (under minus the number that is returned)."""
+    values = _envelope_values(claimed.envelope) | {"sender": claimed.turn.sender, "turn": claimed.turn.at}
+    values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
+    return int(put(connection, arrivals, values))
+
+
 def _key(digest: str, received_at: datetime) -> str:
     """What is unique: the identity, with the span of time where it has none of its own."""
     return f"{digest}.{_span(received_at)}" if digest.startswith(UNDATED) else digest

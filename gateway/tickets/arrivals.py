@@ -3,6 +3,11 @@ silences nobody (DESIGN, "How a message flows", 2).
 
 Better is who is better verified, or a person where the first was a machine, or who may be answered where a field of the first
 wished for no answer. A better arrival is decided anew with its own bytes; what was acknowledged is not acknowledged again.
+
+A signature covers neither the envelope nor most fields, so anybody who got the mail may hand it in with others. What the author's
+own server handed in is as he wrote it: no arrival by another way changes it, and it goes where it belongs whatever came before.
+Where none came from there, each arrival may move the mail only towards its acknowledgement or to a thread that a stranger cannot
+name: from silence to an answer, from a ticket of its own to none, never back; so that copies move a mail twice at most.
 """
 
 from __future__ import annotations
@@ -14,11 +19,23 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from gateway.database import inbox, typed
-from gateway.database.statements import change
+from gateway.database.statements import change, put_once
 from gateway.database.store import LostClaim
-from gateway.database.tables import Entry, Message, Ticket, arrivals, attachments, entries, facts, messages, tickets
+from gateway.database.tables import (
+    Entry,
+    Message,
+    Ticket,
+    arrivals,
+    attachments,
+    entries,
+    facts,
+    messages,
+    thread_ids,
+    tickets,
+    traces,
+)
 from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, Priority, TicketState, Trust
-from gateway.tickets import briefing, clock, desk, openings, outgoing, policy, replays, staffmail
+from gateway.tickets import briefing, clock, copies, desk, openings, outgoing, policy, replays, staffmail
 from gateway.tickets.outgoing import Office
 
 #: what was never read, what is forged, what nothing speaks against, what is proven
@@ -35,6 +52,7 @@ class _Standing:
     proof: int
     blocked: bool
     hushed: bool = False  #: it is not answered for what another copy need not have
+    sent: bool = False  #: the author's own server handed it in: its fields are the author's
 
     def beats(self, other: _Standing) -> bool:
         """Whether there is a reason to decide anew."""
@@ -42,7 +60,9 @@ class _Standing:
             return False
         if other.proof == _UNREAD:  # what is kept of a mail that failed gives way to a person's or a proven one only
             return self.person or self.proof == _PROVEN
-        return other.blocked or self.proof > other.proof or (self.person and not other.person)
+        return (
+            other.blocked or self.proof > other.proof or (self.person and not other.person and not self.yields(other))
+        )
 
     def raises(self, other: _Standing, disposition: str) -> bool:
         """Whether an equal copy may open a ticket where the first is silent, or stands in another ticket, by what no signature
@@ -52,7 +72,12 @@ class _Standing:
 
     def stands_with(self, other: _Standing) -> bool:
         """Whether neither is better: both are a person's, and proven alike."""
-        return not self.blocked and self.person and other.person and self.proof == other.proof >= _PLAIN
+        alike = self.person and other.person and self.proof == other.proof >= _PLAIN
+        return alike and not self.blocked and not self.yields(other)
+
+    def yields(self, other: _Standing) -> bool:
+        """Whether the fields of the other are the author's, and of this one nobody knows whose."""
+        return other.sent and not self.sent
 
 
 def _proof(trust: str | None, authenticated: bool) -> int:
@@ -67,7 +92,19 @@ def _known(connection: Connection, row: Message) -> _Standing:
     silence = select(tickets.c.silence).where(tickets.c.id == row.ticket_id)
     opened = row.disposition == Disposition.OPENED
     hushed = opened and policy.is_of_its_copy(str(connection.execute(silence).scalar() or ""))
-    return _Standing(row.mail_class == MailClass.HUMAN, _proof(row.trust, row.authenticated), held, hushed)
+    sent = _was_sent(connection, row.id)
+    return _Standing(row.mail_class == MailClass.HUMAN, _proof(row.trust, row.authenticated), held, hushed, sent)
+
+
+def _was_sent(connection: Connection, message: int) -> bool:
+    """Whether the author's own server handed in an arrival of the mail that was looked at."""
+    looks = connection.execute(select(traces.c.lines).where(traces.c.message_id == message)).scalars()
+    if any(policy.OWN_SERVER in lines for lines in looks):
+        return True
+    noted = select(arrivals.c.id).where(
+        arrivals.c.message_id == message, arrivals.c.note.like(f"%{policy.OWN_SERVER}%")
+    )
+    return connection.execute(noted.limit(1)).first() is not None
 
 
 def commit_arrival(
@@ -88,7 +125,12 @@ def commit_arrival(
     if row.state in (InboxState.PENDING, InboxState.PROCESSING):  # it was released or replayed: that comes first
         inbox.put_off(connection, claimed, None)
         return None
-    incoming = replays.judged(connection, incoming, claimed.id)
+    incoming, first = replays.claimed(connection, incoming, claimed.id)
+    if first is None:
+        first = copies.whole_of(row.reason)
+    if first is not None:
+        _joined(connection, claimed, row, first)
+        return None
     if staffmail.is_staffs(row):
         return _of_staff(connection, claimed, row, incoming, office, now)
     if (late := _late_staff(connection, claimed, row, incoming, office, now)) is not None:
@@ -101,20 +143,24 @@ def commit_arrival(
         _proof(trust, incoming.verdict.authenticated),
         bool(incoming.blocked) or incoming.is_own,
         bool(policy.of_this_copy(incoming)),
+        incoming.verdict.sent,
     )
     unsure = incoming.verdict.temperror or not incoming.match.usable
     outcome: desk.Outcome | None = None
     if this.beats(before):
         incoming = replace(incoming, person=before.person and not this.person)
         outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, this.proof < before.proof)
-    elif this.raises(before, row.disposition or "") and _is_new(connection, incoming, office, now):
+    elif _belongs_elsewhere(connection, row, incoming, (this, before), office, now):
         outcome = _decided_anew(connection, claimed, row, incoming, bounced_row, office, now, weaker=False)
     elif unsure and not this.blocked and replace(this, proof=_PROVEN).beats(before) and _again(claimed, office):
         inbox.put_off(connection, claimed, now + _again(claimed, office))
         return None
     beside = outcome is None and this.stands_with(before) and _beside(connection, claimed, row, incoming, office, now)
     said = COUNTS if outcome else "; it reads otherwise, its words stand beside the first" if beside else ""
-    note = f"class={kind}, trust={trust} ({why}){said}"
+    own = f", {policy.OWN_SERVER}" if incoming.verdict.sent else ""
+    note = f"class={kind}, trust={trust} ({why}){own}{said}"
+    if outcome is None and not this.blocked and this.proof == before.proof == _PROVEN:
+        _known_by(connection, row, incoming, this.sent and not before.sent)
     inbox.finish_arrival(connection, claimed.arrival, note, incoming.verdict.authenticated, keep=beside)
     return outcome
 
@@ -158,15 +204,64 @@ def _late_staff(
     if outcome is not None and row.entry_id is not None:
         entry = typed.one(connection, Entry, select(entries).where(entries.c.id == row.entry_id))
         ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
-        _left(connection, row, ticket, entry, f"a copy of a staff mail, which is in {outcome.reference}")
+        copies.left(connection, row, ticket, entry, f"a copy of a staff mail, which is in {outcome.reference}")
     inbox.finish_arrival(connection, claimed.arrival, f"staff mail{COUNTS}", incoming.verdict.authenticated)
     return outcome
 
 
-def _is_new(connection: Connection, incoming: Incoming, office: Office, now: datetime) -> bool:
-    """Whether this copy goes on with no ticket."""
+def _joined(connection: Connection, claimed: inbox.Claimed, row: Message, first: int) -> None:
+    """This arrival is one of another message, by its signature: so is the mail that it has the identity of, unless a person
+    released that."""
+    if copies.whole_of(row.reason) is None and not row.released:
+        copies.given_up(connection, row, first)
+        change(connection, messages, row.id, {"reason": f"{copies.WHOLE}{first}", "due_at": None, "recheck": 0})
+    copies.moved(connection, claimed, first)
+
+
+def _known_by(connection: Connection, row: Message, incoming: Incoming, best: bool) -> None:
+    """The Message-ID of a proven arrival is one of its mail: an answer to it finds the ticket. ``best``: it is the author's,
+    and our answers name it."""
+    rfc_id = incoming.reading.parsed.message_id
+    if not rfc_id or len(rfc_id) > 255 or row.ticket_id is None or row.disposition == Disposition.PENDING:
+        return
+    put_once(connection, thread_ids, {"rfc_id": rfc_id, "ticket_id": row.ticket_id, "ours": False})
+    if best:
+        change(connection, messages, row.id, {"message_id": rfc_id})
+
+
+def _belongs_elsewhere(
+    connection: Connection, row: Message, incoming: Incoming, standings: tuple[_Standing, _Standing], office: Office,
+    now: datetime,
+) -> bool:  # fmt: skip
+    """Whether an equal arrival goes on with no ticket where the first is silent or in one; or goes on with another one by what
+    outranks the first: the word of the author's own server, or a pointer that no stranger knows."""
+    this, before = standings
+    threaded = row.disposition in _IN_THREAD
+    better = this.sent and not before.sent
+    if not this.stands_with(before) or not (threaded or better or before.hushed):
+        return False
     found = desk.considered(connection, incoming, office, now, binding=True)
-    return found.disposition is Disposition.OPENED and found.thread is None
+    if found.disposition is Disposition.OPENED and found.thread is None:
+        return this.raises(before, row.disposition or "")
+    if found.thread is None or found.disposition not in _IN_THREAD or this.hushed:
+        return False
+    outranks = better or (threaded and found.thread.firm and not _is_firm(connection, row.id))
+    return outranks and found.thread.ticket_id != _part_of(connection, row.ticket_id)
+
+
+def _is_firm(connection: Connection, message: int) -> bool:
+    """Whether a mail stands in its ticket by what no stranger knows."""
+    looks = connection.execute(
+        select(traces.c.lines).where(traces.c.message_id == message).order_by(traces.c.id)
+    ).scalars()
+    threads = [line for lines in looks for line in lines if line.startswith("thread ")]
+    return bool(threads) and policy.is_firm(threads[-1])
+
+
+def _part_of(connection: Connection, ticket: int | None) -> int | None:
+    """The ticket, or the one it was merged into."""
+    whole = connection.execute(select(tickets.c.merged_into).where(tickets.c.id == ticket)).scalar()
+    return ticket if whole is None else int(whole)
 
 
 def _of_staff(
@@ -203,7 +298,6 @@ def _decided_anew(
     if weaker:  # a person's copy of what a proven machine sent: the proven words stay, and are a person's
         return _shown(connection, claimed, row, ticket, entry, incoming, office, now)
     decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
-    replays.remember(connection, incoming, claimed.id)
     follows = decision.thread.ticket_id if decision.thread and decision.disposition in _IN_THREAD else None
     if decision.disposition not in (*_IN_THREAD, Disposition.OPENED):
         return None
@@ -211,21 +305,11 @@ def _decided_anew(
     if follows == row.ticket_id or (decision.disposition == row.disposition == Disposition.OPENED):
         return _renewed(connection, claimed, ticket, entry, incoming, decision, office, now)
     outcome = desk.commit(connection, claimed, incoming, bounced_row, office, now)
-    _left(connection, row, ticket, entry, f"a better copy of its mail is in {outcome.reference}")
+    copies.left(connection, row, ticket, entry, f"a better copy of its mail is in {outcome.reference}")
     return outcome
 
 
 _IN_THREAD = (Disposition.APPENDED, Disposition.PENDING)
-
-
-def _left(connection: Connection, row: Message, ticket: Ticket, entry: Entry, why: str) -> None:
-    """The place where the first arrival stood: greyed, and closed when it was opened for it and nobody has answered."""
-    change(connection, entries, entry.id, {"status": "silent"})
-    values: dict[str, Any] = {"marks": list(dict.fromkeys([*ticket.marks, why]))}
-    others = select(entries.c.id).where(entries.c.ticket_id == ticket.id, entries.c.id != entry.id).limit(1)
-    if row.disposition == Disposition.OPENED and connection.execute(others).first() is None:
-        values |= {**clock.STOPPED, "state": TicketState.CLOSED}
-    change(connection, tickets, ticket.id, values)
 
 
 def _shown(

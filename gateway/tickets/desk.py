@@ -27,6 +27,7 @@ from gateway.database.tables import (
 from gateway.mail import tokens
 from gateway.model import (
     FACT_KINDS,
+    Budgets,
     Decision,
     Disposition,
     InboxState,
@@ -38,7 +39,7 @@ from gateway.model import (
     TicketState,
     Trust,
 )
-from gateway.tickets import briefing, budgets, clock, outgoing, policy, replays, staffmail, threads
+from gateway.tickets import briefing, budgets, clock, copies, outgoing, policy, replays, staffmail, threads
 from gateway.tickets.outgoing import Office, Reply
 
 MAX_ENTRY, MAX_SUBJECT = 200_000, 300
@@ -52,6 +53,7 @@ class Outcome:
     reference: str | None
     replied: str | None
     sending: outgoing.Claimed | None = None  #: the reply, when it was claimed as it was written
+    handed_over: bool = False  #: to the message that it is another arrival of, where it waits to be looked at
 
 
 def pointers(incoming: Incoming) -> threads.Pointers:
@@ -64,6 +66,7 @@ def pointers(incoming: Incoming) -> threads.Pointers:
         references=parsed.references,
         subject=parsed.subject,
         returned_row=incoming.returned_row,
+        loose=incoming.verdict.authenticated and not (incoming.verdict.sent or incoming.verdict.threads),
     )
 
 
@@ -117,7 +120,9 @@ def commit(
     Raises:
         LostClaim: the row is not ours any more; nothing was written.
     """
-    incoming = replays.claimed(connection, incoming, claimed.id)
+    incoming, first = replays.claimed(connection, incoming, claimed.id)
+    if first is not None and claimed.arrival is None and not incoming.released:
+        return _handed_over(connection, claimed, incoming, first, office, now)
     if office.answers(incoming.reading.author.address):
         staffs = _staffs(connection, claimed, incoming, office, now)
         if staffs is not None:
@@ -147,6 +152,35 @@ def commit(
     _trace(connection, claimed.id, ticket, reasons, now)
     _finish(connection, claimed, incoming, decision, ticket, entry, office, now)
     return Outcome(decision, reference, replied, sending)
+
+
+def _handed_over(
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, first: int, office: Office, now: datetime
+) -> Outcome:
+    """Another arrival of a message that is known, under another Message-ID: it is looked at as one."""
+    why = copies.handed_over(connection, claimed, first)
+    decision = policy.decide(incoming, None, Budgets(), now, office.rules)
+    decision = replace(decision, disposition=Disposition.RECORDED, reply=None, notify="", silence=why, account=None)
+    _trace(connection, claimed.id, None, [*incoming.verdict.reasons, f"{why}: it bears the same signature"], now)
+    inbox.finish(
+        connection,
+        claimed,
+        state=InboxState.DONE,
+        disposition=Disposition.RECORDED,
+        reason=why,
+        due_at=None,
+        recheck=0,
+        done_at=now,
+        message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
+        author=incoming.reading.author.address,
+        subject=incoming.reading.parsed.subject[:MAX_SUBJECT],
+        mail_class=decision.mail_class,
+        trust=decision.trust,
+        authenticated=incoming.verdict.authenticated,
+        ticket_id=copies.place_of(connection, first),
+        entry_id=None,
+    )
+    return Outcome(decision, None, None, handed_over=True)
 
 
 def _staffs(
@@ -478,7 +512,10 @@ def commit_recheck(
     row = typed.one(connection, Message, select(messages).where(messages.c.id == claimed.id).with_for_update())
     ticket = typed.first(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
     final = is_final(claimed.recheck, office)
-    incoming = replays.claimed(connection, replace(incoming, final=final), claimed.id)
+    incoming, first = replays.claimed(connection, replace(incoming, final=final), claimed.id)
+    if first is not None and not row.released:
+        copies.given_up(connection, row, first)
+        return _handed_over(connection, claimed, incoming, first, office, now)
     if staffmail.is_staffs(row):
         staffs = _staffs(connection, claimed, incoming, office, now)
         if staffs is not None:

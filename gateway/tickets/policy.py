@@ -42,6 +42,7 @@ BUDGET_SPENT = "budget spent: "
 #: how a silence begins that ends when the address takes mail again
 CAME_BACK = "mail to this address came back: "
 _WHATEVER_COPY = (ONCE_A_DAY, PERHAPS_A_LOOP, TOO_OLD, BROUGHT_IN, CHECKED_AGAIN, BUDGET_SPENT, CAME_BACK, "forged")
+OWN_SERVER = "the author's own server handed it in"  #: a reason, by which later arrivals are judged
 ABOUT = "abuse: account {}"  #: the mark of an abuse notice about a customer
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
@@ -179,6 +180,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     if trust is Trust.VERIFIED and account is None:
         draft.marks.append("account not settled")
     reasons = [*incoming.verdict.reasons, f"trust={trust} ({why})"]
+    if incoming.verdict.sent:
+        reasons.append(OWN_SERVER)
     if not incoming.match.usable:
         reasons.append(incoming.match.reason)
     if class_why:
@@ -188,7 +191,7 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
     reasons += [f"terms {line}" for line in topics.terms]
     if draft.thread is not None:
         note = f" ({draft.thread.note})" if draft.thread.note else ""
-        reasons.append(f"thread {draft.thread.reference} by {draft.thread.by}: {draft.outcome}{note}")
+        reasons.append(f"thread {draft.thread.reference} by {named_by(draft.thread)}: {draft.outcome}{note}")
     reasons.append(
         f"no reply: {draft.silence}" if draft.reply is None else f"reply {draft.reply.template} ({draft.reply.why})"
     )
@@ -215,6 +218,17 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         silence="" if draft.reply else draft.silence,
         reasons=tuple(reasons),
     )
+
+
+def named_by(thread: Thread) -> str:
+    """By what a mail goes on with a ticket; an id is ours, or one of an earlier mail of the ticket."""
+    return f"{thread.by} of ours" if thread.firm and thread.by in ("message_id", "references") else thread.by
+
+
+def is_firm(line: str) -> bool:
+    """Whether a reason names a thread by what a stranger who got the mail cannot put there (``decide`` wrote it)."""
+    by = line.partition(" by ")[2].partition(":")[0]
+    return line.startswith("thread ") and (by in ("token", "subject") or by.endswith(" of ours"))
 
 
 def _routed(

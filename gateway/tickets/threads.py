@@ -33,6 +33,7 @@ class Pointers:
     references: tuple[str, ...]
     subject: str
     returned_row: int | None = None
+    loose: bool = False  #: In-Reply-To and References may be anybody's; the subject is the author's
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,14 @@ def find(
         return first
     row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == first.ticket_id).with_for_update())
     locked = _thread(row, first.by, whose, first.token_bound, first.note)
-    return replace(locked, party=locked.party or first.party)
+    return replace(locked, party=locked.party or first.party, firm=first.firm)
 
 
 def _continued(connection: Connection, merged: Thread, author: _Author) -> Thread:
     """The ticket that a merged one is part of: whoever could continue that one may continue this."""
     row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == merged.merged_into))
     thread = _thread(row, merged.by, author, merged.token_bound, merged.note)
-    return replace(thread, party=thread.party or merged.party)
+    return replace(thread, party=thread.party or merged.party, firm=merged.firm)
 
 
 def _candidates(
@@ -104,12 +105,20 @@ def _candidates(
     yield from _by_token(connection, pointers, author, keys, now)
     if pointers.returned_row is not None:
         yield from _by_return_address(connection, pointers.returned_row, author, now)
+    if pointers.loose:
+        yield from _by_subject(connection, pointers, author)
     yield from _by_ids(connection, pointers, author)
+    if not pointers.loose:
+        yield from _by_subject(connection, pointers, author)
+
+
+def _by_subject(connection: Connection, pointers: Pointers, author: _Author) -> Iterator[Thread]:
     reference = tokens.find(pointers.subject)
-    if reference is not None:
-        row = typed.first(connection, Ticket, select(tickets).where(tickets.c.reference == reference))
-        if row is not None:
-            yield _thread(row, "subject", author)
+    if reference is None:
+        return
+    row = typed.first(connection, Ticket, select(tickets).where(tickets.c.reference == reference))
+    if row is not None:
+        yield replace(_thread(row, "subject", author), firm=True)
 
 
 def _by_token(
@@ -128,7 +137,7 @@ def _by_token(
         given = _last_given(connection, row, author.address) if token in bound and author.address else None
         fresh = given is not None and now - given <= TOKEN_LIFE
         note = "" if fresh or given is None else f"the token expired, it was last sent on {given:%Y-%m-%d}"
-        yield _thread(row, "token", author, fresh, note)
+        yield replace(_thread(row, "token", author, fresh, note), firm=True)
 
 
 def _last_given(connection: Connection, ticket: Ticket, address: str) -> datetime:
@@ -150,7 +159,7 @@ def _by_return_address(connection: Connection, row_id: int, author: _Author, now
     row = sent and typed.first(connection, Ticket, select(tickets).where(tickets.c.id == sent.ticket_id))
     if sent is not None and row is not None:
         bound = sent.recipient.lower() == (author.address or "").lower() and now - sent.created_at <= TOKEN_LIFE
-        yield _thread(row, "token", author, bound)
+        yield replace(_thread(row, "token", author, bound), firm=True)
 
 
 def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iterator[Thread]:
@@ -164,7 +173,7 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
     if author.address is not None:
         counts = or_(counts, author.is_party_of())
     rows = connection.execute(
-        select(thread_ids.c.rfc_id, tickets)
+        select(thread_ids.c.rfc_id, thread_ids.c.ours, tickets)
         .join(tickets, tickets.c.id == thread_ids.c.ticket_id)
         .where(thread_ids.c.rfc_id.in_(sorted({*answered, *named})), counts)
         .order_by(tickets.c.id.desc())
@@ -173,9 +182,10 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
     by_ticket = {row.id: cast(Ticket, row) for row in rows}
     for by, ids in (("message_id", frozenset(answered)), ("references", frozenset(named))):
         known = Counter(row.id for row in rows if row.rfc_id in ids)
+        ours = {row.id for row in rows if row.rfc_id in ids and row.ours}
         # the ticket that knows most of these ids; the newest among equals
         for ticket in sorted(known, key=lambda ticket: (-known[ticket], -ticket)):
-            yield _thread(by_ticket[ticket], by, author)
+            yield replace(_thread(by_ticket[ticket], by, author), firm=ticket in ours)
 
 
 def same_request(connection: Connection, ticket_id: int, incoming: Incoming, lock: bool) -> Thread | None:

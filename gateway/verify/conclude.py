@@ -76,8 +76,9 @@ def conclude(seen: Evidence) -> Verdict:
         enforced=by is None and dmarc.result == "fail" and dmarc.policy in ("quarantine", "reject"),
         temperror=by is None and open_,
         reasons=_reasons(seen, doubt),
-        signatures=_marks(seen, by, signed),
+        signatures=_marks(seen, by),
         spf_aligned=sent,
+        threads=any(one.threads for one in seen.dkim if one.result == "pass" and one.mark and not one.doubt),
     )
 
 
@@ -95,12 +96,10 @@ def _signed(seen: Evidence, sent: bool) -> tuple[bool, str]:
     return (True, "") if meant is Meant.US or sent else (False, _UNKNOWN)
 
 
-def _marks(seen: Evidence, by: str | None, signed: bool) -> tuple[str, ...]:
+def _marks(seen: Evidence, by: str | None) -> tuple[str, ...]:
     if by == "arc" and seen.vouch is not None:
         return seen.vouch.marks
-    if by is None or not signed:
-        return ()
-    return tuple(one.mark for one in seen.dkim if one.result == "pass" and not one.doubt)
+    return tuple(one.mark for one in seen.dkim if one.result == "pass" and one.mark)
 
 
 def _shown(result: DkimResult) -> str:

@@ -36,6 +36,7 @@ SINGLETONS = frozenset(
     (b"from", b"sender", b"reply-to", b"to", b"cc", b"message-id", b"in-reply-to", b"references", b"subject", b"date",
      b"mime-version")
 )  # fmt: skip
+_THREADS = frozenset((b"in-reply-to", b"references"))
 REPLAY_S = 7 * 86400.0
 AHEAD_S = 86400.0  #: how far a Date may lie in the future: a clock in another time zone
 MAX_FIELD = 32 * 1024  #: longer ones are cut when the mail is read
@@ -58,10 +59,13 @@ Field = tuple[bytes, bytes]
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """``doubt``: why the signature is no full proof of what is read, or ``""``. ``recipients``: whom the signed To and Cc
-    address; ``None`` where one of them is not signed."""
+    address; ``None`` where one of them is not signed. ``threads``: In-Reply-To and References are signed, present or not.
+    ``dated``: it says when it was signed, so that the same words on another day are signed otherwise."""
 
     doubt: str
     recipients: tuple[str, ...] | None
+    threads: bool = False
+    dated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,8 @@ def coverage(mail: Signed, names: Sequence[bytes], signed_at: int | None, now: d
         or _unsigned(deciding, signed, mail)
         or _late(deciding, signed, signed_at, now)
     )
-    return Coverage(doubt, _recipients(deciding, signed))
+    dated = signed_at is not None or (b"date" in signed and b"date" in deciding)
+    return Coverage(doubt, _recipients(deciding, signed), signed >= _THREADS, dated)
 
 
 def _twofold(fields: Sequence[Field]) -> str:

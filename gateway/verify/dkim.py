@@ -369,7 +369,8 @@ async def check(mail: Signed, sig: Signature, resolver: Resolver, now: datetime)
         return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
     if covers is None:
         return DkimResult("fail", sig.domain, sig.selector, "the signature does not match")
-    return DkimResult("pass", sig.domain, sig.selector, "", sig.mark, covers.doubt, covers.recipients)
+    mark = sig.mark if covers.dated else ""
+    return DkimResult("pass", sig.domain, sig.selector, "", mark, covers.doubt, covers.recipients, covers.threads)
 
 
 def _covered(mail: Signed, sig: Signature, key: Key, now: datetime) -> Coverage | None:
