@@ -1,4 +1,5 @@
-"""What a page of the console costs with 100,000 tickets: CPU of this process for each, the console called as an application.
+"""What a page of the console costs with 100,000 tickets: CPU of this process for each, the console called as an application, and
+how the database finds what each page asks for. It fails where a page walks a whole table though an index would serve.
 
 ``python -m bench.console [postgresql+psycopg://...]``; without a URL on SQLite in a temporary folder.
 """
@@ -7,26 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, Engine, event, insert, text
 
 from gateway import config, service
-from gateway.console import app
+from gateway.console import app, numbers
 from gateway.console.lent import Service
 from gateway.database import users
 from gateway.database.store import Store
 from gateway.database.tables import entries, facts, messages, outbox, tickets
 from gateway.mail import tokens
-from gateway.tickets import views, word_index
+from gateway.tickets import report_days, views, word_index
 
 TICKETS, OPEN, WAITING = 100_000, 600, 2_000
 BATCH = 2_000
@@ -52,6 +55,12 @@ PAGES = {
     "numbers, 30 days": "/numbers?since=30d",
     "numbers, a year": "/numbers?since=365d",
     "status": "/status",
+}
+#: tables that grow with the mail: none is walked for a page
+LARGE = "tickets|messages|entries|facts|outbox|traces|attachments|arrivals|raw|audit|thread_ids|search"
+_WALKED = {
+    "sqlite": re.compile(rf"SCAN (?:{LARGE})(?! USING| VIRTUAL TABLE INDEX)"),
+    "postgresql": re.compile(rf"Seq Scan on (?:{LARGE})\b"),
 }
 
 
@@ -120,8 +129,41 @@ def _service(store: Store, folder: Path) -> Service:
     return Service(store, clock, lambda: desk, lambda: None, status, nothing, nothing, lambda number: None)
 
 
-async def measured(store: Store, folder: Path) -> None:
-    """Prints the median CPU of each page."""
+@contextmanager
+def listened() -> Iterator[dict[str, Any]]:
+    """Every statement that is executed meanwhile, with its parameters."""
+    heard: dict[str, Any] = {}
+
+    def hear(_: Any, __: Any, statement: str, parameters: Any, ___: Any, many: bool) -> None:
+        if not many and statement.lstrip()[:6].lower() in ("select", "update", "delete"):
+            heard.setdefault(statement, parameters)
+
+    event.listen(Engine, "before_cursor_execute", hear)
+    try:
+        yield heard
+    finally:
+        event.remove(Engine, "before_cursor_execute", hear)
+
+
+def planned(store: Store, heard: dict[str, Any]) -> list[str]:
+    """The plan of each statement, a line a step; a walk of a whole table is marked."""
+    walked, lines = _WALKED["sqlite" if store.is_sqlite else "postgresql"], []
+
+    def explained(connection: Connection) -> None:
+        for statement, parameters in heard.items():
+            lines.append("  " + " ".join(statement.split())[:150])
+            how = "explain query plan " if store.is_sqlite else "explain "
+            for row in connection.exec_driver_sql(how + statement, parameters):
+                step = str(row[-1]).rstrip()
+                mark = "  !! " if walked.search(step) else "     "
+                lines.append(mark + step[:150])
+
+    store.read_now(explained)
+    return lines
+
+
+async def measured(store: Store, folder: Path) -> list[str]:
+    """Prints the median CPU of each page and the plans of its statements; the pages that walk a whole table."""
     lent, now = _service(store, folder), datetime.now(UTC)
 
     def entered(connection: Connection) -> str:
@@ -136,7 +178,11 @@ async def measured(store: Store, folder: Path) -> None:
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8080", cookies={"gateway": token}
     ) as client:
+        plans, wrong = {}, []
         for name, path in PAGES.items():
+            with listened() as heard:
+                await client.get(path.format(reference))
+            plans[name] = planned(store, heard)
             spent, waited = [], []
             for _ in range(7):
                 cpu, began = time.process_time(), time.perf_counter()
@@ -147,6 +193,10 @@ async def measured(store: Store, folder: Path) -> None:
             print(
                 f"{name:30} {statistics.median(spent):7.1f} ms CPU {statistics.median(waited):7.1f} ms {len(answer.content) / 1024:6.0f} KB"
             )
+        for name, lines in plans.items():
+            print(f"\n{name}", *lines, sep="\n")
+            wrong += [name] if any(line.startswith("  !!") for line in lines) else []
+    return wrong
 
 
 def main() -> int:
@@ -164,9 +214,17 @@ def main() -> int:
         while count := store.write_now(word_index.catch_up):
             done += count
         print(f"indexed {done} entries: {(time.process_time() - began) / done * 1000:.2f} ms CPU each")
-        asyncio.run(measured(store, folder))
+        began = time.process_time()
+        watch, days = report_days.Watch("Europe/Berlin", now, 1800.0), 0
+        while store.write_now(lambda connection: report_days.settle(connection, now - timedelta(days=366), watch)):
+            days += report_days.STEP
+        print(f"counted {days} days: {(time.process_time() - began) / days * 1000:.2f} ms CPU each")
+        numbers.FRESH_S = -1.0  # each report is made anew
+        wrong = asyncio.run(measured(store, folder))
         store.close()
-    return 0
+    if wrong:
+        print("\nwhole tables are walked for:", ", ".join(wrong))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

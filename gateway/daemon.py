@@ -44,7 +44,7 @@ from gateway.read.reader import NoReader, Readers, ReadFunction
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
-from gateway.tickets import blocks, incidents, outgoing, purge, rounds
+from gateway.tickets import blocks, incidents, outgoing, purge, report_days, rounds
 from gateway.tickets.health import Check
 from gateway.turns import Turns
 from gateway.verify.directory import DirectoryError
@@ -418,8 +418,17 @@ class Daemon:
             wait_s = purge.EVERY_S
             try:
                 await purge.Purge(self.store, service.keep(self.settings), self._clock, self._wait).run()
+                await self._count_ahead()
             except Exception as error:  # what is over stays for the next round
                 log.loop_fault("purge", error)
+
+    async def _count_ahead(self) -> None:
+        """The days of the last year that are over, for the report; days that changed are counted anew."""
+        now = self._clock()
+        watch = report_days.Watch(self.settings.gateway.timezone, now, self.settings.clock.limit)
+        settle = partial(report_days.settle, since=now - timedelta(days=366), watch=watch)
+        while await self.store.write(settle) and await self._wait(purge.PAUSE / 100):
+            pass
 
     async def _directory_loop(self) -> None:
         while await self._wait(min(1.0, self.settings.directory.refresh)):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import Connection, delete, select
 
-from gateway.database import tables
+from gateway.database import console_tables, tables
 from gateway.database.store import Store
+from gateway.tickets import report_days
 from gateway.tickets.report import Span, report
 from tests.samples import RULES
 
@@ -96,3 +99,59 @@ def test_silence_is_counted_by_its_reason(store: Store) -> None:
     store.write_now(lambda c: c.execute(tables.messages.insert(), rows))
     silence = told(store, at - MINUTE, at)["silence"]
     assert silence == [{"reason": "auto_reply", "count": 2}, {"reason": "follow-ups are not acknowledged", "count": 1}]
+
+
+def test_what_is_counted_ahead_is_exact_whatever_changes(store: Store) -> None:
+    """Days that are kept and days that are counted anew say the same, after every kind of change to old tickets."""
+    chance = random.Random(14)
+    now = datetime.now(UTC)
+    base = (now - timedelta(days=20)).replace(hour=0, minute=0, second=0, microsecond=0)
+    asked: list[Asked] = [
+        (base + chance.random() * timedelta(days=19.5), chance.choice((None, 5, 14.9, 15, 15.0001, 29, 300)),
+         {"department": chance.choice(("technical", "financial")), "language": chance.choice(("de", "uk", None)),
+          "breached": chance.random() < 0.2})
+        for _ in range(300)
+    ]  # fmt: skip
+    written(store, asked)
+    since = now - timedelta(days=19, hours=3)
+    watch = report_days.Watch("Europe/Berlin", now, RULES.limit_s)
+
+    def settled() -> int:
+        while store.write_now(lambda c: report_days.settle(c, since, watch)):
+            pass
+        return len(store.read_now(lambda c: c.execute(select(console_tables.report_days)).all()))
+
+    def plain() -> dict[str, Any]:
+        """The same without anything that was kept."""
+
+        def count(connection: Connection) -> dict[str, Any]:
+            connection.execute(delete(console_tables.report_days))
+            found = report(connection, Span(since, now, "Europe/Berlin"), RULES)
+            connection.rollback()
+            return found
+
+        with store._writer_engine.connect() as connection:
+            return count(connection)
+
+    t, moved = tables.tickets, 0
+    days = settled()
+    assert days >= 15
+    assert told(store, since, now) == plain()
+    for change in (
+        t.update().where(t.c.id == 7).values(first_response_at=asked[6][0] + 7 * MINUTE),
+        t.update().where(t.c.id < 60).values(department="financial"),
+        t.update().where(t.c.id.between(60, 90)).values(language="fr"),
+        t.update().where(t.c.first_response_at.is_(None)).values(breached=True),
+        t.update().where(t.c.id > 200).values(state="closed"),
+        t.update().where(t.c.id == 99).values(promised_at=base + timedelta(days=3)),
+        t.delete().where(t.c.id.between(100, 120)),
+        t.update().where(t.c.id == 1).values(owner="nobody looks at this"),
+    ):
+        before = told(store, since, now)
+        store.write_now(lambda c, one=change: c.execute(one) and None)  # type: ignore[misc]
+        after = told(store, since, now)
+        moved += after != before
+        assert after == plain()
+        assert settled() == days and told(store, since, now) == after
+    assert moved >= 4 and store.read_now(lambda c: c.execute(select(console_tables.report_changes)).all()) == []
+    assert settled() == days and told(store, since, now, "Asia/Tokyo")["total"] == told(store, since, now)["total"]

@@ -1,4 +1,5 @@
-"""Who may use the console: users, their sessions, failed logins, drafts with their files, and saved views."""
+"""Who may use the console: users, their sessions, failed logins, drafts with their files, saved views, and what the report
+has counted of days that are over."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Integer, UniqueConstraint
+from sqlalchemy import Text as PlainText
 from sqlmodel import Field, SQLModel
 
 from gateway.database.clean import CleanJson
@@ -98,9 +100,28 @@ class SavedView(SQLModel, table=True):
     query: str = Field(sa_column=Column(Text, nullable=False))
 
 
+class ReportDay(SQLModel, table=True):
+    """What the report counts of a day that is over, in the days of a zone; it goes when anything of that day changes."""
+
+    __tablename__ = "report_days"
+    zone: str = Field(sa_column=Column(String(64), primary_key=True))
+    day: str = Field(sa_column=Column(String(10), primary_key=True))
+    counted: str = Field(sa_column=Column(PlainText, nullable=False))  # JSON
+
+
+class ReportChange(SQLModel, table=True):
+    """A day (UTC) of which something changed after it was over: written by triggers, read and removed by the report."""
+
+    __tablename__ = "report_changes"
+    id: int | None = _id()
+    day: str = Field(sa_column=Column(String(10), nullable=False))
+
+
 users = User.__table__  # type: ignore[attr-defined]
 console_sessions = ConsoleSession.__table__  # type: ignore[attr-defined]
 login_failures = LoginFailure.__table__  # type: ignore[attr-defined]
 drafts = Draft.__table__  # type: ignore[attr-defined]
 answer_files = AnswerFile.__table__  # type: ignore[attr-defined]
+report_days = ReportDay.__table__  # type: ignore[attr-defined]
+report_changes = ReportChange.__table__  # type: ignore[attr-defined]
 saved_views = SavedView.__table__  # type: ignore[attr-defined]

@@ -87,6 +87,10 @@ MAP: dict[str, Entry] = {
         ("filename", "type", "sha256"),
         "`retention.tickets`: goes with its ticket; what was never sent after 30 days",
     ),
+    "report_days": Entry(
+        (), "one row of numbers for each day that is reported on; counted anew when its tickets or mails go"
+    ),
+    "report_changes": Entry((), "until the day is counted anew (every six hours, and with each look at the numbers)"),
     "saved_views": Entry(("name", "query"), "20 for each user"),
     "incident_tickets": Entry((), "goes with its incident or its ticket"),
 }

@@ -209,6 +209,7 @@ class Ticket(SQLModel, table=True):
         Index("tickets_linked", "linked_to", **_where("linked_to is not null")),
         Index("tickets_overdue", "state", "limit_at", sqlite_where=OVERDUE),
         Index("tickets_unwatched", "state", "round", sqlite_where=UNWATCHED),
+        Index("tickets_promised", "promised_at"),
         Index("tickets_answered", "first_response_at", sqlite_where=ANSWERED),
     )
     id: int = _id()
