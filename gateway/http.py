@@ -1,13 +1,14 @@
 """The ``[http]`` listener: HTTP/1.1 (RFC 9112, by h11) for the health pages and the console.
 
 Whoever is slow costs nobody else: a request's head, its body and every piece of an answer have a deadline, all of them a
-size, and when there are too many connections the one that has been silent for the longest goes.
+size, and when there are too many connections the one that has kept us waiting for the longest goes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,15 +52,16 @@ class Connection:
         self._body_until = 0.0
         self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self.silent_since = asyncio.get_running_loop().time()
-        self.waiting = True  #: for a request: nothing is lost when it is closed
+        self.waiting = True  #: for the peer: for a request, its body, or that it takes an answer
         self._taken = 0  #: octets of the body
+        self.peer = (writer.get_extra_info("peername") or ("",))[0]
 
     async def serve(self) -> None:
         """Serves until the end; never raises but for a cancellation."""
         patience = self._limits.head
         try:
             while (request := await self._next(patience)) is not None:
-                self.waiting = False
+                self.waiting, self.silent_since = False, asyncio.get_running_loop().time()
                 await self._answered(request)
                 await self._rest()
                 if self._wire.our_state is not h11.DONE or self._wire.their_state is not h11.DONE:
@@ -148,7 +150,9 @@ class Connection:
 
     async def _gone(self) -> bool:
         """Waits for more of the client; whether there is none."""
+        self.waiting = self._wire.their_state is h11.SEND_BODY
         data = await self._reader.read(READ)
+        self.waiting = False
         if not data:
             with contextlib.suppress(h11.RemoteProtocolError):
                 self._wire.receive_data(b"")
@@ -173,8 +177,10 @@ class Connection:
             raise ConnectionResetError
         if data:
             self._writer.write(data)
+            self.waiting = True
             async with asyncio.timeout(self._limits.send):
                 await self._writer.drain()
+            self.waiting = False
 
     async def _refuse(self, status: int, text: str) -> None:
         """A last word, where one can still be said."""
@@ -224,10 +230,12 @@ class Listener:
             self._open.pop(connection, None)
 
     def _make_room(self) -> bool:
+        """Ends the one that has kept us waiting for the longest, of the address that has most connections."""
         idle = [connection for connection in self._open if connection.waiting]
         if not idle:
             return False
-        oldest = min(idle, key=lambda connection: connection.silent_since)
+        of = Counter(connection.peer for connection in self._open)
+        oldest = min(idle, key=lambda connection: (-of[connection.peer], connection.silent_since))
         oldest.cut()
         self._open.pop(oldest, None)
         return True

@@ -159,6 +159,25 @@ def test_a_picture_of_the_mail_itself_is_shown_and_no_other() -> None:
     assert page.count("<img") == 1 and 'src="data:image/png;base64,iVBORw=="' in page and left_out == 3
 
 
+@pytest.mark.parametrize(
+    "html",
+    ["<div>" * 20_000, "".join(f"<font color={n}>" for n in range(20_000)), "&" * 2_000_000, "<a " + "x=1 " * 500_000 + ">",
+     "<b>" * 600 + "</i>" * 600, "<table><tr><td>" * 2_500],
+    ids=["nested", "coloured", "entities", "attributes", "bold", "tables"],
+)  # fmt: skip
+def test_html_that_would_stop_the_console_is_not_parsed(html: str) -> None:
+    page, _ = mail_html.page(html, "de", lambda _: None)
+    assert mail_html.TOO_LARGE in page and len(page) < 5000
+
+
+def test_a_newsletter_is_parsed() -> None:
+    row = "<tr><td><p><b>Offer</b> &nbsp;&amp; <a href=https://x.example>more</a><br><img src='data:image/png;base64,%s'></td></tr>"
+    page, _ = mail_html.page(
+        "<table>" + (row % ("A" * 100_000)) * 15 + (row % "B") * 1500 + "</table>", "de", lambda _: None
+    )
+    assert page.count("Offer") == 1515
+
+
 def test_a_name_is_not_read_backwards() -> None:
     assert pages.harmless("invoice\N{RIGHT-TO-LEFT OVERRIDE}fdp.exe") == "invoice\N{REPLACEMENT CHARACTER}fdp.exe"
     assert pages.harmless("Людмила\n\x1b[31m") == "Людмила\n\N{REPLACEMENT CHARACTER}[31m"
@@ -209,6 +228,39 @@ def test_a_failed_login_says_nothing_and_locks_alike(world: World, people: dict[
     right = agent.world.client().post("/login", data={"name": agent.name, "password": PASSWORD, "code": agent.code(1)})
     assert right.status_code == 429  # the lock does not tell the right password from a wrong one
     assert agent.get("/").status_code == 200  # who is in stays in
+
+
+def test_tries_that_come_at_once_are_judged_one_after_the_other(world: World) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    person = world.person("burst-user", "agent")
+
+    def tried(number: int) -> int:
+        form = {"name": person.name, "password": PASSWORD, "code": f"{number:06}"}
+        return world.client().post("/login", data=form).status_code
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = sorted(pool.map(tried, range(40)))
+    assert answers == [401] * 5 + [429] * 35
+    assert "too many failed logins" in people_audit(world) and "burst-user" in people_audit(world)
+
+
+def people_audit(world: World) -> str:
+    return str([(row.object, row.detail) for row in rows(world, select(audit).where(audit.c.what == "lock"))])
+
+
+def test_a_session_that_ended_is_not_told_of_news(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = world.person("many-tabs", "auditor")
+    streams = []
+    for _ in range(14):
+        client = world.client()
+        client.cookies = person.client.cookies
+        stream = client.stream("GET", "/events")
+        streams.append((stream, stream.__enter__()))
+    assert sorted(answer.status_code for _, answer in streams) == [200] * 12 + [204] * 2
+    assert world.person("another", "agent").client.stream("GET", "/events").__enter__().status_code == 200
+    for stream, _ in streams:
+        stream.__exit__(None, None, None)
 
 
 def test_a_code_counts_once_and_the_session_is_new(world: World) -> None:

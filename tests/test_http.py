@@ -110,3 +110,17 @@ def test_who_is_silent_makes_room_for_who_speaks() -> None:
             writer.close()
 
     served(talk, connections=8)
+
+
+def test_who_is_slow_with_a_body_makes_room_too() -> None:
+    async def talk(port: int) -> None:
+        slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(8)]
+        for _, writer in slow:
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nslow")
+            await writer.drain()
+        for _ in range(20):
+            assert b" 200 " in await _asked(port, GET % (b"", LAST))
+        for _, writer in slow:
+            writer.close()
+
+    served(talk, connections=8)

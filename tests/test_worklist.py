@@ -265,8 +265,17 @@ def test_failed_logins_lock_longer_each_time_and_end(store: Store) -> None:
     assert not locked("olena", "192.0.2.2", 0) and not locked("max", "192.0.2.1", 0)
     store.write_now(lambda c: users.failed(c, "olena", "192.0.2.1", NOW))
     assert locked("olena", "192.0.2.1", 119)
-    store.write_now(lambda c: users.succeeded(c, "olena", "192.0.2.1"))
+    store.write_now(lambda c: users.succeeded(c, "olena", "192.0.2.1", NOW))
     assert not locked("olena", "192.0.2.1", 0)
-    for number in range(24):  # one address, many names: the address is locked
+    for number in range(30):  # one address, many names: the address is locked
         store.write_now(lambda c, n=number: users.failed(c, f"name{n}", "192.0.2.1", NOW))
-    assert locked("anybody", "192.0.2.1", 0) and not locked("anybody", "192.0.2.9", 0)
+        assert locked("anybody", "192.0.2.1", 0) is (number == 29)  # olena's own failures are forgiven
+    assert not locked("anybody", "192.0.2.9", 0)
+    for number in range(60):  # many addresses, one name: but not where she has logged in before; a /64 is one address
+        store.write_now(lambda c, n=number: users.failed(c, "olena", f"2001:db8::{n // 4:x}:{n}:1:2:3", NOW))
+    assert locked("olena", "192.0.2.7", 0) and not locked("olena", "192.0.2.1", 400)
+    assert locked("olena", "2001:db8:0:0:9::9", 0) and store.read_now(
+        lambda c: users.locked_names(c, ["olena", "x"], NOW)
+    ) == {"olena"}
+    token = store.write_now(lambda c: users.add(c, "olena", "agent", NOW) and users.reset(c, "olena", NOW))
+    assert token and not locked("olena", "192.0.2.7", 0)

@@ -7,6 +7,7 @@ exist is locked like one that does.
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 from hashlib import sha256
 
 import segno
@@ -19,7 +20,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.console import door, pages, secrets
 from gateway.console.lent import Service
 from gateway.database import users
-from gateway.model import Person
+from gateway.model import Person, Told
 from gateway.tickets import audit
 from gateway.tickets.audit import Act
 
@@ -100,16 +101,24 @@ class Login:
         agent = request.headers.get("user-agent", "")
 
         def entered(connection: Connection) -> str | None:
+            if users.locked(
+                connection, name, address, now, judging=True
+            ):  # since it was asked: tries that came all at once
+                raise _Locked
             if user is None or not right or step is None or not users.use_step(connection, user.id, step):
-                users.failed(connection, name, address, now)
+                if users.failed(connection, name, address, now):
+                    _tell(connection, user.name if user is not None else "", address, now)
                 return None
-            users.succeeded(connection, name, address)
+            users.succeeded(connection, name, address, now)
             old = request.cookies.get(place.cookie, "")
             users.end(connection, users.digest(old))
             audit.write(connection, Act("login", "user", user.name), door.person_of(user), now)
             return users.begin_session(connection, user.id, address, agent, now)
 
-        token = await self._service.change(entered)
+        try:
+            token = await self._service.change(entered)
+        except _Locked:
+            return self._page(request, 429, LOCKED)
         if token is None:
             return self._page(request, 401, WRONG)
         response = RedirectResponse(_inside(_text(form, "then")), 303)
@@ -181,6 +190,16 @@ class Login:
         return door.shielded(
             door.back("/login", "Password and second factor are set. Log in with the next six digits.")
         )
+
+
+class _Locked(Told):
+    """It was locked before this try was judged."""
+
+
+def _tell(connection: Connection, name: str, address: str, now: datetime) -> None:
+    """A lock is in the audit; of a name that does not exist the name is not kept: it may be a password in the wrong field."""
+    detail = {"from": address, "what": "too many failed logins"}
+    audit.write(connection, Act("lock", "user", name or "(unknown)", detail), Person("console"), now)
 
 
 #: what the digits of a name that does not exist are compared with

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Callable
 from html import escape
 
 import nh3
 
 MAX_HTML = 2 * 1024**2
+#: what takes a parser of HTML more than a fraction of a second: tags in all, elements and formatting (bold, colours) left open
+MAX_TAGS, MAX_OPEN, MAX_STYLED, MAX_TAG, MAX_AMPERSANDS = 20_000, 2_000, 500, 64 * 1024, 100_000
 MAX_PICTURE = 1024**2
 MAX_PICTURES = 4 * 1024**2
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -46,6 +49,7 @@ _STYLE = (
     "blockquote{margin:.5em 0;padding-left:.8em;border-left:3px solid #c9ced6;color:#4b5563}a{color:#0b5cad}"
     ".gone{display:inline-block;padding:0 .4em;border:1px dashed #8a93a0;border-radius:4px;color:#5b6470;font-size:.85em}"
 )
+TOO_LARGE = "<p>The formatting of this mail is too large to be shown safely. Its words are in the ticket, and <i>Download</i> has all of it.</p>"
 _PICTURE = re.compile(r"<img\b[^>]*>", re.I)
 _SOURCE = re.compile(r'\bsrc="([^"]*)"', re.I)
 
@@ -56,6 +60,38 @@ def _kept(tag: str, attribute: str, value: str) -> str | None:
     if attribute == "href":
         return value if value.lower().startswith(("http://", "https://", "mailto:", "tel:")) else None
     return value
+
+
+_VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+_ENDS_ITSELF = {"p", "li", "td", "th", "tr", "dd", "dt", "tbody", "thead", "tfoot", "option", "colgroup"}
+_STYLED = {"a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"}
+_DATA = re.compile(r"data:[^\"'\s>]{1000,}", re.I)
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9:-]*)([^>]*)", re.I)
+
+
+def is_simple(html: str) -> bool:
+    """Whether it is read in a fraction of a second: deep nesting and formatting that never ends cost the square of their length."""
+    if html.count("&") > MAX_AMPERSANDS:
+        return False
+    left_open: Counter[str] = Counter()
+    tags = depth = styled = 0
+    for found in _TAG.finditer(html):
+        name, tags = found[2].lower(), tags + 1
+        if tags > MAX_TAGS or len(found[3]) > MAX_TAG:
+            return False
+        if name in _VOID or name in _ENDS_ITSELF or (found[1] and not left_open[name]):
+            continue
+        step = -1 if found[1] else 1
+        left_open[name] += step
+        depth, styled = depth + step, styled + (step if name in _STYLED else 0)
+        if depth > MAX_OPEN or styled > MAX_STYLED:
+            return False
+    return True
+
+
+def shorter(html: str) -> str:
+    """Without pictures that are written into it: they are not shown anyway."""
+    return _DATA.sub("", html)
 
 
 def cleaned(html: str) -> str:
@@ -88,5 +124,6 @@ def page(html: str, language: str, picture: Callable[[str], tuple[str, bytes] | 
         data = f"data:{found[0]};base64,{base64.b64encode(found[1]).decode()}"
         return tag.replace(source.group(0), f'src="{data}"') if source is not None else tag
 
-    body = _PICTURE.sub(shown, cleaned(html))
+    given = shorter(html)[:MAX_HTML]
+    body = _PICTURE.sub(shown, cleaned(given)) if is_simple(given) else TOO_LARGE
     return _PAGE.format(language=escape(language or "und"), style=_STYLE, body=body), left_out

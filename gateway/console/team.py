@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection
 from starlette.responses import Response
 
@@ -20,8 +22,14 @@ async def page(visit: Visit) -> Response:
 
 
 async def _page(visit: Visit, status: int = 200, said: str = "", link: str = "") -> Response:
-    rows = await visit.service.ask(users.listed)
-    return visit.page("users.html", status, rows=rows, roles=users.ROLES, said=said, link=link)
+    now = visit.service.clock()
+
+    def read(connection: Connection) -> tuple[list[dict[str, Any]], set[str]]:
+        rows = users.listed(connection)
+        return rows, users.locked_names(connection, [row["name"] for row in rows], now)
+
+    rows, locked = await visit.service.ask(read)
+    return visit.page("users.html", status, rows=rows, locked=locked, roles=users.ROLES, said=said, link=link)
 
 
 async def act(visit: Visit) -> Response:

@@ -79,7 +79,9 @@ MAP: dict[str, Entry] = {
     "incidents": Entry(("confirmed_by",), "`retention.records` after it was closed"),
     "users": Entry(("name", "password", "totp", "invite"), "one row for each user of the console, disabled ones too"),
     "console_sessions": Entry(("address", "agent", "csrf", "digest"), "12 hours, or until the user logs out"),
-    "login_failures": Entry(("key",), "24 hours after the last failure; hashes of names and addresses"),
+    "login_failures": Entry(
+        ("key",), "24 hours after the last failure, 30 days after a login; hashes of names and addresses"
+    ),
     "drafts": Entry(
         ("text", "before"), "one for each user and ticket; goes when the answer is on its way, or is emptied"
     ),

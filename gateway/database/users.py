@@ -6,7 +6,9 @@ Each function takes the connection of a running transaction.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +26,7 @@ SESSION_H = 12.0  #: hours after which a session ends, whatever is done in it
 IDLE_H = 3.0  #: hours without a request after which it ends
 TOUCH_S = 60.0  #: how exactly the last request is known
 KEEP_FAILURES_H = 24.0
+KNOWN_D = 30.0  #: days for which it is known that a user has logged in from an address
 #: (failures until it is locked, seconds of the first lock): by address and name, by address, by name
 LIMITS = {"both": (5, 60.0), "address": (30, 300.0), "name": (50, 60.0)}
 LONGEST_LOCK_S = 900.0
@@ -112,6 +115,7 @@ def reset(connection: Connection, name: str, now: datetime) -> str:
     values = {"password": "", "totp": "", "totp_step": 0, "invite": digest(token), "invite_until": until}
     connection.execute(update(users).where(users.c.id == row.id).values(disabled=False, **values))
     end_all(connection, row.id)
+    forgiven(connection, row.name)
     return token
 
 
@@ -201,6 +205,15 @@ def session(connection: Connection, token: str, now: datetime) -> tuple[Who, boo
     return Who(row.user_id, row.name, row.role, row.csrf, row.digest), due
 
 
+def lives(connection: Connection, of: str, now: datetime) -> bool:
+    """Whether a session goes on: not ended, and its user not disabled."""
+    s, u = console_sessions.c, users.c
+    chosen = (
+        select(s.digest).join(users, u.id == s.user_id).where(s.digest == of, s.expires_at > now, u.disabled.is_(False))
+    )
+    return connection.execute(chosen).first() is not None
+
+
 def touch(connection: Connection, of: str, now: datetime) -> None:
     """A request came in this session."""
     connection.execute(update(console_sessions).where(console_sessions.c.digest == of).values(seen_at=now))
@@ -228,27 +241,56 @@ def sessions_of(connection: Connection, user_id: int) -> list[Any]:
 
 
 def _keys(name: str, address: str) -> dict[str, str]:
-    given = {"both": f"{name}\n{address}", "address": f"\n{address}", "name": f"{name}\n"}
+    place = _network(address)
+    given = {"both": f"{name}\n{place}", "address": f"\n{place}", "name": f"{name}\n"}
     return {kind: digest(f"{kind}:{value}") for kind, value in given.items()}
 
 
-def locked(connection: Connection, name: str, address: str, now: datetime) -> bool:
-    """Whether logins by this name or from this address are refused now, be the password right or not."""
-    f = login_failures.c
-    chosen = select(f.key).where(f.key.in_(list(_keys(name, address).values())), f.locked_until > now)
-    return connection.execute(chosen.limit(1)).first() is not None
+def _network(address: str) -> str:
+    """Whose tries are counted together: an IPv4 address, an IPv6 /64."""
+    try:
+        return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
+    except ValueError:
+        return address
 
 
-def failed(connection: Connection, name: str, address: str, now: datetime) -> None:
-    """Counts a failed login; each lock is twice as long as the last. A name that does not exist is counted alike."""
+def _known(name: str, address: str) -> str:
+    """The key of the row that says: this user has logged in from there."""
+    return digest(f"known:{name}\n{_network(address)}")
+
+
+def locked(connection: Connection, name: str, address: str, now: datetime, judging: bool = False) -> bool:
+    """Whether logins by this name or from this address are refused now, be the password right or not. The lock of a name does
+    not hold where its user has logged in before: no stranger can lock him out. ``judging``: the try is judged in this transaction, so
+    that tries that come at once are judged one after the other."""
+    f, keys = login_failures.c, _keys(name, address)
+    known = connection.execute(select(f.key).where(f.key == _known(name, address))).first() is not None
+    asked = [key for kind, key in keys.items() if kind != "name" or not known]
+    chosen = select(f.key, f.locked_until).where(f.key.in_(asked)).order_by(f.key)
+    rows = connection.execute(chosen.with_for_update() if judging else chosen).all()
+    return any(row.locked_until is not None and row.locked_until > now for row in rows)
+
+
+def failed(connection: Connection, name: str, address: str, now: datetime) -> bool:
+    """Counts a failed login; each lock is twice as long as the last. A name that does not exist is counted alike. Whether
+    this failure locked anything."""
     f = login_failures.c
-    connection.execute(delete(login_failures).where(f.last_at < now - timedelta(hours=KEEP_FAILURES_H)))
+    old = (f.last_at < now - timedelta(hours=KEEP_FAILURES_H)) & (f["count"] > 0)
+    connection.execute(delete(login_failures).where(old | (f.last_at < now - timedelta(days=KNOWN_D))))
+    fresh = False
     for kind, key in _keys(name, address).items():
         row = connection.execute(select(login_failures).where(f.key == key).with_for_update()).first()
         count = int(row._mapping["count"] if row is not None else 0) + 1
-        values = {"count": count, "last_at": now, "locked_until": _lock(kind, count, now)}
-        if row is not None or put_once(connection, login_failures, {"key": key, **values}) is None:
-            connection.execute(update(login_failures).where(f.key == key).values(**values))
+        until = _lock(kind, count, now)
+        fresh = fresh or until is not None
+        _write(connection, key, {"count": count, "last_at": now, "locked_until": until})
+    return fresh
+
+
+def _write(connection: Connection, key: str, values: dict[str, Any]) -> None:
+    f = login_failures.c
+    if connection.execute(update(login_failures).where(f.key == key).values(**values)).rowcount == 0:
+        put_once(connection, login_failures, {"key": key, **values})
 
 
 def _lock(kind: str, count: int, now: datetime) -> datetime | None:
@@ -258,6 +300,28 @@ def _lock(kind: str, count: int, now: datetime) -> datetime | None:
     return now + timedelta(seconds=min(LONGEST_LOCK_S, seconds * 2.0 ** min(count - limit, 10)))
 
 
-def succeeded(connection: Connection, name: str, address: str) -> None:
-    """A login that was right ends the count of this name from this address; the others go on."""
-    connection.execute(delete(login_failures).where(login_failures.c.key == _keys(name, address)["both"]))
+def succeeded(connection: Connection, name: str, address: str, now: datetime) -> None:
+    """A login that was right forgives the failures of this name from this address, wherever they were counted."""
+    f, keys = login_failures.c, _keys(name, address)
+    mine = connection.execute(select(login_failures).where(f.key == keys["both"]).with_for_update()).first()
+    if mine is not None:
+        own = int(mine._mapping["count"])
+        shared = [keys["address"], keys["name"]]
+        connection.execute(update(login_failures).where(f.key.in_(shared)).values(count=f["count"] - own))
+        connection.execute(
+            delete(login_failures).where((f.key == keys["both"]) | (f.key.in_(shared) & (f["count"] <= 0)))
+        )
+    _write(connection, _known(name, address), {"count": 0, "last_at": now, "locked_until": None})
+
+
+def forgiven(connection: Connection, name: str) -> None:
+    """Lifts the lock of a name."""
+    connection.execute(delete(login_failures).where(login_failures.c.key == _keys(name, "")["name"]))
+
+
+def locked_names(connection: Connection, names: Sequence[str], now: datetime) -> set[str]:
+    """Which of these names are locked for addresses that nobody has logged in from."""
+    keys = {_keys(name, "")["name"]: name for name in names}
+    f = login_failures.c
+    chosen = select(f.key).where(f.key.in_(list(keys)), f.locked_until > now)
+    return {keys[key] for key in connection.execute(chosen).scalars()}
