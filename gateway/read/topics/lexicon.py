@@ -71,7 +71,16 @@ def _parts(text: str) -> dict[str, str]:
     return {name: "\n".join(lines) for name, lines in found.items() if name or any(map(str.strip, lines))}
 
 
-def _loaded(name: str, text: str) -> dict[str, Any]:
+def loaded(name: str, text: str) -> dict[str, Any]:
+    """A topics file as it is written, its topics by name (``sensitive.refund``).
+
+    Raises:
+        TopicsError: it is no TOML.
+    """
+    return _flat(_toml(name.removesuffix(".toml"), text))
+
+
+def _toml(name: str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -98,10 +107,10 @@ def entries(text: str) -> tuple[Entry, ...]:
     """
     parts = _parts(text)
     if parts and set(parts) <= {""}:
-        return tuple(_single(_loaded("", parts[""])))
+        return tuple(_single(_toml("", parts[""])))
     written = {name.removesuffix(".toml"): part for name, part in built_in_files().items()}
     written |= {name: part for name, part in parts.items() if name}
-    files = {name: _flat(_loaded(name, part)) for name, part in written.items()}
+    files = {name: loaded(name, part) for name, part in written.items()}
     grammar = files.pop(GRAMMAR, {})
     shared = _classes(GRAMMAR, grammar.pop("class", {}), {})
     found: list[Entry] = []

@@ -32,6 +32,12 @@ PLACE = frozenset(
 AND = frozenset(
     ("and", "und", "et", "y", "ed", "и", "та", "i", "oraz", "ve", "but", "aber", "mais", "pero", "ma", "но", "але")
 )
+#: what a console shows of a machine that is down, of all that people paste: nobody pastes it for another reason
+_CONSOLE = re.compile(
+    r"kernel panic - not syncing|root password for maintenance|no bootable device|grub rescue>|100% packet loss"
+    r"|(?:ssh: connect to host|curl: \(\d{1,2}\) failed to connect to) [^\n]{1,200}(?:no route to host|timed out)",
+    re.IGNORECASE,
+)
 _SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
 MAX_MISSPELT = 1500  #: characters of a mail in which misspellings are looked for
 _ABBREVIATION = re.compile(
@@ -42,7 +48,8 @@ PAST, FLAKY, SLOW, PART, AGAIN = "past", "it comes and goes", "it is slow", "a p
 OWN_LOGIN, OWN_PROGRAM = "the writer's own login", "a program of the writer's own"
 UNNAMED = "nothing is named that is down"  #: perhaps it is, with a typing error
 TROUBLE = (PAST, FLAKY, SLOW, PART, AGAIN, OWN_LOGIN, OWN_PROGRAM, UNNAMED)
-UNNAMED_RULES = ("{yet}", "{subjectless}")  #: "it is still down", "we are down": they need no name
+#: "it is still down", "we are down", "nobody can send or receive": they need no name
+UNNAMED_RULES = ("{yet}", "{subjectless}", "{exchange}", "{mailword}")
 JOINED = ("-", "@", "/", "_")
 
 
@@ -85,9 +92,15 @@ def incident(
         every: of every language, for the subject.
         named: what the mail names, in small letters: orders, addresses, services, hosts, machines.
     """
-    written = _ABBREVIATION.sub(r"\1", prose(text))
+    written = _ABBREVIATION.sub(r"\1", _told(text))
     sentences = _SENTENCE.split(written)[:MAX_SENTENCES]
     return _judged([*_sentences([subject], every, named), *_sentences(sentences, stems, named)])
+
+
+def _told(text: str) -> str:
+    """The author's words, with those lines of a console among what was pasted that say that a machine is down."""
+    lines = zip(prose(text).split("\n"), text.split("\n"), strict=True)
+    return "\n".join(line or (pasted if _CONSOLE.search(pasted[:400]) else "") for line, pasted in lines)
 
 
 def corrected_text(text: str, stems: Table) -> str:

@@ -42,6 +42,8 @@ AROUND = ("not", "denial", "without", "asking", "done", "plea", "distinct")
 TOPICS = (*PLAIN, *INCIDENT, *(f"sensitive.{name}" for name in SENSITIVE), *AROUND)
 STATES = ("event", "unreached", "outage")  #: what a "not" before it denies, unless it has one itself
 NEGATED = "{negated}"  #: a class of verbs that have their "not" in them
+#: classes of what programs say, which no "not" before it denies ("the address was not found: DNS_PROBE_POSSIBLE")
+SHOWN = ("{neterror}", "{code}", "{stuck}")
 ABSENT = "!"  #: before the side of what must not stand beside a stem
 LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
 _WORD = re.compile(r"\w+")
@@ -198,20 +200,25 @@ def _file(text: str, plain: bool = False) -> _File:
     for entry in entries(text):
         if entry.topic not in TOPICS:
             raise TopicsError(f"{entry.topic}: no such topic; there are {', '.join(TOPICS)}")
-        found.setdefault(entry.topic, []).extend((entry.language, stem) for stem in _stems(entry, plain))
+        found.setdefault(entry.topic, []).extend((entry.language, stem) for stem in stems_of(entry, plain))
     denying, negations = _denying(found)
     asking, done, plea = ([stem for _, stem in found.get(name, ())] for name in ("asking", "done", "plea"))
     speaking = Speaking(asking, done, plea, re.compile(alternation(s.text for s in (*asking, *done))))
     stems: dict[str, list[Stem]] = {}
     for topic, own in found.items():
         for language, stem in own if topic not in AROUND else ():
-            if topic in STATES and NEGATED not in stem.rule and negations.isdisjoint(_words(stem)):
+            if topic in STATES and not _says_not(stem, negations):
                 stem = replace(stem, is_state=True)
             stems.setdefault(language, []).append(stem)
     if not stems:
         raise TopicsError("no stems")
     distinct = [(language, stem.text) for language, stem in found.get("distinct", ())]
     return _searched(stems, denying, speaking, distinct)
+
+
+def _says_not(stem: Stem, negations: frozenset[str]) -> bool:
+    """Whether a state has its "not" in it, or none before it matters."""
+    return any(name in stem.rule for name in (NEGATED, *SHOWN)) or not negations.isdisjoint(_words(stem))
 
 
 def _words(stem: Stem) -> Iterator[str]:
@@ -305,8 +312,8 @@ def table(
     return Table(file, by_key, signs, tuple(keywords), distinct)
 
 
-def _stems(entry: Written, plain: bool) -> list[Stem]:
-    """The stems that an entry stands for: each of its own words, with what must stand beside it."""
+def stems_of(entry: Written, plain: bool = False) -> list[Stem]:
+    """The stems that an entry stands for: each of its own words, with what must stand beside it; ``plain``: typed without accents."""
     groups = [(side, _typed(words, entry.language) if plain else words) for side, words in entry.groups]
     (_, own), *others = groups
     beside = tuple(_group(side, words, entry.barred if side else ()) for side, words in others)
