@@ -149,20 +149,29 @@ class Running:
 
     def start(self, ready: bool = True) -> None:
         command = [*self._prefix, *self._program, "--config", str(self.config), "run"]
-        first = len(self.events)
+        self._first = len(self.events)
         self.process = subprocess.Popen(
             command, env=self._env, cwd=self._cwd, stdout=subprocess.DEVNULL, stderr=self._stderr, text=True
         )
         self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
         self._reader.start()
         if ready:
-            until(lambda: self.named("started", first) or self.process.poll() is not None, 30, "the start")
-            started = self.named("started", first)
-            if not started:
-                raise RuntimeError(f"the daemon did not start: {self.other} {self.events}")
-            addresses = started[-1]["listen"].split(",")
-            self.smtp_port = int(next(a for a in addresses if a.startswith("smtp://")).rpartition(":")[2])
-            self.http = next((a for a in addresses if a.startswith("http://")), "")
+            self.ready()
+
+    @property
+    def up(self) -> bool:
+        """Whether it has said that it started."""
+        return bool(self.named("started", self._first))
+
+    def ready(self) -> None:
+        """Waits for the start, and learns where it listens."""
+        assert self.process is not None
+        until(lambda: self.up or self.process.poll() is not None, 30, "the start")
+        if not self.up:
+            raise RuntimeError(f"the daemon did not start: {self.other} {self.events}")
+        addresses = self.named("started", self._first)[-1]["listen"].split(",")
+        self.smtp_port = int(next((a for a in addresses if a.startswith("smtp://")), ":0").rpartition(":")[2])
+        self.http = next((a for a in addresses if a.startswith("http://")), "")
 
     def _read(self, process: subprocess.Popen[str]) -> None:
         for line in process.stderr or ():

@@ -20,6 +20,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from gateway import config, service
 from gateway.config import ConfigError, Problem, Settings
+from gateway.database import nodes
 from gateway.mail.address import PROVIDERS
 from gateway.replies.render import Templates
 from gateway.verify.directory import DirectoryError, build
@@ -105,6 +106,7 @@ def _doubts(settings: Settings, path: str) -> Iterator[Problem]:
         if given.prefixlen < WIDE_PREFIX[given.version]:
             why = f"{network} trusts {given.num_addresses} addresses to speak for others; name your own relays"
             yield Problem(path, "smtp.trusted_relays", why)
+    yield from _roles(settings, path)
     if not settings.staff.technical:
         yield Problem(path, "staff.technical", "nobody is told of new tickets, reminders and overdue answers")
     for who in settings.staff.may_answer:
@@ -123,6 +125,19 @@ def _doubts(settings: Settings, path: str) -> Iterator[Problem]:
     if settings.replies.envelope != "verp":
         why = f"with {settings.replies.envelope!r} no bounce can be tied to the reply it is about"
         yield Problem(path, "replies.envelope", why)
+
+
+def _roles(settings: Settings, path: str) -> Iterator[Problem]:
+    """Roles that nobody can have, as far as one node's file tells; ``gateway status`` sees the other nodes."""
+    has = settings.node.roles
+    missing = [role for role in nodes.ROLES if role not in has]
+    if missing and settings.database_url.startswith("sqlite"):
+        why = f"nobody has {', '.join(missing)}: on SQLite there is this one node; leave roles out, or use PostgreSQL"
+        yield Problem(path, "node.roles", why)
+    if "http" in has and missing and not settings.http.listen:
+        yield Problem(path, "node.roles", "http serves nobody without [http] listen")
+    if "ingest" in has and not (settings.smtp.listen or settings.imap or settings.maildir):
+        yield Problem(path, "node.roles", "ingest takes nothing without a listener or a mailbox")
 
 
 def _certificate(settings: Settings, path: str, now: datetime) -> Iterator[Problem]:

@@ -198,6 +198,28 @@ class Gateway(_Section):
         return self.reply_domain or self.address.rpartition("@")[2]
 
 
+Role = Literal["ingest", "work", "send", "http"]
+_ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class Node(_Section):
+    """``[node]``: what this node does, where several share one PostgreSQL.
+
+    ``ingest`` takes mail in (listeners, mailboxes), ``work`` reads and decides it and minds the clocks, ``send`` hands replies to
+    the relay, ``http`` serves the console; the health pages are served wherever ``[http] listen`` is set.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")] | None = None
+    roles: tuple[Role, ...] = _ROLES
+
+    @field_validator("roles")
+    @classmethod
+    def _some(cls, value: tuple[Role, ...]) -> tuple[Role, ...]:
+        if not value:
+            raise ValueError("a node without a role does nothing; name some of ingest, work, send, http")
+        return tuple(role for role in _ROLES if role in value)
+
+
 _DATABASE_URL = re.compile(r"sqlite:///|postgresql\+psycopg://")
 
 
@@ -644,6 +666,7 @@ class Settings(_Section):
     """The whole configuration."""
 
     gateway: Gateway = Gateway()
+    node: Node = Node()
     database: Database = Database()
     smtp: Smtp = Smtp()
     dns: Dns = Dns()

@@ -268,6 +268,11 @@ def directory(accounts: int, addresses: int, orders: int) -> None:
     _emit("info", "directory", {"accounts": accounts, "addresses": addresses, "orders": orders})
 
 
+def deaf(why: str) -> None:
+    """What other nodes say is not heard for a while; the tables are looked into more often meanwhile."""
+    warning("deaf", why=why)
+
+
 def directory_refused(problem: str) -> None:
     """A directory was refused; the last good one stays."""
     _emit("error", "directory_refused", {"problem": problem})

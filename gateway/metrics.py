@@ -41,6 +41,11 @@ PROBLEM = Gauge(
 )
 READY = Gauge("gateway_ready", "1 while mail is taken and worked on", registry=REGISTRY)
 BUILD = Gauge("gateway_build_info", "1, with the release", ["version", "schema", "python"], registry=REGISTRY)
+NODE = Gauge("gateway_node_info", "1, with this node's name and roles", ["node", "roles"], registry=REGISTRY)
+LISTENING = Gauge("gateway_listening", "1 while this node hears the others at once (PostgreSQL)", registry=REGISTRY)
+HEARD = Counter(
+    "gateway_heard_total", "Times that another node said that something waits", ["channel"], registry=REGISTRY
+)
 STARTED = Gauge("gateway_start_time_seconds", "When the service started", registry=REGISTRY)
 DISK_FREE = Gauge("gateway_disk_free_octets", "Room in the state directory", registry=REGISTRY)
 CERTIFICATE_EXPIRY = Gauge(

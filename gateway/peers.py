@@ -25,6 +25,7 @@ class Nameserver:
     def __init__(self, zone: Mapping[str, Any]) -> None:
         self._zone = ZoneResolver(zone)
         self.queries = 0
+        self.silent = False  #: it answers nobody
         self.address = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
@@ -82,6 +83,8 @@ class Nameserver:
         try:
             query = dns.message.from_wire(data)
         except dns.exception.DNSException:
+            return None
+        if self.silent:
             return None
         reply = dns.message.make_response(query)
         question = query.question[0]

@@ -350,7 +350,7 @@ class Pipeline:
         self.loop.take(self._hand(claimed))
 
     def arrived(self) -> None:
-        """A mail was stored: there is something to claim."""
+        """A mail was stored that nobody has claimed: here and on other nodes."""
         self.loop.tell()
 
     # -- what is in work
@@ -477,11 +477,8 @@ class Pipeline:
 
     # -- one mail
 
-    async def work(self, hand: _Held) -> None:
+    async def work(self, held: _Held) -> None:
         """See ``claims.Desk``."""
-        await self._one(hand)
-
-    async def _one(self, held: _Held) -> None:
         began, claimed, proven = time.perf_counter(), held.claimed, ""
         try:
             incoming, bounced = await self._judge.incoming(held)

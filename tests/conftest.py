@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from bench.harness import LoopbackPeers, free_port, until
+from bench.harness import LoopbackPeers
+from bench.postgres import PG, Cluster
+from bench.postgres import as_user as as_user
 from gateway.database.store import Store
 from tests.scores import SCORES
 
 ROOT = Path(__file__).resolve().parents[1]
 CORPORA = ROOT.parent / "shared" / "corpora"
 IN_CI = bool(os.environ.get("CI"))
-PG = Path("/usr/lib/postgresql/15/bin")
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 
 
@@ -42,72 +37,11 @@ def corpora() -> Path:
     return CORPORA
 
 
-def as_user(user: str) -> list[str]:
-    """The prefix that runs a command as another user when we are root."""
-    return ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if os.geteuid() == 0 else []
-
-
-class Cluster:
-    """A real PostgreSQL 15 on loopback, in a folder that its user can enter."""
-
-    def __init__(self) -> None:
-        if not (PG / "initdb").exists():
-            missing("PostgreSQL 15 is not installed")
-        self._folder = Path(tempfile.mkdtemp(prefix="gateway-pg-"))
-        self._prefix = as_user("postgres")
-        if self._prefix:
-            shutil.chown(self._folder, "postgres", "postgres")
-        self._port, self._made = free_port(), 0
-        make = [
-            PG / "initdb",
-            "-D",
-            self._folder / "data",
-            "-A",
-            "trust",
-            "-U",
-            "gateway",
-            "--locale=C.UTF-8",
-            "-E",
-            "UTF8",
-        ]
-        subprocess.run([*self._prefix, *make], check=True, capture_output=True, cwd=self._folder)
-        self.start()
-
-    def start(self) -> None:
-        options = ["-h", "127.0.0.1", "-p", str(self._port), "-k", str(self._folder), "-c", "fsync=off"]
-        command = [*self._prefix, PG / "postgres", "-D", self._folder / "data", *options]
-        self._server = subprocess.Popen(command, cwd=self._folder, stderr=subprocess.DEVNULL)
-
-        def up() -> bool:
-            with contextlib.suppress(psycopg.OperationalError), self.connect():
-                return True
-            return False
-
-        until(up, 30, "PostgreSQL")
-
-    def stop(self) -> None:
-        """A fast shutdown: sessions are ended at once."""
-        self._server.send_signal(signal.SIGINT)
-        self._server.wait(30)
-
-    def connect(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(f"host=127.0.0.1 port={self._port} user=gateway dbname=postgres", autocommit=True)
-
-    def fresh(self) -> str:
-        """The URL of a new, empty database."""
-        self._made += 1
-        with self.connect() as connection:
-            connection.execute(f"create database t{self._made}")  # type: ignore[arg-type]
-        return f"postgresql+psycopg://gateway@127.0.0.1:{self._port}/t{self._made}"
-
-    def close(self) -> None:
-        self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Callable[[], str]]:
     """Each call makes an empty database on a PostgreSQL of this run, and returns its URL."""
+    if not (PG / "initdb").exists():
+        missing("PostgreSQL 15 is not installed")
     cluster = Cluster()
     yield cluster.fresh
     cluster.close()

@@ -2,7 +2,7 @@
 
 Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
 SIGUSR2 hangs its pipeline. In the environment: ``ODD_DRAIN_S``, how long its stop waits for sessions, ``ODD_LEASE_S``,
-how long its claims last, and ``ODD_NO_READER``: no process can be forked as long as this file exists.
+how long its claims last, ``ODD_POLL_S``, how long it waits between two looks for work, and ``ODD_NO_READER``: no process can be forked as long as this file exists.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from gateway import config, log
+from gateway import config, log, pipeline
 from gateway import daemon as service
 from gateway.daemon import Daemon
-from gateway.database import inbox
+from gateway.database import bell, inbox
 from gateway.model import Reading
 from gateway.read.fork_server import Child, ForkServer
 from gateway.read.reading import Hints
@@ -51,6 +51,8 @@ async def main() -> None:
     if lease := float(os.environ.get("ODD_LEASE_S", "0")):
         inbox.LEASE_S = outgoing.LEASE_S = lease
         outbox.RENEW_S = lease / 3
+    if poll := float(os.environ.get("ODD_POLL_S", "0")):
+        outbox.POLL_S = pipeline.POLL_S = bell.POLL_S = poll
     log.configure()
     service.DRAIN_S = float(os.environ.get("ODD_DRAIN_S", service.DRAIN_S))
     if switch := os.environ.get("ODD_NO_READER"):

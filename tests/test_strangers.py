@@ -43,9 +43,6 @@ MISREAD: dict[str, set[str]] = {
         "st-en-62",
         "st-es-16",
     },
-    "hosts precision": {
-        "st-en-46",
-    },
     "language": {
         "ra-ro-01",
         "ra-ro-02",

@@ -37,9 +37,10 @@ class Reload:
 class Standing:
     """The memory of the checks of one service."""
 
-    def __init__(self, state_dir: str) -> None:
-        self.name = socket.gethostname()
-        self.node = hashlib.sha256(f"{self.name}:{state_dir}".encode()).hexdigest()[:8]
+    def __init__(self, state_dir: str, name: str | None = None) -> None:
+        host = socket.gethostname()
+        self.name = name or host
+        self.node = hashlib.sha256(f"{host}:{state_dir}".encode()).hexdigest()[:8]
         self._noted: dict[str, Check] = {}  #: what the service met and has not mended
         self._since: dict[str, datetime] = {}
         self._told: set[str] = set()

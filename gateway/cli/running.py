@@ -112,6 +112,9 @@ def _show_status(found: dict[str, Any]) -> None:
             for source in value:
                 words = (f"{name}={safe(str(told))}" for name, told in source.items() if told not in (None, ""))
                 print(f"source               {' '.join(words)}")
+        elif key == "nodes":
+            if value:
+                print(f"{key:20} {safe('; '.join(value))}")
         elif key != "problems":
             print(f"{key:20} {'-' if value is None else line(value)}")
 

@@ -121,7 +121,7 @@ def _sqlite_engine(url: str, begin: str, checkpoint: bool) -> Engine:
     return engine
 
 
-def _patience(url: str) -> dict[str, Any]:
+def libpq_patience(url: str) -> dict[str, Any]:
     """How soon a PostgreSQL server that vanished is noticed, where the URL does not say."""
     given = make_url(url).query
     return {name: value for name, value in PATIENCE.items() if name not in given}
@@ -205,7 +205,12 @@ class Store:
             self._reader_engine = _sqlite_engine(url, "BEGIN", checkpoint=False)
         else:
             engine = create_engine(
-                url, poolclass=QueuePool, pool_size=5, max_overflow=5, pool_pre_ping=True, connect_args=_patience(url)
+                url,
+                poolclass=QueuePool,
+                pool_size=5,
+                max_overflow=5,
+                pool_pre_ping=True,
+                connect_args=libpq_patience(url),
             )
             self._writer_engine = self._reader_engine = engine
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
@@ -220,6 +225,7 @@ class Store:
         self._removed = ""  #: which of them is not the one that is open any more
         self._trouble, self._troubled_at = "", -1e9
         self._probed_at = -PROBED_S
+        self._wrote = False
         self.keys: dict[str, bytes] = {}
         self.key_id = ""
         self.restored: tuple[datetime, str] | None = None  #: when a copy was last put back; hold, send or discard
@@ -306,6 +312,8 @@ class Store:
             self._queue.put(None)
             self._writer.join(30)
             self._writer = None
+            if self._wrote and not self.is_sqlite:
+                self._ring()
         if self._checkpointer is not None:
             self._checkpointer.join(30)
         self._readers.shutdown(wait=True, cancel_futures=True)
@@ -313,6 +321,13 @@ class Store:
             with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._writer_engine.connect() as connection:
                 connection.connection.dbapi_connection.execute("pragma wal_checkpoint(truncate)")  # type: ignore[union-attr]
         self._dispose()
+
+    def _ring(self) -> None:
+        """What was written last is looked for at once by whoever listens (``bell.py``)."""
+        from gateway.database import bell
+
+        with contextlib.suppress(StoreError, SQLAlchemyError):
+            self.read_now(lambda connection: bell.ring(connection, [bell.MAILS, bell.REPLIES]))
 
     def _dispose(self) -> None:
         self._writer_engine.dispose()
@@ -405,7 +420,7 @@ class Store:
                 self.trouble = str(told) if unusable else self.trouble
                 _tell_all(group, (), told)
         else:
-            self.trouble = ""
+            self.trouble, self._wrote = "", True
             _tell_all(group, results)
             _count(len(group), time.perf_counter() - began, time.thread_time() - cpu)
         self._commits.set()

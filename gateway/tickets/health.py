@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
-from gateway.database import typed
+from gateway.database import nodes, typed
 from gateway.database.tables import OVERDUE, Condition, SourceState, conditions, messages, outbox, tickets
 from gateway.model import InboxState, MailClass, OutboxState
 from gateway.tickets import mailboxes, openings
@@ -30,7 +30,7 @@ NAMES = {
     "relay": "the relay takes replies", "sources": "the mailboxes are read", "certificate": "the certificate is valid",
     "mails": "no mail failed or waits for long", "replies": "no reply was given up", "quarantine": "quarantine was looked at",
     "promises": "no ticket is overdue", "clocks": "a clock watches every open ticket",
-    "canary": "the probe mail comes back", "traffic": "as much mail comes as usual",
+    "nodes": "every role is served by a node", "canary": "the probe mail comes back", "traffic": "as much mail comes as usual",
 }  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def stored(connection: Connection, now: datetime) -> list[Check]:
     """What the database tells, problems only."""
     found = [*_mails(connection, now), *_replies(connection, now), *_noted(connection)]
     found += [_quarantine(connection, now), _promises(connection, now), _clocks(connection), _writable(connection)]
-    found += [_source(row, now) for row in mailboxes.rows(connection)]
+    found += [_source(row, now) for row in mailboxes.rows(connection)] + [_roles(connection)]
     return [check for check in found if check.problem]
 
 
@@ -212,6 +212,21 @@ def _writable(connection: Connection) -> Check:
         return Check("database")
     do = "make it writable, or let [database] name the new primary and restart"
     return Check("database", "the database is read-only: no mail is taken", None, do, blocks=True)
+
+
+#: what happens where nobody has a role
+_WITHOUT = {
+    "ingest": "no mail is taken", "work": "mails wait undecided", "send": "replies wait", "http": "there is no console",
+}  # fmt: skip
+
+
+def _roles(connection: Connection) -> Check:
+    """The roles that no node has which is there now."""
+    missing = nodes.unserved(nodes.live(connection))
+    if not missing:
+        return Check("nodes")
+    what = "; ".join(f"no node has the role {role}: {_WITHOUT[role]}" for role in missing)
+    return Check("nodes", what, None, "start one that has it in [node] roles (gateway status names those that run)")
 
 
 def _source(row: SourceState, now: datetime) -> Check:

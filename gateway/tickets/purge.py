@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from gateway import log, metrics
 from gateway.database.store import Store
+from gateway.periodic import Periodic, Wait
 from gateway.tickets import retention
 from gateway.tickets.retention import Keep, Kind
 
@@ -22,7 +23,14 @@ LONG_S, SHORT_S = (
 )  #: a transaction of a purge that took longer, or not as long, makes the next smaller or larger
 PAUSE = 4.0  #: times as long as it worked, the purge waits
 
-Wait = Callable[[float], Awaitable[bool]]
+
+def loops(store: Store, keep: Callable[[], Keep], clock: Callable[[], datetime], wait: Wait) -> tuple[Periodic, ...]:
+    """What runs: removes what ``[retention]`` says is over; what is left when the service stops is found the next time."""
+
+    async def run() -> None:
+        await Purge(store, keep(), clock, wait).run()
+
+    return (Periodic("purge", lambda: EVERY_S, run, first=FIRST_S),)
 
 
 class Purge:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,14 +19,18 @@ from sqlalchemy import Connection, delete, func, select, text
 
 from gateway.database.console_tables import report_changes, report_days
 from gateway.database.statements import put_all
+from gateway.database.store import Store
 from gateway.database.tables import messages, tickets
 from gateway.model import InboxState, TicketState
+from gateway.periodic import Periodic, Wait
 
 #: a day is kept when it has been over for so long; the triggers watch rows older than a day of the database's clock
 SEALED = timedelta(days=2)
 STEP = 4  #: days that one transaction counts
 CHANGES = 2000  #: of them that one transaction reads
 DAY = timedelta(days=1)
+YEAR = timedelta(days=366)
+EVERY_S, FIRST_S, PAUSE_S = 6 * 3600.0, 300.0, 0.04  #: how often, after the start, and between two steps
 
 
 @dataclass(slots=True)
@@ -178,6 +183,17 @@ def _silent(connection: Connection, start: datetime, end: datetime | None) -> It
 
 
 # --------------------------------------------------------------------------- counting ahead
+
+
+def loops(store: Store, watch: Callable[[], Watch], wait: Wait) -> tuple[Periodic, ...]:
+    """What runs: the days of the last year that are over are counted ahead of the report, changed ones anew."""
+
+    async def run() -> None:
+        now = watch()
+        while await store.write(partial(settle, since=now.now - YEAR, watch=now)) and await wait(PAUSE_S):
+            pass
+
+    return (Periodic("report", lambda: EVERY_S, run, first=FIRST_S),)
 
 
 def settle(connection: Connection, since: datetime, watch: Watch) -> bool:

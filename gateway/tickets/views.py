@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gateway.database import typed
+from gateway.database import nodes, typed
 from gateway.database.tables import (
     ANSWERED,
     Arrival,
@@ -229,6 +229,7 @@ def status(
         "due_next": _iso(due_next(connection, now)),
         "directory_age_s": round(directory_age_s, 1) if directory_age_s is not None else None,
         "sources": [_source(row) for row in mailboxes.rows(connection)],
+        "nodes": [str(node) for node in nodes.live(connection)],
         "problems": [check.line for check in found],
     }
 
