@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import gateway
+from bench import alternatives
 from gateway.config import load
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Topics
 from gateway.read.facts.machines import machines
@@ -27,6 +28,29 @@ KNOWN = (
     "könnt ihr den zweiten vserver",
     "Bei mir zu Hause ist das Internet",
     "Thunderbird can't connect to the mail server since",
+)
+#: of the kinds
+KINDS_MISREAD: tuple[str, ...] = (
+    "nginx is serving nothing but 503s ",
+    'our site displays "Error establish',
+    "Wir kriegen keine einzige unserer ",
+    "No llegamos a ninguna de nuestras ",
+    "обидва vps недступні, терміново",
+    "Niemand in het bedrijf kan het int",
+    "db-west-2 makinesinde yaşam belirt",
+    "Dedicated sunucum 40 dakikadır ölü",
+    "Site geceden beri herkese 500 hata",
+    "Taşıma sırasında sitem kapalı olur",
+    "Z 198.51.100.14 nic nepřichází",
+    "Náš pokladní systém u vás nenaběhn",
+    "Nedostaneme se na žádný náš stroj",
+    "During Sunday's announced work, wi",
+    "Wird web2 bei den angekündigten Ar",
+    "Vendí la panadería, el nuevo dueño",
+    "Ни один из наших 40 сотрудников с ",
+    "Жоден із наших 40 співробітників в",
+    "Żaden z naszych 40 pracowników od ",
+    "203.0.113.8: ne web, ne ssh, ne pi",
 )
 
 
@@ -50,6 +74,26 @@ def test_what_people_write_is_understood() -> None:
     assert [row for row in misread if not row[0][6].startswith(KNOWN)] == []
     assert len(chats()) >= 300
     assert len(Counter(row[0] for row in chats())) == 12
+
+
+def kinds() -> list[tuple[str, tuple[str, ...], str]]:
+    """(language, department, question, critical and sensitive as labelled, text)."""
+    lines = (FOLDER / "kinds.psv").read_text(encoding="utf-8").splitlines()
+    split = [line.split("|", 2) for line in lines if not line.startswith("#")]
+    return [(code, tuple(wanted.split(" ")), text) for code, wanted, text in split]
+
+
+def test_every_language_has_the_kinds_of_the_others() -> None:
+    misread, texts = [], kinds()
+    for code, wanted, text in texts:
+        have = told(read_topics("", text))
+        if not all(
+            right in ("*", found) or (right == "-" and at < 2)
+            for at, (right, found) in enumerate(zip(wanted, have, strict=True))
+        ):
+            misread.append((code, text, have))
+    assert [one for one in misread if not one[1].startswith(KINDS_MISREAD)] == []
+    assert len(texts) > 400
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -193,3 +237,39 @@ def test_above_a_bounce_it_is_the_language_of_the_author(language: str, own: str
 def test_the_text_of_files_is_told_by_their_names() -> None:
     text = lexicon.joined({"en.toml": '[general]\n1 = ["only this"]', "de.toml": '[general]\n1 = ["nur das"]'})
     assert stems.score("only this, nur das", stems.table(text, topics=("general",))).weight == {"general": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "critical"),
+    [
+        ("Unser Lagersystem ist tot.", True),
+        ("Unser Dateisystem ist tot.", False),
+        ("Unser Lagerregal ist tot.", False),
+        ("Ons voorraadsysteem is dood.", True),
+    ],
+)
+def test_a_compound_is_what_it_ends_with(text: str, critical: bool) -> None:
+    assert read_topics("", text).critical is critical
+
+
+def test_a_console_that_was_pasted_says_that_a_machine_is_down() -> None:
+    panic = "[    2.114408] Kernel panic - not syncing: VFS: Unable to mount root fs"
+    assert read_topics("web13", f"The console of web13 shows:\n{panic}\nWhat now?").critical
+    assert not read_topics("web13", f"The console of web13 shows:\n{panic[:30]}\nWhat now?").critical
+
+
+def test_an_error_that_a_program_shows_is_not_denied_by_a_not_before_it() -> None:
+    assert read_topics("", "The page shop.example was not found NXDOMAIN").critical
+    assert not read_topics("", "The server shop.example isn't unreachable").critical
+
+
+def test_the_alternatives_are_counted_and_what_the_rest_finds_is_named() -> None:
+    files = {
+        "grammar.toml": '[outage]\n"1" = ["{down} & <0:{box}"]\n',
+        "en.toml": '[class]\ndown = ["dead=", "dead now"]\nbox = ["server", "servers"]\n[general]\n"1" = ["price", "price list", "cheap"]\n'
+        '[outage]\n"1" = ["dead & server"]\n',
+    }
+    assert alternatives.counted(files) == {"grammar": (0, 2), "en": (4, 5)}
+    assert list(alternatives.begun(files)) == [("en", "box", "servers", "server")]
+    gone = {(entry.topic, word) for entry, word in alternatives.found_anyway(files)}
+    assert gone == {("general", "price list")}

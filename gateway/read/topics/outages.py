@@ -66,7 +66,7 @@ class _Sentence:
 
 def _sentences(texts: Sequence[str], stems: Table, named: Collection[str]) -> list[_Sentence]:
     """The sentences with their hits; one search for all of them."""
-    lowers = [without_addresses(marked(flattened(text), named)) for text in texts]
+    lowers = [stems.file.compound.sub(NAMED, without_addresses(marked(flattened(text), named))) for text in texts]
     starts, whole = [0], []
     for lower in lowers:
         whole.append(lower)

@@ -38,7 +38,7 @@ INCIDENT = (
     "outage", "event", "unreached", "service", "part", "program", "resolved", "was", "past", "still", "others", "login", "degraded", "slow", "fine",
 )  # fmt: skip
 #: what stands around a request or a state and changes it; no topics of their own
-AROUND = ("not", "denial", "without", "asking", "done", "plea", "distinct")
+AROUND = ("not", "denial", "without", "asking", "done", "plea", "distinct", "compound", "simplex")
 TOPICS = (*PLAIN, *INCIDENT, *(f"sensitive.{name}" for name in SENSITIVE), *AROUND)
 STATES = ("event", "unreached", "outage")  #: what a "not" before it denies, unless it has one itself
 NEGATED = "{negated}"  #: a class of verbs that have their "not" in them
@@ -143,6 +143,7 @@ class _File:
     speaking: Speaking
     languages: frozenset[str]
     distinct: Sequence[tuple[str, str]]  #: (language, word) of what is no misspelling
+    compound: re.Pattern[str]  #: the beginning of a word that ends as what can be down does ("lagersystem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +158,12 @@ class Table:
 
     def hits(self, text: Searched) -> list[tuple[int, int, Stem, tuple[Keyed, ...]]]:
         """(place, rank, stem, groups) of each that stands in the text, by place, the longest first."""
-        lower, present, hits = text.lower, text.present, []
-        for key in text.places.keys() & self.by_key.keys():
+        lower, present, by_key, hits = text.lower, text.present, self.by_key, []
+        for key in text.places:
+            if key not in by_key:
+                continue
             places = text.places[key]
-            for rank, stem, beside in self.by_key[key]:
+            for rank, stem, beside in by_key[key]:
                 for group in beside:
                     if not group.absent and not present(group) and not group.signs:
                         break
@@ -213,12 +216,21 @@ def _file(text: str, plain: bool = False) -> _File:
     if not stems:
         raise TopicsError("no stems")
     distinct = [(language, stem.text) for language, stem in found.get("distinct", ())]
-    return _searched(stems, denying, speaking, distinct)
+    return _searched(stems, denying, speaking, distinct, _compound(found))
 
 
 def _says_not(stem: Stem, negations: frozenset[str]) -> bool:
     """Whether a state has its "not" in it, or none before it matters."""
     return any(name in stem.rule for name in (NEGATED, *SHOWN)) or not negations.isdisjoint(_words(stem))
+
+
+def _compound(found: Mapping[str, Sequence[tuple[str, Stem]]]) -> re.Pattern[str]:
+    """Finds the beginnings of compounds; their heads are ``compound`` words, and ``simplex`` words are none."""
+    heads, others = ([stem.text for _, stem in found.get(name, ())] for name in ("compound", "simplex"))
+    if not heads:
+        return re.compile(r"(?!)")
+    none = rf"(?!(?:{alternation(others)})(?!\w))" if others else ""
+    return re.compile(rf"(?<![\w{NAMED}]){none}(?=[^\W\d_]{{3,24}}(?:{alternation(heads)})(?!\w))")
 
 
 def _words(stem: Stem) -> Iterator[str]:
@@ -240,7 +252,11 @@ def _denying(found: Mapping[str, Sequence[tuple[str, Stem]]]) -> tuple[Denying, 
 
 
 def _searched(
-    stems: Mapping[str, Sequence[Stem]], denying: Denying, speaking: Speaking, distinct: Sequence[tuple[str, str]]
+    stems: Mapping[str, Sequence[Stem]],
+    denying: Denying,
+    speaking: Speaking,
+    distinct: Sequence[tuple[str, str]],
+    compound: re.Pattern[str],
 ) -> _File:
     """The file with one search for its stems and for what must stand beside them (Aho and Corasick, CACM 18(6), 1975).
 
@@ -271,7 +287,9 @@ def _searched(
         else:
             signs.append((language, (rank, stem, beside)))
     search = AhoCorasick([f" {blanked(text)}{' ' * exact}" for text, exact in keys], store_patterns=False)
-    return _File(found, [text for text, _ in keys], search, signs, denying, speaking, frozenset(stems), distinct)
+    return _File(
+        found, [text for text, _ in keys], search, signs, denying, speaking, frozenset(stems), distinct, compound
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -355,6 +373,7 @@ class Searched:
         self.places = places = defaultdict[int, list[int]](list)  #: of each key that stands there, in order
         for key, place, _ in file.search.find_matches_as_indexes(blank, overlapping=True):
             places[key].append(place)
+        self._standing = frozenset(places)
         self._present: dict[int, frozenset[int]] = {}  #: the keys of a group that the text has, by its identity
         self._ends: list[int] | None = None
 
@@ -374,7 +393,7 @@ class Searched:
         """The keys of a group that the text has anywhere."""
         keys = self._present.get(id(group))
         if keys is None:
-            keys = self._present[id(group)] = group.keys & self.places.keys()
+            keys = self._present[id(group)] = group.keys & self._standing
         return keys
 
     def has_beside(self, start: int, end: int, beside: Sequence[Keyed]) -> bool:
@@ -433,7 +452,7 @@ class Searched:
 
     def present_keys(self, keys: frozenset[int]) -> frozenset[int]:
         """Those of the keys that the text has."""
-        return keys & self.places.keys() if keys else keys
+        return keys & self._standing
 
     def _side(self, group: Keyed, start: int, end: int, low: int, high: int) -> tuple[int, int]:
         """From where to where the words of a group may stand."""
