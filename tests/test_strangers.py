@@ -92,16 +92,10 @@ MISREAD: dict[str, set[str]] = {
         "ra-ru-03",
         "ra-ru-10",
         "ra-sv-02",
-        "se-de-10",
-        "se-es-06",
         "st-de-13",
-        "st-de-16",
-        "st-es-08",
         "st-es-26",
         "st-fr-21",
-        "st-nl-06",
         "st-pt-16",
-        "st-ru-08",
     },
 }
 #: everyday mails that are taken for an outage: a course on the net and the manual of a program, quoted with its words

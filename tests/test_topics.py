@@ -50,6 +50,7 @@ KINDS_MISREAD: tuple[str, ...] = (
     "Ни один из наших 40 сотрудников с ",
     "Жоден із наших 40 співробітників в",
     "Żaden z naszych 40 pracowników od ",
+    "Ponham um debian limpo no srv9, nã",
     "203.0.113.8: ne web, ne ssh, ne pi",
 )
 
