@@ -85,6 +85,67 @@ NONE = [
     "SSH vps-4711 is dead", "root access to web13.example.com", "IPMI 203.0.113.7 does not answer", "VNC of r1z7og44 is black", "login Client Area fails", "passwd for 12345",
     "ssh -p 2222 root@203.0.113.7", "What is my password", "credentials for the Client Area", "user | password reset | done", "panel.example.com is down", "ssh OpenSSH_9.2 banner",
 ]  # fmt: skip
+#: labels that are disguised or misread, in tables and files of settings, and in further languages
+DISGUISED = [
+    ("p a s s w o r d : hunter2x!", "hunter2x!"), ("P A S S W O R T: Hunter2x!", "Hunter2x!"),
+    ("pаssword: Hunter2x!", "Hunter2x!"), ("пaрoль: Hunter2x!", "Hunter2x!"), ("рassword: Hunter2x!", "Hunter2x!"),
+    ("Pαsswοrd: Hunter2x!", "Hunter2x!"), ("p@ssword: Hunter2x!", "Hunter2x!"), ("pa55word: Hunter2x!", "Hunter2x!"),
+    ("passw0rd: Hunter2x!", "Hunter2x!"), ('pass\u200bword: Hunter2x!', "Hunter2x!"),
+    ('pass\xadword: Hunter2x!', "Hunter2x!"), ("ｐａｓｓｗｏｒｄ: Hunter2x!", "Hunter2x!"),
+    ("password﹕ Hunter2x!", "Hunter2x!"), ("password | Hunter2x!", "Hunter2x!"),
+    ("| user | root |\n| password | Hunter2x! |", "Hunter2x!"), ("user,password\nroot,Hunter2x!", "Hunter2x!"),
+    ("Passvvord: Hunter2x!", "Hunter2x!"), ("Pa5sword : Hunter2x!", "Hunter2x!"),
+    ("Passw ord: Hunter2x!", "Hunter2x!"), ("Passwort .. Hunter2x!", "Hunter2x!"),
+    ("Password . . . . : Hunter2x!", "Hunter2x!"), ("Password............Hunter2x!", "Hunter2x!"),
+    ("password:\n  value: Hunter2x!", "Hunter2x!"), ("password: >-\n  Hunter2x!", "Hunter2x!"),
+    ("password: |\n  Hunter2x!", "Hunter2x!"), ("- name: DB_PASS\n  value: Hunter2x!", "Hunter2x!"),
+    ("- name: DB_PASSWORD\n  value: \"hunter two\"", "hunter two"),
+    ("- ----BEGIN RSA PRIVATE KEY-----\nMIIEabc\n-----END RSA PRIVATE KEY-----", "MIIEabc"),
+    ("—–BEGIN RSA PRIVATE KEY—–\nMIIEabcd\n—–END RSA PRIVATE KEY—–", "MIIEabcd"),
+    ("---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nMIIEabcd\n---- END SSH2 ENCRYPTED PRIVATE KEY ----", "MIIEabcd"),
+    ("otpauth-migration://offline?data=CjEKCkhlbGxvId6tvu8", "CjEKCkhlbGxvId6tvu8"),
+    ("WIFI:S:net;T:WPA;P:Hunter2x!;;", "Hunter2x!"), ("TOTP seed: JBSW Y3DP EHPK 3PXP", "JBSW Y3DP EHPK 3PXP"),
+    ("setup key: jbsw y3dp ehpk 3pxp", "jbsw y3dp ehpk 3pxp"), ("parool: Hunter2x!", "Hunter2x!"),
+    ("Passord: Hunter2x!", "Hunter2x!"), ("Lösenord: Hunter2x!", "Hunter2x!"), ("salasana: Hunter2x!", "Hunter2x!"),
+    ("Adgangskode: Hunter2x!", "Hunter2x!"), ("jelszó: Hunter2x!", "Hunter2x!"), ("parolă: Hunter2x!", "Hunter2x!"),
+    ("lozinka: Hunter2x!", "Hunter2x!"), ("κωδικός: Hunter2x!", "Hunter2x!"), ("密码：Hunter2x!", "Hunter2x!"),
+    ("パスワード：Hunter2x!", "Hunter2x!"), ("비밀번호: Hunter2x!", "Hunter2x!"), ("סיסמה: Hunter2x!", "Hunter2x!"),
+    ("كلمة المرور: Hunter2x!", "Hunter2x!"), ("รหัสผ่าน: Hunter2x!", "Hunter2x!"),
+    ("mật khẩu: Hunter2x!", "Hunter2x!"), ("Kennw.: Hunter2x!", "Hunter2x!"), ("root Hunter2x!", "Hunter2x!"),
+    ("My sec code (Client Area) is 4471", "4471"), ("Support-PIN 4471", "4471"), ("code word: bluebird", "bluebird"),
+    ("Secret answer: Fluffy", "Fluffy"), ("security answer: Fluffy", "Fluffy"),
+    ("Mother's maiden name: Kowalski", "Kowalski"), ("Neues Passwort bitte auf Hunter2x! setzen", "Hunter2x!"),
+    ("mettez le mot de passe à Hunter2x!", "Hunter2x!"),
+]  # fmt: skip
+#: order numbers, addresses, names, dates and talk of passwords, of which nothing may be masked
+HARMLESS = [
+    "order #123456", "Order 12 34 56", "IP 203.0.113.7", "host web13", "srv-de-04 is down", "2026-11-27 14:30",
+    "since 14:30", "password reset does not work", "my password is wrong", "I forgot my password",
+    "Passwort vergessen", "the password is not accepted", "reset the password for order 123456", "Passwort falsch",
+    "mot de passe oublié", "change the root password please", "pass: yes", "password: see below", "Invoice 214382",
+    "Rechnung Nr. 214382", "https://shop.example/login?next=/a", "phone +49 30 12345678", "10115 Berlin",
+    "VAT DE123456789", "T-8K2M4PX", "ticket T-8K2M4PX", "version 1.24.0", "PID 12345", "UID 1000",
+    "MAC 00:1a:2b:3c:4d:5e", "uuid 5f0c1d2e-3b4a-4c5d-8e9f-0a1b2c3d4e5f",
+    "commit 3f9a2b1c4d5e6f7a8b9c0d1e2f3a4b5c6d7e8f90",
+    "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", "code 502", "error code 0x80070005",
+    "promo code XMAS2026", "Postcode 10115", "the key is under the mat", "key features",
+    "public key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGh anna@x", "token ring",
+    "the pass to the data centre is at 9", "compass 45", "Pin 5 on the connector", "RJ45 pin 8", "bypass: yes",
+    "password policy: 12 characters", "password login: disabled", "PasswordAuthentication no", "PermitRootLogin yes",
+    "ssh root@203.0.113.7", "root@web13:~# uptime", "user: anna", "login: anna", "my user is anna.schmidt",
+    "Die PIN ist gesperrt", "secret sauce", "access code missing", "two-factor is broken",
+    "2FA code does not arrive", "smtp auth failed", "authentication failed", "card declined", "IBAN please",
+    "please send your IBAN", "4 vCPU 8 GB", "price 12.50", "passed 3 tests", "PASS 3", "test PASS",
+    "password: ******", "password: ********", "Passwort: xxxxxx", "serial SN12345678", "S/N: 5CD1234XYZ",
+    "asset tag A12345", "model PowerEdge R740xd", "rack A12 unit U14", "the account key word", "license: MIT",
+    "api version v2", "API key rotation", "a security code is asked for", "Security code required",
+    "verification code not received", "The code you sent is invalid", "Kundennummer: 10023", "order code 1234",
+    "tracking code 1Z999AA10123456784", "imei 490154203237518", "QR code broken", "Codes 4xx and 5xx", "Zahlencode",
+    "my mother's maiden name is asked", "passport number 1234", "bank transfer of 1234 5678", "data: 4111",
+    "the secret is out", "token expired at 14:30", "pw reset", "pw", "pass",
+    "PW reset mail does not arrive at anna@shop.example", "keepass database", "db_password is wrong",
+    "DB_PASSWORD not set",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
@@ -101,4 +162,16 @@ def test_nothing_of_a_secret_is_left(text: str, secret: str) -> None:
 @pytest.mark.parametrize("text", NONE)
 def test_what_is_no_secret_stays_as_it_is(text: str) -> None:
     surrounded = f"Hello,\n\n{text}\n\nThanks, Anna"
+    assert secrets.mask(surrounded) == (surrounded, 0)
+
+
+@pytest.mark.parametrize(("text", "secret"), DISGUISED)
+def test_a_disguised_label_hides_nothing(text: str, secret: str) -> None:
+    assert secrets.suspected(text)
+    assert secret not in secrets.mask(f"Hello,\n\n{text}\n\nThanks\n")[0]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
+    surrounded = f"Hello,\n\n{text}\n\nThanks\n"
     assert secrets.mask(surrounded) == (surrounded, 0)

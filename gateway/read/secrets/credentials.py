@@ -11,7 +11,7 @@ import ipaddress
 import re
 
 from gateway.read.secrets import spoken
-from gateway.read.secrets.detector import Detector
+from gateway.read.secrets.detector import NOT_VALUE, Detector, Detectors
 
 _QUOTED = r"\"(?:[^\"\\\n]|\\.){1,200}\"|'(?:[^'\\\n]|\\.){1,200}'|`[^`\n]{1,200}`"
 _VALUE = rf"(?P<value>{_QUOTED}|[^\s\"'`<>,;(){{}}\[\]]{{1,200}})"
@@ -27,13 +27,6 @@ _PLACEHOLDER = re.compile(
     r"[\"'`]?(?:\[masked\]|x{1,9}|\*{2,}|\.{2,}|<[^>]*>|\$\{?\w+\}?|%\w+%|null|none|nil|true|false|yes|no|string|str|text|"
     r"required|optional|invalid|expired|missing|wrong|incorrect|unknown|empty|ask|prompt|stdin|getpass\w*|os\.environ\S*|env\S*|"
     r"auto\w*|file|plain|login|md5|scram\S*|peer|trust|redacted|hidden|-?\d{1,2}(?:\.\d+)?|not|is|and|or|the|for|of|to|to:)[\"'`]?[.,;:!?)]{0,3}",
-    re.IGNORECASE,
-)
-#: what stands after a label and is no secret
-NOT_VALUE = re.compile(
-    r"(?:see|none|unknown|unbekannt|siehe|below|unten|leer|empty|same|wie|reset|forgot\w*|vergessen|n/a|incorrect|wrong|falsch|invalid|expired|required|missing|not|nicht|pas|non|не|нет|как|see\w*|sent|gesendet|"
-    r"where|how|what|when|why|who|can|is|wo|was|warum|kann|où|comment|quand|dónde|cómo|cuándo|dove|come|quando|perché|где|почему|що|де|чому|gdzie|jak|kde|waar|hoe|onde|nerede|nasıl|"
-    r"\[masked\]|\*{3,}|x{3,}|\.{3,}|_{3,}|-{3,})[.,;!?)]{0,3}\Z",
     re.IGNORECASE,
 )
 _CAMEL = re.compile(r"[a-z\d][A-Z]")
@@ -224,7 +217,7 @@ DETECTORS = (
     ),
     Detector(
         _OF_NAMES,
-        rf"(?<![\w.-])(?P<before>[\w.-]{{0,40}}?)(?P<name>{_NAME})s?(?:[_.-]\w{{1,20}})?[\"']?\]?[ \t]{{0,4}}(?:=>|:=|==?|::?(?=[\"'\w ]))[ \t]{{0,4}}{_VALUE}",
+        rf"(?<![\w.-])(?P<before>[\w.-]{{0,40}}?)(?P<name>{_NAME})s?(?:[_.-]\w{{1,20}})?\\{{0,3}}[\"']?\]?[ \t]{{0,4}}(?:=>|:=|==?|::?(?=[\"'\w ]))[ \t]{{0,4}}{_VALUE}",
         _is_key,
     ),
     Detector(
@@ -261,17 +254,12 @@ DETECTORS = (
 )
 
 
+_ALL = Detectors((*DETECTORS, *spoken.DETECTORS))
+
+
 def spans(text: str, lower: str) -> list[tuple[int, int]]:
     """(begin, end) of every credential of a text, in order; ``lower``: the same text in small letters."""
-    found: list[tuple[int, int]] = []
-    lines: dict[tuple[str, int], list[tuple[int, int]]] = {}  # by signs: several detectors have the same
-    for detector in (*DETECTORS, *spoken.DETECTORS):
-        if detector.signs not in lines:
-            lines[detector.signs] = detector.windows(text, lower)
-        for begin, end in lines[detector.signs]:
-            for match in detector.expression.finditer(text, begin, end):
-                if detector.accepts is None or detector.accepts(match):
-                    found.append(_masked(match))
+    found = [_masked(match) for match in _ALL.matches(text, lower)]
     found += spoken.columns(text, lower)
     joined: list[tuple[int, int]] = []
     for begin, end in sorted(found):

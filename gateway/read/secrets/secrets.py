@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gateway.read.secrets import credentials
+from gateway.read.secrets import credentials, disguised
+from gateway.read.secrets.detector import NOT_VALUE
 from gateway.read.tables import EVERY_MAIL, MAX_NUMBERS, Beginnings, alternation, lowered, numbers, words
 
 MASK = "[masked]"
 _KINDS = r"(?:[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?|OpenVPN (?:Static|tls-crypt-v2 client) key(?: V1)?)"
-_KEY = re.compile(rf"-----BEGIN {_KINDS}-----")
-_KEY_END = re.compile(rf"-----END {_KINDS}-----")
+_DASHES = "-–—‐"
+_KEY = re.compile(rf"(?<=[{_DASHES} ])BEGIN {_KINDS}[ ]?(?:[{_DASHES}][ ]?){{1,8}}")
+_KEY_END = re.compile(rf"END {_KINDS}[ ]?(?:[{_DASHES}][ ]?){{1,8}}")
 _KEY_LINE = re.compile(r"[ \t>|]{0,8}(?:[A-Za-z0-9+/=]{0,100}|[\w-]{1,30}:[^\n]{0,100})\r?(?:\n|\Z)")
 MAX_KEY = 20_000  #: characters
 _LABELS = words("secrets", "label")
@@ -85,7 +87,7 @@ class _Masking:
         return MASK
 
     def value(self, match: re.Match[str]) -> str:
-        if MASK in match["value"] or credentials.NOT_VALUE.match(match["value"]):
+        if MASK in match["value"] or NOT_VALUE.match(match["value"]):
             return match[0]
         self.count += 1
         return match["label"] + MASK
@@ -106,7 +108,7 @@ def _without_keys(text: str, masking: _Masking) -> str:
     for begin in _KEY.finditer(text):
         if begin.start() < done:
             continue
-        place = text.find("-----END", begin.end(), begin.end() + MAX_KEY)
+        place = text.find("END ", begin.end(), begin.end() + MAX_KEY)
         ended = _KEY_END.match(text, place) if place >= 0 else None
         end = ended.end() if ended else begin.end()
         if not ended:
@@ -117,7 +119,7 @@ def _without_keys(text: str, masking: _Masking) -> str:
                     break
                 end = line + len(found[0].rstrip()) if found[0].strip() else end
                 line = found.end()
-        pieces += [text[done : begin.start()], MASK]
+        pieces += [text[done : begin.start()].rstrip(f"{_DASHES} "), MASK]
         masking.count, done = masking.count + 1, end
     return "".join([*pieces, text[done:]])
 
@@ -131,13 +133,17 @@ def _labelled(text: str, places: Sequence[int]) -> list[tuple[int, int]]:
     """(begin, end) of the lines that have a label at one of these places, each with the line below it, joined where they
     overlap."""
     found: list[tuple[int, int]] = []
+    silent = 0  #: up to where nothing says what the labels before are
     for at in places:
         if not _LABEL_AT.match(text, at):
             continue
-        begin, below = max(text.rfind("\n", 0, at) + 1, at - BEFORE_LABEL), text.find("\n", at)
-        end = text.find("\n", below + 1) if below >= 0 else -1
-        end = min(len(text) if end < 0 else end, max(at, below) + AFTER_LABEL)
-        if not _SAYS.search(text, at, min(end, at + 400)):
+        low, high = max(0, at - BEFORE_LABEL), at + AFTER_LABEL
+        begin, below = text.rfind("\n", low, at) + 1 or low, text.find("\n", at, high)
+        end = text.find("\n", below + 1, below + AFTER_LABEL) if below >= 0 else -1
+        end = min(len(text), max(at, below) + AFTER_LABEL) if end < 0 else end
+        high = min(end, at + 400)
+        if not _SAYS.search(text, max(at, silent - 24), high):
+            silent = max(silent, high)
             continue
         if found and begin < found[-1][1]:
             found[-1] = (found[-1][0], max(end, found[-1][1]))
@@ -157,14 +163,16 @@ def _by_label(text: str, masking: _Masking) -> str:
 
 
 def _has_login(lower: str) -> bool:
-    return (" / " in lower or " | " in lower) and any(name in lower for name in ("root", "admin", "ubuntu", "debian"))
+    divided = ("/" in lower and " / " in lower) or ("|" in lower and " | " in lower)
+    return divided and any(name in lower for name in ("root", "admin", "ubuntu", "debian"))
 
 
 def suspected(text: str) -> bool:
     """Cheap: whether ``mask`` could find a secret in this text, or in some of its lines."""
+    text = disguised.undisguised(text)
     lower, places = lowered(text), _places(text)
     return (
-        ("-----BEGIN" in text and _KEY.search(text) is not None)
+        ("BEGIN " in text and _KEY.search(text) is not None)
         or _has_login(lower)
         or _URL_AT.search(text) is not None
         or _many_digits(text)
@@ -189,8 +197,9 @@ def _many_digits(text: str) -> bool:
 
 def mask(text: str) -> tuple[str, int]:
     """(text with every secret replaced, how many)."""
-    masking = _Masking()
-    if "-----BEGIN" in text:
+    written, masking = text, _Masking()
+    text = disguised.undisguised(text)
+    if "BEGIN " in text:
         text = _without_keys(text, masking)
     text, found = credentials.masked(text, lowered(text), MASK)
     masking.count += found
@@ -202,4 +211,4 @@ def mask(text: str) -> tuple[str, int]:
         text = _URL.sub(masking.value, text)
     if _many_digits(text):
         text = _CARD_IN_FOURS.sub(masking.card, _CARD.sub(masking.card, text))
-    return text, masking.count
+    return (text, masking.count) if masking.count else (written, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.read.secrets.detector import Detector
+from gateway.read.secrets.detector import NOT_VALUE, Detector, has_any
 
 _LABEL = (
     r"(?:pass(?:[- ]?(?:word|wd|code|phrase))?|pwd?|passwort|kennwort|mot de passe|mdp|contraseña|clave|parola(?: d['’]ordine)?|"
@@ -57,6 +57,21 @@ def _is_code(match: re.Match[str]) -> bool:
     return not _NO_SECRET_CODE.search(match.string, max(0, match.start() - 12), match.start())
 
 
+def _looks_mixed(match: re.Match[str]) -> bool:
+    """Whether it is surely none of a machine, a program or a person: a sign among letters of both sizes, with a digit."""
+    value = match["value"].rstrip(".,;:)")
+    mixed = any(c.isdigit() for c in value) and any(c.islower() for c in value) and any(c.isupper() for c in value)
+    return mixed and bool(re.search(r"[!$%^&*+=?~#]", value)) and "://" not in value and "@" not in value
+
+
+def _is_given(match: re.Match[str]) -> bool:
+    return not NOT_VALUE.match(match["value"])
+
+
+def _is_seed(match: re.Match[str]) -> bool:
+    return any(char.isdigit() for char in match["value"]) and bool(re.search(r"[A-Za-z]", match["value"]))
+
+
 def _has_digit(match: re.Match[str]) -> bool:
     return any(char.isdigit() for char in match["value"])
 
@@ -90,6 +105,49 @@ DETECTORS = (
         rf"(?:{_USERS}[ \t/|:,]{{1,3}})?{_VALUE}(?!\S)",
         _looks,
     ),
+    Detector(  # "Password ....: S3cret", "| password | S3cret |"
+        _SIGNS,
+        rf"(?<![\w-]){_LABEL}(?:(?:[ \t]?[._·]){{2,60}}[ \t:=]{{0,3}}|[ \t]{{0,20}}[|¦][ \t]{{0,20}}){_VALUE}",
+        _looks_numbered,
+    ),
+    Detector(  # "set the password to S3cret", "Passwort bitte auf S3cret"
+        _SIGNS,
+        rf"(?<![\w-]){_LABEL}(?:[ \t]{{1,2}}(?:bitte|please|s['’]il vous plaît|por favor|per favore|пожалуйста))?[ \t]{{1,2}}(?:to|auf|in|à|a|en|su|na|на)[ \t]{{1,2}}{_VALUE}",
+        _looks_numbered,
+    ),
+    Detector(  # YAML: a block of lines, the value of a variable with its name above
+        "pass =pw pwd *password *secret *token *key",
+        rf"(?:{_LABEL}|secret|token|key)[\"']?:[ \t]{{0,3}}[|>][-+]?[ \t]{{0,3}}\r?\n[ \t]{{1,20}}{_VALUE}",
+        below=1,
+    ),
+    Detector(  # "password:" above "value: S3cret"
+        _SIGNS,
+        rf"(?<![\w-]){_LABEL}:[ \t]{{0,3}}\r?\n[ \t]{{0,20}}(?:value|wert|valeur|valor|valore):[ \t]{{0,3}}{_VALUE}",
+        below=1,
+    ),
+    Detector(
+        "*pass *pwd *secret *token *key",
+        r"name:[ \t]{0,3}[\"']?[\w.-]{0,40}(?:pass|pwd|secret|token|key)[\w.-]{0,20}[\"']?[ \t]{0,3}\r?\n[ \t]{0,20}value:[ \t]{0,3}(?P<value>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s\"']{1,200})",
+        below=1,
+    ),
+    Detector(  # "root S3cret": with both a sign and a digit, or letters of both sizes, it is no name of a machine
+        "=root =administrator",
+        rf"(?<![\w@./-])(?:root|administrator)[ \t]{{1,3}}{_VALUE}(?!\S)",
+        _looks_mixed,
+    ),
+    Detector(
+        "support-pin telefon-pin phone-pin kunden-pin =sec~code code~word codeword =secret~answer =security~answer maiden sicherheitsantwort kennwortfrage mädchenname кодовое девичья",
+        r"(?<!\w)(?:(?:support|telefon|phone|kunden)[ -]?pin(?=[ \t]{0,3}(?:[:=\d]|is|ist))|sec(?:urity)?\.?[ ]code|code[ -]?word|(?:secret|security)[ ]answer|maiden[ ]name|sicherheitsantwort|mädchenname|"
+        r"кодовое[ ]слово|девичья[ ]фамилия(?:[ ]матери)?)(?:[ \t]{0,2}\([^)\n]{1,30}\))?[ \t]{0,3}(?:[:=]|is[ \t]|ist[ \t]|lautet[ \t]|—|–|(?=\d{4}))[ \t]{0,3}(?P<value>[^\s\"'<>,;]{3,40})",
+        _is_given,
+    ),
+    Detector(  # the seed of a second factor, in groups of four
+        "=totp =otp =2fa authenticator setup =seed",
+        r"(?<!\w)(?:totp|otp|2fa|mfa|authenticator|setup)[ -]{0,2}(?:seed|secret|key|code)?[ \t]{0,2}[:=]?[ \t]{0,3}(?P<value>(?:[a-z2-7]{4}[ -]){3,15}[a-z2-7]{4}(?![a-z2-7])|(?=[A-Z]{0,60}[2-7])[A-Z2-7]{16,64})(?!\w)",
+        _is_seed,
+    ),
+    Detector("!otpauth-migration:", r"otpauth-migration:\S{0,40}?data=(?P<value>[^\s&\"'<>]{8,2000})"),
+    Detector("!wifi:", r"(?<!\w)wifi:[^\n]{0,120}?P:(?P<value>[^;\n]{1,64});"),
     Detector("=passwd", rf"\bpasswd[ \t]{{1,3}}[\w.-]{{1,32}}[ \t]{{1,3}}{_VALUE}(?!\S)", _looks_numbered),
     Detector("=ssh", rf"\bssh\b[^\n|;]{{0,200}}?(?<=[ \t])-p[ \t]{{0,2}}(?!\d{{1,5}}(?!\S)){_VALUE}", _looks_numbered),
     Detector(
@@ -114,9 +172,16 @@ DETECTORS = (
 )
 
 _HEAD = re.compile(rf"(?:\w{{1,20}}[ -])?{_LABEL}", re.IGNORECASE)
-_CELLS = (re.compile(r"\t+"), re.compile(r"[ \t]*\|[ \t]*"), re.compile(r" {2,}"), re.compile(r";"))
+_CELLS = (
+    re.compile(r"\t+"),
+    re.compile(r"[ \t]*\|[ \t]*"),
+    re.compile(r" {2,}"),
+    re.compile(r";"),
+    re.compile(r",(?! )"),
+)
+_DIVIDED = re.compile(r"[\t|;,]|  ")
 MAX_ROWS = 50  #: below the head of a table
-MAX_TABLES = 100
+MAX_TABLES = 20
 _HINTS = (
     "pass",
     "pwd",
@@ -135,17 +200,21 @@ _HINTS = (
     "şifre",
 )
 
+_HAS_HINT = has_any(_HINTS)
+
 
 def columns(text: str, lower: str) -> list[tuple[int, int]]:
     """(begin, end) of what stands in a table below a cell that is a label: cells are divided by tabs, bars or wide blanks."""
-    if not any(hint in lower for hint in _HINTS):
+    if not _HAS_HINT(lower) or not _DIVIDED.search(text):
         return []
     found: list[tuple[int, int]] = []
     lines = list(re.finditer(r"[^\n]+", text))
     number = tables = 0
     while number < len(lines) and tables < MAX_TABLES:
         line, number = lines[number], number + 1
-        if not any(hint in lower[line.start() : line.start() + 400] for hint in _HINTS):
+        if not _DIVIDED.search(text, line.start(), line.start() + 400) or not any(
+            hint in lower[line.start() : line.start() + 400] for hint in _HINTS
+        ):
             continue
         head = _head(line[0])
         if head is not None:
