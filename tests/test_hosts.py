@@ -60,6 +60,7 @@ CALLED = [
 ]  # fmt: skip
 MACHINES = [
     ("fra1-web-02 has no network", ["fra1-web-02"]), ("vps_prod_1 is down", ["vps_prod_1"]), ("vps-3f9a2b is offline", ["vps-3f9a2b"]), ("k8s-01 lost its network", ["k8s-01"]),
+    ("the root password of mx-relay", ["mx-relay"]), ("zbx-core padł", ["zbx-core"]), ("Apache2 default page", []), ("usdt trc20 and a cs2 server", []), ("cr0=0x8001003d cr2=0x10", []),
     ("web13 and srv-de-04", ["web13", "srv-de-04"]), ("php-8 and utf-8", []),
 ]  # fmt: skip
 
@@ -85,6 +86,16 @@ def test_short_names_of_machines(text: str, expected: list[str]) -> None:
 )  # fmt: skip
 def test_a_customer_number_is_one_where_a_word_says_so(text: str, expected: list[str]) -> None:
     assert [candidate.value for candidate in customers_in(text)] == expected
+
+
+def test_a_machine_in_quotation_marks_is_a_host_and_an_opaque_name_a_service() -> None:
+    text = "notre serveur « srv-compta » ne répond plus, notre serveur « k3m9xq2p » non plus"
+    reading = read(
+        f"From: a@b.example\r\nSubject: x\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n".encode(),
+        Hints("a@b.example", NOW, "Europe/Berlin"),
+    )
+    assert [candidate.value for candidate in reading.hosts] == ["srv-compta"]
+    assert [candidate.value for candidate in reading.services if candidate.words.startswith("service:")] == ["k3m9xq2p"]
 
 
 def test_every_label_of_a_customer_number_has_a_sign() -> None:

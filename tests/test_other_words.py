@@ -76,6 +76,10 @@ TIMES = [
     ("server offline since about 2-ish", "2026-11-22T14:00"),
     ("it went down shortly after 9", "2026-11-22T09:00"),
     ("server is down since 9 this morning", "2026-11-22T09:00"),
+    (
+        "results are published at noon and the site has keeled over, just gone half ten, every page refuses",
+        "2026-11-22T10:30",
+    ),
     ("it's been dead since 3", "2026-11-22T15:00"),
     ("down since 14.30", "2026-11-22T14:30"),
     ("down since 1430", "2026-11-22T14:30"),

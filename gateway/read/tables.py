@@ -187,8 +187,9 @@ class Beginnings:
         places, found = self._among.places(lower), {}
         for number in places.keys() & self._hints.keys():
             for hint in self._hints[number]:
-                if own := [place for place in places[number] if lower.startswith(hint, place)][:most]:
-                    found[hint] = own
+                own = (place for place in places[number] if lower.startswith(hint, place))
+                if first := list(itertools.islice(own, most)):
+                    found[hint] = first
         return found
 
     def places(self, lower: str, most: int) -> list[int]:

@@ -28,6 +28,7 @@ _CALLED_BEFORE = re.compile(
     rf"(?<![\w.@-])(?P<named>{_NAME})[\"'”’]?[ \t]{{1,2}}(?:{alternation(words('machines', 'called_before'))})[ \t]{{1,2}}\Z",
     re.IGNORECASE,
 )
+_BEFORE_SIGNS = Beginnings(words("machines", "called_before"), among=EVERY_MAIL)
 _STATE = re.compile(
     "|".join(alternation([stem.rstrip("=*")]) for stem in dict.fromkeys(words("times", "trouble")) if " " not in stem)
 )
@@ -52,8 +53,12 @@ def _is_name(name: str) -> bool:
 def called_in(text: str) -> tuple[Candidate, ...]:
     """The names in small letters, in order of appearance."""
     found: dict[str, Candidate] = {}
-    for place in _SIGNS.places(lowered(text), MAX_PLACES):
-        match = _CALLED.match(text, place, place + REACH) or _CALLED_BEFORE.search(text, max(0, place - 48), place)
+    lower = lowered(text)
+    before = bool(_BEFORE_SIGNS.places(lower, 1))
+    for place in _SIGNS.places(lower, MAX_PLACES):
+        match = _CALLED.match(text, place, place + REACH)
+        if match is None and before:
+            match = _CALLED_BEFORE.search(text, max(0, place - 48), place)
         if match is None or len(found) >= MAX:
             continue
         group = str(match.lastgroup)

@@ -12,12 +12,13 @@ import re
 from collections.abc import Iterator
 
 from gateway.model import Candidate
-from gateway.read.tables import around, lowered
+from gateway.read.tables import EVERY_MAIL, Beginnings, around, lowered
 from gateway.read.words.pasted import is_pasted, names_passers_by
 
 MAX = 50
 MAX_LINES = 4000
 LONGEST = 300  #: characters on either side of a dot
+SHORTER = LONGEST - 260  #: a name is no longer than 253 characters (RFC 1035 section 2.3.4)
 _DOT = re.compile(r"[^\W_]\.[^\W\d_]")
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _NAME = re.compile(
@@ -29,6 +30,17 @@ _LABELLED = re.compile(
     r"(?<!\w)(?:host[ -]?names?|hostname|rechnername|nom d['’]hôte|nombre de host|nome host|имя хоста|хостнейм|ім['’]я хоста)[ \t]{0,2}"
     r"(?:is|ist|est|es|è|[:=])?[ \t]{0,2}[\"'`„“«(]?(?P<host>[a-z][a-z0-9-]{1,61}[a-z0-9])(?![\w.@-]\w)",
     re.IGNORECASE,
+)
+_LABELS_BEGIN = (
+    "host",
+    "rechnername",
+    "nom d",
+    "nombre de host",
+    "nome host",
+    "имя хоста",
+    "хостнейм",
+    "ім'я хоста",
+    "ім’я хоста",
 )
 _SPECIAL = frozenset("example test invalid local localdomain lan internal intranet corp home arpa onion".split())
 #: top-level domains that are words or file name extensions as well: such a name needs a second sign
@@ -76,8 +88,10 @@ _SPOKEN = re.compile(
     rf"(?<![\w@.-])(?P<host>{_LABEL}(?:[ \t](?:dot|punkt|punto|point|точка)[ \t](?:{_LABEL})){{0,3}}[ \t](?:dot|punkt|punto|point|точка)[ \t](?P<last>[^\W\d_]{{2,12}}))(?!\w)",
     re.IGNORECASE,
 )
-_SPOKEN_DOT = re.compile(r"[ \t](?:dot|punkt|punto|point|точка)[ \t]", re.IGNORECASE)
 _SPOKEN_SIGNS = (" dot ", " punkt ", " punto ", " point ", " точка ")
+_SPOKEN_DOT = re.compile(r"[ \t](?:dot|punkt|punto|point|точка)[ \t]", re.IGNORECASE)
+#: what a line has that names a host otherwise than by its dots
+_SIGNS = Beginnings((*_LABELS_BEGIN, "dot ", "punkt ", "punto ", "point ", "точка "), among=EVERY_MAIL)
 #: as abuse desks write hosts that nobody shall follow
 _DEFANGED = (("[.]", "."), ("(.)", "."), ("[dot]", "."), ("hxxp", "http"))
 
@@ -133,6 +147,8 @@ def _names(line: str) -> Iterator[re.Match[str]]:
             line.rfind(" ", 0, dot.start()) + 1, line.rfind("\t", 0, dot.start()) + 1, dot.start() - LONGEST, done
         )
         match = _NAME.search(line, begin, dot.start() + LONGEST)
+        if match is None:
+            done = dot.start() + SHORTER  # what begins before would have been found
         while match is not None:
             done = match.end()
             yield match
@@ -164,7 +180,8 @@ def _labelled(line: str) -> Iterator[tuple[str, str]]:
 
 def _spoken(line: str) -> Iterator[tuple[str, str]]:
     """The same of names whose dots are words."""
-    for match in _SPOKEN.finditer(line[:1000]):
+    lower = line.lower()
+    for match in _SPOKEN.finditer(line[:1000]) if any(sign in lower for sign in _SPOKEN_SIGNS) else ():
         before = line[max(0, match.start() - 8) : match.start()]
         if _MAILBOX.search(before) or _AT_WORD.search(before):
             continue
@@ -175,32 +192,40 @@ def _spoken(line: str) -> Iterator[tuple[str, str]]:
 
 def hosts_in(text: str) -> tuple[Candidate, ...]:
     """Hosts in order of appearance; ``words`` is what stands around each."""
-    spoken = any(sign in lowered(text) for sign in _SPOKEN_SIGNS)
-    if not spoken and "." not in text and "ost" not in text and "ост" not in text:
-        return ()
     for written, meant in _DEFANGED:
         if written in text:
             text = text.replace(written, meant)
     found: dict[str, Candidate] = {}
-    for line in text.split("\n", MAX_LINES)[:MAX_LINES]:
+    for line, dotted in _lines(text):
         if len(found) >= MAX:
             break
-        for value, words in _of_line(line, spoken):
+        for value, words in _of_line(line, dotted):
             found.setdefault(value, Candidate(value, words))
     return tuple(found.values())[:MAX]
 
 
-def _of_line(line: str, spoken: bool) -> Iterator[tuple[str, str]]:
-    dotted = "." in line and _DOT.search(line) is not None
-    if dotted and _is_others(line):
+def _lines(text: str) -> Iterator[tuple[str, bool]]:
+    """(line, whether a dot stands within a word) of the lines that may name a host, in order."""
+    lower = lowered(text)
+    at = {text.rfind("\n", 0, place) + 1: False for place in _SIGNS.places(lower, MAX_LINES)}
+    dot = text.find(".")
+    while dot >= 0:
+        if text[dot + 1 : dot + 2].isalpha() and text[dot - 1 : dot].isalnum():
+            at[text.rfind("\n", 0, dot) + 1] = True
+            dot = text.find("\n", dot)
+        dot = text.find(".", dot + 1) if dot >= 0 else dot
+    for begin in sorted(at)[:MAX_LINES]:
+        end = text.find("\n", begin)
+        yield text[begin : end if end >= 0 else len(text)], at[begin]
+
+
+def _of_line(line: str, dotted: bool) -> Iterator[tuple[str, str]]:
+    if _is_others(line):
         return
     if dotted:
         yield from _dotted(line)
-    lower = line.lower()
-    if ("ost" in lower or "rechnername" in lower or "ост" in lower) and (dotted or not _is_others(line)):
-        yield from _labelled(line)
-    if spoken and any(sign in lower for sign in _SPOKEN_SIGNS):
-        yield from _spoken(line)
+    yield from _labelled(line)
+    yield from _spoken(line)
 
 
 def _is_others(line: str) -> bool:

@@ -164,8 +164,11 @@ def _v6(text: str) -> list[re.Match[str]]:
         start = hint.start()
         if start < done:
             continue
-        while start and hint.start() - start < 40 and text[start - 1] in _V6_CHARS:
+        while start > done and hint.start() - start < 40 and text[start - 1] in _V6_CHARS:
             start -= 1
+        if start and text[start - 1] in _V6_CHARS:  # more of it than an address has
+            done = hint.end()
+            continue
         if start and (text[start - 1].isalnum() or text[start] == ":" != text[start + 1 : start + 2]):
             start = text.find(":", start) + 1 or start  # the end of a label: "addr:2001:db8::1"
         match = _V6.match(text, start)

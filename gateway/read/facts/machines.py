@@ -34,7 +34,7 @@ _NO_MACHINE = re.compile(
     r"sd[a-z]|hd|nvme|eth|ens|enp|eno|bond|vlan|raid|ram|ddr|ssd|core|cores|cpu|gb|mb|tb|mysql|mariadb|postgres|postgresql|pg|redis|tls|ssl|"
     r"tlsv|port|rev|ver|version|no|nr|fw|usb|pci|cat|css|html|es|iso|din|rfc|cve|cve-|kw|fy|page|seite|step|tier|level|step|phase|pos|art|"
     r"par|abs|tel|fax|iphone|ipad|galaxy|office|outlook|exchange|sql|mssql|vs|kb|log4j|q|am|um|at|to|of|in|les|la|el|li|ca|ab|um|bis|"
-    r"ap|amd|arm|i|rtx|gtx|a|h|b|c|d|error|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[-_]?"
+    r"apache|nginx|exim|dovecot|trc|erc|bep|cs|gta|cr|dr|eax|ap|amd|arm|ryzen|epyc|xeon|i|rtx|gtx|a|h|b|c|d|error|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[-_]?"
 )
 
 
@@ -42,12 +42,13 @@ _NO_MACHINE = re.compile(
 _ROLES = (
     "srv", "serv", "vm", "vps", "gw", "fw", "rtr", "sw", "db", "sql", "rdp", "rds", "ts", "dc", "nas", "san", "pbx", "sip", "mx", "smtp", "imap", "ns",
     "dns", "ldap", "esx", "esxi", "pve", "proxmox", "kvm", "xen", "hv", "node", "rack", "cab", "host", "proxy", "haproxy", "lb", "vpn", "web", "app",
-    "mail", "backup", "bkp", "terminal", "storage", "cache", "redis", "es", "k8s", "docker", "jump", "bastion", "prod", "stage", "erp", "crm",
+    "mail", "backup", "bkp", "terminal", "zbx", "zabbix", "mon", "storage", "cache", "redis", "es", "k8s", "docker", "jump", "bastion", "prod", "stage", "erp", "crm",
 )  # fmt: skip
 _ROLE = "|".join(_ROLES)
 #: both halves in small letters, one of them a role with or without its number; the other one is no word of a compound
 _ROLE_NAME = re.compile(
     rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|(?:{_ROLE})-(?:gw|fw|srv|vm|db|sql|lb|hv|ns|dc|sw)|"
+    rf"(?:mx|ns|zbx|mon|gw|fw|rtr|sw|esx|pve|hv)-(?:relay|core|edge|proxy|queue|cluster|master|main)|"
     rf"(?:{_ROLE})-(?=[a-f]{{0,11}}\d)(?=\d{{0,11}}[a-f])[a-f\d]{{4,12}}|[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]|\.\w)"
 )
 
@@ -60,7 +61,7 @@ def machines(text: str) -> list[str]:
         if (
             not start
             or end - start > 3
-            or (end < len(text) and (text[end].isalnum() or text[end] in "-_@%" or _DOMAIN.match(text, end)))
+            or (end < len(text) and (text[end].isalnum() or text[end] in "-_@%=" or _DOMAIN.match(text, end)))
         ):
             continue
         before = text[max(0, start - 24) : start].lower()

@@ -17,7 +17,7 @@ _CALLED = re.compile(
 )
 #: "service x9k2m4p7": a word that says so before an opaque name
 _SAID = re.compile(
-    rf"(?<!\w)(?:{alternation(_LABELS)}|vps|vds|server|serveur|servidor|сервер\w{{0,3}})[ \t]{{1,2}}(?:name[ \t])?\Z",
+    rf"(?<!\w)(?:{alternation(_LABELS)}|vps|vds|server|serveur|servidor|сервер\w{{0,3}})[ \t\xa0:=]{{1,3}}(?:name[ \t])?[\"'„“«`]?[ \xa0]?\Z",
     re.IGNORECASE,
 )
 _HOST = re.compile(

@@ -12,9 +12,10 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.read.tables import Beginnings, alternation, languages, mapping, numbers, words
+from gateway.read.tables import EVERY_MAIL, Beginnings, alternation, languages, mapping, numbers, words
 
 MAX_CLOCKS = 60
+MAX_LONE = 1000  #: numbers by themselves whose words around are looked at
 MAX_PLACES = 200  #: of a word, around which a clock time in words is looked for
 NOON = 12 * 60
 SHORT = 2  #: letters of an hour that is not looked for by itself
@@ -178,7 +179,7 @@ def matching(found: str, choices: Sequence[str]) -> bool:
 
 def clocks_in(text: str, lower: str) -> Iterator[Clock]:
     """The clock times in digits, in order, at most ``MAX_CLOCKS``; ``lower`` is the text in small letters."""
-    found = 0
+    found = lone_ones = 0
     for start, end in numbers(text):
         before = text[start - 1 : start]
         if end - start == 3 or end - start > 4 or before.isalnum() or (before and before in ":,/.+-_"):
@@ -195,6 +196,9 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
             continue
         lone = bool(match["lone"]) or (bare and not sure and not match["ish"])
         since = lone and not _BARE.search(lower, max(0, match.start() - 12), match.start())
+        lone_ones += since
+        if lone_ones > MAX_LONE:
+            return
         if since and not _led_alone(lower, match.start(), match.end(), bare):
             continue
         if match["sep"] == "." and not sure and not _is_dotted(lower, match):
@@ -333,7 +337,7 @@ _WORD = re.compile(r"\w+")
 _APOSTROPHES = str.maketrans("’ʼ`´", "'" * 4)
 _OF_TWELVE = ("o'clock", "o clock", "oclock")
 _SPELLED = tuple(_languages())
-_TRIGGERS = Beginnings((word for spelled in _SPELLED for word in spelled.by_word), whole=True)
+_TRIGGERS = Beginnings((word for spelled in _SPELLED for word in spelled.by_word), whole=True, among=EVERY_MAIL)
 _NOT_COUNTING = re.compile(r"[ \t]{0,2}(?:[.:;!?)\n]|\r|\Z)")
 
 

@@ -36,6 +36,8 @@ _PASTED_MAIL = re.compile(
     r"Сообщение не (?:было )?доставлено|Не удалось доставить)",
     re.IGNORECASE,
 )
+#: small and capital letters that none of them begins with, and many lines of people do
+_NEVER_FIRST = frozenset("bcgjklnopqwxzBCGJKLNOPQWXZ")
 FEWEST = 20  #: characters of the author's own words above it that tell a language
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _FOREIGN = re.compile(
@@ -127,7 +129,7 @@ def _first_pasted(text: str) -> int:
     """Where a line begins that opens a mail of a program; 0 where none does."""
     place = 0
     for line in text[:6000].split("\n"):
-        if _PASTED_MAIL.match(line.lstrip("> \t|")):
+        if line[:1] not in _NEVER_FIRST and _PASTED_MAIL.match(line.lstrip("> \t|")):
             return place
         place += len(line) + 1
     return 0

@@ -268,7 +268,9 @@ def _may_end(line: str) -> bool:
 
 def _may_begin(line: str) -> bool:
     """Whether the line by itself may begin quoted history: it has a colon or our marker, or begins with a mark."""
-    return ":" in line or "：" in line or line.lstrip(" \t")[:1] in _FIRST_CHARS or _marked(line)
+    if ":" in line or "-- " in line or "：" in line:
+        return ":" in line or "：" in line or line.lstrip(" \t")[:1] in _FIRST_CHARS or _marked(line)
+    return not line[:1].isalpha() and line.lstrip(" \t")[:1] in _FIRST_CHARS
 
 
 def _introduces(lines: list[str], index: int, count: int) -> bool:
@@ -417,8 +419,8 @@ def _trimmed(lines: list[str], first: bool) -> str:
     for index, line in enumerate(lines):
         if before and _may_close(line) and _MAY_CLOSE.match(line):
             following = following or _counted(lines)
-            left = None if divides(lines, index, first) else _closed(lines, index, following)
-            if left is not None:
+            left = _closed(lines, index, following)
+            if left is not None and not divides(lines, index, first):
                 lines = left
                 break
         before = before or bool(line.strip())
@@ -433,6 +435,8 @@ def _trimmed(lines: list[str], first: bool) -> str:
 
 def _may_close(line: str) -> bool:
     """Cheap: most lines cannot."""
+    if line[:1].isalpha():
+        return line[:3].lower() in _CLOSING
     bare = line.lstrip(" \t*_")
     return bare[:3].lower() in _CLOSING or line.lstrip(" \t")[:1] in _DASHES
 
