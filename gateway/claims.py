@@ -1,7 +1,7 @@
 """Work that waits in a table, and is done by whoever claims it: the one loop that brings in the inbox and the outbox.
 
 A claim is a lease that is renewed while work goes on. Who stood still for too long is late and does nothing any more: by then
-somebody else may be at it. A hand that is free may be kept for what is being written at this moment (``reserve``), so that it
+somebody else may be at it. A hand that is free may be kept for what is being written at this moment (``keep``), so that it
 need not be looked for afterwards. What is claimed, in which order and how much of it at a time is decided by the ``Desk``.
 """
 
@@ -125,12 +125,13 @@ class ClaimLoop(Generic[H]):
         self.wake.set()
         self._ring()
 
-    def reserve(self, keep: int = 0) -> bool:
-        """Keeps a place for what is being written now until ``take`` or ``release``; whether there is one beyond ``keep``."""
-        if not self.clear or self.room() <= keep:
-            return False
+    def free(self, beyond: int = 0) -> bool:
+        """Whether a place could be kept for what is being written now: nothing else waits, and more than ``beyond`` are free."""
+        return self.clear and self.room() > beyond
+
+    def keep(self) -> None:
+        """Keeps a place until ``take`` or ``release``."""
         self.reserved += 1
-        return True
 
     def release(self) -> None:
         """The place is not needed."""

@@ -337,9 +337,12 @@ class Pipeline:
 
     def reserve(self, turn: Turn) -> bool:
         """Whether a hand is free for a mail that is being stored now; then it is kept until ``take`` or ``release``."""
-        if not self.loop.clear or self._judge.trouble or self._one_alone() or turn.sender in self._full():
+        if not self.loop.free(0 if turn.first else KEPT) or self._judge.trouble:
             return False
-        return self.loop.reserve(0 if turn.first else KEPT)
+        if self._one_alone() or turn.sender in self._full():
+            return False
+        self.loop.keep()
+        return True
 
     def release(self) -> None:
         """The hand is not needed."""

@@ -5,18 +5,25 @@ from __future__ import annotations
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import func, select
 
 from bench.harness import LoopbackPeers, Running, until
 from gateway.check import everything
+from gateway.checks.standing import Standing
 from gateway.config import ConfigError, parse
 from gateway.database.nodes import Live, label, unserved
-from gateway.database.store import utc_now
+from gateway.database.store import Store, utc_now
+from gateway.database.tables import outbox
 from gateway.demo import ACCOUNTS
+from gateway.tickets.health import Check, noted_elsewhere
+from tests.conftest import NOW
+from tests.samples import office
 from tests.test_faults import signed
 
 #: nobody looks for work by himself within a test: what is done was heard of
@@ -121,9 +128,36 @@ def test_roles_that_nobody_could_serve_are_told_by_check(tmp_path: Path) -> None
     config = tmp_path / "config.toml"
     config.write_text(
         f'[gateway]\nstate_dir = "{tmp_path}"\n[directory]\npath = "{tmp_path}/accounts"\n'
-        '[node]\nroles = ["work", "http"]\n'
+        '[node]\nroles = ["work", "http"]\n[http]\nlisten = ""\n'
     )
     told = [str(found) for found in everything(str(config), utc_now()).warnings if found.key == "node.roles"]
     assert len(told) == 2
     assert "SQLite" in told[0] and "ingest, send" in told[0]
     assert "[http] listen" in told[1]
+
+
+def test_what_every_node_finds_is_told_by_one_of_them(store: Store) -> None:
+    whom = office(store.keys, store.key_id, staff={"technical": ("boss@staff.example",)})
+    several = [Standing(f"/var/lib/{name}", name) for name in ("mx1", "w1")]
+
+    def round_of(problem: str, now: datetime) -> None:
+        for one in several:
+            one.found([Check("nodes", problem)], now)
+            fresh, over = one.to_tell(now)
+            store.write_now(lambda c, one=one, fresh=fresh, over=over: one.tell(c, fresh, over, whom, now))
+            one.was_told(fresh, over)
+
+    def mails() -> int:
+        return store.read_now(lambda c: c.execute(select(func.count()).select_from(outbox)).scalar_one())
+
+    late = NOW + timedelta(minutes=3)
+    for now in (NOW, late):
+        round_of("no node has the role send", now)
+    assert mails() == 1
+    assert store.read_now(lambda c: noted_elsewhere(c, several[1].node)) == []  # each finds it by itself
+    several[0] = Standing("/var/lib/mx1", "mx1")
+    store.read_now(several[0].started)
+    round_of("", late)
+    for now in (late, late + timedelta(minutes=3)):
+        round_of("no node has the role send", now)
+    assert mails() == 2

@@ -110,7 +110,7 @@ class Standing:
 
     def started(self, connection: Connection) -> None:
         """What an earlier service of this node noted is looked at anew; what still lasts is not told twice."""
-        self._told |= conditions.names_of(connection, self.node)
+        self._told |= conditions.names_of(connection, self.node) | conditions.names_of(connection, health.ALL)
 
     def _key(self, name: str) -> str:
-        return f"{name}@{self.node}"
+        return f"{name}@{health.ALL if name in health.SHARED else self.node}"

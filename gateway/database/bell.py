@@ -89,6 +89,8 @@ class PostgresBell(Bell):
             except (psycopg.Error, OSError) as error:
                 if tries == 0:
                     log.deaf(faults.words(error))
+            except Exception as error:  # nobody expected it: news are a help, not a need
+                log.loop_fault("bell", error)
             finally:
                 self._hears(False)
             await asyncio.sleep(AGAIN_S[min(tries, len(AGAIN_S) - 1)])

@@ -145,7 +145,10 @@ class Outbox:
 
     def reserve(self) -> bool:
         """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
-        return not self._owed and not self._paused() and self.loop.reserve()
+        if self._owed or not self.loop.free() or self._paused():
+            return False
+        self.loop.keep()
+        return True
 
     def take(self, row: Row | None) -> None:
         """A reply that was claimed as it was written; ``None`` when none was written."""

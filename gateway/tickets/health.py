@@ -22,6 +22,8 @@ MOST, MOST_UNSEEN = 10_000, 1000  #: rows of a kind are counted up to here
 RELAY = "relay"
 _WITH_LIMIT = tickets.c.limit_at.is_not(None)  #: every such ticket has one; SQLite takes the right index by it
 
+#: what every node finds alike: it is told once, by whoever sees it first, and noted under this name instead of a node's
+SHARED, ALL = frozenset(("nodes",)), "all"
 #: every check by its name, with what it is about; the labels of ``gateway_problem``
 NAMES = {
     "service": "the service runs", "database": "the database takes mail", "disk": "there is room on the disk",
@@ -165,7 +167,7 @@ def _noted(connection: Connection) -> list[Check]:
 def noted_elsewhere(connection: Connection, node: str) -> list[Check]:
     """What the services of other nodes noted."""
     rows = typed.every(connection, Condition, select(conditions).order_by(conditions.c.since, conditions.c.name))
-    others = [row for row in rows if "@" in row.name and row.name.partition("@")[2] != node]
+    others = [row for row in rows if "@" in row.name and row.name.partition("@")[2] not in (node, ALL)]
     return [
         Check(row.name.partition("@")[0], row.problem, row.since)
         for row in others
