@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import tempfile
 import threading
@@ -31,7 +32,7 @@ class Browser(threading.Thread):
                 for line in stream.iter_lines():
                     if self.over:
                         return
-                    if line == "event: change":
+                    if line.startswith("event: change"):
                         self._client.get("/queue/rows").raise_for_status()
                         self.fetched += 1
         except httpx.HTTPError:
@@ -55,18 +56,24 @@ def main() -> int:
         world = World(Path(name), peers)
         olena = world.person("olena", "agent")
         _sent(world)
+        ratios: list[tuple[float, float]] = []
         for _ in range(ROUNDS):
-            print("no browser     {:6.1f} ms CPU {:6.1f} ms a mail".format(*_sent(world)))
+            alone = _sent(world)
+            print("no browser     {:6.1f} ms CPU {:6.1f} ms a mail".format(*alone))
             browsers = [Browser(world.url, dict(olena.client.cookies)) for _ in range(BROWSERS)]
             for browser in browsers:
                 browser.start()
-            print("ten browsers   {:6.1f} ms CPU {:6.1f} ms a mail".format(*_sent(world)), end="")
+            beside = _sent(world)
+            ratios.append((beside[0] / alone[0], beside[1] / alone[1]))
+            print("ten browsers   {:6.1f} ms CPU {:6.1f} ms a mail".format(*beside), end="")
             print(f", the queue fetched {sum(browser.fetched for browser in browsers)} times")
             for browser in browsers:
                 browser.over = True
             world.sample("Carla <carla@curious.example>", "bye", "That was all, thank you.\n", signed=False)
             for browser in browsers:
                 browser.join(10)
+        cpu, time_ = (statistics.median(of) for of in zip(*ratios, strict=True))
+        print(f"with ten browsers a mail takes {cpu:.2f} times the CPU, {time_:.2f} times the time")
         world.close()
     peers.close()
     return 0

@@ -84,7 +84,7 @@ def test_what_is_due_first_stands_first(store: Store) -> None:
         "closed"
     ]
     assert shown(store, Wanted(trust="unknown")) == ["an unverified outage"]
-    counts = store.read_now(lambda connection: worklist.counts(connection, NOW, "olena"))
+    counts = store.read_now(lambda connection: worklist.counts(connection, NOW))
     assert counts == {"open": 5, "mine": 0, "waiting": 0, "snoozed": 1}
     later = NOW + timedelta(hours=2)
     rows, _ = store.read_now(lambda connection: worklist.rows(connection, NOBODY, later))

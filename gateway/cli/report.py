@@ -41,7 +41,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     target, limit = (f"in {found[name] / 60:g} min" for name in ("target_s", "limit_s"))
     columns = f"{'':12}{'tickets':>9}{'answered':>10}{target:>12}{limit:>12}{'p50':>10}{'p95':>10}"
     page = [head, "", columns, _kept(found["total"])]
-    for name in ("departments", "languages", "days"):
+    for name in ("departments", "languages", "weeks", "days"):
         page += ["", *map(_kept, found[name])] if found[name] else []
     page += ["", f"Mails that were promised an answer, by hour ({zone})", _heads()]
     page += [f"{day:5}" + "".join(f"{many or '.':>5}" for many in hours) for day, hours in zip(_DAYS, found["hours"], strict=True)]  # fmt: skip

@@ -1,10 +1,12 @@
-"""What happens is seen at once: one look at the database twice a second while anybody watches, told to every browser."""
+"""What happens is seen at once: one look at the database twice a second while anybody watches. Every browser is told which tickets
+it was about, so that the page of another ticket asks for nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 from starlette.responses import Response, StreamingResponse
 
@@ -15,7 +17,8 @@ from gateway.model import Told
 from gateway.tickets import presence, word_index, worklist
 
 LOOK_S = 0.5
-REST_S = 1.0  #: a browser is told no more often, however much happens
+REST_S = 1.4  #: a browser is told no more often, however much happens
+INDEXED = 20  #: looks after which words are indexed though mail goes on coming in; else in its pauses
 SWEPT = 600  #: looks after which it is forgotten who has left without a word
 BEAT_S = 15.0  #: so that proxies keep the connection, and we notice who is gone
 LIFE_S = 600.0  #: a browser comes again by itself; so a session that ended is noticed
@@ -23,24 +26,43 @@ MAX_STREAMS = 400
 MAX_OF_ONE = 12  #: of one user: further pages of his are not live
 
 
+@dataclass(eq=False, slots=True)
+class _Watcher:
+    """A browser. ``news``: tickets of which it was not told yet; ``None``: of all."""
+
+    user_id: int
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    news: set[str] | None = field(default_factory=set)
+
+    def tell(self, touched: set[str] | None) -> None:
+        self.news = None if touched is None or self.news is None else self.news | touched
+        self.changed.set()
+
+    def told(self) -> str:
+        """The event; without a name of a ticket it is about everything."""
+        news, self.news = self.news, set()
+        self.changed.clear()
+        return f"event: change\ndata: {' '.join(sorted(news)) if news and len(news) < 200 else ''}\n\n"
+
+
 class Feed:
     """The browsers that watch."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._watching: dict[asyncio.Event, int] = {}  #: whose
+        self._watching: set[_Watcher] = set()
         self._task: asyncio.Task[None] | None = None
 
     async def events(self, visit: Visit) -> Response:
         """``text/event-stream``: an event ``change`` whenever a page may show something else."""
-        mine = sum(of == visit.who.id for of in self._watching.values())
+        mine = sum(one.user_id == visit.who.id for one in self._watching)
         if len(self._watching) >= MAX_STREAMS or mine >= MAX_OF_ONE:
             return Response(status_code=204)  # the browser does not come again
         return StreamingResponse(self._told(visit), media_type="text/event-stream")
 
     async def _told(self, visit: Visit) -> AsyncIterator[str]:
-        changed = asyncio.Event()
-        self._watching[changed] = visit.who.id
+        me = _Watcher(visit.who.id)
+        self._watching.add(me)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._look())
         loop = asyncio.get_running_loop()
@@ -49,15 +71,16 @@ class Feed:
             yield "retry: 1500\nevent: hello\ndata: \n\n"
             while loop.time() < ends:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), BEAT_S)
+                    await asyncio.wait_for(me.changed.wait(), BEAT_S)
                 if not await self._may_see(visit):
                     return
-                yield "event: change\ndata: \n\n" if changed.is_set() else ": \n\n"
-                if changed.is_set():
-                    changed.clear()
+                if me.changed.is_set():
+                    yield me.told()
                     await asyncio.sleep(REST_S)
+                else:
+                    yield ": \n\n"
         finally:
-            self._watching.pop(changed, None)
+            self._watching.discard(me)
 
     async def _may_see(self, visit: Visit) -> bool:
         now = self._service.clock()
@@ -67,18 +90,25 @@ class Feed:
             return True
 
     async def _look(self) -> None:
-        before, looks = "", 0
+        before: worklist.Marks | None = None
+        looks = 0
         while self._watching:
             looks += 1
             with contextlib.suppress(Told):
-                stamp = await self._service.ask(worklist.stamp)
-                if before and stamp != before:
-                    for changed in self._watching:
-                        changed.set()
-                before = stamp
+                before = await self._seen(before, looks)
                 if looks % SWEPT == 0:
                     now = self._service.clock()
                     await self._service.change(lambda connection: presence.sweep(connection, now))  # noqa: B023 - awaited here
-                if await self._service.ask(word_index.behind):
-                    await self._service.change(word_index.catch_up)
             await asyncio.sleep(LOOK_S)
+
+    async def _seen(self, before: worklist.Marks | None, looks: int) -> worklist.Marks:
+        """One look; how far everything is."""
+        marks = await self._service.ask(worklist.marks)
+        quiet = before is None or marks == before
+        if before is not None and not quiet:
+            touched = await self._service.ask(lambda connection: worklist.touched(connection, before, marks))
+            for one in self._watching:
+                one.tell(touched)
+        if (quiet or looks % INDEXED == 0) and await self._service.ask(word_index.behind):
+            await self._service.change(word_index.catch_up)
+        return marks

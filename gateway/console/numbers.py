@@ -13,6 +13,7 @@ from gateway.tickets import report, report_days
 
 SPANS = {"7d": 7, "30d": 30, "90d": 90, "365d": 365}
 FRESH_S = 5.0
+MANY_DAYS = 100  #: more are shown by week
 _WIDTH, _HEIGHT, _FOOT = 640.0, 160.0, 24.0
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -49,8 +50,10 @@ async def _counted(visit: Visit, days: int, now: datetime) -> dict[str, Any]:
 
 
 def _page(visit: Visit, chosen: str, found: dict[str, Any]) -> Response:
+    drawn = found["days"] if SPANS[chosen] <= MANY_DAYS else found["weeks"]
     return visit.page(
-        "numbers.html", found=found, spans=SPANS, chosen=chosen, days=_bars(found["days"]), week=_week(found["hours"])
+        "numbers.html", found=found, spans=SPANS, chosen=chosen, bars=_bars(drawn), week=_week(found["hours"]),
+        by_day=SPANS[chosen] <= MANY_DAYS,
     )  # fmt: skip
 
 

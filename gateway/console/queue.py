@@ -48,7 +48,7 @@ class Queue:
     once for all of them."""
 
     def __init__(self) -> None:
-        self._drawn: dict[_List, tuple[float, asyncio.Task[Markup]]] = {}
+        self._drawn: dict[_List, tuple[float, asyncio.Task[tuple[dict[str, Any], Markup]]]] = {}
 
     async def page(self, visit: Visit) -> Response:
         """The whole page. What looks like a reference is that ticket."""
@@ -70,20 +70,19 @@ class Queue:
         return visit.page("queue_rows.html", **await self._values(visit))
 
     async def _values(self, visit: Visit) -> dict[str, Any]:
-        wanted, now, me = wanted_of(visit), visit.service.clock(), visit.who
+        wanted, me = wanted_of(visit), visit.who
         page = min(int(number), 1000) if (number := visit.asked("page", 4)).isdigit() and number.isascii() else 0
         if wanted.words:
             await _indexed(visit)
 
-        def read(connection: Connection) -> tuple[dict[str, int], str]:
-            return worklist.counts(connection, now, me.name), worklist.stamp(connection)
-
-        counts, stamp = await visit.service.ask(read)
+        stamp = await visit.service.ask(worklist.stamp)
         query = wanted.as_query()
         known = {"wanted": wanted, "page": page, "query": urlencode(query), "filtered": bool(set(query) - {"state"})}
-        return {**known, "counts": counts, "listed": await self._listed(visit, _List(wanted, page, stamp), known)}
+        counts, listed = await self._listed(visit, _List(wanted, page, stamp), known)
+        mine = min(counts["owners"].get(me.name, 0), 1000)
+        return {**known, "counts": {**counts, "mine": mine}, "listed": listed}
 
-    async def _listed(self, visit: Visit, which: _List, known: Mapping[str, Any]) -> Markup:
+    async def _listed(self, visit: Visit, which: _List, known: Mapping[str, Any]) -> tuple[dict[str, Any], Markup]:
         at = asyncio.get_running_loop().time()
         self._drawn = {key: drawn for key, drawn in self._drawn.items() if at - drawn[0] < FRESH_S}
         if which not in self._drawn:
@@ -91,10 +90,17 @@ class Queue:
         return await asyncio.shield(self._drawn[which][1])
 
 
-async def _drawn(visit: Visit, which: _List, known: Mapping[str, Any]) -> Markup:
+async def _drawn(visit: Visit, which: _List, known: Mapping[str, Any]) -> tuple[dict[str, Any], Markup]:
+    """(the counts of the tabs, the list), read and drawn beside the mail, not in its way."""
     now, zone = visit.service.clock(), visit.service.desk().settings.gateway.timezone
-    rows, more = await visit.service.ask(lambda connection: worklist.rows(connection, which.wanted, now, which.page))
-    return Markup(pages.text("queue_list.html", rows=rows, more=more, now=now, zone=zone, **known))  # noqa: S704 - a template's
+
+    def read(connection: Connection) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
+        return worklist.counts(connection, now), *worklist.rows(connection, which.wanted, now, which.page)
+
+    counts, rows, more = await visit.service.ask(read)
+    values = {"rows": rows, "more": more, "now": now, "zone": zone, **known}
+    drawn = await visit.service.compute(lambda: pages.text("queue_list.html", **values))
+    return counts, Markup(drawn)  # noqa: S704 - a template's
 
 
 def _more(connection: Connection, user_id: int) -> dict[str, Any]:

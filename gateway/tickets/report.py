@@ -8,18 +8,19 @@ those of the answered ones, by nearest rank. Days that are over are not counted 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from gateway.model import Rules
 from gateway.tickets import report_days
-from gateway.tickets.report_days import Day, Group, Watch
+from gateway.tickets.report_days import Day, Watch
 
+K = TypeVar("K")
 _P50, _P95 = 50, 95
 
 
@@ -33,9 +34,9 @@ class Span:
 
 
 def report(connection: Connection, span: Span, rules: Rules) -> dict[str, Any]:
-    """The report as JSON values: ``since until timezone target_s limit_s total days departments languages hours silence``.
+    """The report as JSON values: ``since until timezone target_s limit_s total days weeks departments languages hours silence``.
 
-    ``total`` and each of ``days departments languages``: ``tickets answered within_target within_limit breached p50_s
+    ``total`` and each of ``days weeks departments languages``: ``tickets answered within_target within_limit breached p50_s
     p95_s``; ``hours``: seven lists (Monday first) of 24 counts of mails that were promised an answer; ``silence``:
     ``reason count``.
     """
@@ -88,30 +89,39 @@ class _Kept:
 
 
 def _promise(days: Mapping[date, Day], rules: Rules) -> dict[str, Any]:
-    """``total days departments languages``: the promise by one key each, in its order."""
-    pairs: dict[tuple[str, str], _Kept] = {}
-    by_day: dict[str, _Kept] = {}
+    """``total days weeks departments languages``: the promise by one key each, in its order."""
+    pairs: defaultdict[tuple[str, str], _Kept] = defaultdict(_Kept)
+    by_day: defaultdict[str, _Kept] = defaultdict(_Kept)
     for day, found in days.items():
         for key, group in found.groups.items():
-            _put(by_day, str(day), group)
-            _put(pairs, key, group)
-    departments: dict[str, _Kept] = {}
-    languages: dict[str, _Kept] = {}
-    total = _Kept()
-    for (department, language), kept in pairs.items():
-        kept.delays.sort()
-        for into in (departments.setdefault(department, _Kept()), languages.setdefault(language, _Kept())):
-            into.add(kept.tickets, kept.breached, kept.delays)
-    for department_kept in departments.values():
-        department_kept.delays.sort()
-        total.add(department_kept.tickets, department_kept.breached, department_kept.delays)
-    named = {"days": by_day, "departments": departments, "languages": languages}
+            many = len(group.delays) + group.unanswered
+            for into in (by_day[str(day)], pairs[key]):
+                into.add(many, group.breached, group.delays)
+    departments = _together(pairs, lambda pair: pair[0])
+    named = {
+        "days": by_day,
+        "weeks": _together(by_day, _week_of),
+        "departments": departments,
+        "languages": _together(pairs, lambda pair: pair[1]),
+    }
+    total = _together(departments, lambda _: "all").get("all", _Kept())
     rows = {name: [kept.row(key, rules) for key, kept in sorted(of.items())] for name, of in named.items()}
     return {"total": total.row("all", rules), **rows}
 
 
-def _put(into: dict[str, _Kept] | dict[tuple[str, str], _Kept], key: Any, group: Group) -> None:
-    into.setdefault(key, _Kept()).add(len(group.delays) + group.unanswered, group.breached, group.delays)
+def _together(of: Mapping[K, _Kept], key: Callable[[K], str]) -> dict[str, _Kept]:
+    """Put together by a part of the key."""
+    found: defaultdict[str, _Kept] = defaultdict(_Kept)
+    for name, kept in of.items():
+        kept.delays.sort()
+        found[key(name)].add(kept.tickets, kept.breached, kept.delays)
+    return dict(found)
+
+
+def _week_of(day: str) -> str:
+    """The ISO week of a day: ``2026-W48``."""
+    year, week, _ = date.fromisoformat(day).isocalendar()
+    return f"{year}-W{week:02}"
 
 
 # --------------------------------------------------------------------------- when customers write

@@ -6,8 +6,8 @@ such a day is counted from its rows again. So what is reported is exact at every
 
 from __future__ import annotations
 
+import functools
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -49,7 +49,7 @@ class Day:
 
     groups: dict[tuple[str, str], Group] = field(default_factory=dict)
     hours: list[int] = field(default_factory=lambda: [0] * 24)
-    silence: Counter[str] = field(default_factory=Counter)
+    silence: dict[str, int] = field(default_factory=dict)
 
     def as_text(self) -> str:
         """As it is kept."""
@@ -64,7 +64,7 @@ class Day:
             (key, language): Group(delays, unanswered, breached)
             for key, language, unanswered, breached, delays in groups
         }
-        return cls(made, hours, Counter(silence))
+        return cls(made, hours, silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,13 @@ def _kept(connection: Connection, since: datetime, watch: Watch) -> dict[date, D
     first, until = watch.day_of(since - timedelta(microseconds=1)) + DAY, watch.open_from(_clock(connection))
     chosen = select(r.day, r.counted).where(r.zone == watch.zone, r.day >= str(first), r.day < str(until))
     rows = [(date.fromisoformat(row.day), row.counted) for row in connection.execute(chosen)]
-    return {day: Day.of_text(counts) for day, counts in rows if day not in stale}
+    return {day: _read(counts) for day, counts in rows if day not in stale}
+
+
+@functools.lru_cache(maxsize=400)
+def _read(kept: str) -> Day:
+    """``Day.of_text``, once for each day of the last year; nobody changes it."""
+    return Day.of_text(kept)
 
 
 def _clock(connection: Connection) -> datetime:
@@ -143,7 +149,8 @@ def counted(connection: Connection, start: datetime, end: datetime | None, watch
         for group in day.groups.values():
             group.delays.sort()
     for reason, many in _silent(connection, start, end):
-        days.setdefault(watch.day_of(start), Day()).silence[reason] += many
+        silence = days.setdefault(watch.day_of(start), Day()).silence
+        silence[reason] = silence.get(reason, 0) + many
     return days
 
 

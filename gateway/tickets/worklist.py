@@ -118,17 +118,18 @@ def _said(connection: Connection, ids: list[int]) -> dict[int, str]:
     return {row.ticket_id: " ".join(row.words.split())[:SNIPPET] for row in connection.execute(chosen)}
 
 
-def counts(connection: Connection, now: datetime, me: str) -> dict[str, int]:
-    """How many tickets wait, for the tabs; what is more than ``_COUNTED`` is not counted further."""
+def counts(connection: Connection, now: datetime) -> dict[str, Any]:
+    """How many tickets wait, for the tabs, and under ``owners`` how many of the open ones are whose; what is more than
+    ``_COUNTED`` is not counted further."""
     t = tickets.c
-    of = {
-        "open": _state("open", now), "mine": [*_state("open", now), t.owner == me], "waiting": _state("waiting", now),
-        "snoozed": _state("snoozed", now),
-    }  # fmt: skip
-    found = {}
-    for name, where in of.items():
-        some = select(t.id).where(t.merged_into.is_(None), *where).limit(_COUNTED).subquery()
+    found: dict[str, Any] = {}
+    for name in ("open", "waiting", "snoozed"):
+        some = select(t.id).where(t.merged_into.is_(None), *_state(name, now)).limit(_COUNTED).subquery()
         found[name] = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
+    owned = select(t.owner, func.count().label("many")).where(
+        t.merged_into.is_(None), t.owner != "", *_state("open", now)
+    )
+    found["owners"] = {row.owner: int(row.many) for row in connection.execute(owned.group_by(t.owner))}
     return found
 
 
@@ -143,14 +144,38 @@ def trouble(connection: Connection) -> dict[str, int]:
     }
 
 
-def stamp(connection: Connection) -> str:
+Marks = tuple[int, ...]
+_GROWING = (tickets, entries, traces, outbox, messages)
+_MARKS = select(*(select(func.coalesce(func.max(table.c.id), 0)).scalar_subquery() for table in _GROWING))
+MANY_TOUCHED = 100
+
+
+def marks(connection: Connection) -> Marks:
     """Changes whenever anything happens that a page may show: what stands last in the tables that only grow. Cheap: asked
     twice a second while anybody looks."""
-    newest = [
-        connection.execute(select(func.max(table.c.id))).scalar() or 0
-        for table in (tickets, entries, traces, outbox, messages)
-    ]
-    return ".".join(str(one) for one in newest)
+    return tuple(int(one) for one in connection.execute(_MARKS).one())
+
+
+def touched(connection: Connection, before: Marks, now: Marks) -> set[str] | None:
+    """References of the tickets to which anything happened between two looks, and of those they are part of; ``None``:
+    too many to name."""
+    found: set[str] = set()
+    other = tickets.alias()
+    for table, after, until in zip(_GROWING, before, now, strict=True):
+        if until == after:
+            continue
+        ticket = table.c.id if table is tickets else table.c.ticket_id
+        some = select(ticket.label("ticket")).where(table.c.id > after, table.c.id <= until).distinct()
+        some_of = some.limit(MANY_TOUCHED + 1).subquery()
+        named = select(tickets.c.reference, other.c.reference).join(some_of, tickets.c.id == some_of.c.ticket)
+        for row in connection.execute(named.outerjoin(other, other.c.id == tickets.c.merged_into)):
+            found |= {reference for reference in row if reference}
+    return found if len(found) <= MANY_TOUCHED else None
+
+
+def stamp(connection: Connection) -> str:
+    """``marks`` as a word."""
+    return ".".join(str(one) for one in marks(connection))
 
 
 def choices(connection: Connection) -> dict[str, list[str]]:

@@ -39,7 +39,7 @@
     if (!box) return;
     const left = Date.parse(ticket.dataset.undo) - now;
     if (left > 0) $("#undo-left").textContent = `${Math.ceil(left / 1000)} s`;
-    else { box.remove(); toast("Sent"); }
+    else { box.remove(); toast("Sent"); for (const wait of [2000, 8000]) setTimeout(refresh, wait); }
   }
 
   // what is new
@@ -90,7 +90,10 @@
     const source = new EventSource("/events");
     const state = $("#live-state");
     source.addEventListener("hello", () => { if (state.dataset.was) refresh(); state.dataset.was = "1"; state.classList.add("on"); });
-    source.addEventListener("change", refresh);
+    source.addEventListener("change", (event) => {
+      const about = event.data ? event.data.split(" ") : [];
+      if (!ticket || !about.length || about.includes(ticket.dataset.reference)) refresh();
+    });
     source.onerror = () => {
       state.classList.remove("on");
       if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
