@@ -54,6 +54,8 @@ class Connection:
         self.silent_since = asyncio.get_running_loop().time()
         self.waiting = True  #: for the peer: for a request, its body, or that it takes an answer
         self._taken = 0  #: octets of the body
+        self._is_head = False  #: the request wants no body
+        self._fault: _Refused | None = None  #: what was wrong with the body
         self.peer = (writer.get_extra_info("peername") or ("",))[0]
 
     async def serve(self) -> None:
@@ -95,6 +97,7 @@ class Connection:
         self._wire.receive_data(await self._reader.read(READ))
 
     async def _answered(self, request: h11.Request) -> None:
+        self._is_head, self._fault = request.method == b"HEAD", None
         try:
             await self._app(self._scope(request), self._receive, self._send)
         except _Refused as refused:
@@ -127,7 +130,17 @@ class Connection:
         }  # fmt: skip
 
     async def _receive(self) -> Message:
-        """The next piece of the body; after it, the end of the connection."""
+        """The next piece of the body; after it, the end of the connection. What is wrong with it is answered by us, whatever
+        the app makes of it."""
+        try:
+            return await self._received()
+        except h11.RemoteProtocolError:
+            self._fault = _Refused(400, "bad request")
+        except _Refused as refused:
+            self._fault = refused
+        raise self._fault
+
+    async def _received(self) -> Message:
         async with asyncio.timeout_at(self._body_until if self._wire.their_state is h11.SEND_BODY else None):
             if self._wire.they_are_waiting_for_100_continue:
                 await self._write(self._wire.send(h11.InformationalResponse(status_code=100, headers=[])))
@@ -162,12 +175,14 @@ class Connection:
         return ahead and len(self._wire.trailing_data[0]) > MAX_HEAD
 
     async def _send(self, message: Message) -> None:
+        if self._fault is not None:
+            raise self._fault
         if message["type"] == "http.response.start":
             headers = [(name, value) for name, value in message.get("headers", [])]
             await self._write(self._wire.send(h11.Response(status_code=message["status"], headers=headers)))
             return
         body = message.get("body", b"")
-        if body and self._wire.our_state is h11.SEND_BODY:
+        if body and not self._is_head and self._wire.our_state is h11.SEND_BODY:
             await self._write(self._wire.send(h11.Data(data=body)))
         if not message.get("more_body", False):
             await self._write(self._wire.send(h11.EndOfMessage()))

@@ -368,6 +368,7 @@ def test_a_role_does_what_it_may_and_nothing_else(world: World, people: dict[str
     assert people["agent"].get("/held/3/raw").status_code == 403
     assert people["auditor"].get("/audit").status_code == 200
     assert people["admin"].post("/users", do="disable", name="admin-1").status_code == 409  # the last admin
+    assert people["admin"].post("/users", do="role", role="agent", name="admin-1").status_code == 409
 
 
 def test_every_page_is_its_own_and_is_not_kept(world: World, people: dict[str, Person]) -> None:
@@ -420,6 +421,10 @@ def test_an_answer_waits_ten_seconds_and_can_be_taken_back(world: World, people:
     assert row.state == "queued" and 8 < (row.next_at - row.created_at).total_seconds() <= 10
     answered = rows(world, select(tickets).where(tickets.c.reference == reference))[0]
     assert answered.state == "waiting" and answered.first_response_at is not None and answered.limit_at is None
+    again_sent = agent.post(f"{path}/answer", text="We replaced the disk.", seen=first, do="send")  # a second click
+    assert (
+        again_sent.status_code == 303 and agent.post(f"{path}/draft", text="We replaced").status_code == 204
+    )  # a late echo
     assert agent.post(f"{path}/undo").status_code == 303
     again = rows(world, select(tickets).where(tickets.c.reference == reference))[0]
     for name in ("state", "limit_at", "clock_next_at", "first_response_at", "round"):

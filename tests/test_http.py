@@ -95,6 +95,11 @@ def test_what_is_large_or_no_http_is_refused() -> None:
         for junk in (b"\x16\x03\x01\x02\x00\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
                      b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\nx"):  # fmt: skip
             assert b" 200 " not in await _asked(port, junk)
+        for chunk in (b"zz\r\n", b"1\r\naXX"):
+            broken = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk
+            assert b" 400 " in (await _asked(port, broken))[:20]
+        head = await _asked(port, b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + GET % (b"", LAST))
+        assert head.count(b"HTTP/1.1 200") == 2 and head.endswith(b"\r\n\r\n0")
         fault = await _asked(port, GET % (b"fault", b""))
         assert b"500" in fault[:20] and b"secret" not in fault
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from starlette.applications import Starlette
@@ -27,6 +28,7 @@ HINT = "the console is off until a user exists: gateway users add NAME --role ad
 
 def build(service: Service) -> ASGIApp:
     """The console of a service."""
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # strangers write no lines of our log
     entrance = door.Door(service)
     feed = live.Feed(service)
     app = Starlette(

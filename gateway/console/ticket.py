@@ -131,7 +131,8 @@ async def draft(visit: Visit) -> Response:
     def kept(connection: Connection) -> None:
         row = ticket(connection, reference_of(visit))
         known = answering.kept(connection, visit.who.id, row.id)
-        if known is None or known.outbox_id is None or words.strip():
+        sent = known is not None and known.outbox_id is not None
+        if not sent or (words.strip() and not known.text.startswith(words)):  # else a late echo of what was sent
             answering.keep(connection, visit.who.id, row.id, words, now)
 
     await visit.service.change(kept)
@@ -180,12 +181,24 @@ async def answer(visit: Visit) -> Response:
             )
         )
     except MovedOn as moved:
+        if await _is_sent(visit, words):  # a second click
+            return back(f"/tickets/{reference_of(visit)}#sent")
         await draft(visit)
         return await _page(visit, 409, moved=moved.since, words=words)
     except Refused as refused:
         return await _page(visit, 400, said=str(refused), words=words)
     visit.service.wake()
     return back(f"/tickets/{reference_of(visit)}#sent")
+
+
+async def _is_sent(visit: Visit, words: str) -> bool:
+    """Whether these very words were sent a moment ago."""
+
+    def read(connection: Connection) -> bool:
+        kept = answering.kept(connection, visit.who.id, ticket(connection, reference_of(visit)).id)
+        return kept is not None and kept.outbox_id is not None and kept.text == words
+
+    return await visit.service.ask(read)
 
 
 async def undo(visit: Visit) -> Response:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from gateway.database import typed
 from gateway.database.console_tables import ConsoleSession, User, console_sessions, login_failures, users
@@ -86,6 +87,25 @@ def _checked(name: str, role: str) -> None:
         raise UserFault("a user's name has 1 to 60 characters, without blanks, quotes and slashes")
 
 
+#: letters of other scripts that look like these, and names that are not a person's
+_ALIKE = str.maketrans("аеорсухіјѕһԁԛԝԍікοαιενρτυχκӏ", "aeopcyxijshdqwgikoaievptuxkl")
+_OURS = ("gateway", "console", "system", "nobody", "(unknown)")
+
+
+def _look_of(name: str) -> str:
+    """What a name looks like, so that nobody is taken for somebody else."""
+    return unicodedata.normalize("NFKC", name).casefold().translate(_ALIKE)
+
+
+def _must_be_new(connection: Connection, name: str) -> None:
+    look = _look_of(name)
+    if look in _OURS:
+        raise UserFault(f"{name} is a name of the service's own")
+    for known in connection.execute(select(users.c.name)).scalars():
+        if known != name and _look_of(known) == look:
+            raise UserFault(f"{name} looks like {known}: choose another name")
+
+
 def add(connection: Connection, name: str, role: str, now: datetime) -> str:
     """Makes a user; the token of the one-time link, which nobody can read again.
 
@@ -93,6 +113,7 @@ def add(connection: Connection, name: str, role: str, now: datetime) -> str:
         UserFault: the name or role cannot be used, or the name is taken.
     """
     _checked(name, role)
+    _must_be_new(connection, name)
     token = secrets.token_urlsafe(32)
     values = {
         "name": name, "role": role, "password": "", "totp": "", "totp_step": 0, "invite": digest(token),
@@ -119,6 +140,14 @@ def reset(connection: Connection, name: str, now: datetime) -> str:
     return token
 
 
+def _must_not_be_the_last(connection: Connection, row: Any) -> None:
+    """Locks the admins, so that two who go at once do not both see the other."""
+    u = users.c
+    admins = select(u.id).where(u.role == "admin", u.disabled.is_(False)).order_by(u.id).with_for_update()
+    if list(connection.execute(admins).scalars()) == [row.id]:
+        raise UserFault(f"{row.name} is the last admin: add another one first")
+
+
 def disable(connection: Connection, name: str) -> None:
     """The user cannot log in any more, and is logged out. What he did stays.
 
@@ -126,9 +155,7 @@ def disable(connection: Connection, name: str) -> None:
         UserFault: there is no such user, or no admin would be left.
     """
     row = _named(connection, name)
-    others = select(func.count()).where(users.c.role == "admin", users.c.disabled.is_(False), users.c.id != row.id)
-    if row.role == "admin" and not row.disabled and not connection.execute(others).scalar_one():
-        raise UserFault(f"{name} is the last admin: add another one first")
+    _must_not_be_the_last(connection, row)
     connection.execute(update(users).where(users.c.id == row.id).values(disabled=True, invite="", invite_until=None))
     end_all(connection, row.id)
 
@@ -137,10 +164,13 @@ def change_role(connection: Connection, name: str, role: str) -> None:
     """Another role; open sessions have it at once.
 
     Raises:
-        UserFault: there is no such user or role.
+        UserFault: there is no such user or role, or no admin would be left.
     """
     _checked(name, role)
-    connection.execute(update(users).where(users.c.id == _named(connection, name).id).values(role=role))
+    row = _named(connection, name)
+    if role != "admin":
+        _must_not_be_the_last(connection, row)
+    connection.execute(update(users).where(users.c.id == row.id).values(role=role))
 
 
 def invited(connection: Connection, token: str, now: datetime) -> Any:

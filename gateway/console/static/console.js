@@ -104,8 +104,9 @@
   // drafts, preview, ready texts, who is here
   const words = $("#words-of-answer");
   let timer = 0, kept = words?.value ?? "", last = 0;
+  let sending = false;
   async function keep() {
-    if (!words || words.value === kept) return;
+    if (!words || sending || words.value === kept) return;
     const text = words.value;
     const answer = await post(`${base}/draft`, { text }).catch(() => null);
     if (answer?.ok) { kept = text; $("#draft-state").textContent = "Draft kept"; }
@@ -162,6 +163,12 @@
   }
   if (form) {
     form.classList.add("scripted");
+    form.addEventListener("submit", () => {  // once, and nothing is kept any more
+      sending = true;
+      clearTimeout(timer);
+      setTimeout(() => { for (const button of all("button", form)) button.disabled = true; });
+    });
+    addEventListener("pageshow", () => { sending = false; for (const button of all("button", form)) button.disabled = false; });
     $("#file").addEventListener("change", (event) => attach(event.target.files));
     form.addEventListener("click", (event) => {
       const gone = event.target.closest("[data-remove]");
