@@ -90,6 +90,7 @@ def office(settings: Settings, templates: Templates, store: Store) -> Office:
         digest_every_s=settings.staff.digest_every,
         restored=Restored(*store.restored) if store.restored else NEVER,
         may_answer=tuple(map(with_a_label, settings.staff.may_answer)),
+        timezone=settings.gateway.timezone,
     )
 
 

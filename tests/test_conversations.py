@@ -95,6 +95,28 @@ def test_an_answer_to_a_conversation_that_moved_on_asks_first(scene: Scene) -> N
     assert "Good, then we wait." in scene.letter(OPS).text, "his own answer is no news to him"
 
 
+def test_what_was_held_back_is_not_sent_past_news_that_nobody_read(scene: Scene) -> None:
+    reference = asked(scene)
+    scene.letter(OPS)
+    first = scene.letter(JOE)
+    scene.write(Mail(f"Shop Ops <{OPS}>", "It is urgent.", f"Re: Slow disk [{reference}]"))
+    held_words = Mail(
+        f"Joe <{JOE}>", f"owner: me\nWe look into it.\n\n{first.quoted()}", files=[("a.txt", "text/plain", b"a\n")]
+    )
+    assert "the conversation has moved on" in scene.answer(first, held_words)["reason"]
+    assert scene.ticket(reference)["owner"] == JOE, "who takes it has it"
+    _, held = scene.letters(JOE)
+    assert re.search(rf"\({OPS} wrote at \d\d:\d\d \((CET|CEST)\), ", held.text), "in the zone of the desk"
+    scene.write(Mail(f"Shop Ops <{OPS}>", "It works again, you can close it.", f"Re: Slow disk [{reference}]"))
+    done = scene.answer(held, Mail(f"Joe <{JOE}>", "send:"))
+    assert "somebody wrote after you had read that it is held back" in done["reason"] and scene.letters(OPS) == []
+    *_, again = scene.letters(JOE)
+    assert "| We look into it." in again.text and "| It works again, you can close it." in again.text
+    scene.answer(again, Mail(f"Joe <{JOE}>", "send:"))
+    answer = scene.letter(OPS)
+    assert "We look into it." in answer.text and [name for name, _ in answer.files] == ["a.txt"]
+
+
 def test_two_colleagues_do_not_answer_unknowingly(scene: Scene) -> None:
     asked(scene)
     scene.letter(OPS)
@@ -145,7 +167,7 @@ def test_what_cannot_be_carried_out_goes_back_with_the_reason(scene: Scene, word
     before = scene.words(reference)
     scene.answer(notification, Mail(f"Joe <{JOE}>", words))
     back = scene.letter(JOE)
-    assert back.subject == f"[{reference}] NOT ACCEPTED: Regular, technical: Slow disk"
+    assert back.subject == f"[{reference}] NOT ACCEPTED: Slow disk"
     assert why in back.text
     assert (scene.words(reference), scene.letters(OPS)) == (before, [])
 
@@ -299,7 +321,7 @@ def test_a_party_at_a_domain_without_authentication(scene: Scene) -> None:
     me = Mail(f"Owner <{OWNER}>", "Hello, my server ab12cd34 (#345678) is slow.", signed=False)
     reference = str(scene.write(me)["ticket"])
     acknowledgement = scene.letter(OWNER)
-    assert "could not confirm that this email comes from the address" in acknowledgement.text
+    assert "could not confirm that this email comes from" in " ".join(acknowledgement.text.split())
     notification = scene.letter(JOE)
     assert "Trust:     NOT VERIFIED (registered address, not proven)\nAccount:   none" in notification.text
     scene.answer(notification, Mail(f"Joe <{JOE}>", "Hello,\n\nplease write from the Client Area."))
@@ -315,7 +337,9 @@ def test_a_party_at_a_domain_without_authentication(scene: Scene) -> None:
     assert scene.write(by_id)["disposition"] == "pending", "whoever saw a mail knows its Message-ID"
     held_back = scene.letters(JOE)[-1]
     assert held_back.subject == f"[{reference}] Unverified sender, technical: (no subject)"
-    assert "held back until you release it" in held_back.text
+    assert "A message from a sender without proof, held back: " in held_back.text
+    number = next(row["id"] for row in scene.rows() if row["ticket"])
+    assert f"To let it in: gateway messages release {number}\n" in held_back.text
 
 
 def test_one_who_answers_from_a_colleagues_address(scene: Scene) -> None:

@@ -13,6 +13,7 @@ import re
 import unicodedata
 
 from gateway.mail.address import a_label, lexed, plain_local
+from gateway.mail.header import decode_words
 from gateway.model import Author, AuthorStatus, mail_start
 
 MAX_FROM = 4096
@@ -21,6 +22,8 @@ _HIDDEN = re.compile(rb"\r[ \t\x00]*from[ \t\x00]*:", re.IGNORECASE)
 _NUL_NAME = re.compile(rb"(?:\A|\n)[^:\n]{0,10}f[\x00]*r[\x00]*o[\x00]*m[ \t]*\x00[ \t\x00]*:", re.IGNORECASE)
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\s]{0,2000})\?=")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+
+MAX_NAME = 1000  #: characters of a display name that are read
 
 
 def forged(reason: str) -> Author:
@@ -175,4 +178,10 @@ def _author(spec: str, name: str) -> Author:
     host = a_label(domain.removesuffix("."))
     if host is None or len(host) > 253 or not all(_LABEL.fullmatch(label) for label in host.split(".")):
         return malformed("the domain of the address is no domain name")
-    return Author(AuthorStatus.OK, f"{local}@{host}", name, "")
+    return Author(AuthorStatus.OK, f"{local}@{host}", _shown(name), "")
+
+
+def _shown(name: str) -> str:
+    """A display name as people read it (RFC 2047), one line without controls. Who it is does not depend on it."""
+    decoded = decode_words(name[:MAX_NAME]) if "=?" in name or not name.isascii() else name
+    return " ".join("".join(char if char.isprintable() else " " for char in decoded).split())

@@ -341,7 +341,7 @@ _ABSENT: dict[str, Any] = {
     "started_at": None, "why": "", "author_name": "", "account_holder": "", "goes_to": "", "spoken": None,
     "reply_language": "en", "target_at": None, "limit_at": None, "facts": (), "text": "", "files": (), "left_out": (),
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
-    "digest": False,
+    "digest": False, "message": None, "said_by": "", "said_at": None,
 }  # fmt: skip
 
 
@@ -466,7 +466,7 @@ def staff_subject(draft: Draft, reference: str, words: Mapping[str, str]) -> str
     priority = "High" if context.get("priority") == "high" else "CRITICAL" if context.get("critical") else "Regular"
     department = str(context.get("department") or "")
     theirs = _REFERENCE.sub("", _PREFIX.sub("", neutral(str(context.get("subject") or ""), 400)))
-    theirs = neutral(_PREFIX.sub("", theirs), 80) or "(no subject)"
+    theirs = neutral(_OURS.sub("", _PREFIX.sub("", theirs).strip()), 80) or "(no subject)"
     return neutral(form.format(reference=reference, priority=priority, department=department, subject=theirs), 160)
 
 
@@ -477,6 +477,13 @@ def _gateways_own(context: Mapping[str, Any], words: Mapping[str, str]) -> str:
         return words["subject_digest"]
     form = words.get("subject_alarm", "Mail gateway, {kind}: {line}")
     return neutral(form.format(kind=lines[0]["kind"], line=neutral(str(lines[0]["line"]), 400)), 140)
+
+
+#: what our own notifications put before a subject, which comes back with a staff mail
+_OURS = re.compile(
+    r"^(?:(?:(?:Reminder|OVERDUE|Yours|Handed over), )?(?:High|CRITICAL|Regular)|Follow-up|Unverified sender|Snooze over)"
+    r", (?:technical|financial): |^NOT (?:SENT, please look again|ACCEPTED): "
+)
 
 
 _STAFF_EVENTS = {

@@ -18,6 +18,15 @@ from gateway.tickets import policy, shown
 MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
 MAX_LISTED = 20  #: files and facts that are named
 MAX_WORDS = 6000  #: characters of the words
+#: the parts of a signed mail that nobody opens
+SIGNED = frozenset(
+    (
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-signature",
+        "application/pgp-keys",
+    )
+)
 _CUT = "[... the rest is in the ticket]"
 
 
@@ -50,6 +59,8 @@ def _iso(moment: Any) -> str | None:
 
 def words(text: str) -> str:
     """The words of a mail as staff read them: cut at a length, each line set off."""
+    if not text.strip():
+        return ""
     cut = text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS].rstrip()}\n{_CUT}"
     return shown.in_mail(cut)
 
@@ -67,6 +78,7 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
     named = [(a.filename, a.type, a.size, a.sha256) for a in reading.parsed.attachments]
     return {
         "event": str(decision.disposition),
+        "message": message,
         "seen": entry,
         "trust": str(decision.trust),
         "why": why,
@@ -84,6 +96,7 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
 def files(message: int, named: Sequence[tuple[str, str, int, str]]) -> dict[str, Any]:
     """``files`` that go along and ``left_out`` ones, of a mail's attachments (name, type, size in octets, SHA-256)."""
     taken, left, room = [], [], MAX_FILES
+    named = [one for one in named if one[1] not in SIGNED]
     for filename, kind, size, sha256 in named[:MAX_LISTED]:
         one = {"filename": filename[:200], "type": kind, "size": size}
         if size <= room:
@@ -112,6 +125,8 @@ def of_conversation(connection: Connection, ticket: Any) -> dict[str, Any]:
     return {
         "seen": newest_entry(connection, ticket),
         "text": words(newest.text) if newest is not None else "",
+        "said_by": newest.author if newest is not None else "",
+        "said_at": newest.at.isoformat() if newest is not None else None,
         "facts": _distinct(row for row in rows if row.kind != "incident"),
         "started_at": began,
         "left_out": _named(connection, newest) if newest is not None else [],

@@ -40,6 +40,7 @@ from gateway.model import (
     Trust,
 )
 from gateway.tickets import briefing, budgets, clock, copies, outgoing, policy, replays, staffmail, threads
+from gateway.tickets.greeting import greeted
 from gateway.tickets.outgoing import Office, Reply
 
 MAX_ENTRY, MAX_SUBJECT = 200_000, 300
@@ -338,6 +339,11 @@ def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incom
         put_once(connection, thread_ids, {"rfc_id": parsed.message_id, "ticket_id": ticket_id, "ours": False})
 
 
+def _greeted(incoming: Incoming, decision: Decision) -> str:
+    """By what name the author of a mail is greeted."""
+    return greeted(decision.account.name, incoming.reading.author.display_name) if decision.account else ""
+
+
 def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author_copy: bool) -> dict[str, Any]:
     """What a template may say. Only verified authors see their subject, their name and their own facts."""
     parsed = incoming.reading.parsed
@@ -355,7 +361,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
         "critical": decision.critical,
         "missing": list(decision.missing),
         "sensitive": list(decision.sensitive) if verified else [],
-        "account_name": decision.account.name if verified and decision.account and author_copy else "",
+        "account_name": _greeted(incoming, decision) if verified and author_copy else "",
         "subject": parsed.subject if verified else "",
         "orders": own("orders") if verified else [],
         "ips": own("ips") if verified else [],
@@ -435,7 +441,11 @@ def _tell(
         more = briefing.of_mail(incoming, decision, claimed.id, entry, office.rules)
         outgoing.tell(connection, ticket, "staff_new", told, more, office, now)
     elif decision.notify == "now":
-        line = f"message {claimed.id} from {author}: {decision.trust}, reports an outage, quarantined"
+        why = "it looks forged" if decision.trust is Trust.FAILED else _short_reason(incoming, decision)
+        line = (
+            f'an outage is reported by {author} ("{_named(incoming)}"), and set aside: {why}. To read it: gateway messages '
+            f"show {claimed.id}. To let it in: gateway messages release {claimed.id}"
+        )
         for address in office.staff.get("technical", ()):
             context = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": "quarantine", "line": line}]}
             reply = Reply(told, "staff_digest", "en", address, "staff", context, stamp=budgets.Stamp("none"))
@@ -443,10 +453,15 @@ def _tell(
     else:
         what = ticket.reference if ticket is not None else f"message {claimed.id}"
         why = f" ({decision.class_reason})" if decision.class_reason else ""
-        line = f"{what} from {author}: {decision.disposition}, {decision.trust}, {kind}{why}"
+        line = f'{what} from {author}, "{_named(incoming)}": {decision.disposition}, {decision.trust}{why}'
         outgoing.notice(
             connection, outgoing.RIDES_ALONG if incoming.echo or office.answers(author) else kind, line, now
         )
+
+
+def _named(incoming: Incoming) -> str:
+    """What a mail is about, in a line that staff read."""
+    return " ".join(incoming.reading.parsed.subject.split())[:80] or "no subject"
 
 
 def _trace(connection: Connection, message: int, ticket: Ticket | None, reasons: list[str], now: datetime) -> None:

@@ -76,6 +76,7 @@ class Office:
         """Where a person of ours gets mail: a name that is an address, or one that the configuration knows."""
         return name if "@" in name else self.people.get(name)
 
+    timezone: str = "UTC"  #: in which staff read times
     may_answer: tuple[str, ...] = ()  #: addresses of staff, and ``*@domain``
 
     def answers(self, address: str | None) -> bool:

@@ -13,7 +13,7 @@ from gateway.database import faults, typed
 from gateway.database.faults import Fault
 from gateway.database.tables import Ticket, entries, outbox, tickets
 from gateway.model import TicketState, Trust
-from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored
+from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored, thanks
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import last_ids
 from gateway.tickets.policy import BUDGET_SPENT
@@ -110,7 +110,7 @@ def _may_hear(connection: Connection, row: Ticket, office: Office, now: datetime
     denied = row.trust == Trust.VERIFIED and row.silence.startswith(BUDGET_SPENT)
     if row.silence and not denied:
         return False
-    if budgets.comes_back(connection, row.author, now):
+    if budgets.comes_back(connection, row.author, now) or _only_thanked(connection, row):
         return False
     last = connection.execute(
         select(func.max(outbox.c.created_at)).where(
@@ -121,6 +121,16 @@ def _may_hear(connection: Connection, row: Ticket, office: Office, now: datetime
         return denied and budgets.may_hear(connection, row.author, "", office, now)
     quiet = timedelta(seconds=QUIET * office.rules.status_reply_s)
     return bool(now - last >= quiet)
+
+
+def _only_thanked(connection: Connection, row: Ticket) -> bool:
+    """Whether the round is about thanks for an answer; staff are reminded of it all the same."""
+    if row.round < 2:
+        return False
+    e = entries.c
+    his = select(e.text).where(e.ticket_id == row.id, e.direction == "in", e.status == "shown")
+    newest = connection.execute(his.order_by(e.id.desc()).limit(1)).scalar()
+    return newest is not None and thanks.only(newest)
 
 
 def _status(connection: Connection, row: Ticket, office: Office, now: datetime) -> None:

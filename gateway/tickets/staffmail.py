@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, or_, select
 
@@ -33,6 +34,7 @@ from gateway.model import (
     Trust,
 )
 from gateway.tickets import (
+    briefing,
     budgets,
     conversation,
     labels,
@@ -56,12 +58,6 @@ MARK = "staff mail"  #: how the reason of every message begins that was staff's
 RECENT = 20_000  #: entries among which a colleague's other answers are looked for
 LOGO = 100 * 1024  #: octets of a picture that may be part of a signature
 HELD = f"{MARK}: not sent"
-_UNWANTED = (
-    "application/pkcs7-signature",
-    "application/x-pkcs7-signature",
-    "application/pgp-signature",
-    "application/pgp-keys",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,11 @@ class _Refusal(Exception):
 
 
 class _Hold(Exception):
-    """An answer that is kept until its author says ``send:``."""
+    """An answer that is kept until its author says ``send:``. ``held``: the entry of one that was kept before."""
+
+    def __init__(self, why: str, held: Any = None) -> None:
+        super().__init__(why)
+        self.held = held
 
 
 def judged(
@@ -213,7 +213,7 @@ def carried_out(
         with connection.begin_nested():
             return work.act()
     except _Hold as hold:
-        return work.hold(str(hold))
+        return work.hold(str(hold), hold.held)
     except (_Refusal, people.Refused, rights.NotAllowed) as refusal:
         return work.refuse(str(refusal), REFUSALS)
 
@@ -322,6 +322,8 @@ class _Work:
         held = self._held()
         if held is None:
             raise _Refusal("nothing of yours is held back on this ticket; write the words below send:")
+        if since := self._moved_on():
+            raise _Hold(f"somebody wrote after you had read that it is held back ({since})", held)
         entry = self._sent(Parted(held.text.partition("\n\n")[2]), held.message_id)
         change(self.connection, messages, held.message_id, {"reason": f"{MARK}: sent by a later mail"})
         return self._acted([*did, "answer"], entry)
@@ -413,7 +415,7 @@ class _Work:
         """The files that go out: not the customer's own, not the pictures of a signature, which came before, no signatures."""
         if message is not None and message != self.claimed.id:
             return self._files_of_held(message)
-        own = [one for one in self.incoming.reading.parsed.attachments if one.type not in _UNWANTED]
+        own = [one for one in self.incoming.reading.parsed.attachments if one.type not in briefing.SIGNED]
         known = self._known([one.sha256 for one in own])
         return [
             {
@@ -432,9 +434,10 @@ class _Work:
         rows = self.connection.execute(
             select(attachments).join(entries, e.id == a.entry_id).where(e.message_id == message).order_by(a.id)
         ).all()
+        distinct = {(row.sha256, row.filename): row for row in rows}.values()  # what was held twice has them twice
         return [
             {"message": message, "filename": row.filename, "type": row.type, "size": row.size, "sha256": row.sha256}
-            for row in rows
+            for row in distinct
         ]
 
     def _known(self, digests: Sequence[str]) -> dict[str, set[str]]:
@@ -470,7 +473,8 @@ class _Work:
         ).first()  # fmt: skip
         if row is None:
             return ""
-        return f"{row.author or 'somebody'} {'answered' if row.direction == 'out' else 'wrote'} at {row.at:%Y-%m-%d %H:%M} UTC"
+        at = row.at.astimezone(ZoneInfo(self.office.timezone))
+        return f"{row.author or 'somebody'} {'answered' if row.direction == 'out' else 'wrote'} at {at:%H:%M} ({at:%Z}), {at:%d %B}"
 
     def _last_told(self) -> Any:
         o = outbox.c
@@ -502,13 +506,15 @@ class _Work:
         sent = "answer" if "answer" in did else None
         return self.done(Disposition.APPENDED, f"{MARK}: {', '.join(did)}", entry, sent)
 
-    def hold(self, why: str) -> Done:
-        """Keeps the answer on the ticket, unsent, and asks its author."""
-        found = self._held_words()
+    def hold(self, why: str, held: Any = None) -> Done:
+        """Keeps the answer on the ticket, unsent, and asks its author. ``held``: the entry of the one that is kept again."""
+        self._own_after_all()
+        found = Parted(held.text.partition("\n\n")[2]) if held is not None else self._held_words()
         text = found.words
         words = f"Not sent: {why}\n\n{text}"
         self._tell_cut(found.cut)
-        entry = self._kept(labels.note(self.connection, self.case.ticket.reference, words, self.by, self.now))
+        note = labels.note(self.connection, self.case.ticket.reference, words, self.by, self.now)
+        entry = self._kept(note, held.message_id if held is not None else None)
         more = {
             "why": why, "again": True, "event": "held", "held": shown.in_mail(text[:4000]),
             "news": self._news(), "seen": entry,
@@ -517,6 +523,12 @@ class _Work:
             self.connection, self.case.ticket, "staff_held", self.event, self.who, more, self.office, self.now
         )
         return self.done(Disposition.RECORDED, f"{HELD}: {why}", entry, "staff_held")
+
+    def _own_after_all(self) -> None:
+        """Who takes a ticket has it, although his answer waits."""
+        wanted = staff_words.orders(self.incoming.reading.text)
+        if wanted.owner:
+            self._own(wanted.owner)
 
     def _held_words(self) -> Parted:
         masked = staff_words.orders(self.incoming.reading.masked_text).words
@@ -552,6 +564,7 @@ class _Work:
         context = {
             "reference": ticket.reference, "why": why, "subject": self.incoming.reading.parsed.subject,
             "in_reply_to": self.incoming.reading.parsed.message_id, "references": [],
+            "held": shown.in_mail(self.incoming.reading.masked_text[:4000]) if back == REFUSALS else "",
         }  # fmt: skip
         reply = Reply(
             self.event, "staff_refused", "en", self.who, "staff", context, ticket.id, stamp=budgets.Stamp(proof=proof)

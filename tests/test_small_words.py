@@ -1,0 +1,53 @@
+"""Small judgements about words that customers would notice: who is greeted how, and what is only thanks."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.read.author import author_of
+from gateway.tickets import thanks
+from gateway.tickets.greeting import greeted
+
+
+@pytest.mark.parametrize(
+    ("account", "author", "name"),
+    [
+        ("Anna Schmidt", "Anna Schmidt", "Anna Schmidt"), ("Anna Schmidt", "", "Anna Schmidt"), ("Anna Schmidt", "Schmidt, Anna", "Anna Schmidt"),
+        ("Ольга Коваль", "Ольга", "Ольга Коваль"), ("Praxis Dr. Holm", "Praxis Dr. Holm", "Praxis Dr. Holm"),
+        ("Wessel Logistik GmbH", "Kathrin Wessel", ""), ("Officine Bragadin Srl", "", ""), ("Harbour & Finch Ltd", "Ruth Finch", ""),
+        ("ООО Северный маяк", "Игорь Рябов", ""), ("ФОП Литвиненко", "", ""), ("Schreinerei Huber", "Toni Brandl", ""),
+        ("Clínica Dental Sotomayor", "Facturas", ""), ("Exemple S.A.S", "Marie", ""), ("Beispiel AG", "", ""), ("Agathe Ludwig", "", "Agathe Ludwig"),
+    ],
+)  # fmt: skip
+def test_nobody_is_greeted_by_an_entry_of_the_register(account: str, author: str, name: str) -> None:
+    assert greeted(account, author) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "only"),
+    [
+        ("Thanks a lot, that was quick!", True), ("Back, and fast. Thank you all, have a quieter weekend than mine.\n\nRuth", True),
+        ("Vielen Dank!", True), ("Merci beaucoup, tout fonctionne.", True), ("Gracias, ya va.", True), ("Grazie mille", True),
+        ("Спасибо, всё работает!", True), ("Дякую, все добре.", True),
+        ("Thanks, but it is slow again.", False), ("Danke, aber es ist noch langsam.", False), ("Merci, quand sera-ce terminé ?", False),
+        ("Grazie, ma la linea è ferma", False), ("Спасибо, но сервер опять лежит", False), ("Thank you. Please send the invoice.", False),
+        ("Thanks. 203.0.113.7 too.", False), ("It is down.", False), ("", False), ("Thank you " + "and so on " * 40, False),
+    ],
+)  # fmt: skip
+def test_what_is_only_thanks_waits_for_nothing(text: str, only: bool) -> None:
+    assert thanks.only(text) == only
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("=?utf-8?q?Ma=C3=ABlle?= Kerbrat <a@b.example>", "Maëlle Kerbrat"),
+        ("=?koi8-r?B?6cfP0tggMQ==?= <a@b.example>", "Игорь 1"),
+        ('"=?utf-8?b?0JjQs9C+0YDRjA==?=" <a@b.example>', "Игорь"),
+        ("=?utf-8?q?a=0Ab=1B[31m=E2=80=AE?= <a@b.example>", "a b [31m"),
+        ("Anna <a@b.example>", "Anna"),
+    ],
+)
+def test_a_name_is_shown_as_it_is_meant(field: str, name: str) -> None:
+    found = author_of(f"From: {field}\r\n".encode())
+    assert (found.address, found.display_name) == ("a@b.example", name)
