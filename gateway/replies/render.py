@@ -323,7 +323,7 @@ def _staff_samples(base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str
                   {"kind": "ips", "value": "198.51.100.9", "ownership": "foreign", "quoted": True}],
         "text": words, "files": [{"filename": "error.png", "type": "image/png", "size": 18211}],
         "left_out": [{"filename": "dump.pcap", "type": "application/octet-stream", "size": 44040192}], "more_files": 2,
-        "reply_to": "support+t.a.b@example.com", "again": True, "held": "| We have restarted it.",
+        "reply_to": "support+t.a.b@example.com", "message": 12, "again": True, "held": "| We have restarted it.",
         "news": "| It runs again.",
         "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}],
     }  # fmt: skip
@@ -333,7 +333,8 @@ def _staff_samples(base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str
         "limit_at": None, "at_once": True, "text": "", "more_files": 0, "reply_to": None, "again": False, "held": "",
         "news": "", "trust": "unknown", "event": "pending", "account_holder": "", "reference": "T-0000000",
     }  # fmt: skip
-    return [full, bare, full | {"event": "appended", "trust": "unverified", "goes_to": "bob@example.de"}]
+    again = {"said_by": "bob@example.de", "said_at": "2026-11-22T12:10:00+00:00", "digest": True}
+    return [full, bare, full | again | {"event": "appended", "trust": "unverified", "goes_to": "bob@example.de"}]
 
 
 #: what a template may ask for that an older row does not have
