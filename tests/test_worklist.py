@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, event, select
 
 from gateway.database import users
 from gateway.database.console_tables import console_sessions
@@ -14,8 +15,8 @@ from gateway.database.statements import put
 from gateway.database.store import Store
 from gateway.database.tables import attachments, entries, facts, outbox, thread_ids, tickets
 from gateway.mail import tokens
-from gateway.model import Person, Role
-from gateway.tickets import answering, clock, labels, merging, ownership, people, word_index, worklist
+from gateway.model import Person, Priority, Role, TicketState
+from gateway.tickets import answering, clock, labels, listing, merging, ownership, people, word_index, worklist
 from gateway.tickets.conversation import MovedOn, Refused
 from gateway.tickets.worklist import Wanted
 from tests.conftest import NOW
@@ -288,3 +289,52 @@ def test_failed_logins_lock_longer_each_time_and_end(store: Store) -> None:
     ) == {"olena"}
     token = store.write_now(lambda c: users.add(c, "olena", "agent", NOW) and users.reset(c, "olena", NOW))
     assert token and not locked("olena", "192.0.2.7", 0)
+
+
+def test_the_list_is_in_one_order_whatever_the_states_are(store: Store) -> None:
+    """It is read state by state, each in the order of an index, so that a million closed tickets are not sorted."""
+    for number in range(24):
+        values: dict[str, Any] = {"priority": ("high", "normal", "low")[number % 3], "critical": number % 2 == 0}
+        values["state"] = ("open", "waiting", "closed")[number // 2 % 3]
+        opened(
+            store, f"number {number}", minutes=number * 7 % 24, **values | ({"limit_at": None} if number > 20 else {})
+        )
+    whole = store.read_now(lambda c: [row.id for row in c.execute(listing.chosen(listing.EVERYTHING)).all()])
+    assert len(whole) == 24
+    assert [row.id for row in store.read_now(lambda c: listing.listed(c, listing.EVERYTHING, 10))] == whole[:10]
+    assert [row.id for row in store.read_now(lambda c: listing.listed(c, listing.EVERYTHING, 100))] == whole
+
+
+@pytest.mark.parametrize(
+    "wanted", [listing.EVERYTHING, listing.Filter(state=TicketState.CLOSED), listing.Filter(priority=Priority.HIGH)]
+)
+def test_the_list_sorts_nothing(tmp_path: Path, wanted: listing.Filter) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'gateway.db'}")
+    store.open(NOW)
+    assert not [line for line in _plans(store, wanted) if "TEMP B-TREE" in line or line.startswith("SCAN")]
+    store.close()
+
+
+def test_the_tickets_of_an_account_are_found_by_it(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'gateway.db'}")
+    store.open(NOW)
+    for state in (None, TicketState.CLOSED):
+        assert "ix_tickets_account" in str(_plans(store, listing.Filter(state=state, account="10023")))
+    store.close()
+
+
+def _plans(store: Store, wanted: listing.Filter) -> list[str]:
+    """The steps of each statement of a list."""
+    said: list[tuple[str, Any]] = []
+
+    def seen(connection: Connection) -> list[str]:
+        listener = lambda _c, _k, statement, values, *_: said.append((statement, values))  # noqa: E731
+        event.listen(connection, "before_cursor_execute", listener)
+        listing.listed(connection, wanted, 100)
+        event.remove(connection, "before_cursor_execute", listener)
+        explained = [connection.exec_driver_sql(f"explain query plan {words}", values).all() for words, values in said]
+        return [str(row[3]) for rows in explained for row in rows]
+
+    found = store.read_now(seen)
+    assert found
+    return found

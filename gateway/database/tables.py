@@ -191,6 +191,9 @@ OVERDUE = text("state = 'open' and breached and round_started_at is not null")
 UNWATCHED = text("state = 'open' and clock_next_at is null and round > 0")
 ANSWERED = text("first_response_at is not null")
 
+#: how ``tickets list`` sorts tickets of one priority: what is critical first, then by the promise
+_URGENCY = (text("critical desc"), text("coalesce(limit_at, opened_at)"))
+
 
 class Ticket(SQLModel, table=True):
     """One conversation of the desk with its clock.
@@ -202,7 +205,7 @@ class Ticket(SQLModel, table=True):
     __tablename__ = "tickets"
     __table_args__ = (
         Index("tickets_clock", "clock_next_at"),
-        Index("tickets_due", "state", "priority", "critical", "limit_at"),
+        Index("tickets_listed", "state", "priority", *_URGENCY, "id"),
         Index("tickets_owner", "owner", **_where("owner <> ''")),
         Index("tickets_snoozed", "snoozed_until", **_where("snoozed_until is not null")),
         Index("tickets_merged", "merged_into", **_where("merged_into is not null")),

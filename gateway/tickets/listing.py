@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
-from gateway.database.tables import ticket_tags, tickets
+from gateway.database import typed
+from gateway.database.tables import Ticket, ticket_tags, tickets
 from gateway.model import Department, Priority, TicketState, Trust
 
 NOBODY = "nobody"  #: the owner of a ticket that nobody works on
@@ -34,15 +35,30 @@ class Filter:
 EVERYTHING = Filter()
 
 
+def listed(connection: Connection, wanted: Filter, limit: int) -> list[Ticket]:
+    """The first ``limit`` tickets of ``chosen``. Whatever their state is, those of each state are read in the order of an index:
+    to sort all that there ever were takes seconds."""
+    if wanted.state is not None or wanted.account is not None:
+        return typed.every(connection, Ticket, chosen(wanted).limit(limit))
+    found = [row for state in TicketState for row in listed(connection, replace(wanted, state=state), limit)]
+    return sorted(found, key=_urgency)[:limit]
+
+
+def _urgency(row: Ticket) -> tuple[Any, ...]:
+    return row.priority, not row.critical, row.limit_at or row.opened_at, row.id
+
+
 def chosen(wanted: Filter) -> Select[Any]:
     """The tickets asked for, but for those that are part of another; the most urgent first: high priority, then what is
     critical, then the oldest promise."""
     t = tickets.c
     query = select(tickets).where(t.merged_into.is_(None))
-    for name in ("state", "account", "department", "priority", "trust", "language"):
+    for name in ("account", "department", "priority", "trust", "language"):
         value = getattr(wanted, name)
         if value is not None:
             query = query.where(t[name] == value)
+    if wanted.state is not None:  # in the second form the index of states is left alone: few tickets are of one account
+        query = query.where((t.state if wanted.account is None else func.lower(t.state)) == wanted.state)
     if wanted.owner is not None:
         owned = t.owner == "" if wanted.owner == NOBODY else (t.owner == wanted.owner) & (t.owner != "")
         query = query.where(owned)

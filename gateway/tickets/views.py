@@ -84,8 +84,8 @@ def _ticket(row: Ticket, known: dict[str, Any], tags: list[str]) -> dict[str, An
 
 
 def ticket_list(connection: Connection, wanted: listing.Filter, limit: int) -> list[dict[str, Any]]:
-    """``tickets list``, in the order of ``listing.chosen``."""
-    rows = typed.every(connection, Ticket, listing.chosen(wanted).limit(limit))
+    """``tickets list``, in the order of ``listing.listed``."""
+    rows = listing.listed(connection, wanted, limit)
     ids = [row.id for row in rows]
     known, tags = _facts(connection, ids), labels.of_all(connection, ids)
     return [_ticket(row, _facts_shown(known[row.id]), tags[row.id]) for row in rows]
