@@ -80,7 +80,8 @@ def test_a_report_about_a_customer_is_filed_and_never_answered(named: tuple[str,
 
 
 def test_the_notice_goes_to_the_customer_by_one_command(tmp_path: Path, peers: LoopbackPeers) -> None:
-    daemon = Running(tmp_path, peers, smtp={"recipients": ["support@introserv.com", "abuse@introserv.com"]})
+    desk = {"recipients": ["support@introserv.com", "abuse@introserv.com"]}
+    daemon = Running(tmp_path, peers, smtp=desk, staff={"technical": ["l1@introserv.com"]})
     try:
         assert daemon.send(ARF, "", "abuse@introserv.com")[0] == 250
         people = mail(

@@ -6,13 +6,16 @@ shape, and no object of it is ever built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Select
+from sqlmodel import SQLModel
 
 Shape = TypeVar("Shape")
+Table = TypeVar("Table", bound=SQLModel)
 
 
 def one(connection: Connection, shape: type[Shape], query: Select[Any]) -> Shape:
@@ -35,6 +38,17 @@ def every(connection: Connection, shape: type[Shape], query: Select[Any]) -> lis
     return cast("list[Shape]", list(connection.execute(query).all()))
 
 
-def written(shape: type[Shape], values: Mapping[str, Any]) -> Shape:
-    """A row as it was just written, with the columns that ``values`` names and no other: nothing is read again for it."""
-    return cast(Shape, SimpleNamespace(**values))
+@functools.cache
+def _defaults(shape: type[SQLModel]) -> tuple[tuple[str, Any, Callable[[], Any] | None], ...]:
+    """(column, default, what makes one) of each column that has a default."""
+    fields = shape.__pydantic_fields__.items()
+    return tuple(
+        (name, None if field.is_required() else field.default, cast("Callable[[], Any] | None", field.default_factory))
+        for name, field in fields
+    )
+
+
+def written(shape: type[Table], values: Mapping[str, Any]) -> Table:
+    """A row as it was just written, the columns that ``values`` does not name at their defaults: nothing is read again."""
+    row = {name: make() if make is not None else default for name, default, make in _defaults(shape)}
+    return cast(Table, SimpleNamespace(**{**row, **values}))

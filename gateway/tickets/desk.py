@@ -212,7 +212,7 @@ def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Ticket:
         reference = tokens.new()
         key = put_once(connection, tickets, {"reference": reference, **values})
         if key is not None:
-            return typed.written(Ticket, {"id": key, "reference": reference, "owner": "", "watchers": [], **values})
+            return typed.written(Ticket, {"id": key, "reference": reference, **values})
     raise IntegrityError("no free reference", None, ValueError("twenty references in a row were taken"))
 
 
