@@ -74,7 +74,7 @@ class Daemon:
     async def _start(self) -> None:
         """Lock, database, directory, desk; then readers, then the first socket."""
         self._lock.take(self._first.gateway.state_dir)
-        self.node.open()
+        self.node.open(self._lock.seen_at)
         try:
             await self.node.begin()
         except NoReader as error:

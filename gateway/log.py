@@ -164,6 +164,20 @@ def purged(kind: str, count: int) -> None:
     _emit("info", "purged", {"kind": kind, "count": count})
 
 
+def clock_moved(how: str, rows: int) -> None:
+    """The clock was set; how many moments that it wrote were put right."""
+    _emit(
+        "warning",
+        "clock_moved",
+        {"problem": f"the clock was set {how}", "rows": rows, "do": "timedatectl; chronyc tracking"},
+    )
+
+
+def purge_waits(why: str) -> None:
+    """Nothing is removed until the clock has run true for a day; ``gateway privacy purge`` removes it now."""
+    _emit("warning", "purge_waits", {"problem": why, "do": "date -u; timedatectl"})
+
+
 def incident(line: str) -> None:
     """Several tickets are about the same thing; staff were told."""
     _emit("warning", "incident", {"problem": line})

@@ -35,13 +35,15 @@ from gateway.pipeline import Judge, Pipeline
 from gateway.read.reader import Readers, ReadFunction
 from gateway.reloading import Reloading
 from gateway.replies.offers import Offers
-from gateway.replies.outbox import Outbox
+from gateway.replies.outbox import LONGEST_PAUSE, Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
 from gateway.service import Desk
 from gateway.tickets import blocks, outgoing, purge, report_days
 from gateway.tickets.clockwork import Clockwork
 from gateway.tickets.health import Check
+from gateway.tickets.moved_clock import Longest
+from gateway.tickets.steadiness import Drift, Steadiness
 from gateway.turns import Turns
 from gateway.verify.directory import Directory
 from gateway.verify.dns import Answer, Resolver
@@ -87,13 +89,14 @@ class Node:
 
     # -- making it
 
-    def open(self) -> None:
-        """Database, directory, desk, and every part: before the first socket.
+    def open(self, last: datetime | None = None) -> None:
+        """Database, directory, desk, and every part: before the first socket. ``last``: when a service was last seen here.
 
         Raises:
             StoreError, ConfigError: it cannot be made.
         """
         now = self._clock()
+        self._steadiness = Steadiness(Drift(self._clock), last)
         self.store.open(now)
         self.store.write_now(lambda connection: self._tidy(connection, now))
         directory = service.directory(self._first)
@@ -150,7 +153,14 @@ class Node:
             self.standing, store, clock, lambda: (self.settings, self.desk.office, self.desk.relay.send)
         )
         self.clockwork = Clockwork(
-            store, clock, lambda: self.desk.office, lambda: service.incident_rule(self.settings), told
+            store,
+            clock,
+            lambda: self.desk.office,
+            lambda: service.incident_rule(self.settings),
+            told,
+            self._longest,
+            Drift(clock),
+            self._of_clock,
         )
         self.pulse = Pulse(lambda: self.pipeline.beat if "work" in self.roles else None)
         self.offers = Offers(lambda: self.desk.relay, self._offered)
@@ -194,7 +204,7 @@ class Node:
             yield from self.offers.loops()
         if "work" in self.roles:
             yield from self.clockwork.loops()
-            yield from purge.loops(self.store, lambda: service.keep(self.settings), self._clock, wait)
+            yield from purge.loops(self.store, lambda: service.keep(self.settings), self._steadiness, wait)
             yield from report_days.loops(self.store, self._days, wait)
 
     # -- what they tell each other
@@ -207,6 +217,16 @@ class Node:
 
     def _days(self) -> report_days.Watch:
         return report_days.Watch(self.settings.gateway.timezone, self._clock(), self.settings.clock.limit)
+
+    def _of_clock(self, problem: str) -> None:
+        if problem:
+            self.standing.note("clock", problem, "timedatectl; chronyc tracking")
+        else:
+            self.standing.clear("clock")
+
+    def _longest(self) -> Longest:
+        """The furthest that a row of ours may be due."""
+        return Longest(LONGEST_PAUSE, timedelta(seconds=max(self.settings.verify.rechecks, default=0.0)))
 
     def _offered(self, said: Sent) -> None:
         if "send" in self.roles:  # when it is away or refuses us, the outbox asks again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,7 @@ class StateLock:
 
     def __init__(self) -> None:
         self._file: IO[str] | None = None
+        self.seen_at: datetime | None = None  #: the last sign of life of the service that had it before
 
     def take(self, folder: Path) -> None:
         """Makes the folder where it is not there, and takes its lock.
@@ -39,6 +41,9 @@ class StateLock:
             raise InUse(f"{folder} is in use by process {self._holder()}") from error
         except OSError as error:
             raise StartError(f"{folder} cannot be used: {error}") from error
+        before = os.fstat(self._file.fileno())
+        if before.st_size:
+            self.seen_at = datetime.fromtimestamp(before.st_mtime, UTC)
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()

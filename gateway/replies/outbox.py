@@ -18,6 +18,7 @@ from gateway.replies.render import Draft, RenderError, Sender, Templates, build
 from gateway.replies.send import Transport
 
 MINUTES = (1, 5, 15, 30, 60)
+LONGEST_PAUSE = timedelta(minutes=66)  #: from one try of a reply to the next
 POLL_S = 1.0  #: between two looks into the outbox
 AWAY_S = (5, 10, 20, 40, 60)  #: from one try of a relay that cannot be reached to the next
 REFUSED_S = (60, 300, 900, 1800, 3600)  #: of one that refuses our login or sender: too many may lock the account

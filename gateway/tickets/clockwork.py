@@ -5,17 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
+
+from sqlalchemy import Connection
 
 from gateway import log, metrics
 from gateway.database.store import Store
 from gateway.periodic import Periodic
-from gateway.tickets import incidents, outgoing, rounds
+from gateway.tickets import incidents, moved_clock, outgoing, rounds
 from gateway.tickets.incidents import Rule
+from gateway.tickets.moved_clock import Longest
 from gateway.tickets.outgoing import Office
+from gateway.tickets.steadiness import Drift, in_words
 
 CLOCK_S, INCIDENTS_S, DIGEST_S = 0.5, 5.0, 30.0
+SAID = timedelta(hours=1)  #: for so long ``status`` tells that the clock was moved
 
 
 @dataclass
@@ -27,7 +32,12 @@ class Clockwork:
     office: Callable[[], Office]
     rule: Callable[[], Rule]
     told: Callable[[], None]
+    longest: Callable[[], Longest]
+    drift: Drift
+    say: Callable[[str], None]  #: what is amiss with the clock, for ``status``; empty: nothing any more
     _digest_at: float = field(default=0.0, init=False)
+    _looked: bool = field(default=False, init=False)  #: at what a service before this one may have left
+    _said_at: datetime | None = field(default=None, init=False)
 
     def loops(self) -> tuple[Periodic, ...]:
         """What runs."""
@@ -36,6 +46,7 @@ class Clockwork:
         )
 
     async def _clocks(self) -> None:
+        await self._put_right(self.drift.look())
         now = self.clock()
         due = await self.store.read(rounds.next_due)
         if due is not None and due <= now:
@@ -43,6 +54,26 @@ class Clockwork:
         if time.monotonic() >= self._digest_at:
             self._digest_at = time.monotonic() + min(DIGEST_S, self.office().digest_every_s)
             await self._digest(now)
+
+    async def _put_right(self, moved: timedelta) -> None:
+        """Nobody waits for a moment that a wrong clock wrote."""
+        now = self.drift.wall
+        if moved or not self._looked:
+            rows = await self.store.write(partial(self._hastened, moved=moved, now=now))
+            self._looked = True
+            if moved:
+                log.clock_moved(in_words(moved), rows)
+                self.say(
+                    f"the clock was set {in_words(moved)} at {now.isoformat(timespec='seconds')}: {rows} times were put right"
+                )
+                self._said_at = now
+            self.told()
+        elif self._said_at is not None and now > self._said_at + SAID:
+            self._said_at = None
+            self.say("")
+
+    def _hastened(self, connection: Connection, moved: timedelta, now: datetime) -> int:
+        return moved_clock.hasten(connection, self.longest(), self.office().rules, now, moved)
 
     async def _tick(self, now: datetime) -> None:
         office = self.office()

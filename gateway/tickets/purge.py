@@ -14,6 +14,7 @@ from gateway.database.store import Store
 from gateway.periodic import Periodic, Wait
 from gateway.tickets import retention
 from gateway.tickets.retention import Keep, Kind
+from gateway.tickets.steadiness import Steadiness
 
 EVERY_S = 6 * 3600.0  #: between two purges of a service
 FIRST_S = 300.0  #: after the start
@@ -24,11 +25,14 @@ LONG_S, SHORT_S = (
 PAUSE = 4.0  #: times as long as it worked, the purge waits
 
 
-def loops(store: Store, keep: Callable[[], Keep], clock: Callable[[], datetime], wait: Wait) -> tuple[Periodic, ...]:
-    """What runs: removes what ``[retention]`` says is over; what is left when the service stops is found the next time."""
+def loops(store: Store, keep: Callable[[], Keep], steadiness: Steadiness, wait: Wait) -> tuple[Periodic, ...]:
+    """What runs: removes what ``[retention]`` says is over, while the clock is believed; what is left when the service stops is
+    found the next time."""
 
     async def run() -> None:
-        await Purge(store, keep(), clock, wait).run()
+        now = steadiness.believed()
+        if now is not None:
+            await Purge(store, keep(), lambda: now, wait).run()
 
     return (Periodic("purge", lambda: EVERY_S, run, first=FIRST_S),)
 
