@@ -9,7 +9,7 @@ import pytest
 
 from gateway.mail import limits
 from gateway.verify import coverage, dkim
-from tests.signing import FROM, NOW, USUAL, by_dkim, dated, judged, mail, with_signature
+from tests.signing import FROM, NOW, PUBLIC, RECORD, USUAL, ZONE, by_dkim, dated, judged, mail, with_signature
 
 MIME = f"{USUAL}:mime-version:content-type:content-transfer-encoding"
 PLAIN = "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -175,6 +175,43 @@ def test_the_age_is_that_of_t_or_else_of_a_signed_date(days: float, timed: bool,
     raw = with_signature(mail(more=dated(days)), names, timed=timed)
     assert judged(raw).authenticated is proven
     assert not judged(raw, now=NOW + timedelta(days=9)).authenticated
+
+
+@pytest.mark.parametrize(("flags", "proven"), [("y", False), ("y:s", False), ("s : y", False), ("s", True), ("", True)])
+def test_a_key_that_is_only_tested_proves_nobody(flags: str, proven: bool) -> None:
+    """RFC 6376 section 3.6.1: such mail is not to be treated differently from unsigned mail. It is no forgery either."""
+    zone = ZONE | {"s._domainkey.shop.example": {"TXT": [f"v=DKIM1; k=rsa; t={flags}; p={PUBLIC}"]}}
+    found = judged(by_dkim(), zone=zone)
+    assert (found.authenticated, found.refused, found.enforced) == (proven, False, False)
+    assert any("t=y" in reason for reason in found.reasons) is not proven
+    from_his_server = judged(by_dkim(), sent=True, zone=zone)
+    assert (from_his_server.authenticated, from_his_server.weak) == (True, not proven)
+    assert len(found.signatures) == 1, "it is known again all the same"
+
+
+def test_a_signature_that_does_not_say_when_makes_no_one_message_of_two() -> None:
+    """The same alarm tomorrow bears the same signature."""
+    assert judged(with_signature(mail(), "from:to:subject", timed=False)).signatures == ()
+    assert len(judged(with_signature(mail(), "from:to:subject:date", timed=False)).signatures) == 1
+
+
+def test_only_the_author_s_domain_makes_one_message_of_two() -> None:
+    """Anybody may put a signature of his own on two mails that he got."""
+    zone = ZONE | {"s._domainkey.evil.example": {"TXT": [RECORD]}}
+    both = with_signature(by_dkim(), "from:subject", domain="evil.example")
+    assert judged(both, zone=zone).signatures == judged(by_dkim_of(both), zone=zone).signatures
+
+
+def by_dkim_of(both: bytes) -> bytes:
+    """The mail below the upper signature."""
+    return b"DKIM-Signature:" + both.split(b"DKIM-Signature:")[2]
+
+
+@pytest.mark.parametrize(
+    ("names", "threads"), [(USUAL, False), (USUAL + ":references", False), (USUAL + ":references:in-reply-to", True)]
+)
+def test_whether_the_thread_is_signed(names: str, threads: bool) -> None:
+    assert judged(with_signature(mail(), names)).threads is threads
 
 
 def test_a_signature_is_known_again_however_its_base64_is_written() -> None:

@@ -22,6 +22,7 @@ from gateway.read.machine import signs_of
 from gateway.read.machine_words import PASSED_ON, TAG
 from gateway.read.message import parse
 from gateway.read.secrets import secrets
+from gateway.read.tables import evened
 from gateway.read.times import times
 from gateway.read.topics import topics
 from gateway.read.words import language, pasted, quotes
@@ -33,8 +34,8 @@ _WORDS = re.compile(r"\w{2,}")
 
 
 def _candidates(own_words: str, rest: str, find: Callable[[str], tuple[Candidate, ...]]) -> tuple[Candidate, ...]:
-    own = {c.value: c for c in find(own_words[:MAX_SEARCHED])}
-    quoted = {c.value: c for c in find(rest[:MAX_SEARCHED])} if rest else {}
+    own = {c.value: c for c in find(evened(own_words)[:MAX_SEARCHED])}
+    quoted = {c.value: c for c in find(evened(rest)[:MAX_SEARCHED])} if rest else {}
     extra = [replace(c, quoted=True) for value, c in quoted.items() if value not in own]
     return (*own.values(), *extra)
 
@@ -61,14 +62,32 @@ def _answers(parsed: ParsedMessage) -> bool:
     return bool(parsed.in_reply_to or parsed.references) or bool(PASSED_ON.match(TAG.sub("", parsed.subject)))
 
 
-def _split(parsed: ParsedMessage) -> tuple[str, str]:
+_NAMED = (orders.orders_in, ips.ips_in, services.services_in)
+
+
+def _split(parsed: ParsedMessage, hints: Hints) -> tuple[str, str]:
     """(new words, full text)."""
     whole = parsed.whole.strip()
     first, words = not _answers(parsed), parsed.words
     if first and words != parsed.whole and not cites(parsed.html) and not quotes.quotes_unmistakably(parsed.whole):
         words = parsed.whole  # a block that HTML indents is its author's own
     new = quotes.new_words(words, first) or whole
+    if first and quotes.hangs_on_a_blank(words):
+        new = _with_alarm(parsed.subject, new, quotes.new_words(words, first, blank=False), hints)
     return new, f"{whole}\n\n{parsed.beside}".strip() if parsed.beside else whole
+
+
+def _with_alarm(subject: str, new: str, more: str, hints: Hints) -> str:
+    """The words without what stands below two dashes and a blank, unless an outage is told there: anybody on the way may have put
+    the blank behind the dashes."""
+
+    def alarms(text: str) -> bool:
+        named = tuple(
+            dict.fromkeys(c.value for find in _NAMED for c in find(evened(f"{subject}\n\n{text}")[:MAX_SEARCHED]))
+        )
+        return topics.topics_of(subject, text, True, named, 0.0, hints.topics, language.language_of(text)).critical
+
+    return more if more != new and alarms(more) and not alarms(new) else new
 
 
 def _described(new: str) -> bool:
@@ -95,7 +114,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     start = mail_start(raw)
     end, _ = header_end(raw, start)
     block = bytes(raw[start : min(end, start + MAX_HEADER_BLOCK)])
-    new, full = _split(parsed)
+    new, full = _split(parsed, hints)
     # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
     subject, masked, masked_full, count, in_subject = parsed.subject, new, full, 0, 0
     own_words, rest = f"{subject}\n\n{new}", _rest(new, full)

@@ -245,3 +245,11 @@ def flattened(text: str) -> str:
     while "  " in text:
         text = text.replace("  ", " ")
     return text.strip(" ")
+
+
+_RUNS = re.compile(r"[ \t]{2,}|\t")
+
+
+def evened(text: str) -> str:
+    """The text with one blank between words: no signature covers how many there are (RFC 6376 section 3.4.4)."""
+    return _RUNS.sub(" ", text) if "  " in text or "\t" in text else text

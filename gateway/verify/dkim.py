@@ -35,6 +35,7 @@ MAX_FIELDS = 1000  # of more the reader of the mail sees these only
 MIN_BITS, MAX_BITS = 1024, 4096
 SLOP = 3600  # seconds of clock difference allowed for t= and x=
 INLINE = 64 * 1024
+TESTING = "its domain only tests DKIM (t=y): it proves nobody"
 SLICE = 256 * 1024
 NAME = re.compile(
     rb"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -170,6 +171,13 @@ def key_of(values: Sequence[str], algorithm: bytes, domain: bytes, identity: byt
     if isinstance(found, tuple):
         raise Refused(*found)
     return found
+
+
+def is_testing(values: Sequence[str]) -> bool:
+    """Whether a key record says that its domain only tests DKIM (``t=y``): such mail is not to be treated differently from
+    unsigned mail (RFC 6376 section 3.6.1), so it proves nobody."""
+    found = (re.search(r"(?:^|;)\s*t\s*=([^;]*)", value) for value in values)
+    return any("y" in match[1].replace(" ", "").split(":") for match in found if match)
 
 
 Key = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
@@ -370,7 +378,8 @@ async def check(mail: Signed, sig: Signature, resolver: Resolver, now: datetime)
     if covers is None:
         return DkimResult("fail", sig.domain, sig.selector, "the signature does not match")
     mark = sig.mark if covers.dated else ""
-    return DkimResult("pass", sig.domain, sig.selector, "", mark, covers.doubt, covers.recipients, covers.threads)
+    doubt = covers.doubt or (TESTING if is_testing(answer.values) else "")
+    return DkimResult("pass", sig.domain, sig.selector, "", mark, doubt, covers.recipients, covers.threads)
 
 
 def _covered(mail: Signed, sig: Signature, key: Key, now: datetime) -> Coverage | None:

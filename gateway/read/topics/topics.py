@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, SENSITIVE, Department, Question, Topics
 from gateway.read.facts.machines import machines
-from gateway.read.tables import is_plain
+from gateway.read.tables import evened, is_plain
 from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident
 from gateway.read.topics.stems import INCIDENT, STATES, Found, score, table
 
@@ -46,7 +46,7 @@ def topics_of(
         custom: the text of the admin's own topics file, if there is one.
         language: of the text, if it is known; the subject may be in any.
     """
-    text, terms = text[:MAX_TEXT], list[str]()
+    subject, text, terms = evened(subject), evened(text)[:MAX_TEXT], list[str]()
     named = tuple(dict.fromkeys((*named, *machines(f"{subject}\n{text}"))))
     accents = language not in NO_ACCENTS  # it may have lost them
     plain, plain_above = accents and is_plain(text), accents and is_plain(subject)

@@ -332,12 +332,18 @@ def _odd(lines: list[str], ends: list[bool]) -> list[int]:
     return sorted(odd)
 
 
-def new_words(text: str, first: bool = False) -> str:
+def hangs_on_a_blank(text: str) -> bool:
+    """Whether a blank behind two dashes may decide what is cut."""
+    return text.startswith("-- \n") or "\n-- \n" in text
+
+
+def new_words(text: str, first: bool = False, blank: bool = True) -> str:
     """The author's own words of ``text``; the whole text when nothing else is left.
 
     Args:
         first: the mail answers nothing. Then marked lines are quotes only below an attribution that names when and who, or a
             header block, and dashes between sections begin no signature.
+        blank: whether dashes with a blank behind them begin one all the same.
     """
     lines = [_INVISIBLE.sub("", line) if line[:1] in _UNSEEN else line for line in text.split("\n")[:MAX_LINES]]
     ends = [_may_end(line) for line in lines]
@@ -346,7 +352,7 @@ def new_words(text: str, first: bool = False) -> str:
         lines, ends = split, [_may_end(line) for line in split]
     odd = _odd(lines, ends)
     if not odd:
-        return _trimmed(lines, first) or text.strip()
+        return _trimmed(lines, first, blank) or text.strip()
     kept: list[str] = []
     below: _Below | None = None
     index, quoting, pasting = 0, False, False
@@ -376,8 +382,8 @@ def new_words(text: str, first: bool = False) -> str:
         elif quote:
             quoting = True
         index += 1
-    own = _trimmed(kept, first)
-    return own or _trimmed([line for line in lines if not _marked(line)], first) or text.strip()
+    own = _trimmed(kept, first, blank)
+    return own or _trimmed([line for line in lines if not _marked(line)], first, blank) or text.strip()
 
 
 def quotes_unmistakably(text: str) -> bool:
@@ -412,7 +418,7 @@ def _announced(kept: list[str]) -> bool:
     return announces or any(map(_is_quote, kept[-3:])) or bool(_PROMPT.match(last))
 
 
-def _trimmed(lines: list[str], first: bool) -> str:
+def _trimmed(lines: list[str], first: bool, blank: bool) -> str:
     """Lines without the signature, the footer of a phone and disclaimers at their end."""
     before = False
     following: list[int] = []
@@ -420,7 +426,7 @@ def _trimmed(lines: list[str], first: bool) -> str:
         if before and _may_close(line) and _MAY_CLOSE.match(line):
             following = following or _counted(lines)
             left = _closed(lines, index, following)
-            if left is not None and not divides(lines, index, first):
+            if left is not None and not divides(lines, index, first, blank):
                 lines = left
                 break
         before = before or bool(line.strip())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gateway.read.tables import evened
 from gateway.read.words.pasted import is_pasted
 
+MAX_LINE = 2000
 MAX_BEHIND = 40  #: lines behind or before a delimiter that are looked at
 #: five words and the end of a sentence: no name, address or slogan
 _SENTENCE = re.compile(r"(?:\S{1,60}[ \t]{1,3}){4}(?:\S{1,60}[ \t]{1,3}){0,40}?\S{0,60}[^\W_]{2}[.!?](?=[ \t]|\Z)")
@@ -16,8 +18,9 @@ _CONTACT = re.compile(
 )
 
 
-def divides(lines: Sequence[str], index: int, first: bool) -> bool:
-    """Whether the dashes of a line divide the author's words; ``first``: of a mail that answers nothing.
+def divides(lines: Sequence[str], index: int, first: bool, blank: bool = True) -> bool:
+    """Whether the dashes of a line divide the author's words; ``first``: of a mail that answers nothing. ``blank``: whether a blank
+    behind two dashes says that they do not (no signature of the mail covers it, RFC 6376 section 3.4.4).
 
     Between two lines of a log they do in every mail (``grep -A`` writes ``--``). In a first mail, where no quote can hide behind
     them, they do as well where sections go on below: sentences, a log, or the same line again. What a person signs with has none.
@@ -27,11 +30,12 @@ def divides(lines: Sequence[str], index: int, first: bool) -> bool:
     if not first:
         return False
     behind = lines[index + 1 : index + 1 + MAX_BEHIND]
-    if lines[index] in ("-- ", "--\xa0") and sum(1 for line in behind if line.strip()) < MAX_BEHIND // 2:
+    delimiters = ("-- ", "--\xa0") if blank else ("--\xa0",)
+    if lines[index] in delimiters and sum(1 for line in behind if line.strip()) < MAX_BEHIND // 2:
         return False
     same = lines[index].strip()
     near = (*lines[max(0, index - MAX_BEHIND) : index], *behind)
-    return any(line.strip() == same for line in near) or any(_goes_on(line[:400]) for line in behind)
+    return any(line.strip() == same for line in near) or any(_goes_on(line[:MAX_LINE]) for line in behind)
 
 
 def _line(lines: Sequence[str], index: int) -> str:
@@ -40,4 +44,5 @@ def _line(lines: Sequence[str], index: int) -> str:
 
 def _goes_on(line: str) -> bool:
     """Whether a line is a sentence or a log rather than part of a signature."""
-    return is_pasted(line) or (bool(_SENTENCE.match(line.strip())) and not _CONTACT.match(line.strip()))
+    bare = evened(line).strip()
+    return is_pasted(line) or (bool(_SENTENCE.match(bare)) and not _CONTACT.match(bare))
