@@ -366,6 +366,37 @@ def test_an_equal_copy_that_reads_otherwise_stands_beside_the_first(at: Desk) ->
     assert len(at.show(first.reference)["entries"]) == len(shown["entries"]), "the same words again are no news"
 
 
+def test_a_copy_of_a_held_back_contribution_shows_nothing_of_it(at: Desk) -> None:
+    """Sent twice, with another Content-Type: what proves nobody is not shown by that."""
+    first = at.take(incoming())
+    raw = mail(
+        "Please cancel all.", subject=f"Re: [{first.reference}]", Message_ID="<m3@example.de>", Content_Type="text/html"
+    )
+    plain = mail(
+        "Please cancel all.", subject=f"Re: [{first.reference}]", Message_ID="<m3@example.de>", Content_Type="image/png"
+    )
+    for one in (raw, plain, raw):
+        comes(at, incoming(one, verdict=NONE), one)
+    shown = at.show(first.reference)
+    assert {entry["status"] for entry in shown["entries"][1:]} == {"pending"}
+    assert not shown["critical"]
+
+
+def test_the_graver_reading_counts_whatever_copies_came_between(at: Desk) -> None:
+    """The words of the genuine mail stood there and were greyed by a copy that reads otherwise."""
+    hushed = mail(OUTAGE_TEXT, X_Loop="x")
+    comes(at, incoming(hushed, verdict=SIGNED), hushed)
+    other = mail(OUTAGE_TEXT, Content_Type="text/html; charset=utf-8")
+    what = incoming(other, verdict=SIGNED)
+    comes(at, replace(what, reading=incoming(mail("Hello."), verdict=SIGNED).reading), other)
+    assert at.customers() != []
+    genuine = mail(OUTAGE_TEXT)
+    comes(at, incoming(genuine, verdict=SIGNED), b"Received: x\r\n" + genuine)
+    (shown,) = tickets_of(at)
+    assert (shown["critical"], shown["priority"]) == (True, "high")
+    assert [entry["status"] for entry in shown["entries"] if "is down" in entry["text"]] == ["shown"]
+
+
 def test_a_copy_with_somebodys_references_buries_nothing(at: Desk) -> None:
     """The signature covers no References: whoever knows an older id of the customer may put it on a copy sent ahead."""
     older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Disk")

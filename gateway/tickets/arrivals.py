@@ -170,17 +170,22 @@ def _beside(
 ) -> bool:  # fmt: skip
     """Shows the words of an equal copy that reads otherwise: which of the two the author wrote nobody can know. The identity
     covers neither Content-Type nor transfer encoding."""
-    shown = typed.every(connection, Entry, select(entries).where(entries.c.message_id == claimed.id))
-    words = desk._words_of(incoming)
-    if not shown or len(shown) > MAX_BESIDE or words in [(entry.text, entry.full_text) for entry in shown]:
+    every = typed.every(connection, Entry, select(entries).where(entries.c.message_id == claimed.id))
+    words = _bare(*desk._words_of(incoming))
+    same = [entry for entry in every if _bare(entry.text, entry.full_text) == words]
+    pending = row.disposition == Disposition.PENDING
+    if not every or (pending and same):
         return False
     ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
-    entry = desk._entry(connection, ticket.id, claimed.id, incoming, "shown")
-    decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
-    desk._details(connection, ticket.id, entry, incoming, decision)
+    graver = incoming.reading.topics.critical and not ticket.critical and not pending
+    seen = any(entry.status == "shown" for entry in same)
+    if (seen and not graver) or (len(every) > MAX_BESIDE and not (incoming.verdict.sent or graver)):
+        return False
+    if not seen:
+        _placed(connection, ticket, claimed.id, incoming, (same, "pending" if pending else "shown"), office, now)
     marks = [*ticket.marks, "two copies of a mail read differently"]
     values: dict[str, Any] = {"version": ticket.version + 1}
-    if incoming.reading.topics.critical and not ticket.critical:  # the graver of the two counts
+    if graver:  # of the two it counts
         values["critical"], marks = True, [*marks, "critical"]
         if ticket.trust == Trust.VERIFIED and ticket.account is not None:
             values["priority"] = Priority.HIGH
@@ -188,6 +193,28 @@ def _beside(
     more = {"subject": incoming.reading.parsed.subject, "event": "appended"}
     outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
     return True
+
+
+def _placed(
+    connection: Connection, ticket: Ticket, message: int, incoming: Incoming, where: tuple[list[Entry], str], office: Office,
+    now: datetime,
+) -> None:  # fmt: skip
+    """The words of a copy in its ticket: the contribution that has them already, or a new one, with this status."""
+    same, status = where
+    if same:  # another copy came between
+        entry = same[0].id
+        change(connection, entries, entry, {"status": status})
+    else:
+        entry = desk._entry(connection, ticket.id, message, incoming, status)
+    decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
+    if status == "pending":
+        decision = replace(decision, disposition=Disposition.PENDING)
+    desk._details(connection, ticket.id, entry, incoming, decision)
+
+
+def _bare(*texts: str) -> list[list[str]]:
+    """Texts without their blanks and line ends, which no signature covers all of: a copy with other ones says the same."""
+    return [text.split() for text in texts]
 
 
 def _late_staff(
@@ -340,7 +367,7 @@ def _renewed(
             desk._words_of(incoming) != (entry.text, entry.full_text)
             or incoming.reading.parsed.subject != ticket.subject
         ):
-            change(connection, tickets, ticket.id, desk._said(incoming, decision, office))
+            change(connection, tickets, ticket.id, desk._said(incoming, decision, office) | _urgency(ticket, decision))
     key = _entry(connection, ticket.id, claimed.id, entry, incoming, status)
     if key != entry.id:  # other words are shown now: whoever has read the first has not read these
         connection.execute(update(tickets).where(tickets.c.id == ticket.id).values(version=tickets.c.version + 1))
@@ -348,6 +375,16 @@ def _renewed(
         connection.execute(delete(table).where(table.c.entry_id == entry.id))
     desk._details(connection, ticket.id, key, incoming, decision)
     return _ended(connection, claimed, ticket.id, key, incoming, decision, office, now, None, appears)
+
+
+def _urgency(ticket: Ticket, decision: Decision) -> dict[str, Any]:
+    """An outage that this arrival tells goes first; one that another arrival told, which proves as much, stays one."""
+    known = ticket.account is not None or decision.account is not None
+    if decision.critical:
+        return {"priority": Priority.HIGH} if decision.trust is Trust.VERIFIED and known else {}
+    if ticket.critical and ticket.trust == decision.trust:
+        return {"critical": True, "marks": list(dict.fromkeys([*decision.marks, "critical"]))}
+    return {}
 
 
 def _entry(connection: Connection, ticket: int, message: int, entry: Entry, incoming: Incoming, status: str) -> int:
