@@ -66,7 +66,6 @@ MISREAD: dict[str, set[str]] = {
         "ra-nl-07",
         "ra-ro-02",
         "ra-ro-03",
-        "ra-ru-13",
         "ra-uk-11",
         "se-de-03",
         "se-en-20",
@@ -103,8 +102,12 @@ ALARMS: set[str] = {"ev-it-019", "ev-ru-045"}
 
 
 def _hosts_aside(row: dict[str, str]) -> dict[str, str]:
-    """The second round has no column of hosts, orders and addresses."""
-    return row if row["id"].startswith("st-") else {k: v for k, v in row.items() if k not in ("hosts", "orders", "ips")}
+    """The second round has no column of hosts, orders and addresses; an opaque name is a service and no host."""
+    return (
+        row
+        if row["id"].startswith(("st-", "ra-"))
+        else {k: v for k, v in row.items() if k not in ("hosts", "orders", "ips")}
+    )
 
 
 def test_what_strangers_write_is_understood() -> None:
