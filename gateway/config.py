@@ -617,6 +617,34 @@ class Http(_Section):
         return value
 
 
+class Oidc(_Section):
+    """``[oidc]``: login to the console by OpenID Connect; off while ``issuer`` is empty. ``create``: the role of users that are made
+    at their first login; empty: only users that are there, found by ``[staff] people`` or a name that is their address."""
+
+    issuer: str = ""
+    client_id: str = ""
+    secret_file: Path | None = None
+    create: Literal["", "auditor", "agent", "lead", "admin"] = ""
+
+    @field_validator("issuer")
+    @classmethod
+    def _by_tls(cls, value: str) -> str:
+        if value and not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", value):
+            raise ValueError(f"{value!r}: write https://HOST/PATH")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Oidc:
+        if self.issuer and not self.client_id:
+            raise ValueError("issuer needs a client_id")
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The client's secret, or an empty string for a public client. OSError when its file cannot be read."""
+        return secret(self.secret_file, "oidc-secret") or ""
+
+
 def retained(value: Any) -> float | None:
     """``"90d"`` -> 7776000.0; ``"forever"`` -> ``None``."""
     if value is None or value == "forever":
@@ -679,6 +707,7 @@ class Settings(_Section):
     clock: Clock = Clock()
     staff: Staff = Staff()
     http: Http = Http()
+    oidc: Oidc = Oidc()
     canary: Canary = Canary()
     retention: Retention = Retention()
     incidents: Incidents = Incidents()
@@ -908,6 +937,8 @@ def file_problems(settings: Settings, path: str) -> list[Problem]:
         _secret_problems(path, "relay.password_file", settings.relay.password_file, found)
     elif settings.relay.username and secret(None, "relay-password") is None:
         found.append(Problem(path, "relay.password_file", "relay.username needs a password file or credential"))
+    if settings.oidc.secret_file is not None:
+        _secret_problems(path, "oidc.secret_file", settings.oidc.secret_file, found)
     _source_problems(settings, path, found)
     _tls_problems(settings.smtp, path, found)
     if settings.database.url_file is not None:

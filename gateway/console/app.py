@@ -14,7 +14,22 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import log
-from gateway.console import account, door, held, live, login, mails, numbers, queue, sent, team, ticket, tools, uploads
+from gateway.console import (
+    account,
+    door,
+    held,
+    live,
+    login,
+    mails,
+    numbers,
+    oidc,
+    queue,
+    sent,
+    team,
+    ticket,
+    tools,
+    uploads,
+)
 from gateway.console.lent import Service
 from gateway.console.pages import FOLDER
 from gateway.database import users
@@ -40,11 +55,13 @@ def build(service: Service) -> ASGIApp:
 
 def _open(service: Service, entrance: door.Door) -> list[BaseRoute]:
     """What is there for who is not logged in."""
-    first = login.Login(service, entrance)
+    first, provider = login.Login(service, entrance), oidc.Provider(service)
     return [
         Mount("/static", _Static(directory=FOLDER / "static")),
         Route("/login", first.form, methods=["GET"]),
         Route("/login", first.log_in, methods=["POST"]),
+        Route("/login/oidc", provider.leave, methods=["GET"]),
+        Route("/login/oidc/back", provider.back, methods=["GET"]),
         Route("/logout", entrance(first.log_out, "read"), methods=["POST"]),
         Route("/welcome/{token}", first.welcome, methods=["GET"]),
         Route("/welcome/{token}", first.enrol, methods=["POST"]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from datetime import datetime
 from hashlib import sha256
+from urllib.parse import urlsplit
 
 import segno
 from markupsafe import Markup
@@ -44,6 +45,7 @@ class Login:
             "desk_name": self._service.desk().settings.gateway.name,
             "me": None,
             "here": "",
+            "provider": urlsplit(self._service.desk().settings.oidc.issuer).hostname,
         }
         response = pages.response("login.html", status, **values)
         response.delete_cookie("said")
@@ -79,8 +81,8 @@ class Login:
         token = await self._service.change(entered)
         if token is None:
             return None
-        response = RedirectResponse(_inside(request.query_params.get("then", "")), 303)
-        _set(response, place, token)
+        response = RedirectResponse(inside(request.query_params.get("then", "")), 303)
+        give_cookie(response, place, token)
         return door.shielded(response)
 
     async def log_in(self, request: Request) -> Response:
@@ -121,8 +123,8 @@ class Login:
             return self._page(request, 429, LOCKED)
         if token is None:
             return self._page(request, 401, WRONG)
-        response = RedirectResponse(_inside(_text(form, "then")), 303)
-        _set(response, place, token)
+        response = RedirectResponse(inside(_text(form, "then")), 303)
+        give_cookie(response, place, token)
         return door.shielded(response)
 
     async def log_out(self, visit: door.Visit) -> Response:
@@ -211,7 +213,7 @@ def _text(form: FormData, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _inside(then: str) -> str:
+def inside(then: str) -> str:
     """A path of ours, never another site's."""
     return (
         then
@@ -220,7 +222,7 @@ def _inside(then: str) -> str:
     )
 
 
-def _set(response: Response, place: door.Place, token: str) -> None:
+def give_cookie(response: Response, place: door.Place, token: str) -> None:
     response.set_cookie(
         place.cookie, token, max_age=int(users.SESSION_H * 3600), path="/", secure=place.secure, httponly=True,
         samesite="lax",

@@ -124,6 +124,20 @@ def add(connection: Connection, name: str, role: str, now: datetime) -> str:
     return token
 
 
+def vouched(connection: Connection, names: Sequence[str], address: str, create: str, now: datetime) -> Any:
+    """The user for whom a provider of logins vouches: one of these names, else the one whose name is the address, else with a
+    role to ``create`` a new one of that name; ``None`` where there is none, or he is disabled."""
+    for name in (*names, address):
+        row = connection.execute(select(users).where(users.c.name == name)).first()
+        if row is not None:
+            return None if row.disabled else row
+    if not create:
+        return None
+    add(connection, address, create, now)
+    connection.execute(update(users).where(users.c.name == address).values(invite="", invite_until=None))
+    return of_name(connection, address, by_password=False)
+
+
 def reset(connection: Connection, name: str, now: datetime) -> str:
     """A new one-time link; the old password, second factor and sessions are gone.
 
