@@ -1,0 +1,130 @@
+"""Every route of the console by schemathesis, as each role: whatever is asked, it is never our fault.
+
+Starlette keeps no OpenAPI of its routes: one is made here of the route table, with the fields that the pages' forms send.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, cast
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from starlette.routing import Route
+
+from bench.console_world import World, settled
+from bench.harness import LoopbackPeers
+from gateway.console import app, door, live
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import schemathesis
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+EXAMPLES = 6
+ACTS = {
+    "/queue/bulk": ("take", "close", "snooze", "tag"), "/queue/views": ("save", "forget"), "/held": ("release", "discard", "replay"),
+    "/tickets/{reference}/act": ("note", "close", "spam", "reopen", "wait", "assign", "tag", "snooze", "wake", "link"),
+    "/tickets/{reference}/answer": ("send", "close"), "/outbox": ("retry", "discard"), "/users": ("reset", "role"), "/account": ("end",),
+}  # fmt: skip
+FIELDS = (
+    "text", "seen", "anyway", "to", "tag", "untag", "for", "name", "role", "entry", "message", "row", "ticket", "department", "critical",
+    "question", "sensitive", "priority", "known", "notify", "query", "then", "tab", "state", "remove",
+)  # fmt: skip
+QUERY = ("state", "words", "page", "owner", "tag", "account", "tab", "before", "since", "download", "trust")
+#: that end the session, or wait for what happens
+LEFT_OUT = ("/logout", "/account", "/events")
+
+
+def routes() -> list[Route]:
+    nothing = cast(Any, None)
+    found = [*app._open(nothing, door.Door(nothing)), *app._inside(door.Door(nothing), live.Feed(nothing))]
+    return [one for one in found if isinstance(one, Route)]
+
+
+def described(reference: str, file: str) -> dict[str, Any]:
+    """The routes as OpenAPI."""
+    text: dict[str, Any] = {"type": "string", "maxLength": 60}
+    known = {"reference": reference, "sha256": file, "name": "received", "language": "de"}
+    paths: dict[str, Any] = {}
+    for route in routes():
+        plain = re.sub(r":int}", "}", route.path)
+        method = "post" if "POST" in (route.methods or ()) else "get"
+        if plain in LEFT_OUT:
+            continue
+        parameters = [
+            {"name": name, "in": "path", "required": True,
+             "schema": {"type": "integer", "minimum": 0} if f"{{{name}:int}}" in route.path
+             else {"anyOf": [{"enum": [known.get(name, "x")]}, {"type": "string", "minLength": 1, "maxLength": 40}]}}
+            for name in re.findall(r"{(\w+)}", plain)
+        ]  # fmt: skip
+        operation: dict[str, Any] = {"parameters": parameters, "responses": {"200": {"description": "a page"}}}
+        if method == "get":
+            parameters += [{"name": name, "in": "query", "schema": text} for name in QUERY]
+        else:
+            fields: dict[str, Any] = {name: {"anyOf": [{"type": "integer"}, text]} for name in FIELDS}
+            fields |= {"do": {"enum": list(ACTS.get(plain, ("x",)))}, "csrf": {"enum": ["CSRF"]}}
+            of = (
+                "multipart/form-data" if "explain" in plain or "files" in plain else "application/x-www-form-urlencoded"
+            )
+            if of.startswith("multipart"):
+                fields |= {name: {"type": "string", "format": "binary"} for name in ("file", "mail")}
+            body = {"schema": {"type": "object", "properties": fields, "required": ["csrf", "do"]}}
+            operation["requestBody"] = {"required": True, "content": {of: body}}
+        paths.setdefault(plain, {})[method] = operation
+    return {"openapi": "3.0.3", "info": {"title": "console", "version": "1"}, "paths": paths}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    peers = LoopbackPeers()
+    made = World(tmp_path_factory.mktemp("routes"), peers)
+    made.sample("Anna Schmidt <anna@example.de>", "Server down!", "Hallo, mein Server r1z7og44 ist nicht erreichbar.\n", attachment=b"\x89PNG\r\n\x1a\n" + b"x" * 90)  # fmt: skip
+    made.sample("Anna Schmidt <anna@example.de>", "Password", "Please reset it.\n", signed=False)
+    settled(made, 2)
+    yield made
+    made.close()
+    peers.close()
+
+
+def test_the_description_has_every_route(world: World) -> None:
+    paths = described("T-0000000", "0" * 64)["paths"]
+    asked = {(re.sub(r":int}", "}", route.path), method) for route in routes() for method in route.methods or ()}
+    there = {(path, method.upper()) for path, of in paths.items() for method in of}
+    assert {one for one in asked if one[1] != "HEAD" and one[0] not in LEFT_OUT} == there and len(there) > 40
+
+
+@pytest.mark.parametrize("role", ["nobody", "auditor", "agent", "lead", "admin"])
+def test_no_request_is_our_fault(world: World, role: str) -> None:
+    person = world.person(f"{role}-user", role) if role != "nobody" else None
+    client = person.client if person is not None else world.client()
+    page = client.get("/?state=all").text
+    reference = (re.findall(r"/tickets/(T-\w+)", page) or ["T-0000000"])[0]
+    files = re.findall(r"/files/([0-9a-f]{64})", client.get(f"/tickets/{reference}").text) or ["0" * 64]
+    schema = schemathesis.openapi.from_dict(described(reference, files[0]))
+    headers = {"origin": world.url, "x-csrf-token": person.csrf if person is not None else "x"}
+    cookies = {"gateway": client.cookies.get("gateway", "")}
+    bounded = settings(
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    asked: Counter[int] = Counter()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @bounded
+        @given(case=operation.as_strategy())
+        def tried(case: schemathesis.Case) -> None:
+            answer = case.call(base_url=world.url, headers=headers, cookies=cookies, allow_redirects=False)
+            asked[answer.status_code] += 1
+            assert answer.status_code < 500, (case.as_curl_command(), answer.status_code)
+
+        tried()
+    assert sum(asked.values()) > 200 and (person is None or {200, 303} <= asked.keys()), asked
+    faults = [event for event in world.daemon.events if event["event"] == "loop_fault" or event.get("level") == "error"]
+    assert faults == []
+    assert httpx.get(f"{world.url}/readyz").status_code == 200
