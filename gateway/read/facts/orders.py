@@ -14,7 +14,7 @@ MAX_NUMBERS = 500
 #: "123456-1" and "123456/2" are of order 123456; a date, a telephone number and a time are none
 _NUMBER = re.compile(r"(?<!\d)(?<!\d[.,])(\d{4,9})(?!\d|[.,]\d|:\d|-\d(?!(?<=\d{5}-\d)\d?(?![\w-]|[.,:/]\d)))")
 #: "12 34 56", "123 456": right behind a word for an order ("123.456" is an amount or a version as well)
-_GROUPED = re.compile(r"(?:\d\d[ \xa0]\d\d[ \xa0]\d\d|\d{3}[ \xa0\u2009\u202f]\d{3})(?![\w%]|[ .,:/-]{1,2}\d)")
+_GROUPED = re.compile(r"(?:\d\d[ \xa0]\d\d[ \xa0]\d\d|\d{3}[ \xa0\u2009\u202f]\d{3})(?![\w%]|[ .,:/-]\d)")
 _LINK = alternation(
     (
         "is",
