@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: demo console test check accuracy bench peers deb image clean
+.PHONY: demo console test check accuracy bench chaos nodes soak peers deb image clean
 
 demo: $(VENV)/.demo
 	$(BIN)/gateway demo
@@ -30,6 +30,22 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.verification
 	$(BIN)/python -m bench.extraction
+
+SEED ?= 20261128
+MINUTES ?= 10
+HOURS ?= 2
+
+# random faults on a running service for ten minutes
+chaos: $(VENV)/.dev peers
+	$(BIN)/python -m bench.chaos --seed $(SEED) --minutes $(MINUTES)
+
+# three nodes behind one Postfix, killed at random
+nodes: $(VENV)/.dev peers
+	$(BIN)/python -m bench.nodes --seed $(SEED) --minutes $(MINUTES)
+
+# a steady load for hours, with memory and descriptors over time
+soak: $(VENV)/.dev
+	$(BIN)/python -m bench.soak --hours $(HOURS)
 
 deb: $(VENV)/.dev
 	packaging/build-deb

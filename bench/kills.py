@@ -9,20 +9,19 @@ only with the same Message-ID, after a kill between the relay's 250 and our mark
 from __future__ import annotations
 
 import argparse
-import email
 import random
 import signal
 import socket
 import sys
 import tempfile
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from bench import ledger
 from bench.harness import LoopbackPeers, Running, free_port, until
-from gateway.database.store import utc_now
-from gateway.demo import Sample, built
+from bench.ledger import Ledger
 from gateway.peers import Taken
 
 MOMENTS = ("data", "commit", "relay", "random")
@@ -33,25 +32,16 @@ class Story:
 
     def __init__(self, port: int, rng: random.Random) -> None:
         self.port, self.rng = port, rng
-        self.acknowledged: list[str] = []
+        self.ledger = Ledger()
         self.reached: dict[str, threading.Event] = {moment: threading.Event() for moment in MOMENTS}
         self.stop = threading.Event()
-        self.number = 0
-        self._lock = threading.Lock()
-
-    def _next(self) -> int:
-        with self._lock:
-            self.number += 1
-            return self.number
 
     def sender(self, pause_in_data: bool) -> None:
         while not self.stop.is_set():
-            number = self._next()
-            text = f"Hello,\n\nthe disk of tfz1cvkr (#234567) is slow, case {number}. Please have a look.\n"
-            raw = built(Sample("", "Shop Ops <ops@shop.example>", f"Disk {number}", text), number, utc_now())
+            subject, raw = self.ledger.next()
             while not self.stop.is_set():
                 if self._deliver(raw, pause_in_data):
-                    self.acknowledged.append(f"Disk {number}")
+                    self.ledger.heard(subject)
                     break
                 self.stop.wait(0.05)
 
@@ -109,7 +99,7 @@ def story(kills: int, seed: int, sections: dict[str, Any] | None = None) -> dict
         folder = Path(name)
         given: dict[str, Any] = {
             "smtp": {"listen": [f"smtp://127.0.0.1:{port}"]},
-            "replies": {"budget_domain": "100000/1h", "budget_total": "100000/1h", "budget_thread": "100000/1h"},
+            "replies": ledger.MANY,
         }
         daemon = Running(folder, peers, **(given | (sections or {})))
         senders = [threading.Thread(target=told.sender, args=(index % 2 == 0,), daemon=True) for index in range(4)]
@@ -134,30 +124,10 @@ def story(kills: int, seed: int, sections: dict[str, Any] | None = None) -> dict
         for thread in senders:
             thread.join(30)
         daemon.settled(120)
-        tickets = daemon.rows("tickets", "list", "--limit", "100000")
-        messages = daemon.rows("messages", "list", "--limit", "100000")
-        outbox = daemon.rows("outbox", "list", "--limit", "100000")
+        findings = ledger.found(told.ledger, daemon, peers.taken)
         code = daemon.stop()
-    replies: dict[str, list[str]] = defaultdict(list)
-    for taken in peers.taken:
-        message = email.message_from_bytes(taken.raw)
-        replies[str(message["Subject"]).partition(" [")[0].removeprefix("Re: ")].append(str(message["Message-ID"]))
     peers.close()
-    events = Counter(row["subject"] for row in tickets)
-    return {
-        "seed": seed,
-        "kills": dict(histogram),
-        "acknowledged": len(told.acknowledged),
-        "messages": len(messages),
-        "states": dict(Counter(row["state"] for row in messages)),
-        "lost": [subject for subject in told.acknowledged if events[subject] != 1],
-        "doubled": [subject for subject, count in events.items() if count != 1],
-        "unanswered": [subject for subject in events if not replies[subject]],
-        "answered_twice": [subject for subject, ids in replies.items() if len(set(ids)) != 1],
-        "sent_again": sum(len(ids) - 1 for ids in replies.values()),
-        "outbox": dict(Counter(row["state"] for row in outbox)),
-        "exit": code,
-    }
+    return {"seed": seed, "kills": dict(histogram)} | findings | {"exit": code}
 
 
 def main() -> int:
@@ -166,10 +136,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=20261122)
     given = parser.parse_args()
     found = story(given.kills, given.seed)
-    for key, value in found.items():
-        print(f"{key:15} {value}")
-    wrong = found["lost"] or found["doubled"] or found["unanswered"] or found["answered_twice"] or found["exit"]
-    return 1 if wrong else 0
+    print(ledger.shown(found))
+    return 1 if ledger.wrong(found) or found["exit"] else 0
 
 
 if __name__ == "__main__":
