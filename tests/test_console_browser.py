@@ -125,8 +125,12 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     expect(olena.locator("#words-of-answer")).to_have_value(
         re.compile("Вітаємо, Ольга Коваль!\n\nМи перезавантажили kv7x2y31")
     )
+    olena.set_input_files("#file", {"name": "raid.txt", "mimeType": "text/plain", "buffer": b"all disks are well"})
+    expect(olena.locator("#files")).to_contain_text("raid.txt")
     olena.keyboard.press("Escape")
+    olena.evaluate("document.activeElement.blur()")
     olena.keyboard.press("p")
+    expect(olena.frame_locator("#preview").locator("body")).to_contain_text("raid.txt (18 B)")
     expect(olena.frame_locator("#preview").locator("body")).to_contain_text("Ми перезавантажили kv7x2y31")
     assert violations(olena) == []
     olena.keyboard.press("r")
@@ -144,7 +148,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     )
     answer = email.message_from_bytes(sent[0].raw)
     assert len(sent) == 1 and sent[0].rcpt_tos == ("olha@example.de",) and answer["Auto-Submitted"] is None
-    assert "Ольга Коваль" in text_of(sent[0].raw)
+    assert "Ольга Коваль" in text_of(sent[0].raw) and [part.get_filename() for part in answer.walk()][-1] == "raid.txt"
 
     # the clock has stopped, the customer's reply appears by itself
     expect(olena.locator(".clock.done")).to_have_text("waiting")
@@ -158,7 +162,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     # max takes it and notes; olena's answer to the older state asks first
     olena.locator("#words-of-answer").fill("Це був диск.")
     max_.keyboard.press("a")
-    expect(max_.locator(".change").last).to_contain_text("owner: nobody -> max")
+    expect(max_.locator(".change").last).to_contain_text("owner: nobody → max")
     max_.keyboard.press("n")
     max_.keyboard.type("Диск замінено вночі")
     max_.keyboard.press("Control+Enter")

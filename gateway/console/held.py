@@ -27,6 +27,7 @@ _SHOWN = (
     "disposition",
     "reason",
     "author",
+    "subject",
     "mail_from",
     "trust",
     "mail_class",

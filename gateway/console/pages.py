@@ -73,7 +73,7 @@ def octets(value: int) -> str:
     """A size."""
     if value < 1024:
         return f"{value} B"
-    return f"{value / 1024:.0f} KB" if value < 1024**2 else f"{value / 1024**2:.1f} MB"
+    return f"{value / 1024:.0f} KB" if value < 1024**2 else f"{value / 1024**2:.1f}".removesuffix(".0") + " MB"
 
 
 def quoted(text: str) -> str:
