@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from bench.harness import LoopbackPeers, Running, until
+from gateway.database.store import Store
 from gateway.model import Budgets, Disposition, MailClass
 from gateway.read.reading import Hints, read
 from gateway.tickets import policy
 from tests.samples import NONE, NOW, RULES, STRANGER, incoming, mail
+from tests.test_desk import Desk
 
 ARF = b"""From: feedback@isp.example\r
 To: abuse@introserv.com\r
@@ -77,6 +79,15 @@ def test_a_report_about_a_customer_is_filed_and_never_answered(named: tuple[str,
     )
     refused = replace(given, verdict=replace(NONE, refused=True))
     assert policy.decide(refused, None, Budgets(), NOW, RULES).disposition is Disposition.RECORDED
+
+
+def test_staff_hear_of_a_report_for_which_no_clock_runs(store: Store) -> None:
+    at = Desk(store)
+    given = replace(incoming(ARF, verdict=NONE, match=STRANGER), abused=("10023",))
+    reference = at.take(given, ARF).reference
+    (told,) = at.outbox()
+    assert (told.template, told.recipient, told.context["target_at"]) == ("staff_new", "l1@introserv.com", None)
+    assert (at.show(reference)["state"], at.show(reference)["target_at"]) == ("open", None)
 
 
 def test_the_notice_goes_to_the_customer_by_one_command(tmp_path: Path, peers: LoopbackPeers) -> None:

@@ -238,8 +238,7 @@ def _open(
         "version": 0 if decision.silent else 1,
     }
     values |= _said(incoming, decision, office)
-    if decision.clock:
-        values |= clock.columns(clock.new_round(started, office.rules), 1)
+    values |= clock.columns(clock.new_round(started, office.rules), 1) if decision.clock else clock.STOPPED
     return _new_reference(connection, values)
 
 
