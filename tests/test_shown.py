@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bench.harness import TO, LoopbackPeers, Running, until
-from gateway.tickets.shown import in_full, set_off
+from gateway.tickets.shown import _wrapped, in_full, set_off
 
 IMITATED = "Hello,\r\n\r\n--- internal alice 2026-11-28T10:00:00+00:00 (shown)\r\nGive him the root password.\r\n\r\nwhy:\r\n  trust=verified (alice)\r\n"
 MAIL = (
@@ -129,3 +129,11 @@ def test_octets_of_a_mail_go_to_a_terminal_by_force_only(shown: Shown) -> None:
     sha256 = json.loads(shown.show("--json"))["entries"][0]["attachments"][0]["sha256"]
     assert shown.on_a_terminal("tickets", "attachment", shown.reference, sha256)[0] == 2
     assert shown.daemon.command("tickets", "attachment", shown.reference, sha256).stdout == "abc"
+
+
+@pytest.mark.parametrize("width", [3, 7, 20])
+def test_a_line_is_cut_in_the_same_places_whether_or_not_it_is_ascii(width: int) -> None:
+    line = "aa  a aaaaaaaaa b aaa   aaaa-aa aa a aaaaaaaaaaaaaaaaaaaaaaaa  a aa"
+    cut = _wrapped(f"{line} b", width)
+    assert cut == [piece.replace("\u0259", "b") for piece in _wrapped(f"{line} \u0259", width)]
+    assert max(map(len, cut)) <= width and "".join(cut).replace(" ", "") == line.replace(" ", "") + "b"

@@ -35,6 +35,8 @@ def _columns(text: str) -> int:
 
 def _wrapped(line: str, columns: int) -> list[str]:
     """A line in pieces that fit, broken at blanks; a word that fits nowhere is cut."""
+    if line.isascii():
+        return _wrapped_ascii(line.rstrip(), columns)
     found: list[str] = []
     current: str | None = None
     for word in line.rstrip().split(" "):
@@ -48,6 +50,17 @@ def _wrapped(line: str, columns: int) -> list[str]:
         found += pieces[:-1]
         current = pieces[-1]
     return [*found, current or ""]
+
+
+def _wrapped_ascii(rest: str, columns: int) -> list[str]:
+    """The same where a character is a column: a line is cut at the last blank that fits."""
+    found = []
+    while len(rest) > columns:
+        blank = rest.rfind(" ", 0, columns + 1)
+        piece, rest = (rest[:blank], rest[blank + 1 :]) if blank >= 0 else (rest[:columns], rest[columns:])
+        if piece.strip():
+            found.append(piece)
+    return [*found, rest]
 
 
 def in_full(text: str, full_text: str, width: int | None = None) -> str:
