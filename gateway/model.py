@@ -388,6 +388,7 @@ class DkimResult:
     doubt: str = ""  #: why a signature that holds is no full proof of what is read
     recipients: tuple[str, ...] | None = None  #: whom To and Cc address, if it covers them
     threads: bool = False  #: it covers In-Reply-To and References
+    content: str = ""  #: a digest of what was signed, by which the mail is known under another signature of this domain
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import timedelta
 
 import pytest
@@ -186,13 +187,13 @@ def test_a_key_that_is_only_tested_proves_nobody(flags: str, proven: bool) -> No
     assert any("t=y" in reason for reason in found.reasons) is not proven
     from_his_server = judged(by_dkim(), sent=True, zone=zone)
     assert (from_his_server.authenticated, from_his_server.weak) == (True, not proven)
-    assert len(found.signatures) == 1, "it is known again all the same"
+    assert len(found.signatures) == 2, "it is known again all the same"
 
 
 def test_a_signature_that_does_not_say_when_makes_no_one_message_of_two() -> None:
     """The same alarm tomorrow bears the same signature."""
     assert judged(with_signature(mail(), "from:to:subject", timed=False)).signatures == ()
-    assert len(judged(with_signature(mail(), "from:to:subject:date", timed=False)).signatures) == 1
+    assert len(judged(with_signature(mail(), "from:to:subject:date", timed=False)).signatures) == 2
 
 
 def test_only_the_author_s_domain_makes_one_message_of_two() -> None:
@@ -216,7 +217,7 @@ def test_whether_the_thread_is_signed(names: str, threads: bool) -> None:
 
 def test_a_signature_is_known_again_however_its_base64_is_written() -> None:
     raw = by_dkim()
-    (mark,) = judged(raw).signatures
+    known = judged(raw).signatures
     start = raw.index(b"; b=") + 4 if b"; b=" in raw else raw.index(b" b=") + 3
     end = raw.index(b"\r\nFrom:")
     text = b"".join(raw[start:end].split())
@@ -225,4 +226,30 @@ def test_a_signature_is_known_again_however_its_base64_is_written() -> None:
     last = alphabet.index(text[-3:-2])
     other = raw[:start] + text[:-3] + alphabet[last ^ 1 : (last ^ 1) + 1] + b"==" + raw[end:]
     assert other != raw
-    assert judged(other).signatures == (mark,)
+    assert judged(other).signatures == known and len(known) == 2
+
+
+def marks(raw: bytes) -> tuple[str, ...]:
+    return judged(raw).signatures
+
+
+def test_two_signatures_of_one_domain_on_one_mail_have_the_content_in_common() -> None:
+    base = mail()
+    first, second = (with_signature(base, names) for names in (USUAL, "from:to:subject:date"))
+    other = re.sub(rb"Message-ID: <[^>]*>", b"Message-ID: <eve@evil.example>", second)
+    assert len(set(marks(first))) == len(set(marks(other))) == 2
+    assert len(set(marks(first)) & set(marks(other))) == 1, "what was signed is the same"
+    spaced = with_signature(base.replace(b"Subject: Disk", b"Subject:  Disk ").replace(b"is slow", b"is  slow"))
+    assert set(marks(first)) & set(marks(spaced)), "in relaxed form"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"Subject: Disk", b"Subject: Disc"), (b"is slow", b"is fast"), (b"From: Ops", b"From: Oops"), (b"Date: ", b"Date:  1 Jan 2026 00:00:00 +0000 (")],
+)  # fmt: skip
+def test_another_mail_of_the_same_author_has_nothing_in_common(old: bytes, new: bytes) -> None:
+    assert not set(marks(with_signature(mail()))) & set(marks(with_signature(mail().replace(old, new))))
+
+
+def test_without_a_signed_date_a_mail_is_known_by_its_signature_alone() -> None:
+    assert len(marks(with_signature(mail(), "from:to:subject"))) == 1

@@ -115,3 +115,15 @@ def test_of_two_copies_that_two_nodes_commit_at_once_one_is_the_first(postgresql
     finally:
         for node in nodes:
             node.close()
+
+
+def test_of_two_messages_that_are_proven_the_older_stays(store: Store) -> None:
+    """Two signatures of one domain on one mail, handed in one by one before what tells that they are one was kept."""
+    first, second = stored(store, 1), stored(store, 2)
+    one, two = (replace(DKIM, signatures=(mark,)) for mark in ("s", "s2"))
+    assert holder(store, one, first) is None
+    assert holder(store, two, second) is None
+    both = replace(DKIM, signatures=("s", "s2"))
+    assert holder(store, both, first) is None, "it is not sent on to the younger"
+    assert holder(store, two, second) == first
+    assert holder(store, both, stored(store, 3)) == first

@@ -63,6 +63,8 @@ def given_up(connection: Connection, row: Message, first: int) -> None:
         return
     entry = typed.one(connection, Entry, select(entries).where(entries.c.id == row.entry_id))
     ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
+    if ticket.first_response_at is not None:
+        return  # a person has answered here: what was said stays
     reference = connection.execute(select(tickets.c.reference).where(tickets.c.id == there)).scalar()
     left(connection, row, ticket, entry, f"a better copy of its mail is in {reference or f'message {first}'}")
 

@@ -33,7 +33,7 @@ Judged = tuple[Incoming, int | None]  #: the mail as it counts, and the message 
 
 def judged(connection: Connection, incoming: Incoming, message: int | None) -> Judged:
     """What the signatures of a mail say when they stand on another message than ``message``."""
-    return _judged(connection, incoming, message, _others(connection, incoming, message))
+    return _judged(connection, incoming, message, _known(connection, incoming))
 
 
 def claimed(connection: Connection, incoming: Incoming, message: int) -> Judged:
@@ -41,29 +41,32 @@ def claimed(connection: Connection, incoming: Incoming, message: int) -> Judged:
     time one is the first."""
     rows = [{"mark": mark, "message_id": message} for mark in sorted(incoming.verdict.signatures)]
     put_all(connection, signatures, rows, once=True)
-    others = _others(connection, incoming, message)
-    found, first = _judged(connection, incoming, message, others)
+    known = _known(connection, incoming)
+    found, first = _judged(connection, incoming, message, known)
     if first is None and found is incoming:
-        for mark, _ in others:
+        for mark in (mark for mark, row in known if row.message_id != message):
             run(connection, _TAKE, {"signature": mark, "message": message})
     return found, first
 
 
-def _others(connection: Connection, incoming: Incoming, message: int | None) -> list[tuple[str, Any]]:
-    """(mark, what is known of the message it came with) of each signature that came with another message."""
+def _known(connection: Connection, incoming: Incoming) -> list[tuple[str, Any]]:
+    """(mark, what is known of the message it came with) of each signature that came before."""
     marks = incoming.verdict.signatures
-    found = [(mark, row) for mark in marks for row in fetch(connection, _FIRST, {"signature": mark})]
-    return [(mark, row) for mark, row in found if row.message_id != message]
+    return [(mark, row) for mark in marks for row in fetch(connection, _FIRST, {"signature": mark})]
 
 
-def _judged(connection: Connection, incoming: Incoming, message: int | None, others: list[tuple[str, Any]]) -> Judged:
-    rows = [row for _, row in others]
+def _judged(connection: Connection, incoming: Incoming, message: int | None, known: list[tuple[str, Any]]) -> Judged:
+    rows = [row for _, row in known if row.message_id != message]
+    proven = len(rows) < len(known)  # a signature of this mail stands on this message already
     if incoming.verdict.by == "arc":
         holding = [row.message_id for row in rows if not _gives_way(row, incoming)]
     else:
         kept = {copies.first_of(connection, row.message_id, row.reason) for row in rows if row.state is not None}
-        if kept - {message}:
-            return incoming, min(kept - {message})
+        first = min(kept - {message}, default=None)
+        if first is not None and not (
+            proven and message is not None and message < first
+        ):  # of two that are proven the older is it
+            return incoming, first
         holding = [row.message_id for row in rows if row.state is None]
     if not holding or not incoming.verdict.authenticated:
         return incoming, None

@@ -99,7 +99,8 @@ def _signed(seen: Evidence, sent: bool) -> tuple[bool, str]:
 def _marks(seen: Evidence, by: str | None) -> tuple[str, ...]:
     if by == "arc" and seen.vouch is not None:
         return seen.vouch.marks
-    return tuple(one.mark for one in seen.dkim if one.result == "pass" and one.mark)
+    marks = [mark for one in seen.dkim if one.result == "pass" for mark in (one.mark, one.content) if mark]
+    return tuple(dict.fromkeys(marks))
 
 
 def _shown(result: DkimResult) -> str:

@@ -60,12 +60,14 @@ Field = tuple[bytes, bytes]
 class Coverage:
     """``doubt``: why the signature is no full proof of what is read, or ``""``. ``recipients``: whom the signed To and Cc
     address; ``None`` where one of them is not signed. ``threads``: In-Reply-To and References are signed, present or not.
-    ``dated``: it says when it was signed, so that the same words on another day are signed otherwise."""
+    ``dated``: it says when it was signed, so that the same words on another day are signed otherwise. ``content``: a digest of what
+    was signed; empty where From, Subject or Date is not."""
 
     doubt: str
     recipients: tuple[str, ...] | None
     threads: bool = False
     dated: bool = True
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)

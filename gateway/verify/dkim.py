@@ -9,7 +9,7 @@ import functools
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import dkim
@@ -377,13 +377,33 @@ async def check(mail: Signed, sig: Signature, resolver: Resolver, now: datetime)
         return DkimResult(refusal.result, sig.domain, sig.selector, refusal.reason)
     if covers is None:
         return DkimResult("fail", sig.domain, sig.selector, "the signature does not match")
-    mark = sig.mark if covers.dated else ""
+    mark, content = (sig.mark, covers.content) if covers.dated else ("", "")
     doubt = covers.doubt or (TESTING if is_testing(answer.values) else "")
-    return DkimResult("pass", sig.domain, sig.selector, "", mark, doubt, covers.recipients, covers.threads)
+    return DkimResult("pass", sig.domain, sig.selector, "", mark, doubt, covers.recipients, covers.threads, content)
 
 
 def _covered(mail: Signed, sig: Signature, key: Key, now: datetime) -> Coverage | None:
     """What the signature proves, ``None`` where it does not hold."""
     if not _verified(mail.fields, mail.raw, mail.body, sig, key):
         return None
-    return coverage(mail, sig.names, sig.signed_at, now)
+    return replace(coverage(mail, sig.names, sig.signed_at, now), content=_content_mark(mail, sig))
+
+
+_TOLD = (b"from", b"subject", b"date")  #: what tells one mail of an author from another, beside its text
+_RELAXED = dkim.canonicalization.CanonicalizationPolicy.from_c_value(b"relaxed/relaxed")
+
+
+def _content_mark(mail: Signed, sig: Signature) -> str:
+    """A digest of d=, From, Subject, Date and the text in relaxed form, where all are signed: the same mail under another
+    selector, algorithm or h= has the same. Empty where one is not signed."""
+    if not set(_TOLD) <= set(sig.names):
+        return ""
+    last = {name.lower(): (name, value) for name, value in mail.fields if name.lower() in _TOLD}
+    fields = _RELAXED.canonicalize_headers([last[name] for name in _TOLD if name in last])
+    if sig.tags.get(b"c", b"").partition(b"/")[2] == b"relaxed":
+        body = base64.b64decode(_WHITE.sub(b"", sig.tags[b"bh"]))
+    else:
+        body, _ = body_digest(mail.raw, mail.body, relaxed=True)
+    digest = hashlib.sha256(b"".join(b"%s:%s" % field for field in fields) + body)
+    digest.update(sig.domain.encode())
+    return digest.hexdigest()[:40]
