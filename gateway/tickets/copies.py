@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from gateway.database import inbox, originals, typed
 from gateway.database.statements import change
@@ -71,9 +71,12 @@ def given_up(connection: Connection, row: Message, first: int) -> None:
 
 def left(connection: Connection, row: Message, ticket: Ticket, entry: Entry, why: str) -> None:
     """The place where an arrival stood: greyed, and closed when it was opened for it and nobody has answered."""
-    change(connection, entries, entry.id, {"status": "silent"})
+    mine = or_(
+        entries.c.id == entry.id, entries.c.message_id == row.id
+    )  # a copy of it that read otherwise may stand beside it
+    connection.execute(update(entries).where(entries.c.ticket_id == ticket.id, mine).values(status="silent"))
     values: dict[str, Any] = {"marks": list(dict.fromkeys([*ticket.marks, why]))}
-    others = select(entries.c.id).where(entries.c.ticket_id == ticket.id, entries.c.id != entry.id).limit(1)
+    others = select(entries.c.id).where(entries.c.ticket_id == ticket.id, ~mine).limit(1)
     if row.disposition == Disposition.OPENED and connection.execute(others).first() is None:
         values |= {**clock.STOPPED, "state": TicketState.CLOSED}
     change(connection, tickets, ticket.id, values)
