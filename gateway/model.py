@@ -512,6 +512,8 @@ class Thread:
     note: str = ""  #: why a proof that it had does not count
     firm: bool = False  #: by a token, by the subject, or by a Message-ID of ours
     merged_into: int | None = None  #: the ticket that it is part of now
+    subject: str = ""  #: of the ticket
+    new_topic: bool = False  #: the mail's own subject is about something else
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,3 +100,19 @@ def test_the_names_of_our_mails_do_not_look_like_those_of_spam(at: Desk) -> None
     for _ in range(20):
         name = at.office.new_message_id()
         assert not re.search(r"^[a-z\d][a-z\d\$-]{10,29}[a-z\d]@[a-z\d][a-z\d.]{3,12}[a-z\d]$", name), name
+
+
+def test_another_topic_under_a_closed_thread_is_a_linked_ticket(at: Desk) -> None:
+    """Elsewhere the closed ticket opened again, and staff answered under the wrong subject."""
+    first = took(at, 1, "The disk of order #123456 is slow.", "Slow disk").reference
+    at.store.write_now(lambda c: people.answer(c, first, "Replaced.", JOE, at.office, NOW + MINUTE))
+    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 2 * MINUTE))
+    (answer,) = [row for row in at.outbox() if row.template == "answer"]
+    headers = {"In_Reply_To": f"<{answer.rfc_id}>", "References": f"<{answer.rfc_id}>"}
+    other = took(at, 2, "The invoice of November has the wrong address.", "Invoice of November", later=30, **headers)
+    assert (other.decision.disposition, other.decision.outcome) == ("opened", "linked")
+    assert at.show(first)["state"] == "closed" and other.reference != first
+    for number, subject in enumerate(("AW: Slow disk", f"Re: Invoice [{first}]", "Re: Slow disk, again"), 3):
+        again = took(at, number, f"It is slow again, {number}.", subject, later=40 + number, **headers)
+        assert (again.reference, at.show(first)["state"]) == (first, "open"), subject
+        at.store.write_now(lambda c, n=number: people.close(c, first, JOE, at.office, NOW + (41 + n) * MINUTE))

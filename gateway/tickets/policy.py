@@ -276,11 +276,14 @@ def _unattended(incoming: Incoming, kind: MailClass, thread: Thread | None, trus
 
 
 def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -> _Draft | None:
-    """A follow-up; ``None`` when a new, linked ticket is due (a stranger, or a thread closed for too long)."""
+    """A follow-up; ``None`` when a new, linked ticket is due (a stranger, a thread closed for too long, or another topic
+    under one that is closed)."""
     if not thread.party:
         return None
     if thread.state is TicketState.CLOSED and thread.closed_at is not None:
         if (now - thread.closed_at).total_seconds() > rules.reopen_grace_s:
+            return None
+        if incoming.verdict.authenticated and thread.new_topic:
             return None
     new_round = not thread.clock_running
     if thread.by == SAME_REQUEST and (incoming.verdict.authenticated or thread.token_bound):

@@ -18,6 +18,7 @@ from gateway.database import typed
 from gateway.database.tables import Ticket, attachments, entries, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.model import SAME_REQUEST, Incoming, Thread, TicketState
+from gateway.tickets import newtopic
 
 TOKEN_LIFE = timedelta(days=180)
 MAX_IDS = 50  #: of In-Reply-To and of References, the nearest of these
@@ -68,6 +69,7 @@ def _thread(row: Ticket, by: str, author: _Author, bound: bool = False, note: st
         clock_running=row.round_started_at is not None,
         note=note,
         merged_into=row.merged_into,
+        subject=row.subject,
     )
 
 
@@ -85,11 +87,14 @@ def find(
             break
     if first is not None and first.merged_into is not None:
         first = _continued(connection, first, whose)
-    if first is None or not lock:
+    if first is None:
+        return None
+    first = replace(first, new_topic=newtopic.is_new(pointers.subject, first.subject))
+    if not lock:
         return first
     row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == first.ticket_id).with_for_update())
     locked = _thread(row, first.by, whose, first.token_bound, first.note)
-    return replace(locked, party=locked.party or first.party, firm=first.firm)
+    return replace(locked, party=locked.party or first.party, firm=first.firm, new_topic=first.new_topic)
 
 
 def _continued(connection: Connection, merged: Thread, author: _Author) -> Thread:
