@@ -17,11 +17,11 @@ from bench.harness import LoopbackPeers, Running, until
 from gateway.check import everything
 from gateway.checks.standing import Standing
 from gateway.config import ConfigError, parse
-from gateway.database.nodes import Live, label, unserved
+from gateway.database.nodes import Live, label, live, unserved
 from gateway.database.store import Store, utc_now
 from gateway.database.tables import outbox
 from gateway.demo import ACCOUNTS
-from gateway.tickets.health import Check, noted_elsewhere
+from gateway.tickets.health import Check, noted_elsewhere, stored
 from tests.conftest import NOW
 from tests.samples import office
 from tests.test_faults import signed
@@ -36,6 +36,7 @@ class Nodes:
     def __init__(self, folder: Path, url: str, peers: LoopbackPeers) -> None:
         self.url, self._folder, self._peers = url, folder, peers
         self.started: list[Running] = []
+        self.store = Store(url)  # to look, without a command that takes its seconds
 
     def start(self, name: str, *roles: str, **options: Any) -> Running:
         folder = self._folder / name
@@ -49,7 +50,14 @@ class Nodes:
         with psycopg.connect(self.url.replace("+psycopg", ""), autocommit=True) as connection:
             return connection.execute(query).fetchall()  # type: ignore[arg-type]
 
+    def live(self) -> list[str]:
+        return [str(one) for one in self.store.read_now(live)]
+
+    def problems(self) -> str:
+        return "; ".join(check.problem for check in self.store.read_now(lambda c: stored(c, utc_now())))
+
     def close(self) -> None:
+        self.store.close()
         for node in self.started:
             if node.process is not None and node.process.poll() is None:
                 node.stop(signal.SIGKILL)
@@ -62,10 +70,6 @@ def nodes(tmp_path: Path, postgresql: Callable[[], str], peers: LoopbackPeers) -
         yield made
 
 
-def shown(node: Running) -> dict[str, Any]:
-    return node.rows("status")[0]
-
-
 def test_each_node_does_what_its_roles_say_and_hears_of_work_at_once(nodes: Nodes, peers: LoopbackPeers) -> None:
     taking = nodes.start("mx1", "ingest", **NEWS_ONLY)
     working = nodes.start("w1", "work", **NEWS_ONLY)
@@ -74,8 +78,8 @@ def test_each_node_does_what_its_roles_say_and_hears_of_work_at_once(nodes: Node
         node: [url.partition(":")[0] for url in node.named("started")[0]["listen"].split(",")] for node in nodes.started
     }
     assert listens == {taking: ["smtp", "http"], working: ["http"], sending: ["http"]}
-    until(lambda: len(shown(taking)["nodes"]) == 3, what="all to be seen")
-    assert shown(working)["nodes"] == ["mx1 (ingest)", "out1 (send, http)", "w1 (work)"]
+    until(lambda: len(nodes.live()) == 3, what="all to be seen")
+    assert working.rows("status")[0]["nodes"] == ["mx1 (ingest)", "out1 (send, http)", "w1 (work)"]
     assert taking.send(signed(0), "ops@shop.example")[0] == 250
     until(lambda: len(peers.taken) == 1, 60, "the reply of the third node")
     assert [len(node.named("decided")) for node in nodes.started] == [0, 1, 0]
@@ -86,19 +90,18 @@ def test_each_node_does_what_its_roles_say_and_hears_of_work_at_once(nodes: Node
     # the connection that listens is cut: it is made again, and nothing is missed
     nodes.sql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'gateway/w/%'")
     until(lambda: working.named("deaf"), what="the node to say that it hears nothing")
-    until(lambda: len(shown(taking)["nodes"]) == 3, what="it to listen again")
+    until(lambda: len(nodes.live()) == 3, what="it to listen again")
     assert taking.send(signed(1), "ops@shop.example")[0] == 250
     until(lambda: len(peers.taken) == 2, 60, "the second reply")
 
     # a role that nobody has any more is a problem everywhere, and what waits goes on with the next node that has it
     sending.stop(signal.SIGKILL)
     assert taking.send(signed(2), "ops@shop.example")[0] == 250
-    problem = "no node has the role send: replies wait"
-    until(lambda: any(problem in line for line in shown(taking)["problems"]), what="the problem")
+    until(lambda: "no node has the role send: replies wait" in nodes.problems(), what="the problem")
     assert len(peers.taken) == 2
     nodes.start("out2", "send", "http", **NEWS_ONLY)
     until(lambda: len(peers.taken) == 3, 60, "the third reply")
-    until(lambda: not any("no node" in line for line in shown(taking)["problems"]), what="all to be well")
+    until(lambda: "no node" not in nodes.problems(), what="all to be well")
 
 
 def test_a_command_wakes_the_nodes(nodes: Nodes, peers: LoopbackPeers) -> None:
