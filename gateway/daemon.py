@@ -19,12 +19,13 @@ from gateway.config import Settings
 from gateway.console import app as console
 from gateway.database.store import utc_now
 from gateway.listeners import Listeners
-from gateway.node import Node
+from gateway.node import Ahead, Node
 from gateway.read.reader import NoReader, ReadFunction
 from gateway.starting import InUse as InUse
 from gateway.starting import StartError, StateLock
 from gateway.verify.dns import Resolver
 
+COLLECTED = (700, 10, 10)  #: how often garbage is looked for from then on: as Python does where nobody says otherwise
 DRAIN_S = 30.0  #: for open sessions at a stop
 
 
@@ -33,14 +34,14 @@ class Daemon:
 
     def __init__(
         self, settings: Settings, path: str, *, clock: Callable[[], datetime] = utc_now, read: ReadFunction | None = None,
-        resolver: Resolver | None = None, ready: Callable[[], None] | None = None,
+        resolver: Resolver | None = None, ready: Callable[[], None] | None = None, ahead: Ahead | None = None,
     ) -> None:  # fmt: skip
         self._ready = ready
         self._stop = asyncio.Event()
         self._lock = StateLock()
         self._listeners = Listeners(settings)
         self._first = settings
-        self.node = Node(settings, path, clock, read, resolver)
+        self.node = Node(settings, path, clock, read, resolver, ahead or Ahead())
 
     # -- the life of the service
 
@@ -72,17 +73,19 @@ class Daemon:
             log.stopped(time.monotonic() - began)
 
     async def _start(self) -> None:
-        """Lock, database, directory, desk; then readers, then the first socket."""
+        """Lock, database, directory, desk; then the first socket, then readers: what is taken meanwhile is stored, and read as
+        soon as there is one."""
         self._lock.take(self._first.gateway.state_dir)
         self.node.open(self._lock.seen_at)
-        try:
-            await self.node.begin()
-        except NoReader as error:
-            raise StartError(str(error)) from error
+        await self.node.begin()
         for name in (signal.SIGTERM, signal.SIGINT):  # from the first connection on, a stop is a drain
             asyncio.get_running_loop().add_signal_handler(name, self.stop)
         await self._listen()
         await self.node.read_mailboxes()
+        try:
+            await self.node.begin_reading()
+        except NoReader as error:
+            raise StartError(str(error)) from error
 
     async def _listen(self) -> None:
         node, roles = self.node, self._first.node.roles
@@ -99,6 +102,7 @@ class Daemon:
         metrics.NODE.labels(self.node.standing.name, " ".join(self._first.node.roles)).set(1)
         log.started(__version__, "sqlite" if self.store.is_sqlite else "postgresql", self.addresses)
         gc.collect()
+        gc.set_threshold(*COLLECTED)
         sys.setswitchinterval(0.001)  # seconds; a thread that computes lets the loop in sooner
         gc.freeze()  # what is here now stays: the collector need not look at it again and again
         machine.last_words(self._first.gateway.state_dir, "")

@@ -22,6 +22,7 @@ from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming
 from gateway.pipeline import Hand, Judge
 from gateway.read.author import author_of
 from gateway.read.reader import Readers
+from gateway.replies.render import Templates
 from gateway.tickets import copies, desk, replays, staffmail
 from gateway.verify.dns import Resolver
 
@@ -70,7 +71,8 @@ class Explainer:
             scratch = self._settings.gateway.model_copy(update={"state_dir": Path(self._scratch.name)})
             directory = service.directory(self._settings.model_copy(update={"gateway": scratch}))
             directory.reload(self._clock())
-        self._desk = service.build(self._settings, self._store, directory, self._resolver, sends=False)
+        templates = Templates(self._settings.replies.templates_dir, at_once=False)  # few are asked for
+        self._desk = service.build(self._settings, self._store, directory, self._resolver, templates)
         return self
 
     def __exit__(self, *_: object) -> None:

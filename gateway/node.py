@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from gateway.mail.address import registrable
 from gateway.model import Person, Sent
 from gateway.periodic import Periodic, Wait
 from gateway.pipeline import Judge, Pipeline
+from gateway.read.fork_server import ForkServer
 from gateway.read.reader import Readers, ReadFunction
 from gateway.reloading import Reloading
 from gateway.replies.offers import Offers
@@ -49,22 +51,34 @@ from gateway.verify.directory import Directory
 from gateway.verify.dns import Answer, Resolver
 from gateway.verify.refresh import Refresh
 
+READING = {"work", "http"}  #: roles that need readers
 READERS = 2
 STAGING = timedelta(hours=1)  #: another service on the same database may be storing a large mail for so long
 RELAY_DO = "gateway doctor says at which stage; replies wait and go out by themselves when it is back"
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What the command had to do before it knew whether there would be a service: templates that are good, and a fork server
+    that has begun to load what reads mail."""
+
+    templates: Templates | None = None
+    forks: ForkServer | None = None
 
 
 class Node:
     """Everything that one process is made of. What a reload replaces is asked of ``desk``."""
 
     def __init__(
-        self, settings: Settings, path: str, clock: Callable[[], datetime], read: ReadFunction | None, resolver: Resolver | None
+        self, settings: Settings, path: str, clock: Callable[[], datetime], read: ReadFunction | None, resolver: Resolver | None,
+        ahead: Ahead,
     ) -> None:  # fmt: skip
         self._first, self._path, self._clock, self._resolver = settings, path, clock, resolver
         self.roles = settings.node.roles
         self.store = Store(settings.database_url)
         self.standing = Standing(str(settings.gateway.state_dir), settings.node.name)
-        self._readers = Readers(READERS, settings.gateway.read_limit, read)
+        self._readers = Readers(READERS, settings.gateway.read_limit, read, server=ahead.forks)
+        self._templates = ahead.templates
         self._bell = Bell()
         self._hearing: asyncio.Task[None] | None = None
         self.reload = asyncio.Event()
@@ -107,7 +121,7 @@ class Node:
         self.refresh.first(directory)
         self._reloading = Reloading(
             self._path, self.store, self._clock, self.standing,
-            service.build(self._first, self.store, directory, self._resolver), self._swapped, self._applied, self._resolver,
+            service.build(self._first, self.store, directory, self._resolver, self._templates), self._swapped, self._applied, self._resolver,
             self.reload,
         )  # fmt: skip
         self.store.write_now(self._blocks_recorded)
@@ -166,11 +180,14 @@ class Node:
         self.offers = Offers(lambda: self.desk.relay, self._offered)
 
     async def begin(self) -> None:
-        """The processes that read, and what ingest must know before the first session. Raises ``NoReader``."""
-        if {"work", "http"} & set(self.roles):
-            await self._readers.start()
+        """What ingest must know before the first session."""
         if "ingest" in self.roles:
             await self.relays.look()
+
+    async def begin_reading(self) -> None:
+        """The processes that read. Raises ``NoReader``."""
+        if READING & set(self.roles):
+            await self._readers.start()
 
     async def read_mailboxes(self) -> None:
         """Begins to read them, once the listeners are open."""

@@ -291,11 +291,12 @@ class Desk:
 
 
 def build(
-    settings: Settings, store: Store, accounts: Directory, resolver: Resolver | None = None, sends: bool = True
-) -> Desk:
+    settings: Settings, store: Store, accounts: Directory, resolver: Resolver | None = None,
+    templates: Templates | None = None,
+) -> Desk:  # fmt: skip
     """The whole desk, with the keys of an open database; raises before anything is replaced when a file cannot be used (ConfigError).
-    Without ``sends`` a template is loaded when it is asked for, which may be never."""
-    templates = Templates(settings.replies.templates_dir, at_once=sends)
+    ``templates``: where they were read a moment ago, or are to be loaded as they are asked for."""
+    templates = templates or Templates(settings.replies.templates_dir)
     whose = office(settings, templates, store)
     out = relay(settings)
     return Desk(

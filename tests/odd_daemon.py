@@ -2,7 +2,8 @@
 
 Its reader sleeps for ever on a mail with ``X-Sleep`` and dies on one with ``X-Die``. SIGUSR1 hangs its event loop,
 SIGUSR2 hangs its pipeline. In the environment: ``ODD_DRAIN_S``, how long its stop waits for sessions, ``ODD_LEASE_S``,
-how long its claims last, ``ODD_POLL_S``, how long it waits between two looks for work, and ``ODD_NO_READER``: no process can be forked as long as this file exists.
+how long its claims last, ``ODD_POLL_S``, how long it waits between two looks for work, ``ODD_NO_READER``: no process can be forked as long as this file exists,
+and ``ODD_PRELOAD``: a pipe; until it is written to, what reads mail is not loaded.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gateway import daemon as service
 from gateway.daemon import Daemon
 from gateway.database import bell, inbox
 from gateway.model import Reading
+from gateway.node import Ahead
 from gateway.read.fork_server import Child, ForkServer
 from gateway.read.reading import Hints
 from gateway.read.reading import read as real
@@ -57,7 +59,8 @@ async def main() -> None:
     service.DRAIN_S = float(os.environ.get("ODD_DRAIN_S", service.DRAIN_S))
     if switch := os.environ.get("ODD_NO_READER"):
         forbid(Path(switch))
-    daemon = Daemon(config.load(path), path, read=read)
+    ahead = Ahead(forks=ForkServer("tests.slow_preload")) if "ODD_PRELOAD" in os.environ else None
+    daemon = Daemon(config.load(path), path, read=read, ahead=ahead)
 
     def hang_the_pipeline() -> None:
         async def never() -> list[object]:

@@ -163,6 +163,20 @@ def test_a_reload_before_the_service_is_ready_does_not_end_it(peers: LoopbackPee
         assert daemon.stop() == 0
 
 
+def test_mail_is_taken_before_what_reads_it_is_loaded(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:
+    """Readiness comes later: it says that mail is worked on."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    daemon = daemons(peers, module="tests.odd_daemon", env={"ODD_PRELOAD": str(pipe)}, ready=False)
+    until((tmp_path / "lmtp.sock").exists)
+    with smtplib.LMTP(str(tmp_path / "lmtp.sock")) as client:
+        assert client.sendmail("ops@shop.example", [TO], signed(1)) == {}
+    assert not daemon.named("started")
+    pipe.write_bytes(b"")
+    until(lambda: len(peers.taken) == 1)
+    assert daemon.named("started")
+
+
 def _ignores(pid: int, wanted: signal.Signals) -> bool:
     """Whether a process ignores or catches a signal (SigIgn, SigCgt of proc(5))."""
     status = Path(f"/proc/{pid}/status").read_text()

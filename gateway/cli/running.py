@@ -4,46 +4,61 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import context
 from gateway.cli.output import Json, line, safe
 
-app = typer.Typer()
+if TYPE_CHECKING:
+    from gateway.config import Settings
+    from gateway.read.fork_server import ForkServer
 
-COLLECTED = (700, 10, 10)  #: how often the service collects its garbage: as Python does where nobody says otherwise
+app = typer.Typer()
 
 
 @app.command()
 def run() -> None:
     """The service, in the foreground."""
-    import gc
     import signal
 
-    gc.set_threshold(*COLLECTED)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service can reload, there is nothing to reload
+    from gateway import config
+    from gateway.read.fork_server import PRELOAD, ForkServer
+
+    settings = context.settings()
+    problems = config.file_problems(settings, context.path())
+    if problems:
+        raise config.ConfigError(problems)
+    forks = ForkServer(PRELOAD)
+    if {"work", "http"} & set(settings.node.roles):
+        forks.begin()  # beside all that follows: it takes as long as the rest of the start
+    try:
+        _serve(settings, forks)
+    finally:
+        forks.stop()
+
+
+def _serve(settings: Settings, forks: ForkServer) -> None:
+    """The life of the service."""
     import uvloop
 
     from gateway import config, log, service
     from gateway.checks import machine
     from gateway.daemon import Daemon, InUse
     from gateway.model import Told
+    from gateway.node import Ahead
     from gateway.replies.render import Templates
 
-    settings = context.settings()
-    problems = config.file_problems(settings, context.path())
-    if not problems:
-        problems = Templates(settings.replies.templates_dir).problems(
-            service.sender(settings, b"check" * 8, context.path())
-        )
+    templates = Templates(settings.replies.templates_dir)
+    problems = templates.problems(service.sender(settings, b"check" * 8, context.path()))
     if problems:
         raise config.ConfigError(problems)
     service.topics_text(settings, context.path())
     log.configure()
     try:
-        uvloop.run(Daemon(settings, context.path()).run())
+        uvloop.run(Daemon(settings, context.path(), ahead=Ahead(templates, forks)).run())
     except (Told, config.ConfigError) as error:
         if not isinstance(error, InUse):  # the other one lives
             machine.last_words(settings.gateway.state_dir, str(error))

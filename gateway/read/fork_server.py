@@ -7,6 +7,7 @@ away or connect to, and it ends when our end closes, its children with it: no re
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import pickle
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+PRELOAD = "gateway.read.preload"  #: the module that loads everything
 ANSWER_S = 30.0  #: seconds for a child to be forked
 LOAD_S = 150.0  #: seconds for the first one, which waits until everything is loaded: two, or many times that where others want to run
 _PID = struct.Struct("!i")  #: of the child, or minus the errno
@@ -92,6 +94,14 @@ class ForkServer:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._loaded = False  #: it has answered once
+
+    def begin(self) -> None:
+        """Starts it without waiting for anything: it loads beside what the caller does next. Where it cannot be started,
+        ``fork`` says why."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._process is None:
+                self._start()
 
     @property
     def pid(self) -> int | None:
@@ -122,6 +132,7 @@ class ForkServer:
                 raise
             finally:
                 os.close(theirs)
+            self._loaded = True
             (pid,) = _PID.unpack(said)
             if pid < 0:
                 os.close(status)
@@ -152,6 +163,9 @@ class ForkServer:
             self._control.close()
             self._control = None
         if self._process is not None:
+            if not self._loaded:  # it does not listen yet, and has no children
+                self._process.kill()
+            self._loaded = False
             try:
                 self._process.wait(5)  # it sees the end of its socket, and ends its children
             except subprocess.TimeoutExpired:
@@ -234,7 +248,9 @@ def serve(descriptor: int, preload: str) -> None:
     process of it; this one and its children go on until the service has drained."""
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
+    gc.disable()  # nothing of this is ever garbage, and to look for some costs a fifth of the loading
     importlib.import_module(preload)
+    gc.enable()
     children = _Children()
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, children.reap)

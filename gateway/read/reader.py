@@ -24,7 +24,7 @@ from typing import Any, cast
 
 from gateway import log, metrics
 from gateway.model import Reading
-from gateway.read.fork_server import Child, ForkServer, name_of
+from gateway.read.fork_server import PRELOAD, Child, ForkServer, name_of
 from gateway.read.hints import Hints
 from gateway.turns import Place
 
@@ -351,11 +351,13 @@ class Readers:
     """
 
     def __init__(
-        self, count: int, limit: float, read: ReadFunction | None = None, preload: str = "gateway.read.preload"
-    ) -> None:
+        self, count: int, limit: float, read: ReadFunction | None = None, preload: str = PRELOAD,
+        server: ForkServer | None = None,
+    ) -> None:  # fmt: skip
+        """``server``: one that was begun already."""
         self._limit = limit
         self._read = name_of(read) if read is not None else READ
-        self._server = ForkServer(preload)
+        self._server = server or ForkServer(preload)
         self._waiting: list[_Waiting] = []
         self._numbered = 0
         self._ready: list[_Process] = []  #: idle and in turn

@@ -12,7 +12,6 @@ from gateway.mail.header import Fields, capped, decode_words, fields_of, octets
 from gateway.mail.limits import MAX_REFERENCES
 from gateway.model import Attachment, Author, Department, ParsedMessage, Question, Reading, Topics
 from gateway.read.clean import clean_line
-from gateway.read.machine import signs_of
 
 UNREADABLE = "could not be read"
 FILE = "message.eml"
@@ -31,6 +30,8 @@ def unreadable(block: bytes, whole: tuple[int, str], why: str, author: Author, m
         author: by the strict grammar, which does not need the parser.
         mail_from: the envelope sender.
     """
+    from gateway.read.machine import signs_of  # its words in all languages cost every start; few mails are unreadable
+
     notes: list[str] = []
     parsed = _parsed(fields_of(capped(block, notes)), whole, why, notes)
     said = f"[This mail could not be read: {clean_line(why, 200)}. It is attached as it came.]"
