@@ -18,10 +18,8 @@ from gateway.tickets.steadiness import Steadiness
 
 EVERY_S = 6 * 3600.0  #: between two purges of a service
 FIRST_S = 300.0  #: after the start
-LONG_S, SHORT_S = (
-    0.04,
-    0.01,
-)  #: a transaction of a purge that took longer, or not as long, makes the next smaller or larger
+#: a transaction of a purge that took longer, or not as long, makes the next one smaller or larger; its commit comes on top
+LONG_S, SHORT_S = 0.025, 0.01
 PAUSE = 4.0  #: times as long as it worked, the purge waits
 
 
@@ -70,11 +68,13 @@ class Purge:
         count, start = 0, 0
         while start < len(due):
             ids = due[start : start + min(self._size, kind.step)]
+            began = time.perf_counter()
             took_s, removed = await self._store.write(partial(_removed, kind, ids, cutoff))
+            whole_s = time.perf_counter() - began  # with its commit, and with what was written before it
             count, start = count + removed, start + len(ids)
             self._size = max(1, self._size // 2) if took_s > LONG_S else self._size
             self._size = min(retention.LOOK, self._size + 1) if took_s < SHORT_S else self._size
-            if not await self._wait(max(0.005, took_s * PAUSE)):
+            if not await self._wait(max(0.005, whole_s * PAUSE)):
                 break
         return count
 
