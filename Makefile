@@ -30,6 +30,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.verification
 	$(BIN)/python -m bench.extraction
+	$(BIN)/python -m bench.helpdesk
 
 SEED ?= 20261128
 MINUTES ?= 10

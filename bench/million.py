@@ -193,7 +193,7 @@ def plans(store: Store) -> Any:
     found: dict[str, list[str]] = {}
 
     def seen(connection: Connection, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        if statement in found or statement.startswith(("EXPLAIN", "BEGIN")):
+        if statement in found or not statement.startswith("SELECT"):
             return
         found[statement] = []
         cursor = connection.connection.dbapi_connection.cursor()  # type: ignore[union-attr]
@@ -209,12 +209,12 @@ def plans(store: Store) -> Any:
         event.remove(engine, "before_cursor_execute", seen)
 
 
-async def measured(desks: dict[str, Desk], server: PostgreSQL | None) -> None:
+async def measured(desks: dict[str, Desk], server: PostgreSQL | None, rounds: int) -> None:
     """Prints each operation: on the small database, on the large one, the ratio."""
     cpu = lambda: time.process_time() + (server.cpu() if server else 0.0)  # noqa: E731
     found: dict[str, Spent] = {}
     both = {name: operations(one) for name, one in desks.items()}
-    for turn in range(ROUNDS + 1):  # the first one warms up
+    for turn in range(rounds + 1):  # the first one warms up
         for which, one in desks.items():
             times = {}
             for name, (count, run) in both[which].items():
@@ -332,7 +332,8 @@ async def main_of(given: argparse.Namespace) -> None:
             )
             if given.plans:
                 planned(desks[LARGE])
-            await measured(desks, server)
+            if given.rounds:
+                await measured(desks, server, given.rounds)
             if given.purge:
                 await purged(desks[LARGE], given.purge, given.seconds)
         finally:
@@ -360,6 +361,7 @@ def main() -> int:
     parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--purge", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=900.0, help="A purge is stopped after so long.")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="Of the operations; 0: only the purge.")
     parser.add_argument("--plans", action="store_true", help="Print the plan of every statement.")
     parser.add_argument("--folder", help="Where the databases lie.")
     os.nice(10)
