@@ -150,7 +150,7 @@ def operations(one: Desk) -> dict[str, tuple[int, Callable[[], None]]]:
         "outbox list": (10, ask(lambda c: views.outbox_list(c, None, 10))),
         "outbox list --state dead": (10, ask(lambda c: views.outbox_list(c, "dead", 10))),
         "console: the queue": (5, ask(lambda c: worklist.rows(c, pages, utc_now()))),
-        "console: counts": (5, ask(lambda c: (worklist.counts(c, utc_now(), "joe"), worklist.trouble(c), worklist.stamp(c)))),
+        "console: counts": (5, ask(lambda c: (worklist.counts(c, utc_now()), worklist.trouble(c), worklist.stamp(c)))),
         "console: choices": (5, ask(worklist.choices)),
         "clock: what is due": (20, ask(rounds.next_due)),
         "claims: what is due": (20, ask(lambda c: inbox.anything_due(c, utc_now()))),
