@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.tickets.signatures import parted
+from gateway.tickets.signatures import Colleague, Parted
+from gateway.tickets.signatures import parted as parted_by
+
+
+def parted(text: str, name: str, earlier: list[str] | None = None) -> Parted:
+    """As a colleague of this name at introserv.com has it."""
+    return parted_by(text, Colleague(name, "introserv.com"), earlier or [])
+
 
 WORDS = "Hello,\n\nthe disk is replaced. You can reach the server again."
 SIGNATURES = {
@@ -73,3 +80,39 @@ def test_what_ended_his_other_answers_as_well_is_his_signature() -> None:
 def test_a_canned_text_that_is_sent_every_day_stays_whole() -> None:
     canned = "Hello,\n\nplease open the console:\nhttps://portal.example/console\n\nThen press F2.\n\nKind regards\nJoe"
     assert parted(canned, "Joe Meier", [canned] * 5).words == canned
+
+
+BELOW = [
+    "URL https://kvm.introserv.com/\nUser admin7\nPort 8443",
+    "INTROSERV GmbH\nIBAN DE89 3704 0044 0532 0130 00\nBIC COBADEFFXXX\nbilling@introserv.com",
+    "Joe Meier\nns1.introserv.com\nns2.introserv.com\n+49 30 1234567",
+    "INTROSERV GmbH\nSonnenallee 1\n12045 Berlin\n+49 30 7654321",
+    "+49 30 1234567\n+49 171 7654321",
+    "Joe Meier\nhttps://introserv.com/download/rescue.iso\n+49 30 1234567",
+    "Server r1z7og44\nwww.introserv.com\n+49 30 1234567",
+    "1. Open www.introserv.com\n2. Log in\n3. Call +49 30 1234567",
+    "Thursday, 3 December 10:00\nSonnenallee 1\n12045 Berlin",
+]
+
+
+@pytest.mark.parametrize("below", BELOW)
+@pytest.mark.parametrize("formula", ["Kind regards\nJoe Meier", "Best,\nJoe", "Joe Meier"])
+def test_what_a_customer_asked_for_goes_out_below_a_formula_too(formula: str, below: str) -> None:
+    answer = f"{WORDS}\n\n{formula}\n\n{below}"
+    his_own = "+49 30 7654321" in below or "10:00" in below or below[0] == "+"  # these may be
+    if his_own and formula == "Joe Meier":
+        return  # below his whole name they are taken for his
+    earlier = [f"Other words ({number}).\n\n{formula}\n\n{below}" for number in range(3)]
+    assert parted(answer, "Joe Meier").words == answer
+    if not his_own:
+        assert parted(answer, "Joe Meier", earlier).words == answer
+
+
+HOW_TO = "Your console: https://portal.introserv.com/c\nYour panel: https://panel.introserv.com/\nYour manual: https://docs.introserv.com/x"
+
+
+@pytest.mark.parametrize("greeting", ["Hello,", "Hello {0},", "Hello {0}, thank you for waiting."])
+def test_the_same_how_to_goes_out_to_every_customer(greeting: str) -> None:
+    texts = [f"{greeting.format(name)}\n\n{HOW_TO}" for name in ("Anna", "Ben", "Cem", "Dora")]
+    for number, text in enumerate(texts):
+        assert parted(text, "Joe Meier", texts[:number]).words == text

@@ -13,6 +13,7 @@ from gateway.database import tables
 from gateway.database.store import Store
 from gateway.tickets import clock, moved_clock
 from gateway.tickets.clockwork import Clockwork
+from gateway.tickets.health import NAMES
 from gateway.tickets.incidents import Rule
 from gateway.tickets.moved_clock import Longest
 from gateway.tickets.steadiness import Drift, Steadiness, in_words, since_boot
@@ -146,4 +147,5 @@ def test_the_clock_goes_back_under_a_running_service(store: Store) -> None:
 
 
 def test_a_move_is_told_in_words() -> None:
+    assert "clock" in NAMES, "status and readiness know the check"
     assert (in_words(6 * HOUR), in_words(-DAY)) == ("forward by 6:00:00", "back by 1 day, 0:00:00")

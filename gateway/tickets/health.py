@@ -31,7 +31,7 @@ NAMES = {
     "reload": "the last reload was accepted", "directory": "the accounts are current", "dns": "the DNS answers",
     "relay": "the relay takes replies", "sources": "the mailboxes are read", "certificate": "the certificate is valid",
     "mails": "no mail failed or waits for long", "replies": "no reply was given up", "quarantine": "quarantine was looked at",
-    "promises": "no ticket is overdue", "clocks": "a clock watches every open ticket",
+    "promises": "no ticket is overdue", "clocks": "a clock watches every open ticket", "clock": "the clock was not moved",
     "nodes": "every role is served by a node", "canary": "the probe mail comes back", "traffic": "as much mail comes as usual",
 }  # fmt: skip
 

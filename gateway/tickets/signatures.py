@@ -1,8 +1,10 @@
 """The signature that a company's mail program puts below a colleague's answer, where nothing marks it as one.
 
-Pure, and careful: of two mistakes, a phone number that goes out is the smaller one. Something is cut only below a closing
-formula or the colleague's own name, and only where all of it is of the kind that stands in signatures (phone, address,
-company, register), or where the same lines ended several of his other answers. The formula and the name are the answer's.
+Pure, and careful: of two mistakes, a phone number that goes out is the smaller one. Something is cut only where no line of it is
+of the kind that answers have (a link to a page, an address of a machine, an account, a step), and where it names the colleague
+or his company's domain: below a closing formula or his name, when all of it is of the kind that stands in signatures (phone,
+address, company, register); or when the same lines ended other answers of his, in which other words stood above. Below a formula
+such lines need not name him. The formula and the name are the answer's.
 """
 
 from __future__ import annotations
@@ -40,6 +42,16 @@ _HARD = re.compile(
 _SENTENCE = re.compile(
     r"[?!:;…]\s*$|(?<![A-Za-z]\.[A-Za-z])(?<!\b[A-Z][a-z])\.\s*$|^\s*(?:[-*•>]|\d+[.)]\s|p\.? ?s\b)", re.I
 )
+#: what stands in answers and not in signatures
+_ANSWERS = re.compile(
+    r"\bhttps?://[^\s/]+/\S|\bwww\.[^\s/]+/\S|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{1,4}:(?:[0-9a-f]{0,4}:){2,}|\w[:#]\d{2,5}\b"
+    r"|\b[A-Z]{2}\d{2}(?: ?[\dA-Z]{4}){3,}|\b(?:ns|mx|vnc|kvm|ipmi|rdp|ssh|ftp|smtp|imap|pop3?)\d*[.:\s]"
+    r"|^\s*(?:\d+[.)]|[-*•>#$])\s|`|\b(?:url|host|server|user(?:name)?|login|benutzer(?:name)?|utilisateur|usuario|utente|пользователь|логин"
+    r"|користувач|логін|password|passwort|kennwort|mot de passe|contraseña|пароль|port|puerto|porta|порт|pin|iban|bic|swift|order|auftrag"
+    r"|bestellung|commande|pedido|ordine|заказ|замовлення|invoice|rechnung|facture|factura|fattura|nameserver|gateway|netmask|console|panel)\b"
+    r"\s*(?:[:#=№]\s*\S|(?=\S*\d)\S+)",
+    re.I,
+)
 _REACHED = re.compile(r"\S*@\S+|\bhttps?://\S+|\bwww\.\S+")
 _ADDED = re.compile(r"\s*(?:[-*•>]|\d+[.)]\s|p\.? ?s\b)", re.I)
 _SPLIT = re.compile(r"\s*(?:[|,(/·•]|\s[-–—]\s).*")
@@ -53,21 +65,39 @@ class Parted:
     cut: str = ""
 
 
-def parted(text: str, name: str, earlier: Iterable[str] = ()) -> Parted:
+@dataclass(frozen=True, slots=True)
+class Colleague:
+    """Who answers: how he calls himself in From, and the ``domain`` of his address."""
+
+    name: str
+    domain: str = ""
+
+    def is_named_in(self, lines: Sequence[str]) -> bool:
+        """Whether these lines have his whole name, or his company's domain."""
+        wanted, text = _tokens(self.name), "\n".join(lines)
+        if len(wanted) >= 2 and any(_tokens(line) >= wanted for line in lines):
+            return True
+        return (
+            bool(self.domain)
+            and re.search(rf"(?<![\w-]){re.escape(self.domain)}(?![\w-]|\.\w)", text, re.I) is not None
+        )
+
+
+def parted(text: str, by: Colleague, earlier: Iterable[str] = ()) -> Parted:
     """An answer without its unmarked signature.
 
     Args:
         text: the answer, without quotes.
-        name: how the colleague calls himself in From.
+        by: who wrote it.
         earlier: the ends of other answers of his, and signatures that were cut from them.
     """
     lines = text.rstrip().split("\n")
     known = [_squeezed(one.rstrip().split("\n")) for one in earlier]
     for index in range(max(1, len(lines) - LINES), len(lines)):
-        begin = _begin(lines, index, name)
-        if begin is not None and _is_signature(lines[begin:], known):
+        begin = _begin(lines, index, by.name)
+        if begin is not None and _is_signature(lines, begin, by, known):
             return _cut(lines, begin)
-    return _cut(lines, _repeated(lines, known))
+    return _cut(lines, _repeated(lines, by, known))
 
 
 def _cut(lines: Sequence[str], begin: int) -> Parted:
@@ -105,12 +135,16 @@ def _may_be_name(line: str, name: str) -> bool:
     )
 
 
-def _is_signature(lines: Sequence[str], known: Sequence[list[str]]) -> bool:
-    filled = [line for line in lines if line.strip()]
+def _is_signature(lines: Sequence[str], begin: int, by: Colleague, known: Sequence[list[str]]) -> bool:
+    """Whether what begins there, below a formula or his name, is his signature."""
+    filled = [line for line in lines[begin:] if line.strip()]
+    if any(map(_ANSWERS.search, filled)):
+        return False
     hard = sum(_HARD.search(line) is not None for line in filled)
-    if len(filled) >= 2 and hard and all(map(_alike, filled)):
+    of_his = by.is_named_in(filled)
+    if len(filled) >= 2 and hard and of_his and all(map(_alike, filled)):
         return True
-    return (hard > 0 or len(filled) >= 3) and _ends_of(known, _squeezed(lines)) >= EARLIER
+    return (hard > 0 or len(filled) >= 3) and _ends_of(known, lines, begin) >= EARLIER
 
 
 def _alike(line: str) -> bool:
@@ -127,17 +161,22 @@ def _squeezed(lines: Sequence[str]) -> list[str]:
     return [" ".join(line.split()) for line in lines if line.strip()]
 
 
-def _ends_of(known: Sequence[list[str]], block: list[str]) -> int:
-    """How many of the known texts end with these lines."""
-    return sum(one[-len(block) :] == block for one in known) if block else 0
+def _ends_of(known: Sequence[list[str]], lines: Sequence[str], begin: int) -> int:
+    """How many of the known texts end with the lines from ``begin`` on, each below other words."""
+    above, block = _squeezed(lines[:begin]), _squeezed(lines[begin:])
+    if not block:
+        return 0
+    heads = {tuple(one[: -len(block)]) for one in known if one[-len(block) :] == block}
+    return len(heads - {tuple(above)})
 
 
-def _repeated(lines: Sequence[str], known: Sequence[list[str]]) -> int:
+def _repeated(lines: Sequence[str], by: Colleague, known: Sequence[list[str]]) -> int:
     """Where the longest end begins, below a blank line, that several other answers have and that names ways to reach him."""
     for index in range(max(1, len(lines) - LINES), len(lines) - 2):
-        if lines[index].strip() and not lines[index - 1].strip():
+        if lines[index].strip() and not lines[index - 1].strip() and by.is_named_in(lines[index:]):
             block = _squeezed(lines[index:])
             hard = sum(_HARD.search(line) is not None for line in block)
-            if len(block) >= 3 and hard >= 2 and _ends_of(known, block) >= EARLIER:
+            answers = any(map(_ANSWERS.search, block))
+            if len(block) >= 3 and hard >= 2 and not answers and _ends_of(known, lines, index) >= EARLIER:
                 return index
     return len(lines)

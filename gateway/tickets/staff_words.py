@@ -8,16 +8,31 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.model import FENCE
 
 COMMANDS = ("note", "close", "owner", "spam", "send")
-_ALIASES = {"internal": "note", "intern": "note", "notiz": "note", "memo": "note"}
-_FIRST = re.compile(r"^[\s*_\u200b-\u200f\ufeff]*([^\W\d_]{3,12})[*_]{0,2}[ \t\xa0]?[:：][*_]{0,2}[ \t\xa0]*(.*)$")
+_ALIASES = {"internal": "note", "intern": "note", "notiz": "note", "memo": "note", "interne": "note", "interna": "note"}
+#: words that begin a note to colleagues or one to the customer: the author is asked
+_EITHER = frozenset(
+    "nota remarque anmerkung vermerk commentaire comentario commento comment remark nb заметка примечание комментарий замітка"
+    " нотатка примітка коментар внутреннее внутрішнє".split()
+)
+_DRESS = r"\-\s*_\"'`«»„“”‘’>|#/@()\[\]•–—"
+_FIRST = re.compile(
+    rf"^[{_DRESS}]*(?:\d[.)]\s*)?(?:(?P<inner>intern(?:al|e|a)?)[ -]{{1,3}})?(?P<word>[^\W\d_]{{2,14}})"
+    rf"(?P<self>s? to (?:self|all|team|staff))?(?P<mark>[{_DRESS}]*[:;][{_DRESS}:]*|\s+[-–—]\s+|-\s+|[)\]]\s*|)(?P<rest>.*)$",
+    re.I,
+)
+_BARE = re.compile(r"^\s*[#/@]\s*\w")  #: "#note x"
+_COLONS = str.maketrans({"：": ":", "﹕": ":", "꞉": ":", "；": ";", "\xa0": " ", "\x0b": " "})
+_LATIN = str.maketrans("аеорсухкмнтві", "aeopcyxkmhtbi")  #: letters of another script that a keyboard puts in
 _SIGNATURE = re.compile(r"\s*--[ \xa0]?(?:\n|$)")  #: nothing but a signature
 _MARKS = re.compile(r"^[>|:\s\xa0]+")
+GREETING = 40  #: letters of a greeting that a program puts above
 _NEAR = 0.8  #: likeness from which a word is a command that was misspelt
 
 
@@ -35,28 +50,63 @@ def orders(text: str) -> Orders:
     """The commands of the first lines and the words below them. ``owner:`` may stand before another command."""
     owner, lines = "", ("" if _SIGNATURE.match(text) else text).strip().split("\n")
     while True:
-        name, argument = _command(lines[0])
-        rest = [argument, *lines[1:]] if argument else lines[1:]
-        if name == "owner" and not owner:
-            owner, lines = argument or "me", "\n".join(lines[1:]).strip().split("\n")
+        found = _command(lines[0])
+        rest = [found.argument, *lines[1:]] if found.argument else lines[1:]
+        if found.name == "owner" and not owner:
+            owner, _, more = found.argument.partition(" ")
+            owner, lines = owner or "me", "\n".join([more, *lines[1:]]).strip().split("\n")
             continue
-        if name in COMMANDS:
-            return Orders(name, owner, "\n".join(rest).strip())
+        if found.name in COMMANDS and not found.unsure:
+            words = "\n".join(rest).strip()
+            below = _hidden(words) if found.name in ("close", "send") else ""
+            return Orders("", owner, words, misspelt=below) if below else Orders(found.name, owner, words)
         words = "\n".join(lines).strip()
-        return Orders("", owner, words, misspelt=lines[0].strip()[:80] if name else "")
+        return Orders("", owner, words, misspelt=lines[0].strip()[:80] if found.name else _hidden(words, 1))
 
 
-def _command(line: str) -> tuple[str, str]:
-    """(the command that a line is, what stands behind it); a word that is nearly one is given as it stands."""
-    found = _FIRST.match(line[:2000])
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a line orders: a command, or (``unsure``) what may be meant for one."""
+
+    name: str = ""
+    argument: str = ""
+    unsure: bool = False
+
+
+def _plain(line: str) -> str:
+    """A line as it was meant: no letters that nobody sees, full-width ones as usual."""
+    seen = "".join(one for one in line[:2000] if unicodedata.category(one) != "Cf")
+    return unicodedata.normalize("NFKC", seen.translate(_COLONS)).translate(_COLONS)
+
+
+def _command(line: str) -> _Found:
+    """The command that a line is; a word that is nearly one, or that may mean one, is unsure."""
+    found = _FIRST.match(_plain(line))
     if found is None:
-        return "", ""
-    word = found[1].lower()
-    word = _ALIASES.get(word, word)
-    if word in COMMANDS:
-        return word, found[2].strip()
+        return _Found()
+    written, mark, rest = found["word"].lower(), found["mark"].strip(), found["rest"].strip()
+    word = _ALIASES.get(written, written)
+    word = word if word in COMMANDS else _ALIASES.get(written.translate(_LATIN), written.translate(_LATIN))
+    dressed = bool(found["inner"] or found["self"] or _BARE.match(line)) or mark[:1] in tuple(")]")
+    if word in COMMANDS and (mark[:1] not in ("", "-", "–", "—") or dressed):
+        sure = ":" in mark or (word == "note" and (dressed or ";" in mark))
+        return _Found(word, rest, not sure)
+    if word == "note" and (mark or not rest):
+        return _Found(word, rest, unsure=True)
+    if ":" not in mark:
+        return _Found()
     swapped = any(sorted(word) == sorted(command) for command in COMMANDS)
-    return (word if swapped or difflib.get_close_matches(word, COMMANDS, 1, _NEAR) else ""), ""
+    near = written in _EITHER or swapped or difflib.get_close_matches(word, COMMANDS, 1, _NEAR)
+    return _Found(word, unsure=True) if near else _Found()
+
+
+def _hidden(words: str, first: int = 0) -> str:
+    """A line that orders a note where no command is looked for: below another command, or below a greeting."""
+    lines = [line for line in words.split("\n") if line.strip()]
+    looked = lines[first : first + 1]
+    if first and (not lines or len(lines[0]) > GREETING):
+        return ""
+    return next((line.strip()[:80] for line in looked if _command(line).name == "note"), "")
 
 
 def for_customer(own: str, full: str, said: Iterable[str]) -> str:

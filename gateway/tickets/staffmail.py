@@ -20,6 +20,7 @@ from gateway.database import inbox
 from gateway.database.statements import change, put_all
 from gateway.database.tables import attachments, entries, messages, outbox, tickets
 from gateway.mail import tokens
+from gateway.mail.address import registrable
 from gateway.mail.tokens import Token
 from gateway.model import (
     Attachment,
@@ -363,7 +364,9 @@ class _Work:
             row.text.partition("\n\n")[2] if row.direction == "internal" else row.text
             for row in self.connection.execute(chosen)
         ]
-        return signatures.parted(text, self.incoming.reading.author.display_name or "", earlier)
+        author = self.incoming.reading.author
+        by = signatures.Colleague(author.display_name or "", registrable((author.address or "").rpartition("@")[2]))
+        return signatures.parted(text, by, earlier)
 
     def _not_sent(self, signature: str) -> str:
         return f"The signature of {self.who} was not sent:\n\n{signature}"

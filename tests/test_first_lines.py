@@ -1,0 +1,49 @@
+"""What the first line of a staff member's reply orders: what may be meant for colleagues never goes to a customer."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.tickets.staff_words import orders
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "note: x", "Note: x", " note: x", "note : x", "note：x", "note﹕ x", "note꞉ x", "note\u200b: x", "\u2068note:\u2069 x", "**note:** x",
+        "note:\nx", "Notiz: x", "internal note: x", "interne Notiz: x", "[note] x", "(note) x", "#note x", "/note x", "- note: x", "> note: x",
+        '"note:" x', "1. note: x", "nоte: x", "ｎｏｔｅ: x", "note; x", "note\x0b: x", "note to self: x",
+    ],
+)  # fmt: skip
+def test_a_note_is_a_note_however_it_is_written(text: str) -> None:
+    assert (orders(text).command, orders(text).words) == ("note", "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "note - x", "note- x", "notes: x", "noet: x", "not: x", "Hi,\nnote: x", "Joe here,\nnote: x", "nota: x", "Remarque : x", "заметка: x",
+        "Примечание: x", "close: note: x", "send: note: x", "note\nx", "NB: x",
+    ],
+)  # fmt: skip
+def test_what_may_be_a_note_is_asked_about(text: str) -> None:
+    found = orders(text)
+    assert found.misspelt and not found.command
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "note that the server restarts at noon", "Note, please, that it restarts.", "Hello,\n\nit works again.", "Notebook: yes, we have them.",
+        "Hello Anna,\n\nplease note: the disk is new.", "Dear Sir, the answer to your question of yesterday is this one,\nnote: it is long",
+        "Server: it runs", "http://status.example/", "- the disk is new\n- the note is old", "[T-1234567] is done", "Close to noon it runs again.",
+    ],
+)  # fmt: skip
+def test_an_answer_stays_an_answer(text: str) -> None:
+    assert orders(text) == orders(text).__class__(words=text.strip())
+
+
+def test_an_owner_stands_before_another_command() -> None:
+    assert (orders("owner: me\nnote: x").owner, orders("owner: me\nnote: x").command) == ("me", "note")
+    assert (orders("owner:me note: x").owner, orders("owner:me note: x").command) == ("me", "note")
+    assert orders("owner: kim\n\nIt works.").words == "It works."
