@@ -100,6 +100,7 @@ _TO_ME = re.compile(
     r"(?<!\w)(?:me|us|mir|uns|moi|nous|nos|mi|ci|мне|нам|мені|mij|ons|nam|bana|bize|your|ihr|ihre|votre|su|vostro|ваш\w*|uw|jullie|wasz|váš)(?!\w)",
     re.IGNORECASE,
 )
+MAX_CLOSING = 100  #: lines that may close a mail, from its beginning and from its end
 MAX_ATTRIBUTION = 12  #: words of one that names nobody by address
 #: "Sent from my phone, please excuse typos"
 _APOLOGY = re.compile(
@@ -418,18 +419,23 @@ def _announced(kept: list[str]) -> bool:
     return announces or any(map(_is_quote, kept[-3:])) or bool(_PROMPT.match(last))
 
 
+def _closing(lines: list[str]) -> list[int]:
+    """The lines below the first words that may close a mail, in order: of very many the first and the last."""
+    first = next((index for index, line in enumerate(lines) if line.strip()), len(lines))
+    found = [index for index in range(first + 1, len(lines)) if _may_close(lines[index])]
+    return found if len(found) <= 2 * MAX_CLOSING else [*found[:MAX_CLOSING], *found[-MAX_CLOSING:]]
+
+
 def _trimmed(lines: list[str], first: bool, blank: bool) -> str:
     """Lines without the signature, the footer of a phone and disclaimers at their end."""
-    before = False
     following: list[int] = []
-    for index, line in enumerate(lines):
-        if before and _may_close(line) and _MAY_CLOSE.match(line):
+    for index in _closing(lines):
+        if _MAY_CLOSE.match(lines[index]):
             following = following or _counted(lines)
             left = _closed(lines, index, following)
             if left is not None and not divides(lines, index, first, blank):
                 lines = left
                 break
-        before = before or bool(line.strip())
     lines = _undisclaimed(lines)
     while lines and (not lines[-1].strip() or _RULE.match(lines[-1]) or not lines[-1].strip("- ")):
         lines.pop()
