@@ -164,6 +164,16 @@ def test_attachments_that_are_text_come_back(encoding: str, last: bytes, breaks:
     assert attachment(raw, found.sha256) == content
 
 
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/png", 'text/plain; name="key.txt"'])
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\nq", b"\x01\x02\x03", b"\x8f\x01\x1b\x03abc", b"key\x04"])
+def test_a_small_attachment_in_base64_is_handed_out_decoded(content: bytes, kind: str) -> None:
+    """A key, a token: however few octets and whatever they are."""
+    part = f"Content-Type: {kind}\r\nContent-Disposition: attachment; filename=k\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    raw = multipart(b"Content-Type: text/plain\r\n\r\nhello", part.encode() + base64.b64encode(content))
+    (found,) = parse(raw).attachments
+    assert (found.size, attachment(raw, found.sha256)) == (len(content), content)
+
+
 def test_a_long_attachment_in_an_encoding_of_its_own_comes_back_as_it_was_sent() -> None:
     body = b"begin 644 a.log\r\n" + binascii.b2a_uu(b"x" * 45).strip() * 20_000 + b"\r\nend"
     kind = b'Content-Type: text/x-log; name="a.log"\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n'

@@ -166,7 +166,8 @@ def _label(part: Part, notes: list[str]) -> None:
     if not values and not words:
         return
     sample = bytes(part.data[part.start : min(part.end, part.start + transfer.SAMPLE)])
-    part.encoding, note = transfer.encoding_of(values, sample, words)
+    shown = words and not part.disposition.value.startswith("attach")
+    part.encoding, note = transfer.encoding_of(values, sample, shown)
     if note and words:
         notes.append(note)
 

@@ -54,7 +54,7 @@ def encoding_of(values: list[str], sample: bytes, words: bool) -> tuple[str, str
         labelled = next((one for one in known if one and _fits(one, sample)), AS_IS)
     found = labelled
     if labelled == BASE64:
-        if not _may_be_base64(sample):
+        if not _may_be_base64(sample, words):
             found = QUOTED if words and _is_quoted(sample) else AS_IS
     elif words and labelled == QUOTED:
         if not _ESCAPE.search(sample) and _is_base64(sample):
@@ -100,8 +100,8 @@ def _is_base64(sample: bytes) -> bool:
         return controls == 0 and len(whole) > 1 and any(octet in b" \n" for octet in decoded)
 
 
-def _may_be_base64(sample: bytes) -> bool:
-    """Whether what is labelled base64 can be: most of it is."""
+def _may_be_base64(sample: bytes, words: bool) -> bool:
+    """Whether what is labelled base64 can be: most of it is. Of words, a short one that says nothing when decoded is only a word."""
     good = bad = 0
     for line in sample.split(b"\n"):
         left = line.translate(None, _ALPHABET + b"=\r\t ")
@@ -112,7 +112,7 @@ def _may_be_base64(sample: bytes) -> bool:
             good += length
         else:
             bad += length
-    return good >= bad and not (bad == 0 and good < 64 and _babble(sample))
+    return good >= bad and not (words and bad == 0 and good < 64 and _babble(sample))
 
 
 def _is_code(line: bytes, left: bytes) -> bool:
