@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from gateway.read.secrets import spoken
+from gateway.read.secrets import codes, spoken
 from gateway.read.secrets.detector import NOT_VALUE, Detector, Detectors
 
 _QUOTED = r"\"(?:[^\"\\\n]|\\.){1,200}\"|'(?:[^'\\\n]|\\.){1,200}'|`[^`\n]{1,200}`"
@@ -254,7 +254,7 @@ DETECTORS = (
 )
 
 
-_ALL = Detectors((*DETECTORS, *spoken.DETECTORS))
+_ALL = Detectors((*DETECTORS, *spoken.DETECTORS, *codes.DETECTORS))
 
 
 def spans(text: str, lower: str) -> list[tuple[int, int]]:
