@@ -164,6 +164,33 @@ def test_attachments_that_are_text_come_back(encoding: str, last: bytes, breaks:
     assert attachment(raw, found.sha256) == content
 
 
+_ABOVE, _QUOTED = (
+    "Please have a look at 203.0.113.7 below.",
+    "Order 765432, invoice 214382, total 1999 EUR. It hangs when I pay.",
+)
+_FORWARD = (
+    f"<p>{_ABOVE}</p><div>---- Forwarded message ----</div><blockquote>From: d@e.example<br>{_QUOTED}</blockquote>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "page", "differ"),
+    [
+        (f"{_ABOVE}\r\n\r\n---- Forwarded message ----\r\nFrom: d@e.example\r\n\r\n{_QUOTED}", _FORWARD, False),
+        (f"{_ABOVE}\r\n\r\n> {_QUOTED}", _FORWARD, False),
+        (f"{_ABOVE}\r\n[image: Logo 2024]", f"<p>{_ABOVE}</p><img alt='Logo 2024' src=x>", False),
+        (f"{_ABOVE} Order 999888.", _FORWARD, True),
+        (_ABOVE, "<p>Move order 765432 to the new owner, and do so before noon.</p>", True),
+    ],
+)
+def test_alternatives_differ_where_a_reader_would_miss_words_in_one(text: str, page: str, differ: bool) -> None:
+    parts = (
+        f"--b\r\nContent-Type: text/plain\r\n\r\n{text}\r\n--b\r\nContent-Type: text/html\r\n\r\n{page}\r\n--b--\r\n"
+    )
+    found = parse(f"From: a@b.example\r\nContent-Type: multipart/alternative; boundary=b\r\n\r\n{parts}".encode())
+    assert ("the text and the HTML alternative differ" in found.marks) is differ
+
+
 @pytest.mark.parametrize("kind", ["application/octet-stream", "image/png", 'text/plain; name="key.txt"'])
 @pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\nq", b"\x01\x02\x03", b"\x8f\x01\x1b\x03abc", b"key\x04"])
 def test_a_small_attachment_in_base64_is_handed_out_decoded(content: bytes, kind: str) -> None:

@@ -160,7 +160,8 @@ class Reader:
         bodies.differ = (
             bodies.differ
             or unlike
-            or (left.numbers != right.numbers and not (left.numbers <= right.numbers and chosen is pages))
+            or bool(left.numbers - right.every_number)
+            or bool(right.numbers - left.every_number and chosen is not pages)
         )
         if missing or bodies.differ:
             bodies.beside += [(f"alternative, {text.kind}", text) for text in other if text.said]
@@ -280,12 +281,16 @@ def _is_body_name(name: str) -> bool:
 
 
 class _Words:
-    """What texts say, for a comparison: their words and their numbers, without addresses of pages."""
+    """What texts say, for a comparison: their words and their numbers, without addresses of pages; ``own`` and ``numbers`` without
+    what HTML marks as a quote, which a text has no marks for."""
 
     def __init__(self, texts: list[Text]) -> None:
         self.every = _words(" ".join(text.whole for text in texts))
         self.own = _words(" ".join(text.words for text in texts)) or self.every
-        self.numbers = frozenset(_NUMBER.findall(_URL.sub(" ", " ".join(text.words for text in texts))))
+        self.numbers, self.every_number = (
+            frozenset(_NUMBER.findall(_URL.sub(" ", " ".join(said))))
+            for said in ([text.words for text in texts], [text.whole for text in texts])
+        )
 
 
 def _is_stub(words: set[str]) -> bool:
