@@ -27,12 +27,22 @@ def at(store: Store) -> Desk:
     return Desk(store)
 
 
-def took(at: Desk, number: int, words: str, *, known: bool = True, who: int | None = None, later: int = 0) -> str:
+def took(
+    at: Desk,
+    number: int,
+    words: str,
+    *,
+    known: bool = True,
+    who: int | None = None,
+    later: int = 0,
+    of: int | None = None,
+    fields: dict[str, str] | None = None,
+) -> str:
     author = f"c{who if who is not None else number}@example.de"
-    raw = mail(f"Hello, {words}", author=author, Message_ID=f"<i{number}@example.de>")
+    raw = mail(f"Hello, {words}", author=author, Message_ID=f"<i{number}@example.de>", **(fields or {}))
     given = incoming(raw, envelope_=envelope(mail_from=author, received_at=NOW + later * MINUTE))
-    account = Account(str(number), "", "de", "active")
-    given = replace(given, match=AccountMatch((account,), {str(number): frozenset(("owner",))}, account, ()))
+    account = Account(str(of or number), "", "de", "active")
+    given = replace(given, match=AccountMatch((account,), {account.account: frozenset(("owner",))}, account, ()))
     if not known:
         given = replace(given, verdict=NONE, match=STRANGER)
     return at.take(given, raw, NOW + later * MINUTE).reference or ""
@@ -123,3 +133,14 @@ def test_what_matches() -> None:
     assert board.since(Facts(services=own("r1z7og44"), ips=own("203.0.113.9"))) == NOW - MINUTE
     assert board.since(Facts(ips=(Fact("203.0.113.9", Ownership.FOREIGN),))) is None
     assert board.since(Facts(ips=own("203.0.113.0/24"), orders=own("r1z7og44"))) is None
+
+
+def test_colleagues_are_one_customer_and_an_automatic_answer_is_none(at: Desk) -> None:
+    for number in (1, 2, 3, 4):
+        took(at, number, f"my server 203.0.113.{number} is slow.", of=77)
+    took(at, 5, "my server 203.0.113.5 is slow.")
+    took(at, 6, "I am on holiday. My server 203.0.113.6 is slow.", fields={"Auto_Submitted": "auto-replied"})
+    assert look(at) == [] and listed(at) == []
+    third = took(at, 7, "my server 203.0.113.7 is slow.")
+    assert len(look(at)) == 1
+    assert len(listed(at)[0]["tickets"]) == 6 and third in listed(at)[0]["tickets"]

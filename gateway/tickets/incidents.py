@@ -64,9 +64,10 @@ def signs_of(kind: str, value: str, rule: Rule) -> Iterable[Sign]:
 def _recent(connection: Connection, rule: Rule, now: datetime) -> list[Any]:
     t = tickets.c
     newest = connection.execute(select(func.max(t.id))).scalar() or 0
-    chosen = select(t.id, t.author, t.opened_at, t.critical, t.reference).where(
+    chosen = select(t.id, t.author, t.account, t.opened_at, t.critical, t.reference).where(
         t.id > newest - LATEST, t.opened_at >= now - rule.within, t.state != TicketState.CLOSED, t.merged_into.is_(None)
     )
+    chosen = chosen.where(t.promised_at.is_not(None))  # a program wrote the others: an automatic answer, a report
     if not rule.unverified:
         chosen = chosen.where(t.trust == Trust.VERIFIED)
     return list(connection.execute(chosen.order_by(t.id)).all())
@@ -81,8 +82,9 @@ class Group:
 
     @property
     def authors(self) -> int:
-        """How many people wrote them."""
-        return len({str(row.author).lower() for row in self.rows})
+        """How many customers wrote them: people of one account, and one person's mails, are one."""
+        account = {str(row.author).lower(): row.account for row in self.rows if row.account}
+        return len({account.get(author, author) for row in self.rows for author in (str(row.author).lower(),)})
 
 
 def groups(connection: Connection, rule: Rule, now: datetime) -> list[Group]:
