@@ -147,6 +147,22 @@ def test_merged_tickets_are_one_conversation_with_one_clock(at: Desk) -> None:
     assert follow_up(at, second, 2) == second
 
 
+def test_a_merge_keeps_the_graver_of_both(at: Desk) -> None:
+    do, lead = at.store.write_now, JOE
+    calm, grave, later = opened(at, 1), opened(at, 2, OUTAGE_TEXT), opened(at, 3)
+    do(lambda c: corrections.correct(c, grave, Right(critical=True, priority=Priority.HIGH), lead, at.office, NOW))
+    do(lambda c: merging.merge(c, grave, calm, lead, NOW + MINUTE))
+    whole = at.show(calm)
+    assert (whole["priority"], whole["critical"], whole["marks"]) == ("high", True, ["critical"])
+    do(lambda c: merging.merge(c, later, calm, lead, NOW + MINUTE))
+    assert at.show(calm)["priority"] == "high" and at.show(calm)["critical"], "what is calm makes nothing calmer"
+    over, new = opened(at, 4, OUTAGE_TEXT), opened(at, 5)
+    do(lambda c: corrections.correct(c, over, Right(critical=True, priority=Priority.HIGH), lead, at.office, NOW))
+    do(lambda c: people.close(c, over, lead, at.office, NOW))
+    do(lambda c: merging.merge(c, over, new, lead, NOW + MINUTE))
+    assert at.show(new)["priority"] == "normal", "an outage that is over makes nothing urgent"
+
+
 def test_a_stranger_to_both_still_gets_a_ticket_of_his_own(at: Desk) -> None:
     first, second = opened(at, 1), opened(at, 2)
     at.store.write_now(lambda c: merging.merge(c, second, first, JOE, NOW))

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 from gateway.database import typed
 from gateway.database.statements import change, put_once
 from gateway.database.tables import Ticket, ticket_links, tickets
-from gateway.model import Person, TicketState
+from gateway.model import Person, Priority, TicketState
 from gateway.tickets import clock, openings
 from gateway.tickets.conversation import Change, Refused, at_work, changed, ticket
 from gateway.tickets.outgoing import Office
@@ -38,7 +38,7 @@ def merge(connection: Connection, reference: str, into: str, by: Person, now: da
     detail = {"into": other.reference}
     made = Change("merge", f"merged into {other.reference}", {**gone, **clock.STOPPED}, detail)
     changed(connection, row, made, by, now)
-    values = {"version": other.version + 1, **_goes_on(row, other)}
+    values = {"version": other.version + 1, **_goes_on(row, other), **_gravest(row, other)}
     changed(connection, other, Change("merge", f"{row.reference} was merged into this", values, {"from": row.reference}), by, now)  # fmt: skip
 
 
@@ -58,6 +58,20 @@ def _goes_on(row: Ticket, other: Any) -> dict[str, Any]:
     number = max(row.round, other.round) + 1
     running = {name: getattr(row, name) for name in _RUNNING}
     return {"state": TicketState.OPEN, "closed_at": None, "round": number, **running}
+
+
+def _gravest(row: Ticket, other: Ticket) -> dict[str, Any]:
+    """What the merged ticket, while it is worked on, brings with it: its priority, that it is an outage, since when."""
+    if row.state == TicketState.CLOSED:
+        return {}
+    values: dict[str, Any] = {}
+    if row.promised_at is not None and row.first_response_at is None:
+        values["promised_at"] = min(row.promised_at, other.promised_at or row.promised_at)
+    if row.priority == Priority.HIGH != other.priority:
+        values["priority"] = Priority.HIGH
+    if row.critical and not other.critical:
+        values |= {"critical": True, "marks": [*(mark for mark in other.marks if mark != "critical"), "critical"]}
+    return values
 
 
 def unmerge(connection: Connection, reference: str, by: Person, office: Office, now: datetime) -> None:
