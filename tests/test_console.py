@@ -446,6 +446,20 @@ def test_an_answer_waits_ten_seconds_and_can_be_taken_back(world: World, people:
     assert did == ["answer", "undo", "note", "answer", "close"]
 
 
+def test_a_close_is_taken_back_from_the_queue(world: World, people: dict[str, Person]) -> None:
+    agent, reference = people["agent"], reference_of(world, "Server down")
+    before = rows(world, select(tickets).where(tickets.c.reference == reference))[0]
+    for path, form in ((f"/tickets/{reference}/act", {}), ("/queue/bulk", {"ticket": reference})):
+        assert agent.post(path, do="spam", **form).status_code == 303
+        assert rows(world, select(tickets.c.state).where(tickets.c.reference == reference))[0].state == "closed"
+        shown = agent.get("/").text
+        assert 'id="undo"' in shown and f'name="ticket" value="{reference}"' in shown
+        assert agent.post("/queue/undo", ticket=reference).status_code == 303
+        assert rows(world, select(tickets).where(tickets.c.reference == reference))[0] == before
+    assert agent.post("/queue/undo", ticket=reference).status_code == 409
+    assert people["auditor"].post("/queue/undo", ticket=reference).status_code == 403
+
+
 def test_files_go_along_with_an_answer(world: World, people: dict[str, Person]) -> None:
     agent, path = people["agent"], f"/tickets/{reference_of(world, 'Server down')}"
     upload = lambda *files, to="files", **fields: agent.client.post(  # noqa: E731

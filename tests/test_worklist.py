@@ -16,7 +16,18 @@ from gateway.database.store import Store
 from gateway.database.tables import attachments, entries, facts, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.model import Person, Priority, Role, TicketState
-from gateway.tickets import answering, clock, labels, listing, merging, ownership, people, word_index, worklist
+from gateway.tickets import (
+    answering,
+    clock,
+    labels,
+    listing,
+    merging,
+    ownership,
+    people,
+    unclosing,
+    word_index,
+    worklist,
+)
 from gateway.tickets.conversation import MovedOn, Refused
 from gateway.tickets.worklist import Wanted
 from tests.conftest import NOW
@@ -224,6 +235,42 @@ def test_an_answer_taken_back_leaves_nobody_waiting_without_a_clock(store: Store
     store.write_now(lambda c: merging.merge(c, reference, into, boss, at(3)))
     with pytest.raises(Refused, match="merged"):
         undo(reference, olena)
+
+
+def test_a_close_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
+    whose, max_ = office(store.keys, store.key_id), Person("max", Role.AGENT)
+
+    def row(reference: str) -> Any:
+        return store.read_now(lambda c: c.execute(select(tickets).where(tickets.c.reference == reference)).one())
+
+    def at(seconds: int) -> Any:
+        return NOW + timedelta(seconds=seconds)
+
+    def undo(reference: str, seconds: int, by: Person = OLENA) -> None:
+        store.write_now(lambda c: unclosing.undo(c, reference, by, at(seconds)))
+
+    for spam in (False, True):
+        one = opened(store, "a", minutes=5, snoozed_until=NOW + timedelta(hours=1))
+        before = row(one)
+        store.write_now(lambda c, r=one, s=spam: people.close(c, r, OLENA, whose, NOW, spam=s))
+        assert store.read_now(lambda c: unclosing.closed(c, OLENA, at(2)))[0] == [one]
+        undo(one, 9)
+        assert row(one) == before
+        with pytest.raises(Refused):
+            undo(one, 9)
+    answered = opened(store, "b", minutes=5)
+    store.write_now(lambda c: people.answer(c, answered, "We look.", OLENA, whose, at(10)))
+    store.write_now(lambda c: people.close(c, answered, OLENA, whose, at(20)))
+    undo(answered, 21)
+    assert (row(answered).state, row(answered).limit_at) == ("waiting", None)
+    late, told, both = (opened(store, name, minutes=5) for name in "cde")
+    store.write_now(lambda c: people.close(c, late, OLENA, whose, at(40)))
+    store.write_now(lambda c: people.close(c, told, OLENA, whose, at(40), notify=True))
+    store.write_now(lambda c: answering.send(c, both, "Done.", (1, OLENA), whose, at(40), and_close=True))
+    assert store.read_now(lambda c: unclosing.closed(c, OLENA, at(41))) == ([late], at(50))
+    for reference, seconds, by in ((late, 53, OLENA), (late, 42, max_), (told, 42, OLENA), (both, 42, OLENA)):
+        with pytest.raises(Refused, match="taken back any more"):
+            undo(reference, seconds, by)
 
 
 def test_users_and_their_sessions(store: Store) -> None:

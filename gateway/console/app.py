@@ -75,6 +75,7 @@ def _inside(entrance: door.Door, feed: live.Feed) -> list[BaseRoute]:
         ("/", lists.page, "read"),
         ("/queue/rows", lists.fragment, "read"),
         ("POST /queue/bulk", queue.bulk, "change"),
+        ("POST /queue/undo", queue.unclose, "change"),
         ("POST /queue/views", queue.save_view, "read"),
         ("/events", feed.events, "read"),
         ("/tickets/{reference}", ticket.page, "read"),

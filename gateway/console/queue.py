@@ -19,7 +19,7 @@ from gateway.database.console_tables import saved_views
 from gateway.database.statements import put_once
 from gateway.mail import tokens
 from gateway.model import Told
-from gateway.tickets import labels, ownership, people, word_index, worklist
+from gateway.tickets import labels, ownership, people, unclosing, word_index, worklist
 from gateway.tickets.worklist import Wanted
 
 MAX_VIEWS = 20
@@ -60,6 +60,7 @@ class Queue:
         more = await visit.service.ask(lambda connection: _more(connection, me.id))
         values = {**await self._values(visit), **more}
         values |= {"languages": visit.service.desk().settings.gateway.languages, "said": said(visit)}
+        values |= await _undoing(visit) if values["said"] else {"undo": [], "undo_until": None}
         response = visit.page("queue.html", **values)
         if values["said"]:
             response.delete_cookie("said")
@@ -114,6 +115,22 @@ def said(visit: Visit) -> str:
     return pages.unquoted(visit.request.cookies.get("said", ""))[:300]
 
 
+async def _undoing(visit: Visit) -> dict[str, Any]:
+    """What was closed a moment ago and can be taken back, and until when."""
+    now, by = visit.service.clock(), visit.person
+    undo, until = await visit.service.ask(lambda connection: unclosing.closed(connection, by, now))
+    return {"undo": undo, "undo_until": until}
+
+
+async def unclose(visit: Visit) -> Response:
+    """Takes the closing of the named tickets back."""
+    chosen = [value for value in visit.form.getlist("ticket") if isinstance(value, str)][:200]
+    by, now = visit.person, visit.service.clock()
+    for reference in chosen:
+        await visit.service.change(lambda connection, one=reference: unclosing.undo(connection, one, by, now))  # type: ignore[misc]
+    return back(f"/tickets/{chosen[0]}" if len(chosen) == 1 else "/", "It is as it was before it was closed.")
+
+
 async def _indexed(visit: Visit) -> None:
     """What was said a moment ago is found too."""
     for _ in range(CATCH_UPS):
@@ -141,8 +158,8 @@ def _one(connection: Connection, reference: str, what: str, visit: Visit) -> Non
     by, now = visit.person, visit.service.clock()
     if what == "take":
         ownership.assign(connection, reference, by.name, by, now)
-    elif what == "close":
-        people.close(connection, reference, by, visit.service.desk().office, now)
+    elif what in ("close", "spam"):
+        people.close(connection, reference, by, visit.service.desk().office, now, spam=what == "spam")
     elif what == "snooze":
         ownership.snooze(connection, reference, now + timedelta(hours=1), by, now)
     elif what == "tag":

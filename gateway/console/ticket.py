@@ -260,11 +260,12 @@ async def act(visit: Visit) -> Response:
     what = visit.field("do", 20)
     told = await visit.service.change(lambda connection: _act(connection, visit, what))
     return back(
-        "/" if what in ("close", "spam", "snooze") else f"/tickets/{reference_of(visit)}", told or _DONE.get(what, "")
+        "/" if what in ("close", "spam", "snooze") else f"/tickets/{reference_of(visit)}",
+        told or _DONE.get(what, "").format(reference_of(visit)),
     )
 
 
-_DONE = {"close": "Closed.", "snooze": "Snoozed.", "note": "The note is kept.", "link": "Linked."}
+_DONE = {"close": "Closed {}.", "snooze": "Snoozed {}.", "note": "The note is kept.", "link": "Linked."}
 
 
 async def correct(visit: Visit) -> Response:

@@ -37,8 +37,9 @@
   function undoing(now) {
     const box = $("#undo");
     if (!box) return;
-    const left = Date.parse(ticket.dataset.undo) - now;
+    const left = Date.parse(box.dataset.until) - now;
     if (left > 0) $("#undo-left").textContent = `${Math.ceil(left / 1000)} s`;
+    else if (!ticket) box.remove();
     else { box.remove(); toast("Sent"); for (const wait of [2000, 8000]) setTimeout(refresh, wait); }
   }
 
@@ -255,12 +256,13 @@
     ($(field ?? "select, textarea", box) ?? $("summary", box))?.focus();
   }
   const focus = (query) => { const one = $(query); if (one) { one.focus(); one.scrollIntoView({ block: "center" }); } };
+  const bulk = (id) => { const bar = $("#bulk-bar"), one = bar && !bar.hidden && $(`#bulk-${id}`); if (one) (one.matches("input") ? one.focus() : one.click()); return one; };
   const keys = {
     j: () => step(1), k: () => step(-1), "?": help, "/": () => focus("#words"), u: () => { location.href = "/"; },
     x: () => { const box = document.activeElement.closest("li.ticket")?.querySelector(".pick input"); if (box) { box.checked = !box.checked; chose(); } },
     r: () => focus("#words-of-answer"), n: () => unfold("note", "#note-text"), p: preview, z: () => $("#undo")?.requestSubmit(),
-    a: () => $("#take button")?.click(), t: () => focus("#tag"), s: () => focus("#snooze"), c: () => unfold("correct"),
-    w: () => unfold("why"), e: () => $("#close")?.click(),
+    a: () => bulk("take") || $("#take button")?.click(), t: () => bulk("tag") || focus("#tag"), s: () => bulk("snooze") || focus("#snooze"), c: () => unfold("correct"),
+    w: () => unfold("why"), e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(),
   };
   let going = 0;
   document.addEventListener("keydown", (event) => {
