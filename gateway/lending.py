@@ -35,7 +35,7 @@ class Lender:
     def lent(self) -> Service:
         """All of it, as the console wants it."""
         return Service(
-            self.store, self.clock, self.desk, self.wake, self._status, self._explain, self._read, self._account
+            self.store, self.clock, self.desk, self.wake, self._status, self._explain, self._read, self._account, self._orders
         )  # fmt: skip
 
     async def _status(self) -> Mapping[str, Any]:
@@ -51,6 +51,9 @@ class Lender:
     async def _read(self, raw: bytes | bytearray, mail_from: str | None, received_at: datetime) -> Reading:
         around = self.desk().around
         return await self.readers.read(raw, Hints(mail_from, received_at, around.timezone, around.topics))
+
+    def _orders(self, number: str) -> list[tuple[str, str, str]]:
+        return [(order.number, order.service, order.status) for order in self.directory().orders_of(number)]
 
     def _account(self, number: str) -> Mapping[str, Any] | None:
         """What the directory says of an account, as it is shown: names and lists."""

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from bench.console_world import PASSWORD, Person, World, settled
 from bench.harness import LoopbackPeers, until
 from gateway.config import parse
-from gateway.console import door, mail_html, pages
+from gateway.console import door, mail_html, pages, ready
 from gateway.database.console_tables import console_sessions
 from gateway.database.tables import audit, entries, outbox, tickets
 
@@ -458,6 +458,34 @@ def test_a_close_is_taken_back_from_the_queue(world: World, people: dict[str, Pe
         assert rows(world, select(tickets).where(tickets.c.reference == reference))[0] == before
     assert agent.post("/queue/undo", ticket=reference).status_code == 409
     assert people["auditor"].post("/queue/undo", ticket=reference).status_code == 403
+
+
+def test_a_gap_of_a_ready_text_is_asked_about_and_filled_where_it_is_known(
+    world: World, people: dict[str, Person]
+) -> None:
+    agent, path = people["agent"], f"/tickets/{reference_of(world, 'Slow disk')}"
+    words = "We restarted [service] ([ip]). See [1] and [masked]."
+
+    def sent() -> int:
+        return len(rows(world, select(outbox.c.id).where(outbox.c.template == "answer")))
+
+    before = sent()
+    asked = agent.post(f"{path}/answer", text=words, do="send")
+    assert asked.status_code == 409 and 'name="gaps" value="[service] [ip]"' in asked.text and words in asked.text
+    fewer = words.replace("[ip]", "192.0.2.1")
+    assert agent.post(f"{path}/answer", text=fewer, do="send", gaps="[service] [ip]").status_code == 409
+    assert sent() == before
+    assert agent.post(f"{path}/answer", text=fewer, do="send", gaps="[service]").status_code == 303
+    assert sent() == before + 1 and agent.post(f"{path}/undo").status_code == 303
+    orders = [("234567", "tfz1cvkr", "active"), ("234568", "old", "cancelled")]
+
+    def order(number: str | None, service: str | None, known: list[Any]) -> Any:
+        return ready._order(number, service, known)
+
+    assert order(None, None, orders) == order(None, "tfz1cvkr", orders) == ("234567", "tfz1cvkr")
+    assert order(None, "TFZ1CVKR", orders) == ("234567", "TFZ1CVKR")
+    assert order("234568", None, orders) == ("234568", "old") and order("9", None, orders) == ("9", None)
+    assert order(None, None, [*orders, ("1", "x", "active")]) == (None, None) and order(None, None, []) == (None, None)
 
 
 def test_files_go_along_with_an_answer(world: World, people: dict[str, Person]) -> None:

@@ -15,6 +15,8 @@ from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Department, Person, Priority, Role
 from gateway.tickets import (
+    addressees,
+    answering,
     audit,
     blocks,
     corrections,
@@ -280,6 +282,40 @@ def test_what_is_done_to_held_mail_and_unsent_replies_has_a_name(at: Desk) -> No
     lines = at.store.read_now(lambda c: audit.latest(c))
     assert {(one["who"], one["what"], f"{one['kind']} {one['object']}") for one in lines} >= set(said)
     assert history(at, reference)[-1] == ("joe", "released a held-back message")
+
+
+def test_an_answer_goes_to_who_wrote_last_and_never_to_who_proved_nothing(at: Desk) -> None:
+    reference, read = opened(at), at.store.read_now
+
+    def wrote(author: str, number: int, **more: Any) -> None:
+        raw = mail("I answer for her.", f"Re: [{reference}]", author, Message_ID=f"<w{number}@example.de>")
+        at.take(incoming(raw, envelope_=envelope(mail_from=author), **more), raw)
+
+    def whom() -> addressees.Addressees:
+        return read(lambda c: addressees.of(c, people.ticket(c, reference)))
+
+    def sent(user: Any = None) -> list[str]:
+        return [row.recipient for row in at.outbox() if row.template == "answer"]
+
+    assert whom() == addressees.Addressees("anna@example.de")
+    wrote("eve@example.de", 1, verdict=NONE)
+    at.store.write_now(lambda c: people.release(c, 2, JOE, at.office, NOW))
+    assert whom().every == ("anna@example.de",), "released, and still not proven"
+    wrote("leo@example.de", 2)
+    assert whom() == addressees.Addressees("leo@example.de", ("anna@example.de",))
+    to = whom().usual
+    at.store.write_now(lambda c: answering.send(c, reference, "It runs.", (1, JOE), at.office, NOW, None, False, to))
+    assert sent() == ["leo@example.de", "anna@example.de"]
+    assert len({row.context["reply_to"] for row in at.outbox() if row.template == "answer"}) == 2
+    at.store.write_now(lambda c: answering.undo(c, reference, (1, JOE), NOW + timedelta(seconds=5)))
+    assert sent() == []
+    for address in ("eve@example.de", "eve@evil.example"):
+        with pytest.raises(Refused, match="has not proved"):
+            at.store.write_now(lambda c, a=address: people.answer(c, reference, "Hi.", JOE, at.office, NOW, None, (a,)))
+    wrote("anna@example.de", 3)
+    assert whom() == addressees.Addressees("anna@example.de", (), ("leo@example.de",))
+    at.store.write_now(lambda c: people.answer(c, reference, "It runs.", JOE, at.office, NOW))
+    assert sent() == ["anna@example.de"]
 
 
 def test_closing_tells_the_customer_who_knows_of_it(at: Desk) -> None:

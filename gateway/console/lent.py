@@ -46,6 +46,7 @@ class Service:
     explain: Callable[[bytes], Awaitable[Mapping[str, Any]]]
     read: Callable[[bytes | bytearray, str | None, datetime], Awaitable[Reading]]
     account: Callable[[str], Mapping[str, Any] | None]
+    orders: Callable[[str], list[tuple[str, str, str]]]  #: (number, service, status) of an account
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "console"))
 
     async def ask(self, job: Callable[[Connection], T]) -> T:

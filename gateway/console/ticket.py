@@ -12,9 +12,19 @@ from gateway.console import mail_html, pages, ready, uploads
 from gateway.console.door import Visit, back
 from gateway.console.queue import said as said_of
 from gateway.database import users
-from gateway.model import SENSITIVE, Department, Priority, Question, Told
+from gateway.model import SENSITIVE, Department, Priority, Question, Told, Trust
 from gateway.replies import render
-from gateway.tickets import answer_files, answering, casefile, corrections, labels, merging, ownership, people
+from gateway.tickets import (
+    addressees,
+    answer_files,
+    answering,
+    casefile,
+    corrections,
+    labels,
+    merging,
+    ownership,
+    people,
+)
 from gateway.tickets import presence as presences
 from gateway.tickets.conversation import MovedOn, Refused, ticket
 from gateway.tickets.corrections import Right
@@ -40,7 +50,9 @@ async def _values(visit: Visit) -> dict[str, Any]:
         draft = answering.kept(connection, me.id, row.id)
         files = answer_files.of_draft(connection, me.id, row.id)
         known = [user["name"] for user in users.listed(connection) if user["state"] == "active"]
-        return {"case": casefile.read(connection, row, by, now), "draft": draft, "people": known, "files": files}
+        to = addressees.of(connection, row)
+        case = casefile.read(connection, row, by, now)
+        return {"case": case, "draft": draft, "people": known, "files": files, "addressees": to, "chosen": to.usual}
 
     found = await visit.service.ask(read)
     return {**found, **_undoing(found["draft"], now), **files_of(visit, found["files"])}
@@ -74,13 +86,20 @@ async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
         into = await visit.service.ask(lambda connection: _reference_of_id(connection, row.merged_into))
         return RedirectResponse(f"/tickets/{into}", 303)
     account = await visit.service.compute(lambda: visit.service.account(row.account) if row.account else None)
-    desk = visit.service.desk()
-    texts = ready.offered(desk.templates, row, values["case"].facts, visit.who.name)
+    texts = await visit.service.compute(lambda: _ready(visit, row, values["case"].facts))
     values |= {"account": account, "ready": texts, "said": said_of(visit), "moved": None, "sensitive": SENSITIVE}
+    values |= {"gaps": []}
     response = visit.page("ticket.html", status, **{**values, **more})
     if values["said"]:
         response.delete_cookie("said")
     return response
+
+
+def _ready(visit: Visit, row: Any, facts: dict[str, list[Any]]) -> list[ready.Ready]:
+    """The ready texts, filled with what the ticket and the directory know."""
+    orders = visit.service.orders(row.account) if row.account and row.trust == Trust.VERIFIED else []
+    known = ready.Known(row, facts, visit.who.name, orders)
+    return ready.offered(visit.service.desk().templates, known)
 
 
 def _reference_of_id(connection: Connection, key: int) -> str:
@@ -172,12 +191,18 @@ async def answer(visit: Visit) -> Response:
     words, seen = visit.field("text", LONGEST), visit.field("seen", 10)
     known = int(seen) if seen.isascii() and seen.isdigit() and not visit.field("anyway") else None
     and_close = visit.field("do") == "close"
-    desk, now = visit.service.desk(), visit.service.clock()
+    desk, now, to = visit.service.desk(), visit.service.clock(), _chosen(visit)
     try:
+        if visit.field("asked") and not to:
+            raise Refused("Choose who gets the answer.")
+        gaps = ready.gaps(desk.templates, words)
+        if gaps and visit.field("gaps", 500) != " ".join(gaps):
+            await draft(visit)
+            return await _page(visit, 409, gaps=gaps, words=words, chosen=to)
         await uploads.taken(visit, reference_of(visit))
         await visit.service.change(
             lambda connection: answering.send(
-                connection, reference_of(visit), words, _user(visit), desk.office, now, known, and_close
+                connection, reference_of(visit), words, _user(visit), desk.office, now, known, and_close, to
             )
         )
     except MovedOn as moved:
@@ -186,9 +211,15 @@ async def answer(visit: Visit) -> Response:
         await draft(visit)
         return await _page(visit, 409, moved=moved.since, words=words)
     except Refused as refused:
-        return await _page(visit, 400, said=str(refused), words=words)
+        return await _page(visit, 400, said=str(refused), words=words, chosen=to)
     visit.service.wake()
     return back(f"/tickets/{reference_of(visit)}#sent")
+
+
+def _chosen(visit: Visit) -> tuple[str, ...]:
+    """Who gets the answer, as ticked."""
+    given = [value for value in visit.form.getlist("to") if isinstance(value, str)]
+    return tuple(dict.fromkeys(given))[: addressees.MOST + 1]
 
 
 async def _is_sent(visit: Visit, words: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
 from gateway.database.console_tables import drafts
 from gateway.database.statements import change, put_once
@@ -50,7 +50,7 @@ def kept(connection: Connection, user_id: int, ticket_id: int) -> Any:
 
 def send(
     connection: Connection, reference: str, text: str, user: tuple[int, Person], office: Office, now: datetime,
-    seen: int | None = None, and_close: bool = False,
+    seen: int | None = None, and_close: bool = False, to: tuple[str, ...] = (),
 ) -> int:  # fmt: skip
     """``people.answer``, due in ten seconds; the outbox id. ``user``: id and person; ``and_close``: the ticket is closed too.
 
@@ -58,8 +58,8 @@ def send(
         MovedOn, Refused, NoTicket, Merged, NotAllowed: as ``people.answer``.
     """
     before = ticket(connection, reference, lock=True)
-    row = people.answer(connection, reference, text, user[1], office, now, seen)
-    change(connection, outbox, row, {"next_at": now + timedelta(seconds=UNDO_S)})
+    row = people.answer(connection, reference, text, user[1], office, now, seen, to)
+    connection.execute(update(outbox).where(_same(connection, row)).values(next_at=now + timedelta(seconds=UNDO_S)))
     answer_files.send(connection, user[0], before.id, row)
     if and_close:
         people.close(connection, reference, user[1], office, now)
@@ -69,6 +69,13 @@ def send(
     mine = (d.user_id == user[0], d.ticket_id == before.id)
     connection.execute(update(drafts).where(*mine).values(outbox_id=row, before=was))
     return row
+
+
+def _same(connection: Connection, row: int) -> Any:
+    """The mails of the answer that this outbox row is of."""
+    o = outbox.c
+    entry = connection.execute(select(o.entry_id).where(o.id == row)).scalar()
+    return and_(o.entry_id == entry, o.template == "answer") if entry is not None else o.id == row
 
 
 def _plain(value: Any) -> Any:
@@ -91,18 +98,20 @@ def undo(connection: Connection, reference: str, user: tuple[int, Person], now: 
         raise Refused("there is no answer to take back")
     if row.merged_into is not None:
         raise Refused(f"{row.reference} was merged into another ticket meanwhile: the answer goes out")
-    sent = connection.execute(select(outbox).where(outbox.c.id == draft.outbox_id).with_for_update()).first()
-    if sent is None or sent.state != OutboxState.QUEUED or sent.attempts or sent.next_at <= now:
+    its = _same(connection, draft.outbox_id)
+    mails = connection.execute(select(outbox).where(its).order_by(outbox.c.id).with_for_update()).all()
+    if not mails or any(one.state != OutboxState.QUEUED or one.attempts or one.next_at <= now for one in mails):
         raise Refused("it is too late: the answer is on its way")
-    connection.execute(delete(outbox).where(outbox.c.id == sent.id))
-    connection.execute(delete(thread_ids).where(thread_ids.c.rfc_id == sent.rfc_id))
+    sent = mails[0]
+    connection.execute(delete(outbox).where(its))
+    connection.execute(delete(thread_ids).where(thread_ids.c.rfc_id.in_([one.rfc_id for one in mails])))
     later = _later_answer(connection, row.id, sent.entry_id)
     connection.execute(delete(entries).where(entries.c.id == sent.entry_id))
     answer_files.take_back(connection, sent.entry_id)
     word_index.forget(connection, [sent.entry_id])  # SQLite gives the id away again
     _restored(connection, row, draft, later)
     connection.execute(update(drafts).where(drafts.c.id == draft.id).values(outbox_id=None, before={}, at=now))
-    audit.write(connection, Act("undo", "ticket", row.reference, {"outbox": sent.id}), user[1], now)
+    audit.write(connection, Act("undo", "ticket", row.reference, {"outbox": draft.outbox_id}), user[1], now)
     return str(draft.text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from gateway.database import inbox, originals
 from gateway.database.statements import change
 from gateway.database.tables import Ticket, arrivals, attachments, entries, messages, tickets
 from gateway.model import InboxState, Person, TicketState, Trust
-from gateway.tickets import answer_files, audit, clock, openings, outgoing, rights, unclosing
+from gateway.tickets import addressees, answer_files, audit, clock, openings, outgoing, rights, unclosing
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import (
     Change,
@@ -79,18 +80,20 @@ def _write_to(connection: Connection, row: Ticket, template: str, entry: int, te
 
 
 def answer(
-    connection: Connection, reference: str, text: str, by: Person, office: Office, now: datetime, seen: int | None = None
+    connection: Connection, reference: str, text: str, by: Person, office: Office, now: datetime, seen: int | None = None,
+    to: tuple[str, ...] = (),
 ) -> int:  # fmt: skip
     """Writes a person's answer and its outbox row; stamps the first response and stops the clock. The outbox id.
 
-    ``seen``: the ``version`` of the conversation that the person has read.
+    ``seen``: the ``version`` of the conversation that the person has read. ``to``: those of ``addressees`` who get it, each a
+    mail of his own with a way back of his own; by default the author of the ticket.
 
     Raises:
         NoTicket: no such reference.
         Merged: the ticket is part of another.
         NotAllowed: the person may only read.
         MovedOn: something was said since ``seen``.
-        Refused: the ticket has no author to answer, or the text is empty.
+        Refused: the ticket has no author to answer, or the text is empty, or somebody else is to get it.
     """
     row = at_work(connection, reference, by, "answer")
     if not row.author:
@@ -99,8 +102,7 @@ def answer(
         raise Refused("an empty answer is not sent")
     must_not_have_moved(connection, row, seen)
     entry = say(connection, row, by, text, now, out=True)
-    written = outgoing.write(connection, _write_to(connection, row, "answer", entry, text), office, now)
-    assert written is not None
+    written = _write_to_each(connection, row, (entry, text), to or (row.author,), office, now)
     values: dict[str, Any] = {"state": TicketState.WAITING, **clock.STOPPED}
     if row.first_response_at is None:
         values["first_response_at"] = now
@@ -109,6 +111,22 @@ def answer(
     change(connection, tickets, row.id, values)
     audit.write(connection, Act("answer", "ticket", row.reference, {"outbox": written}), by, now)
     return written
+
+
+def _write_to_each(
+    connection: Connection, row: Ticket, said: tuple[int, str], to: tuple[str, ...], office: Office, now: datetime
+) -> int:
+    """The answer (entry, words) to each of them; the outbox id of the first."""
+    known = {*addressees.of(connection, row).every, row.author}
+    unknown = [address for address in to if address not in known]
+    if unknown:
+        raise Refused(f"{unknown[0]} has not proved to belong to this ticket: nothing was sent")
+    mail = _write_to(connection, row, "answer", *said)
+    events = (mail.event, *(f"{mail.event}.{number}" for number in range(1, len(to))))
+    mails = [replace(mail, event=event, recipient=address) for event, address in zip(events, to, strict=True)]
+    written = [outgoing.write(connection, one, office, now) for one in mails]
+    assert written[0] is not None
+    return written[0]
 
 
 def wait(connection: Connection, reference: str, by: Person, now: datetime) -> None:

@@ -84,7 +84,7 @@
   function moved() {
     const now = $("[data-version]"), seen = $('#answer-form [name="seen"]');
     const draft = $("#words-of-answer");
-    if (now && seen && draft && !draft.value.trim()) seen.value = now.dataset.version;  // nothing was written to an older state
+    if (now && seen && draft && !draft.value.trim() && now.dataset.to === draft.form.dataset.to) seen.value = now.dataset.version;  // nothing was written to an older state
   }
   function listen() {
     if (!csrf || !window.EventSource) return;
@@ -147,6 +147,11 @@
     event.target.value = "";
     words.focus();
   });
+  function gap(from = 0) {
+    const left = $("#gaps")?.dataset.gap, at = left ? words.value.indexOf(left, from) : -1;
+    if (at >= 0) { words.focus(); words.setSelectionRange(at, at + left.length); words.scrollIntoView({ block: "center" }); }
+  }
+  if ($("#gaps")) addEventListener("load", () => setTimeout(gap, 50));
   const form = $("#answer-form");
   async function attach(files, remove = "") {
     if (!form || (!files?.length && !remove)) return;
