@@ -460,6 +460,32 @@ def test_a_close_is_taken_back_from_the_queue(world: World, people: dict[str, Pe
     assert people["auditor"].post("/queue/undo", ticket=reference).status_code == 403
 
 
+def test_two_customers_are_merged_only_when_asked_twice_and_parted_again(
+    world: World, people: dict[str, Person]
+) -> None:
+    lead, first, other = people["lead"], reference_of(world, "Slow disk"), reference_of(world, "Server down")
+
+    def merged() -> Any:
+        return rows(world, select(tickets.c.merged_into).where(tickets.c.reference == other))[0].merged_into
+
+    asked = lead.post(f"/tickets/{other}/merge", to=first[2:])
+    assert asked.status_code == 409 and "Two customers?" in asked.text and first in asked.text and merged() is None
+    assert lead.post(f"/tickets/{other}/merge", to=first, sure="1").headers["location"] == f"/tickets/{first}"
+    page = lead.get(f"/tickets/{first}").text
+    assert merged() and f'name="part" value="{other}"' in page and f"{other} was merged into this" in page
+    assert f"merged into {first}" not in page
+    assert people["agent"].post(f"/tickets/{first}/act", do="part", part=other).status_code == 403
+    assert lead.post(f"/tickets/{first}/act", do="part", part=other).status_code == 303 and merged() is None
+    for number in (1, 2):
+        world.sample(
+            "Same Man <same@nowhere2.example>", f"Again {number}", f"Number {number} of the offers?\n", signed=False
+        )
+    until(lambda: len(rows(world, select(tickets.c.id).where(tickets.c.subject.like("Again %")))) == 2, 40, "both")
+    twin = reference_of(world, "Again 1")
+    assert f'name="to" value="{twin}" id="merge-same"' in lead.get(f"/tickets/{reference_of(world, 'Again 2')}").text
+    assert 'id="merge-same"' not in lead.get(f"/tickets/{first}").text
+
+
 def test_a_gap_of_a_ready_text_is_asked_about_and_filled_where_it_is_known(
     world: World, people: dict[str, Person]
 ) -> None:

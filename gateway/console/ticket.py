@@ -88,7 +88,7 @@ async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
     account = await visit.service.compute(lambda: visit.service.account(row.account) if row.account else None)
     texts = await visit.service.compute(lambda: _ready(visit, row, values["case"].facts))
     values |= {"account": account, "ready": texts, "said": said_of(visit), "moved": None, "sensitive": SENSITIVE}
-    values |= {"gaps": []}
+    values |= {"gaps": [], "other": None}
     response = visit.page("ticket.html", status, **{**values, **more})
     if values["said"]:
         response.delete_cookie("said")
@@ -279,6 +279,8 @@ def _ordered(connection: Connection, visit: Visit, what: str) -> str:
         ownership.snooze(connection, reference, now + _SNOOZE.get(visit.field("for"), _SNOOZE["1h"]), by, now)
     elif what == "wake":
         ownership.wake(connection, reference, by, now)
+    elif what == "part":
+        merging.unmerge(connection, visit.field("part", 20), by, visit.service.desk().office, now)
     elif what == "link":
         merging.link(connection, reference, visit.field("to", 20), by, now)
     else:
@@ -321,10 +323,13 @@ async def correct(visit: Visit) -> Response:
 async def merge(visit: Visit) -> Response:
     """Makes this ticket part of another."""
     into, now = visit.field("to", 20), visit.service.clock()
+    row, other = await visit.service.ask(lambda c: (ticket(c, reference_of(visit)), ticket(c, into)))
+    if merging.apart(row, other) and not visit.field("sure"):
+        return await _page(visit, 409, other=other)
     await visit.service.change(
         lambda connection: merging.merge(connection, reference_of(visit), into, visit.person, now)
     )
-    return back(f"/tickets/{into}", "Merged.")
+    return back(f"/tickets/{other.reference}", f"Merged {row.reference} into this. Linked: Part again.")
 
 
 async def release(visit: Visit) -> Response:

@@ -24,7 +24,7 @@ from gateway.database.tables import (
     tickets,
     traces,
 )
-from gateway.model import Person
+from gateway.model import Person, TicketState
 from gateway.tickets import corrections, labels, merging, presence
 
 OTHERS = 20  #: of the account's other tickets, the newest
@@ -51,16 +51,19 @@ class Case:
     facts: dict[str, list[FactRow]]
     tags: list[str]
     linked: list[Ticket]
+    parts: list[Ticket]  #: that were merged into it
     others: list[Ticket]
     sent: list[OutboxRow]
     why: list[tuple[datetime, int, str]]
+    same: list[Ticket]  #: open ones of the very same author
     corrections: list[dict[str, Any]]
     there: list[dict[str, Any]]
 
 
 def read(connection: Connection, row: Ticket, by: Person, now: datetime) -> Case:
     """The case file of a ticket's row; tickets merged into it show in it."""
-    family = {row.id: row.reference} | {part.id: part.reference for part in merging.parts(connection, row)}
+    parts = merging.parts(connection, row)
+    family = {row.id: row.reference} | {part.id: part.reference for part in parts}
     sent = _rows(connection, outbox, family, outbox.c.kind != "staff")
     return Case(
         row=row,
@@ -68,9 +71,11 @@ def read(connection: Connection, row: Ticket, by: Person, now: datetime) -> Case
         facts=_facts(connection, family),
         tags=labels.tags(connection, row.id),
         linked=_tickets(connection, merging.linked(connection, row)),
+        parts=parts,
         others=_others(connection, row, family),
         sent=sent,
         why=_why(connection, family),
+        same=_same(connection, row),
         corrections=corrections.history(connection, row.id),
         there=presence.others(connection, row.id, by, now),
     )
@@ -137,6 +142,15 @@ def _others(connection: Connection, row: Ticket, family: dict[int, str]) -> list
         return []
     chosen = select(*_BRIEF).where(same, t.id.not_in(list(family)), t.merged_into.is_(None))
     return typed.part(connection, Ticket, chosen.order_by(t.id.desc()).limit(OTHERS))
+
+
+def _same(connection: Connection, row: Ticket) -> list[Ticket]:
+    """Other tickets of the same author that wait for us too, the gravest and oldest first."""
+    t = tickets.c
+    if not row.author or row.state != TicketState.OPEN:
+        return []
+    open_ = (t.author == row.author, t.id != row.id, t.merged_into.is_(None), t.state == TicketState.OPEN)
+    return typed.part(connection, Ticket, select(*_BRIEF).where(*open_).order_by(t.critical.desc(), t.id).limit(3))
 
 
 def _why(connection: Connection, family: dict[int, str]) -> list[tuple[datetime, int, str]]:

@@ -42,6 +42,11 @@ def merge(connection: Connection, reference: str, into: str, by: Person, now: da
     changed(connection, other, Change("merge", f"{row.reference} was merged into this", values, {"from": row.reference}), by, now)  # fmt: skip
 
 
+def apart(row: Ticket, other: Ticket) -> bool:
+    """Whether the two are of different customers, as far as that is known: to be asked about before they are merged."""
+    return row.account != other.account or (row.account is None and row.author != other.author)
+
+
 def _both(connection: Connection, reference: str, into: str, by: Person) -> tuple[Ticket, Ticket]:
     """Both rows, locked in the order of their ids, so that two who merge at once never wait for each other."""
     first, second = sorted((ticket(connection, reference), ticket(connection, into)), key=lambda row: int(row.id))
