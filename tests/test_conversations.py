@@ -445,6 +445,8 @@ def test_a_signature_that_was_not_sent_is_told_once_in_its_ticket(scene: Scene) 
         assert f"{words}\n\nKind regards\nJoe Meier\n\nINTROSERV Support\n" in answer
     told = [entry["text"] for entry in scene.ticket(reference)["entries"] if entry["direction"] == "internal"]
     assert told == [f"The signature of {JOE} was not sent:\n\n{signature}"]
+    heard = [letter.text for letter in scene.letters(JOE) if "taken for your signature" in letter.text]
+    assert len(heard) == 1 and "T: +44 20 7946 0000" in heard[0]
 
 
 def test_the_logo_of_a_signature_goes_out_once_and_the_customers_files_never(scene: Scene) -> None:

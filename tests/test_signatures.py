@@ -10,7 +10,7 @@ from gateway.tickets.signatures import parted as parted_by
 
 def parted(text: str, name: str, earlier: list[str] | None = None) -> Parted:
     """As a colleague of this name at introserv.com has it."""
-    return parted_by(text, Colleague(name, "introserv.com"), earlier or [])
+    return parted_by(text, Colleague(name, ("introserv.com",)), earlier or [])
 
 
 WORDS = "Hello,\n\nthe disk is replaced. You can reach the server again."
@@ -58,6 +58,46 @@ def test_the_words_of_an_answer_are_never_cut(answer: str) -> None:
         parted(answer, "Joe Meier") == parted(answer, "Joe Meier", [answer]) and parted(answer, "Joe Meier").cut == ""
     )
     assert parted(answer, "Joe Meier").words == answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Hello Anna,\n\nthe access data is below.\n\nKind regards\nJoe Meier\n\nURL https://kvm.introserv.com/s/77\nUser admin7\nPort 8443",
+        "Hi Anna,\nthanks\n\nhttps://download.introserv.com/fix-7.iso\nMount it as CD 2",
+        "Which plan is\nbest\n\nVPS L\nhttps://introserv.com/vps-l",
+        "Hi,\nyour new address for parcels:\nThanks\n\nRack 7, Cage 4\nHanauer Landstraße 302\n60314 Frankfurt",
+        "Dear Anna,\nplease pay.\n\nBest regards\nJoe Meier\n\nCommerzbank AG\nIBAN DE02 1203 0000 0000 2020 51\nReference 214382",
+        "Hi,\nthe technician comes.\n\nJoe Meier\n\nMonday 30 November 09:00\nTel +49 30 1234567",
+        "Please set:\n\nRegards\nJoe\n\nNS1 ns1.introserv.com\nNS2 ns2.introserv.com\nSOA hostmaster@introserv.com",
+        "Hello\nJoe Meier\n\nYour VAT invoice 214382\nhttps://my.introserv.com/i/214382",
+        "Yes.\n\nRegards\nJoe Meier\nVNC 203.0.113.7:5901\nhttps://vnc.introserv.com/7",
+        "Run this as root.\n\nCheers\nJoe\n\nIp link set eth0 up\nCurl https://x.introserv.com/r.sh",
+        "Thanks\nJoe Meier\nhttps://status.introserv.com\nTicket T-7K2M9QX",
+        "You asked for the numbers of the data centre\nThanks\n\nFrankfurt +49 69 1234567\nAmsterdam +31 20 1234567",
+        "Ok.\n\nRegards\nJoe Meier\nhttps://x.y/z\nNB: do not reboot",
+        "Hallo,\nIhre Zugangsdaten:\n\nViele Grüße\nJoe Meier\n\nPanel https://panel.introserv.com\nBenutzer k10023\nKunde 10023",
+    ],
+)
+def test_what_a_customer_is_told_below_the_formula_is_no_signature(answer: str) -> None:
+    assert parted(answer, "Joe Meier").cut == ""
+    assert parted(answer, "Joe Meier", [answer, answer.replace("Anna", "Bob")]).cut == ""
+
+
+@pytest.mark.parametrize(
+    "canned",
+    [
+        "Hello {},\n\nplease set these:\nhttps://docs.introserv.com/dns\nns1.introserv.com\nsupport@introserv.com for questions\nTel +49 30 1234567",
+        "Hello {},\n\nYour console: https://kvm.introserv.com/login\nYour panel: https://my.introserv.com/\nYour manual: https://docs.introserv.com/start",
+        "Hi {},\n\n1. Open https://my.introserv.com/reset\n2. Choose your server\n3. Write to abuse@introserv.com when it is done",
+        "Hello {},\n\nInfo\n\nCall +49 30 1234567\nWrite joe@introserv.com\nVisit www.introserv.com",
+        "Hello {},\n\nYou reach us so:\n\nBest regards\nJoe Meier\n\nOffice\nDesk\nHotline +49 30 1234567 is free for you at any time of the day or night",
+    ],
+)
+def test_what_is_said_to_several_customers_is_no_signature(canned: str) -> None:
+    """The same how-to went to a third customer as "Hello,"."""
+    earlier = [canned.format(name) for name in ("Anna", "Carl", "Dora")]
+    assert parted(canned.format("Bob"), "Joe Meier", earlier).cut == ""
 
 
 BANNER = "Joe Meier\nSupport\n\nBesuchen Sie uns auf der CloudFest in Rust, Halle 3!\nINTROSERV - Server, die laufen."

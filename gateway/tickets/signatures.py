@@ -67,19 +67,18 @@ class Parted:
 
 @dataclass(frozen=True, slots=True)
 class Colleague:
-    """Who answers: how he calls himself in From, and the ``domain`` of his address."""
+    """Who answers: how he calls himself in From, and the ``domains`` of his address and of the desk."""
 
     name: str
-    domain: str = ""
+    domains: tuple[str, ...] = ()
 
     def is_named_in(self, lines: Sequence[str]) -> bool:
-        """Whether these lines have his whole name, or his company's domain."""
-        wanted, text = _tokens(self.name), "\n".join(lines)
+        """Whether these lines have his whole name, or a domain of his company."""
+        wanted, text = _tokens(self.name), "\n".join(lines).lower()
         if len(wanted) >= 2 and any(_tokens(line) >= wanted for line in lines):
             return True
-        return (
-            bool(self.domain)
-            and re.search(rf"(?<![\w-]){re.escape(self.domain)}(?![\w-]|\.\w)", text, re.I) is not None
+        return any(
+            re.search(rf"(?<![\w-]){re.escape(domain)}(?![\w-]|\.\w)", text) for domain in self.domains if domain
         )
 
 
@@ -166,8 +165,14 @@ def _ends_of(known: Sequence[list[str]], lines: Sequence[str], begin: int) -> in
     above, block = _squeezed(lines[:begin]), _squeezed(lines[begin:])
     if not block:
         return 0
-    heads = {tuple(one[: -len(block)]) for one in known if one[-len(block) :] == block}
-    return len(heads - {tuple(above)})
+    heads = {_said(one[: -len(block)]) for one in known if one[-len(block) :] == block}
+    return len(heads - {_said(above)})
+
+
+def _said(lines: list[str]) -> tuple[str, ...]:
+    """What is said above a block, without the greeting: a how-to that goes to many customers differs in nothing else."""
+    greets = bool(lines) and (lines[0][-1] in ",!:" or (len(lines[0].split()) <= 3 and lines[0][-1].isalpha()))
+    return tuple(lines[greets:])
 
 
 def _repeated(lines: Sequence[str], by: Colleague, known: Sequence[list[str]]) -> int:

@@ -365,7 +365,9 @@ class _Work:
             for row in self.connection.execute(chosen)
         ]
         author = self.incoming.reading.author
-        by = signatures.Colleague(author.display_name or "", registrable((author.address or "").rpartition("@")[2]))
+        addresses = (author.address or "", self.office.address)
+        domains = tuple({registrable(address.rpartition("@")[2].lower()) for address in addresses})
+        by = signatures.Colleague(author.display_name or "", domains)
         return signatures.parted(text, by, earlier)
 
     def _not_sent(self, signature: str) -> str:
@@ -375,8 +377,26 @@ class _Work:
         """Writes a signature that was left out into the ticket, the first time there."""
         e, text = entries.c, self._not_sent(signature)
         known = select(e.id).where(e.ticket_id == self.case.ticket.id, e.direction == "internal", e.text == text)
-        if signature and self.connection.execute(known.limit(1)).first() is None:
-            conversation.noted(self.connection, self.case.ticket, text, self.now)
+        if not signature or self.connection.execute(known.limit(1)).first() is not None:
+            return
+        newest = select(func.coalesce(func.max(e.id), 0)).scalar_subquery()
+        before = select(e.id).where(e.id > newest - RECENT, e.direction == "internal", e.text == text)
+        first = self.connection.execute(before.limit(1)).first() is None
+        conversation.noted(self.connection, self.case.ticket, text, self.now)
+        if first:
+            self._say_cut(signature)
+
+    def _say_cut(self, signature: str) -> None:
+        """Tells the author what was taken for his signature: he may have meant it for the customer."""
+        reference = self.case.ticket.reference
+        cut = shown.in_mail(" / ".join(signature.split("\n"))[:1000])
+        line = f"these lines below your answer to {reference} were taken for your signature and did not go out: {cut}"
+        line += f". To send them after all: gateway tickets reply {reference}"
+        context = {"lines": [{"at": self.now.isoformat(timespec="seconds"), "kind": "signature", "line": line}]}
+        reply = Reply(
+            f"{self.event}.cut", "staff_digest", "en", self.who, "staff", context, stamp=budgets.Stamp("none")
+        )
+        outgoing.write_to_staff(self.connection, reply, line[:200], self.office, self.now)
 
     def _said(self) -> list[str]:
         """The customer's lines in this ticket."""
