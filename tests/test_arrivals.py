@@ -15,7 +15,7 @@ from gateway.database import inbox, originals, tables
 from gateway.database.store import LostClaim, Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
-from gateway.tickets import arrivals, desk, outgoing, people, views
+from gateway.tickets import arrivals, desk, held, outgoing, people, views
 from gateway.tickets.listing import EVERYTHING
 from tests.samples import (
     FAIL,
@@ -833,3 +833,86 @@ def test_a_bounce_of_our_own_reply_needs_no_digest(at: Desk) -> None:
     raw = mail("Words.", author="MAILER-DAEMON@x.example", subject="failure notice", Message_ID="<b@x.example>")
     at.take(incoming(raw, verdict=NONE, match=STRANGER, returned_row=row.id), raw, bounced=row.id)
     assert at.store.read_now(lambda c: c.execute(select(tables.notices)).all()) == []
+
+
+LATER = NOW + 30 * MINUTE
+
+
+def from_elsewhere(**more: Any) -> Any:
+    return envelope(client="198.51.100.250", received_at=LATER, **more)
+
+
+@pytest.mark.parametrize("verdict", [SENT, NONE])
+@pytest.mark.parametrize("another_id", [False, True])
+def test_what_was_discarded_is_the_copy_that_staff_saw(at: Desk, verdict: Any, another_id: bool) -> None:
+    if another_id and verdict is NONE:
+        return  # nothing says that they are one
+    fields = {"Message_ID": "<eve@evil.example>"} if another_id else {}
+    raw = mail(OUTAGE_TEXT, **fields)
+    flagged = incoming(
+        raw, verdict=replace(verdict, spf_aligned=False), envelope_=envelope(mail_from="eve@evil.example")
+    )
+    comes(at, replace(flagged, blocked="X-Spam-Flag: YES"), raw)
+    assert message(at).state == "quarantined"
+    assert at.store.write_now(lambda c: held.discard(c, message(at).id, JOE, NOW + MINUTE))
+    genuine = DIRECTLY + mail(OUTAGE_TEXT)
+    comes(at, incoming(genuine, verdict=verdict, envelope_=from_elsewhere()), genuine, LATER)
+    (reference,) = at.store.read_now(lambda c: c.execute(select(tables.tickets.c.reference)).scalars().all())
+    shown = at.show(reference)
+    assert (shown["state"], shown["critical"], bool(shown["target_at"])) == ("open", True, True)
+    assert [template for template, _ in at.customers()] == ["emergency"]
+    comes(at, replace(flagged, blocked="X-Spam-Flag: YES"), b"Received: x\r\n" + raw, LATER)
+    assert len(at.store.read_now(lambda c: c.execute(select(tables.tickets.c.id)).all())) == 1
+
+
+@pytest.mark.parametrize("spam", [False, True])
+@pytest.mark.parametrize("file", [False, True])
+def test_what_was_closed_unanswered_is_opened_once_by_the_mail_that_comes_another_way(
+    at: Desk, spam: bool, file: bool
+) -> None:
+    """An agent closes the empty ticket that a stranger's copy made, or what came from a spammer's host; then the mail comes."""
+    fields = {"Content_Type": "application/octet-stream"} if file else {}
+    raw, genuine = mail(OUTAGE_TEXT, **fields), DIRECTLY + mail(OUTAGE_TEXT)
+    first = at.take(incoming(raw, verdict=NONE, envelope_=envelope(mail_from="eve@evil.example")), raw)
+    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, NOW + MINUTE, spam=spam))
+    comes(at, incoming(genuine, verdict=NONE, envelope_=from_elsewhere()), genuine, LATER)
+    shown = at.show(first.reference)
+    assert (shown["state"], shown["critical"], shown["target_at"]) == ("open", True, (LATER + 15 * MINUTE).isoformat())
+    assert any("my server is down" in entry["text"] for entry in shown["entries"] if entry["status"] == "shown")
+    told = [row.event for row in at.outbox() if row.template == "staff_new"]
+    assert any(event.endswith(".again") for event in told)
+    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, LATER + MINUTE))
+    again = envelope(client="198.51.100.251", received_at=LATER + 2 * MINUTE)
+    comes(at, incoming(genuine, verdict=NONE, envelope_=again), b"Received: z\r\n" + genuine, LATER + 2 * MINUTE)
+    assert at.show(first.reference)["state"] == "closed", "once"
+
+
+def test_what_came_again_the_same_way_or_was_answered_stays_closed(at: Desk) -> None:
+    first = at.take(incoming(GENUINE, verdict=NONE), GENUINE)
+    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, NOW + MINUTE))
+    same_way = incoming(GENUINE, verdict=NONE, envelope_=envelope(received_at=LATER))
+    comes(at, same_way, b"Received: y\r\n" + GENUINE, LATER)
+    assert at.show(first.reference)["state"] == "closed"
+    at.store.write_now(lambda c: people.reopen(c, first.reference, JOE, at.office, LATER))
+    at.store.write_now(lambda c: people.answer(c, first.reference, "Done.", JOE, at.office, LATER))
+    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, LATER))
+    comes(at, incoming(GENUINE, verdict=NONE, envelope_=from_elsewhere()), b"Received: z\r\n" + GENUINE, LATER + MINUTE)
+    assert at.show(first.reference)["state"] == "closed"
+
+
+def test_two_copies_that_were_released_keep_what_comes_with_both_signatures(at: Desk) -> None:
+    """Each said that the mail is an arrival of the other, for ever."""
+    for mark in ("one", "two"):
+        raw = mail(OUTAGE_TEXT, Message_ID=f"<{mark}@evil.example>")
+        verdict = replace(PASS, signatures=(mark,))
+        comes(at, replace(incoming(raw, verdict=verdict), blocked="X-Spam-Flag: YES"), raw)
+    for number in at.store.read_now(lambda c: c.execute(select(tables.messages.c.id)).scalars().all()):
+        assert at.store.write_now(lambda c, n=number: people.release(c, n, JOE, at.office, NOW + MINUTE))  # type: ignore[misc]
+        (again,) = at.store.write_now(lambda c: inbox.claim(c, NOW + MINUTE, 1, 60))[0]
+        raw = mail(OUTAGE_TEXT, Message_ID=f"<{'one' if number == 1 else 'two'}@evil.example>")
+        verdict = replace(PASS, signatures=("one" if number == 1 else "two",))
+        what = replace(incoming(raw, verdict=verdict), released=True)
+        at.store.write_now(lambda c, a=again, w=what: desk.commit(c, a, w, None, at.office, NOW + MINUTE))  # type: ignore[misc]
+    genuine = mail(OUTAGE_TEXT, Message_ID="<genuine@example.de>")
+    comes(at, incoming(genuine, verdict=replace(SENT, signatures=("one", "two"))), genuine, LATER)
+    assert {row.state for row in noted(at)} == {"done"}

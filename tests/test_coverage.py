@@ -196,6 +196,13 @@ def test_a_signature_that_does_not_say_when_makes_no_one_message_of_two() -> Non
     assert len(judged(with_signature(mail(), "from:to:subject:date", timed=False)).signatures) == 2
 
 
+def test_a_signature_that_does_not_cover_the_subject_makes_no_one_message_of_two() -> None:
+    """A copy below another subject came first, and the outage that the mail's subject told was another arrival of it."""
+    raw = mail(more="Subject: Server 123456 is down, emergency!\r\n" + dated())
+    assert judged(with_signature(raw, "from:to:subject:date")).signatures
+    assert judged(with_signature(raw, "from:to:date")).signatures == ()
+
+
 def test_only_the_author_s_domain_makes_one_message_of_two() -> None:
     """Anybody may put a signature of his own on two mails that he got."""
     zone = ZONE | {"s._domainkey.evil.example": {"TXT": [RECORD]}}

@@ -41,6 +41,7 @@ from gateway.tickets.outgoing import Office
 #: what was never read, what is forged, what nothing speaks against, what is proven
 _UNREAD, _FORGED, _PLAIN, _PROVEN = range(-1, 3)
 COUNTS = "; it counts"  #: how the note of an arrival ends that decided its mail anew
+AGAIN = "came again after it was closed"  #: the mark of a ticket that such an arrival opened, once
 MAX_BESIDE = 3  #: copies of a mail that read otherwise and are shown
 
 
@@ -88,7 +89,8 @@ def _known(connection: Connection, row: Message) -> _Standing:
     """How good what is known of the mail is."""
     if row.state == InboxState.FAILED or row.mail_class is None:
         return _Standing(False, _UNREAD, False)
-    held = row.state == InboxState.QUARANTINED and row.reason.startswith("blocked:")
+    # who discarded it saw that copy, and not what comes another way
+    held = row.reason == "discarded" or (row.state == InboxState.QUARANTINED and row.reason.startswith("blocked:"))
     silence = select(tickets.c.silence).where(tickets.c.id == row.ticket_id)
     opened = row.disposition == Disposition.OPENED
     hushed = opened and policy.is_of_its_copy(str(connection.execute(silence).scalar() or ""))
@@ -128,9 +130,9 @@ def commit_arrival(
     incoming, first = replays.claimed(connection, incoming, claimed.id)
     if first is None:
         first = copies.whole_of(row.reason)
-    if first is not None:
+    if first is not None and (not row.released or copies.whole_of(row.reason) is not None):
         _joined(connection, claimed, row, first)
-        return None
+        return None  # a mail that a person released stays one of its own, with its arrivals
     if staffmail.is_staffs(row):
         return _of_staff(connection, claimed, row, incoming, office, now)
     if (late := _late_staff(connection, claimed, row, incoming, office, now)) is not None:
@@ -156,7 +158,20 @@ def commit_arrival(
         inbox.put_off(connection, claimed, now + _again(claimed, office))
         return None
     beside = outcome is None and this.stands_with(before) and _beside(connection, claimed, row, incoming, office, now)
-    said = COUNTS if outcome else "; it reads otherwise, its words stand beside the first" if beside else ""
+    again = (
+        outcome is None
+        and this.stands_with(before)
+        and _came_again(connection, claimed, row, incoming, beside, office, now)
+    )
+    said = (
+        COUNTS
+        if outcome
+        else f"; it {AGAIN}"
+        if again
+        else "; it reads otherwise, its words stand beside the first"
+        if beside
+        else ""
+    )
     own = f", {policy.OWN_SERVER}" if incoming.verdict.sent else ""
     note = f"class={kind}, trust={trust} ({why}){own}{said}"
     if outcome is None and not this.blocked and this.proof == before.proof == _PROVEN:
@@ -193,6 +208,35 @@ def _beside(
     more = {"subject": incoming.reading.parsed.subject, "event": "appended"}
     outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
     return True
+
+
+def _came_again(
+    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, beside: bool, office: Office, now: datetime
+) -> bool:  # fmt: skip
+    """Opens the ticket again, once, that a person closed without an answer when he had seen other copies only: this arrival came
+    afterwards and another way, or reads otherwise. It is answered as the first would have been."""
+    envelope = incoming.envelope
+    otherwise = beside or incoming.verdict.sent or envelope.client != row.client
+    chosen = select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()
+    ticket = typed.first(connection, Ticket, chosen) if otherwise and row.disposition == Disposition.OPENED else None
+    if ticket is None or not _closed_before(ticket, envelope.received_at) or AGAIN in ticket.marks:
+        return False
+    openings.again(connection, ticket, office.rules, envelope.received_at)
+    decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
+    values = {"marks": [*ticket.marks, AGAIN], "version": ticket.version + 1, "silence": decision.silence}
+    change(connection, tickets, ticket.id, values)
+    ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == ticket.id))
+    desk._acknowledge(connection, claimed, ticket, incoming, decision, office, now)
+    more = briefing.of_mail(incoming, decision, claimed.id, row.entry_id or 0, office.rules)
+    outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}.again", more, office, now)
+    return True
+
+
+def _closed_before(ticket: Ticket, moment: datetime) -> bool:
+    """Whether a person had closed it by then, and had answered nothing."""
+    if ticket.state != TicketState.CLOSED or ticket.closed_at is None or ticket.merged_into is not None:
+        return False
+    return ticket.first_response_at is None and ticket.closed_at < moment
 
 
 def _placed(

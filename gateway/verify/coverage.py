@@ -60,7 +60,8 @@ Field = tuple[bytes, bytes]
 class Coverage:
     """``doubt``: why the signature is no full proof of what is read, or ``""``. ``recipients``: whom the signed To and Cc
     address; ``None`` where one of them is not signed. ``threads``: In-Reply-To and References are signed, present or not.
-    ``dated``: it says when it was signed, so that the same words on another day are signed otherwise. ``content``: a digest of what
+    ``dated``: it says when it was signed, so that the same words on another day are signed otherwise; and of what subject, where
+    there is one: two mails of the same words below two subjects are two. ``content``: a digest of what
     was signed; empty where From, Subject or Date is not."""
 
     doubt: str
@@ -93,7 +94,8 @@ def coverage(mail: Signed, names: Sequence[bytes], signed_at: int | None, now: d
         or _late(deciding, signed, signed_at, now)
     )
     dated = signed_at is not None or (b"date" in signed and b"date" in deciding)
-    return Coverage(doubt, _recipients(deciding, signed), signed >= _THREADS, dated)
+    titled = b"subject" in signed or b"subject" not in deciding
+    return Coverage(doubt, _recipients(deciding, signed), signed >= _THREADS, dated and titled)
 
 
 def _twofold(fields: Sequence[Field]) -> str:
