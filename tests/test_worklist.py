@@ -91,6 +91,8 @@ def test_what_is_due_first_stands_first(store: Store) -> None:
     opened(store, "closed", state="closed", department="financial", language="fr", account="1")
     store.write_now(lambda connection: ownership.snooze(connection, asleep, NOW + timedelta(hours=1), OLENA, NOW))
     assert shown(store, NOBODY) == ["high", "an unverified outage", "sooner", "later", "silent"]
+    glance = store.read_now(lambda connection: worklist.rows(connection, NOBODY, NOW))[0][0]
+    assert (glance["mails"], glance["files"]) == (1, 1)
     assert shown(store, Wanted(state="snoozed")) == ["asleep"] and shown(store, Wanted(state="closed")) == ["closed"]
     assert shown(store, Wanted(state="all", department="financial", language="fr", account="1", trust="verified")) == [
         "closed"
@@ -155,7 +157,7 @@ def test_an_answer_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
 
     before = row()
     send(seen=before.version)
-    assert row().state == "waiting" and row().first_response_at == NOW
+    assert row().state == "waiting" and row().first_response_at == NOW and row().owner == "olena"
     words = store.write_now(lambda c: answering.undo(c, reference, user, NOW + timedelta(seconds=9)))
     assert words == "We look."
     left = row()._mapping

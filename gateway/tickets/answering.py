@@ -52,7 +52,7 @@ def send(
     connection: Connection, reference: str, text: str, user: tuple[int, Person], office: Office, now: datetime,
     seen: int | None = None, and_close: bool = False, to: tuple[str, ...] = (),
 ) -> int:  # fmt: skip
-    """``people.answer``, due in ten seconds; the outbox id. ``user``: id and person; ``and_close``: the ticket is closed too.
+    """``people.answer``, due in ten seconds, by whom owns the ticket from now on where nobody did; the outbox id. ``user``: id and person; ``and_close``: the ticket is closed too.
 
     Raises:
         MovedOn, Refused, NoTicket, Merged, NotAllowed: as ``people.answer``.
@@ -61,11 +61,14 @@ def send(
     row = people.answer(connection, reference, text, user[1], office, now, seen, to)
     connection.execute(update(outbox).where(_same(connection, row)).values(next_at=now + timedelta(seconds=UNDO_S)))
     answer_files.send(connection, user[0], before.id, row)
+    took = "" if before.owner else user[1].name[:100]
+    if took:
+        change(connection, tickets, before.id, {"owner": took})
     if and_close:
         people.close(connection, reference, user[1], office, now)
     keep(connection, user[0], before.id, text, now)
     d = drafts.c
-    was = {name: _plain(getattr(before, name)) for name in _CHANGED}
+    was = {name: _plain(getattr(before, name)) for name in _CHANGED} | {"took": took}
     mine = (d.user_id == user[0], d.ticket_id == before.id)
     connection.execute(update(drafts).where(*mine).values(outbox_id=row, before=was))
     return row
@@ -126,13 +129,15 @@ def _restored(connection: Connection, row: Any, draft: Any, later: Any) -> None:
     """The ticket without the answer. Where another one came after it, that one answers; else it is as it was and its clock
     runs on, whatever else happened meanwhile: what nobody answered never goes without."""
     was = {name: _revived(draft.before[name]) for name in _CHANGED}
+    owner = "" if later is None and draft.before.get("took") == row.owner else row.owner
     if later is not None:
         _hand_over(connection, draft, later)
         values = {"first_response_at": was["first_response_at"] or later.at}
     elif row.state == TicketState.OPEN and row.round_started_at is not None and _is_older(row, was):
         values = {"first_response_at": was["first_response_at"]}  # a mail or a merge has brought the older round
     else:
-        values = {**was, **_watched(row, was), "snoozed_until": row.snoozed_until or was["snoozed_until"]}
+        values = {**was, **_watched(was, bool(owner)), "snoozed_until": row.snoozed_until or was["snoozed_until"]}
+    values |= {"owner": owner}
     values["version"] = row.version + 1  # nobody who saw the answer may take what is there now for what he saw
     change(connection, tickets, row.id, values)
 
@@ -142,12 +147,12 @@ def _is_older(row: Any, was: Mapping[str, Any]) -> bool:
     return started is None or row.round_started_at <= started
 
 
-def _watched(row: Any, was: Mapping[str, Any]) -> dict[str, Any]:
+def _watched(was: Mapping[str, Any], owned: bool) -> dict[str, Any]:
     """What is due next in the round that was, for the owner of now."""
     if was["round_started_at"] is None:
         return {}
     running = clock.Round(was["round_started_at"], was["target_at"], was["status_at"], was["limit_at"])
-    return {"clock_next_at": clock.next_at(running, frozenset(was["clock_done"]), bool(row.owner))}
+    return {"clock_next_at": clock.next_at(running, frozenset(was["clock_done"]), owned)}
 
 
 def _hand_over(connection: Connection, draft: Any, later: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
 
 from gateway.database import typed
-from gateway.database.tables import FactRow, entries, facts, messages, outbox, ticket_tags, tickets, traces
+from gateway.database.tables import FactRow, attachments, entries, facts, messages, outbox, ticket_tags, tickets, traces
 from gateway.model import TicketState
 from gateway.tickets import word_index
 
@@ -84,8 +84,16 @@ def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -
     shown = listed[:PAGE]
     ids = [row.id for row in shown]
     known, tags, said = _facts(connection, ids), _tags(connection, ids), _said(connection, ids)
+    talk = _talk(connection, ids)
     more = [
-        {**row._mapping, "facts": known.get(row.id, []), "tags": tags.get(row.id, []), "said": said.get(row.id, "")}
+        {
+            **row._mapping,
+            "mails": talk.get(row.id, (0, 0))[0],
+            "files": talk.get(row.id, (0, 0))[1],
+            "facts": known.get(row.id, []),
+            "tags": tags.get(row.id, []),
+            "said": said.get(row.id, ""),
+        }
         for row in shown
     ]
     return more, len(listed) > PAGE
@@ -116,6 +124,16 @@ def _said(connection: Connection, ids: list[int]) -> dict[int, str]:
     newest = select(func.max(e.id)).where(e.ticket_id.in_(ids), e.direction == "in").group_by(e.ticket_id)
     chosen = select(e.ticket_id, func.substr(e.text, 1, SNIPPET * 2).label("words")).where(e.id.in_(newest))
     return {row.ticket_id: " ".join(row.words.split())[:SNIPPET] for row in connection.execute(chosen)}
+
+
+def _talk(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int]]:
+    """(how many mails and answers, how many files) of each."""
+    e, a = entries.c, attachments.c
+    counted = select(e.ticket_id, func.count(e.id.distinct()), func.count(a.id)).outerjoin(
+        attachments, a.entry_id == e.id
+    )
+    talk = counted.where(e.ticket_id.in_(ids), e.direction.in_(("in", "out"))).group_by(e.ticket_id)
+    return {key: (int(mails), int(files)) for key, mails, files in connection.execute(talk)}
 
 
 def counts(connection: Connection, now: datetime) -> dict[str, Any]:
