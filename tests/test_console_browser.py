@@ -120,8 +120,26 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     max_.goto(f"{world.url}/tickets/{reference}")
     expect(max_.locator("#there")).to_contain_text("olena has this open")
 
+    # the next ticket and back, without the queue
+    olena.keyboard.press("j")
+    expect(olena.locator("#ticket")).not_to_have_attribute("data-reference", reference)
+    olena.keyboard.press("k")
+    expect(olena.locator("#ticket")).to_have_attribute("data-reference", reference)
+
     # a ready text in Ukrainian, the preview, send, undo, send
-    olena.select_option("#ready", label="Сервер перезавантажено")
+    words = olena.locator("#words-of-answer")
+    olena.keyboard.press(";")
+    expect(olena.locator("#texts h3").first).to_have_text("uk (of this ticket)")
+    expect(olena.locator("#text-shown")).to_contain_text("Вітаємо")
+    assert violations(olena) == []
+    olena.keyboard.type("перезаван")
+    olena.keyboard.press("Enter")
+    expect(words).to_have_value(re.compile("Ми перезавантажили"))
+    olena.keyboard.press("Control+z")
+    expect(words).to_have_value("")
+    olena.keyboard.press("Control+;")
+    olena.keyboard.type("ПЕРЕЗАВАН")
+    olena.keyboard.press("Enter")
     expect(olena.locator("#words-of-answer")).to_have_value(
         re.compile("Вітаємо, Ольга Коваль!\n\nМи перезавантажили kv7x2y31")
     )
@@ -135,7 +153,14 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     assert violations(olena) == []
     olena.keyboard.press("r")
     olena.keyboard.press("Control+Enter")
+    expect(olena.locator("#gaps")).to_contain_text("[ip]")  # asked about, and chosen to be filled in
+    expect(olena.locator("#words-of-answer:focus")).to_have_count(1)
+    olena.keyboard.type("192.0.2.9")
+    expect(olena.locator("#words-of-answer")).to_have_value(re.compile(r"kv7x2y31 \(192\.0\.2\.9\)"))
+    olena.keyboard.press("Control+Enter")
     expect(olena.locator("#undo")).to_be_visible()
+    olena.keyboard.press("u")
+    expect(olena.locator("#undo")).to_contain_text(f"{reference} is sent in")  # it goes along
     olena.keyboard.press("z")
     expect(olena.locator(".notice")).to_contain_text("taken back")
     expect(olena.locator("#words-of-answer")).to_have_value(re.compile("Ми перезавантажили"))
@@ -162,7 +187,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     # max takes it and notes; olena's answer to the older state asks first
     olena.locator("#words-of-answer").fill("Це був диск.")
     max_.keyboard.press("a")
-    expect(max_.locator(".change").last).to_contain_text("owner: nobody → max")
+    expect(max_.locator(".change").last).to_contain_text("owner: olena → max")
     max_.keyboard.press("n")
     max_.keyboard.type("Диск замінено вночі")
     max_.keyboard.press("Control+Enter")

@@ -34,12 +34,40 @@
     }
     undoing(now);
   }
+  // what can be taken back goes along to the next page
+  function carried() {
+    const box = $("#undo");
+    if (box) {
+      const fields = all("input[name=ticket]", box).map((one) => one.value);
+      const text = ticket ? `${ticket.dataset.reference} is sent in` : $("span", box).firstChild.textContent;
+      sessionStorage.setItem("undo", JSON.stringify({ action: new URL(box.action).pathname, until: box.dataset.until, fields, text }));
+    } else {
+      const kept = JSON.parse(sessionStorage.getItem("undo") ?? "null");
+      if (!kept || !csrf || !(Date.parse(kept.until) > Date.now())) return;
+      const form = document.createElement("form"), said = document.createElement("span"), left = document.createElement("b"), button = document.createElement("button"), key = document.createElement("kbd");
+      Object.assign(form, { method: "post", action: kept.action, id: "undo", className: "undo" });
+      form.dataset.until = kept.until;
+      form.dataset.carried = "1";
+      for (const [name, value] of [["csrf", csrf], ...kept.fields.map((one) => ["ticket", one])]) {
+        const field = document.createElement("input");
+        Object.assign(field, { type: "hidden", name, value });
+        form.append(field);
+      }
+      left.id = "undo-left";
+      key.textContent = "z";
+      said.append(`${kept.text} `, left);
+      button.append("Undo ", key);
+      form.append(said, button);
+      $("#main").append(form);
+    }
+    $("#undo").addEventListener("submit", () => sessionStorage.removeItem("undo"));
+  }
   function undoing(now) {
     const box = $("#undo");
     if (!box) return;
     const left = Date.parse(box.dataset.until) - now;
     if (left > 0) $("#undo-left").textContent = `${Math.ceil(left / 1000)} s`;
-    else if (!ticket) box.remove();
+    else if (!ticket || box.dataset.carried) box.remove();
     else { box.remove(); toast("Sent"); for (const wait of [2000, 8000]) setTimeout(refresh, wait); }
   }
 
@@ -68,6 +96,7 @@
     for (const one of all("details[id]")) if (opened.has(one.id)) one.open = true;
     if (known) for (const one of all("li.ticket")) one.classList.toggle("new", !known.has(one.id));
     counted();
+    remember();
     chose();
     moved();
     tick();
@@ -138,14 +167,57 @@
     setInterval(here, 10000);
     addEventListener("pagehide", () => post(`${base}/presence`, { state: "gone" }, { keepalive: true }));
   }
-  $("#ready")?.addEventListener("change", (event) => {
-    const text = event.target.value;
-    if (!text) return;
-    const start = words.selectionStart ?? words.value.length;
-    words.setRangeText(words.value && start === words.value.length ? `\n\n${text}` : text, start, words.selectionEnd ?? start, "end");
-    words.dispatchEvent(new Event("input"));
-    event.target.value = "";
+  // ready texts: a list that is searched, and what is inserted can be undone
+  const texts = $("#texts"), find = $("#find-text");
+  function insert(text) {
+    texts.close();
     words.focus();
+    const start = words.selectionStart, blank = !words.value || /\n\n$/.test(words.value.slice(0, start)) || start === 0;
+    const whole = blank ? text : `\n\n${text}`;
+    if (!document.execCommand("insertText", false, whole)) {
+      words.setRangeText(whole, start, words.selectionEnd, "end");
+      words.dispatchEvent(new Event("input"));
+    }
+  }
+  const found = () => all("#found-texts button");
+  function show(button) {
+    for (const one of found()) one.classList.toggle("at", one === button);
+    $("#text-shown").textContent = button ? button.dataset.text : "";
+    $("#text-shown").lang = button?.lang ?? "";
+    button?.scrollIntoView({ block: "nearest" });
+  }
+  function list() {
+    const wanted = find.value.toLowerCase().split(/\s+/).filter(Boolean), parts = [];
+    for (const group of all("#ready optgroup")) {
+      const fits = all("option", group).filter((one) => wanted.every((word) => `${one.textContent} ${one.value}`.toLowerCase().includes(word)));
+      if (!fits.length) continue;
+      const head = document.createElement("h3");
+      head.textContent = group.label;
+      parts.push(head, ...fits.map((one) => {
+        const button = document.createElement("button");
+        Object.assign(button, { type: "button", textContent: one.textContent, lang: one.lang });
+        button.dataset.text = one.value;
+        return button;
+      }));
+    }
+    $("#found-texts").replaceChildren(...parts);
+    show(found()[0]);
+  }
+  function choose() {
+    if (!texts || texts.open) return;
+    find.value = "";
+    list();
+    texts.showModal();
+    find.focus();
+  }
+  $("#ready-texts")?.addEventListener("click", choose);
+  find?.addEventListener("input", list);
+  texts?.addEventListener("click", (event) => { const one = event.target.closest("[data-text]"); if (one) insert(one.dataset.text); });
+  texts?.addEventListener("focusin", (event) => { if (event.target.dataset.text) show(event.target); });
+  texts?.addEventListener("keydown", (event) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key], rows = found(), at = rows.findIndex((one) => one.classList.contains("at"));
+    if (by) { event.preventDefault(); show(rows[Math.min(rows.length - 1, Math.max(0, at + by))]); find.focus(); }
+    else if (event.key === "Enter" && event.target === find && rows[at]) { event.preventDefault(); event.stopPropagation(); insert(rows[at].dataset.text); }
   });
   function gap(from = 0) {
     const left = $("#gaps")?.dataset.gap, at = left ? words.value.indexOf(left, from) : -1;
@@ -245,8 +317,16 @@
   $("#keys-on")?.addEventListener("change", (event) => localStorage.setItem("keys", event.target.checked ? "on" : "off"));
 
   // keys
+  function neighbour(by) {  // of the list that was seen last
+    const list = JSON.parse(sessionStorage.getItem("list") ?? "[]"), at = list.indexOf(ticket.dataset.reference);
+    const to = list[at + by];
+    if (to) location.href = `/tickets/${to}`;
+    else location.href = "/";
+  }
+  function remember() { if ($("form[action='/queue/bulk']")) sessionStorage.setItem("list", JSON.stringify(all("li.ticket").map((one) => one.id))); }
   function step(by) {
     const rows = all("li.ticket");
+    if (ticket) return neighbour(by);
     if (!rows.length) return scrollBy({ top: by * 200 });
     const at = rows.findIndex((row) => row.contains(document.activeElement));
     const next = rows[Math.min(rows.length - 1, Math.max(0, at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by))];
@@ -263,15 +343,16 @@
   const focus = (query) => { const one = $(query); if (one) { one.focus(); one.scrollIntoView({ block: "center" }); } };
   const bulk = (id) => { const bar = $("#bulk-bar"), one = bar && !bar.hidden && $(`#bulk-${id}`); if (one) (one.matches("input") ? one.focus() : one.click()); return one; };
   const keys = {
-    j: () => step(1), k: () => step(-1), "?": help, "/": () => focus("#words"), u: () => { location.href = "/"; },
+    j: () => step(1), k: () => step(-1), "?": help, "/": () => ($("#words")?.offsetParent ? focus("#words") : (location.href = "/")), u: () => { location.href = "/"; },
     x: () => { const box = document.activeElement.closest("li.ticket")?.querySelector(".pick input"); if (box) { box.checked = !box.checked; chose(); } },
     r: () => focus("#words-of-answer"), n: () => unfold("note", "#note-text"), p: preview, z: () => $("#undo")?.requestSubmit(),
     a: () => bulk("take") || $("#take button")?.click(), t: () => bulk("tag") || focus("#tag"), s: () => bulk("snooze") || focus("#snooze"), c: () => unfold("correct"),
-    w: () => unfold("why"), m: () => ($("#merge-same") ?? $("#merge-to"))?.[$("#merge-same") ? "click" : "focus"](), e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(),
+    w: () => unfold("why"), ";": choose, m: () => ($("#merge-same") ?? $("#merge-to"))?.[$("#merge-same") ? "click" : "focus"](), e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(),
   };
   let going = 0;
   document.addEventListener("keydown", (event) => {
     const field = event.target.matches("input:not([type=checkbox]), textarea, select");
+    if (event.key === ";" && (event.ctrlKey || event.metaKey) && event.target === words) { event.preventDefault(); choose(); return; }
     if (event.key === "Escape" && field) { event.target.blur(); return; }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field) { event.preventDefault(); event.target.form?.requestSubmit($("button.primary", event.target.form)); return; }
     if (field || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]") || localStorage.getItem("keys") === "off") return;
@@ -288,6 +369,8 @@
   if (said && !$("button, code", said)) setTimeout(() => said.remove(), 8000);
   // following the fragment takes the focus away once more
   if (location.hash === "#answer") addEventListener("load", () => setTimeout(() => words?.focus(), 50));
+  remember();
+  carried();
   setInterval(tick, 1000);
   tick();
   listen();
