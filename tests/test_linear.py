@@ -17,6 +17,7 @@ import pytest
 
 from gateway.read import message
 from gateway.read.reading import Hints, read
+from gateway.read.topics import outages
 from gateway.read.words import quotes
 from tests.hostile import CARRIERS, LINES, mail
 from tests.samples import NOW
@@ -130,6 +131,17 @@ def test_the_steps_grow_with_the_text_and_no_faster(steps: Steps, carrier: str) 
 )
 def test_so_do_those_of_the_whole_reading(steps: Steps, kind: str) -> None:
     assert growth(steps, lambda raw: read(raw, HINTS), kind, "text") <= GROWTH
+
+
+def test_a_sentence_of_nothing_but_signs_is_not_looked_through_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    look = outages._object
+    monkeypatch.setattr(outages, "_object", lambda between: looked.append(len(between)) or look(between))
+    for times in (500, 2000):
+        looked.clear()
+        words = "Our " + "bricked " * times + "outlook " * times
+        read(f"From: a@b.example\r\nSubject: x\r\n\r\n{words}\r\n".encode(), HINTS)
+        assert sum(looked) <= outages.MOST * outages.FAR
 
 
 def test_the_count_sees_what_is_quadratic(steps: Steps) -> None:

@@ -25,6 +25,8 @@ OF = frozenset(
     "of on in for at der des von vom auf bei im de du des sur del della dello di do da dos na no на у в van op z ze na".split()
 )
 TENSE = 70  #: characters before a sign in which a "was" says that it is past; it may follow directly ("nicht erreichbar war")
+MOST = 60  #: entries of one topic that count in a sentence: nobody writes more
+FAR = 200  #: characters behind a sign at which nothing is told of it
 BEHIND = 3  #: words before a part behind a sign that is told of it ("no arranca la base de datos") ...
 PLACE = frozenset(
     ("on", "at", "auf", "an", "sur", "à", "en", "su", "sulla", "на", "по", "na", "op", "em")
@@ -78,7 +80,9 @@ def _sentences(texts: Sequence[str], stems: Table, named: Collection[str]) -> li
         if at < len(found) and not (
             stem.topic in ("part", "login", "program") and found[at].lower[inside - 1 : inside] == NAMED
         ):
-            found[at].hits.setdefault(stem.topic, []).append((inside, inside + len(stem.text), stem))
+            of_topic = found[at].hits.setdefault(stem.topic, [])
+            if len(of_topic) < MOST:
+                of_topic.append((inside, inside + len(stem.text), stem))
     return found
 
 
@@ -207,7 +211,7 @@ def _of_a_part(one: _Sentence, topic: str, start: int, end: int) -> bool:
     return any(
         begin >= max(nouns, default=0) or bool(OF.intersection(one.lower[stop:start].split()[:1]))
         if begin < start
-        else bool(stem.beside) or _object(one.lower[end:begin])
+        else bool(stem.beside) or (begin - end <= FAR and _object(one.lower[end:begin]))
         for begin, stop, stem in parts
     )
 
