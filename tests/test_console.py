@@ -6,6 +6,7 @@ import email
 import re
 from collections.abc import Iterator
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -16,8 +17,10 @@ from bench.console_world import PASSWORD, Person, World, settled
 from bench.harness import LoopbackPeers, until
 from gateway.config import parse
 from gateway.console import door, mail_html, pages, ready
+from gateway.console.imitation import imitates
 from gateway.database.console_tables import console_sessions
 from gateway.database.tables import audit, entries, outbox, tickets
+from tests.samples import office as outgoing_office
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(3)"><script>alert(4)</script></svg>'
@@ -463,7 +466,7 @@ def test_a_close_is_taken_back_from_the_queue(world: World, people: dict[str, Pe
 def test_two_customers_are_merged_only_when_asked_twice_and_parted_again(
     world: World, people: dict[str, Person]
 ) -> None:
-    lead, first, other = people["lead"], reference_of(world, "Slow disk"), reference_of(world, "Server down")
+    lead, first, other = people["lead"], evil(world), reference_of(world, "Server down")
 
     def merged() -> Any:
         return rows(world, select(tickets.c.merged_into).where(tickets.c.reference == other))[0].merged_into
@@ -486,10 +489,45 @@ def test_two_customers_are_merged_only_when_asked_twice_and_parted_again(
     assert 'id="merge-same"' not in lead.get(f"/tickets/{first}").text
 
 
+def test_a_snooze_has_a_time_of_day_and_a_correction_a_language(world: World, people: dict[str, Person]) -> None:
+    agent, reference = people["agent"], reference_of(world, "Server down")
+    path = f"/tickets/{reference}"
+
+    def row() -> Any:
+        return rows(world, select(tickets).where(tickets.c.reference == reference))[0]
+
+    for form, wanted in (({"for": "9"}, "09:00"), ({"until": "2037-01-02T16:30"}, "2037-01-02 16:30")):
+        assert agent.post(f"{path}/act", do="snooze", **form).status_code == 303
+        zone = ZoneInfo("Europe/Berlin")
+        assert wanted in f"{row().snoozed_until.astimezone(zone):%Y-%m-%d %H:%M}"
+    for odd in ("2020-01-01T00:00", "0001-01-01T00:00", "soon"):
+        assert agent.post(f"{path}/act", do="snooze", until=odd).status_code == 409
+    assert agent.post(f"{path}/act", do="wake").status_code == 303
+    form = {"department": "technical", "critical": "yes", "question": "account", "priority": "high", "language": "fr"}
+    assert agent.post(f"{path}/correct", **form).status_code == 303
+    assert (row().reply_language, row().priority) == ("fr", "high")
+
+
+def test_a_name_like_ours_is_marked(world: World, people: dict[str, Person]) -> None:
+    office = outgoing_office({}, "")
+    for name, author, alike in (
+        ("INTROSERV Billing Dept.", "winner@lucky.example", True), ("lntr0serv", "a@b.example", False),
+        ("Intr0Sеrv support", "a@b.example", True), ("Intro-Serv", None, True), ("INTROSERV Support", "joe@mail.introserv.com", False),
+        ("Anna Schmidt", "anna@example.de", False), ("", None, False),
+    ):  # fmt: skip
+        assert imitates(name, author, office) is alike, name
+    world.sample(
+        "INTROSERV Billing <win@lucky.example>", "You won", "Do you accept the price of the servers?\n", signed=False
+    )
+    until(lambda: rows(world, select(tickets.c.id).where(tickets.c.subject == "You won")), 40, "it")
+    for path in ("/", f"/tickets/{reference_of(world, 'You won')}"):
+        assert "name imitates ours" in people["agent"].get(path).text
+
+
 def test_a_gap_of_a_ready_text_is_asked_about_and_filled_where_it_is_known(
     world: World, people: dict[str, Person]
 ) -> None:
-    agent, path = people["agent"], f"/tickets/{reference_of(world, 'Slow disk')}"
+    agent, path = people["agent"], f"/tickets/{reference_of(world, 'Server down')}"
     words = "We restarted [service] ([ip]). See [1] and [masked]."
 
     def sent() -> int:

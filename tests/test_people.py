@@ -215,6 +215,12 @@ def test_the_ticket_follows_a_correction_and_the_right_department_is_told(at: De
     assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW + MINUTE))
     shown = at.show(reference)
     assert (shown["critical"], shown["priority"], "critical" in shown["marks"]) == (False, "normal", False)
+    french = Right(reply_language="fr")
+    assert at.store.write_now(lambda c: corrections.correct(c, reference, french, JIM, at.office, NOW)) == [
+        "reply_language"
+    ]
+    last = at.show(reference)["corrections"][-1]
+    assert (last["field"], last["to"]) == ("language", "fr")
     assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW)) == []
 
 

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.console import pages
 from gateway.console.door import Visit, back
+from gateway.console.imitation import imitates
 from gateway.database.console_tables import saved_views
 from gateway.database.statements import put_once
 from gateway.mail import tokens
@@ -99,6 +100,9 @@ async def _drawn(visit: Visit, which: _List, known: Mapping[str, Any]) -> tuple[
         return worklist.counts(connection, now), *worklist.rows(connection, which.wanted, now, which.page)
 
     counts, rows, more = await visit.service.ask(read)
+    office = visit.service.desk().office
+    for row in rows:
+        row["imitates"] = imitates(row["author_name"] or "", row["author"], office)
     values = {"rows": rows, "more": more, "now": now, "zone": zone, **known}
     drawn = await visit.service.compute(lambda: pages.text("queue_list.html", **values))
     return counts, Markup(drawn)  # noqa: S704 - a template's

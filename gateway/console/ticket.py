@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from gateway.console import mail_html, pages, ready, uploads
 from gateway.console.door import Visit, back
+from gateway.console.imitation import imitates
 from gateway.console.queue import said as said_of
 from gateway.database import users
 from gateway.model import SENSITIVE, Department, Priority, Question, Told, Trust
@@ -55,6 +57,9 @@ async def _values(visit: Visit) -> dict[str, Any]:
         return {"case": case, "draft": draft, "people": known, "files": files, "addressees": to, "chosen": to.usual}
 
     found = await visit.service.ask(read)
+    row, desk = found["case"].row, visit.service.desk()
+    found["imitates"] = imitates(row.author_name or "", row.author, desk.office)
+    found["languages"] = desk.settings.gateway.languages
     return {**found, **_undoing(found["draft"], now), **files_of(visit, found["files"])}
 
 
@@ -276,7 +281,7 @@ def _ordered(connection: Connection, visit: Visit, what: str) -> str:
         add = visit.field("tag", 200).split()
         labels.tag(connection, reference, add, [visit.field("untag", 50)] if visit.field("untag") else [], by, now)
     elif what == "snooze":
-        ownership.snooze(connection, reference, now + _SNOOZE.get(visit.field("for"), _SNOOZE["1h"]), by, now)
+        ownership.snooze(connection, reference, _until(visit, now), by, now)
     elif what == "wake":
         ownership.wake(connection, reference, by, now)
     elif what == "part":
@@ -286,6 +291,19 @@ def _ordered(connection: Connection, visit: Visit, what: str) -> str:
     else:
         raise Refused("not an action")
     return ""
+
+
+def _until(visit: Visit, now: datetime) -> datetime:
+    """Until when, in the zone of the desk."""
+    zone, own = ZoneInfo(visit.service.desk().settings.gateway.timezone), visit.field("until", 30)
+    if own:
+        try:
+            return datetime.fromisoformat(own).replace(tzinfo=zone).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise Refused("this is no date") from None
+    if visit.field("for") == "9":
+        return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(9), zone).astimezone(UTC)
+    return now + _SNOOZE.get(visit.field("for"), _SNOOZE["1h"])
 
 
 async def act(visit: Visit) -> Response:
@@ -304,13 +322,16 @@ _DONE = {"close": "Closed {}.", "snooze": "Snoozed {}.", "note": "The note is ke
 async def correct(visit: Visit) -> Response:
     """A person says what the mail is, where it was misread."""
     form = visit.form
-    department, question, priority = (visit.field(name, 20) for name in ("department", "question", "priority"))
+    department, question, priority, language = (
+        visit.field(name, 20) for name in ("department", "question", "priority", "language")
+    )
     right = Right(
         department=Department(department) if department in list(Department) else None,
         critical={"yes": True, "no": False}.get(visit.field("critical")),
         question=Question(question) if question in list(Question) else None,
         sensitive=tuple(one for one in SENSITIVE if one in form.getlist("sensitive")) if form.get("known") else None,
         priority=Priority(priority) if priority in list(Priority) else None,
+        reply_language=language if language in visit.service.desk().settings.gateway.languages else None,
     )
     desk, now = visit.service.desk(), visit.service.clock()
     done = await visit.service.change(

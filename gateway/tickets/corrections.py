@@ -28,6 +28,10 @@ class Right:
     question: Question | None = None
     sensitive: tuple[str, ...] | None = None
     priority: Priority | None = None
+    reply_language: str | None = None  #: in which the customer is answered
+
+
+_NAMES = {"reply_language": "language"}  #: as it is recorded
 
 
 def correct(connection: Connection, reference: str, right: Right, by: Person, office: Office, now: datetime,
@@ -47,7 +51,9 @@ def correct(connection: Connection, reference: str, right: Right, by: Person, of
         misread = _said_outage(connection, row) if name == "critical" and before and entry is None else None
         misread = misread or _entry(connection, row, entry)
         _record(connection, row, misread, (name, before, values[name]), by, now)
-    said = ", ".join(f"{name}: {_words(before)} -> {_words(values[name])}" for name, before in wrong.items())
+    said = ", ".join(
+        f"{_NAMES.get(name, name)}: {_words(before)} -> {_words(values[name])}" for name, before in wrong.items()
+    )
     detail = {name: {"from": before, "to": values[name]} for name, before in wrong.items()}
     changed(connection, row, Change("correct", f"corrected {said}", values, detail), by, now)
     _follow_up(connection, row, wrong, office, now)
@@ -102,7 +108,11 @@ def _record(
 ) -> None:  # fmt: skip
     name, before, after = what
     values = {"ticket_id": row.id, "entry_id": misread.id, "message_id": misread.message_id, "at": now}
-    put(connection, corrections, values | {"who": by.name[:100], "field": name, "before": before, "after": after})
+    put(
+        connection,
+        corrections,
+        values | {"who": by.name[:100], "field": _NAMES.get(name, name), "before": before, "after": after},
+    )
 
 
 def _follow_up(connection: Connection, before: Ticket, wrong: dict[str, Any], office: Office, now: datetime) -> None:

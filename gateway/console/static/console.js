@@ -268,7 +268,8 @@
     await keep();
     frame.src = `${base}/preview?${Date.now()}`;
     frame.hidden = false;
-    frame.scrollIntoView({ block: "nearest" });
+    frame.addEventListener("load", () => frame.scrollIntoView({ block: "end" }), { once: true });
+    frame.scrollIntoView({ block: "end" });
   }
   $("#show-preview")?.addEventListener("click", preview);
   document.addEventListener("toggle", (event) => {
@@ -355,6 +356,7 @@
     if (event.key === ";" && (event.ctrlKey || event.metaKey) && event.target === words) { event.preventDefault(); choose(); return; }
     if (event.key === "Escape" && field) { event.target.blur(); return; }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field) { event.preventDefault(); event.target.form?.requestSubmit($("button.primary", event.target.form)); return; }
+    if (event.key === "Enter" && event.target.matches(".acts select, #correct select")) { event.preventDefault(); event.target.form.requestSubmit(); return; }
     if (field || event.ctrlKey || event.metaKey || event.altKey || $("dialog[open]") || localStorage.getItem("keys") === "off") return;
     if (Date.now() - going < 1200) {
       going = 0;
