@@ -514,6 +514,8 @@ class Thread:
     merged_into: int | None = None  #: the ticket that it is part of now
     subject: str = ""  #: of the ticket
     new_topic: bool = False  #: the mail's own subject is about something else
+    apart: bool = False  #: and has no word in common with the ticket's, or the mail passes another one on
+    department: str = ""  #: of the ticket
 
 
 @dataclass(frozen=True, slots=True)

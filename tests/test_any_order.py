@@ -50,13 +50,14 @@ class Case:
     direct: bool  #: his own server hands the mail in; else a forwarder does
     fields: dict[str, str]
     words: str = WORDS
+    subject: str = "Help"
 
     @property
     def author(self) -> str:
         return f"anna@shop{self.number}.example"
 
     def mail(self, text: str = "", **fields: str) -> bytes:
-        subject = fields.pop("subject", "Help")
+        subject = fields.pop("subject", self.subject)
         given = {"Message_ID": f"<genuine{self.number}@shop.example>"} | self.fields | fields
         return mail(text or self.words, subject, self.author, **given)
 
@@ -163,7 +164,7 @@ def test_a_follow_up_is_shown_in_one_ticket_and_his_own_server_says_in_which(
     of = case(desk, direct)
     newer = f"<newer{of.number}@shop.example>"
     of.arrives(of.mail("The disk is full.", subject="Newer", Message_ID=newer), of.verdict("newer", True))
-    of.fields, of.words = {"In_Reply_To": newer}, WORDS.replace("--\r\n", "")
+    of.fields, of.words, of.subject = {"In_Reply_To": newer}, WORDS.replace("--\r\n", ""), "Newer: help"
     play(of, before, after)
     (shown,) = of.showing()
     assert (shown["state"], shown["trust"]) == ("open", "verified")

@@ -399,7 +399,7 @@ def test_the_graver_reading_counts_whatever_copies_came_between(at: Desk) -> Non
 
 def test_a_copy_with_somebodys_references_buries_nothing(at: Desk) -> None:
     """The signature covers no References: whoever knows an older id of the customer may put it on a copy sent ahead."""
-    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Disk")
+    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Question of a disk")
     first = at.take(incoming(older), older)
     raw = mail(In_Reply_To="<older@example.de>", References="<older@example.de>")
     buried = at.take(incoming(raw), raw)
@@ -434,7 +434,7 @@ def test_a_copy_with_somebodys_references_leaves_no_mail_pending(at: Desk) -> No
 
 
 def test_copies_that_are_no_better_do_not_move_a_mail_to_and_fro(at: Desk) -> None:
-    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Disk")
+    older = mail("The disk is slow.", Message_ID="<older@example.de>", subject="Question of a disk")
     at.take(incoming(older), older)
     hushed, buried = mail(X_Loop="x"), mail(References="<older@example.de>")
     at.take(incoming(hushed), hushed)

@@ -8,10 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from gateway.database import tables
 from gateway.database.store import Store
 from gateway.tickets import people
 from tests.samples import JOE, NOW, envelope, incoming, mail
+from tests.test_arrivals import comes
 from tests.test_desk import Desk
 
 MINUTE = timedelta(minutes=1)
@@ -116,3 +119,87 @@ def test_another_topic_under_a_closed_thread_is_a_linked_ticket(at: Desk) -> Non
         again = took(at, number, f"It is slow again, {number}.", subject, later=40 + number, **headers)
         assert (again.reference, at.show(first)["state"]) == (first, "open"), subject
         at.store.write_now(lambda c, n=number: people.close(c, first, JOE, at.office, NOW + (41 + n) * MINUTE))
+
+
+def under(at: Desk, first: str, number: int, text: str, subject: str, **more: Any) -> Any:
+    """A mail that names the first mail of a ticket and carries no address or number of ours."""
+    headers = {"In_Reply_To": "<peer1@example.de>", "References": "<peer1@example.de>"}
+    return took(at, number, text, subject, later=10 + number, **headers, **more)
+
+
+INVOICE = "Sur la facture 231033 la TVA est à 20 %. Pouvez-vous corriger ?"
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "linked"),
+    [
+        ("facture de novembre", INVOICE, True),
+        ("Invoice of November", "The address on it is wrong.", True),
+        ("Re: Slow disk", INVOICE, False),
+        ("AW: WG: Slow disk", "It is slow again.", False),
+        ("Slow disk, still", "It is slow again.", False),
+        ("The disks are slow, again", "It is slow again.", False),
+        ("Disk and invoice 231033", "Please correct the VAT on invoice 231033.", True),
+        ("", "It is slow again.", False),
+    ],
+)
+def test_another_matter_under_an_open_thread_is_a_linked_ticket(
+    at: Desk, subject: str, text: str, linked: bool
+) -> None:
+    """An invoice vanished in an outage's ticket: people write under an old mail because the address is there."""
+    first = took(at, 1, "The disk of order #123456 is slow, the server does not boot.", "Slow disk").reference
+    found = under(at, first, 2, text, subject)
+    assert (found.reference == first, found.decision.outcome) == (not linked, "linked" if linked else "appended")
+    named = took(at, 3, text, f"{subject} [{first}]", later=30)
+    assert named.reference == first, "our number in the subject ties it whatever else is said"
+
+
+PASSED_ON = "Please see below.\n\n{head}\nFrom: Hosting <noc@isp.example>\nSubject: {old}\nTo: anna@example.de\n\nThe line is cut."
+
+
+@pytest.mark.parametrize("prefix", ["Fwd", "FW", "WG", "TR", "I", "RV", "Пересл"])
+def test_a_forward_is_no_reply(at: Desk, prefix: str) -> None:
+    """A mail program puts the forwarded mail's ids into References."""
+    first = took(at, 1, "The disk of order #123456 is slow.", "Slow disk").reference
+    words = PASSED_ON.format(head="---------- Forwarded message ---------", old="Slow disk")
+    found = under(at, first, 2, words, f"{prefix}: Slow disk")
+    assert (found.decision.disposition, found.decision.outcome, found.reference != first) == ("opened", "linked", True)
+    assert len(at.show(first)["entries"]) == 1
+    assert under(at, first, 3, "It is slow again.", f"{prefix}: Slow disk").reference == first, "nothing is passed on"
+    assert under(at, first, 4, words, f"Re: {prefix}: Slow disk").reference == first, (
+        "an answer to a forward is an answer"
+    )
+
+
+def test_a_mail_to_two_of_our_addresses_is_one_ticket(at: Desk) -> None:
+    """It comes twice, once for each; both ways are kept."""
+    raw = mail(
+        "The disk of order #123456 is slow.",
+        "Disk",
+        Message_ID="<two@example.de>",
+        To="support@introserv.com, sales@introserv.com",
+    )
+    for address in ("support@introserv.com", "sales@introserv.com"):
+        sent = envelope(rcpt_tos=(address,))
+        comes(at, incoming(raw, envelope_=sent), f"Delivered-To: {address}\r\n".encode() + raw)
+    (reference,) = at.store.read_now(lambda c: c.execute(select(tables.tickets.c.reference)).scalars().all())
+    assert len(at.show(reference)["entries"]) == 1
+    assert [template for template, _ in at.customers()] == ["received"]
+    ways = at.store.read_now(lambda c: c.execute(select(tables.messages.c.rcpt_tos)).scalars().all())
+    ways += at.store.read_now(lambda c: c.execute(select(tables.arrivals.c.rcpt_tos)).scalars().all())
+    assert {address for way in ways for address in way} == {"support@introserv.com", "sales@introserv.com"}
+
+
+def test_a_reply_to_a_long_closed_ticket_is_a_new_linked_one_and_its_numbers_stay(at: Desk) -> None:
+    first = took(at, 1, "The disk of order #123456 is slow.", "Slow disk").reference
+    at.store.write_now(lambda c: people.answer(c, first, "Replaced.", JOE, at.office, NOW + MINUTE))
+    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 2 * MINUTE))
+    before = at.show(first)
+    grace = at.office.rules.reopen_grace_s / 60
+    within = took(at, 2, "It is slow again.", f"Re: Slow disk [{first}]", later=grace)
+    assert within.reference == first
+    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + (grace + 1) * MINUTE))
+    late = took(at, 3, "It is slow once more.", f"Re: Slow disk [{first}]", later=2 * grace + 3)
+    assert (late.decision.disposition, late.decision.outcome, late.reference != first) == ("opened", "linked", True)
+    after = at.show(first)
+    assert (after["state"], after["first_response_at"]) == ("closed", before["first_response_at"])

@@ -312,7 +312,7 @@ def _belongs_elsewhere(
     if not this.stands_with(before) or not (threaded or better or before.hushed):
         return False
     found = desk.considered(connection, incoming, office, now, binding=True)
-    if found.disposition is Disposition.OPENED and found.thread is None:
+    if found.disposition is Disposition.OPENED:
         return this.raises(before, row.disposition or "")
     if found.thread is None or found.disposition not in _IN_THREAD or this.hushed:
         return False

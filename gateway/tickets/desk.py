@@ -39,7 +39,7 @@ from gateway.model import (
     TicketState,
     Trust,
 )
-from gateway.tickets import briefing, budgets, clock, copies, outgoing, policy, replays, staffmail, threads
+from gateway.tickets import briefing, budgets, clock, copies, newtopic, outgoing, policy, replays, staffmail, threads
 from gateway.tickets.greeting import greeted
 from gateway.tickets.outgoing import Office, Reply
 
@@ -67,6 +67,7 @@ def pointers(incoming: Incoming) -> threads.Pointers:
         references=parsed.references,
         subject=parsed.subject,
         returned_row=incoming.returned_row,
+        forward=newtopic.is_forward(parsed.subject, incoming.reading.full_text),
         loose=incoming.verdict.authenticated and not (incoming.verdict.sent or incoming.verdict.threads),
     )
 

@@ -10,6 +10,14 @@ _PREFIXES = re.compile(
     r"^\s*(?:(?:re|aw|sv|vs|antw|odp|res|rif|r|ynt|fwd?|fw|wg|tr|rv|i|enc|отв|ответ|відп|пересл)\s*(?:\[\d+\])?\s*[:：]\s*)+",
     re.I,
 )
+_FORWARDS = re.compile(
+    r"^\s*(?:\[[^\]]{0,40}\]\s*)?(?:fwd?|fw|wg|tr|rv|i|enc|doorst|vb|pd|пересл|переслано)\s*(?:\[\d+\])?\s*[:：]", re.I
+)
+#: the field that begins the header of a mail that is passed on, in the languages of mail programs
+_PASSED_ON = re.compile(
+    r"^[\s>*_]{0,8}(?:from|von|de|da|от|від|expéditeur|absender|remitente|mittente|отправитель|відправник)[*_]{0,2}\s?[*_]{0,2}:\s?\S",
+    re.I | re.M,
+)
 _BRACKETS = re.compile(r"\[[^\]]{0,40}\]")
 
 
@@ -24,3 +32,24 @@ def is_new(subject: str, before: str) -> bool:
         return False
     mine, old = _bare(subject), _bare(before)
     return bool(mine and old) and mine not in old and old not in mine
+
+
+def shares_nothing(subject: str, before: str) -> bool:
+    """Whether a new topic (``is_new``) has no word in common with the subject ``before``, whatever their endings."""
+    return is_new(subject, before) and not _stems(subject) & _stems(before)
+
+
+def _stems(subject: str) -> set[str]:
+    words = re.findall(r"\w+", _bare(subject))
+    long = {word[:5] for word in words if len(word) > 3 or word.isdigit()}
+    return long or set(words)
+
+
+def is_forward(subject: str, text: str) -> bool:
+    """Whether a mail passes another one on: its subject says so, it is not that of a ticket, and the text holds the other's
+    header."""
+    return (
+        _FORWARDS.match(subject) is not None
+        and tokens.find(subject) is None
+        and _PASSED_ON.search(text[:100_000]) is not None
+    )

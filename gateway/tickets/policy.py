@@ -276,9 +276,8 @@ def _unattended(incoming: Incoming, kind: MailClass, thread: Thread | None, trus
 
 
 def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -> _Draft | None:
-    """A follow-up; ``None`` when a new, linked ticket is due (a stranger, a thread closed for too long, or another topic
-    under one that is closed)."""
-    if not thread.party:
+    """A follow-up; ``None`` when a new, linked ticket is due (a stranger, a thread closed for too long, or another matter)."""
+    if not thread.party or _another_matter(incoming, thread):
         return None
     if thread.state is TicketState.CLOSED and thread.closed_at is not None:
         if (now - thread.closed_at).total_seconds() > rules.reopen_grace_s:
@@ -297,6 +296,19 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
             Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", notify="now", marks=marks
         )
     return _Draft(Disposition.PENDING, clock=new_round, thread=thread, outcome="pending", notify="now")
+
+
+def _another_matter(incoming: Incoming, thread: Thread) -> bool:
+    """Whether a proven mail only names the ids of a thread (people write under an old mail because the address is there): it
+    is apart from it, or its subject is another one and it is about an invoice or order while the ticket is another department's."""
+    if not incoming.verdict.authenticated or thread.by not in ("message_id", "references"):
+        return False
+    reading = incoming.reading
+    if thread.apart:
+        return True
+    if not thread.new_topic or not thread.department or reading.topics.department == thread.department:
+        return False
+    return any(not one.weak and not one.quoted for one in (*reading.invoices, *reading.orders))
 
 
 def of_this_copy(incoming: Incoming) -> str:

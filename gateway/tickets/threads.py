@@ -34,6 +34,7 @@ class Pointers:
     references: tuple[str, ...]
     subject: str
     returned_row: int | None = None
+    forward: bool = False  #: it passes another mail on
     loose: bool = False  #: In-Reply-To and References may be anybody's; the subject is the author's
 
 
@@ -70,6 +71,7 @@ def _thread(row: Ticket, by: str, author: _Author, bound: bool = False, note: st
         note=note,
         merged_into=row.merged_into,
         subject=row.subject,
+        department=row.department,
     )
 
 
@@ -89,12 +91,15 @@ def find(
         first = _continued(connection, first, whose)
     if first is None:
         return None
-    first = replace(first, new_topic=newtopic.is_new(pointers.subject, first.subject))
+    new_topic = newtopic.is_new(pointers.subject, first.subject)
+    apart = pointers.forward or newtopic.shares_nothing(pointers.subject, first.subject)
+    first = replace(first, new_topic=new_topic, apart=apart)
     if not lock:
         return first
     row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == first.ticket_id).with_for_update())
     locked = _thread(row, first.by, whose, first.token_bound, first.note)
-    return replace(locked, party=locked.party or first.party, firm=first.firm, new_topic=first.new_topic)
+    party = locked.party or first.party
+    return replace(locked, party=party, firm=first.firm, new_topic=first.new_topic, apart=first.apart)
 
 
 def _continued(connection: Connection, merged: Thread, author: _Author) -> Thread:
