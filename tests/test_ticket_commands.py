@@ -174,3 +174,24 @@ def test_the_report_at_the_shell(at: Desk, shell: Shell) -> None:
     found = json.loads(shell("report", "--since", "2026-11-01", "--json").stdout)
     assert (found["total"]["within_limit"], found["days"][0]["key"]) == (1, "2026-11-22")
     assert "neither a duration" in shell("report", "--since", "yesterday", code=2).output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("messages", "discard", "99999999999999999999"), ("messages", "raw", "99999999999999999999"), ("report", "--since", "99999999999d"),
+        ("outbox", "discard", "99999999999999999999"), ("tickets", "list", "--limit", "99999999999999999999"),
+    ],
+)  # fmt: skip
+def test_a_number_or_date_beyond_all_is_told_in_a_line(
+    at: Desk, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:  # fmt: skip
+    from gateway.cli import main
+
+    monkeypatch.setattr("sys.argv", ["gateway", "--config", str(tmp_path / "config.toml"), *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code in (1, 2)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert "Traceback" not in "".join(said) and said

@@ -112,7 +112,17 @@ def _told(error: Exception) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return 2
+    if _is_out_of_range(error):
+        print("gateway: a number or a date in this command is out of range", file=sys.stderr)
+        return 2
     if not isinstance(error, Told | ValueError | PermissionError | FileNotFoundError):
         raise error
     print(f"gateway: {error}", file=sys.stderr)
     return error.exit_code if isinstance(error, Told) else 1
+
+
+def _is_out_of_range(error: Exception) -> bool:
+    """Whether a number is beyond what a database holds (64 bits), or a date beyond the calendar."""
+    if isinstance(error, OverflowError):
+        return True
+    return type(error).__name__ == "DataError" and "out of range" in str(error)
