@@ -328,8 +328,8 @@ class Candidate:
 #: what a mail can ask for that only the owner may have done
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 #: what staff see of a mail besides: what it asks for cannot be undone; a third party's report; trouble, but no outage
-DESTRUCTIVE, ABUSE, COMES_AND_GOES = "destructive", "abuse report", "comes and goes"
-FLAGS = (DESTRUCTIVE, ABUSE, COMES_AND_GOES)
+DESTRUCTIVE, ABUSE, COMES_AND_GOES, RECOVERED = "destructive", "abuse report", "comes and goes", "says it works again"
+FLAGS = (DESTRUCTIVE, ABUSE, COMES_AND_GOES, RECOVERED)
 
 
 @portable

@@ -16,7 +16,21 @@ from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage, TicketState
 from gateway.tickets import arrivals, desk, outgoing, people, rounds, views
 from gateway.tickets.listing import Filter
-from tests.samples import FAIL, JOE, NONE, NOW, PASS, REFUSED, STRANGER, TEMPERROR, envelope, incoming, mail, office
+from tests.samples import (
+    FAIL,
+    JOE,
+    NONE,
+    NOW,
+    OUTAGE_TEXT,
+    PASS,
+    REFUSED,
+    STRANGER,
+    TEMPERROR,
+    envelope,
+    incoming,
+    mail,
+    office,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -92,6 +106,25 @@ def test_a_follow_up_by_token_stays_in_its_ticket(at: Desk) -> None:
     assert (second.decision.disposition, second.reference) == ("appended", first.reference)
     assert [entry["status"] for entry in at.show(first.reference)["entries"]] == ["shown", "shown"]
     assert len(at.customers()) == 1
+
+
+def test_who_says_that_it_works_again_is_marked_and_waits_for_a_person_until_it_falls_again(at: Desk) -> None:
+    raw = mail(OUTAGE_TEXT, subject="Server down")
+    first = at.take(incoming(raw), raw)
+    before = at.show(first.reference)
+    token = at.outbox()[0].context["reply_to"]
+
+    def follow(number: int, words: str) -> dict[str, Any]:
+        raw = mail(words, subject="Re: Server down", Message_ID=f"<f{number}@example.de>")
+        at.take(incoming(raw, envelope_=envelope(rcpt_tos=(token,))), raw)
+        return at.show(first.reference)
+
+    back = follow(2, "It came back by itself at 15:10, you can close this.")
+    assert "says it works again" in back["marks"]
+    kept = ("state", "critical", "limit_at", "target_at", "first_response_at", "incident_started_at")
+    assert [back[key] for key in kept] == [before[key] for key in kept]
+    assert (back["state"], back["critical"]) == ("open", True)
+    assert "says it works again" not in follow(3, "The server is down again, no ping.")["marks"]
 
 
 @pytest.mark.fault("X49")

@@ -27,6 +27,7 @@ from gateway.database.tables import (
 from gateway.mail import tokens
 from gateway.model import (
     FACT_KINDS,
+    RECOVERED,
     Budgets,
     Decision,
     Disposition,
@@ -268,7 +269,8 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
     values: dict[str, Any] = {}
     if decision.disposition is Disposition.APPENDED:
         values |= {"version": row.version + 1, "snoozed_until": None}
-        values["marks"] = list(dict.fromkeys([*row.marks, *(m for m in decision.marks if m != "critical")]))
+        before = [mark for mark in row.marks if not (decision.critical and mark == RECOVERED)]  # it fell again
+        values["marks"] = list(dict.fromkeys([*before, *(m for m in decision.marks if m != "critical")]))
         if row.state != TicketState.OPEN:
             values |= {"state": TicketState.OPEN, "closed_at": None}
         if decision.critical and not row.critical:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from gateway.model import (
     ABUSE,
+    RECOVERED,
     SAME_REQUEST,
     AuthorStatus,
     Budgets,
@@ -170,12 +171,7 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
             Disposition.APPENDED: "follow-ups are not acknowledged",
             Disposition.PENDING: "a contribution without proof is not acknowledged",
         }.get(draft.disposition, "machine mail is never answered")
-    if topics.critical and draft.disposition is Disposition.OPENED:
-        draft.marks.append("critical")
-    if draft.disposition is Disposition.OPENED:
-        draft.marks += topics.flags
-        if incoming.abused:
-            draft.marks += [*((ABUSE,) if ABUSE not in topics.flags else ()), *map(ABOUT.format, incoming.abused)]
+    draft.marks += _flagged(incoming, draft)
     account = incoming.match.settled if trust is Trust.VERIFIED else None
     if trust is Trust.VERIFIED and account is None:
         draft.marks.append("account not settled")
@@ -218,6 +214,19 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         silence="" if draft.reply else draft.silence,
         reasons=tuple(reasons),
     )
+
+
+def _flagged(incoming: Incoming, draft: _Draft) -> list[str]:
+    """What staff should see at once on the ticket: of the mail that opens it, and of a later one that it works again (a person
+    closes it; its clock goes on)."""
+    topics = incoming.reading.topics
+    if draft.disposition is not Disposition.OPENED:
+        appended = draft.disposition is Disposition.APPENDED and not draft.silent
+        return [RECOVERED] if appended and RECOVERED in topics.flags else []
+    marks = ["critical", *topics.flags] if topics.critical else [*topics.flags]
+    if incoming.abused:
+        marks += [*((ABUSE,) if ABUSE not in topics.flags else ()), *map(ABOUT.format, incoming.abused)]
+    return marks
 
 
 def named_by(thread: Thread) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.read.tables import EVERY_MAIL, Beginnings, alternation, languages, mapping, numbers, words
+from gateway.read.times.fractions import Fraction, fraction
 
 MAX_CLOCKS = 60
 MAX_LONE = 1000  #: numbers by themselves whose words around are looked at
@@ -189,8 +190,14 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
             continue
         tail = _TAIL.match(lower, match.end())
         assert tail is not None  # every part of it may be missing
+        word, more = tail["word"], _more(lower, match, tail)
+        if more is None:
+            continue
+        if more.said:
+            tail = _TAIL.match(lower, more.end)
+            assert tail is not None
         half = (tail["half"] or "").strip(" \t\xa0.")
-        sure = bool(tail["word"] or half)
+        sure = bool(word or half or more.said)
         bare = match["bare"] is not None
         if bare and not sure and _MONTH_NEXT.match(lower, match.end()):
             continue
@@ -216,7 +223,10 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         if hour > 23 or minute > 59:
             continue
         second, half_open = int(match["s"] or 0), not half and not digits.startswith("0")
-        named = matching((tail["word"] or "").strip(" .\xa0"), _OF_TWELVE) or bool(match["ish"])
+        named = matching((word or "").strip(" .\xa0"), _OF_TWELVE) or bool(match["ish"])
+        hour, minute = divmod((hour * 60 + minute + more.minutes) % 1440, 60)
+        if more.spoken and hour <= 12:
+            named, hour = True, hour or 12
         twelve = half_open and 1 <= hour <= 12 and (named or (since and _is_since(lower, match.start())))
         zone = text[slice(*tail.span("zone"))]  # whether it is written in capitals matters
         ended = tail.end()
@@ -226,6 +236,13 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         found += 1
         if found >= MAX_CLOCKS:
             return
+
+
+def _more(lower: str, match: re.Match[str], tail: re.Match[str]) -> Fraction | None:
+    """What is said behind an hour without minutes that belongs to it; ``None`` for a fraction that is not understood."""
+    if match["m"] or match["hm"] or match["four"] or match["lone"]:
+        return Fraction(0, tail.end())
+    return fraction(lower, tail.end("word") if tail["word"] else match.end(), bool(tail["word"] or match["hh"]))
 
 
 def _is_since(lower: str, start: int) -> bool:

@@ -100,9 +100,9 @@ _SINCE_AFTER = re.compile(rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('
 
 
 #: for flattened text
-_TROUBLE, _FINE, _NOT, _HABIT, _NEGATION, _TOMORROW = (
+_TROUBLE, _FINE, _NOT, _HABIT, _NEGATION, _TOMORROW, _BACK = (
     re.compile(rf"(?<!\w){_any_of([word.lower() for word in words('times', key)])}")
-    for key in ("trouble", "fine", "not", "habit", "negation", "tomorrow")
+    for key in ("trouble", "fine", "not", "habit", "negation", "tomorrow", "back")
 )
 _DAYS = re.compile(
     rf"(?<!\w){_any_of([*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix('*') for word in _WEEKDAYS)])}"
@@ -279,7 +279,7 @@ def _told(
     if _DAYS.search(flattened(before)):
         before = _DAY_WORD.sub(" ", before)
     before, after = flattened(before), flattened(lower[clock.end : clause_high])
-    if _NOT.search(f"{before} {after}") or _TOMORROW.search(before):
+    if _NOT.search(f"{before} {after}") or _TOMORROW.search(before) or _is_back(f"{before} {after}"):
         return None
     if lead in ("at", "span") and _HABIT.search(flattened(f"{lower[low:begins]} {lower[clock.end : clause_high]}")):
         return None
@@ -309,6 +309,12 @@ def _told(
     if moment > received_at or moment < received_at - OLDEST:
         return None
     return moment, " ".join(text[min(begins, clock.start) : (turned.end() if turned else clock.end)].split())[:120]
+
+
+def _is_back(clause: str) -> bool:
+    """Whether a clause tells when it was up again, which is no beginning."""
+    joined = " ".join(clause.split())
+    return _BACK.search(joined) is not None and _NEGATION.search(joined) is None
 
 
 def _logged(text: str, received_at: datetime, default: ZoneInfo) -> tuple[datetime, str] | None:

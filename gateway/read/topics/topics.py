@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, SENSITIVE, Department, Question, Topics
+from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, RECOVERED, SENSITIVE, Department, Question, Topics
 from gateway.read.facts.machines import machines
 from gateway.read.tables import evened, is_plain
 from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident
@@ -23,6 +23,8 @@ ABUSE_ENOUGH = 3.0
 BILLED = 1.5  #: of financial words from which a general question is the financial department's
 SOLD = 3.0  #: how many times their weight the words of a general question have that asks for more than how to pay
 COMES_AND_GOES_RULE = "{degraded}"  #: of the grammar: what the author says comes and goes
+#: of the grammar: the author says that it works again
+RECOVERED_RULES = ("[{cameback}", "[{closeit}", "[{nevermind}", "[{again}]")
 TROUBLED = 1.5  #: what trouble gives to a question of an account that is told of and is no outage
 ASKED = 2.0  #: what a sensitive request gives to its department
 MONEY, ACCESS = ("cancellation", "refund"), ("password", "access", "reinstall", "email_change", "ownership")
@@ -112,13 +114,15 @@ def topics_of(
     department = Department.FINANCIAL if billed else Department.TECHNICAL
     question = Question.ACCOUNT if is_account else Question.GENERAL
     comes_and_goes = any(why.endswith(FLAKY) for why in dropped) or any(COMES_AND_GOES_RULE in line for line in terms)
-    flags = _flags(asked, reported, comes_and_goes and not critical)
+    recovered = any(rule in line for line in terms for rule in RECOVERED_RULES)
+    flags = _flags(asked, reported, comes_and_goes and not critical, recovered and not critical)
     return Topics(department, question, critical, sensitive, tuple(terms), flags)
 
 
-def _flags(asked: set[str], reported: bool, flaky: bool) -> tuple[str, ...]:
+def _flags(asked: set[str], reported: bool, flaky: bool, recovered: bool) -> tuple[str, ...]:
     """What else staff should see at once."""
-    told = {DESTRUCTIVE: bool(asked & {"cancellation", "reinstall"}), ABUSE: reported, COMES_AND_GOES: flaky}
+    destructive = bool(asked & {"cancellation", "reinstall"})
+    told = {DESTRUCTIVE: destructive, ABUSE: reported, COMES_AND_GOES: flaky, RECOVERED: recovered}
     return tuple(name for name, is_so in told.items() if is_so)
 
 
