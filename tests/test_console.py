@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import html
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,7 @@ from gateway.config import parse
 from gateway.console import door, mail_html, pages, ready
 from gateway.console.imitation import imitates
 from gateway.database.console_tables import console_sessions
-from gateway.database.tables import audit, entries, outbox, tickets
+from gateway.database.tables import audit, entries, messages, outbox, tickets
 from tests.samples import office as outgoing_office
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -594,6 +595,11 @@ def test_what_was_held_is_released_and_is_found(world: World, people: dict[str, 
     lead = people["lead"]
     assert "anna@example.de" in lead.get("/held").text
     assert "Please reset it." in lead.get("/held/3").text
+    forged = people["admin"].get("/held/3").text
+    kept = rows(world, select(messages).where(messages.c.id == 3))[0]
+    assert kept.trust == "failed" and kept.author == "anna@example.de"
+    assert 'addresses = ["anna@example.de"]' not in html.unescape(forged), "nobody locks the customer out"
+    assert 'class="primary" name="do" value="release"' not in forged
     assert lead.post("/held", do="release", message="3", tab="quarantined").status_code == 303
     settled(world, 3)
     until(lambda: "Password" in lead.get("/?words=reset").text, 10, "the search")
