@@ -488,6 +488,22 @@ def test_two_customers_are_merged_only_when_asked_twice_and_parted_again(
     twin = reference_of(world, "Again 1")
     assert f'name="to" value="{twin}" id="merge-same"' in lead.get(f"/tickets/{reference_of(world, 'Again 2')}").text
     assert 'id="merge-same"' not in lead.get(f"/tickets/{first}").text
+    again = reference_of(world, "Again 2")
+
+    def bulk(who: str, *chosen: str) -> None:
+        assert people[who].post("/queue/bulk", do="merge", ticket=list(chosen)).status_code == 303
+
+    def within(reference: str) -> bool:
+        return (
+            rows(world, select(tickets.c.merged_into).where(tickets.c.reference == reference))[0].merged_into
+            is not None
+        )
+
+    for who, chosen in (("agent", (again, twin)), ("lead", (again, other)), ("lead", (again,))):
+        bulk(who, *chosen)
+        assert not within(again) and not within(twin), chosen
+    bulk("lead", again, twin)
+    assert within(again) and not within(twin), "the newer one goes into the older"
 
 
 def test_a_snooze_has_a_time_of_day_and_a_correction_a_language(world: World, people: dict[str, Person]) -> None:

@@ -20,7 +20,8 @@ from gateway.database.console_tables import saved_views
 from gateway.database.statements import put_once
 from gateway.mail import tokens
 from gateway.model import Told
-from gateway.tickets import labels, ownership, people, unclosing, word_index, worklist
+from gateway.tickets import labels, merging, ownership, people, unclosing, word_index, worklist
+from gateway.tickets.conversation import Refused, ticket
 from gateway.tickets.worklist import Wanted
 
 MAX_VIEWS = 20
@@ -148,6 +149,8 @@ async def bulk(visit: Visit) -> Response:
     chosen = [value for value in visit.form.getlist("ticket") if isinstance(value, str)][:200]
     then, what = visit.field("then", 500), visit.field("do")
     done, wrong = 0, ""
+    if what == "merge" and chosen:
+        return await _merged(visit, chosen, f"/?{then}" if then else "/")
     for reference in chosen:
         try:
             await visit.service.change(lambda connection, one=reference: _one(connection, one, what, visit))  # type: ignore[misc]
@@ -156,6 +159,29 @@ async def bulk(visit: Visit) -> Response:
             wrong = str(error)
     told = f"{done} of {len(chosen)} tickets changed." + (f" {wrong}" if wrong else "")
     return back(f"/?{then}" if then else "/", told if chosen else "Choose tickets first (x).")
+
+
+async def _merged(visit: Visit, chosen: list[str], then: str) -> Response:
+    """Merges the chosen tickets of one customer into the oldest of them; all or none."""
+    by, now = visit.person, visit.service.clock()
+
+    def merged(connection: Connection) -> str:
+        oldest, *others = sorted(
+            (ticket(connection, one) for one in dict.fromkeys(chosen)), key=lambda row: int(row.id)
+        )
+        if not others:
+            raise Refused("choose two tickets or more to merge")
+        if any(merging.apart(row, oldest) for row in others):
+            raise Refused("these are of different customers: merge them from the ticket, where you are asked")
+        for row in others:
+            merging.merge(connection, row.reference, oldest.reference, by, now)
+        return f"{len(others)} merged into {oldest.reference}."
+
+    try:
+        told = await visit.service.change(merged)
+    except Told as error:
+        told = f"Nothing was merged: {error}"
+    return back(then, told)
 
 
 def _one(connection: Connection, reference: str, what: str, visit: Visit) -> None:

@@ -348,7 +348,7 @@
     x: () => { const box = document.activeElement.closest("li.ticket")?.querySelector(".pick input"); if (box) { box.checked = !box.checked; chose(); } },
     r: () => focus("#words-of-answer"), n: () => unfold("note", "#note-text"), p: preview, z: () => $("#undo")?.requestSubmit(),
     a: () => bulk("take") || $("#take button")?.click(), t: () => bulk("tag") || focus("#tag"), s: () => bulk("snooze") || focus("#snooze"), c: () => unfold("correct"),
-    w: () => unfold("why"), ";": choose, m: () => ($("#merge-same") ?? $("#merge-to"))?.[$("#merge-same") ? "click" : "focus"](), e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(),
+    w: () => unfold("why"), ";": choose, m: () => bulk("merge") || ($("#merge-same") ?? $("#merge-to"))?.[$("#merge-same") ? "click" : "focus"](), e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(),
   };
   let going = 0;
   document.addEventListener("keydown", (event) => {
