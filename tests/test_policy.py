@@ -238,3 +238,9 @@ def test_who_reports_abuse_is_asked_for_nothing_but_evidence() -> None:
 def test_what_cannot_be_undone_is_marked() -> None:
     raw = mail("Hello, please delete my server of order #123456, thank you.")
     assert "destructive" in decide(incoming(raw), None, Budgets(), NOW, RULES).marks
+
+
+def test_an_invitation_is_asked_for_nothing() -> None:
+    words = "30 minutes please, about our server 203.0.113.7.\r\n\r\n[invitation: Review, 2026-12-01 10:00 UTC]"
+    assert missing_of(incoming(mail(words)), Trust.VERIFIED) == ()
+    assert "diagnostics" in missing_of(incoming(mail(words.partition("[")[0])), Trust.VERIFIED)

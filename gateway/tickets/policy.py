@@ -45,6 +45,7 @@ CAME_BACK = "mail to this address came back: "
 _WHATEVER_COPY = (ONCE_A_DAY, PERHAPS_A_LOOP, TOO_OLD, BROUGHT_IN, CHECKED_AGAIN, BUDGET_SPENT, CAME_BACK, "forged")
 OWN_SERVER = "the author's own server handed it in"  #: a reason, by which later arrivals are judged
 ABOUT = "abuse: account {}"  #: the mark of an abuse notice about a customer
+_INVITATION = "[invitation: "  #: how the line of a calendar begins that invites
 _FINANCIAL_ROLES = frozenset(("owner", "billing"))
 
 
@@ -100,7 +101,7 @@ def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
     topics = reading.topics
     if ABUSE in topics.flags:
         return () if reading.diagnostics else ("diagnostics",)  # evidence, and nothing of an account
-    if topics.question is Question.GENERAL and not topics.critical:
+    if (topics.question is Question.GENERAL or _INVITATION in reading.text) and not topics.critical:
         return ()
 
     def told(kind: str) -> bool:
