@@ -149,7 +149,7 @@ def test_a_signed_mail_that_somebody_kept_and_altered_is_the_same_message(scene:
     """The signature does not cover its Message-ID: that can be anything, and it still verifies."""
     daemon = scene.daemon
     kept = kept_mail(1)
-    known = len(scene.peers.taken)
+    known, others = len(scene.peers.taken), {row["reference"] for row in daemon.rows("tickets", "list")}
     first, second = (decided(scene, raw, "ops@shop.example") for raw in (kept, kept.replace(b"<kept.1@", b"<kept.2@")))
     assert daemon.send(kept.replace(b"<kept.1@", b"<kept.2@"), "ops@shop.example", TO)[0] == 250
     daemon.settled()
@@ -158,7 +158,7 @@ def test_a_signed_mail_that_somebody_kept_and_altered_is_the_same_message(scene:
     shown = daemon.command("tickets", "show", first["ticket"]).stdout
     assert shown.count("came again") == 2
     listed = {row["reference"] for row in daemon.rows("tickets", "list")}
-    assert listed == {scene.reference, first["ticket"]}
+    assert listed - others == {first["ticket"]}
     assert len(scene.peers.taken) == known + 1, "one acknowledgement"
 
 
