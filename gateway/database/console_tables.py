@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Integer, UniqueConstraint
-from sqlalchemy import Text as PlainText
 from sqlmodel import Field, SQLModel
 
 from gateway.database.clean import CleanJson
@@ -106,7 +105,7 @@ class ReportDay(SQLModel, table=True):
     __tablename__ = "report_days"
     zone: str = Field(sa_column=Column(String(64), primary_key=True))
     day: str = Field(sa_column=Column(String(10), primary_key=True))
-    counted: str = Field(sa_column=Column(PlainText, nullable=False))  # JSON
+    counted: str = Field(sa_column=Column(Text, nullable=False))  # JSON
 
 
 class ReportChange(SQLModel, table=True):

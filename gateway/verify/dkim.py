@@ -395,8 +395,8 @@ _RELAXED = dkim.canonicalization.CanonicalizationPolicy.from_c_value(b"relaxed/r
 
 def _content_mark(mail: Signed, sig: Signature) -> str:
     """A digest of d=, From, Subject, Date and the text in relaxed form, where all are signed: the same mail under another
-    selector, algorithm or h= has the same. Empty where one is not signed."""
-    if not set(_TOLD) <= set(sig.names):
+    selector, algorithm or h= has the same. Empty where one is not signed, and where Message-ID is: then a copy cannot have another."""
+    if not set(_TOLD) <= set(sig.names) or b"message-id" in sig.names:
         return ""
     last = {name.lower(): (name, value) for name, value in mail.fields if name.lower() in _TOLD}
     fields = _RELAXED.canonicalize_headers([last[name] for name in _TOLD if name in last])
