@@ -299,4 +299,4 @@ def test_the_data_map_is_true_and_complete() -> None:
         if isinstance(column.type, Text) and column.name not in datamap.MAP[table.name].personal
     }
     # what is free text and no person's: words of the service itself
-    assert texts == {"conditions.problem", "sources.error"}
+    assert texts == {"conditions.problem", "report_days.counted", "sources.error"}
