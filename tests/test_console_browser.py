@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,15 +11,13 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from bench.console_world import PASSWORD, World, settled
 from bench.harness import LoopbackPeers, until, write_accounts
 from gateway import demo
 from gateway.console import secrets
-from tests.conftest import missing
 
-CHROMIUM = shutil.which("chromium")
 OLHA = "Ольга Коваль <olha@example.de>"
 OUTAGE = "Доброго дня,\n\nнаш сервер kv7x2y31 не працює з самого ранку, жоден сайт не відкривається.\n\nОльга Коваль\n"
 WAIT_MS = 20_000
@@ -46,16 +43,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield made
     made.close()
     peers.close()
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("Chromium is not installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def enrolled(world: World, browser: Browser, name: str, role: str) -> Page:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from gateway.replies import preview
 from gateway.replies.render import NAMES, Sender, Templates
-from tests.conftest import missing
 
-CHROMIUM = shutil.which("chromium")
 LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")
 SENDER = Sender(
     "support@introserv.com", "INTROSERV Support", "introserv.com", "verp", "https://portal.example/very/long/way/to/the/tickets",
@@ -42,16 +38,6 @@ CONTRAST = """() => {
 }"""
 #: what a screen reader meets, in its order
 ORDER = "() => [...document.querySelectorAll('p, li, blockquote')].map((one) => one.innerText)"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        missing("Chromium is not installed")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

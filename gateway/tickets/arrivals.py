@@ -41,6 +41,7 @@ from gateway.tickets.outgoing import Office
 #: what was never read, what is forged, what nothing speaks against, what is proven
 _UNREAD, _FORGED, _PLAIN, _PROVEN = range(-1, 3)
 COUNTS = "; it counts"  #: how the note of an arrival ends that decided its mail anew
+BESIDE = "; it reads otherwise, its words stand beside the first"
 AGAIN = "came again after it was closed"  #: the mark of a ticket that such an arrival opened, once
 MAX_BESIDE = 3  #: copies of a mail that read otherwise and are shown
 
@@ -163,15 +164,7 @@ def commit_arrival(
         and this.stands_with(before)
         and _came_again(connection, claimed, row, incoming, beside, office, now)
     )
-    said = (
-        COUNTS
-        if outcome
-        else f"; it {AGAIN}"
-        if again
-        else "; it reads otherwise, its words stand beside the first"
-        if beside
-        else ""
-    )
+    said = COUNTS if outcome else f"; it {AGAIN}" if again else BESIDE if beside else ""
     own = f", {policy.OWN_SERVER}" if incoming.verdict.sent else ""
     note = f"class={kind}, trust={trust} ({why}){own}{said}"
     if outcome is None and not this.blocked and this.proof == before.proof == _PROVEN:

@@ -174,12 +174,7 @@ def _handed_over(
         due_at=None,
         recheck=0,
         done_at=now,
-        message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
-        author=incoming.reading.author.address,
-        subject=incoming.reading.parsed.subject[:MAX_SUBJECT],
-        mail_class=decision.mail_class,
-        trust=decision.trust,
-        authenticated=incoming.verdict.authenticated,
+        **_told_by(incoming, decision),
         ticket_id=copies.place_of(connection, first),
         entry_id=None,
     )
@@ -485,15 +480,23 @@ def _finish(
         due_at=_recheck_at(claimed.recheck, now, office) if decision.recheck else None,
         recheck=1 if decision.recheck else 0,
         done_at=now,
-        message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
-        author=incoming.reading.author.address,
-        subject=incoming.reading.parsed.subject[:MAX_SUBJECT],
-        mail_class=decision.mail_class,
-        trust=decision.trust,
-        authenticated=incoming.verdict.authenticated,
+        **_told_by(incoming, decision),
         ticket_id=ticket.id if ticket else None,
         entry_id=entry,
     )
+
+
+def _told_by(incoming: Incoming, decision: Decision) -> dict[str, Any]:
+    """What the row of a mail says of it once it was read and decided."""
+    parsed = incoming.reading.parsed
+    return {
+        "message_id": (parsed.message_id or "")[:998] or None,
+        "author": incoming.reading.author.address,
+        "subject": parsed.subject[:MAX_SUBJECT],
+        "mail_class": decision.mail_class,
+        "trust": decision.trust,
+        "authenticated": incoming.verdict.authenticated,
+    }
 
 
 def _short_reason(incoming: Incoming, decision: Decision) -> str:
