@@ -15,9 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from gateway.read.topics import lexicon, stems
+from gateway.read.topics.compiled import stems_of
 from gateway.read.topics.lexicon import Entry
+from gateway.read.topics.stem import ABSENT, AROUND, INCIDENT, PLAIN, SENSITIVE, STATES, Stem
 
-KINDS = (*stems.PLAIN, *stems.SENSITIVE, *stems.INCIDENT, *stems.STATES)
+KINDS = (*PLAIN, *SENSITIVE, *INCIDENT, *STATES)
 Group = tuple[str, tuple[str, ...]]
 
 
@@ -58,7 +60,7 @@ def sample(own: str, beside: tuple[Group, ...]) -> str:
     """A text in which the first word of each group stands on its side of an entry's own word."""
     before, behind = [], []
     for side, words in beside:
-        if not side.startswith(stems.ABSENT):
+        if not side.startswith(ABSENT):
             (before if side.startswith("<") else behind).append(words[0].removesuffix("="))
     return " ".join((*before, own.removesuffix("="), *behind))
 
@@ -67,10 +69,10 @@ def samples(entry: Entry) -> Iterator[tuple[str, str, str]]:
     """(own word, word beside it or nothing, text) of an entry: each own word with each word of each group."""
     (_, own), *groups = entry.groups
     for word in own:
-        if not any(not side.startswith(stems.ABSENT) for side, _ in groups):
+        if not any(not side.startswith(ABSENT) for side, _ in groups):
             yield word, "", sample(word, ())
         for at, (side, words) in enumerate(groups):
-            for one in words if not side.startswith(stems.ABSENT) else ():
+            for one in words if not side.startswith(ABSENT) else ():
                 around = (*groups[:at], (side, (one,)), *groups[at + 1 :])
                 yield word, f"{at + 1}:{one}", sample(word, tuple(around))
 
@@ -84,22 +86,22 @@ NAMED: tuple[str, ...] = ()
 
 def without(table: stems.Table, entry: Entry) -> stems.Table:
     """The table without what comes of an entry."""
-    made = {(stem.text, stem.exact, stem.beside) for stem in stems.stems_of(entry)}
+    made = {(stem.text, stem.exact, stem.beside) for stem in stems_of(entry)}
     texts = {text for text, _, _ in made}
 
-    def stays(stem: stems.Stem) -> bool:
+    def stays(stem: Stem) -> bool:
         return bool(stem.rule) or stem.topic != entry.topic or (stem.text, stem.exact, stem.beside) not in made
 
     keys = [key for key, text in enumerate(table.file.keys) if text in texts]
-    changed = {key: tuple(one for one in table.by_key.get(key, ()) if stays(one[1])) for key in keys}
-    return replace(table, by_key={**table.by_key, **changed})
+    changed = {key: tuple(one for one in table.file.entries(key, table.kinds) if stays(one[1])) for key in keys}
+    return replace(table, known={**table.known, **changed})
 
 
 def found_anyway(files: dict[str, str]) -> Iterator[tuple[Entry, str]]:
     """(entry, alternative) of each that the rest finds in all its samples; a word beside another one has ``group:`` before it."""
     text = lexicon.joined(files)
     for entry in lexicon.entries(text):
-        if entry.rule or entry.topic in stems.AROUND or f"{entry.language}.toml" not in files:
+        if entry.rule or entry.topic in AROUND or f"{entry.language}.toml" not in files:
             continue
         table = stems.table(text, entry.language, KINDS)
         rest = without(table, entry)

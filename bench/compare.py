@@ -1,8 +1,9 @@
 """What has become of each mail since another commit: ``explain --json`` of both, over every mail there is, compared field by field.
 
-Usage: python -m bench.compare COMMIT CORPORA [FILE.csv ...] [--show 5] [--all]. The mails are those of ``bench.alarms`` and the
-labelled ones of the tests; both read them with the same directory, the same clock and a nameserver that knows no domain.
-``reasons`` and ``evidence`` are compared with ``--all`` only. Exit 1 when something differs: each difference is to be intended.
+Usage: python -m bench.compare COMMIT CORPORA [FILE.csv ...] [--show 5] [--all] [--to FILE]. The mails are those of ``bench.alarms``
+and the labelled ones of the tests; both read them with the same directory, the same clock and a nameserver by which every author's
+domain takes mail and publishes nothing else. ``reasons`` and ``evidence`` are compared with ``--all`` only. ``--to`` writes each mail
+that differs as a line of JSON with all that both said of it. Exit 1 when something differs: each difference is to be intended.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from typing import Any
 
 from bench.alarms import texts
 from bench.harness import LoopbackPeers, config_text, write_accounts
+from gateway.mail.header import header_end
+from gateway.read.author import author_of
 from tests.labelled import INVOICES, ORDERS, mails
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +51,17 @@ def written(folder: Path, corpora: Path, files: list[Path]) -> dict[str, str]:
         path.write_bytes(raw)
         names[str(path)] = name
     return names
+
+
+def zone(paths: Iterable[str]) -> dict[str, Any]:
+    """A zone by which every author's domain takes mail, so that nobody is spared a reply by what it lacks."""
+    found: dict[str, Any] = {"mx.sender.example": {"A": ["127.0.0.1"]}}
+    for path in paths:
+        raw = Path(path).read_bytes()
+        address = author_of(raw[: header_end(raw)[0]]).address
+        if address is not None:
+            found[address.rpartition("@")[2].lower()] = {"MX": [[10, "mx.sender.example"]]}
+    return found
 
 
 def explained(checkout: Path, config: Path, paths: list[str]) -> Iterator[dict[str, Any] | None]:
@@ -80,6 +94,14 @@ def compared(names: dict[str, str], pairs: Iterable[tuple[Any, Any]], everything
     return found
 
 
+def whole(names: dict[str, str], pairs: Iterable[tuple[Any, Any]], everything: bool) -> Iterator[str]:
+    """A line of JSON for each mail that differs."""
+    for name, (before, after) in zip(names.values(), pairs, strict=True):
+        if fields := list(differing(before, after, everything)):
+            told = {"mail": name, "differing": fields, "before": before, "after": after}
+            yield json.dumps(told, ensure_ascii=False) + "\n"
+
+
 def main() -> int:
     """Prints the differences by field, the first few of each whole."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -88,8 +110,8 @@ def main() -> int:
     parser.add_argument("files", type=Path, nargs="*")
     parser.add_argument("--show", type=int, default=5)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--to", type=Path)
     given = parser.parse_args()
-    peers = LoopbackPeers({})
     with tempfile.TemporaryDirectory(prefix="gateway-compare-") as name:
         folder, then = Path(name), Path(name) / "then"
         then.mkdir()
@@ -97,12 +119,15 @@ def main() -> int:
         subprocess.run(["tar", "-x", "-C", str(then)], input=archive, check=True)
         (folder / "mails").mkdir()
         write_accounts(folder, accounts())
-        config = folder / "config.toml"
-        config.write_text(config_text(folder, peers))
         names = written(folder / "mails", given.corpora, given.files)
+        peers, config = LoopbackPeers(zone(names)), folder / "config.toml"
+        config.write_text(config_text(folder, peers))
         both = (explained(checkout, config, list(names)) for checkout in (then, ROOT))
-        found = compared(names, zip(*both, strict=True), given.all)
-    peers.close()
+        pairs = list(zip(*both, strict=True))
+        peers.close()
+    found = compared(names, pairs, given.all)
+    if given.to:
+        given.to.write_text("".join(whole(names, pairs, given.all)), encoding="utf-8")
     print(f"{len(names)} mails, {sum(map(len, found.values()))} differences since {given.commit}")
     for field, lines in sorted(found.items(), key=lambda pair: -len(pair[1])):
         print(f"  {field}: {len(lines)}")

@@ -29,7 +29,7 @@ from gateway.ingest.limits import Limits
 from gateway.ingest.relays import KnownRelays, Watch
 from gateway.ingest.sources import Sources
 from gateway.lending import Lender
-from gateway.mail.address import registrable
+from gateway.mail.suffixes import registrable
 from gateway.model import Person, Sent
 from gateway.periodic import Periodic, Wait
 from gateway.pipeline import Judge, Pipeline

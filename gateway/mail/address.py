@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
-from typing import Any
+
+from gateway.mail.suffixes import registrable
 
 MAX_LOCAL = 64  #: octets, RFC 5321 section 4.5.3.1.1
 _DOT_ATOM = re.compile(
@@ -45,18 +45,6 @@ def with_a_label(address: str) -> str:
     """The address with its domain as A-label, where it has one."""
     local, at, domain = address.rpartition("@")
     return f"{local}{at}{a_label(domain) or domain}"
-
-
-@functools.cache
-def _suffixes() -> Any:
-    from publicsuffixlist import PublicSuffixList  # here: its table is large, and the readers never ask for it
-
-    return PublicSuffixList()
-
-
-def registrable(domain: str) -> str:
-    """The domain one label below the public suffix, or the name itself when it is a suffix."""
-    return str(_suffixes().privatesuffix(domain) or domain)
 
 
 def canonical(address: str) -> str:

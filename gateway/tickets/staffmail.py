@@ -20,7 +20,7 @@ from gateway.database import inbox
 from gateway.database.statements import change, put_all
 from gateway.database.tables import attachments, entries, messages, outbox, tickets
 from gateway.mail import tokens
-from gateway.mail.address import registrable
+from gateway.mail.suffixes import registrable
 from gateway.mail.tokens import Token
 from gateway.model import (
     Attachment,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.mail.address import registrable
+from gateway.mail.suffixes import registrable
 from gateway.verify.dns import Resolver, Status
 
 _TAG = re.compile(r"\s*([a-zA-Z]{1,20})\s*=\s*([^;]{0,500}?)\s*")

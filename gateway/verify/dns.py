@@ -20,7 +20,7 @@ import dns.exception
 import dns.name
 import dns.resolver
 
-from gateway.mail.address import registrable
+from gateway.mail.suffixes import registrable
 
 
 class Status(StrEnum):

@@ -11,6 +11,7 @@ import functools
 import re
 from collections.abc import Iterator
 
+from gateway.mail.suffixes import top_level_domains
 from gateway.model import Candidate
 from gateway.read.tables import EVERY_MAIL, Beginnings, around, lowered
 from gateway.read.words.pasted import is_pasted, names_passers_by
@@ -98,9 +99,7 @@ _DEFANGED = (("[.]", "."), ("(.)", "."), ("[dot]", "."), ("hxxp", "http"))
 
 @functools.cache
 def _top_level() -> frozenset[str]:
-    from publicsuffixlist import PublicSuffixList
-
-    return frozenset(suffix.rpartition(".")[2] for suffix in PublicSuffixList()._publicsuffix) | _SPECIAL
+    return top_level_domains() | _SPECIAL
 
 
 def _is_host(match: re.Match[str], line: str, beside: bool = False) -> bool:

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 from gateway.read.tables import flattened
 from gateway.read.topics.misspelt import corrected
-from gateway.read.topics.stems import NAMED, STATES, Searched, Stem, Table, counting, marked, without_addresses
+from gateway.read.topics.stem import NAMED, STATES, Stem
+from gateway.read.topics.stems import Searched, Table, counting, marked, without_addresses
 from gateway.read.words.pasted import prose
 
 MAX_SENTENCES = 400

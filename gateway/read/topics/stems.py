@@ -12,41 +12,33 @@ import functools
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-
-from ahocorasick_rs import AhoCorasick
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from gateway.model import SENSITIVE
-from gateway.read.tables import SHORTEST, alternation, blanked, flattened, unaccented
-from gateway.read.topics import misspelt
-from gateway.read.topics.lexicon import Entry as Written
-from gateway.read.topics.lexicon import TopicsError, entries
+from gateway.read.tables import blanked, flattened
+from gateway.read.topics.compiled import File, compiled
+from gateway.read.topics.stem import (
+    KIN,
+    LACKED,
+    NAMED,
+    PLAIN,
+    STATES,
+    WORD,
+    Denying,
+    Entry,
+    Keyed,
+    Speaking,
+    Stem,
+)
 from gateway.read.words.language import KNOWN
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 OVER = 2.0  #: what the words weigh that say that it works again; the others only speak of what was, or may be
 NEAR = 50  #: characters on one side of it, within the clause, where an order is wanted
 DENIED = 36  #: characters before a request in which a denial counts
-NAMED = "\N{CURRENCY SIGN}"  #: stands before each order number, address and service name of the text
 MAX_NAMED = 24
 MAX_PLACES = 32  #: of a stem, where what is around it is looked at
-KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
-PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "install")
-#: what tells an outage, and what around it says that it is none (``outages.py``)
-INCIDENT = (
-    "outage", "event", "unreached", "service", "part", "program", "resolved", "was", "past", "still", "others", "login", "degraded", "slow", "fine",
-)  # fmt: skip
-#: what stands around a request or a state and changes it; no topics of their own
-AROUND = ("not", "denial", "without", "asking", "done", "plea", "distinct", "compound", "simplex")
-TOPICS = (*PLAIN, *INCIDENT, *(f"sensitive.{name}" for name in SENSITIVE), *AROUND)
-STATES = ("event", "unreached", "outage")  #: what a "not" before it denies, unless it has one itself
-NEGATED = "{negated}"  #: a class of verbs that have their "not" in them
-#: classes of what programs say, which no "not" before it denies ("the address was not found: DNS_PROBE_POSSIBLE")
-SHOWN = ("{neterror}", "{code}", "{stuck}")
-ABSENT = "!"  #: before the side of what must not stand beside a stem
-LACKED = ("sensitive.password", "sensitive.access")  #: who is without them asks for them
-_WORD = re.compile(r"\w+")
 _ADDRESS = re.compile(r"[\w.+-]{1,64}@[\w.-]{0,255}\w")
 _PATH = re.compile(r"(://[^\s/<>]{1,255}/)[^\s<>()]{1,2000}")
 _SENTENCE_END = re.compile(
@@ -55,115 +47,41 @@ _SENTENCE_END = re.compile(
 _CLAUSE_END = re.compile(r"[,;:(](?= |$)| [-–—](?= )")
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """What must stand beside a stem: one of these (text, exact)."""
-
-    parts: tuple[tuple[str, bool], ...]
-    side: str = ""  #: ``>`` behind it, ``<`` before it, both within the clause; without one anywhere in the sentence
-    words: int = -1  #: how many words may stand between them; -1: as many as ``NEAR`` characters hold
-    barred: tuple[tuple[str, bool], ...] = ()  #: none of these may stand between them
-    absent: bool = False  #: none of them may stand there
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stem:
-    """What is looked for, and what it gives to which topic."""
-
-    text: str
-    topic: str
-    weight: float
-    exact: bool
-    beside: tuple[Group, ...] = ()  #: one of each must stand beside it
-    is_state: bool = False  #: of an outage, told without a "not": a "not" before it denies it
-    rule: str = ""  #: of the grammar, which it comes from
-    is_request: bool = field(init=False)  #: it can be denied: "I do not want a refund"
-    looks_around: bool = field(init=False)  #: what is around it decides whether it counts
-    is_word: bool = field(init=False)  #: one word, or how one begins
-
-    def __post_init__(self) -> None:
-        """Sets what follows from the rest, which is asked for at every place."""
-        is_request = self.topic.startswith("sensitive.")
-        looks_around = bool(self.beside) or is_request or self.is_state or self.topic == "resolved"
-        object.__setattr__(self, "is_request", is_request)
-        object.__setattr__(self, "looks_around", looks_around)
-        object.__setattr__(self, "is_word", _WORD.fullmatch(self.text) is not None)
-
-    @property
-    def name(self) -> str:
-        """As an explanation names it: the word, with the rule that it stands in."""
-        return f"{self.text} [{self.rule}]" if self.rule else self.text
-
-
-@dataclass(frozen=True, slots=True)
-class Speaking:
-    """Words beside a request that make it none: it is only asked about, or done already and nothing else is asked for."""
-
-    asking: Sequence[Stem]
-    done: Sequence[Stem]
-    plea: Sequence[Stem]
-    likely: re.Pattern[str]  #: without a match neither asking nor done words stand there
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A group by the keys that its parts are looked for with."""
-
-    side: str
-    words: int
-    keys: frozenset[int]
-    signs: tuple[str, ...]  #: what begins with a sign ("€") stands anywhere, and has no key
-    barred: frozenset[int] = frozenset()
-    absent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Denying:
-    """Words before a stem that make it none, each with what stands between them and the stem."""
-
-    request: re.Pattern[str]  #: "I do not want a"
-    lack: re.Pattern[str]  #: "without"
-    state: re.Pattern[str]  #: an outage: "was not", "was never really"
-    over: re.Pattern[str]  #: that it works again: "does not seem to be"
-
-
-#: (rank among all, the stem, its groups)
-Entry = tuple[int, Stem, tuple[Keyed, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """What a topics file says, and the search for all of it at once."""
-
-    stems: Sequence[tuple[str, int, Entry]]  #: (language, key, entry)
-    keys: Sequence[str]  #: the text of each
-    search: AhoCorasick
-    signs: Sequence[tuple[str, Entry]]  #: (language, entry) of those that begin with a sign ("€")
-    denying: Denying
-    speaking: Speaking
-    languages: frozenset[str]
-    distinct: Sequence[tuple[str, str]]  #: (language, word) of what is no misspelling
-    compound: re.Pattern[str]  #: the beginning of a word that ends as what can be down does ("lagersystem")
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """The stems of some languages and topics."""
 
-    file: _File
-    by_key: Mapping[int, Sequence[Entry]]
-    signs: Sequence[Entry]
-    keywords: tuple[str, ...] = ()  #: single words of the outages, in which a typing error may be
-    distinct: tuple[str, ...] = ()  #: what is none of their misspellings
+    file: File
+    spoken: frozenset[str]  #: its languages
+    kinds: frozenset[int]  #: the numbers of its kinds of stems
+    known: dict[int, tuple[Entry, ...]] = field(default_factory=dict)  #: of the keys that were asked for
+
+    @functools.cached_property
+    def signs(self) -> Sequence[Entry]:
+        """The stems that begin with a sign."""
+        return self.file.signs(self.kinds)
+
+    @functools.cached_property
+    def keywords(self) -> tuple[str, ...]:
+        """Single words of the outages, in which a typing error may be."""
+        return tuple(dict.fromkeys(word for word, kind in self.file.plain["keywords"] if kind in self.kinds))
+
+    @functools.cached_property
+    def distinct(self) -> tuple[str, ...]:
+        """What is none of their misspellings."""
+        return tuple(dict.fromkeys(text for code, text in self.file.distinct if code in self.spoken))
 
     def hits(self, text: Searched) -> list[tuple[int, int, Stem, tuple[Keyed, ...]]]:
         """(place, rank, stem, groups) of each that stands in the text, by place, the longest first."""
-        lower, present, by_key, hits = text.lower, text.present, self.by_key, []
+        lower, present, known, hits = text.lower, text.present, self.known, []
         for key in text.places:
-            if key not in by_key:
+            entries = known.get(key)
+            if entries is None:
+                entries = known[key] = self.file.entries(key, self.kinds)
+            if not entries:
                 continue
             places = text.places[key]
-            for rank, stem, beside in by_key[key]:
+            for rank, stem, beside in entries:
                 for group in beside:
                     if not group.absent and not present(group) and not group.signs:
                         break
@@ -194,104 +112,6 @@ class Found:
         terms[name] = terms.get(name, 0.0) + stem.weight * times
 
 
-# --------------------------------------------------------------------------- the file
-
-
-@functools.lru_cache(maxsize=4)
-def _file(text: str, plain: bool = False) -> _File:
-    found: dict[str, list[tuple[str, Stem]]] = {}
-    for entry in entries(text):
-        if entry.topic not in TOPICS:
-            raise TopicsError(f"{entry.topic}: no such topic; there are {', '.join(TOPICS)}")
-        found.setdefault(entry.topic, []).extend((entry.language, stem) for stem in stems_of(entry, plain))
-    denying, negations = _denying(found)
-    asking, done, plea = ([stem for _, stem in found.get(name, ())] for name in ("asking", "done", "plea"))
-    speaking = Speaking(asking, done, plea, re.compile(alternation(s.text for s in (*asking, *done))))
-    stems: dict[str, list[Stem]] = {}
-    for topic, own in found.items():
-        for language, stem in own if topic not in AROUND else ():
-            if topic in STATES and not _says_not(stem, negations):
-                stem = replace(stem, is_state=True)
-            stems.setdefault(language, []).append(stem)
-    if not stems:
-        raise TopicsError("no stems")
-    distinct = [(language, stem.text) for language, stem in found.get("distinct", ())]
-    return _searched(stems, denying, speaking, distinct, _compound(found))
-
-
-def _says_not(stem: Stem, negations: frozenset[str]) -> bool:
-    """Whether a state has its "not" in it, or none before it matters."""
-    return any(name in stem.rule for name in (NEGATED, *SHOWN)) or not negations.isdisjoint(_words(stem))
-
-
-def _compound(found: Mapping[str, Sequence[tuple[str, Stem]]]) -> re.Pattern[str]:
-    """Finds the beginnings of compounds; their heads are ``compound`` words, and ``simplex`` words are none."""
-    heads, others = ([stem.text for _, stem in found.get(name, ())] for name in ("compound", "simplex"))
-    if not heads:
-        return re.compile(r"(?!)")
-    none = rf"(?!(?:{alternation(others)})(?!\w))" if others else ""
-    return re.compile(rf"(?<![\w{NAMED}]){none}(?=[^\W\d_]{{3,24}}(?:{alternation(heads)})(?!\w))")
-
-
-def _words(stem: Stem) -> Iterator[str]:
-    """All words of a stem and of what must stand beside it."""
-    for text in (stem.text, *(part for group in stem.beside for part, _ in group.parts)):
-        yield from text.split()
-
-
-def _denying(found: Mapping[str, Sequence[tuple[str, Stem]]]) -> tuple[Denying, frozenset[str]]:
-    """(the words that deny, those that say "not") of the topics files."""
-    requests, lacks, negations = ([stem for _, stem in found.get(name, ())] for name in ("denial", "without", "not"))
-    nots = _any_of([replace(stem, exact=True) for stem in negations])
-    return Denying(
-        request=re.compile(_any_of(requests)),
-        lack=re.compile(rf"{_any_of(lacks)}\w{{0,20}}(?:[ ,]{{1,2}}\w{{1,20}}){{0,3}}[ ,]{{0,2}}\Z"),
-        state=re.compile(rf"{nots}(?:[ ]\w{{1,20}})?[ ]\Z"),
-        over=re.compile(rf"{nots}(?:[ ]\w{{1,20}}){{0,2}}[ ]\Z"),
-    ), frozenset(stem.text for stem in negations)
-
-
-def _searched(
-    stems: Mapping[str, Sequence[Stem]],
-    denying: Denying,
-    speaking: Speaking,
-    distinct: Sequence[tuple[str, str]],
-    compound: re.Pattern[str],
-) -> _File:
-    """The file with one search for its stems and for what must stand beside them (Aho and Corasick, CACM 18(6), 1975).
-
-    Each key begins with a blank, which stands for all that belongs to no word; so does its end where a word must end.
-    """
-    keys: dict[tuple[str, bool], int] = {}
-
-    def key(text: str, exact: bool) -> int:
-        return keys.setdefault((text, exact), len(keys))
-
-    ordered = sorted(
-        ((language, stem) for language, own in stems.items() for stem in own),
-        key=lambda item: (-len(item[1].text), not item[1].exact),
-    )
-
-    @functools.cache  # the alternatives of an entry share what stands beside them
-    def keyed(group: Group) -> Keyed:
-        words = frozenset(key(text, exact) for text, exact in group.parts if _WORD.match(text))
-        signs = tuple(text for text, _ in group.parts if not _WORD.match(text))
-        barred = frozenset(key(text, exact) for text, exact in group.barred)
-        return Keyed(group.side, group.words, words, signs, barred, group.absent)
-
-    found, signs = [], []
-    for rank, (language, stem) in enumerate(ordered):
-        beside = tuple(map(keyed, stem.beside))
-        if _WORD.match(stem.text):
-            found.append((language, key(stem.text, stem.exact), (rank, stem, beside)))
-        else:
-            signs.append((language, (rank, stem, beside)))
-    search = AhoCorasick([f" {blanked(text)}{' ' * exact}" for text, exact in keys], store_patterns=False)
-    return _File(
-        found, [text for text, _ in keys], search, signs, denying, speaking, frozenset(stems), distinct, compound
-    )
-
-
 @functools.lru_cache(maxsize=64)
 def table(
     text: str = "",
@@ -309,64 +129,20 @@ def table(
     Raises:
         TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
     """
-    file = _file(text, plain)
-    spoken = {language, KIN.get(language or ""), "en"} if language in file.languages else file.languages
-
-    def wanted(code: str, stem: Stem) -> bool:
-        return (code in spoken or code not in KNOWN) and stem.topic.removeprefix("sensitive.") in topics
-
-    by_key: dict[int, tuple[Entry, ...]] = {}
-    for code, key, entry in file.stems:
-        if wanted(code, entry[1]):
-            by_key[key] = (*by_key.get(key, ()), entry)
-    own = [
-        entry[1] for code, _, entry in file.stems if wanted(code, entry[1]) and entry[1].topic in (*STATES, "service")
-    ]
-    keywords = dict.fromkeys(
-        stem.text for stem in own if stem.is_word and NEGATED not in stem.rule and len(stem.text) >= misspelt.SHORTEST
+    file = compiled(text, plain)
+    spoken = frozenset((language, KIN.get(language, ""), "en") if language in file.languages else file.languages)
+    kinds = frozenset(
+        number
+        for number, (code, topic, *_) in enumerate(file.plain["kinds"])
+        if (code in spoken or code not in KNOWN) and topic.removeprefix("sensitive.") in topics
     )
-    distinct = tuple(dict.fromkeys(text for code, text in file.distinct if code in spoken))
-    signs = [entry for code, entry in file.signs if wanted(code, entry[1])]
-    return Table(file, by_key, signs, tuple(keywords), distinct)
-
-
-def stems_of(entry: Written, plain: bool = False) -> list[Stem]:
-    """The stems that an entry stands for: each of its own words, with what must stand beside it; ``plain``: typed without accents."""
-    groups = [(side, _typed(words, entry.language) if plain else words) for side, words in entry.groups]
-    (_, own), *others = groups
-    beside = tuple(_group(side, words, entry.barred if side else ()) for side, words in others)
-    stems = [
-        Stem(word.removesuffix("="), entry.topic, entry.weight, word.endswith("="), beside, rule=entry.rule)
-        for word in own
-    ]
-    if any(not stem.text.strip() or stem.text[0].isspace() for stem in stems):
-        raise TopicsError(f"{entry.where}: {' & '.join(own)!r} is no stem")
-    return stems
-
-
-def _typed(words: Sequence[str], language: str) -> tuple[str, ...]:
-    """Words as they are typed without accents; one of which too little is left ("dê" is no "de") is left out, if others are left."""
-    typed = [(word, unaccented(word, language)) for word in words]
-    return tuple(t for word, t in typed if t == word or len(t.strip("=")) >= SHORTEST) or tuple(words)
-
-
-def _group(side: str, words: Sequence[str], barred: Sequence[str]) -> Group:
-    """What must stand beside a stem; ``side`` as it is written before it (``>``, ``<3:``)."""
-
-    def parts(written: Sequence[str]) -> tuple[tuple[str, bool], ...]:
-        return tuple((word.removesuffix("="), word.endswith("=")) for word in written)
-
-    absent, side = side.startswith(ABSENT), side.removeprefix(ABSENT)
-    return Group(parts(words), side[:1], int(side[1:-1]) if len(side) > 1 else -1, parts(barred), absent)
-
-
-# --------------------------------------------------------------------------- the text
+    return Table(file, spoken, kinds)
 
 
 class Searched:
     """A text in small letters, and where in it the words of a topics file stand."""
 
-    def __init__(self, lower: str, file: _File) -> None:
+    def __init__(self, lower: str, file: File) -> None:
         # a sign that is ours says nothing of words, and a text of nothing but ASCII is blanked faster
         blank = f" {blanked(lower.replace(NAMED, ' ') if NAMED in lower else lower)} "
         self.lower, self._keys = lower, file.keys
@@ -468,13 +244,6 @@ class Searched:
         return max([low, *(mark.end() for mark in _CLAUSE_END.finditer(self.lower, low, start))]), end
 
 
-def _any_of(stems: Sequence[Stem]) -> str:
-    """An expression for any of these stems at a word start."""
-    begins = alternation(stem.text for stem in stems if not stem.exact) if any(not s.exact for s in stems) else r"(?!)"
-    words = alternation(stem.text for stem in stems if stem.exact) if any(s.exact for s in stems) else r"(?!)"
-    return rf"(?<!\w)(?:{begins}|(?:{words})(?!\w))"
-
-
 def stands(text: str, part: str, exact: bool) -> bool:
     """Whether a stem stands in the text at a word start."""
     return any(
@@ -491,7 +260,7 @@ def _denied(before: str, topic: str, words: Denying) -> bool:
 
 def _starts(lower: str, stem: str) -> Iterator[int]:
     """Where a stem stands at a word start; what begins with a sign stands anywhere."""
-    at, sign = lower.find(stem), not _WORD.match(stem)
+    at, sign = lower.find(stem), not WORD.match(stem)
     while at >= 0:
         if sign or not at or not ((before := lower[at - 1]).isalnum() or before == "_"):
             yield at
@@ -559,7 +328,7 @@ def _only_speaks(around: str, words: Speaking) -> bool:
     return stands_one(words.asking) or (stands_one(words.done) and not stands_one(words.plea))
 
 
-def _counts(text: Searched, start: int, stem: Stem, beside: Sequence[Keyed], stems: _File) -> bool:
+def _counts(text: Searched, start: int, stem: Stem, beside: Sequence[Keyed], stems: File) -> bool:
     """Whether what is around the stem at ``start`` lets it count there."""
     end = start + len(stem.text)
     if beside and not (text.may_have_beside(start, end, beside) and text.has_beside(start, end, beside)):
