@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import gateway
+from gateway.read.late import Late
 from gateway.read.reading import Hints, read
 from gateway.read.secrets.credentials import Detector
 
@@ -79,7 +80,7 @@ def took(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     found: dict[str, float] = {}
     for module in modules():
         for name, value in list(vars(module).items()):
-            if isinstance(value, re.Pattern):
+            if isinstance(value, re.Pattern | Late):
                 monkeypatch.setattr(module, name, Clock(f"{module.__name__}.{name}", value, found))
             elif isinstance(value, tuple) and value and all(isinstance(item, Detector) for item in value):
                 for number, item in enumerate(value):

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from gateway.read import message
+from gateway.read.late import Late
 from gateway.read.reading import Hints, read
 from gateway.read.topics import outages
 from gateway.read.words import quotes
@@ -100,7 +101,7 @@ def steps() -> Any:
     for module in modules():
         if isinstance(module, ModuleType) and module.__name__.startswith(READ):
             for name, value in list(vars(module).items()):
-                if isinstance(value, re.Pattern):
+                if isinstance(value, re.Pattern | Late):
                     patch.setattr(module, name, Counted(value, counted, False))
                 elif value is re:
                     patch.setattr(module, name, Counted(re, counted, True))

@@ -6,17 +6,17 @@ the other, so that another way of saying the same is found too.
 
 from __future__ import annotations
 
-import re
+from gateway.read.late import late
 
 #: what a gateway of the author's company puts before a subject: [EXTERNAL], {Spam?}, EXT:
-TAG = re.compile(r"^\s*(?:[\[{(<*]{1,3}[^\[\](){}<>*]{1,40}[\]}(*)>]{1,3}|(?i:ext|extern|external)\s*:)\s*")
+TAG = late(r"^\s*(?:[\[{(<*]{1,3}[^\[\](){}<>*]{1,40}[\]}(*)>]{1,3}|(?i:ext|extern|external)\s*:)\s*")
 #: somebody answers or passes on: what stands behind is not what this mail is
-PASSED_ON = re.compile(
+PASSED_ON = late(
     r"(?i)^\W{0,3}(?:re|aw|sv|antw|fwd?|wg|tr|rv|vs|rif|odp|pd|ynt|ilt|ref|res|enc|i|r|fs|отв|ответ|пересл|переслано|на|відп)"
     r"(?:\s?\[\d+\])?\s?[:：]"
 )
 #: somebody passes on what he got: programs answer, they do not forward
-FORWARDED = re.compile(r"(?i)^\W{0,3}(?:fwd?|wg|tr|rv|pd|ilt|enc|fs|doorst|пересл|переслано)(?:\s?\[\d+\])?\s?[:：]")
+FORWARDED = late(r"(?i)^\W{0,3}(?:fwd?|wg|tr|rv|pd|ilt|enc|fs|doorst|пересл|переслано)(?:\s?\[\d+\])?\s?[:：]")
 
 # --------------------------------------------------------------------------- automatic replies
 
@@ -38,13 +38,13 @@ _RESPONDER = (
     r"自動応答|自動返信|自动(?:回复|答复)|自動回覆|자동 ?(?:회신|응답|답장)|رد تلقائي|תשובה אוטומטית"
 )
 #: a responder's own beginning of a subject: the words, then a colon, a bracket, a dash or the end
-RESPONDER = re.compile(rf"(?i)^\W{{0,4}}(?:{_RESPONDER})\s?(?:[:：\])]|[-–—]\s|$|(?=\b(?:re|aw|fwd?):))")
+RESPONDER = late(rf"(?i)^\W{{0,4}}(?:{_RESPONDER})\s?(?:[:：\])]|[-–—]\s|$|(?=\b(?:re|aw|fwd?):))")
 #: the same at its end, also where the subject is an answer's
-RESPONDED = re.compile(rf"(?i)[(\[](?:{_RESPONDER})[)\]]\s*$")
+RESPONDED = late(rf"(?i)[(\[](?:{_RESPONDER})[)\]]\s*$")
 #: what a responder does, named by somebody
-NAMES_RESPONDER = re.compile(rf"(?i)(?:{_RESPONDER})")
+NAMES_RESPONDER = late(rf"(?i)(?:{_RESPONDER})")
 #: what may be one, and may as well be a person's subject
-PERHAPS_RESPONDER = re.compile(
+PERHAPS_RESPONDER = late(
     rf"(?i)^\W{{0,4}}(?:{_RESPONDER}) (?:from|von|de|da|von|от|від|od)\b|"
     r"^\W{0,4}(?:auto(?:-?mail)?\s?[:：]|(?:i am |i'm |currently )?(?:away|on (?:vacation|holiday|leave)|out of office)\b|vacation\b|ooo\b|"
     r"absence\b|abwesen(?:d|heit)\b|im urlaub\b|ich bin (?:nicht im büro|abwesend|im urlaub)|nicht im (?:büro|haus)\b|urlaub\b|"
@@ -52,7 +52,7 @@ PERHAPS_RESPONDER = re.compile(
     r".{1,60} is (?:currently )?out of (?:the )?office\b|(?:я )?(?:в|у) (?:отпуск|відпуст)|отсутств|відсутн|nieobecn|na urlopie|urlop\b|frånvaro|fravær|afwezig|semester\b|poissa\b|mimo kancelář|不在)"
 )
 #: who writes is away, said in the first person or of this very mailbox
-AWAY = re.compile(
+AWAY = late(
     r"(?i)\b(?:(?:i am|i'm|i will be|i'll be|we are|he is|she is|will be|am) (?:\w+ ){0,3}?(?:out of (?:the |my )?office|away|on (?:\w+ )?(?:leave|vacation|holidays?|pto|trip)|"
     r"travell?ing|unavailable|absent|not in (?:the |my )?office)|out of (?:the |my )?office (?:until|from|till|between|on|with)|(?:limited|no|intermittent) access to (?:my )?(?:e-?)?mail|"
     r"(?:will|shall) (?:be back|return|(?:reply|respond|answer)(?: to you)? (?:when|after|upon|as soon|on my))|"
@@ -70,7 +70,7 @@ AWAY = re.compile(
     r"(?:szabadságon|nem vagyok az irodában|távol vagyok)|(?:ofis dışında|izinde|izinli)y[iı]m|(?:休暇|不在に|外出して))"
 )
 #: the mail says of itself that nobody wrote it
-SAYS_AUTOMATIC = re.compile(
+SAYS_AUTOMATIC = late(
     r"(?i)(?:this (?:is|was|e-?mail is|message is|reply is) (?:an? )?auto(?:matic|mated|matically|[- ])|(?:generated|sent|created) automatically\b|auto(?:matically)?[- ]generated|"
     r"this is an? (?:auto|vacation|out[- ]of[- ]office)|do not (?:reply|respond) to this (?:e-?mail|message|mail)|"
     r"(?:dies|das|hierbei handelt es sich um|diese) (?:ist )?(?:eine? )?automatisch|automatisch (?:generiert|erstellt|erzeugt|versendet|versandt)|antworten sie (?:bitte )?nicht auf diese|"
@@ -91,7 +91,7 @@ AUTOMATIC_SIGNS = tuple(
 # --------------------------------------------------------------------------- people who want something
 
 #: a trouble or a wish that only people have, and no notice of absence
-WANTS = re.compile(
+WANTS = late(
     r"(?i)(?:\b(?:does|do|did|is|are|was|were|has|have|can)(?:n.t| not) (?:\w+ )?(?:work\w*|send|sent|sending|arriv\w+|go out|function\w*|trigger\w*|activat\w+)\b|not working|stopped|\bbroken\b|(?:is|are) wrong|"
     r"please (?:\w+ )?(?:help|check|fix|repair|switch|turn|disable|enable|activate|deactivate|tell|look|remove|change|explain|advise|investigate|unblock|delist|set|restore|stop|whitelist|add|cancel|delete)\b|"
     r"\b(?:can|could|would|will) you\b|\bhow (?:do|can|to|should)\b|\bwhy (?:do|does|is|are|did|was)\b|\bwhat (?:do|does|is|can|should|must)\b|"
@@ -108,16 +108,16 @@ WANTS = re.compile(
     r"werkt niet|kunnen jullie|não (?:funciona|chega)|fungerar inte|nefunguje|çalışmıyor)"
 )
 #: what the desk sells and bills: who speaks of it does not only say that he is away
-TRADE = re.compile(
+TRADE = late(
     r"(?i)(?:#\d{5,}|\b(?:server|serv[ei]\w*r\w*|vps|host(?:ing|er|s)?|domain\w*|webs(?:ite|hop)|mailbox|autoresponder|disks?|festplatte\w*|backup|dns|ip|renewal|migration|invoice|rechnung\w*|bestell\w*|auftrag\w*|"
     r"factur\w*|fattur\w*|commande\w*|pedido\w*|ordin[ei]|order|rinnovo|dominio|domaine|сервер\w*|домен\w*|хостинг\w*|сч[её]т\w*|заказ\w*|рахун\w*|замовлен\w*|faktur\w*|zamówieni\w*|serwer\w*|domen\w*)\b)"
 )
 #: who asks for help
-HELP = re.compile(
+HELP = late(
     r"(?i)\b(?:help|hilfe|helfen|aide[rz]?|aidez|ayud\w+|aiut\w+|помо[гщж]\w*|допомо\w+|pomoc\w*|pomóż|why|warum|pourquoi|por qué|perché|почему|чому|dlaczego)\b"
 )
 #: what is the writer's own, and what happens to him
-OURS = re.compile(
+OURS = late(
     r"(?i)(?:\b(?:my|our) (?:\w+ )?(?:server|vps|mail ?server|website|site|domain|mailbox|customers?|clients?|newsletter|ip|host|account|shop|users?|colleagues?|provider|mails?|e-?mails?|messages?|orders?|payment)\b|"
     r"\b(?:we|i) (?:\w+ )?(?:get|got|getting|receive|received|see|have|need|want|cannot|can.t|tried|send|sent|think|guess|believe|suppose)\b|\byours\b|\byour (?:mx|side|server|billing|department|colleague)\b|because of this|"
     r"\bunsere?[mnrs]? \w|\b(?:wir|ich) (?:\w+ )?(?:bekomm|erhalt|hab|kann|können|seh|brauch|möchte|versuch)|\b(?:bekomme|erhalte|habe|kann) ich\b|(?:kommen|kommt) [^.\n]{0,40}zurück|"
@@ -128,7 +128,7 @@ OURS = re.compile(
 # --------------------------------------------------------------------------- bounces
 
 #: a bounce's subject, wherever it stands in it
-BOUNCED = re.compile(
+BOUNCED = late(
     r"(?i)(?:undeliver|un-deliver|deliver\w*\b.{0,40}?(?:fail|problem|error|status|notif|report|warning|delay|impossible|unsuccess|refused)|(?:fail|problem|error|could not|couldn.t|unable|cannot|can.t|not|un).{0,30}?deliver|"
     r"return(?:ed|ing)?\b.{0,20}?(?:mail|message|e-?mail|sender)|mail (?:system )?(?:error|status|failed|failure|warning)|failed mail|failure (?:notice|notification)|message (?:status|delayed|refused|rejected|blocked|not sent)|\bbounced?\b|non[- _]?(?:deliver|remis|recapit|delivery)|"
     r"\bndn?r?:|\brejected:|user unknown|unknown user|delayed mail|could not send|error sending|problems? sending|processing error|mailbox full|quota exceeded|address (?:changed|not found|rejected)|not a? ?member|message you sent|quarantin|spam.{0,20}reject|reject.{0,20}(?:mail|message)|bulk email filter|"
@@ -141,7 +141,7 @@ BOUNCED = re.compile(
     r"配信(?:不能|失敗|できま)|配達(?:不能|できま)|送信(?:でき|失敗|エラー)|(?:邮件|郵件|传输|傳送|投递|退信|系统退信).{0,10}(?:失败|失敗|退|无法)|退信|전송 ?(?:실패|불가)|전달.{0,6}(?:실패|불가|못))"
 )
 #: how mail programs speak in the first lines of a report
-REPORTS = re.compile(
+REPORTS = late(
     r"(?i)(?:this is (?:the|a|an) .{0,60}(?:mail system|qmail|mail agent|mailer-daemon|mail server|mail delivery|delivery status|delivery report|mail transfer|postfix|program)|"
     r"(?:message|mail|report|e-?mail|notification) (?:was |is |has been )?(?:created|generated|sent|produced) (?:automatically|by)|automatically[- ]generated|automated (?:response|message|notification)|advisory-only|"
     r"transcript of session|(?:permanent|transient) (?:non-)?(?:fatal )?errors?|had delivery problems|(?:unsent|undelivered|returned|non-delivered|undeliverable) (?:message|mail|information)|below this line is a copy|(?:is a|your) copy of (?:the|your) (?:original )?message|"
@@ -161,18 +161,18 @@ REPORTS = re.compile(
     r"uw (?:bericht|e-?mail).{0,60}niet|não pôde ser entregue|kunde inte levereras|kunne ikke leveres|nelze doručit|teslim edilemedi|配信できません|配信不能|无法(?:投递|送达)|退信)"
 )
 #: an address with what a server said of it, as programs write them; pieces of a report
-EXCHANGE = re.compile(
+EXCHANGE = late(
     r"(?im)(?:^[ \t]{0,8}<?[^\s<>@:]{1,64}@[^\s<>:]{1,255}>?[ \t]{0,4}(?:[:;.…(]|\r?$)|^[ \t]{0,8}(?:rcpt to|mail from|final-recipient|original-recipient|diagnostic-code|reporting-mta|action|status|remote-mta)[ \t]?:|"
     r"\b(?:user|recipient|address|mailbox)(?:\w{1,3}|\(s\))?[ \t]?: ?<?[^\s<>@]{1,64}@|to: ?<[^<>\s]+@[^<>\s]+>|\b(?:on|to|for) <[^<>\s]+@[^<>\s]+>)"
 )
 #: what a server said
-CODE = re.compile(r"(?m)(?:\bsaid:? [245]\d\d\b|^[ \t<>]{0,6}[45]\d\d[ -]|\b[45]\.\d{1,2}\.\d{1,3}\b)")
+CODE = late(r"(?m)(?:\bsaid:? [245]\d\d\b|^[ \t<>]{0,6}[45]\d\d[ -]|\b[45]\.\d{1,2}\.\d{1,3}\b)")
 #: a field of a header, as it stands in a returned mail's
-RETURNED = re.compile(
+RETURNED = late(
     r"(?m)^[ \t]{0,4}(?:Received|Message-I[dD]|From|To|Subject|Date|Return-[pP]ath|MIME-Version|Content-Type|X-[\w-]+): ?\S"
 )
 #: a challenge: the sender is asked to prove himself before his mail is let through
-CHALLENGE = re.compile(
+CHALLENGE = late(
     r"(?is)(?:click|follow|visit|reply)[^.]{0,160}\b(?:your (?:e-?mail )?address|the sender|your message)\b[^.]{0,60}"
     r"\b(?:added|approved|allowed|verified|released|whitelisted)\b"
 )
@@ -185,6 +185,6 @@ CHALLENGED = (
     "whitelisted",
 )  #: cheap: without one there is none
 #: a report about mail that somebody else complains of, in its first lines
-COMPLAINT = re.compile(
+COMPLAINT = late(
     r"(?i)this is an? (?:auto\w*[- ])?(?:e-?mail )?(?:abuse|spam|spf\S*|dkim\S*|dmarc\S*|authentication[- ]failure|authentication|feedback)\b.{0,40}\b(?:report|complaint)\b.{0,40}(?:for|of|about|from|regarding|received)"
 )

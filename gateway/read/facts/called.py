@@ -10,6 +10,7 @@ import functools
 import re
 
 from gateway.model import Candidate
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, Beginnings, alternation, around, languages, lowered, mapping, words
 
 MAX = 8
@@ -18,18 +19,18 @@ REACH = 120  #: characters behind a noun in which its name ends
 _NOUNS = words("machines", "noun")
 _SIGNS = Beginnings((noun.rstrip("*") for noun in _NOUNS), among=EVERY_MAIL)
 _NAME = r"[^\W\d_](?:[\w-]{1,30}[^\W_])"
-_CALLED = re.compile(
+_CALLED = late(
     rf"(?:{alternation(_NOUNS)})(?:[ \t\xa0:,]{{1,3}}[\"'„“”«‘’‹`*]{{1,2}}[ \xa0]?(?P<quoted>{_NAME})[ \xa0]?[\"'“”»‘’›`*]{{1,2}}"
     rf"|[ \t\xa0,]{{1,3}}(?:{alternation(words('machines', 'called'))})[ \t\xa0:]{{1,3}}[\"'„“«‘`]?[ \xa0]?(?P<named>{_NAME}))(?![\w@-]|\.\w)",
     re.IGNORECASE,
 )
 #: "'kartal' adlı sunucu"
-_CALLED_BEFORE = re.compile(
+_CALLED_BEFORE = late(
     rf"(?<![\w.@-])(?P<named>{_NAME})[\"'”’]?[ \t]{{1,2}}(?:{alternation(words('machines', 'called_before'))})[ \t]{{1,2}}\Z",
     re.IGNORECASE,
 )
 _BEFORE_SIGNS = Beginnings(words("machines", "called_before"), among=EVERY_MAIL)
-_STATE = re.compile(
+_STATE = late(
     "|".join(alternation([stem.rstrip("=*")]) for stem in dict.fromkeys(words("times", "trouble")) if " " not in stem)
 )
 _PROGRAMS = frozenset(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gateway.model import Candidate
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, Beginnings, alternation, around, lowered, words
 
 MAX = 20
@@ -16,7 +17,7 @@ _SIGNS = Beginnings(
     among=EVERY_MAIL,
 )
 BEFORE, BEHIND = 24, 90  #: characters around a sign in which its label and the number are
-_CUSTOMER = re.compile(
+_CUSTOMER = late(
     rf"(?<!\w)(?:{alternation(_LABELS)})(?!\w)[ \t\xa0]{{0,2}}(?:is|ist|lautet|est|es|è|это|є|jest)?[ \t\xa0]{{0,2}}[:=.(–-]{{0,2}}[ \t\xa0]{{0,2}}"
     r"(?:№|n°|nº|#|no\.?|nr\.?)?[ \t\xa0]{0,2}(?P<value>(?:[a-z]{1,4}-?)?\d{2,12})(?!\w|[.,]\d|-\d)",
     re.IGNORECASE,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from gateway.mail.suffixes import top_level_domains
 from gateway.model import Candidate
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, Beginnings, around, lowered
 from gateway.read.words.pasted import is_pasted, names_passers_by
 
@@ -20,14 +21,14 @@ MAX = 50
 MAX_LINES = 4000
 LONGEST = 300  #: characters on either side of a dot
 SHORTER = LONGEST - 260  #: a name is no longer than 253 characters (RFC 1035 section 2.3.4)
-_DOT = re.compile(r"[^\W_]\.[^\W\d_]")
+_DOT = late(r"[^\W_]\.[^\W\d_]")
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
-_NAME = re.compile(
+_NAME = late(
     rf"(?<![\w@.%+=-])(?:(?P<scheme>[a-z][a-z0-9+.-]{{1,10}}://)(?:[^\s/@]{{1,80}}@)?|\*\.)?(?:_[\w-]{{1,40}}\.){{0,3}}"
     rf"(?P<host>(?:{_LABEL}\.){{1,8}}(?P<last>[^\W\d_][\w-]{{1,62}}))(?P<after>\.?(?:/|:\d{{1,5}}\b)?)(?![\w@])",
     re.IGNORECASE,
 )
-_LABELLED = re.compile(
+_LABELLED = late(
     r"(?<!\w)(?:host[ -]?names?|hostname|rechnername|nom d['’]hôte|nombre de host|nome host|имя хоста|хостнейм|ім['’]я хоста)[ \t]{0,2}"
     r"(?:is|ist|est|es|è|[:=])?[ \t]{0,2}[\"'`„“«(]?(?P<host>[a-z][a-z0-9-]{1,61}[a-z0-9])(?![\w.@-]\w)",
     re.IGNORECASE,
@@ -62,35 +63,35 @@ _NOBODYS = frozenset(
     "drive.google.com docs.google.com dropbox.com wetransfer.com snipboard.io t.me wa.me facebook.com youtube.com youtu.be twitter.com x.com instagram.com "
     "linkedin.com github.com gitlab.com stackoverflow.com wikipedia.org example.com. co.kg".split()
 )
-_HOST_WORD = re.compile(
+_HOST_WORD = late(
     r"(?:sites?|websites?|web ?page|homepage|domains?|domän\w*|hosts?|hostname|server\w*|serv[ie]\w{3,5}|url|link|shop|store|page|blog|panel|subdomain|webseite|seite|"
     r"servizio|sito|dominio|página|sitio|web|домен\w*|сайт\w*|хост\w*|магазин\w*|сервер\w*|strona|stron[yęa]|domen\w*)\W{1,3}(?:is |named |called |ist |est |es |è )?\Z",
     re.IGNORECASE,
 )
-_TARGET = re.compile(
+_TARGET = late(
     r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|wget|nmap|dig|host|nslookup|openssl s_client -connect)[ \t]|traceroute to |tracing route to ",
     re.IGNORECASE,
 )
-_FIELD = re.compile(
+_FIELD = late(
     r"[ \t>|]{0,8}(?:received|return-path|message-id|dkim-signature|authentication-results|x-[\w-]{1,40}|arc-[\w-]{1,40}|reporting-mta|remote-mta|"
     r"final-recipient|diagnostic-code|list-[\w-]{1,20}|envelope-to|delivered-to|from|to|cc|sender|reply-to):[ \t]",
     re.IGNORECASE,
 )
-_FILE = re.compile(r"[~./\\][\w./\\-]{0,80}\Z")
+_FILE = late(r"[~./\\][\w./\\-]{0,80}\Z")
 #: "anna@ shop.example", "anna (at) shop.example": an e-mail address, however it is written
-_MAILBOX = re.compile(r"(?:@|\w[ \t]?[(\[{][ \t]?(?:at|ät|а[тt])[ \t]?[)\]}])[ \t]?\Z", re.IGNORECASE)
-_AT_WORD = re.compile(r"\w[ \t](?:at|ät)[ \t]\Z", re.IGNORECASE)  #: "anna at shop dot example"
-_LOGS_IN = re.compile(
+_MAILBOX = late(r"(?:@|\w[ \t]?[(\[{][ \t]?(?:at|ät|а[тt])[ \t]?[)\]}])[ \t]?\Z", re.IGNORECASE)
+_AT_WORD = late(r"\w[ \t](?:at|ät)[ \t]\Z", re.IGNORECASE)  #: "anna at shop dot example"
+_LOGS_IN = late(
     rf"(?<!\w)(?:ssh|scp|sftp|rsync|mosh|sshfs|ssh-copy-id)[ \t][^\n@]{{0,200}}[\w.-]{{1,32}}@(?P<host>(?:{_LABEL}\.){{1,8}}[^\W\d_][\w-]{{1,62}})(?![\w@])",
     re.IGNORECASE,
 )
 #: "shop dot example", which nobody's program makes a link of
-_SPOKEN = re.compile(
+_SPOKEN = late(
     rf"(?<![\w@.-])(?P<host>{_LABEL}(?:[ \t](?:dot|punkt|punto|point|точка)[ \t](?:{_LABEL})){{0,3}}[ \t](?:dot|punkt|punto|point|точка)[ \t](?P<last>[^\W\d_]{{2,12}}))(?!\w)",
     re.IGNORECASE,
 )
 _SPOKEN_SIGNS = (" dot ", " punkt ", " punto ", " point ", " точка ")
-_SPOKEN_DOT = re.compile(r"[ \t](?:dot|punkt|punto|point|точка)[ \t]", re.IGNORECASE)
+_SPOKEN_DOT = late(r"[ \t](?:dot|punkt|punto|point|точка)[ \t]", re.IGNORECASE)
 #: what a line has that names a host otherwise than by its dots
 _SIGNS = Beginnings((*_LABELS_BEGIN, "dot ", "punkt ", "punto ", "point ", "точка "), among=EVERY_MAIL)
 #: as abuse desks write hosts that nobody shall follow

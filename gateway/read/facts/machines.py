@@ -6,9 +6,8 @@ only looks like one is a program with its version ("php 8", "debian12"), a part 
 
 from __future__ import annotations
 
-import re
-
 from gateway.model import Candidate
+from gateway.read.late import late
 from gateway.read.tables import around, numbers
 
 MAX = 8
@@ -24,12 +23,12 @@ _NO_NAMES = (
     "fehler|error|errors|log|logs|ready|time|zeit|umgebung|environment|version|versions|api|proxy|archiv|filter|relay|queue|verkehr|traffic|"
     "verbindung|connection|sitzung|session|sessions|instance|instanz|container|image|images|farm|machine|maschine|mounted|unit|units|bereich)"
 )
-_DOMAIN = re.compile(r"\.[^\W\d_]")  #: behind it: "mx1" of "mx1.shop.example" is no name by itself
-_MACHINE = re.compile(
+_DOMAIN = late(r"\.[^\W\d_]")  #: behind it: "mx1" of "mx1.shop.example" is no name by itself
+_MACHINE = late(
     r"(?:[a-z]{1,8}\d{0,2}[a-z]{0,3}[-_]){0,3}[a-z]{2,12}(?:-[a-z]{1,8})?[-_]?\Z|[a-z]{1,8}\d{1,2}[a-z]{0,3}[-_]\Z"
 )
 #: words with a number behind them that are no machines
-_NO_MACHINE = re.compile(
+_NO_MACHINE = late(
     r"(?:.*[-_])?(?:ssh|ts|php|http|https|ipv|utf|utf-|sha|md|mp|x|win|windows|debian|ubuntu|centos|rhel|alma|rocky|fedora|python|perl|java|nodejs|"
     r"sd[a-z]|hd|nvme|eth|ens|enp|eno|bond|vlan|raid|ram|ddr|ssd|core|cores|cpu|gb|mb|tb|mysql|mariadb|postgres|postgresql|pg|redis|tls|ssl|"
     r"tlsv|port|rev|ver|version|no|nr|fw|usb|pci|cat|css|html|es|iso|din|rfc|cve|cve-|kw|fy|page|seite|step|tier|level|step|phase|pos|art|"
@@ -46,7 +45,7 @@ _ROLES = (
 )  # fmt: skip
 _ROLE = "|".join(_ROLES)
 #: both halves in small letters, one of them a role with or without its number; the other one is no word of a compound
-_ROLE_NAME = re.compile(
+_ROLE_NAME = late(
     rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|(?:{_ROLE})-(?:gw|fw|srv|vm|db|sql|lb|hv|ns|dc|sw)|"
     rf"(?:mx|ns|zbx|mon|gw|fw|rtr|sw|esx|pve|hv)-(?:relay|core|edge|proxy|queue|cluster|master|main)|"
     rf"(?:{_ROLE})-(?=[a-f]{{0,11}}\d)(?=\d{{0,11}}[a-f])[a-f\d]{{4,12}}|[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]|\.\w)"

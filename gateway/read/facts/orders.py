@@ -7,14 +7,15 @@ import re
 from collections.abc import Iterator
 
 from gateway.model import Candidate
+from gateway.read.late import late
 from gateway.read.tables import alternation, around, lowered, numbers, words
 
 MAX = 50
 MAX_NUMBERS = 500
 #: "123456-1" and "123456/2" are of order 123456; a date, a telephone number and a time are none
-_NUMBER = re.compile(r"(?<!\d)(?<!\d[.,])(\d{4,9})(?!\d|[.,]\d|:\d|-\d(?!(?<=\d{5}-\d)\d?(?![\w-]|[.,:/]\d)))")
+_NUMBER = late(r"(?<!\d)(?<!\d[.,])(\d{4,9})(?!\d|[.,]\d|:\d|-\d(?!(?<=\d{5}-\d)\d?(?![\w-]|[.,:/]\d)))")
 #: "12 34 56", "123 456": right behind a word for an order ("123.456" is an amount or a version as well)
-_GROUPED = re.compile(r"(?:\d\d[ \xa0]\d\d[ \xa0]\d\d|\d{3}[ \xa0\u2009\u202f]\d{3})(?![\w%]|[ .,:/-]\d)")
+_GROUPED = late(r"(?:\d\d[ \xa0]\d\d[ \xa0]\d\d|\d{3}[ \xa0\u2009\u202f]\d{3})(?![\w%]|[ .,:/-]\d)")
 _LINK = alternation(
     (
         "is",
@@ -59,39 +60,39 @@ _GLUE = (
     rf"(?:['’]s)?(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.(-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
     r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?[*_`\"'„“«<\[]{0,3}(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
 )
-_ORDER = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
-_INVOICE = re.compile(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
+_ORDER = late(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
+_INVOICE = late(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
 #: "my vps 344719": the number right behind what was ordered, with as many digits as an order has
-_PRODUCT = re.compile(
+_PRODUCT = late(
     rf"(?<![\w-])(?:{alternation(words('numbers', 'product'))})[ \t\xa0]{{1,2}}(?:n°|nº|nr\.?|no\.?|№)?[ \t\xa0]{{0,2}}\Z"
 )
 _OF_ORDER = 6  #: digits
 _BETWEEN = frozenset(" \xa0\u2009\u202f")  #: groups of digits
 #: "the last two invoices, 214382 and 214383"
-_LISTED = re.compile(
+_LISTED = late(
     rf"(?<!\w)(?:(?P<invoice>{alternation(words('numbers', 'invoice'))})|(?P<order>{alternation(words('numbers', 'order'))}))\w{{0,3}},[ \t\xa0]{{1,2}}\Z"
 )
 #: "the 214382 invoice", "214382 numaralı fatura"
 _AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}\(?(?:(?:numaral[ıi]|nolu|no['’]lu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
-_ORDER_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})")
-_INVOICE_AFTER = re.compile(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})")
+_ORDER_AFTER = late(rf"{_AFTER}(?:{alternation(words('numbers', 'order'))})")
+_INVOICE_AFTER = late(rf"{_AFTER}(?:{alternation(words('numbers', 'invoice'))})")
 _AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
 #: "INV-214382", without a word before it
-_INVOICE_PREFIX = re.compile(r"(?<![\w-])(?:(?:inv|invoice|rg|fac|fact|fatt|fv)-|inv)\Z")
-_AMOUNT = re.compile(
+_INVOICE_PREFIX = late(r"(?<![\w-])(?:(?:inv|invoice|rg|fac|fact|fatt|fv)-|inv)\Z")
+_AMOUNT = late(
     r"[ \t\xa0]{0,2}(?:[€$£₽₴]|(?:eur|euros?|usd|tl|try|zł|pln|kč|czk|huf|ft|chf|gbp|rub|руб\w*|грн|гривень|uah|reais|pesos)(?!\w))",
 )
-_HASH = re.compile(r"(?<![\w#&/.])[#№][ \t]?\Z")
-_COLOUR = re.compile(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)")
-_COLOUR_BEFORE = re.compile(
+_HASH = late(r"(?<![\w#&/.])[#№][ \t]?\Z")
+_COLOUR = late(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)")
+_COLOUR_BEFORE = late(
     r"(?<!\w)(?:colou?r|farbe|farbcode|couleur|colore|colou?rs|цвет)(?:[ :=]{1,3}\w{1,10}){0,2}[ :=]{0,3}#\Z",
 )
-_GLUED = re.compile(r"[\w.-]{0,20}\w")
-_MORE = re.compile(
+_GLUED = late(r"[\w.-]{0,20}\w")
+_MORE = late(
     rf"[ \t]{{0,2}}(?:,|;|\+|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
 )
-_LIST_GOES_ON = re.compile(rf"{_MORE.pattern}\d{{5}}")
-_OTHER = re.compile(
+_LIST_GOES_ON = late(rf"{_MORE.pattern}\d{{5}}")
+_OTHER = late(
     rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice'), *words('numbers', 'customer')))})"
     rf"(?:[^\w\n]{{1,3}}(?:{alternation(words('numbers', 'number'))})(?!\w))?[^\w\n]{{0,8}}\Z",
 )

@@ -6,21 +6,22 @@ import re
 from collections.abc import Iterable
 
 from gateway.model import Candidate
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, Beginnings, alternation, around, lowered, numbers, words
 
 MAX = 50
-_OPAQUE = re.compile(r"(?<![\w@/.-])(?=[A-Za-z]{0,7}\d)(?=\d{0,7}[A-Za-z])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
+_OPAQUE = late(r"(?<![\w@/.-])(?=[A-Za-z]{0,7}\d)(?=\d{0,7}[A-Za-z])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
 _LABELS = words("services", "label")
-_CALLED = re.compile(
+_CALLED = late(
     rf"(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ \t]{{0,2}}([A-Za-z0-9][A-Za-z0-9.-]{{1,62}}[A-Za-z0-9])(?![\w@-])",
     re.IGNORECASE,
 )
 #: "service x9k2m4p7": a word that says so before an opaque name
-_SAID = re.compile(
+_SAID = late(
     rf"(?<!\w)(?:{alternation(_LABELS)}|vps|vds|server|serveur|servidor|сервер\w{{0,3}})[ \t\xa0:=]{{1,3}}(?:name[ \t])?[\"'„“«`]?[ \xa0]?\Z",
     re.IGNORECASE,
 )
-_HOST = re.compile(
+_HOST = late(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
 #: how the names of files end, which have a dot as hosts do
@@ -29,9 +30,9 @@ _FILES = (
     ".tgz", ".pdf", ".jpg", ".jpeg", ".png", ".gif", ".exe", ".dll", ".bak", ".env", ".lock", ".pst", ".csv", ".xlsx", ".docx", ".toml", ".service",
 )  # fmt: skip
 _STATED = Beginnings((label[:4] for label in _LABELS), among=EVERY_MAIL)
-_OPAQUE_AT = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
-_BLANK = re.compile(r"\s")
-_WORD_AND_VERSION = re.compile(r"[a-z]{5,7}\d{1,3}")
+_OPAQUE_AT = late(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")
+_BLANK = late(r"\s")
+_WORD_AND_VERSION = late(r"[a-z]{5,7}\d{1,3}")
 
 
 def is_opaque(name: str) -> bool:

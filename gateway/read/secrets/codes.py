@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.read.late import late
 from gateway.read.secrets.detector import NOT_VALUE, Detector
 
 _LABEL = (
@@ -56,13 +57,13 @@ _VALUE = (
     r"(?=[^\W_]{0,11}(?:-[^\W_]{0,11}){0,3}\d)[^\W_]{1,12}(?:[-.][^\W_]{1,12}){0,4})(?![\w@/])"
 )
 #: what is asked for, not told ("change the security code 123456" names an order)
-_ASKED = re.compile(
+_ASKED = late(
     r"(?:reset|change|restore|recover|forg[eo]t\w*|lost|new|zurück\w*|änder\w*|vergess\w*|neu\w*|réinitialis\w*|chang\w*|oubli\w*|perd\w*|restablec\w*|cambi\w*|olvid\w*|"
     r"reimpost\w*|dimentic\w*|сброс\w*|смен\w*|забы\w*|восстанов\w*|скин\w*|зміни\w*|відновити|zmie\w*|zresetuj\w*|esqueci\w*|alterar|wijzig\w*|vergeten|změn\w*|zapomn\w*|değiştir\w*|unuttu\w*)"
     r"[^.\n]{0,30}\Z",
     re.IGNORECASE,
 )
-_ERRORS = re.compile(r"(?:error|status|exit|http|promo|gutschein|postal|fehler)[- ]?\Z", re.IGNORECASE)
+_ERRORS = late(r"(?:error|status|exit|http|promo|gutschein|postal|fehler)[- ]?\Z", re.IGNORECASE)
 MIN = 4  #: characters of a code
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from gateway.read.late import late
 from gateway.read.secrets import codes, spoken
 from gateway.read.secrets.detector import NOT_VALUE, Detector, Detectors
 
@@ -23,13 +24,13 @@ _NAME = (
 )
 _OF_NAMES = "*pass *pwd *pw *secret *key *token *credential *psk *auth"
 #: words of programs and manuals that stand where a secret would
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = late(
     r"[\"'`]?(?:\[masked\]|x{1,9}|\*{2,}|\.{2,}|<[^>]*>|\$\{?\w+\}?|%\w+%|null|none|nil|true|false|yes|no|string|str|text|"
     r"required|optional|invalid|expired|missing|wrong|incorrect|unknown|empty|ask|prompt|stdin|getpass\w*|os\.environ\S*|env\S*|"
     r"auto\w*|file|plain|login|md5|scram\S*|peer|trust|redacted|hidden|-?\d{1,2}(?:\.\d+)?|not|is|and|or|the|for|of|to|to:)[\"'`]?[.,;:!?)]{0,3}",
     re.IGNORECASE,
 )
-_CAMEL = re.compile(r"[a-z\d][A-Z]")
+_CAMEL = late(r"[a-z\d][A-Z]")
 
 
 def _is_key(match: re.Match[str]) -> bool:
@@ -67,7 +68,7 @@ def _has_digit(match: re.Match[str]) -> bool:
 
 
 #: before a number: what is asked for, not told ("reset the password 123456" names an order)
-_ASKED = re.compile(
+_ASKED = late(
     r"(?:reset|change|restore|recover|forg[eo]t\w*|lost|new|zurück\w*|änder\w*|vergess\w*|neu\w*|réinitialis\w*|chang\w*|oubli\w*|perd\w*|"
     r"restablec\w*|cambi\w*|olvid\w*|reimpost\w*|dimentic\w*|сброс\w*|смен\w*|забы\w*|восстанов\w*|скин\w*|зміни\w*|відновити)[^.\n]{0,30}\Z",
     re.IGNORECASE,

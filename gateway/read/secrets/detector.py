@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, blanked
 
 Accepts = Callable[[re.Match[str]], bool]
 
 #: what stands after a label and is no secret
-NOT_VALUE = re.compile(
+NOT_VALUE = late(
     r"(?:see|none|unknown|unbekannt|siehe|below|unten|leer|empty|same|wie|reset|forgot\w*|vergessen|n/a|incorrect|wrong|falsch|invalid|expired|required|missing|not|nicht|pas|non|не|нет|как|see\w*|sent|gesendet|"
     r"where|how|what|when|why|who|can|is|wo|was|warum|kann|où|comment|quand|dónde|cómo|cuándo|dove|come|quando|perché|где|почему|що|де|чому|gdzie|jak|kde|waar|hoe|onde|nerede|nasıl|"
     r"\[masked\]|[|>][-+]?|value:|yes|ok|asked|wanted|needed|\*{3,}|x{3,}|\.{3,}|_{3,}|-{3,})[.,;!?)]{0,3}\Z",
@@ -31,7 +32,7 @@ class Detector:
     def __init__(
         self, signs: str, expression: str, accepts: Accepts | None = None, flags: int = re.IGNORECASE, below: int = 0
     ) -> None:  # fmt: skip
-        self.expression = re.compile(expression, flags)
+        self.expression = late(expression, flags)
         self.accepts, self.below, self.signs = accepts, below, (signs, below)
         self._literals = [sign[1:] for sign in signs.split() if sign[0] == "!"]
         self._rare = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, Beginnings, lowered
 
 #: what each letter is written as instead; https://www.unicode.org/Public/security/latest/confusables.txt names them
@@ -24,7 +25,7 @@ _BETWEEN = "[ \\t.·_*\u00ad\u200b-\u200d\u2060\ufeff-]?"
 _COLONS = str.maketrans(dict.fromkeys("﹕꞉∶︰ː", ":"))
 _INVISIBLE = frozenset("\u00ad\u200b\u200c\u200d\u2060\ufeff")
 _ODD = _INVISIBLE | frozenset("﹕꞉∶︰ː") | frozenset(map(chr, range(0xFF21, 0xFF5B)))
-_MIXED = re.compile("[a-z@$][\u0370-\u04ff]|[\u0370-\u04ff][a-z@$0]", re.IGNORECASE)
+_MIXED = late("[a-z@$][\u0370-\u04ff]|[\u0370-\u04ff][a-z@$0]", re.IGNORECASE)
 #: how such labels begin that are written with nothing but ASCII
 _SIGNS = Beginnings(
     (
@@ -41,7 +42,7 @@ def _letter(char: str) -> str:
     return f"(?:{one}|vv)" if char == "w" else one
 
 
-_DISGUISED = re.compile(
+_DISGUISED = late(
     r"(?<![^\W_])(?:" + "|".join(f"({_BETWEEN.join(map(_letter, label))})" for label in _LABELS) + r")(?![^\W_])",
     re.IGNORECASE,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gateway.read.late import late
 from gateway.read.secrets import credentials, disguised
 from gateway.read.secrets.detector import NOT_VALUE
 from gateway.read.tables import EVERY_MAIL, MAX_NUMBERS, Beginnings, alternation, lowered, numbers, words
@@ -12,9 +13,9 @@ from gateway.read.tables import EVERY_MAIL, MAX_NUMBERS, Beginnings, alternation
 MASK = "[masked]"
 _KINDS = r"(?:[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?|OpenVPN (?:Static|tls-crypt-v2 client) key(?: V1)?)"
 _DASHES = "-–—‐"
-_KEY = re.compile(rf"(?<=[{_DASHES} ])BEGIN {_KINDS}[ ]?(?:[{_DASHES}][ ]?){{1,8}}")
-_KEY_END = re.compile(rf"END {_KINDS}[ ]?(?:[{_DASHES}][ ]?){{1,8}}")
-_KEY_LINE = re.compile(r"[ \t>|]{0,8}(?:[A-Za-z0-9+/=]{0,100}|[\w-]{1,30}:[^\n]{0,100})\r?(?:\n|\Z)")
+_KEY = late(rf"(?<=[{_DASHES} ])BEGIN {_KINDS}[ ]?(?:[{_DASHES}][ ]?){{1,8}}")
+_KEY_END = late(rf"END {_KINDS}[ ]?(?:[{_DASHES}][ ]?){{1,8}}")
+_KEY_LINE = late(r"[ \t>|]{0,8}(?:[A-Za-z0-9+/=]{0,100}|[\w-]{1,30}:[^\n]{0,100})\r?(?:\n|\Z)")
 MAX_KEY = 20_000  #: characters
 _LABELS = words("secrets", "label")
 _VALUE = r"(?P<value>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|«[^»\n]{1,200}»|„[^“\n]{1,200}“|[^\s\"'<>«„]{3,200})"
@@ -24,41 +25,41 @@ _WHOSE = (
     r"|[ \t]{0,2}[(\[][^)\]\n]{1,40}[)\]]|[ \t]{1,2}(?:root|admin|ssh|ftp|mysql|vnc|ipmi|kvm|wp|rdp|sudo))?"
 )
 #: "password: x", "Passwort = x", and the value on the next line
-_COLON = re.compile(
+_COLON = late(
     rf"(?<![\w-])(?P<label>(?:root|admin|ssh|ftp|mysql|user|sudo|login|mein|mon|mi|il mio|our|my)?[ \t/-]?(?:{alternation(_LABELS)}){_WHOSE}(?:[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}))?[ \t\xa0]{{0,3}}(?:[:=：]|->|→|–>)[ \t\xa0]{{0,3}}(?:\r?\n[ \t]{{0,4}})?){_VALUE}",
     re.IGNORECASE,
 )
 #: "my password is x": the value must look like one
-_VERB = re.compile(
+_VERB = late(
     rf"(?<![\w-])(?P<label>(?:(?:root|admin|ssh|ftp|mysql)-)?(?:{alternation(_LABELS)}){_WHOSE}[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}|-|–|—)[ \t:]{{1,3}}){_VALUE}",
     re.IGNORECASE,
 )
 #: "user / password" on one line: "root / hunter2", "login root password hunter2"
-_PAIR = re.compile(
+_PAIR = late(
     rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)})[ \t]{{1,2}})(?P<value>(?=[^\s]{{0,40}}\d)(?=[^\s]{{0,40}}[^\W\d_])[^\s\"'<>]{{6,64}})(?!\S)",
     re.IGNORECASE,
 )
 #: "root / S3cr3t!x"
-_LOGIN = re.compile(
+_LOGIN = late(
     r"(?<![\w/-])(?P<label>(?:root|admin|administrator|ubuntu|debian)[ \t]{1,2}[/|][ \t]{1,2})(?P<value>[^\s\"'<>]{6,64})(?!\S)",
     re.IGNORECASE,
 )
-_URL = re.compile(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{0,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
+_URL = late(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{0,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
 _BETWEEN = " \xa0\u2007\u2009\u202f\u2010\u2011\u2012\u2013-"  #: what stands between the digits of a card
-_CARD = re.compile(rf"(?<![\d.+-])(\d(?:[{_BETWEEN}]{{0,2}}\d){{12,18}})(?!\d|[.-]\d)")
-_CARD_IN_FOURS = re.compile(r"(?<![\d.,/])(\d{4}([./_,*])\d{4}\2\d{4}\2\d{4})(?![./_,*]?\d)")
-_LOOKS_SECRET = re.compile(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
+_CARD = late(rf"(?<![\d.+-])(\d(?:[{_BETWEEN}]{{0,2}}\d){{12,18}})(?!\d|[.-]\d)")
+_CARD_IN_FOURS = late(r"(?<![\d.,/])(\d{4}([./_,*])\d{4}\2\d{4}\2\d{4})(?![./_,*]?\d)")
+_LOOKS_SECRET = late(r"\d|\w[!?;:]\w|[^\w\s.,;:!?'’\"()-]|[a-z][A-Z]")
 
-_ADDRESS = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_ADDRESS = late(r"\d{1,3}(?:\.\d{1,3}){3}")
 _SEPARATORS = frozenset(_BETWEEN + "./_,*")
 
 #: quick checks before the expensive expressions
-_LABEL_AT = re.compile(rf"(?:{alternation(_LABELS)})(?!\w)", re.IGNORECASE)
+_LABEL_AT = late(rf"(?:{alternation(_LABELS)})(?!\w)", re.IGNORECASE)
 MAX_LABELLED = 2000
 BEFORE_LABEL, AFTER_LABEL = 64, 2000  #: characters of a line that matter: "my ssh password for the server is: ..."
 #: what must stand between a label and its value: a colon, a verb, or a value that has a digit
-_SAYS = re.compile(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
-_URL_AT = re.compile(r"://[^\s:@/]{0,64}:[^\s@/]{1,100}@")
+_SAYS = late(rf"[:=：→\d—–]|->| - |[ \t](?:{alternation(words('secrets', 'is'))})[ \t:]", re.IGNORECASE)
+_URL_AT = late(r"://[^\s:@/]{0,64}:[^\s@/]{1,100}@")
 #: how labels begin
 _BEGINNINGS = Beginnings((word.partition(" ")[0][:5] for word in _LABELS), among=EVERY_MAIL)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.read.late import late
 from gateway.read.secrets.detector import NOT_VALUE, Detector, has_any
 
 _LABEL = (
@@ -23,7 +24,7 @@ _BOX = (
     r"identifiants|credenciales|credenziali|доступы?|(?:root|admin)[ -](?:access|zugang|login))"
 )
 _USERS = r"(?:root|admin|administrator|user|ubuntu|debian)"
-_NO_SECRET_CODE = re.compile(
+_NO_SECRET_CODE = late(
     r"(?:error|status|exit|return|http|postal|zip|post|country|area|promo|discount|coupon|voucher|source|qr|fehler|status)[- ]?\Z",
     re.IGNORECASE,
 )
@@ -171,15 +172,15 @@ DETECTORS = (
     ),
 )
 
-_HEAD = re.compile(rf"(?:\w{{1,20}}[ -])?{_LABEL}", re.IGNORECASE)
+_HEAD = late(rf"(?:\w{{1,20}}[ -])?{_LABEL}", re.IGNORECASE)
 _CELLS = (
-    re.compile(r"\t+"),
-    re.compile(r"[ \t]*\|[ \t]*"),
-    re.compile(r" {2,}"),
-    re.compile(r";"),
-    re.compile(r",(?! )"),
+    late(r"\t+"),
+    late(r"[ \t]*\|[ \t]*"),
+    late(r" {2,}"),
+    late(r";"),
+    late(r",(?! )"),
 )
-_DIVIDED = re.compile(r"[\t|;,]|  ")
+_DIVIDED = late(r"[\t|;,]|  ")
 MAX_ROWS = 50  #: below the head of a table
 MAX_TABLES = 20
 _HINTS = (

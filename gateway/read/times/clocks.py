@@ -12,6 +12,7 @@ from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, Beginnings, alternation, languages, mapping, numbers, words
 from gateway.read.times.fractions import Fraction, fraction
 
@@ -47,59 +48,59 @@ _HOUR_WORD = alternation(words("times", "hour"))
 _HALF_DAY = alternation((*_MORNING, *_EVENING))
 #: "14:30-15:10" is no offset
 _ZONE = rf"(?:utc|gmt)[ \t]?[+-]\d{{1,2}}(?::?\d\d)?|\+\d\d:?\d\d|-0[3-8]:?00|{alternation((*_ZONES, *_UNKNOWN_ZONES))}"
-_TAIL = re.compile(
+_TAIL = late(
     rf"(?P<word>[ \t\xa0]{{0,2}}(?:{_HOUR_WORD})(?!\w)\.?)?(?P<half>[ \t\xa0]{{0,2}}(?:{_HALF_DAY})(?!\w)\.?)?"
     rf"(?P<zone>[ \t\xa0,]{{0,2}}\(?(?:{_ZONE})(?!\w)\)?)?",
 )
 #: "11:38 Pacific", "14:05 (Lisboa)", "14:05 Nairobi time"
-_PLACE_BEHIND = re.compile(
+_PLACE_BEHIND = late(
     rf"[ \t\xa0]{{0,2}}(?:\([ \t]?(?P<within>{alternation(_PLACES)})(?:[ ]time)?[ \t]?\)"
     rf"|(?P<region>pacific|eastern|mountain)(?!\w)(?:[ ]time(?!\w))?"
     rf"|(?P<place>{alternation(_PLACES)})(?:[ ]time(?!\w)|(?=[ \t]?(?:[.,;:!?)\n]|\Z))))"
 )
 #: a zone that no table has: a lone name in brackets, "... time", "local time in ...", "Central"
-_STRANGE_BEHIND = re.compile(
+_STRANGE_BEHIND = late(
     r"[ \t\xa0]{0,2}(?:\([ \t]?[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ \t]?\)|(?:[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ ]){1,2}[Tt]ime(?!\w)|"
     r"(?:my |our |their )?local time(?!\w)|Central(?: Time)?(?!\w)|[A-Z]{3,4}(?<=ST|DT)(?!\w))"
 )
-_DAY_OR_PART = re.compile(
+_DAY_OR_PART = late(
     rf"\W*(?:{alternation((*words('times', 'today'), *words('times', 'yesterday'), *words('times', 'am'), *words('times', 'pm'), *(form.rstrip('*') for key in ('weekdays', 'months') for forms in words('times', key) for form in forms.split('|'))))})"
 )
-_CLOCK = re.compile(
+_CLOCK = late(
     r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
     r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<lone>(?:0\d|1[0-8])[0-5]\d)(?![\w:/%]|[.,-]\d)"
     r"|(?P<bare>\d{1,2})(?:(?P<ish>-?ish(?!\w))|(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
 )
-_MONTH_NEXT = re.compile(
+_MONTH_NEXT = late(
     rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{alternation(form for month in words('times', 'months') for form in month.split('|'))})(?!\w)",
 )
-_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
-_AT_BARE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}}\Z")
+_BARE = late(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
+_AT_BARE = late(rf"(?<!\w)(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}}\Z")
 #: words that lead to a beginning, whatever follows; "from" and its like lead to a version as well
 _SURE_SINCE = [
     word
     for word in words("times", "since")
     if word not in ("from", "von", "ab", "da", "dal", "dalla", "с", "со", "з", "із", "od", "saat")
 ]
-_SINCE_BARE = re.compile(
+_SINCE_BARE = late(
     rf"(?<!\w)(?:{alternation(_SURE_SINCE)})[ \t\xa0]{{1,2}}(?:(?:{alternation((*words('times', 'at'), *words('times', 'about')))})[ \t\xa0]{{1,2}}){{0,2}}\Z"
 )
 #: behind a lone number: the end of the clause, or what it cannot count
-_CLAUSE_END = re.compile(r"[ \t]{0,2}(?:[.:;,!?)\n]|\r|\Z)(?!\d)")
-_UNCOUNTED = re.compile(
+_CLAUSE_END = late(r"[ \t]{0,2}(?:[.:;,!?)\n]|\r|\Z)(?!\d)")
+_UNCOUNTED = late(
     rf"[ \t]{{1,2}}(?:(?:{alternation(word.rstrip('=') for word in words('times', 'negation'))}|is|ist|jest)(?!\w))"
 )
-_SLAVIC_AT = re.compile(r"(?<!\w)(?:в|о|об|o|około|koło|v|ve|kolem|okolo|около|близько)[ \t\xa0]{1,2}\Z")
-_FELL = re.compile(rf"[ \t]{{1,2}}(?:{alternation(word.rstrip('=') for word in words('times', 'trouble'))})")
+_SLAVIC_AT = late(r"(?<!\w)(?:в|о|об|o|około|koło|v|ve|kolem|okolo|около|близько)[ \t\xa0]{1,2}\Z")
+_FELL = late(rf"[ \t]{{1,2}}(?:{alternation(word.rstrip('=') for word in words('times', 'trouble'))})")
 #: "gegen 9 ist ...", "um 9 rum"
-_GERMAN_AT = re.compile(r"(?<!\w)(?:um|gegen)[ \t\xa0]{1,2}\Z")
-_GERMAN_VERB = re.compile(
+_GERMAN_AT = late(r"(?<!\w)(?:um|gegen)[ \t\xa0]{1,2}\Z")
+_GERMAN_VERB = late(
     r"[ \t](?:rum|herum|ist|war|ging|gingen|fiel|fielen|kam|hat|haben|wurde|brach|flog|hing|stürzte)(?!\w)"
 )
-_SINCE_DOT = re.compile(r"(?<!\w)(?:since|seit|depuis|desde|sinds|dalle|od|с|з)[ \t]{1,2}\Z")
-_AT_DOT = re.compile(r"(?<!\w)(?:um|alle|dalle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
+_SINCE_DOT = late(r"(?<!\w)(?:since|seit|depuis|desde|sinds|dalle|od|с|з)[ \t]{1,2}\Z")
+_AT_DOT = late(r"(?<!\w)(?:um|alle|dalle|ore|kl\.?|às|о|в)[ \t]{1,2}\Z")
 _GAP, _APOSTROPHE = " \t\xa0", "'’ʼ`´"
-_NOT_DIGIT = re.compile(r"\D")
+_NOT_DIGIT = late(r"\D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class Clock:
 
 
 #: "Moscow time 14:30", "по московскому времени в 14:30"
-_ZONE_BEFORE = re.compile(
+_ZONE_BEFORE = late(
     rf"(?<!\w)(?P<zone>{alternation((*mapping('times', 'zones'), *_LOWER_ZONES))})[ \t\xa0,:]{{0,3}}(?:(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}})?\Z"
 )
 
@@ -151,7 +152,7 @@ def zone_at(text: str, lower: str, end: int) -> str:
 
 
 def _offset(zone: str) -> tzinfo | None:
-    sign, digits = (-1 if "-" in zone else 1), re.sub(_NOT_DIGIT, "", zone)
+    sign, digits = (-1 if "-" in zone else 1), _NOT_DIGIT.sub("", zone)
     hours, minutes = (int(digits[:2]), int(digits[2:] or 0)) if len(digits) != 3 else (int(digits[0]), int(digits[1:]))
     if hours > 14 or minutes > 59:
         return None
@@ -300,13 +301,13 @@ class _Spelled:
             if mark == "{}":
                 hour = rf"(?:{hour}|(?P<digit>{_DIGITS}))"
             leads = rf"(?P<lead>{alternation([before])})" if before.strip() in lead else alternation([before])
-            said = re.compile(rf"(?<!\w){leads}{hour}{alternation([after])}{ends}")
+            said = late(rf"(?<!\w){leads}{hour}{alternation([after])}{ends}")
             reach = longest + 3 * len(before + after)
             apart = f"{before if before.endswith(' ') else ''} {after if after.startswith(' ') else ''}"
             self._know(apart if apart.strip() else after or before, said, minutes, reach)
         for name, minutes in told.get("named", {}).items():
-            self._know(name, re.compile(rf"(?<!\w)(?P<named>{alternation([name])})(?!\w)"), minutes, 3 * len(name))
-        lone = re.compile(rf"(?<!\w)(?:{alternation(lead)})[ \t\xa0]{{1,3}}(?P<lone>{words_})(?!\w)")
+            self._know(name, late(rf"(?<!\w)(?P<named>{alternation([name])})(?!\w)"), minutes, 3 * len(name))
+        lone = late(rf"(?<!\w)(?:{alternation(lead)})[ \t\xa0]{{1,3}}(?P<lone>{words_})(?!\w)")
         reach = 3 * max(map(len, lead))
         for form in (form for form, hour in self.hours.items() if hour > 1):  # "at one" is rarely a time
             for word in [form] if len(form) > SHORT else lead:  # "on" is ten in one language and everywhere in another
@@ -350,12 +351,12 @@ def _languages() -> Iterator[_Spelled]:
             yield _Spelled(times["clock"], [*times["since"], *times["at"], *times["about"], *times.get("bare", ())])
 
 
-_WORD = re.compile(r"\w+")
+_WORD = late(r"\w+")
 _APOSTROPHES = str.maketrans("’ʼ`´", "'" * 4)
 _OF_TWELVE = ("o'clock", "o clock", "oclock")
 _SPELLED = tuple(_languages())
 _TRIGGERS = Beginnings((word for spelled in _SPELLED for word in spelled.by_word), whole=True, among=EVERY_MAIL)
-_NOT_COUNTING = re.compile(r"[ \t]{0,2}(?:[.:;!?)\n]|\r|\Z)")
+_NOT_COUNTING = late(r"[ \t]{0,2}(?:[.:;!?)\n]|\r|\Z)")
 
 
 def spelled_in(text: str, lower: str) -> list[Clock]:
@@ -396,7 +397,7 @@ def _parts() -> re.Pattern[str]:
         groups.append(
             rf"(?P<{part}>(?<!\w)(?:{alternation(stem for stem in stems if stem[0] != '*')})(?!\w)|{within}(?!\w))"
         )
-    return re.compile("|".join(groups))
+    return late("|".join(groups))
 
 
 #: the words for a part of the day
@@ -408,7 +409,7 @@ PARTS = tuple(
 )
 _PART = _parts()
 #: a greeting, or what happens every day
-_NO_PART = re.compile(
+_NO_PART = late(
     r"(?<!\w)(?:good|gute[nr]?|schönen|buon[ao]?|buen[ao]s|boa|bom|bonne|добр\w*|goe?de[nr]?|dobr\w*|iyi|every|each|jeden|jede|chaque|cada|ogni|кажд\w*|кожн\w*|każd\w*|elke|iedere|her|každ\w*|tomorrow|morgen|demain|завтра|next)"
     r"[ \t]{1,3}\Z",
 )

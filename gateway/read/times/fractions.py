@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gateway.read.late import late
 from gateway.read.tables import alternation
 
 #: minutes by their words, in the languages that say them behind the hour
@@ -34,12 +35,12 @@ _SAID = rf"(?:(?P<digits>[1-5]?[05]|[1-5]\d)(?![\d:]|[.,]\d)|(?P<word>{alternati
 _GAP = r"[ \t\xa0]{1,3}"
 _LESS = r"(?:menos|meno|moins|minus|less)"
 _ARTICLE = rf"(?:(?:le|un|une|o|a|uma|um|una|ein|eine|einer|an){_GAP})?"
-_LESSENED = re.compile(rf"{_GAP}{_LESS}{_GAP}{_ARTICLE}{_SAID}")
-_LESSENED_ANYHOW = re.compile(rf"{_GAP}{_LESS}(?!\w)")
-_ADDED = re.compile(rf"{_GAP}(?:y|e|ed|et|und|and|plus|con|com|с|із|з|i|a|en|ve){_GAP}{_ARTICLE}{_SAID}")
+_LESSENED = late(rf"{_GAP}{_LESS}{_GAP}{_ARTICLE}{_SAID}")
+_LESSENED_ANYHOW = late(rf"{_GAP}{_LESS}(?!\w)")
+_ADDED = late(rf"{_GAP}(?:y|e|ed|et|und|and|plus|con|com|с|із|з|i|a|en|ve){_GAP}{_ARTICLE}{_SAID}")
 #: minutes right behind the word for the hour, where nothing can be counted by them
 _MINUTE = r"(?:min(?:ut(?:en?|i|os|es|y|ami)?|uten|\.)?|мин\w{0,3}|хв\w{0,5}|minut\w{0,3}|dakika)"
-_BEHIND = re.compile(
+_BEHIND = late(
     rf"{_GAP}{_SAID}(?:{_GAP}{_MINUTE}(?!\w)|(?=[ \t]{{0,2}}(?:[.,;:!?)\n\r]|\Z)|{_GAP}(?:ist|war|is|est|è|es|não|nicht|ne|no|не|nie|non)(?!\w)))"
 )
 

@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from gateway.read.late import late
 from gateway.read.tables import alternation, flattened, languages, lowered, words
 from gateway.read.times.clocks import (
     PARTS,
@@ -72,66 +73,62 @@ _WORD_DATE = rf"(?P<d3>\d{{1,2}})(?:st|nd|rd|th|er|º|-го|\.)?[ \t\xa0]{{1,2}}
 _MONTH_DATE = (
     rf"(?P<m4>{_MONTH})(?!\w)\.?[ \t]{{1,2}}(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?[ \t]{{1,2}}(?P<y4>\d{{4}}))?"
 )
-_AM_PM = re.compile(r"\d[ \t\xa0]?[ap]\.?m(?!\w)")
-_DATE = re.compile(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)")
-_LAST_WORD = re.compile(r"\w+\Z")
-_DAY_WORD = re.compile(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)")
-_WEEKDAY = re.compile(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)")
+_AM_PM = late(r"\d[ \t\xa0]?[ap]\.?m(?!\w)")
+_DATE = late(rf"(?<![\w./-])(?:{_ISO_DATE}|{_WORD_DATE}|{_MONTH_DATE}|{_NUMBER_DATE})(?!\w)")
+_LAST_WORD = late(r"\w+\Z")
+_DAY_WORD = late(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)")
+_WEEKDAY = late(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)")
 #: what may stand between "since" and the clock
-_FILL = re.compile(
+_FILL = late(
     rf"[ \t\xa0\r\n,:()\[\]~≈.-]{{1,4}}|(?<!\w)(?:{alternation((*words('times', 'about'), *_ARTICLES, *_TODAY, *_YESTERDAY, *_EARLIER, *_MORNING, *_EVENING, *_WEEKDAYS, *words('times', 'hour'), *PARTS))})(?!\w)\.?"
     rf"|(?<![\w./-])(?:{re.sub('[?]P<[a-z0-9]+>', '?:', '|'.join((_ISO_DATE, _WORD_DATE, _MONTH_DATE, _NUMBER_DATE)))})(?!\w)|\d{{4}}(?!\d)",
 )
-_SINCE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'since'))})(?!\w)")
-_AT = re.compile(
+_SINCE = late(rf"(?<!\w)(?:{alternation(words('times', 'since'))})(?!\w)")
+_AT = late(
     rf"(?<!\w)(?:{alternation((*words('times', 'at'), *_TODAY, *_YESTERDAY, *_EARLIER, *_WEEKDAYS))})(?!\w)",
 )
-_BOTH_DAYS = re.compile(r"[ \t]{1,2}(?:auf|zu|to|into|sur|a|al|на|op|na|z)[ \t]{1,2}")
+_BOTH_DAYS = late(r"[ \t]{1,2}(?:auf|zu|to|into|sur|a|al|на|op|na|z)[ \t]{1,2}")
 #: "from 9:00 to 18:00"
-_UNTIL = re.compile(
+_UNTIL = late(
     r"[ \t\xa0]{0,2}(?:[-–—]|(?:to|until|till|bis|à|jusqu['’]à|a las|a|as|hasta|alle|fino alle|до|às|até|tot|do)[ \t])[ \t\xa0]{0,2}(?:(?:about|las|le|etwa|ca\.?)[ \t])?\d",
 )
-_UNTIL_END = re.compile(r"\d{1,2}(?:[:.h]\d\d)?")
+_UNTIL_END = late(r"\d{1,2}(?:[:.h]\d\d)?")
 #: "between 9:00 and 9:30"
-_BETWEEN = re.compile(
+_BETWEEN = late(
     rf"(?<!\w)(?:{alternation(words('times', 'between'))})[ \t\xa0]{{1,2}}(?:(?:{alternation(_ARTICLES)})[ \t]{{1,2}}){{0,2}}\Z"
 )
-_SINCE_AFTER = re.compile(rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)")
+_SINCE_AFTER = late(rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)")
 
 
 #: for flattened text
 _TROUBLE, _FINE, _NOT, _HABIT, _NEGATION, _TOMORROW, _BACK = (
-    re.compile(rf"(?<!\w){_any_of([word.lower() for word in words('times', key)])}")
+    late(rf"(?<!\w){_any_of([word.lower() for word in words('times', key)])}")
     for key in ("trouble", "fine", "not", "habit", "negation", "tomorrow", "back")
 )
-_DAYS = re.compile(
-    rf"(?<!\w){_any_of([*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix('*') for word in _WEEKDAYS)])}"
-)
-_SENTENCE = re.compile(
+_DAYS = late(rf"(?<!\w){_any_of([*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix('*') for word in _WEEKDAYS)])}")
+_SENTENCE = late(
     r"[.!?](?=\s)(?:(?<!\d.)|(?<=[:hч]\d\d.))(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
 )
-_WORD_BEFORE = re.compile(r"(?P<word>[^\W\d_]{3,20})[ \t:(\[–-]{1,3}\Z")
-_CLAUSE = re.compile(r"[,;](?=\s)")
+_WORD_BEFORE = late(r"(?P<word>[^\W\d_]{3,20})[ \t:(\[–-]{1,3}\Z")
+_CLAUSE = late(r"[,;](?=\s)")
 _MONTH_EN = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 #: ISO (most programs), syslog and Apache's error log, access logs and PHP
-_LOG = re.compile(
+_LOG = late(
     r"^[ \t]{0,4}\[?(?:(?P<y>\d{4})[-/](?P<mo>\d\d)[-/](?P<d>\d\d)[T ](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,]\d{1,9})?[ ]?(?P<z>Z|UTC|[+-]\d\d:?\d\d)?"
     rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[ ])?(?P<mon>{_MONTH_EN})[ ]{{1,2}}(?P<sd>\d{{1,2}})[ ](?P<sh>\d\d):(?P<smi>\d\d):(?P<ss>\d\d)(?:\.\d{{1,6}})?(?:[ ](?P<sy>20\d\d)(?!\d))?"
     rf"|(?:[0-9A-Fa-f.:]{{3,45}}[ ]\S{{1,20}}[ ]\S{{1,40}}[ ]\[)?(?P<ad>\d\d)[/-](?P<amon>{_MONTH_EN})[/-](?P<ay>\d{{4}})[: ](?P<ah>\d\d):(?P<ami>\d\d):(?P<as>\d\d)[ ](?P<az>[+-]\d{{4}}|UTC))",
     re.MULTILINE,
 )
-_ATTACK = re.compile(
-    r"(?i)failed password|invalid user|authentication failure|refused connect|attack|abuse|scan|banned"
-)
+_ATTACK = late(r"(?i)failed password|invalid user|authentication failure|refused connect|attack|abuse|scan|banned")
 
 
-_NUMBER = re.compile(r"\d")
-_SECONDS = re.compile(r":\d\d:\d\d")  # what every time stamp of a log has
-_ISO_T = re.compile(r"T(?<=\d\d-\d\dT)(?=\d\d:\d\d)")
+_NUMBER = late(r"\d")
+_SECONDS = late(r":\d\d:\d\d")  # what every time stamp of a log has
+_ISO_T = late(r"T(?<=\d\d-\d\dT)(?=\d\d:\d\d)")
 _APOSTROPHES = str.maketrans("", "", "'’ʼ`´")
 _MONTHS_EN = _MONTH_EN.split("|")
-_VAGUE = re.compile(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)")
+_VAGUE = late(rf"(?<!\w)(?:{alternation(words('times', 'vague'))})(?!\w)")
 
 
 def _sentence(text: str, start: int, end: int) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from gateway.read.late import late
 from gateway.read.tables import flattened
 from gateway.read.topics.misspelt import corrected
 from gateway.read.topics.stem import NAMED, STATES, Stem
@@ -36,14 +37,14 @@ AND = frozenset(
     ("and", "und", "et", "y", "ed", "и", "та", "i", "oraz", "ve", "but", "aber", "mais", "pero", "ma", "но", "але")
 )
 #: what a console shows of a machine that is down, of all that people paste: nobody pastes it for another reason
-_CONSOLE = re.compile(
+_CONSOLE = late(
     r"kernel panic - not syncing|root password for maintenance|no bootable device|grub rescue>|100% packet loss"
     r"|(?:ssh: connect to host|curl: \(\d{1,2}\) failed to connect to) [^\n]{1,200}(?:no route to host|timed out)",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
+_SENTENCE = late(r"[.!?;]+(?=\s|$)|\n\s{0,20}\n")
 MAX_MISSPELT = 1500  #: characters of a mail in which misspellings are looked for
-_ABBREVIATION = re.compile(
+_ABBREVIATION = late(
     r"(?<!\w)(ca|approx|mins?|std|hrs?|nr|no|bzw|z\.b|d\.h|i\.e|e\.g|aprox|env|min|vs|прибл|мин|хв|ч|год|ок)\.(?=[ \t])"
 )
 #: why a sign is none; each still tells of trouble, of which only a customer can tell

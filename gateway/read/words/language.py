@@ -10,6 +10,7 @@ import re
 from operator import itemgetter
 from typing import Any
 
+from gateway.read.late import late
 from gateway.read.tables import languages, unaccented
 from gateway.read.words.pasted import is_pasted
 
@@ -21,12 +22,12 @@ CERTAIN = 0.70
 ENOUGH = 500  #: characters of prose that decide
 ONE_IN = 150  #: letters of Cyrillic prose, a letter that Russian and Ukrainian lack says that it is neither
 PLAIN = 5.0  #: common words of one language that decide by themselves
-_WORD = re.compile(r"[^\W\d_]+(?:['’ʼ][^\W\d_]+)?")
-_ASCII_WORD = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
+_WORD = late(r"[^\W\d_]+(?:['’ʼ][^\W\d_]+)?")
+_ASCII_WORD = late(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 #: what a word that is a name has in it; all that it can begin with comes first, which is searched for fast
-_NAME = re.compile(r"[@/\\_.=\dh](?:(?<=[@/\\_.=])\S|(?<=\d)|(?<=h)ttps?:)")
+_NAME = late(r"[@/\\_.=\dh](?:(?<=[@/\\_.=])\S|(?<=\d)|(?<=h)ttps?:)")
 #: how a bounce, a notice or a report begins that somebody pasted below his own words
-_PASTED_MAIL = re.compile(
+_PASTED_MAIL = late(
     r"(?:This is the mail system at|This message was created automatically|This is an automatically generated|The following message|"
     r"Delivery (?:has failed|to the following|Status Notification)|Undelivered Mail|Undeliverable|Mail delivery failed|"
     r"A message that you sent|Your message (?:could not|was not|did not|to )|Message (?:blocked|not delivered)|Address not found|"
@@ -39,12 +40,12 @@ _PASTED_MAIL = re.compile(
 #: small and capital letters that none of them begins with, and many lines of people do
 _NEVER_FIRST = frozenset("bcgjklnopqwxzBCGJKLNOPQWXZ")
 FEWEST = 20  #: characters of the author's own words above it that tell a language
-_LATIN = re.compile(r"[a-z]", re.IGNORECASE)
-_FOREIGN = re.compile(
+_LATIN = late(r"[a-z]", re.IGNORECASE)
+_FOREIGN = late(
     "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
 #: Cyrillic letters, and an "ъ" before a consonant or at the end, that neither Russian nor Ukrainian has: Bulgarian, Serbian, Belarusian, Kazakh ...
-_OTHER_CYRILLIC = re.compile("[јљњћђџѓќѕўәғқңөұүһӣӯҷҳ]|ъ(?![еёюя])", re.IGNORECASE)
+_OTHER_CYRILLIC = late("[јљњћђџѓќѕўәғқңөұүһӣӯҷҳ]|ъ(?![еёюя])", re.IGNORECASE)
 
 
 @functools.cache

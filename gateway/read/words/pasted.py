@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
+from gateway.read.late import late
 from gateway.read.tables import EVERY_MAIL, Beginnings, lowered
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
@@ -15,13 +16,13 @@ _PROGRAM = (
     r"php fatal error|php warning|uncaught|unhandled|traceback|caused by|exception in)"
 )
 #: lines of a traceroute, a ping, a log or a table of connections: they name everybody on the way
-_PASSERS_BY = re.compile(
+_PASSERS_BY = late(
     rf"[ \t>|]{{0,8}}(?:{_STAMP}|from [0-9a-f:.]{{3,45}}:?[ \t]{{1,3}}(?:icmp|\()|\d{{1,5}} bytes from |\d{{1,3}}(?:\.\d{{1,3}}){{3}} - \S{{1,40}} \[|(?:tcp|udp)[46]?[ \t]|inet6? |--- |"
     r"\S{1,40} (?:sshd|kernel|postfix|dovecot|named|nginx|cron|systemd)\[)"
 )
 #: "  5  gw.example (203.0.113.1)  31.2 ms"
-_HOP = re.compile(r"[ \t>|]{0,8}\d{1,2}[ \t|.]{1,6}\S")
-_HOP_SIGNS = re.compile(r"\bms\b|\*[ \t]{1,4}\*|[ \t]\d{1,3}\.\d{1,3}%|\[as\d")
+_HOP = late(r"[ \t>|]{0,8}\d{1,2}[ \t|.]{1,6}\S")
+_HOP_SIGNS = late(r"\bms\b|\*[ \t]{1,4}\*|[ \t]\d{1,3}\.\d{1,3}%|\[as\d")
 
 
 def names_passers_by(lower: str) -> bool:
@@ -33,7 +34,7 @@ def names_passers_by(lower: str) -> bool:
     )
 
 
-_OUTPUT = re.compile(
+_OUTPUT = late(
     rf"^[ \t>|]{{0,8}}(?:{_STAMP}|[$#][ ][a-z./]|\S{{1,30}}@\S{{1,60}}[:~][^ ]{{0,60}}[$#]|[a-z]:\\|ps [a-z]:|mysql>|\d{{1,5}} bytes (?:from|of)|from [0-9a-f:.]{{3,45}}:?[ ]{{1,3}}icmp|ping6? \S{{1,80}} ?\(|"
     rf"device: /dev/|traceroute (?:to|6)|tracing route|\d{{1,9}} packets transmitted|rtt min|round-trip min|--- \S{{1,80}} ping|(?:reply from|antwort von|réponse de|respuesta desde|risposta da|resposta de|odpowiedź z|ответ от|відповідь від|antwoord van|odpověď od)[ ][0-9a-f]|"
     rf"(?:request timed out|zeitüberschreitung der anforderung|délai d'attente|tiempo de espera agotado|richiesta scaduta|превышен интервал|перевищено інтервал)|"
@@ -51,7 +52,7 @@ _MESSAGES = Beginnings(among=EVERY_MAIL, hints=(
     "too many authentication failures", "read-only file system", "disk quota exceeded", "cannot allocate memory", "nxdomain", "servfail", "dns_probe_", "no bootable device", "grub rescue", "certificate has expired", "core dumped", "x509:", "sqlstate[", "ssl_error_", "err_connection", "err_ssl", "err_name", "err_cert", "err_timed", "err_empty",
 ))  # fmt: skip
 #: cheap: what no pasted line lacks
-_ODD = re.compile(r"[\d:$#\\(>]")
+_ODD = late(r"[\d:$#\\(>]")
 MAX_LINES = 4000
 
 

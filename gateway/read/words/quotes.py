@@ -10,78 +10,75 @@ import re
 from bisect import bisect_left
 from functools import lru_cache
 
+from gateway.read.late import late
 from gateway.read.tables import Beginnings, alternation, words
 from gateway.read.words.sections import divides
 
 #: the line in our own replies above which the customer writes, as the templates of each language have it
-_MARKER = re.compile(alternation(words("quotes", "marker")), re.IGNORECASE)
+_MARKER = late(alternation(words("quotes", "marker")), re.IGNORECASE)
 
 MAX_LINES = 20_000
 _LONGEST = 400  #: characters of an attribution that is folded over lines
 _SIGNATURE_LINES = 16
 
-_WROTE = re.compile(rf"(?:(?<!\w)|(?<=[>）)\d\s]))(?:{alternation(words('quotes', 'wrote'))})(?!\w)", re.IGNORECASE)
+_WROTE = late(rf"(?:(?<!\w)|(?<=[>）)\d\s]))(?:{alternation(words('quotes', 'wrote'))})(?!\w)", re.IGNORECASE)
 _WROTE_SIGNS = tuple({word.lower().partition(" ")[0][:4] for word in words("quotes", "wrote")})
-_ENDS = re.compile(r"[:：][ \t\xa0*_>]{0,5}\Z")
-_WHEN = re.compile(r"(?<!\d)(?:\d{1,2}[:.h]\d\d|(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})(?!\d)")
-_SOMEBODY = re.compile(r"<[^<>\s]{1,100}>|[\w.+-]@[\w-]|\[mailto:|\(https?:")
-_LABEL = re.compile(
+_ENDS = late(r"[:：][ \t\xa0*_>]{0,5}\Z")
+_WHEN = late(r"(?<!\d)(?:\d{1,2}[:.h]\d\d|(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})(?!\d)")
+_SOMEBODY = late(r"<[^<>\s]{1,100}>|[\w.+-]@[\w-]|\[mailto:|\(https?:")
+_LABEL = late(
     rf"^[ \t>|*_]{{0,8}}(?:{alternation(words('quotes', 'header'))})[ \t\xa0*_]{{0,3}}[:：][ \t\xa0*_]{{0,4}}(?P<value>.{{0,400}})",
     re.IGNORECASE,
 )
-_DASHED = re.compile(
-    r"^[ \t>|]{0,8}[-_=*#]{2,60}[ \t]{0,5}(?P<words>[^\n=_*#]{2,80}?)[ \t]{0,5}[-_=*#]{2,60}[ \t]{0,5}$"
-)
-_DIVIDER = re.compile(
+_DASHED = late(r"^[ \t>|]{0,8}[-_=*#]{2,60}[ \t]{0,5}(?P<words>[^\n=_*#]{2,80}?)[ \t]{0,5}[-_=*#]{2,60}[ \t]{0,5}$")
+_DIVIDER = late(
     rf"^[ \t>|*]{{0,8}}(?:[-_=*#]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*#]{{2,60}})",
     re.IGNORECASE,
 )
-_DASHED_WORD = re.compile(
+_DASHED_WORD = late(
     rf"^[ \t>|]{{0,8}}-{{3,60}}[ \t]{{0,5}}(?:{alternation(words('quotes', 'dashed'))})[ \t]{{0,5}}-{{3,60}}[ \t]{{0,5}}$",
     re.IGNORECASE,
 )
-_MAY_DIVIDE = re.compile(r"[ \t>|]{0,8}[-_=*#]|.{0,80}[:：][ \t]{0,5}\Z")  # cheap: most lines cannot
-_RULE = re.compile(r"^[ \t>|]{0,8}(?:_{10,200}|-{20,200}|={4,200})[ \t]{0,5}$")
-_LIST_RULE = re.compile(r"^_{20,200}[ \t]{0,5}$")
-_SIGNATURE = re.compile(r"^[ \t]?(?:--[ \xa0]?|—|–|_{2,5}|-{2}[ ]?\*?)$")
-_FOOTER = re.compile(rf"^[ \t*_]{{0,4}}(?:{alternation(words('quotes', 'footer'))})", re.IGNORECASE)
-_DISCLAIMER = re.compile(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNORECASE)
+_MAY_DIVIDE = late(r"[ \t>|]{0,8}[-_=*#]|.{0,80}[:：][ \t]{0,5}\Z")  # cheap: most lines cannot
+_RULE = late(r"^[ \t>|]{0,8}(?:_{10,200}|-{20,200}|={4,200})[ \t]{0,5}$")
+_LIST_RULE = late(r"^_{20,200}[ \t]{0,5}$")
+_SIGNATURE = late(r"^[ \t]?(?:--[ \xa0]?|—|–|_{2,5}|-{2}[ ]?\*?)$")
+_FOOTER = late(rf"^[ \t*_]{{0,4}}(?:{alternation(words('quotes', 'footer'))})", re.IGNORECASE)
+_DISCLAIMER = late(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNORECASE)
 #: cheap: what they cannot lack
 _DISCLAIMING = Beginnings(max(phrase.split("'"), key=len)[:14].strip(" *") for phrase in words("quotes", "disclaimer"))
-_COMMAND = re.compile(
+_COMMAND = late(
     r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select|update|insert)\b",
     re.IGNORECASE,
 )
 #: "I answer your points:"
-_YOURS = re.compile(
+_YOURS = late(
     r"(?<!\w)(?:your|you (?:asked|wrote|said)|ihre[nmrs]?|eure[nmr]?|vos|votre|vuestr\w+|sus (?:preguntas|puntos)|vostr\w+|ваш\w*|jullie|uw|państwa|wasz\w*|vaš\w+)(?!\w)",
     re.IGNORECASE,
 )
-_PROMPT = re.compile(r"[\w.@~-]{1,30}> \S")  # "mysql> SELECT"
-_MAY_CLOSE = re.compile(
+_PROMPT = late(r"[\w.@~-]{1,30}> \S")  # "mysql> SELECT"
+_MAY_CLOSE = late(
     rf"[ \t]?[-—–_]|[ \t*_]{{0,4}}(?:{alternation({footer[:3] for footer in words('quotes', 'footer')})})",
     re.IGNORECASE,
 )
 _CLOSING = frozenset(footer[:3] for footer in words("quotes", "footer"))
-_DASH_NAME = re.compile(r"^[-–—~/][ ]?[^\W\d_]{2,20}(?:[ ][^\W\d_]{2,20}){0,2}[ ]?$")  # "-Anna"
+_DASH_NAME = late(r"^[-–—~/][ ]?[^\W\d_]{2,20}(?:[ ][^\W\d_]{2,20}){0,2}[ ]?$")  # "-Anna"
 _DASHES = frozenset("-—–_")
-_BLANKS = re.compile(r"\n{3,}")
+_BLANKS = late(r"\n{3,}")
 
 
-_WROTE_LAST = re.compile(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE)
-_SAID_LAST = re.compile(rf"(?<!\w)(?:{alternation(words('quotes', 'said'))})\Z", re.IGNORECASE)
+_WROTE_LAST = late(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z", re.IGNORECASE)
+_SAID_LAST = late(rf"(?<!\w)(?:{alternation(words('quotes', 'said'))})\Z", re.IGNORECASE)
 #: "---- Support wrote ----"
-_DASHED_NAME = re.compile(
+_DASHED_NAME = late(
     rf"-{{2,60}}[ ]?(?:[^\W\d_][\w.'-]{{0,40}}[ ]){{1,5}}(?:{alternation(words('quotes', 'wrote'))})[ ]?[:：]?[ ]?-{{2,60}}\Z",
     re.IGNORECASE,
 )
 #: how an attribution begins that stands behind words of the author, on their line
-_OPENER = re.compile(
-    rf"(?<=[^\s>][ \t])(?:{alternation(word.capitalize() for word in words('quotes', 'opener'))})(?=[ \t])"
-)
+_OPENER = late(rf"(?<=[^\s>][ \t])(?:{alternation(word.capitalize() for word in words('quotes', 'opener'))})(?=[ \t])")
 MAX_OPENERS = 8
-_DATE_BEHIND = re.compile(r">?[ ]?\[[\d:., /+-]{6,40}\]\Z")  # "* Support <a@b.example> [2026-11-22 10:15]:"
-_LAST_WORD = re.compile(r"(\S{1,100})\Z")
+_DATE_BEHIND = late(r">?[ ]?\[[\d:., /+-]{6,40}\]\Z")  # "* Support <a@b.example> [2026-11-22 10:15]:"
+_LAST_WORD = late(r"(\S{1,100})\Z")
 #: how an attribution can end: a colon, the verb, dashes
 _MARKS = frozenset((":", "：", "-"))
 _ENDINGS = tuple(word[-12:] for word in words("quotes", "wrote"))
@@ -90,26 +87,26 @@ _ENDINGS_BY_LAST = {
 }
 _FIRST_CHARS = frozenset(">|＞-_=*#")
 #: "On Nov 26, 2013 you wrote:" without marks below: it opens with the date and ends with the verb
-_OPENS = re.compile(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
-_FULL_DATE = re.compile(
+_OPENS = late(rf"\S{{2,5}}[ ].{{0,60}}(?:{alternation(words('quotes', 'wrote'))})[ ]?:\Z", re.IGNORECASE)
+_FULL_DATE = late(
     r"(?<!\d)(?:\d{1,2}([./-])\d{1,2}\1(?:20)?\d\d|20\d\d([./-])\d{1,2}\2\d{1,2}|20\d\d(?:年|[ ,]))(?!\d)"
 )
-_TIME = re.compile(r"(?<![\d.:])\d{1,2}[:.h]\d\d(?![\d.])")
+_TIME = late(r"(?<![\d.:])\d{1,2}[:.h]\d\d(?![\d.])")
 #: a person tells of a mail: "Am 22.11.26 um 14:30 schrieb mir Ihr Kollege:"
-_TO_ME = re.compile(
+_TO_ME = late(
     r"(?<!\w)(?:me|us|mir|uns|moi|nous|nos|mi|ci|мне|нам|мені|mij|ons|nam|bana|bize|your|ihr|ihre|votre|su|vostro|ваш\w*|uw|jullie|wasz|váš)(?!\w)",
     re.IGNORECASE,
 )
 MAX_CLOSING = 100  #: lines that may close a mail, from its beginning and from its end
 MAX_ATTRIBUTION = 12  #: words of one that names nobody by address
 #: "Sent from my phone, please excuse typos"
-_APOLOGY = re.compile(
+_APOLOGY = late(
     r"excuse|brevity|gmx mail|web\.de mail|typos|tippfehler|kürze|fautes|concis|brevità|errori di|disculp|erratas|typfout|literówk",
     re.IGNORECASE,
 )
 _UNSEEN = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\ufeff")
-_INVISIBLE = re.compile("^[\u200b-\u200f\u2060-\u2063\ufeff]+")
-_LINK = re.compile(r"[<(\[]?https?://\S{1,300}")
+_INVISIBLE = late("^[\u200b-\u200f\u2060-\u2063\ufeff]+")
+_LINK = late(r"[<(\[]?https?://\S{1,300}")
 
 
 def _names(text: str) -> bool:
