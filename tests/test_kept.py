@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.read.kept import kept
+from gateway.read.kept import kept, mapped
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -100,3 +100,20 @@ def test_the_topics_are_the_same_from_what_was_kept(tmp_path: Path) -> None:
     assert told[0].stdout == told[1].stdout
     assert "refund" in told[0].stdout
     assert {path.suffix for path in tmp_path.rglob("compiled.*")} >= {".typed", ".plain"}
+
+
+def test_many_octets_are_mapped_and_made_anew_when_their_source_changes(work: Work) -> None:
+    made: list[bytes] = []
+
+    def octets() -> bytes:
+        made.append(work.words.read_bytes())
+        return made[-1]
+
+    def found() -> bytes:
+        return bytes(mapped(str(work.source), "octets", [work.words], octets))
+
+    assert found() == found() == b"one two"
+    assert len(made) == 1
+    work.words.write_text("three")
+    assert found() == found() == b"three"
+    assert len(made) == 2

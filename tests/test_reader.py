@@ -17,6 +17,7 @@ import pytest
 from gateway.database.inbox import Claimed
 from gateway.model import Reading, Turn
 from gateway.pipeline import DEATHS, Hand, Judge
+from gateway.read.fork_server import ForkServer
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.reading import Hints, read
 from tests.samples import envelope
@@ -181,6 +182,29 @@ def test_a_fork_server_that_dies_is_started_anew() -> None:
             assert readers.server_pid != before
 
     run(work, 30.0)
+
+
+def test_a_command_forks_its_fork_server_and_one_that_dies_is_started_anew() -> None:
+    server = ForkServer("gateway.read.reading")
+    server.begin_as_fork()
+    first = server.pid
+
+    async def main() -> None:
+        readers = Readers(1, 60.0, odd, server=server)
+        try:
+            await readers.start()
+            assert (await readers.read(MAIL % b"first", HINTS)).parsed.subject == "first"
+            assert server.pid == first
+            os.kill(first or 0, signal.SIGKILL)
+            with pytest.raises(ReaderDied):
+                await readers.read(MAIL % b"die", HINTS)
+            assert (await readers.read(MAIL % b"last", HINTS)).parsed.subject == "last"
+            assert server.pid not in (None, first)
+        finally:
+            readers.stop()
+
+    asyncio.run(main())
+    assert server.pid is None
 
 
 def test_readers_go_on_when_a_stop_signals_every_process() -> None:

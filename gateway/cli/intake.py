@@ -37,13 +37,19 @@ def explain(
     import asyncio
     from datetime import UTC, datetime
 
+    if not files and not message:
+        fail("name a file, - for standard input, or --message with the number of a mail", 2)
+
+    from gateway.read.fork_server import ForkServer
+    from gateway.read.reader import Readers
+
+    server = ForkServer("gateway.read.reading")
+    server.begin_as_fork()  # it loads what reading needs, beside what we need ourselves
+
     from gateway import config, log
     from gateway.database.store import utc_now
     from gateway.explain import Explainer, Given, as_text
-    from gateway.read.reader import Readers
 
-    if not files and not message:
-        fail("name a file, - for standard input, or --message with the number of a mail", 2)
     given_path = context.path()
     settings = (
         config.Settings() if given_path == config.DEFAULT_PATH and not Path(given_path).exists() else context.settings()
@@ -57,7 +63,7 @@ def explain(
     log.configure()
 
     async def every() -> int:
-        readers = Readers(1, settings.gateway.read_limit, preload="gateway.read.reading")
+        readers = Readers(1, settings.gateway.read_limit, server=server)
         await readers.start()
         code = 0
         try:

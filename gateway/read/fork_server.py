@@ -86,13 +86,48 @@ class Child:
             self._handle = self._status = None
 
 
+class _Fork:
+    """A server that is a fork of this process, with what there is of ``subprocess.Popen``."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid, self._gone = pid, False
+
+    def poll(self) -> int | None:
+        """0 once it has ended."""
+        if not self._gone:
+            with contextlib.suppress(ChildProcessError):
+                self._gone = os.waitpid(self.pid, os.WNOHANG) != (0, 0)
+        return 0 if self._gone else None
+
+    def wait(self, seconds: float) -> None:
+        """Waits for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended in time.
+        """
+        if self._gone:
+            return
+        handle = os.pidfd_open(self.pid)
+        try:
+            if not _readable(handle, seconds):
+                raise subprocess.TimeoutExpired("fork server", seconds)
+        finally:
+            os.close(handle)
+        self.poll()
+
+    def kill(self) -> None:
+        """Ends it."""
+        if not self._gone:
+            os.kill(self.pid, signal.SIGKILL)
+
+
 class ForkServer:
     """Our end. It is started when the first child is wanted, and anew when it is gone; for threads."""
 
     def __init__(self, preload: str) -> None:
         self._preload = preload
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | _Fork | None = None
         self._control: socket.socket | None = None
         self._loaded = False  #: it has answered once
 
@@ -102,6 +137,23 @@ class ForkServer:
         with self._lock, contextlib.suppress(OSError):
             if self._process is None:
                 self._start()
+
+    def begin_as_fork(self) -> None:
+        """The same, as a fork of this process, which spares a second interpreter: for a command that has no threads yet."""
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            ours.close()
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            try:
+                serve(theirs.detach(), self._preload)
+            except BaseException:
+                sys.excepthook(*sys.exc_info())
+            finally:
+                os._exit(0)
+        theirs.close()
+        self._process = _Fork(pid)
+        self._listen(ours)
 
     @property
     def pid(self) -> int | None:
@@ -155,6 +207,9 @@ class ForkServer:
         except BaseException:
             ours.close()
             raise
+        self._listen(ours)
+
+    def _listen(self, ours: socket.socket) -> None:
         ours.settimeout(LOAD_S)
         self._control = ours
 

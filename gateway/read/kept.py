@@ -1,8 +1,8 @@
 """What is worked out of the files that come with the package, kept beside them between two starts.
 
 It lies in the folder where Python keeps what it makes of our source (``__pycache__``), under the same trust: who can write there can
-write our code. It holds plain data alone, in the form of those files (``marshal``), and is taken only where its digest is that of what
-it was made of. Where it cannot be written, as in a package that belongs to root, it is worked out at each start; an installation by
+write our code. It is plain data in the form of those files (``marshal``) or octets, and is taken only where the digest before it is that
+of what it was made of. Where it cannot be written, as in a package that belongs to root, it is worked out at each start; an installation by
 root makes it once (``gateway.read.preload``).
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import marshal
+import mmap
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -37,10 +38,36 @@ def kept(source: str, name: str, made_of: Iterable[Path], work_out: Callable[[],
     if found is None:
         made = work_out()
         if not sys.dont_write_bytecode:
-            _write(path, digest, marshal.dumps(made))  # type: ignore[arg-type]
+            content = marshal.dumps(made)  # type: ignore[arg-type]
+            _write(path, _sum(digest, content), content)
         return made
     value: T = marshal.loads(found)  # noqa: S302 - what its digest says that we wrote
     return value
+
+
+def mapped(source: str, name: str, made_of: Iterable[Path], work_out: Callable[[], bytes]) -> memoryview:
+    """The same for many octets, of which only those are read that are looked at: they are mapped, not loaded."""
+    path = Path(cache_from_source(source)).with_suffix(f".{name}")
+    digest = _digest((Path(source), Path(__file__), *made_of))
+    found = _mapped(path, digest.digest())
+    if found is None:
+        made = work_out()
+        if sys.dont_write_bytecode:
+            return memoryview(made)
+        _write(path, digest.digest(), made)
+        found = _mapped(path, digest.digest()) or memoryview(made)
+    return found
+
+
+def _mapped(path: Path, head: bytes) -> memoryview | None:
+    """What was kept, where it is of these files; it is put there whole or not at all."""
+    try:
+        with path.open("rb") as file:
+            if file.read(_DIGEST) != head:
+                return None
+            return memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))[_DIGEST:]
+    except (OSError, ValueError):
+        return None
 
 
 def _digest(files: Iterable[Path]) -> hashlib._Hash:
@@ -69,13 +96,15 @@ def _sum(digest: hashlib._Hash, content: bytes) -> bytes:
     return whole.digest()
 
 
-def _write(path: Path, digest: hashlib._Hash, content: bytes) -> None:
+def _write(path: Path, head: bytes, content: bytes) -> None:
     """Puts it there whole; readable for whoever may read our source."""
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(exist_ok=True)
         try:
-            beside.write_bytes(_sum(digest, content) + content)
+            with beside.open("wb") as file:
+                file.write(head)
+                file.write(content)
             beside.replace(path)
         except OSError:
             beside.unlink(missing_ok=True)

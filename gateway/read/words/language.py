@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 import re
 from operator import itemgetter
-from typing import Any
 
 from gateway.read.late import late
 from gateway.read.tables import languages, unaccented
+from gateway.read.words.model import model_of
 from gateway.read.words.pasted import is_pasted
 
 #: the languages a mail can be said to be in
@@ -49,18 +49,6 @@ _OTHER_CYRILLIC = late("[јљњћђџѓќѕўәғқңөұүһӣӯҷҳ]|ъ(?![е�
 
 
 @functools.cache
-def _identifier() -> Any:
-    from py3langid.langid import _load_identifier
-
-    identifier = _load_identifier(norm_probs=True)
-    known = {str(code) for code in identifier.nb_classes}
-    identifier.set_languages([code for code in (*KNOWN, *_OTHERS) if code in known])
-    # 28 MB of the languages that are not asked about
-    identifier._full_model = (identifier.nb_ptc, identifier.nb_pc, identifier.nb_classes)
-    return identifier
-
-
-@functools.cache
 def _common(plain: bool = False) -> dict[str, tuple[list[str], float]]:
     """(the languages of each common word, how much it counts for each); ``plain`` where nobody typed an accent."""
     found: dict[str, list[str]] = {}
@@ -73,7 +61,7 @@ def _common(plain: bool = False) -> dict[str, tuple[list[str], float]]:
 
 def prepare() -> None:
     """Loads the model now, so that the first mail does not wait for it."""
-    _identifier()
+    model_of((*KNOWN, *_OTHERS))
     _common()
     _common(plain=True)
 
@@ -113,7 +101,9 @@ def _votes(words: list[str], plain: bool) -> list[tuple[str, float]]:
 
 def _classified(prose: str) -> tuple[str, float]:
     """The likeliest language with its share; one that customers write in is taken as twice as likely as another."""
-    ranked = [(str(code), float(share) * (2 if code in KNOWN else 1)) for code, share in _identifier().rank(prose)[:4]]
+    ranked = [
+        (code, share * (2 if code in KNOWN else 1)) for code, share in model_of((*KNOWN, *_OTHERS)).rank(prose)[:4]
+    ]
     code, share = max(ranked, key=lambda item: item[1])
     return code, share / sum(other for _, other in ranked)
 
