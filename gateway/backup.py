@@ -52,8 +52,8 @@ def left_out(settings: Settings) -> list[str]:
 
 
 def make(settings: Settings, config_file: Path, target: Path, now: datetime) -> tuple[Path, Manifest]:
-    """Writes a backup while the service works: (where it is, what it holds). A folder that is there gets a folder of its
-    own for each backup; any other path becomes one tar.
+    """Writes a backup while the service works: (where it is, what it holds). A folder that is there gets a folder of
+    its own for each backup; any other path becomes one tar.
 
     Raises:
         ArchiveError: it was not written, and nothing is left of it.
@@ -175,7 +175,8 @@ class _Fate:
 
 
 def _settled(url: str, fate: _Fate) -> restored.Waiting:
-    """Migrates the copy where it is older, decides what becomes of what waited, and erases again what was erased since."""
+    """Migrates the copy where it is older, decides what becomes of what waited, and erases again what was erased
+    since."""
     store = Store(url)
     try:
         store.open(fate.now)

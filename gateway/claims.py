@@ -1,8 +1,9 @@
 """Work that waits in a table, and is done by whoever claims it: the one loop that brings in the inbox and the outbox.
 
-A claim is a lease that is renewed while work goes on. Who stood still for too long is late and does nothing any more: by then
-somebody else may be at it. A hand that is free may be kept for what is being written at this moment (``keep``), so that it
-need not be looked for afterwards. What is claimed, in which order and how much of it at a time is decided by the ``Desk``.
+A claim is a lease that is renewed while work goes on. Who stood still for too long is late and does nothing any more:
+by then somebody else may be at it. A hand that is free may be kept for what is being written at this moment (``keep``),
+so that it need not be looked for afterwards. What is claimed, in which order and how much of it at a time is decided by
+the ``Desk``.
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Desk(Protocol[H]):
 
 
 class Bell:
-    """Tells other nodes that something waits, and says how long may pass between two looks. This one: there are no others."""
+    """Tells other nodes that something waits, and says how long may pass between two looks. This one: there are no
+    others."""
 
     def mails(self) -> None:
         """A mail waits."""
@@ -87,8 +89,8 @@ SILENT = Bell()
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds: between two looks into the table when nobody said that there is something (the safety net), between two renewals,
-    and for what is in work at a stop."""
+    """Seconds: between two looks into the table when nobody said that there is something (the safety net), between two
+    renewals, and for what is in work at a stop."""
 
     poll: Callable[[], float]
     renew: float
@@ -126,7 +128,8 @@ class ClaimLoop(Generic[H]):
         self._ring()
 
     def free(self, beyond: int = 0) -> bool:
-        """Whether a place could be kept for what is being written now: nothing else waits, and more than ``beyond`` are free."""
+        """Whether a place could be kept for what is being written now: nothing else waits, and more than ``beyond`` are
+        free."""
         return self.clear and self.room() > beyond
 
     def keep(self) -> None:
@@ -223,7 +226,8 @@ class ClaimLoop(Generic[H]):
             wait.cancel()
 
     async def _renewing(self) -> None:
-        """Keeps what is in work ours, however long it takes. The first time, nothing is: the desk learns what it has to."""
+        """Keeps what is in work ours, however long it takes. The first time, nothing is: the desk learns what it has
+        to."""
         hands: list[H] = []
         while True:
             try:

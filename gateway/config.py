@@ -205,8 +205,8 @@ _ROLES: tuple[Role, ...] = get_args(Role)
 class Node(_Section):
     """``[node]``: what this node does, where several share one PostgreSQL.
 
-    ``ingest`` takes mail in (listeners, mailboxes), ``work`` reads and decides it and minds the clocks, ``send`` hands replies to
-    the relay, ``http`` serves the console; the health pages are served wherever ``[http] listen`` is set.
+    ``ingest`` takes mail in (listeners, mailboxes), ``work`` reads and decides it and minds the clocks, ``send`` hands
+    replies to the relay, ``http`` serves the console; the health pages are served wherever ``[http] listen`` is set.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")] | None = None
@@ -562,9 +562,9 @@ def _opening(value: Any) -> Any:
 
 
 class Staff(_Section):
-    """``[staff]``: who is informed, and who may answer by mail. ``people``: the address of each user's name, for owners and
-    watchers. ``relays``: networks whose mail is the company's own. ``hours``: when the team of a department works, for
-    those that do not work around the clock."""
+    """``[staff]``: who is informed, and who may answer by mail. ``people``: the address of each user's name, for owners
+    and watchers. ``relays``: networks whose mail is the company's own. ``hours``: when the team of a department works,
+    for those that do not work around the clock."""
 
     technical: tuple[Address, ...] = ()
     financial: tuple[Address, ...] = ()
@@ -586,9 +586,9 @@ class Canary(_Section):
 
 
 class Http(_Section):
-    """``[http]``: metrics, health and the console; empty ``listen`` turns it off. ``url``: the address by which people reach
-    the console, where that is not the listener's own (a proxy with TLS); ``proxies``: peers whose X-Forwarded-For counts, and
-    whose ``user_header`` names who has logged in at the proxy."""
+    """``[http]``: metrics, health and the console; empty ``listen`` turns it off. ``url``: the address by which people
+    reach the console, where that is not the listener's own (a proxy with TLS); ``proxies``: peers whose X-Forwarded-For
+    counts, and whose ``user_header`` names who has logged in at the proxy."""
 
     listen: str = "127.0.0.1:8080"
     url: str = ""
@@ -618,8 +618,9 @@ class Http(_Section):
 
 
 class Oidc(_Section):
-    """``[oidc]``: login to the console by OpenID Connect; off while ``issuer`` is empty. ``create``: the role of users that are made
-    at their first login; empty: only users that are there, found by ``[staff] people`` or a name that is their address."""
+    """``[oidc]``: login to the console by OpenID Connect; off while ``issuer`` is empty. ``create``: the role of users
+    that are made at their first login; empty: only users that are there, found by ``[staff] people`` or a name that is
+    their address."""
 
     issuer: str = ""
     client_id: str = ""
@@ -859,7 +860,8 @@ def load(path: str | Path) -> Settings:
 
 
 def secret(file: Path | None, credential: str) -> str | None:
-    """A secret: from ``file``, else from ``$CREDENTIALS_DIRECTORY/credential``, else ``None``. OSError when unreadable."""
+    """A secret: from ``file``, else from ``$CREDENTIALS_DIRECTORY/credential``, else ``None``. OSError when
+    unreadable."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if file is None and folder and (Path(folder) / credential).exists():
         file = Path(folder) / credential

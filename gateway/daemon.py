@@ -1,5 +1,5 @@
-"""``gateway run``: what a node is made of, and its life, top to bottom. If one task dies, the process dies and systemd starts it
-again."""
+"""``gateway run``: what a node is made of, and its life, top to bottom. If one task dies, the process dies and systemd
+starts it again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Daemon:
     """The service. Collaborators that tests replace are arguments."""
 
     def __init__(
-        self, settings: Settings, path: str, *, clock: Callable[[], datetime] = utc_now, read: ReadFunction | None = None,
+        self, settings: Settings, path: str, *, clock: Callable[[], datetime] = utc_now,
+        read: ReadFunction | None = None,
         resolver: Resolver | None = None, ready: Callable[[], None] | None = None, ahead: Ahead | None = None,
     ) -> None:  # fmt: skip
         self._ready = ready
@@ -73,8 +74,8 @@ class Daemon:
             log.stopped(time.monotonic() - began)
 
     async def _start(self) -> None:
-        """Lock, database, directory, desk; then the first socket, then readers: what is taken meanwhile is stored, and read as
-        soon as there is one."""
+        """Lock, database, directory, desk; then the first socket, then readers: what is taken meanwhile is stored, and
+        read as soon as there is one."""
         self._lock.take(self._first.gateway.state_dir)
         self.node.open(self._lock.seen_at)
         await self.node.begin()

@@ -50,7 +50,8 @@ ZONE: dict[str, Any] = {
 }
 ACCOUNTS = {
     "accounts.csv": "account,name,language,status\n10023,Anna Schmidt,de,active\n10042,Shop Example Ltd,en,active\n",
-    "addresses.csv": "account,address,role\n10023,anna@example.de,owner\n10042,ops@shop.example,owner\n10042,billing@shop.example,billing\n",
+    "addresses.csv": "account,address,role\n10023,anna@example.de,owner\n10042,ops@shop.example,owner\n10042,"
+    "billing@shop.example,billing\n",
     "orders.csv": "order,account,service,status,ips\n123456,10023,r1z7og44,active,203.0.113.7\n"
     "234567,10042,tfz1cvkr,active,198.51.100.20 2001:db8:20::/48\n",
     "invoices.csv": "invoice,account\n214382,10042\n",
@@ -75,9 +76,11 @@ class Sample:
 
 SAMPLES = (
     Sample("a verified customer asks about his order", "Shop Ops <ops@shop.example>", "Slow disk on #234567",
-           "Hello,\n\nthe disk of tfz1cvkr (198.51.100.20) has been slow since 14:30 CET. Please have a look.\n\nBest regards,\nShop Ops\n"),
+           "Hello,\n\nthe disk of tfz1cvkr (198.51.100.20) has been slow since 14:30 CET. Please have a look.\n\nBest "
+           "regards,\nShop Ops\n"),
     Sample("the same in German", "Anna Schmidt <anna@example.de>", "Frage zur Bestellung 123456",
-           "Guten Tag,\n\nmein Server 203.0.113.7 (Bestellung Nr. 123456) meldet Fehler auf der Festplatte. Können Sie bitte nachsehen?\n\n"
+           "Guten Tag,\n\nmein Server 203.0.113.7 (Bestellung Nr. 123456) meldet Fehler auf der Festplatte. Können Sie "
+           "bitte nachsehen?\n\n"
            "Mit freundlichen Grüßen\nAnna Schmidt\n"),
     Sample("a complete outage, verified", "Anna Schmidt <anna@example.de>", "Server down!",
            "Hallo,\n\nmein Server r1z7og44 ist seit heute nicht erreichbar. Ping läuft ins Leere.\n\nAnna Schmidt\n"),
@@ -94,17 +97,20 @@ SAMPLES = (
     Sample("HTML only", "Shop Ops <ops@shop.example>", "Reboot tfz1cvkr",
            "", html="<html><body><p>Hello,</p><p>please <b>reboot</b> our server <i>tfz1cvkr</i>.</p></body></html>"),
     Sample("with an attachment", "Anna Schmidt <anna@example.de>", "Screenshot",
-           "Hallo, im Anhang ein Screenshot vom Fehler auf 203.0.113.7.\n", attachment=b"\x89PNG\r\n\x1a\n" + b"demo" * 64),
+           "Hallo, im Anhang ein Screenshot vom Fehler auf 203.0.113.7.\n",
+           attachment=b"\x89PNG\r\n\x1a\n" + b"demo" * 64),
     Sample("an out-of-office reply", "Anna Schmidt <anna@example.de>", "Abwesenheitsnotiz",
            "Ich bin bis Montag nicht im Büro.\n", headers={"Auto-Submitted": "auto-replied"}),
-    Sample("a bounce", "Mail Delivery Subsystem <MAILER-DAEMON@mx.nowhere.example>", "Undelivered Mail Returned to Sender",
+    Sample("a bounce", "Mail Delivery Subsystem <MAILER-DAEMON@mx.nowhere.example>",
+    "Undelivered Mail Returned to Sender",
            "", signed=False, null_sender=True, body_type="bounce"),
 )  # fmt: skip
 
 
 MORE = (
     Sample("an outage of somebody unknown", "Оксана <oksana@curious.example>", "Сервер не працює",
-           "Доброго дня, мій сервер 198.51.100.77 не відповідає з самого ранку. Допоможіть, будь ласка!\n", signed=False),
+           "Доброго дня, мій сервер 198.51.100.77 не відповідає з самого ранку. Допоможіть, будь ласка!\n",
+           signed=False),
     Sample("a question in French", "Camille <camille@nowhere.example>", "Prix d'un serveur",
            "Bonjour, combien coûte votre plus petit serveur dédié à Paris ?\n", signed=False),
     Sample("a customer cancels", "Shop Ops <ops@shop.example>", "Cancel #234567",
@@ -222,7 +228,8 @@ listen = "127.0.0.1:0"
                 for kind in ("orders", "ips", "services")
                 for fact in found[kind]
             ]
-            line += f", ticket {row['ticket']}: {found['trust']}, account {found['account'] or 'none'}, {found['department']}, {found['priority']}"
+            line += f", ticket {row['ticket']}: {found['trust']}, account {found['account'] or 'none'}"
+            line += f", {found['department']}, {found['priority']}"
             line += ", CRITICAL" if found["critical"] else ""
             line += f"; {', '.join(facts)}" if facts else ""
             line += "".join(f"; attached {file['filename']}" for file in found["entries"][-1]["attachments"])

@@ -23,7 +23,8 @@ class Row(Protocol):
 
 
 class Enclosures:
-    """Finds the files of a row. Each mail was read before by a process that may be killed; here it is only taken apart."""
+    """Finds the files of a row. Each mail was read before by a process that may be killed; here it is only taken
+    apart."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,5 +1,6 @@
 """The ``[http]`` listener: metrics, ``/healthz`` (the process works), ``/readyz`` (mail is taken and processed) and
-``/usage`` (connections and octets in flight, as JSON). The same answers on a socket in the state directory, for commands."""
+``/usage`` (connections and octets in flight, as JSON). The same answers on a socket in the state directory, for
+commands."""
 
 from __future__ import annotations
 
@@ -38,9 +39,9 @@ PATHS = frozenset(("/metrics", "/healthz", "/readyz", "/usage"))
 
 
 class Health:
-    """Answers GET; ``ready`` gives the problems for which no mail is taken, ``refresh`` updates the gauges before a scrape,
-    ``usage`` what is taken of what there is (``name`` and ``name_limit``), ``report`` more for commands of this machine: the
-    words of a check may name an address, so it is answered where nobody else listens."""
+    """Answers GET; ``ready`` gives the problems for which no mail is taken, ``refresh`` updates the gauges before a
+    scrape, ``usage`` what is taken of what there is (``name`` and ``name_limit``), ``report`` more for commands of this
+    machine: the words of a check may name an address, so it is answered where nobody else listens."""
 
     def __init__(
         self, ready: Callable[[], Awaitable[list[str]]], refresh: Callable[[], Awaitable[None]],
@@ -54,7 +55,10 @@ class Health:
             async with asyncio.timeout(10):
                 request = await reader.readuntil(b"\r\n\r\n")
                 code, kind, body = await self._answer(request.split(b" ", 2))
-                head = f"HTTP/1.1 {code}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                head = (
+                    f"HTTP/1.1 {code}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: "
+                    "close\r\n\r\n"
+                )
                 writer.write(head.encode() + body)
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError):

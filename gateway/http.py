@@ -1,7 +1,7 @@
 """The ``[http]`` listener: HTTP/1.1 (RFC 9112, by h11) for the health pages and the console.
 
-Whoever is slow costs nobody else: a request's head, its body and every piece of an answer have a deadline, all of them a
-size, and when there are too many connections the one that has kept us waiting for the longest goes.
+Whoever is slow costs nobody else: a request's head, its body and every piece of an answer have a deadline, all of them
+a size, and when there are too many connections the one that has kept us waiting for the longest goes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ READ = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Connections at once, and seconds: for a request's head from the connection on, between two requests, for a whole body,
-    for the rest of one that nobody wanted to hear, for a piece of an answer to be taken."""
+    """Connections at once, and seconds: for a request's head from the connection on, between two requests, for a whole
+    body, for the rest of one that nobody wanted to hear, for a piece of an answer to be taken."""
 
     connections: int = 512
     head: float = 10.0
@@ -130,8 +130,8 @@ class Connection:
         }  # fmt: skip
 
     async def _receive(self) -> Message:
-        """The next piece of the body; after it, the end of the connection. What is wrong with it is answered by us, whatever
-        the app makes of it."""
+        """The next piece of the body; after it, the end of the connection. What is wrong with it is answered by us,
+        whatever the app makes of it."""
         try:
             return await self._received()
         except h11.RemoteProtocolError:

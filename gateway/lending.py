@@ -35,7 +35,8 @@ class Lender:
     def lent(self) -> Service:
         """All of it, as the console wants it."""
         return Service(
-            self.store, self.clock, self.desk, self.wake, self._status, self._explain, self._read, self._account, self._orders
+            self.store, self.clock, self.desk, self.wake, self._status, self._explain, self._read, self._account,
+            self._orders
         )  # fmt: skip
 
     async def _status(self) -> Mapping[str, Any]:

@@ -59,7 +59,8 @@ class Listeners:
             for name in names:
                 if config.is_own_listener(relay.host, relay.port, name):
                     raise StartError(
-                        f"the relay {relay.host}:{relay.port} is our own socket {name} (gateway.socket): replies would come back; "
+                        f"the relay {relay.host}:{relay.port} is our own socket {name} (gateway.socket): replies would "
+                        "come back; "
                         "let the relay listen elsewhere, or disable gateway.socket"
                     )
             left_out = sorted(set(self._wanted(scheme)) - set(names))

@@ -190,8 +190,8 @@ def privacy(what: str, who: str, **fields: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An accepted mail as the log tells it: the row it is kept in, whether this arrival made it, its size in octets; the id
-    in our 250 and the queue id of the relay that brought it, empty where there is none."""
+    """An accepted mail as the log tells it: the row it is kept in, whether this arrival made it, its size in octets;
+    the id in our 250 and the queue id of the relay that brought it, empty where there is none."""
 
     message: int
     created: bool

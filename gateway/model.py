@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 def portable(cls: type[T]) -> type[T]:
-    """A frozen dataclass with slots whose values go through a pipe for every mail: pickled as a tuple of them, which costs
-    half of what ``dataclasses`` does in Python."""
+    """A frozen dataclass with slots whose values go through a pipe for every mail: pickled as a tuple of them, which
+    costs half of what ``dataclasses`` does in Python."""
     names = cls.__slots__  # type: ignore[attr-defined]
     values = attrgetter(*names)
     cls.__reduce__ = lambda self: (_revived, (cls, values(self)))  # type: ignore[method-assign]
@@ -245,8 +245,8 @@ class Attachment:
 @portable
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """What a bounce says: the original Message-ID, recipients, action and status code, where found (RFC 3464). Of a feedback report
-    (RFC 5965): its type, such as ``abuse``, and the address that it is about."""
+    """What a bounce says: the original Message-ID, recipients, action and status code, where found (RFC 3464). Of a
+    feedback report (RFC 5965): its type, such as ``abuse``, and the address that it is about."""
 
     original_message_id: str | None
     recipients: tuple[str, ...]
@@ -278,9 +278,10 @@ class ParsedMessage:
     """A mail after reading its MIME structure. Every string is valid Unicode without NUL or surrogates.
 
     ``headers`` maps lower-case field names to decoded values, top first, of every field within the caps.
-    ``notes`` names each repair and each limit that was hit. ``words`` is what is said, without the quotes that HTML marks, ``whole`` with them;
-    ``beside`` is every other text of the mail (the alternative that was not chosen, hidden text, what is around the parts), and
-    ``marks`` says in words what staff should see on the ticket: that alternatives differ, that text was hidden.
+    ``notes`` names each repair and each limit that was hit. ``words`` is what is said, without the quotes that HTML
+    marks, ``whole`` with them; ``beside`` is every other text of the mail (the alternative that was not chosen, hidden
+    text, what is around the parts), and ``marks`` says in words what staff should see on the ticket: that alternatives
+    differ, that text was hidden.
     """
 
     message_id: str | None
@@ -335,7 +336,8 @@ FLAGS = (DESTRUCTIVE, ABUSE, COMES_AND_GOES, RECOVERED)
 @portable
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """What the mail asks for, with the terms that decided. ``terms`` is ``name: term, term`` lines, ``flags`` are some of FLAGS."""
+    """What the mail asks for, with the terms that decided. ``terms`` is ``name: term, term`` lines, ``flags`` are some
+    of FLAGS."""
 
     department: Department
     question: Question
@@ -407,8 +409,8 @@ class Verdict:
     enforced: bool  #: DMARC failed under quarantine or reject
     temperror: bool
     reasons: tuple[str, ...]
-    #: marks of the sound signatures of the author's domain, whether or not they prove him, or of the seals that do: by each
-    #: the mail is known again
+    #: marks of the sound signatures of the author's domain, whether or not they prove him, or of the seals that do: by
+    #: each the mail is known again
     signatures: tuple[str, ...] = ()
     spf_aligned: bool = False  #: SPF alone would prove the author as well
     threads: bool = False  #: In-Reply-To and References are signed by the author's domain
@@ -522,9 +524,9 @@ class Thread:
 class Budgets:
     """How many automatic replies went out already, and which budget of the configuration is spent.
 
-    ``last_to_author``: the last one, where an address without proof has had all it may have. ``loop``: why the author seems
-    to be a program that answers us. ``near``: so near a budget that nodes must not count at the same time. ``same``: the
-    ticket of a mail that read like this one and was acknowledged a moment ago.
+    ``last_to_author``: the last one, where an address without proof has had all it may have. ``loop``: why the author
+    seems to be a program that answers us. ``near``: so near a budget that nodes must not count at the same time.
+    ``same``: the ticket of a mail that read like this one and was acknowledged a moment ago.
     """
 
     last_to_author: datetime | None = None
@@ -623,7 +625,8 @@ class Decision:
 # --------------------------------------------------------------------------- answering
 
 
-#: the line of a staff notification by which it is known wherever it is quoted: what stands around it is not for customers
+#: the line of a staff notification by which it is known wherever it is quoted: what stands around it is not for
+#: customers
 FENCE = "Internal, not for the customer"
 
 
@@ -638,8 +641,8 @@ class Enclosure:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A built message ready for the relay. ``ours`` is asked before its content goes out: false when somebody else may be
-    sending it by now."""
+    """A built message ready for the relay. ``ours`` is asked before its content goes out: false when somebody else may
+    be sending it by now."""
 
     raw: bytes
     mail_from: str
@@ -660,8 +663,8 @@ class Temporary(Exception):
 @dataclass(frozen=True, slots=True)
 class Sent:
     """What the relay said. ``code`` is 0 for a network failure; ``detail`` is the relay's host:port, the stage and its
-    own words (where it took the mail: its last words). ``relay``: it refused before it saw anything of this very mail, so no other mail would fare better;
-    ``auth_failed``: it will refuse until a person does something."""
+    own words (where it took the mail: its last words). ``relay``: it refused before it saw anything of this very mail,
+    so no other mail would fare better; ``auth_failed``: it will refuse until a person does something."""
 
     ok: bool
     permanent: bool

@@ -59,8 +59,8 @@ RELAY_DO = "gateway doctor says at which stage; replies wait and go out by thems
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """What the command had to do before it knew whether there would be a service: templates that are good, and a fork server
-    that has begun to load what reads mail."""
+    """What the command had to do before it knew whether there would be a service: templates that are good, and a fork
+    server that has begun to load what reads mail."""
 
     templates: Templates | None = None
     forks: ForkServer | None = None
@@ -70,7 +70,8 @@ class Node:
     """Everything that one process is made of. What a reload replaces is asked of ``desk``."""
 
     def __init__(
-        self, settings: Settings, path: str, clock: Callable[[], datetime], read: ReadFunction | None, resolver: Resolver | None,
+        self, settings: Settings, path: str, clock: Callable[[], datetime], read: ReadFunction | None,
+        resolver: Resolver | None,
         ahead: Ahead,
     ) -> None:  # fmt: skip
         self._first, self._path, self._clock, self._resolver = settings, path, clock, resolver
@@ -104,7 +105,8 @@ class Node:
     # -- making it
 
     def open(self, last: datetime | None = None) -> None:
-        """Database, directory, desk, and every part: before the first socket. ``last``: when a service was last seen here.
+        """Database, directory, desk, and every part: before the first socket. ``last``: when a service was last seen
+        here.
 
         Raises:
             StoreError, ConfigError: it cannot be made.
@@ -116,12 +118,14 @@ class Node:
         directory = service.directory(self._first)
         self.refresh = Refresh(
             self._directory, lambda: self.settings.directory.refresh, self._clock,
-            lambda counts: reloading.loaded(self.standing, counts), lambda error: reloading.refused(self.standing, error),
+            lambda counts: reloading.loaded(self.standing, counts),
+            lambda error: reloading.refused(self.standing, error),
         )  # fmt: skip
         self.refresh.first(directory)
         self._reloading = Reloading(
             self._path, self.store, self._clock, self.standing,
-            service.build(self._first, self.store, directory, self._resolver, self._templates), self._swapped, self._applied, self._resolver,
+            service.build(self._first, self.store, directory, self._resolver, self._templates), self._swapped,
+            self._applied, self._resolver,
             self.reload,
         )  # fmt: skip
         self.store.write_now(self._blocks_recorded)
@@ -271,7 +275,8 @@ class Node:
             return [check.line for check in await self.watch.look()]
 
         return Lender(
-            self.store, self._clock, lambda: self.desk, self._directory, self._readers, wake, self.ingest.limits.usage, problems
+            self.store, self._clock, lambda: self.desk, self._directory, self._readers, wake, self.ingest.limits.usage,
+            problems
         )  # fmt: skip
 
     # -- what health shows

@@ -20,7 +20,8 @@ from gateway.verify.dns import Status, ZoneResolver
 
 
 class Nameserver:
-    """Answers from a zone (the form of ``ZoneResolver``) over UDP and TCP; a name said to be ``TIMEOUT`` stays silent."""
+    """Answers from a zone (the form of ``ZoneResolver``) over UDP and TCP; a name said to be ``TIMEOUT`` stays
+    silent."""
 
     def __init__(self, zone: Mapping[str, Any]) -> None:
         self._zone = ZoneResolver(zone)

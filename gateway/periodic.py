@@ -12,8 +12,8 @@ Wait = Callable[[float], Awaitable[bool]]  #: so many seconds; false when the se
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """``job`` each ``seconds()``; the first time after ``first`` seconds, where that is another number. What it raises is logged
-    under ``name``, and the next turn tries again."""
+    """``job`` each ``seconds()``; the first time after ``first`` seconds, where that is another number. What it raises
+    is logged under ``name``, and the next turn tries again."""
 
     name: str
     seconds: Callable[[], float]

@@ -311,8 +311,8 @@ class _Held(Hand):
 class Pipeline:
     """Claims due mails and brings each to its outcome; one bad mail never stops the next.
 
-    A hand is held while a mail is read and committed; while it waits for the DNS it lies beside. Of the hands a sender has some,
-    and a few are kept for what seems to come from customers (``gateway/turns.py``).
+    A hand is held while a mail is read and committed; while it waits for the DNS it lies beside. Of the hands a sender
+    has some, and a few are kept for what seems to come from customers (``gateway/turns.py``).
     """
 
     def __init__(self, store: Store, judge: Judge, around: Callable[[], Surroundings], clock: Callable[[], datetime],
@@ -452,7 +452,8 @@ class Pipeline:
         return await self._claimed(_Wanted(now, 1 if self._judge.trouble else count, last))
 
     def _share(self, now: datetime) -> tuple[int, int]:
-        """(how many hands anybody's mail may have now, the last turn that is taken): the last hands are for customers."""
+        """(how many hands anybody's mail may have now, the last turn that is taken): the last hands are for
+        customers."""
         room, now_ms = self.loop.room(), _ms(now)
         if room <= KEPT:
             return room, now_ms - AHEAD_MS // 2  # a customer's, as it seems

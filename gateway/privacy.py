@@ -21,7 +21,8 @@ TOMBSTONES = "erasures.jsonl"
 @dataclass(frozen=True)
 class Erased:
     """What was erased. ``left``: files that still hold the address: copies of the database that were made before.
-    ``clean``: it is in no file of the database itself (``None``: PostgreSQL decides when it writes over what was deleted)."""
+    ``clean``: it is in no file of the database itself (``None``: PostgreSQL decides when it writes over what was
+    deleted)."""
 
     done: dict[str, int]
     clean: bool | None
@@ -49,7 +50,8 @@ def write_export(store: Store, what: str, target: Path, now: datetime) -> dict[s
 
 
 def erase(store: Store, state_dir: Path, address: str, now: datetime) -> Erased:
-    """Erases an address, keeps its tombstone beside the database as well, and looks for what is left of it in the files.
+    """Erases an address, keeps its tombstone beside the database as well, and looks for what is left of it in the
+    files.
 
     Raises:
         OnHold, ArchiveError: see ``erasure.erase``, ``sqlite_copies.scrub``.

@@ -25,8 +25,8 @@ FIXED = ("gateway.state_dir", "database_url", "smtp.listen", "http.listen", "nod
 
 @dataclass
 class Reloading:
-    """``desk`` is what serves. ``swapped``: in the same step, for whoever keeps something of the old one; ``applied``: what takes its
-    time afterwards."""
+    """``desk`` is what serves. ``swapped``: in the same step, for whoever keeps something of the old one; ``applied``:
+    what takes its time afterwards."""
 
     path: str
     store: Store

@@ -138,7 +138,8 @@ def _minutes(seconds: float) -> int:
 def topics_text(settings: Settings, path: str = "config.toml") -> str:
     """The admin's own topics files as one text; empty where those of the package serve.
 
-    A folder holds files that stand in for those of the same name (``de.toml``, ``grammar.toml``); a single file stands in for all.
+    A folder holds files that stand in for those of the same name (``de.toml``, ``grammar.toml``); a single file stands
+    in for all.
 
     Raises:
         ConfigError: it cannot be used.
@@ -294,8 +295,8 @@ def build(
     settings: Settings, store: Store, accounts: Directory, resolver: Resolver | None = None,
     templates: Templates | None = None,
 ) -> Desk:  # fmt: skip
-    """The whole desk, with the keys of an open database; raises before anything is replaced when a file cannot be used (ConfigError).
-    ``templates``: where they were read a moment ago, or are to be loaded as they are asked for."""
+    """The whole desk, with the keys of an open database; raises before anything is replaced when a file cannot be used
+    (ConfigError). ``templates``: where they were read a moment ago, or are to be loaded as they are asked for."""
     templates = templates or Templates(settings.replies.templates_dir)
     whose = office(settings, templates, store)
     out = relay(settings)

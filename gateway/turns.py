@@ -1,13 +1,13 @@
 """The order of service: whose mail is next where several wait, in the inbox, for a reader, for the DNS.
 
-Every mail gets a place in time (virtual clock scheduling, Zhang 1990): the moment it came, or behind the last one of the same
-sender, whichever is later. So ten thousand mails of one sender stand one behind the other, and one of somebody else
-stands among the first of them. Who sent what was slow to read is put back by a multiple of the time it took. What seems to come
-from a customer goes before strangers; that is a guess by addresses which anybody can write, so it wins a few places only: each further mail
-of the same address and network loses some of them, and a slow one loses all.
+Every mail gets a place in time (virtual clock scheduling, Zhang 1990): the moment it came, or behind the last one of
+the same sender, whichever is later. So ten thousand mails of one sender stand one behind the other, and one of somebody
+else stands among the first of them. Who sent what was slow to read is put back by a multiple of the time it took. What
+seems to come from a customer goes before strangers; that is a guess by addresses which anybody can write, so it wins a
+few places only: each further mail of the same address and network loses some of them, and a slow one loses all.
 
-A sender is the network a mail came from (IPv4 /24, IPv6 /64), with the customer's address where it seems to be one; where the
-client is unknown, the source and the envelope sender's domain.
+A sender is the network a mail came from (IPv4 /24, IPv6 /64), with the customer's address where it seems to be one;
+where the client is unknown, the source and the envelope sender's domain.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Turns:
         return max(turn.at, self._owed.get(turn.sender, 0))
 
     def charge(self, sender: str, seconds: float, lead_ms: int = LEAD_MS) -> int:
-        """A sender's mail took so much CPU; until when (as ``Turn.at``) he is behind the others, 0 where it was little."""
+        """A sender's mail took so much CPU; until when (as ``Turn.at``) he is behind the others, 0 where it was
+        little."""
         if seconds <= FREE_S:
             return 0
         now = _ms(self._clock())

@@ -1,7 +1,9 @@
-"""``gateway replay``: stored mails through other rules, with a sink that writes nothing; what would have come out otherwise.
+"""``gateway replay``: stored mails through other rules, with a sink that writes nothing; what would have come out
+otherwise.
 
-Each mail is decided twice by the code of the service, by the configuration in use and by the other one, with its stored envelope and the time of
-its receipt, so that a difference is a difference of the rules. Neither knows what the budgets were then.
+Each mail is decided twice by the code of the service, by the configuration in use and by the other one, with its stored
+envelope and the time of its receipt, so that a difference is a difference of the rules. Neither knows what the budgets
+were then.
 """
 
 from __future__ import annotations
@@ -141,7 +143,8 @@ def load(connection: Connection, message: int) -> Stored | None:
 
 
 async def compared(store: Store, ids: list[int], before: Desk, after: Desk) -> AsyncIterator[dict[str, Any]]:
-    """``{message, ticket, received_at, changes: {field: [before, after]}}`` of each mail; without ``changes`` where its bytes are gone."""
+    """``{message, ticket, received_at, changes: {field: [before, after]}}`` of each mail; without ``changes`` where its
+    bytes are gone."""
     for message in ids:
         mail = store.read_now(lambda connection, message=message: load(connection, message))  # type: ignore[misc]
         if mail is None:
@@ -150,7 +153,8 @@ async def compared(store: Store, ids: list[int], before: Desk, after: Desk) -> A
         old, new = await before.decision(mail), await after.decision(mail)
         changes = {name: [old[name], new[name]] for name in FIELDS if old[name] != new[name]}
         yield {
-            "message": message, "ticket": mail.reference, "received_at": mail.received_at.isoformat(), "changes": changes,
+            "message": message, "ticket": mail.reference, "received_at": mail.received_at.isoformat(),
+            "changes": changes,
         }  # fmt: skip
 
 

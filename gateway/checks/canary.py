@@ -1,5 +1,5 @@
-"""The canary: a probe mail every few minutes, an alarm when it does not come back; and an alarm when far less mail comes
-than usual at this hour of the week."""
+"""The canary: a probe mail every few minutes, an alarm when it does not come back; and an alarm when far less mail
+comes than usual at this hour of the week."""
 
 from __future__ import annotations
 

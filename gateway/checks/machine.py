@@ -61,7 +61,8 @@ def beat(state_dir: Path) -> None:
 
 
 def runs(found: Process, answers: bool, state_dir: Path) -> Check:
-    """Whether the service runs and answers; why it ended, where it could say so. Where it was never tried nobody misses it."""
+    """Whether the service runs and answers; why it ended, where it could say so. Where it was never tried nobody misses
+    it."""
     if not found.pid:
         said = _last_words(state_dir)
         if not found.seen_at and not said:
@@ -89,7 +90,10 @@ def disk(state_dir: Path, min_free: int) -> Check:
         return Check("disk", f"{state_dir} cannot be looked at: {error.strerror}", None, "mount it", blocks=True)
     if free >= min_free:
         return Check("disk")
-    what = f"{free >> 20} MB are free in {state_dir}, less than smtp.min_free ({min_free >> 20} MB): mail is refused with 452"
+    what = (
+        f"{free >> 20} MB are free in {state_dir}, less than smtp.min_free ({min_free >> 20} MB): mail is refused with "
+        "452"
+    )
     return Check("disk", what, None, f"make room: df -h {state_dir}; du -xh {state_dir} | sort -h | tail", blocks=True)
 
 

@@ -15,7 +15,8 @@ async def watch(
     standing: Standing, asked: Callable[[], tuple[Callable[[str, str], Awaitable[Answer]], str]],
     wait: Callable[[float], Awaitable[bool]],
 ) -> None:  # fmt: skip
-    """``asked`` gives what to ask and the domain to ask for. One answer that fails may be chance, two in a row are not."""
+    """``asked`` gives what to ask and the domain to ask for. One answer that fails may be chance, two in a row are
+    not."""
     missed = 0
     while True:
         ask, domain = asked()

@@ -1,5 +1,5 @@
-"""A probe mail: from us to us, by the relay, so that it comes the way of every mail. Its Message-ID is one that only we can
-make, so the gateway knows it for its own mail and answers nothing."""
+"""A probe mail: from us to us, by the relay, so that it comes the way of every mail. Its Message-ID is one that only we
+can make, so the gateway knows it for its own mail and answers nothing."""
 
 from __future__ import annotations
 

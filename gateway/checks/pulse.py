@@ -1,4 +1,5 @@
-"""The pulse of the process: how late its event loop is, and the sign of life that systemd waits for (sd_watchdog_enabled(3))."""
+"""The pulse of the process: how late its event loop is, and the sign of life that systemd waits for
+(sd_watchdog_enabled(3))."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What the running service knows of its own health, since when, and whom it told.
 
-The service puts down what it meets (``note``); everything else is looked at each time. What lasts a minute is noted in the
-database and told to staff once, and once more when it is over.
+The service puts down what it meets (``note``); everything else is looked at each time. What lasts a minute is noted in
+the database and told to staff once, and once more when it is over.
 """
 
 from __future__ import annotations

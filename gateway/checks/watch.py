@@ -1,4 +1,5 @@
-"""Looks at everything every few seconds, tells staff what lasts, and sets the gauges: the part of the service that watches it."""
+"""Looks at everything every few seconds, tells staff what lasts, and sets the gauges: the part of the service that
+watches it."""
 
 from __future__ import annotations
 
@@ -22,8 +23,8 @@ Wait = Callable[[float], Awaitable[bool]]
 
 
 class HealthWatch:
-    """``looks``: the checks of the parts of this process; ``office`` and ``settings`` as they are now; ``wake``: something
-    was written for the outbox."""
+    """``looks``: the checks of the parts of this process; ``office`` and ``settings`` as they are now; ``wake``:
+    something was written for the outbox."""
 
     def __init__(
         self, standing: Standing, store: Store, looks: Callable[[], list[Check]], settings: Callable[[], Settings],

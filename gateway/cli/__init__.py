@@ -20,7 +20,8 @@ NOUNS = {
 } | {"tickets": ("tickets", "ticket_work")}
 ALONE = {
     "run": "running", "check": "running", "demo": "running", "status": "running",
-    "reload": "running", "explain": "intake", "accept": "intake", "import": "intake", "report": "report", "trace": "tracing",
+    "reload": "running", "explain": "intake", "accept": "intake", "import": "intake", "report": "report",
+    "trace": "tracing",
     "doctor": "doctor", "backup": "ways_back", "verify": "ways_back", "restore": "ways_back", "replay": "whatif",
 }  # fmt: skip
 GARBAGE = 50_000  #: objects until the collector looks: a command is over before, and what it imports stays
@@ -29,7 +30,8 @@ GARBAGE = 50_000  #: objects until the collector looks: a command is over before
 def built(wanted: Iterable[str]) -> typer.Typer:
     """The command line with these of its nouns and commands: a file that is not needed is not imported."""
     made = typer.Typer(
-        name="gateway", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+        name="gateway", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+        rich_markup_mode=None,
         help="The e-mail gateway of the support desk: takes mail in, finds out who wrote it, answers in time.",
     )  # fmt: skip
     made.callback()(_common)

@@ -35,8 +35,8 @@ def settings() -> Settings:
 
 
 def settings_of_service() -> Settings:
-    """The configuration as far as it says where the service is: what is wrong elsewhere in it must not keep a person from
-    asking the service. Where ``state_dir`` cannot be read of it, the default."""
+    """The configuration as far as it says where the service is: what is wrong elsewhere in it must not keep a person
+    from asking the service. Where ``state_dir`` cannot be read of it, the default."""
     import tomllib
     from pathlib import Path
 

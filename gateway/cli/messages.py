@@ -40,7 +40,8 @@ def messages_list(
 
 @app.command("show")
 def messages_show(message: Annotated[int, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
-    """Show one mail: its envelope, where it came from and what became of it. ``gateway trace ID`` tells it step by step."""
+    """Show one mail: its envelope, where it came from and what became of it. ``gateway trace ID`` tells it step by
+    step."""
     from gateway.mail.receipts import receipt
     from gateway.tickets import search
 

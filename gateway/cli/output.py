@@ -31,7 +31,8 @@ def line(value: object) -> str:
 
 
 def columns() -> int | None:
-    """The columns of a terminal; a line that is longer would go on without its prefix. ``None`` where there is no terminal."""
+    """The columns of a terminal; a line that is longer would go on without its prefix. ``None`` where there is no
+    terminal."""
     import shutil
 
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -97,7 +97,8 @@ def privacy_export(
 
 @app.command("erase")
 def privacy_erase(address: str, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Erase an address: what it wrote and was sent goes, and it is struck out everywhere else. This cannot be undone."""
+    """Erase an address: what it wrote and was sent goes, and it is struck out everywhere else. This cannot be
+    undone."""
     from gateway import privacy
 
     if "@" not in address:
@@ -128,7 +129,8 @@ def privacy_hold(
         new = store.write_now(lambda connection: holds.hold(connection, what, reason, context.who(), _now()))
         _noted(store, "hold", *_thing(store, what))
     print(
-        f"{' '.join(map(safe, holds.kind_of(what)))} is on hold{'' if new else ' (it was already; the reason is the new one)'}"
+        f"{' '.join(map(safe, holds.kind_of(what)))} is on "
+        f"hold{'' if new else ' (it was already; the reason is the new one)'}"
     )
 
 

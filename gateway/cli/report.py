@@ -44,7 +44,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     for name in ("departments", "languages", "weeks", "days"):
         page += ["", *map(_kept, found[name])] if found[name] else []
     page += ["", f"Mails that were promised an answer, by hour ({zone})", _heads()]
-    page += [f"{day:5}" + "".join(f"{many or '.':>5}" for many in hours) for day, hours in zip(_DAYS, found["hours"], strict=True)]  # fmt: skip
+    days = zip(_DAYS, found["hours"], strict=True)
+    page += [f"{day:5}" + "".join(f"{many or '.':>5}" for many in hours) for day, hours in days]
     if found["silence"]:
         page += ["", "No automatic reply", *(f"{one['count']:>9}  {one['reason']}" for one in found["silence"])]
     return page

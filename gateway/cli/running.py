@@ -136,7 +136,8 @@ def _show_status(found: dict[str, Any]) -> None:
 
 @app.command()
 def reload(wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the result.")] = 60.0) -> None:
-    """Let the service read its configuration again, and say what became of it: exit 0 accepted, 2 refused, 1 no service."""
+    """Let the service read its configuration again, and say what became of it: exit 0 accepted, 2 refused, 1 no
+    service."""
     from gateway.cli import reloading
 
     problems = reloading.reload(context.settings_of_service(), wait)

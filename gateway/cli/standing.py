@@ -1,4 +1,5 @@
-"""What ``gateway status`` shows: the service's own list of checks where it answers; else what can be seen without it."""
+"""What ``gateway status`` shows: the service's own list of checks where it answers; else what can be seen without
+it."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ def service(settings: Settings) -> tuple[dict[str, Any], Check]:
 
 
 def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Check], dict[str, Any]]:
-    """(every check, the object of ``status --json``). A database that cannot be read is a problem like any other, and so is a
-    configuration (``fault``): then only the service is asked."""
+    """(every check, the object of ``status --json``). A database that cannot be read is a problem like any other, and
+    so is a configuration (``fault``): then only the service is asked."""
     from gateway.database.store import utc_now
     from gateway.tickets import views
 

@@ -15,7 +15,8 @@ from gateway.model import Department, Priority, TicketState, Trust
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Tickets: list, show, reply, note, close, reopen, wait, assign, watch, snooze, tag, merge, link, correct, attachment.",
+    help="Tickets: list, show, reply, note, close, reopen, wait, assign, watch, snooze, tag, merge, link, correct, "
+    "attachment.",
 )
 Full = Annotated[
     bool, typer.Option("--full", help="Also what was cut from the words, the other alternative, hidden text.")
@@ -24,8 +25,8 @@ Since = Annotated[str | None, typer.Option(help="Opened since then: 2h, 3d, or 2
 Owner = Annotated[str | None, typer.Option(help="A name, me, or nobody.")]
 Words = Annotated[str | None, typer.Option("--file", help="The words; default: standard input.")]
 Seen = Annotated[int | None, typer.Option(help="The version that you have read: if it moved on, nothing is sent.")]
-_COLUMNS = ("reference", "state", "priority", "critical", "trust", "account", "author", "department", "owner", "subject",
-            "limit_at")  # fmt: skip
+_COLUMNS = ("reference", "state", "priority", "critical", "trust", "account", "author", "department", "owner",
+            "subject", "limit_at")  # fmt: skip
 
 
 @app.command("list")
@@ -87,7 +88,10 @@ def _print_fields(found: dict[str, Any], zone: str) -> None:
     for one in found["open_with"]:
         print(f"{'open with':20} {line(one['who'])}{', writing an answer' if one['writing'] else ''}")
     for one in found["corrections"]:
-        said = f"{one['field']}: {_words(one['from'])} -> {_words(one['to'])} by {one['who']}, {moments.local(one['at'], zone)}"
+        said = (
+            f"{one['field']}: {_words(one['from'])} -> {_words(one['to'])} by {one['who']}, "
+            f"{moments.local(one['at'], zone)}"
+        )
         print(f"{'corrected':20} {line(said)}")
 
 
@@ -177,7 +181,8 @@ def tickets_note(reference: str, file: Words = None) -> None:
 def tickets_close(
     reference: str,
     spam: Annotated[bool, typer.Option("--spam", help="Tell nobody, and print how to block the sender.")] = False,
-    notify: Annotated[bool, typer.Option("--notify/--silent", help="Tell the customer, if he has heard from us.")] = True,
+    notify: Annotated[bool, typer.Option("--notify/--silent",
+    help="Tell the customer, if he has heard from us.")] = True,
 ) -> None:  # fmt: skip
     """Close a ticket; the customer is told."""
     from gateway.database.store import utc_now

@@ -26,7 +26,8 @@ def topics_test(
         typer.Option("--topics", help="Another folder of topics files, or a single file, than the configured one."),
     ] = None,
 ) -> None:
-    """Score the topic rules on labelled texts; for each wrong one, the entries that decided. Exit 1 when the file cannot be read."""
+    """Score the topic rules on labelled texts; for each wrong one, the entries that decided. Exit 1 when the file
+    cannot be read."""
     from gateway import config, service
     from gateway.read.topics import lexicon, scoring, stems
 

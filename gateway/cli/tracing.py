@@ -27,7 +27,8 @@ def trace(
 ) -> None:
     """Tell a mail's life with times and reasons, from the connection to the relay's answer to our reply.
 
-    Takes its number, the id in our 250, the relay's queue id, its Message-ID (or that of our reply), an address, a ticket.
+    Takes its number, the id in our 250, the relay's queue id, its Message-ID (or that of our reply), an address, a
+    ticket.
     """
     from gateway.tickets import life
 

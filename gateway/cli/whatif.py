@@ -59,7 +59,8 @@ class _Wanted:
             changes = (f"{name} {worded(old)} -> {worded(new)}" for name, (old, new) in found["changes"].items())
             print(
                 line(
-                    f"message {found['message']} {found['ticket'] or '-'} {found['received_at'][:16]}: {'; '.join(changes)}"
+                    f"message {found['message']} {found['ticket'] or '-'} {found['received_at'][:16]}: "
+                    f"{'; '.join(changes)}"
                 )
             )
 

@@ -83,7 +83,8 @@ def place_of(request: Request, settings: Settings) -> Place | None:
 
 
 def address_of(request: Request, settings: Settings) -> str:
-    """Who is at the other end: behind a trusted proxy, what that one says in X-Forwarded-For, counted from the right."""
+    """Who is at the other end: behind a trusted proxy, what that one says in X-Forwarded-For, counted from the
+    right."""
     peer = request.client.host if request.client else ""
     if peer not in settings.http.proxies:
         return peer
@@ -130,7 +131,8 @@ class Visit:
         """A page of ours."""
         common = {
             "me": self.who, "may": self.may, "here": self.request.url.path, "now": self.service.clock(),
-            "zone": self.service.desk().settings.gateway.timezone, "desk_name": self.service.desk().settings.gateway.name,
+            "zone": self.service.desk().settings.gateway.timezone,
+            "desk_name": self.service.desk().settings.gateway.name,
         }  # fmt: skip
         return pages.response(template, status, **common, **values)
 

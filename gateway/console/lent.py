@@ -36,7 +36,8 @@ class Desk(Protocol):
 @dataclass(frozen=True)
 class Service:
     """The running service, as the console sees it. ``status`` is the object of ``gateway status``; ``explain`` that of
-    ``gateway explain --json``; ``read`` a mail's ``Reading`` by the killable reader; ``account`` what the directory says."""
+    ``gateway explain --json``; ``read`` a mail's ``Reading`` by the killable reader; ``account`` what the directory
+    says."""
 
     store: Store
     clock: Callable[[], datetime]

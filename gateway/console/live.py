@@ -1,5 +1,5 @@
-"""What happens is seen at once: one look at the database twice a second while anybody watches. Every browser is told which tickets
-it was about, so that the page of another ticket asks for nothing."""
+"""What happens is seen at once: one look at the database twice a second while anybody watches. Every browser is told
+which tickets it was about, so that the page of another ticket asks for nothing."""
 
 from __future__ import annotations
 

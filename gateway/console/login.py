@@ -63,7 +63,8 @@ class Login:
         return self._page(request, said=said if place.trusted else NO_TLS, good=place.trusted)
 
     async def _vouched(self, request: Request, place: door.Place) -> Response | None:
-        """Lets in whom a trusted proxy names: he has logged in there. The peer itself must be one, whatever it forwards."""
+        """Lets in whom a trusted proxy names: he has logged in there. The peer itself must be one, whatever it
+        forwards."""
         http = self._service.desk().settings.http
         name = request.headers.get(http.user_header, "") if http.user_header else ""
         if not name or not place.trusted or request.client is None or request.client.host not in http.proxies:
@@ -199,7 +200,8 @@ class _Locked(Told):
 
 
 def _tell(connection: Connection, name: str, address: str, now: datetime) -> None:
-    """A lock is in the audit; of a name that does not exist the name is not kept: it may be a password in the wrong field."""
+    """A lock is in the audit; of a name that does not exist the name is not kept: it may be a password in the wrong
+    field."""
     detail = {"from": address, "what": "too many failed logins"}
     audit.write(connection, Act("lock", "user", name or "(unknown)", detail), Person("console"), now)
 

@@ -1,7 +1,7 @@
 """The HTML of a mail, made safe to look at: an allow-list, nothing from elsewhere, in a frame that may do nothing.
 
-What is shown is served under a policy of its own with ``sandbox``: no script, no form, no request to anywhere, another origin
-than ours. Pictures come only from the mail itself, as ``data:``.
+What is shown is served under a policy of its own with ``sandbox``: no script, no form, no request to anywhere, another
+origin than ours. Pictures come only from the mail itself, as ``data:``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from html import escape
 import nh3
 
 MAX_HTML = 2 * 1024**2
-#: what takes a parser of HTML more than a fraction of a second: tags in all, elements and formatting (bold, colours) left open
+#: what takes a parser of HTML more than a fraction of a second: tags in all, elements and formatting (bold, colours)
+#: left open
 MAX_TAGS, MAX_OPEN, MAX_STYLED, MAX_TAG, MAX_AMPERSANDS = 20_000, 2_000, 500, 64 * 1024, 100_000
 MAX_PICTURE = 1024**2
 MAX_PICTURES = 4 * 1024**2
@@ -27,29 +28,36 @@ POLICY = (
 )
 _TAGS = {
     "a", "abbr", "address", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code", "col",
-    "colgroup", "dd", "del", "dfn", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img",
+    "colgroup", "dd", "del", "dfn", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i",
+    "img",
     "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup",
     "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "u", "ul", "var",
 }  # fmt: skip
 _EVERY = {"align", "dir", "lang", "title", "valign"}
 _ATTRIBUTES = {
     "*": _EVERY, "a": {"href"}, "img": {"src", "alt", "width", "height"}, "font": {"color", "face", "size"},
-    "td": {"colspan", "rowspan", "width", "height", "bgcolor"}, "th": {"colspan", "rowspan", "width", "height", "bgcolor"},
+    "td": {"colspan", "rowspan", "width", "height", "bgcolor"},
+    "th": {"colspan", "rowspan", "width", "height", "bgcolor"},
     "table": {"width", "border", "cellpadding", "cellspacing", "bgcolor"}, "tr": {"bgcolor"}, "col": {"span", "width"},
     "ol": {"start", "type"}, "li": {"value"},
 }  # fmt: skip
 _REMOVED = {"script", "style", "title", "head", "template", "noscript", "object", "embed", "iframe", "svg", "math"}
 _PAGE = (
-    '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>Mail</title><style>{style}</style></head>'
+    '<!doctype html><html lang="{language}"><head><meta charset="utf-8"><title>Mail</title><style>{style}</style></'
+    "head>"
     "<body>{body}</body></html>"
 )
 _STYLE = (
     ":root{color-scheme:light}body{margin:12px;font:15px/1.5 system-ui,sans-serif;color:#1a1d21;background:#fff;"
     "overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}"
     "blockquote{margin:.5em 0;padding-left:.8em;border-left:3px solid #c9ced6;color:#4b5563}a{color:#0b5cad}"
-    ".gone{display:inline-block;padding:0 .4em;border:1px dashed #8a93a0;border-radius:4px;color:#5b6470;font-size:.85em}"
+    ".gone{display:inline-block;padding:0 .4em;border:1px dashed "
+    "#8a93a0;border-radius:4px;color:#5b6470;font-size:.85em}"
 )
-TOO_LARGE = "<p>The formatting of this mail is too large to be shown safely. Its words are in the ticket, and <i>Download</i> has all of it.</p>"
+TOO_LARGE = (
+    "<p>The formatting of this mail is too large to be shown safely. Its words are in the ticket, and <i>Download</i> "
+    "has all of it.</p>"
+)
 _PICTURE = re.compile(r"<img\b[^>]*>", re.I)
 _SOURCE = re.compile(r'\bsrc="([^"]*)"', re.I)
 
@@ -70,7 +78,8 @@ _TAG = re.compile(r"<(/?)([a-z][a-z0-9:-]*)([^>]*)", re.I)
 
 
 def is_simple(html: str) -> bool:
-    """Whether it is read in a fraction of a second: deep nesting and formatting that never ends cost the square of their length."""
+    """Whether it is read in a fraction of a second: deep nesting and formatting that never ends cost the square of
+    their length."""
     if html.count("&") > MAX_AMPERSANDS:
         return False
     left_open: Counter[str] = Counter()

@@ -1,4 +1,5 @@
-"""The mails of a ticket as they came: formatted, as source, and their attachments. Every look at an original is audited.
+"""The mails of a ticket as they came: formatted, as source, and their attachments. Every look at an original is
+audited.
 
 What a browser might run (HTML, SVG, anything it does not know) is only ever handed out as a download.
 """

@@ -66,7 +66,8 @@ def _bars(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for index, day in enumerate(days):
         kept, late = (room * count / most for count in (day["within_limit"], day["tickets"] - day["within_limit"]))
         drawn.append(
-            {"x": round(index * width + 1, 1), "width": round(max(1.0, min(width - 2, 40.0)), 1), "kept": round(kept, 1),
+            {"x": round(index * width + 1, 1), "width": round(max(1.0, min(width - 2, 40.0)), 1), "kept": round(kept,
+            1),
              "late": round(late, 1), "top": round(room - kept, 1), "upper": round(room - kept - late, 1), "day": day,
              "label": day["key"][5:] if index % max(1, len(days) // 8) == 0 else ""}
         )  # fmt: skip
@@ -77,7 +78,8 @@ def _week(hours: list[list[int]]) -> list[dict[str, Any]]:
     """The hours of the week as cells; the more mails, the more colour."""
     most = max((count for day in hours for count in day), default=0) or 1
     return [
-        {"x": 40 + hour * 25, "y": 4 + day * 20, "share": round(count / most, 2), "count": count, "day": _DAYS[day], "hour": hour}
+        {"x": 40 + hour * 25, "y": 4 + day * 20, "share": round(count / most, 2), "count": count, "day": _DAYS[day],
+        "hour": hour}
         for day, counts in enumerate(hours)
         for hour, count in enumerate(counts)
     ]  # fmt: skip

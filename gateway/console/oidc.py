@@ -1,7 +1,7 @@
 """Login by OpenID Connect (authorization code flow with PKCE: OpenID Connect Core section 3.1, RFC 7636), by authlib.
 
-State, nonce and verifier travel in a cookie of ours, signed and good for ten minutes. Who comes back is a user of ours by the address
-that the provider says it has verified; which one, the configuration says, never the provider.
+State, nonce and verifier travel in a cookie of ours, signed and good for ten minutes. Who comes back is a user of ours
+by the address that the provider says it has verified; which one, the configuration says, never the provider.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ class Provider:
         }
         response = RedirectResponse(url, 303)
         response.set_cookie(
-            _cookie(place), sealed(self._key, kept), max_age=int(PATIENCE_S), secure=place.secure, httponly=True, samesite="lax"
+            _cookie(place), sealed(self._key, kept), max_age=int(PATIENCE_S), secure=place.secure, httponly=True,
+            samesite="lax"
         )  # fmt: skip
         return door.shielded(response)
 

@@ -1,4 +1,5 @@
-"""The pages: Jinja2 templates of the package, everything escaped, what strangers wrote made harmless for the eye too."""
+"""The pages: Jinja2 templates of the package, everything escaped, what strangers wrote made harmless for the eye
+too."""
 
 from __future__ import annotations
 

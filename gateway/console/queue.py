@@ -46,8 +46,8 @@ class _List:
 
 
 class Queue:
-    """The pages of the queue. What many browsers ask for at the same moment, because something happened, is read and drawn
-    once for all of them."""
+    """The pages of the queue. What many browsers ask for at the same moment, because something happened, is read and
+    drawn once for all of them."""
 
     def __init__(self) -> None:
         self._drawn: dict[_List, tuple[float, asyncio.Task[tuple[dict[str, Any], Markup]]]] = {}

@@ -25,8 +25,8 @@ _LEFT = re.compile(r"\[[a-z]+\]")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a text is filled with: the ticket's row, its facts by kind, who answers, and (number, service, status) of the
-    orders of the account, where the author is proven."""
+    """What a text is filled with: the ticket's row, its facts by kind, who answers, and (number, service, status) of
+    the orders of the account, where the author is proven."""
 
     row: Any
     facts: Mapping[str, list[Any]]

@@ -17,7 +17,8 @@ from gateway.tickets.audit import Act
 PAGE = 100
 TABS = ("dead", "queued", "sending", "sent")
 _SHOWN = (
-    "id", "template", "language", "recipient", "kind", "state", "attempts", "next_at", "created_at", "sent_at", "dead_at",
+    "id", "template", "language", "recipient", "kind", "state", "attempts", "next_at", "created_at", "sent_at",
+    "dead_at",
     "last_error", "bounced",
 )  # fmt: skip
 

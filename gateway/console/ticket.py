@@ -129,7 +129,8 @@ async def beside(visit: Visit) -> Response:
 
 
 async def presence(visit: Visit) -> Response:
-    """The browser says that the ticket is open, whether an answer is being written, or that it was closed; who else is there."""
+    """The browser says that the ticket is open, whether an answer is being written, or that it was closed; who else is
+    there."""
     now, by = visit.service.clock(), visit.person
     state = visit.field("state")
 
@@ -175,7 +176,8 @@ async def preview(visit: Visit) -> Response:
     row, kept, files = await visit.service.ask(read)
     context = {
         "reference": row.reference, "verified": row.trust == "verified", "text": kept.text if kept else "",
-        "subject": row.subject if row.trust == "verified" else "", "account_name": "", "in_reply_to": None, "references": [],
+        "subject": row.subject if row.trust == "verified" else "", "account_name": "", "in_reply_to": None,
+        "references": [],
     }  # fmt: skip
     values = render.variables(desk.sender, context)
     text = desk.templates.text("answer", row.reply_language, values)

@@ -40,8 +40,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds. ``counts``: rows by table, of the very moment of the copy; ``left_out``: files that the service needs
-    and that are not in it."""
+    """What a backup holds. ``counts``: rows by table, of the very moment of the copy; ``left_out``: files that the
+    service needs and that are not in it."""
 
     made_at: datetime
     release: str

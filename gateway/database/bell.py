@@ -1,8 +1,8 @@
 """News between the nodes on one PostgreSQL: LISTEN and NOTIFY (its manual, "Asynchronous Notification").
 
-A node that stores what nobody there has a free hand for rings; the others look at once. Nothing depends on it: whoever hears
-nothing looks into the tables now and then. A ring is a transaction of its own after the one that it is about, so no mail waits
-for the lock that PostgreSQL takes for a NOTIFY, and many within ``QUIET_S`` are one.
+A node that stores what nobody there has a free hand for rings; the others look at once. Nothing depends on it: whoever
+hears nothing looks into the tables now and then. A ring is a transaction of its own after the one that it is about, so
+no mail waits for the lock that PostgreSQL takes for a NOTIFY, and many within ``QUIET_S`` are one.
 The connection that listens also says who is there (``nodes.py``), and vanishes with its node.
 """
 

@@ -1,8 +1,8 @@
 """Text as both databases can keep it: the types of every text and JSON column.
 
-PostgreSQL refuses a NUL in a text, and neither database takes a lone surrogate, which Python makes of octets that are no
-UTF-8. Each becomes U+FFFD on its way in, one for one, in whatever is written and in whatever is looked for; the mail's own
-bytes are kept elsewhere, as they came.
+PostgreSQL refuses a NUL in a text, and neither database takes a lone surrogate, which Python makes of octets that are
+no UTF-8. Each becomes U+FFFD on its way in, one for one, in whatever is written and in whatever is looked for; the
+mail's own bytes are kept elsewhere, as they came.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Who may use the console: users, their sessions, failed logins, drafts with their files, saved views, and what the report
-has counted of days that are over."""
+"""Who may use the console: users, their sessions, failed logins, drafts with their files, saved views, and what the
+report has counted of days that are over."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class LoginFailure(SQLModel, table=True):
 
 
 class Draft(SQLModel, table=True):
-    """An answer that is being written, or one that was sent a moment ago and may be taken back: then ``outbox_id`` is its
-    row, and ``before`` what the ticket was."""
+    """An answer that is being written, or one that was sent a moment ago and may be taken back: then ``outbox_id`` is
+    its row, and ``before`` what the ticket was."""
 
     __tablename__ = "drafts"
     __table_args__ = (UniqueConstraint("user_id", "ticket_id"),)
@@ -72,8 +72,8 @@ class Draft(SQLModel, table=True):
 
 
 class AnswerFile(SQLModel, table=True):
-    """A file that goes along with an answer: of the draft while ``entry_id`` is empty, then of that answer. Its bytes are in ``raw``
-    under ``place``."""
+    """A file that goes along with an answer: of the draft while ``entry_id`` is empty, then of that answer. Its bytes
+    are in ``raw`` under ``place``."""
 
     __tablename__ = "answer_files"
     id: int | None = _id()
@@ -100,7 +100,8 @@ class SavedView(SQLModel, table=True):
 
 
 class ReportDay(SQLModel, table=True):
-    """What the report counts of a day that is over, in the days of a zone; it goes when anything of that day changes."""
+    """What the report counts of a day that is over, in the days of a zone; it goes when anything of that day
+    changes."""
 
     __tablename__ = "report_days"
     zone: str = Field(sa_column=Column(String(64), primary_key=True))

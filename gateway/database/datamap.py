@@ -1,7 +1,7 @@
 """The data map (GDPR article 30): what each table is for, which of its columns are about a person, and what bounds it.
 
-``docs/data-map.md`` is made of this and of the tables' own descriptions (``python -m gateway.database.datamap``); a test keeps it
-true, and complete: a table or a text column that nobody classified fails.
+``docs/data-map.md`` is made of this and of the tables' own descriptions (``python -m gateway.database.datamap``); a
+test keeps it true, and complete: a table or a text column that nobody classified fails.
 """
 
 from __future__ import annotations
@@ -125,10 +125,14 @@ def page() -> str:
     lines = [
         "# Data map",
         "",
-        "What the database holds, which of it is about a person, and what keeps it from growing for ever. Made from the tables by",
-        "`python -m gateway.database.datamap > docs/data-map.md`; a test compares it. Besides the database there are: the log (addresses shortened, no",
-        "subjects or words; journald decides how long it is kept), `directory.sqlite` (your own accounts, as your billing system gives them), backups (as",
-        "long as you keep them), and `erasures.jsonl` (tombstones). Nothing leaves the machine but mail to the relay and questions to the DNS.",
+        "What the database holds, which of it is about a person, and what keeps it from growing for ever. Made from "
+        "the tables by",
+        "`python -m gateway.database.datamap > docs/data-map.md`; a test compares it. Besides the database there are: "
+        "the log (addresses shortened, no",
+        "subjects or words; journald decides how long it is kept), `directory.sqlite` (your own accounts, as your "
+        "billing system gives them), backups (as",
+        "long as you keep them), and `erasures.jsonl` (tombstones). Nothing leaves the machine but mail to the relay "
+        "and questions to the DNS.",
         "",
         "| Table | What for | About a person | What bounds it |",
         "|---|---|---|---|",

@@ -1,10 +1,10 @@
 """Whose fault an error of the database is: the one list.
 
-Either what was to be written is wrong (``MAIL``: it would fail again whenever it is tried, so that one mail is set aside)
-or the database is (``DATABASE``, ``DISK``: wait, try again, say so). Two transactions that got in each other's way are
-nobody's fault (``CONFLICT``): the same transaction again, at once. PostgreSQL's errors are told apart by the class of their
-SQLSTATE (appendix A of its manual), SQLite's by their primary result code (sqlite.org/rescode.html); what a driver finds
-by itself, without a word from the database, by the exception's class.
+Either what was to be written is wrong (``MAIL``: it would fail again whenever it is tried, so that one mail is set
+aside) or the database is (``DATABASE``, ``DISK``: wait, try again, say so). Two transactions that got in each other's
+way are nobody's fault (``CONFLICT``): the same transaction again, at once. PostgreSQL's errors are told apart by the
+class of their SQLSTATE (appendix A of its manual), SQLite's by their primary result code (sqlite.org/rescode.html);
+what a driver finds by itself, without a word from the database, by the exception's class.
 """
 
 from __future__ import annotations

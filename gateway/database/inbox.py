@@ -1,7 +1,7 @@
 """The inbox: statements that accept, claim and finish mails. Each takes the connection of a running transaction.
 
-A claim is a short lease that is renewed while work goes on, and a number that rises with every claim of the mail: whoever comes
-late with an older number commits nothing. Mails are claimed in the order of ``gateway/turns.py``.
+A claim is a short lease that is renewed while work goes on, and a number that rises with every claim of the mail:
+whoever comes late with an older number commits nothing. Mails are claimed in the order of ``gateway/turns.py``.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ _ARRIVALS = (
     .with_for_update(skip_locked=True, of=arrivals)
 )
 MAX_CLAIMS = 3
-#: seconds in which the same mail without Message-ID and Date is the same one: senders that heard no answer try again within 67
-#: minutes (Postfix' maximal_backoff_time is 4,000 s); what comes later is another alarm in the same words
+#: seconds in which the same mail without Message-ID and Date is the same one: senders that heard no answer try again
+#: within 67 minutes (Postfix' maximal_backoff_time is 4,000 s); what comes later is another alarm in the same words
 OCCASION_S = 90 * 60
 LEASE_S = 30.0
 SUSPECTS = -1  #: the turn of a suspect: before everybody
@@ -193,7 +193,8 @@ def _further(
 
 
 def another(connection: Connection, claimed: Claimed, known: int) -> int:
-    """A mail in work becomes another arrival of a known one, without its bytes (under minus the number that is returned)."""
+    """A mail in work becomes another arrival of a known one, without its bytes (under minus the number that is
+    returned)."""
     values = _envelope_values(claimed.envelope) | {"sender": claimed.turn.sender, "turn": claimed.turn.at}
     values |= {"message_id": known, "state": InboxState.PENDING, "note": "", "attempts": 0, "authenticated": False}
     return int(put(connection, arrivals, values))
@@ -209,8 +210,8 @@ def _span(moment: datetime) -> int:
 
 
 def _occasion(connection: Connection, digest: str, received_at: datetime) -> int | None:
-    """The mail without Message-ID and Date that this one is another arrival of. Spans have edges, and two nodes may stand
-    on both sides of one: they come here one after the other."""
+    """The mail without Message-ID and Date that this one is another arrival of. Spans have edges, and two nodes may
+    stand on both sides of one: they come here one after the other."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(int(digest[1:16], 16))))
     return id_of(connection, digest, received_at)
@@ -273,8 +274,8 @@ def claim(
 
     Mails that were in work when a service died are suspects: each is claimed alone, when nothing else is in work
     (``alone``), and only such claims count against it. So a mail that kills the service is found and set aside, and
-    a crash of another origin never costs the mails that happened to be in work. ``full``: senders who have enough in work;
-    ``last``: no mail whose turn is later.
+    a crash of another origin never costs the mails that happened to be in work. ``full``: senders who have enough in
+    work; ``last``: no mail whose turn is later.
     """
     m = messages.c
     if fetch(connection, _EXPIRED, {"now": now}):
@@ -480,8 +481,8 @@ def park(connection: Connection, claimed: Claimed, reason: str, now: datetime) -
 def hand_back(
     connection: Connection, claims: Sequence[Claimed], now: datetime, wait_s: float = 0.0, reason: str = ""
 ) -> None:
-    """Gives unfinished claims back, without counting them: at a drain, or because of a fault of ours (``reason``). What is not
-    ours any more is left alone."""
+    """Gives unfinished claims back, without counting them: at a drain, or because of a fault of ours (``reason``). What
+    is not ours any more is left alone."""
     m = messages.c
     due = now + timedelta(seconds=wait_s)
     for claimed in claims:

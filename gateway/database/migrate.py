@@ -12,7 +12,8 @@ LOCK = 0x6D61696C  # "mail"
 
 
 def upgrade(engine: Engine, folder: Path, revision: str = "head") -> None:
-    """Brings the schema to this release's head (or a revision), in one transaction; on PostgreSQL under an advisory lock."""
+    """Brings the schema to this release's head (or a revision), in one transaction; on PostgreSQL under an advisory
+    lock."""
     config = Config()
     config.set_main_option("script_location", str(folder))
     with engine.connect() as connection, connection.begin():

@@ -1,7 +1,7 @@
 """Which nodes work on this PostgreSQL, and what each of them does: read from the server's own list of connections.
 
-Each node holds one connection that listens (``bell.py``) and carries its name and roles as ``application_name``, of which
-PostgreSQL keeps 63 octets. There is no table of nodes: one that dies is gone from the list with its connection.
+Each node holds one connection that listens (``bell.py``) and carries its name and roles as ``application_name``, of
+which PostgreSQL keeps 63 octets. There is no table of nodes: one that dies is gone from the list with its connection.
 """
 
 from __future__ import annotations

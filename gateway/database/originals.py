@@ -1,8 +1,10 @@
-"""The bytes of mails as they came, in pieces of at most 1 MB under the id of the mail (of an arrival: under minus its id).
+"""The bytes of mails as they came, in pieces of at most 1 MB under the id of the mail (of an arrival: under minus its
+id).
 
-One commit of 25 MB would hold up every other sender, so a large mail is staged first, a piece a commit, under a number of its
-own; the commit that makes it a mail then stores only where its pieces are (a row with ``seq`` -1) and that they are a mail's (a row with
-``seq`` -2 beside them). Other pieces are left of a service that died meanwhile; nobody was told that they are kept.
+One commit of 25 MB would hold up every other sender, so a large mail is staged first, a piece a commit, under a number
+of its own; the commit that makes it a mail then stores only where its pieces are (a row with ``seq`` -1) and that they
+are a mail's (a row with ``seq`` -2 beside them). Other pieces are left of a service that died meanwhile; nobody was
+told that they are kept.
 """
 
 from __future__ import annotations
@@ -89,7 +91,8 @@ def drop(connection: Connection, key: int) -> None:
 
 
 def forget(connection: Connection, key: int) -> None:
-    """``drop``, with little to write: the staged pieces of a large mail are only abandoned here (see ``drop_pieces``)."""
+    """``drop``, with little to write: the staged pieces of a large mail are only abandoned here (see
+    ``drop_pieces``)."""
     place = _place(connection, key)
     connection.execute(delete(raw).where(raw.c.message_id == key))
     if place != key:

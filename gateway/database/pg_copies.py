@@ -1,5 +1,5 @@
-"""Copies of a PostgreSQL database by its own tools: ``pg_dump`` in a snapshot that the counts are taken in as well, ``pg_restore``
-in one transaction. A password goes by the environment, never by the command line."""
+"""Copies of a PostgreSQL database by its own tools: ``pg_dump`` in a snapshot that the counts are taken in as well,
+``pg_restore`` in one transaction. A password goes by the environment, never by the command line."""
 
 from __future__ import annotations
 

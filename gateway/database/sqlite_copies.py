@@ -37,7 +37,8 @@ def copy(database: Path, target: Path) -> None:
 
 
 def _hand_over(database: Path) -> None:
-    """The log files that root's look at a database makes beside it belong to the service's user, who could not write them else."""
+    """The log files that root's look at a database makes beside it belong to the service's user, who could not write
+    them else."""
     if os.geteuid() != 0:
         return
     owner = database.stat()
@@ -107,8 +108,9 @@ def files_of(database: Path) -> list[Path]:
 
 
 def scrub(database: Path, words: bytes, tries: int = 20) -> bool:
-    """Makes sure that what was deleted is in no file of a database; whether it is so. Deleted content is overwritten already
-    (``secure_delete``); the log is emptied, and where octets are left in half-used pages, the file is written anew.
+    """Makes sure that what was deleted is in no file of a database; whether it is so. Deleted content is overwritten
+    already (``secure_delete``); the log is emptied, and where octets are left in half-used pages, the file is written
+    anew.
 
     Raises:
         ArchiveError: the database cannot be used.

@@ -40,7 +40,8 @@ CONFLICTS = 3  #: tries of a transaction that others are in the way of, before t
 PATIENT_S = 120.0  #: a failover takes a minute
 ANSWER_S = 3.0
 PROBED_S = 1.0  #: what the last probe found is believed for so long
-#: libpq's parameters: seconds to connect and until a silent connection is asked, milliseconds until what was sent must be received
+#: libpq's parameters: seconds to connect and until a silent connection is asked, milliseconds until what was sent must
+#: be received
 PATIENCE = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
@@ -60,8 +61,8 @@ class NewerSchema(StoreError):
 
 
 class Unavailable(StoreError, Temporary):
-    """The database is away, locked or full. Nothing is wrong with what was to be written: it may be tried again, and may
-    have been written all the same if the connection broke at the very commit."""
+    """The database is away, locked or full. Nothing is wrong with what was to be written: it may be tried again, and
+    may have been written all the same if the connection broke at the very commit."""
 
 
 class DiskFull(Unavailable):
@@ -280,7 +281,8 @@ class Store:
             self._checkpointer.start()
 
     def create(self, now: datetime) -> None:
-        """Opens a database that is thrown away afterwards: the tables of today without their history, which takes a while."""
+        """Opens a database that is thrown away afterwards: the tables of today without their history, which takes a
+        while."""
         tables.METADATA.create_all(self._writer_engine)
         self.open(now, migrate=False)
 
@@ -516,7 +518,8 @@ class Store:
         return await asyncio.shield(self.begin(job))
 
     async def write_patiently(self, job: Callable[[Connection], T]) -> T:
-        """``write``, tried again for half a minute while the database is not available. ``job`` may meet its own work."""
+        """``write``, tried again for half a minute while the database is not available. ``job`` may meet its own
+        work."""
         with contextlib.suppress(Unavailable):
             return await self.write(job)
         import tenacity
@@ -530,8 +533,8 @@ class Store:
         return await retries(self.write, job)
 
     async def answers(self) -> str:
-        """Why nothing can be written now, or ``""``. Found out by a write that is committed: a database that is read-only,
-        or whose disk is full, answers everything else."""
+        """Why nothing can be written now, or ``""``. Found out by a write that is committed: a database that is
+        read-only, or whose disk is full, answers everything else."""
         if time.monotonic() - self._probed_at < PROBED_S:
             return self.trouble
         try:

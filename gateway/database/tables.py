@@ -181,8 +181,8 @@ class Sender(SQLModel, table=True):
 
 
 def _where(condition: str) -> dict[str, Any]:
-    """The condition of a partial index. PostgreSQL has the same (``migrations/``): to name it here would load its dialect in
-    every command, which costs a tenth of one."""
+    """The condition of a partial index. PostgreSQL has the same (``migrations/``): to name it here would load its
+    dialect in every command, which costs a tenth of one."""
     return {"sqlite_where": text(condition)}
 
 
@@ -198,8 +198,8 @@ _URGENCY = (text("critical desc"), text("coalesce(limit_at, opened_at)"))
 class Ticket(SQLModel, table=True):
     """One conversation of the desk with its clock.
 
-    ``version`` rises with every entry that is shown to staff as part of the conversation (mails, answers, notes). A merged
-    ticket keeps its entries; ``merged_into`` is the ticket that shows them.
+    ``version`` rises with every entry that is shown to staff as part of the conversation (mails, answers, notes). A
+    merged ticket keeps its entries; ``merged_into`` is the ticket that shows them.
     """
 
     __tablename__ = "tickets"
@@ -285,8 +285,8 @@ class Presence(SQLModel, table=True):
 
 
 class Audit(SQLModel, table=True):
-    """What a person did, to what (``kind``: ticket, message, outbox, sender, user, ...; ``object``: its reference or id).
-    Rows are only added: the database refuses to change or delete them."""
+    """What a person did, to what (``kind``: ticket, message, outbox, sender, user, ...; ``object``: its reference or
+    id). Rows are only added: the database refuses to change or delete them."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("audit_object", "kind", "object"),)
@@ -315,8 +315,8 @@ class Correction(SQLModel, table=True):
 
 
 class Entry(SQLModel, table=True):
-    """One contribution to a ticket: ``direction`` in, out or internal; ``status`` shown, silent or pending. ``kind`` of an
-    internal one: ``note`` (a remark) or ``change`` (what somebody did to the ticket)."""
+    """One contribution to a ticket: ``direction`` in, out or internal; ``status`` shown, silent or pending. ``kind`` of
+    an internal one: ``note`` (a remark) or ``change`` (what somebody did to the ticket)."""
 
     __tablename__ = "entries"
     id: int = _id()

@@ -29,7 +29,8 @@ def first(connection: Connection, shape: type[Shape], query: Select[Any]) -> Sha
 
 
 def part(connection: Connection, shape: type[Shape], query: Select[Any]) -> list[Shape]:
-    """All rows of a ``query`` that takes some columns of the table alone; to ask for another one is an ``AttributeError``."""
+    """All rows of a ``query`` that takes some columns of the table alone; to ask for another one is an
+    ``AttributeError``."""
     return every(connection, shape, query)
 
 
@@ -49,6 +50,7 @@ def _defaults(shape: type[SQLModel]) -> tuple[tuple[str, Any, Callable[[], Any] 
 
 
 def written(shape: type[Table], values: Mapping[str, Any]) -> Table:
-    """A row as it was just written, the columns that ``values`` does not name at their defaults: nothing is read again."""
+    """A row as it was just written, the columns that ``values`` does not name at their defaults: nothing is read
+    again."""
     row = {name: make() if make is not None else default for name, default, make in _defaults(shape)}
     return cast(Table, SimpleNamespace(**{**row, **values}))

@@ -125,8 +125,8 @@ def add(connection: Connection, name: str, role: str, now: datetime) -> str:
 
 
 def vouched(connection: Connection, names: Sequence[str], address: str, create: str, now: datetime) -> Any:
-    """The user for whom a provider of logins vouches: one of these names, else the one whose name is the address, else with a
-    role to ``create`` a new one of that name; ``None`` where there is none, or he is disabled."""
+    """The user for whom a provider of logins vouches: one of these names, else the one whose name is the address, else
+    with a role to ``create`` a new one of that name; ``None`` where there is none, or he is disabled."""
     for name in (*names, address):
         row = connection.execute(select(users).where(users.c.name == name)).first()
         if row is not None:
@@ -195,8 +195,8 @@ def invited(connection: Connection, token: str, now: datetime) -> Any:
 
 
 def enrol(connection: Connection, token: str, password: str, totp: tuple[str, int], now: datetime) -> str | None:
-    """Sets password and second factor (secret, the step that proved it) by a one-time link, which ends with it; the name,
-    or ``None`` where the link is no good any more."""
+    """Sets password and second factor (secret, the step that proved it) by a one-time link, which ends with it; the
+    name, or ``None`` where the link is no good any more."""
     row = invited(connection, token, now)
     if row is None:
         return None
@@ -228,7 +228,8 @@ def begin_session(connection: Connection, user_id: int, address: str, agent: str
     connection.execute(delete(console_sessions).where(console_sessions.c.expires_at <= now))
     connection.execute(update(users).where(users.c.id == user_id).values(seen_at=now))
     values = {
-        "digest": digest(token), "user_id": user_id, "csrf": secrets.token_urlsafe(24), "created_at": now, "seen_at": now,
+        "digest": digest(token), "user_id": user_id, "csrf": secrets.token_urlsafe(24), "created_at": now,
+        "seen_at": now,
         "expires_at": now + timedelta(hours=SESSION_H), "address": address[:64], "agent": agent[:200],
     }  # fmt: skip
     connection.execute(console_sessions.insert().values(**values))
@@ -304,9 +305,9 @@ def _known(name: str, address: str) -> str:
 
 
 def locked(connection: Connection, name: str, address: str, now: datetime, judging: bool = False) -> bool:
-    """Whether logins by this name or from this address are refused now, be the password right or not. The lock of a name does
-    not hold where its user has logged in before: no stranger can lock him out. ``judging``: the try is judged in this transaction, so
-    that tries that come at once are judged one after the other."""
+    """Whether logins by this name or from this address are refused now, be the password right or not. The lock of a
+    name does not hold where its user has logged in before: no stranger can lock him out. ``judging``: the try is judged
+    in this transaction, so that tries that come at once are judged one after the other."""
     f, keys = login_failures.c, _keys(name, address)
     known = connection.execute(select(f.key).where(f.key == _known(name, address))).first() is not None
     asked = [key for kind, key in keys.items() if kind != "name" or not known]
@@ -316,8 +317,8 @@ def locked(connection: Connection, name: str, address: str, now: datetime, judgi
 
 
 def failed(connection: Connection, name: str, address: str, now: datetime) -> bool:
-    """Counts a failed login; each lock is twice as long as the last. A name that does not exist is counted alike. Whether
-    this failure locked anything."""
+    """Counts a failed login; each lock is twice as long as the last. A name that does not exist is counted alike.
+    Whether this failure locked anything."""
     f = login_failures.c
     old = (f.last_at < now - timedelta(hours=KEEP_FAILURES_H)) & (f["count"] > 0)
     connection.execute(delete(login_failures).where(old | (f.last_at < now - timedelta(days=KNOWN_D))))

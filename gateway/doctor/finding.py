@@ -8,7 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``state``: ok, wrong (the doctor exits with 1), doubt (worth a look) or skipped; ``do``: what a person does about it."""
+    """``state``: ok, wrong (the doctor exits with 1), doubt (worth a look) or skipped; ``do``: what a person does about
+    it."""
 
     name: str
     state: Literal["ok", "wrong", "doubt", "skipped"]

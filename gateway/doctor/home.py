@@ -1,4 +1,5 @@
-"""This machine: what the configuration says, the state directory, the database, the disk, the clock, the accounts, the service."""
+"""This machine: what the configuration says, the state directory, the database, the disk, the clock, the accounts, the
+service."""
 
 from __future__ import annotations
 

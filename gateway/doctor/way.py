@@ -44,7 +44,10 @@ async def _probed(settings: Settings, store: Store, seconds: float) -> Finding:
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
         what = f"the relay took it ({sent.detail}), and it has not come to us within {seconds:.0f} s"
-        do = f"look for it in the relay's log and queue: does it deliver {office.address} to this gateway (transport_maps)?"
+        do = (
+            f"look for it in the relay's log and queue: does it deliver {office.address} to this gateway "
+            "(transport_maps)?"
+        )
         return wrong("probe", what, do)
     took = (utc_now() - began).total_seconds()
     await store.write(partial(probe.forget, message_ids=[message_id]))

@@ -1,5 +1,5 @@
-"""Every reply a peer can hear, with its enhanced status code (RFC 5321, 2034, 3463). A 5xx of ours means that the sender
-must change something; every fault of ours is 4xx."""
+"""Every reply a peer can hear, with its enhanced status code (RFC 5321, 2034, 3463). A 5xx of ours means that the
+sender must change something; every fault of ours is 4xx."""
 
 from __future__ import annotations
 

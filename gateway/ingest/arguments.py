@@ -8,7 +8,8 @@ from gateway.mail.address import visible, with_a_label
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]"
 _PATH = re.compile(
-    rf"<(?:@[^<>:\s]{{1,500}}:)?(?P<a>(?P<local>{_ATEXT}{{1,64}}|\"(?:[^\"\\\r\n]|\\.){{0,62}}\")@(?P<host>\[[0-9A-Fa-f:.IPv]+\]|[A-Za-z0-9_.-]{{1,255}}))>"
+    rf"<(?:@[^<>:\s]{{1,500}}:)?(?P<a>(?P<local>{_ATEXT}{{1,64}}|\"(?:[^\"\\\r\n]"
+    r"|\\.){0,62}\")@(?P<host>\[[0-9A-Fa-f:.IPv]+\]|[A-Za-z0-9_.-]{1,255}))>"
 )
 _ANY = r"[^\x00-\x7f]"
 _INTERNATIONAL_PATH = re.compile(  # RFC 6531 section 3.3

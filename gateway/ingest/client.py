@@ -6,7 +6,8 @@ import ipaddress
 import re
 from collections.abc import Callable
 
-#: why the client is unknown where a trusted relay sent no XFORWARD and its Received line tells nothing that can be trusted
+#: why the client is unknown where a trusted relay sent no XFORWARD and its Received line tells nothing that can be
+#: trusted
 NO_CLIENT = (
     "client unknown: the relay's Received line is of no known form; let it send XFORWARD "
     "(Postfix: lmtp_send_xforward_command = yes, or smtp_...)"
@@ -15,10 +16,11 @@ _IP = r"(?P<ip>[0-9A-Fa-f:.]{2,45})"
 _LITERAL = rf"\[(?:IPv6:)?{_IP}\]"
 _HOST = r"[A-Za-z0-9_.-]{1,255}"
 _END = r"(?= (?:\(|by )|;|$)"
-#: what each MTA writes behind "from". The client's own words (HELO) are one word without blanks in each of them, and the
-#: address stands in a place that the client cannot reach: a literal as HELO is never taken for it.
+#: what each MTA writes behind "from". The client's own words (HELO) are one word without blanks in each of them, and
+#: the address stands in a place that the client cannot reach: a literal as HELO is never taken for it.
 _FORMS = (
-    # Postfix, Sendmail, Haraka, OpenSMTPD, Courier: HELO (name [address]), HELO ([address]); Sendmail adds IDENT and doubt
+    # Postfix, Sendmail, Haraka, OpenSMTPD, Courier: HELO (name [address]), HELO ([address]); Sendmail adds IDENT and
+    # doubt
     re.compile(
         rf"[^\s()]+ \((?:IDENT:)?(?:[^\s()\[\]@]{{1,64}}@)?(?:(?:{_HOST}|<unknown>) )?{_LITERAL}"
         rf"(?: \(may be forged\))?\){_END}",
@@ -26,13 +28,17 @@ _FORMS = (
     ),
     # Exim with a verified name: name ([address]:port helo=HELO ident=...)
     re.compile(rf"{_HOST} \({_LITERAL}(?::\d{{1,5}})?(?: (?:helo|ident)=[^\s()]+){{0,2}}\){_END}", re.IGNORECASE),
-    # Exim without: [address] (port=... helo=HELO), which is no Postfix line: there a name and an address stand behind HELO
-    re.compile(rf"{_LITERAL}(?::\d{{1,5}})?(?: \((?:port|helo|ident)=[^\s()]+(?: (?:helo|ident)=[^\s()]+)*\))?(?= by |$)",
+    # Exim without: [address] (port=... helo=HELO), which is no Postfix line: there a name and an address stand behind
+    # HELO
+    re.compile(rf"{_LITERAL}(?::\d{{1,5}})?(?: \((?:port|helo|ident)=[^\s()]+(?: (?:helo|ident)=[^\s()]+)*\))?(?= by "
+               r"|$)",
                re.IGNORECASE),
     # Exchange: HELO (address) by name (address) with Microsoft SMTP Server
-    re.compile(rf"[^\s()]+ \({_IP}\) by {_HOST} \([0-9A-Fa-f:.%]{{2,60}}\) with Microsoft SMTP Server\b", re.IGNORECASE),
+    re.compile(rf"[^\s()]+ \({_IP}\) by {_HOST} \([0-9A-Fa-f:.%]{{2,60}}\) with Microsoft SMTP Server\b",
+    re.IGNORECASE),
 )  # fmt: skip
-#: a second address in the line: an MTA that lets blanks and brackets into HELO wrote it, and the first is the client's own
+#: a second address in the line: an MTA that lets blanks and brackets into HELO wrote it, and the first is the client's
+#: own
 _ANOTHER = re.compile(
     r"[\[(](?:IPv6:)?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40})[\])]", re.IGNORECASE
 )
@@ -51,9 +57,9 @@ def plain_address(text: str | None) -> str | None:
 def received_client(head: bytes) -> tuple[str | None, str | None]:
     """(address, HELO name) of the client in the topmost Received field, which a trusted relay wrote.
 
-    The address is read exactly where Postfix, Sendmail, Haraka, OpenSMTPD, Courier, Exim and Exchange write it; in any other
-    form, or in one that two of them would read differently, it is ``None``: whoever guesses takes what the client said of
-    itself (``EHLO [192.0.2.1]``) for its address.
+    The address is read exactly where Postfix, Sendmail, Haraka, OpenSMTPD, Courier, Exim and Exchange write it; in any
+    other form, or in one that two of them would read differently, it is ``None``: whoever guesses takes what the client
+    said of itself (``EHLO [192.0.2.1]``) for its address.
     """
     found = _RECEIVED.search(_head(head))
     words = b" ".join(found[1].split()).decode("ascii", "replace") if found else ""

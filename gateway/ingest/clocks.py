@@ -1,8 +1,8 @@
 """The deadlines of one session, on one timer of the event loop: it fires whether or not octets come.
 
-Each thing a session waits for has a deadline of its own: the next command that brings a mail nearer, a TLS handshake, the
-next block of data, all data of a mail, and the session as a whole (RFC 5321 section 4.5.3.2 says how long at least).
-Storing has none here: it waits for us, not for the peer.
+Each thing a session waits for has a deadline of its own: the next command that brings a mail nearer, a TLS handshake,
+the next block of data, all data of a mail, and the session as a whole (RFC 5321 section 4.5.3.2 says how long at
+least). Storing has none here: it waits for us, not for the peer.
 """
 
 from __future__ import annotations

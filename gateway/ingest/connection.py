@@ -1,7 +1,7 @@
 """One connection: its transport, TLS, deadlines and end, on aiosmtpd's protocol. What is said on it is in ``smtp.py``.
 
-Nothing here waits for the peer without a deadline, and the end of a session never depends on the peer: what it held is free
-at once, and a peer that does not read its last reply is cut off.
+Nothing here waits for the peer without a deadline, and the end of a session never depends on the peer: what it held is
+free at once, and a peer that does not read its last reply is cut off.
 """
 
 from __future__ import annotations
@@ -201,7 +201,8 @@ class Connection(SMTP):  # type: ignore[misc]
             self.finished.set_result(None)
 
     def _close(self) -> None:
-        """Closes; a peer that does not read what is left, or takes no part in the end of TLS, is cut off a little later."""
+        """Closes; a peer that does not read what is left, or takes no part in the end of TLS, is cut off a little
+        later."""
         transport = self.transport
         if transport is None:
             return

@@ -1,5 +1,5 @@
-"""The DATA of one mail, to CRLF.CRLF whatever happens (RFC 5321 sections 4.1.1.4 and 4.5.2): piece by piece, each of which
-is reserved before it is kept."""
+"""The DATA of one mail, to CRLF.CRLF whatever happens (RFC 5321 sections 4.1.1.4 and 4.5.2): piece by piece, each of
+which is reserved before it is kept."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The identity of a mail: SHA-256 over the first Message-ID, From, Date and Subject and the body in DKIM-relaxed form
 (RFC 6376 section 3.4.4), so that the same mail by two ways is one, and the same Message-ID with other words is two.
 
-A mail with neither Message-ID nor Date says nothing of when it was sent: an alarm in the same words hours later is another one.
-Its identity begins with ``~`` and holds for one occasion only (``gateway/database/inbox.py``).
+A mail with neither Message-ID nor Date says nothing of when it was sent: an alarm in the same words hours later is
+another one. Its identity begins with ``~`` and holds for one occasion only (``gateway/database/inbox.py``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ _BLANKS = re.compile(rb"[ \t]+")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 #: fields that come and go on the way, or say how a mail is to be read and not what it says
 _ON_THE_WAY = re.compile(
-    rb"(?:received|return-|delivered-|envelope-|x-|dkim-|domainkey-|arc-|authentication-|content-|mime-|list-|resent-|thread-).*|"
-    rb"to|cc|bcc|reply-to|sender|in-reply-to|references|precedence|auto-submitted|priority|importance|user-agent|errors-to|feedback-id|"
+    rb"(?:received|return-|delivered-|envelope-|x-|dkim-|domainkey-|arc-|authentication-|content-|mime-|list-|resent-"
+    rb"|thread-).*|"
+    rb"to|cc|bcc|reply-to|sender|in-reply-to|references|precedence|auto-submitted|priority|importance|user-agent"
+    rb"|errors-to|feedback-id|"
     rb"organization|comments|keywords"
 )
 SLICE = 256 * 1024

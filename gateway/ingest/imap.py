@@ -44,7 +44,8 @@ class Mailbox:
     """Reads one account until ``halt``. ``run`` is the life of its thread."""
 
     def __init__(
-        self, account: config.Imap, password: Callable[[], str | None], tokens: Tokens | None, ledger: Ledger, halt: Halt,
+        self, account: config.Imap, password: Callable[[], str | None], tokens: Tokens | None, ledger: Ledger,
+        halt: Halt,
         clock: Callable[[], datetime], max_size: int,
     ) -> None:  # fmt: skip
         self._account, self._password, self._tokens = account, password, tokens

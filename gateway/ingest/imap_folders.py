@@ -1,4 +1,5 @@
-"""The folders of a mailbox: what is new in them is stored, then moved. Everything about one connection is in ``imap.py``.
+"""The folders of a mailbox: what is new in them is stored, then moved. Everything about one connection is in
+``imap.py``.
 
 UIDVALIDITY and the highest settled UID say where to go on (RFC 9051 section 2.3.1.1); whatever breaks is raised, the
 connection is dropped and the folder looked at again. What is missing in an answer is not deleted: only a mail that the
@@ -346,7 +347,8 @@ class Folders:
         return [(mail, whole, too_large)]
 
     def _ends_early(self, key: tuple[str, int, int], mail: _Mail, length: int) -> bool:
-        """Whether a mail seems to end below the size that was said; one that ends there twice has been sized wrongly."""
+        """Whether a mail seems to end below the size that was said; one that ends there twice has been sized
+        wrongly."""
         again = self._ended_at == (key, length)
         self._ended_at = (key, length)
         return length < mail.size and not again

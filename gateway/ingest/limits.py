@@ -1,8 +1,9 @@
 """What bounds the listeners: connections, octets in flight, free disk; in all, for each address and for each network.
 
-Three rules keep one sender from taking everything. Each address and each network has a share. A part of the whole is for
-trusted relays and for relays that customers' mail came from lately. And who is slow goes first: when there is no room, the
-connection that gets nowhere makes way for one that does. What is taken is given back at the end of a ``with`` block.
+Three rules keep one sender from taking everything. Each address and each network has a share. A part of the whole is
+for trusted relays and for relays that customers' mail came from lately. And who is slow goes first: when there is no
+room, the connection that gets nowhere makes way for one that does. What is taken is given back at the end of a ``with``
+block.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """``ceilings``: what everybody up to a standing may hold together, lowest standing first; ``shares``: of an address,
-    its network, and the network around that (IPv6)."""
+    """``ceilings``: what everybody up to a standing may hold together, lowest standing first; ``shares``: of an
+    address, its network, and the network around that (IPv6)."""
 
     ceilings: tuple[int, ...]
     shares: tuple[int, ...]
@@ -96,8 +97,8 @@ class Hold:
 
 
 class Limits:
-    """Shared by every listener of a process; used on the event loop only. ``known``: whether customers' mail came from an
-    address lately."""
+    """Shared by every listener of a process; used on the event loop only. ``known``: whether customers' mail came from
+    an address lately."""
 
     def __init__(
         self, bounds: Bounds, state_dir: Path, known: Callable[[str], bool], clock: Callable[[], float] = time.monotonic

@@ -1,7 +1,7 @@
 """A Maildir of this machine (maildir(5)): what lies in ``new`` is stored, then moved into ``cur``.
 
-Plain files only: whoever may write there reads nothing with our rights by a link, and stops us with no pipe. Nothing that lies in
-``cur`` is written over.
+Plain files only: whoever may write there reads nothing with our rights by a link, and stops us with no pipe. Nothing
+that lies in ``cur`` is written over.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Access tokens for XOAUTH2 (RFC 6749): refreshed at half their life, a rotated refresh token saved before it is used."""
+"""Access tokens for XOAUTH2 (RFC 6749): refreshed at half their life, a rotated refresh token saved before it is
+used."""
 
 from __future__ import annotations
 

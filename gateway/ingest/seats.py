@@ -1,4 +1,5 @@
-"""A connection that was let in: who it is to us, and whether it gets on. What all of them take is summed up here too."""
+"""A connection that was let in: who it is to us, and whether it gets on. What all of them take is summed up here
+too."""
 
 from __future__ import annotations
 

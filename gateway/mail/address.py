@@ -1,4 +1,5 @@
-"""Mailbox addresses: plain local parts (RFC 5322 section 3.4.1; beyond ASCII RFC 6532), domains as A-labels (RFC 5890)."""
+"""Mailbox addresses: plain local parts (RFC 5322 section 3.4.1; beyond ASCII RFC 6532), domains as A-labels (RFC
+5890)."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ _DOT_ATOM = re.compile(
 
 def visible(text: str) -> bool:
     """Whether what is beyond ASCII can be seen and can be written in one way only: letters, marks, digits, signs, in
-    normal form C. So no address beyond ASCII looks like nothing, turns the line round, or equals one in ASCII once it is
-    normalised (U+212A is K)."""
+    normal form C. So no address beyond ASCII looks like nothing, turns the line round, or equals one in ASCII once it
+    is normalised (U+212A is K)."""
     return text.isascii() or (
         unicodedata.is_normalized("NFC", text)
         and all(char.isascii() or (unicodedata.category(char)[0] in "LMNPS" and char != "\ufffd") for char in text)
@@ -48,8 +49,9 @@ def with_a_label(address: str) -> str:
 
 
 def canonical(address: str) -> str:
-    """The form in which mail to one mailbox is counted, however its address is written: letter case, the domain's spelling
-    and final dot, a tag behind ``+`` (RFC 5233) and, at Gmail, dots and the second domain name make no second mailbox.
+    """The form in which mail to one mailbox is counted, however its address is written: letter case, the domain's
+    spelling and final dot, a tag behind ``+`` (RFC 5233) and, at Gmail, dots and the second domain name make no second
+    mailbox.
 
     For counting only: whether two addresses are the same customer is the directory's business.
     """
@@ -66,26 +68,28 @@ def canonical(address: str) -> str:
 #: where anybody gets a mailbox: the people there have nothing in common but the domain
 PROVIDERS = frozenset(
     """
-    126.com 139.com 163.com abv.bg aim.com alice.it aliceadsl.fr aol.com aol.de arcor.de att.net bellsouth.net bk.ru bluewin.ch
-    bol.com.br btinternet.com centrum.cz comcast.net cox.net duck.com email.cz email.de email.it fastmail.com fastmail.fm
-    foxmail.com free.fr freenet.de gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.fr gmx.net googlemail.com hey.com hotmail.be
-    hotmail.co.uk hotmail.com hotmail.com.br hotmail.de hotmail.es hotmail.fr hotmail.it hotmail.nl hushmail.com i.ua icloud.com
-    inbox.lv inbox.ru interia.pl inwind.it juno.com laposte.net libero.it list.ru live.be live.ca live.co.uk live.com live.com.au
-    live.de live.fr live.it live.nl live.se mac.com mail.bg mail.com mail.de mail.ee mail.ru mailbox.org me.com meta.ua msn.com
-    naver.com netzero.net neuf.fr ntlworld.com o2.pl onet.pl online.de orange.es orange.fr outlook.at outlook.com outlook.com.br
-    outlook.de outlook.es outlook.fr outlook.it pm.me poczta.onet.pl posteo.de proton.me protonmail.ch protonmail.com qq.com
-    rambler.ru rediffmail.com rocketmail.com sapo.pt sbcglobal.net seznam.cz sfr.fr sina.com sky.com skynet.be sohu.com
-    swissonline.ch t-online.de talktalk.net telefonica.net telenet.be terra.com.br tin.it tiscali.it tuta.com tuta.io tutanota.com
-    uk2.net ukr.net uol.com.br verizon.net virgilio.it virginmedia.com vodafone.it wanadoo.fr web.de wp.pl xs4all.nl xtra.co.nz
-    ya.ru yahoo.ca yahoo.co.id yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com yahoo.com.ar yahoo.com.au yahoo.com.br yahoo.com.mx
-    yahoo.de yahoo.es yahoo.fr yahoo.in yahoo.it yandex.by yandex.com yandex.kz yandex.ru yandex.ua yeah.net ymail.com ziggo.nl
-    zoho.com zohomail.com
+    126.com 139.com 163.com abv.bg aim.com alice.it aliceadsl.fr aol.com aol.de arcor.de att.net bellsouth.net bk.ru
+    bluewin.ch bol.com.br btinternet.com centrum.cz comcast.net cox.net duck.com email.cz email.de email.it
+    fastmail.com fastmail.fm foxmail.com free.fr freenet.de gmail.com gmx.at gmx.ch gmx.com gmx.de gmx.fr gmx.net
+    googlemail.com hey.com hotmail.be hotmail.co.uk hotmail.com hotmail.com.br hotmail.de hotmail.es hotmail.fr
+    hotmail.it hotmail.nl hushmail.com i.ua icloud.com inbox.lv inbox.ru interia.pl inwind.it juno.com laposte.net
+    libero.it list.ru live.be live.ca live.co.uk live.com live.com.au live.de live.fr live.it live.nl live.se
+    mac.com mail.bg mail.com mail.de mail.ee mail.ru mailbox.org me.com meta.ua msn.com naver.com netzero.net
+    neuf.fr ntlworld.com o2.pl onet.pl online.de orange.es orange.fr outlook.at outlook.com outlook.com.br
+    outlook.de outlook.es outlook.fr outlook.it pm.me poczta.onet.pl posteo.de proton.me protonmail.ch
+    protonmail.com qq.com rambler.ru rediffmail.com rocketmail.com sapo.pt sbcglobal.net seznam.cz sfr.fr sina.com
+    sky.com skynet.be sohu.com swissonline.ch t-online.de talktalk.net telefonica.net telenet.be terra.com.br tin.it
+    tiscali.it tuta.com tuta.io tutanota.com uk2.net ukr.net uol.com.br verizon.net virgilio.it virginmedia.com
+    vodafone.it wanadoo.fr web.de wp.pl xs4all.nl xtra.co.nz ya.ru yahoo.ca yahoo.co.id yahoo.co.in yahoo.co.jp
+    yahoo.co.uk yahoo.com yahoo.com.ar yahoo.com.au yahoo.com.br yahoo.com.mx yahoo.de yahoo.es yahoo.fr yahoo.in
+    yahoo.it yandex.by yandex.com yandex.kz yandex.ru yandex.ua yeah.net ymail.com ziggo.nl zoho.com zohomail.com
     """.split()
 )
 
 
 def neighbourhood(address: str) -> str:
-    """The domain whose people share a budget: the registrable one; at a public mail provider it is the mailbox alone."""
+    """The domain whose people share a budget: the registrable one; at a public mail provider it is the mailbox
+    alone."""
     mailbox = canonical(address)
     domain = mailbox.rpartition("@")[2]
     return mailbox if domain in PROVIDERS else registrable(domain)

@@ -1,8 +1,9 @@
 """Text from octets. The label decides where it can be right; what was assumed otherwise is told.
 
-Labels are those of the WHATWG Encoding Standard (section 4.2), which is what mail programs and browsers mean by them (``iso-8859-1`` is
-windows-1252), the families of labels that mail has besides them, and what Python knows. Order: a byte order mark; valid UTF-8 against any
-single-byte label; the label; the charset that an HTML page names itself; the alphabets of languages; charset-normalizer.
+Labels are those of the WHATWG Encoding Standard (section 4.2), which is what mail programs and browsers mean by them
+(``iso-8859-1`` is windows-1252), the families of labels that mail has besides them, and what Python knows. Order: a
+byte order mark; valid UTF-8 against any single-byte label; the label; the charset that an HTML page names itself; the
+alphabets of languages; charset-normalizer.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ from itertools import pairwise
 
 SAMPLE = 2048  #: octets that the detection looks at, from the first that is beyond ASCII
 _WHATWG = {
-    "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8 utf8mb4 utf-8-sig unicode-2-0-utf-8",
+    "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8 utf8mb4 utf-8-sig "
+             "unicode-2-0-utf-8",
     "cp866": "866 cp866 csibm866 ibm866 dos-866",
     "iso8859_2": "csisolatin2 iso-8859-2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 iso_8859-2:1987 l2 latin2",
     "iso8859_3": "csisolatin3 iso-8859-3 iso-ir-109 iso8859-3 iso88593 iso_8859-3 iso_8859-3:1988 l3 latin3",
     "iso8859_4": "csisolatin4 iso-8859-4 iso-ir-110 iso8859-4 iso88594 iso_8859-4 iso_8859-4:1988 l4 latin4",
     "iso8859_5": "csisolatincyrillic cyrillic iso-8859-5 iso-ir-144 iso8859-5 iso88595 iso_8859-5 iso_8859-5:1988",
-    "iso8859_6": "arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 iso-8859-6-e iso-8859-6-i iso-ir-127 "
+    "iso8859_6": "arabic asmo-708 csiso88596e csiso88596i csisolatinarabic ecma-114 iso-8859-6 iso-8859-6-e "
+                 "iso-8859-6-i iso-ir-127 "
     "iso8859-6 iso88596 iso_8859-6 iso_8859-6:1987",
-    "iso8859_7": "csisolatingreek ecma-118 elot_928 greek greek8 iso-8859-7 iso-ir-126 iso8859-7 iso88597 iso_8859-7 iso_8859-7:1987 "
+    "iso8859_7": "csisolatingreek ecma-118 elot_928 greek greek8 iso-8859-7 iso-ir-126 iso8859-7 iso88597 iso_8859-7 "
+                 "iso_8859-7:1987 "
     "sun_eu_greek",
-    "iso8859_8": "csiso88598e csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e iso-ir-138 iso8859-8 iso88598 iso_8859-8 iso_8859-8:1988 "
+    "iso8859_8": "csiso88598e csisolatinhebrew hebrew iso-8859-8 iso-8859-8-e iso-ir-138 iso8859-8 iso88598 iso_8859-8 "
+                 "iso_8859-8:1988 "
     "visual csiso88598i iso-8859-8-i logical",
     "iso8859_10": "csisolatin6 iso-8859-10 iso-ir-157 iso8859-10 iso885910 l6 latin6",
     "iso8859_13": "iso-8859-13 iso8859-13 iso885913 latin7 l7",
@@ -38,22 +43,28 @@ _WHATWG = {
     "cp874": "dos-874 iso-8859-11 iso8859-11 iso885911 tis-620 windows-874 x-windows-874",
     "cp1250": "cp1250 windows-1250 x-cp1250",
     "cp1251": "cp1251 windows-1251 x-cp1251",
-    "cp1252": "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 iso_8859-1 iso_8859-1:1987 l1 "
+    "cp1252": "ansi_x3.4-1968 ascii cp1252 cp819 csisolatin1 ibm819 iso-8859-1 iso-ir-100 iso8859-1 iso88591 "
+              "iso_8859-1 iso_8859-1:1987 l1 "
     "latin1 us-ascii windows-1252 x-cp1252 ansi iso646-us us usascii x-ansi",
     "cp1253": "cp1253 windows-1253 x-cp1253",
-    "cp1254": "cp1254 csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9 iso_8859-9:1989 l5 latin5 windows-1254 x-cp1254",
+    "cp1254": "cp1254 csisolatin5 iso-8859-9 iso-ir-148 iso8859-9 iso88599 iso_8859-9 iso_8859-9:1989 l5 latin5 "
+              "windows-1254 x-cp1254",
     "cp1255": "cp1255 windows-1255 x-cp1255",
     "cp1256": "cp1256 windows-1256 x-cp1256",
     "cp1257": "cp1257 windows-1257 x-cp1257",
     "cp1258": "cp1258 windows-1258 x-cp1258",
     "mac_cyrillic": "x-mac-cyrillic x-mac-ukrainian",
-    "gb18030": "chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk gb18030 cp936 ms936 windows-936 euc-cn cn-gb "
+    "gb18030": "chinese csgb2312 csiso58gb231280 gb2312 gb_2312 gb_2312-80 gbk iso-ir-58 x-gbk gb18030 cp936 ms936 "
+               "windows-936 euc-cn cn-gb "
     "gb18030-2000",
     "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5 cp950 ms950 windows-950 big5-eten x-big5",
     "euc_jp": "cseucpkdfmtjapanese euc-jp x-euc-jp eucjp ujis x-eucjp",
-    "iso2022_jp_ext": "csiso2022jp iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 csiso2022jp2 jis x-jis cp50220 cp50221",
-    "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis cp932 cp943 x-ms-cp932 x-mac-japanese",
-    "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 windows-949 ks_c_5601 euckr uhc "
+    "iso2022_jp_ext": "csiso2022jp iso-2022-jp iso-2022-jp-1 iso-2022-jp-2 iso-2022-jp-3 csiso2022jp2 jis x-jis "
+                      "cp50220 cp50221",
+    "cp932": "csshiftjis ms932 ms_kanji shift-jis shift_jis sjis windows-31j x-sjis cp932 cp943 x-ms-cp932 "
+             "x-mac-japanese",
+    "cp949": "cseuckr csksc56011987 euc-kr iso-ir-149 korean ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 "
+             "windows-949 ks_c_5601 euckr uhc "
     "x-windows-949 ksc5601-1987 x-mac-korean",
     "utf-16-be": "unicodefffe utf-16be",
     "utf-16-le": "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le",
@@ -75,19 +86,24 @@ _BY_LABEL = {label: codec for codec, labels in _WHATWG.items() for label in labe
 _SQUEEZED = {re.sub(r"[^a-z0-9]", "", label): codec for label, codec in _BY_LABEL.items()}
 _PAGE = re.compile(r"(?:x?(?:windows|win|cp|ibm|ms|dos|oem|ansi|codepage|microsoftcp|mswin)+)?(\d{3,5})")
 #: Microsoft's code pages that are known by their number alone
-_PAGES = {"1200": "utf-16-le", "1201": "utf-16-be", "12000": "utf-32-le", "65000": "utf-7", "65001": "utf-8", "20127": "cp1252", "20866": "koi8_r",
-          "21866": "koi8_u", "10000": "mac_roman", "10006": "mac_greek", "10007": "mac_cyrillic", "10029": "mac_latin2", "10081": "mac_turkish",
-          "50220": "iso2022_jp_ext", "50221": "iso2022_jp_ext", "50222": "iso2022_jp_ext", "50225": "iso2022_kr", "51932": "euc_jp",
-          "51936": "gb18030", "51949": "cp949", "52936": "hz", "54936": "gb18030"} | {f"{28590 + part}": f"iso8859_{part}" for part in range(2, 17) if part != 12}  # fmt: skip
+_PAGES = {
+    "1200": "utf-16-le", "1201": "utf-16-be", "12000": "utf-32-le", "65000": "utf-7", "65001": "utf-8",
+    "20127": "cp1252", "20866": "koi8_r", "21866": "koi8_u",
+    "10000": "mac_roman", "10006": "mac_greek", "10007": "mac_cyrillic", "10029": "mac_latin2", "10081": "mac_turkish",
+    "50220": "iso2022_jp_ext", "50221": "iso2022_jp_ext", "50222": "iso2022_jp_ext", "50225": "iso2022_kr",
+    "51932": "euc_jp", "51936": "gb18030", "51949": "cp949", "52936": "hz", "54936": "gb18030",
+} | {f"{28590 + part}": f"iso8859_{part}" for part in range(2, 17) if part != 12}  # fmt: skip
 _ISO = re.compile(r"x?(?:iso)?8859(\d{1,2})[a-z]?")
 _LATIN = re.compile(r"isolatin(\d{1,2})")
 #: what Python has under other names and no mail may name: they are no charsets, or they hide something
 _NO_CHARSETS = frozenset(
-    ("idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem", "charmap", "unicode_internal")
+    ("idna", "punycode", "raw_unicode_escape", "unicode_escape", "undefined", "mbcs", "oem", "charmap",
+    "unicode_internal")
 )  # fmt: skip
 #: labels that say nothing
-_VOID = frozenset(("", "unknown-8bit", "x-unknown", "unknown", "default", "x-user-defined", "none", "binary", "8bit", "7bit", "auto",
-                   "_autodetect", "_autodetect_all", "x-unknown-8bit", "utf", "iso", "text", "plain"))  # fmt: skip
+_VOID = frozenset(("", "unknown-8bit", "x-unknown", "unknown", "default", "x-user-defined", "none", "binary", "8bit",
+                   "7bit", "auto", "_autodetect", "_autodetect_all", "x-unknown-8bit", "utf", "iso", "text",
+                   "plain"))  # fmt: skip
 _WIDE = frozenset(("utf-16-le", "utf-16-be", "utf-16", "utf-32", "utf-32-le", "utf-32-be"))
 _MULTIBYTE = frozenset(
     ("gb18030", "big5hkscs", "euc_jp", "iso2022_jp_ext", "cp932", "cp949", "iso2022_kr", "hz", "utf-7", "johab")
@@ -230,8 +246,8 @@ def _escaped(data: bytes) -> str | None:
 
 
 def _wide(data: bytes, label: str | None, declared: str) -> tuple[str, str]:
-    """UTF-16 without its mark: which half is first shows by where the blanks are (RFC 2781 section 4.3 says big-endian, Windows writes
-    little-endian)."""
+    """UTF-16 without its mark: which half is first shows by where the blanks are (RFC 2781 section 4.3 says big-endian,
+    Windows writes little-endian)."""
     if b"\0" not in data[:SAMPLE] and (utf8 := _as_utf8(data)) is not None:
         return utf8, _note(label, "utf-8")
     if "32" in declared:
@@ -255,11 +271,13 @@ def _meta(data: bytes) -> str:
 
 #: letters beyond ASCII of languages, and the codecs that they come in; an alphabet is never the union of two languages
 _ALPHABETS = (
-    ("cp1252 mac_roman cp850", ("äöüß", "éèêëàâçîïôùûüœæ", "áéíóúñü¿¡ºª", "ãõáâàéêíóôúçºª", "àèéìòù", "åäöæøé", "éëïöüèê", "áéíóúýþæðö", "äöüõšž")),
+    ("cp1252 mac_roman cp850", ("äöüß", "éèêëàâçîïôùûüœæ", "áéíóúñü¿¡ºª", "ãõáâàéêíóôúçºª", "àèéìòù", "åäöæøé",
+    "éëïöüèê", "áéíóúýþæðö", "äöüõšž")),
     ("cp1250 iso8859_2 cp852", ("áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű", "ăâîșțşţ", "čćđšž", "áäčďéíĺľňóôŕšťúýž")),
     ("cp1254", ("çğıöşüâîİ",)),
     ("cp1257 iso8859_13", ("ąčęėįšųūž", "āčēģīķļņšūž")),
-    ("cp1251 koi8_r koi8_u cp866 iso8859_5 mac_cyrillic", ("абвгдежзийклмнопрстуфхцчшщъыьэюяё", "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", "абвгдђежзијклљмнњопрстћуфхцчџш", "абвгдеёжзійклмнопрстуўфхцчшыьэюя")),
+    ("cp1251 koi8_r koi8_u cp866 iso8859_5 mac_cyrillic", ("абвгдежзийклмнопрстуфхцчшщъыьэюяё",
+    "абвгґдеєжзиіїйклмнопрстуфхцчшщьюя", "абвгдђежзијклљмнњопрстћуфхцчџш", "абвгдеёжзійклмнопрстуўфхцчшыьэюя")),
     ("cp1253 iso8859_7", ("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊϋΐΰ",)),
 )  # fmt: skip
 _NEUTRAL = frozenset("„“”‚‘’«»‹›–—…•·€£§°©®™№´`¨±²³½¼¾×\xa0\xad")
@@ -267,9 +285,11 @@ _NEUTRAL = frozenset("„“”‚‘’«»‹›–—…•·€£§°©®™
 _INSIDE = re.compile(r"[^\W\d_][¹³¿¶¼¾±¡¦¬¯´¨·](?=[^\W\d_]|\s|\Z)")
 #: how often the letters of Russian (and near enough Ukrainian) and of Greek come, of 10,000
 _FREQUENCY = dict(zip("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъёіїєґ" "αοιετσνηυρπκμλςωίόάέδγχήθφύβώξζψ", (
-    1097, 845, 801, 735, 670, 626, 547, 473, 454, 440, 349, 321, 298, 281, 262, 201, 190, 174, 170, 165, 159, 144, 121, 97, 94, 73,
+    1097, 845, 801, 735, 670, 626, 547, 473, 454, 440, 349, 321, 298, 281, 262, 201, 190, 174, 170, 165, 159, 144, 121,
+    97, 94, 73,
     64, 48, 36, 32, 26, 4, 4, 600, 60, 40, 1,
-    950, 850, 800, 700, 800, 480, 640, 350, 390, 420, 430, 400, 330, 300, 400, 160, 220, 200, 200, 200, 170, 180, 120, 150, 110, 85,
+    950, 850, 800, 700, 800, 480, 640, 350, 390, 420, 430, 400, 330, 300, 400, 160, 220, 200, 200, 200, 170, 180, 120,
+    150, 110, 85,
     100, 70, 80, 40, 35, 20), strict=True))  # fmt: skip
 _USUAL = 450  #: the mean of these over a text
 #: characters that come in nearly every text of a language
@@ -279,8 +299,10 @@ _COMMON = {
     "cp949": "이다는을를에가의하고지도로한기서사니습세요안녕해주시부터합있문제확인부탁드립",
 }
 #: what charset-normalizer may find: what mail comes in, and nothing that looks like everything
-_DETECTED = ["gb18030", "big5", "cp949", "cp932", "euc_jp", "cp1255", "cp1256", "cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "cp1250",
-             "iso8859_2", "cp1252", "cp1253", "iso8859_7", "cp1254", "cp1257", "cp874", "cp1258"]  # fmt: skip
+_DETECTED = (
+    "gb18030 big5 cp949 cp932 euc_jp cp1255 cp1256 cp1251 koi8_r koi8_u cp866 iso8859_5 cp1250 iso8859_2 cp1252 cp1253 "
+    "iso8859_7 cp1254 cp1257 cp874 cp1258"
+).split()
 _SURE = 0.95
 
 
@@ -301,7 +323,8 @@ class _Letters:
 
 
 def _usual(text: str) -> float:
-    """How near the letters of a Cyrillic or Greek text come to their usual frequency; a little less where most are capitals."""
+    """How near the letters of a Cyrillic or Greek text come to their usual frequency; a little less where most are
+    capitals."""
     letters = [char for char in text if "\u0370" <= char <= "\u04ff"]
     if not letters:
         return 0.0
@@ -345,7 +368,8 @@ def _sample(data: bytes) -> bytes:
 
 
 def _plausible(text: str, codec: str, data: bytes) -> bool:
-    """Whether a label can be right: the label that is put on anything, and one Cyrillic charset on another, show themselves."""
+    """Whether a label can be right: the label that is put on anything, and one Cyrillic charset on another, show
+    themselves."""
     if codec == "cp1252":
         high = len(data) - len(data.translate(None, _HIGH))
         letters = high + len(data) - len(data.translate(None, _LETTERS))

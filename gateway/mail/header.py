@@ -16,8 +16,10 @@ _IN_ORDER = re.compile(rb"(?:(?:[!-9;-~]{1,200}[ \t]{0,20}:|[ \t])[^\n]*\n)*+(?=
 _EVERY = re.compile(rb"^([!-9;-~]{1,200})[ \t]{0,20}:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 #: fields that no sentence begins with: what follows a junk line is still the header when one of them does
 _KNOWN = re.compile(
-    rb"^(?:content-(?:type|transfer-encoding|disposition|id|language)|mime-version|message-id|received|return-path|dkim-signature|"
-    rb"references|in-reply-to|x-[a-z0-9-]{2,40}|list-[a-z]{2,20}|authentication-results|arc-[a-z-]{4,30}|delivered-to|user-agent)[ \t]{0,5}:",
+    rb"^(?:content-(?:type|transfer-encoding|disposition|id|language)|mime-version|message-id|received|return-path"
+    rb"|dkim-signature|"
+    rb"references|in-reply-to|x-[a-z0-9-]{2,40}|list-[a-z]{2,20}|authentication-results|arc-[a-z-]{4,30}|delivered-to"
+    rb"|user-agent)[ \t]{0,5}:",
     re.IGNORECASE | re.MULTILINE,
 )
 MAX_JUNK = 20  #: lines among the fields that are none
@@ -29,8 +31,8 @@ _NO_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk
 def header_end(raw: bytes | bytearray | memoryview, start: int = 0, limit: int | None = None) -> tuple[int, int]:
     """(end of the header block, start of the body), as offsets into ``raw``.
 
-    The header ends at the first empty line, or at the first line that is no field; junk among the fields does not end it while fields that
-    only a header has follow before the empty line.
+    The header ends at the first empty line, or at the first line that is no field; junk among the fields does not end
+    it while fields that only a header has follow before the empty line.
     """
     data = bytes(raw[start : start + (limit or MAX_HEADER_BLOCK * 4)])
     found = _IN_ORDER.match(data)
@@ -107,8 +109,8 @@ def octets(value: str) -> bytes:
 def decode_words(value: str, hint: str = "") -> str:
     """RFC 2047 decoding of a header value that may hold raw 8-bit octets as surrogates.
 
-    Neighbouring words of one charset are joined as octets first, because senders split inside a character. ``hint``: the charset of the mail,
-    for octets that name none.
+    Neighbouring words of one charset are joined as octets first, because senders split inside a character. ``hint``:
+    the charset of the mail, for octets that name none.
     """
     pieces: list[str] = []
     pending: list[bytes] = []
@@ -150,7 +152,8 @@ def _raw_text(value: str, hint: str) -> str:
 
 
 def unpadded(data: bytes) -> bytes:
-    """One block of base64 decoded, whatever is missing at its end; octets that are none of its alphabet do not count."""
+    """One block of base64 decoded, whatever is missing at its end; octets that are none of its alphabet do not
+    count."""
     stripped = data.translate(None, _NO_BASE64)
     stripped = stripped[: len(stripped) - (1 if len(stripped) % 4 == 1 else 0)]
     try:

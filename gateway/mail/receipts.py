@@ -1,7 +1,8 @@
 """The id in our 250: eight letters that name one acceptance, and that only we can read.
 
-A row number would tell everybody how much mail comes, and that a copy came before. So the number is encrypted: a Feistel
-network of four rounds over 40 bits with a keyed hash, read back without a table. The lowest bit tells an arrival from a mail.
+A row number would tell everybody how much mail comes, and that a copy came before. So the number is encrypted: a
+Feistel network of four rounds over 40 bits with a keyed hash, read back without a table. The lowest bit tells an
+arrival from a mail.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def receipt(key: bytes, row: int, arrival: bool = False) -> str:
 
 
 def rows(keys: Iterable[bytes], text: str) -> list[tuple[int, bool]]:
-    """(row number, whether it is an arrival) of a receipt, one for each key it may be made with; none when it is no receipt."""
+    """(row number, whether it is an arrival) of a receipt, one for each key it may be made with; none when it is no
+    receipt."""
     text = text.strip().upper().translate(_READ)
     if len(text) != LENGTH or any(letter not in ALPHABET for letter in text):
         return []

@@ -1,4 +1,5 @@
-"""The public suffix list of ``publicsuffixlist``: parsed for the top-level domains that are asked about, not all of it at once."""
+"""The public suffix list of ``publicsuffixlist``: parsed for the top-level domains that are asked about, not all of it
+at once."""
 
 from __future__ import annotations
 

@@ -32,7 +32,8 @@ def new() -> str:
 
 
 def normal(text: str) -> str | None:
-    """The reference in its one spelling, or ``None`` when ``text`` is none: case, O/0, I/L/1 and a Cyrillic Т allowed."""
+    """The reference in its one spelling, or ``None`` when ``text`` is none: case, O/0, I/L/1 and a Cyrillic Т
+    allowed."""
     found = _IN_TEXT.fullmatch(text.strip())
     if not found:
         return None

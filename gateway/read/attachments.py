@@ -56,7 +56,8 @@ def files(root: Part, reader: bodies.Reader) -> Iterator[File]:
 
 
 def octets(part: Part) -> Iterable[bytes]:
-    """The octets of an attachment. An attached mail in a transfer encoding is decoded (RFC 6532 section 3.7), unless it only says so."""
+    """The octets of an attachment. An attached mail in a transfer encoding is decoded (RFC 6532 section 3.7), unless it
+    only says so."""
     if (
         part.kind in MAILS
         and part.encoding == transfer.BASE64
@@ -107,7 +108,8 @@ def _default_name(part: Part) -> str:
 
 
 def attachment(raw: Octets, sha256: str) -> bytes | None:
-    """The content of the attachment of a raw mail with this hash, or ``None``. A mail that could not be read is its own."""
+    """The content of the attachment of a raw mail with this hash, or ``None``. A mail that could not be read is its
+    own."""
     if hashlib.sha256(raw).hexdigest() == sha256:
         return bytes(raw)
     root = structure(raw, [])
@@ -124,7 +126,8 @@ def attachment(raw: Octets, sha256: str) -> bytes | None:
 
 
 def pictures(raw: Octets, most: int = 1024**2) -> dict[str, tuple[str, bytes]]:
-    """(type, content) of the pictures in a mail that its HTML can name, by Content-ID (RFC 2392); none is larger than ``most``."""
+    """(type, content) of the pictures in a mail that its HTML can name, by Content-ID (RFC 2392); none is larger than
+    ``most``."""
     found: dict[str, tuple[str, bytes]] = {}
     for leaf in structure(raw, []).leaves():
         named_as = next((value for name, value in leaf.fields if name == "content-id"), "").strip().strip("<>")

@@ -1,9 +1,9 @@
 """The author of a mail, by a strict grammar over the raw header bytes (RFC 5322 section 3.6.2).
 
 The only source of the sender for verification, account matching, reply address and display. Not exactly one From field
-with exactly one plain addr-spec is ``malformed``; several From fields or addresses, or hidden ones, are ``forged``. A display
-name with specials that are not quoted, as many programs write it, is no fault while one address stands in angle brackets
-and nothing else in the field could be one.
+with exactly one plain addr-spec is ``malformed``; several From fields or addresses, or hidden ones, are ``forged``. A
+display name with specials that are not quoted, as many programs write it, is no fault while one address stands in angle
+brackets and nothing else in the field could be one.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def _unambiguous(value: str) -> Author | None:
 
 
 def _may_hold_an_address(name: str) -> bool:
-    """Whether a display name has an ``@`` that shows when it is displayed: in encoded words (RFC 2047), or in a form that looks so."""
+    """Whether a display name has an ``@`` that shows when it is displayed: in encoded words (RFC 2047), or in a form
+    that looks so."""
     if "@" in unicodedata.normalize("NFKC", name):
         return True
     for charset, encoding, text in _ENCODED_WORD.findall(name):

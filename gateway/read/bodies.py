@@ -1,8 +1,8 @@
 """Which text of a mail is the words.
 
-Within multipart/alternative one is chosen by what it says, not by its place; parts of anything else belong together. What was not chosen, what
-stands around the parts, what an HTML page hides: all of it is kept beside the words, with a line before it that says what it is. Nothing of a
-body is ever shown to nobody.
+Within multipart/alternative one is chosen by what it says, not by its place; parts of anything else belong together.
+What was not chosen, what stands around the parts, what an HTML page hides: all of it is kept beside the words, with a
+line before it that says what it is. Nothing of a body is ever shown to nobody.
 """
 
 from __future__ import annotations
@@ -27,19 +27,23 @@ _NUMBER = re.compile(r"\d{4,}")
 _URL = re.compile(r"(?:https?://|www\.|mailto:|cid:)\S{1,2000}|\[(?:cid|image)[^\]\n]{0,200}\]", re.IGNORECASE)
 _IS_HTML = re.compile(r"\s{0,500}(?:<\?xml[^>]{0,200}>\s{0,50})?<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
 _PREAMBLE = re.compile(
-    r"(?i)\s*(?:--[- ]*)?(?:this is (?:a|an) (?:multi-?part|mime|cryptographically|s/mime|openpgp|encrypted|digitally)|your mail ?reader|if you (?:see|are reading) this|"
-    r"dies ist eine mehrteilige|ceci est un message|este (?:es un )?mensaje|questo è un messaggio|это сообщение в формате|this message (?:is in|contains|uses) (?:mime|parts))"
+    r"(?i)\s*(?:--[- ]*)?(?:this is (?:a|an) (?:multi-?part|mime|cryptographically|s/mime|openpgp|encrypted|digitally)"
+    r"|your mail ?reader|if you (?:see|are reading) this|"
+    r"dies ist eine mehrteilige|ceci est un message|este (?:es un )?mensaje|questo è un messaggio|это сообщение в "
+    r"формате|this message (?:is in|contains|uses) (?:mime|parts))"
 )
 _FILE_NAME = re.compile(r"\.[A-Za-z0-9]{2,5}(?:\?=)?\Z")
 _NUMBERED = frozenset("plain html".split())
 #: text that machines write for machines
-_MACHINE = ("text/x-amp-html", "text/watch-html", "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/css", "text/csv",
+_MACHINE = ("text/x-amp-html", "text/watch-html", "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "tex"
+    "t/css", "text/csv",
             "text/javascript", "text/xml", "text/rfc822-headers")  # fmt: skip
 
 
 @dataclass(slots=True)
 class Text:
-    """One text of the mail. ``words``: without the quotes that HTML marks; ``whole``: with them; ``source``: as it was written."""
+    """One text of the mail. ``words``: without the quotes that HTML marks; ``whole``: with them; ``source``: as it was
+    written."""
 
     kind: str  #: plain or html
     words: str
@@ -96,7 +100,8 @@ class Reader:
         return found
 
     def _promote(self, found: Bodies) -> None:
-        """Nobody said anything: an inline file, words around the parts, what was called an attachment, a winmail.dat."""
+        """Nobody said anything: an inline file, words around the parts, what was called an attachment, a
+        winmail.dat."""
         others = [*found.beside, *self.spare]
         for wanted in ("inline", "around", "winmail", "attachment"):
             words = [text for kind, text in others if kind == wanted and text.said]
@@ -273,7 +278,8 @@ def _is_body_name(name: str) -> bool:
     """Whether a program gave its body a file name: "body.txt", "message.html", "mail text"."""
     return (
         re.fullmatch(
-            r"(?i)(?:message|mail|e-?mail|body|text|part|nachricht|noname|untitled|unnamed|att\d{4,6})[ _-]{0,2}(?:body|text|\d{1,3})?(?:\.(?:txt|html?))?",
+            r"(?i)(?:message|mail|e-?mail|body|text|part|nachricht|noname|untitled|unnamed|att\d{4,6})[ "
+            r"_-]{0,2}(?:body|text|\d{1,3})?(?:\.(?:txt|html?))?",
             name,
         )
         is not None
@@ -281,8 +287,8 @@ def _is_body_name(name: str) -> bool:
 
 
 class _Words:
-    """What texts say, for a comparison: their words and their numbers, without addresses of pages; ``own`` and ``numbers`` without
-    what HTML marks as a quote, which a text has no marks for."""
+    """What texts say, for a comparison: their words and their numbers, without addresses of pages; ``own`` and
+    ``numbers`` without what HTML marks as a quote, which a text has no marks for."""
 
     def __init__(self, texts: list[Text]) -> None:
         self.every = _words(" ".join(text.whole for text in texts))
@@ -354,7 +360,8 @@ _SAID = {
 def beside(bodies: Bodies) -> str:
     """Everything that is not the words, each with a line that says what it is."""
     pieces = [
-        f"{_SAID[kind].format(name=' '.join(text.name.split())[:100])}\n{text.whole}" for kind, text in bodies.beside if text.said and kind != "winmail"
+        f"{_SAID[kind].format(name=' '.join(text.name.split())[:100])}\n{text.whole}" for kind,
+        text in bodies.beside if text.said and kind != "winmail"
     ]  # fmt: skip
     texts = [*bodies.chosen, *(text for _, text in bodies.beside)]
     pieces += [f"[hidden in the HTML]\n{text.hidden}" for text in texts if text.hidden.strip()]

@@ -1,4 +1,5 @@
-"""Invitations as lines of text (RFC 5545, 5546), by icalendar; lines that are no properties are left out first, and what is open is closed."""
+"""Invitations as lines of text (RFC 5545, 5546), by icalendar; lines that are no properties are left out first, and
+what is open is closed."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ _FOLD = re.compile(r"\n[ \t]")
 _PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,60}(?:;[^\n:]{0,1000})?:")
 #: what is asked of icalendar; everything else of a calendar only costs time
 _WANTED = ("BEGIN", "END", "METHOD", "SUMMARY", "LOCATION", "DTSTART", "DTEND")
-_KINDS = {"REQUEST": "invitation", "CANCEL": "cancelled", "REPLY": "answer to an invitation", "PUBLISH": "event", "COUNTER": "other time proposed"}  # fmt: skip
+_KINDS = {
+    "REQUEST": "invitation",
+    "CANCEL": "cancelled",
+    "REPLY": "answer to an invitation",
+    "PUBLISH": "event",
+    "COUNTER": "other time proposed",
+}
 
 
 def calendar(text: str) -> str:
@@ -30,7 +37,8 @@ def calendar(text: str) -> str:
 
 
 def _repaired(text: str) -> str:
-    """The lines that matter, each a property, every component closed. Time zones are left out: their names are shown as they are."""
+    """The lines that matter, each a property, every component closed. Time zones are left out: their names are shown as
+    they are."""
     kept: list[str] = []
     stack: list[str] = []
     for line in _FOLD.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).split("\n"):

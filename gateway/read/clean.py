@@ -8,7 +8,8 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufff9-\ufffb"  # controls, surrogates
     "\u200e\u200f\u202a-\u202e\u2066-\u2069\u061c"  # directions
     "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2060-\u2065\u206a-\u206f\u2800\u3164\ufe00-\ufe0f\uffa0"
-    "\U000e0000-\U000e0fff]"  # what has no shape (Default_Ignorable_Code_Point and fillers); the two joiners have a meaning
+    # what has no shape (Default_Ignorable_Code_Point and fillers); the two joiners have a meaning
+    "\U000e0000-\U000e0fff]"
 )
 _MARK = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 _STACK = re.compile(f"({_MARK}{{4}}){_MARK}+")  #: marks on one letter that would cover the lines above

@@ -1,4 +1,5 @@
-"""The content of an opaque S/MIME signature (RFC 5652 section 5.1, RFC 8551 section 3.5.2): it needs no key. Nothing is verified here.
+"""The content of an opaque S/MIME signature (RFC 5652 section 5.1, RFC 8551 section 3.5.2): it needs no key. Nothing is
+verified here.
 
 BER as well as DER: lengths that are not told and strings in pieces are how OpenSSL streams them.
 """

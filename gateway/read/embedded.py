@@ -59,7 +59,8 @@ def without(data: bytes, found: list[Found]) -> bytes:
 
 
 def _lines(data: bytes, position: int) -> tuple[bytes | None, int]:
-    """(the content of the uuencoded lines from here on, where they end); ``None`` when there are none or they break off early."""
+    """(the content of the uuencoded lines from here on, where they end); ``None`` when there are none or they break off
+    early."""
     pieces: list[bytes] = []
     start = position
     while position < len(data):

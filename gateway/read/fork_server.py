@@ -24,7 +24,8 @@ from typing import Any
 
 PRELOAD = "gateway.read.preload"  #: the module that loads everything
 ANSWER_S = 30.0  #: seconds for a child to be forked
-LOAD_S = 150.0  #: seconds for the first one, which waits until everything is loaded: two, or many times that where others want to run
+#: seconds for the first one, which waits until everything is loaded: two, or many times that where others want to run
+LOAD_S = 150.0
 _PID = struct.Struct("!i")  #: of the child, or minus the errno
 _STATUS = struct.Struct("!i")  #: as ``os.waitstatus_to_exitcode`` gives it
 _MAX_REQUEST = 64 * 1024
@@ -132,14 +133,15 @@ class ForkServer:
         self._loaded = False  #: it has answered once
 
     def begin(self) -> None:
-        """Starts it without waiting for anything: it loads beside what the caller does next. Where it cannot be started,
-        ``fork`` says why."""
+        """Starts it without waiting for anything: it loads beside what the caller does next. Where it cannot be
+        started, ``fork`` says why."""
         with self._lock, contextlib.suppress(OSError):
             if self._process is None:
                 self._start()
 
     def begin_as_fork(self) -> None:
-        """The same, as a fork of this process, which spares a second interpreter: for a command that has no threads yet."""
+        """The same, as a fork of this process, which spares a second interpreter: for a command that has no threads
+        yet."""
         ours, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
@@ -198,7 +200,10 @@ class ForkServer:
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
-        code = f"import sys; sys.path[:] = {sys.path!r}; from gateway.read.fork_server import serve; serve({theirs.fileno()}, {self._preload!r})"
+        code = (
+            f"import sys; sys.path[:] = {sys.path!r}; from gateway.read.fork_server import serve; "
+            f"serve({theirs.fileno()}, {self._preload!r})"
+        )
         try:
             with theirs:
                 self._process = subprocess.Popen(

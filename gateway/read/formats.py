@@ -1,4 +1,5 @@
-"""Text in formats of its own: flowed (RFC 3676), enriched (RFC 1896), RTF, an OpenPGP signature around it (RFC 9580 section 7)."""
+"""Text in formats of its own: flowed (RFC 3676), enriched (RFC 1896), RTF, an OpenPGP signature around it (RFC 9580
+section 7)."""
 
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import re
 MAX_RTF = 1024 * 1024
 MAX_FIELDS = 50  #: links of an RTF document: striprtf is quadratic in them
 _ARMOUR = re.compile(
-    r"-----BEGIN PGP SIGNED MESSAGE-----[ \t]{0,5}\n(?:[A-Za-z-]{1,40}: [^\n]{0,200}\n){0,10}|-----BEGIN PGP SIGNATURE-----[^-]{0,20000}-----END PGP SIGNATURE-----"
+    r"-----BEGIN PGP SIGNED MESSAGE-----[ \t]{0,5}\n(?:[A-Za-z-]{1,40}: [^\n]{0,200}\n){0,10}|-----BEGIN PGP "
+    r"SIGNATURE-----[^-]{0,20000}-----END PGP SIGNATURE-----"
 )
 _ESCAPED_DASH = re.compile(r"^- (?=-)", re.MULTILINE)
 _QUOTES = re.compile(r">+")
@@ -50,9 +52,9 @@ def unflowed(text: str, delsp: bool) -> str:
 
 
 def _joined(line: str) -> str:
-    """A line that goes on in the next one, with ``delsp``: its blank goes where a link or a script without blanks was divided.
-    Elsewhere it stays: no signature covers blanks at the end of a line (RFC 6376 section 3.4.4), and "order 12345" must not
-    become another number because somebody added one."""
+    """A line that goes on in the next one, with ``delsp``: its blank goes where a link or a script without blanks was
+    divided. Elsewhere it stays: no signature covers blanks at the end of a line (RFC 6376 section 3.4.4), and "order
+    12345" must not become another number because somebody added one."""
     content = line[:-1]
     token = content.rpartition(" ")[2]
     return content if not token or "://" in token or not token[-1].isascii() else line

@@ -1,4 +1,5 @@
-"""The words of an HTML body, by an iterative walk (selectolax): those of the author, all of them, and those that nobody was to see."""
+"""The words of an HTML body, by an iterative walk (selectolax): those of the author, all of them, and those that nobody
+was to see."""
 
 from __future__ import annotations
 
@@ -28,22 +29,27 @@ _CITING = re.compile(r"<blockquote[^<>]{0,400}\s(?:cite\b|type\s?=\s?[\"']?cite)
 _HISTORY = re.compile(r"divRplyFwdMsg|appendonsend|OutlookMessageHeader")
 #: of a signature
 _SIGNING = re.compile(
-    r"gmail_signature|AppleMailSignature|moz-signature|ms-outlook-mobile-signature|(?:^|[\s\"'=])(?:x_)*Signature(?:[\s\"'>]|$)"
+    r"gmail_signature|AppleMailSignature|moz-signature|ms-outlook-mobile-signature|(?:^"
+    r"|[\s\"'=])(?:x_)*Signature(?:[\s\"'>]|$)"
 )
 _TIGHT = re.compile(r"MsoNormal|MsoPlainText|\bmargin\s{0,3}:\s{0,3}0(?:px|cm|in)?\s{0,3}(?:;|$)")
 #: what hides, each by what it cannot lack in small letters: a page is looked through for the words first
 _MAY_HIDE = {
     word: re.compile(expression)
     for word, expression in {
-        "display": r"display\s{0,3}:\s{0,3}none", "visibility": r"visibility\s{0,3}:", "opacity": r"opacity\s{0,3}:\s{0,3}0",
-        "font-size": r"font-size\s{0,3}:\s{0,3}0", "mso-hide": r"mso-hide", "max-height": r"max-height\s{0,3}:\s{0,3}0", "hidden": r"\shidden\b",
+        "display": r"display\s{0,3}:\s{0,3}none", "visibility": r"visibility\s{0,3}:",
+        "opacity": r"opacity\s{0,3}:\s{0,3}0",
+        "font-size": r"font-size\s{0,3}:\s{0,3}0", "mso-hide": r"mso-hide", "max-height": r"max-height\s{0,3}:\s{0,3}0",
+        "hidden": r"\shidden\b",
         "#fff": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}#fff", "white": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}white",
         "rgb(": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}rgb\(\s{0,3}255",
     }.items()
 }  # fmt: skip
 _HIDING = re.compile(
-    r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}0(?:\.0)?(?:px|pt|em|%)?\s{0,3}(?:!important)?\s{0,3}(?:;|$)|"
-    r"mso-hide\s{0,3}:\s{0,3}all|opacity\s{0,3}:\s{0,3}0(?:\.0{1,4})?\s{0,3}(?:;|$)|max-height\s{0,3}:\s{0,3}0(?:px)?\s{0,3}(?:;|$)",
+    r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}0(?:\.0)?(?:px|pt|em"
+    r"|%)?\s{0,3}(?:!important)?\s{0,3}(?:;|$)|"
+    r"mso-hide\s{0,3}:\s{0,3}all|opacity\s{0,3}:\s{0,3}0(?:\.0{1,4})?\s{0,3}(?:;|$)"
+    r"|max-height\s{0,3}:\s{0,3}0(?:px)?\s{0,3}(?:;|$)",
     re.IGNORECASE,
 )
 _WHITE = r"(?:#fff(?:fff)?\b|white\b|rgb\(\s{0,3}255\s{0,3},\s{0,3}255\s{0,3},\s{0,3}255\s{0,3}\))"

@@ -1,9 +1,9 @@
 """What is worked out of the files that come with the package, kept beside them between two starts.
 
-It lies in the folder where Python keeps what it makes of our source (``__pycache__``), under the same trust: who can write there can
-write our code. It is plain data in the form of those files (``marshal``) or octets, and is taken only where the digest before it is that
-of what it was made of. Where it cannot be written, as in a package that belongs to root, it is worked out at each start; an installation by
-root makes it once (``gateway.read.preload``).
+It lies in the folder where Python keeps what it makes of our source (``__pycache__``), under the same trust: who can
+write there can write our code. It is plain data in the form of those files (``marshal``) or octets, and is taken only
+where the digest before it is that of what it was made of. Where it cannot be written, as in a package that belongs to
+root, it is worked out at each start; an installation by root makes it once (``gateway.read.preload``).
 """
 
 from __future__ import annotations

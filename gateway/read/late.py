@@ -1,4 +1,5 @@
-"""Expressions that are compiled when they are used for the first time: a mail needs a tenth of the 700 that reading has.
+"""Expressions that are compiled when they are used for the first time: a mail needs a tenth of the 700 that reading
+has.
 
 A reader of the service has them all compiled before its first mail (``gateway.read.preload``).
 """

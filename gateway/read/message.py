@@ -1,8 +1,8 @@
 """Octets to ``ParsedMessage``: never raises on any input, bounded in time and memory (RFC 5322, 2045-2047, 2231).
 
-The caps are applied to the octets first: whatever is too long, too deep or too many is cut before any parser sees it, and ``notes`` says so.
-mail-parser is shown small mails that are in disorder: it names the kind of defect. The killable reader around this (``gateway/read/reader.py``) is
-the last belt.
+The caps are applied to the octets first: whatever is too long, too deep or too many is cut before any parser sees it,
+and ``notes`` says so. mail-parser is shown small mails that are in disorder: it names the kind of defect. The killable
+reader around this (``gateway/read/reader.py``) is the last belt.
 """
 
 from __future__ import annotations

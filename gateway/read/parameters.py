@@ -1,4 +1,5 @@
-"""Structured fields with parameters: Content-Type and Content-Disposition (RFC 2045 section 5.1, 2183, 2231), as they come.
+"""Structured fields with parameters: Content-Type and Content-Disposition (RFC 2045 section 5.1, 2183, 2231), as they
+come.
 
 One pass, linear; whatever is open at the end ends there.
 """
@@ -26,7 +27,8 @@ _EXTENDED = re.compile(r"([A-Za-z0-9._-]{2,40})'([A-Za-z-]{0,20})'")
 
 @dataclass(frozen=True, slots=True)
 class Structured:
-    """A value and its parameters; names in lower case, values as they were written, octets beyond ASCII as surrogates."""
+    """A value and its parameters; names in lower case, values as they were written, octets beyond ASCII as
+    surrogates."""
 
     value: str
     parameters: dict[str, str]
@@ -143,8 +145,8 @@ def _unescaped(text: str) -> str:
 
 
 def boundaries(parameters: dict[str, str]) -> list[str]:
-    """What the boundary of a multipart can be, the likeliest first (RFC 2046 section 5.1.1): as written, without blanks at its end, without
-    the blanks of a fold inside it, without brackets or quotes that somebody put around it."""
+    """What the boundary of a multipart can be, the likeliest first (RFC 2046 section 5.1.1): as written, without blanks
+    at its end, without the blanks of a fold inside it, without brackets or quotes that somebody put around it."""
     written = parameters.get("boundary", "")
     if not written:
         pieces = sorted((key, value) for key, value in parameters.items() if key.startswith("boundary*"))

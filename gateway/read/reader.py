@@ -1,7 +1,8 @@
 """The killable reader: ``reading.read`` in a process of its own, with a time limit and a memory limit.
 
 A mail whose reading sleeps for ever or kills its process costs that process only: it is ended, replaced, and the next
-mail goes to its neighbour. Processes come from a fork server that has the modules loaded, so a new one is there at once.
+mail goes to its neighbour. Processes come from a fork server that has the modules loaded, so a new one is there at
+once.
 
 Who waits is served in the order of ``gateway/turns.py``. A mail that takes longer than most may keep its process only
 while another one is left for the rest; else it is ended, and read later. So no mail waits long for a reader because
@@ -131,8 +132,8 @@ def _portable(outcome: object) -> object:
 
 
 class _Patience:
-    """Ends a timeout after ``limit`` seconds, counted in ticks: a machine that stands still in between (a paused guest, a
-    long stop) costs one tick and not the mail, which no reader could have read meanwhile."""
+    """Ends a timeout after ``limit`` seconds, counted in ticks: a machine that stands still in between (a paused guest,
+    a long stop) costs one tick and not the mail, which no reader could have read meanwhile."""
 
     TICKS = 10
 
@@ -260,8 +261,8 @@ class _Process:
             return False
 
     async def ask(self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints, limit: float) -> Reading:
-        """Waits until the reading is there; raises ReaderFailed when the process died, or nothing came of it for ``limit``
-        seconds after the last piece was taken."""
+        """Waits until the reading is there; raises ReaderFailed when the process died, or nothing came of it for
+        ``limit`` seconds after the last piece was taken."""
         began, self.spent = time.monotonic(), 0.0
         try:
             async with asyncio.timeout(None) as deadline:
@@ -346,8 +347,9 @@ class _Waiting:
 class Readers:
     """A few reader processes; each is used by one mail at a time.
 
-    One has its turn and takes mail after mail; another one's turn comes when a mail has held that one up. A process that reads without
-    a pause needs two thirds of the time of one that slept between two mails: its memory is still in the caches.
+    One has its turn and takes mail after mail; another one's turn comes when a mail has held that one up. A process
+    that reads without a pause needs two thirds of the time of one that slept between two mails: its memory is still in
+    the caches.
     """
 
     def __init__(
@@ -407,8 +409,8 @@ class Readers:
     async def read_pieces(
         self, pieces: AsyncIterable[bytes | bytearray], size: int, hints: Hints, place: Place | None = None
     ) -> Reading:
-        """The reading of a mail of ``size`` octets that comes in pieces. ``place``: where it stands among the others, and
-        who pays for it.
+        """The reading of a mail of ``size`` octets that comes in pieces. ``place``: where it stands among the others,
+        and who pays for it.
 
         Raises:
             ReaderFailed: it took longer than the limit, or its process died.

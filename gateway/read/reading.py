@@ -58,7 +58,8 @@ def _hosts(own_words: str, rest: str, named: tuple[Candidate, ...]) -> tuple[Can
 
 
 def _answers(parsed: ParsedMessage) -> bool:
-    """Whether the mail answers or passes on another: only then is what it quotes not its author's unless that is unmistakable."""
+    """Whether the mail answers or passes on another: only then is what it quotes not its author's unless that is
+    unmistakable."""
     return bool(parsed.in_reply_to or parsed.references) or bool(PASSED_ON.match(TAG.sub("", parsed.subject)))
 
 
@@ -78,8 +79,8 @@ def _split(parsed: ParsedMessage, hints: Hints) -> tuple[str, str]:
 
 
 def _with_alarm(subject: str, new: str, more: str, hints: Hints) -> str:
-    """The words without what stands below two dashes and a blank, unless an outage is told there: anybody on the way may have put
-    the blank behind the dashes."""
+    """The words without what stands below two dashes and a blank, unless an outage is told there: anybody on the way
+    may have put the blank behind the dashes."""
 
     def alarms(text: str) -> bool:
         named = tuple(

@@ -1,7 +1,7 @@
 """The parts of a mail, found by their delimiter lines in the octets (RFC 2046 section 5.1); iterative and capped.
 
-A boundary that is not found does not end the reading: what a program can have meant by its parameter is tried, then the body is searched for
-delimiter lines, then it is text.
+A boundary that is not found does not end the reading: what a program can have meant by its parameter is tried, then the
+body is searched for delimiter lines, then it is text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Octets = bytes | bytearray
 SEARCHED = 256 * 1024  #: octets that are searched for a delimiter line that nobody announced
 MAX_MISSES = 50_000  #: lines of a mail that begin as a delimiter and are none
 _DELIMITER = re.compile(
-    rb"(?:\A|(?<=\n))--([^\r\n]{1,200})\r?\n(?=(?P<field>(?:content-[a-z-]{2,30}|mime-version|x-[a-z-]{2,30})[ \t]{0,5}:)|[ \t]{0,5}\r?\n|(?P<word>[^\s-]))",
+    rb"(?:\A|(?<=\n))--([^\r\n]{1,200})\r?\n(?=(?P<field>(?:content-[a-z-]{2,30}|mime-version|x-[a-z-]{2,30})[ "
+    rb"\t]{0,5}:)|[ \t]{0,5}\r?\n|(?P<word>[^\s-]))",
     re.IGNORECASE,
 )
 _PREAMBLE = re.compile(
@@ -317,7 +318,8 @@ def _child(data: Octets, section: _Section, default: str, notes: list[str]) -> P
 
 
 def _sections(data: Octets, start: int, end: int, boundary: bytes, search: _Search) -> tuple[list[_Section], int, int]:
-    """(the sections between delimiter lines, where the first delimiter is, where the text behind the last one begins)."""
+    """(the sections between delimiter lines, where the first delimiter is, where the text behind the last one
+    begins)."""
     marker = b"--" + boundary
     sections: list[_Section] = []
     opened, before, after = -1, start, end

@@ -1,4 +1,5 @@
-"""The words of each language, from ``languages/*.toml``: what the readers look for, as data that a person can correct."""
+"""The words of each language, from ``languages/*.toml``: what the readers look for, as data that a person can
+correct."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def languages() -> Mapping[str, Mapping[str, Any]]:
 
 
 def _also_plain(code: str, name: str, told: Any) -> Any:
-    """A list or table of words with those as well that are typed without accents, where enough is left of them to tell."""
+    """A list or table of words with those as well that are typed without accents, where enough is left of them to
+    tell."""
 
     def plain(word: str) -> list[str]:
         typed = unaccented(word.lower(), code)
@@ -88,8 +90,8 @@ def mapping(section: str, key: str) -> dict[str, str]:
 def alternation(choices: Iterable[str]) -> str:
     """An expression for any of these words, the longest first, that branches once a character.
 
-    A blank stands for any run of blanks within a line, an apostrophe for its typographic forms too; a final ``*`` lets the
-    word go on. What may follow the last character is the caller's business.
+    A blank stands for any run of blanks within a line, an apostrophe for its typographic forms too; a final ``*`` lets
+    the word go on. What may follow the last character is the caller's business.
     """
     tree: dict[str, Any] = {}
     for choice in choices:
@@ -174,7 +176,8 @@ EVERY_MAIL = Search()
 
 
 class Beginnings:
-    """Beginnings of words, or whole words, that are looked for all of them at once; ``among``: with what others look for."""
+    """Beginnings of words, or whole words, that are looked for all of them at once; ``among``: with what others look
+    for."""
 
     def __init__(self, hints: Iterable[str], whole: bool = False, among: Search | None = None) -> None:
         self._among = among or Search()
@@ -204,7 +207,8 @@ _ACCENTED = re.compile(r"[^\W\d_a-zA-Z]")
 
 
 def unaccented(text: str, language: str) -> str:
-    """The text as it is typed where the keyboard or the habit has no accents: "für" as "fuer", "contraseña" as "contrasena"."""
+    """The text as it is typed where the keyboard or the habit has no accents: "für" as "fuer", "contraseña" as
+    "contrasena"."""
     if text.isascii() or language in ("ru", "uk"):
         return text
     if language == "de":

@@ -1,4 +1,5 @@
-"""Transfer encodings (RFC 2045 section 6), as they come: what the label says where it fits the octets, else what the octets say."""
+"""Transfer encodings (RFC 2045 section 6), as they come: what the label says where it fits the octets, else what the
+octets say."""
 
 from __future__ import annotations
 
@@ -19,9 +20,11 @@ _BLANKS = b" \t\r\n"
 _COMMENT = re.compile(r"\([^()]{0,200}\)")
 _LABELS = {
     "base64": BASE64, "b64": BASE64, "mimeb64": BASE64, "xbase64": BASE64, "base": BASE64, "b": BASE64,
-    "quotedprintable": QUOTED, "qp": QUOTED, "quotedprintible": QUOTED, "quoteprintable": QUOTED, "xquotedprintable": QUOTED, "q": QUOTED,
+    "quotedprintable": QUOTED, "qp": QUOTED, "quotedprintible": QUOTED, "quoteprintable": QUOTED,
+    "xquotedprintable": QUOTED, "q": QUOTED,
     "xuuencode": UU, "uuencode": UU, "xuue": UU, "uue": UU, "xuu": UU, "xyencode": YENC, "yencode": YENC, "xyenc": YENC,
-    "7bit": AS_IS, "8bit": AS_IS, "binary": AS_IS, "7bits": AS_IS, "8bits": AS_IS, "none": AS_IS, "7": AS_IS, "8": AS_IS,
+    "7bit": AS_IS, "8bit": AS_IS, "binary": AS_IS, "7bits": AS_IS, "8bits": AS_IS, "none": AS_IS, "7": AS_IS,
+    "8": AS_IS,
 }  # fmt: skip
 _ESCAPE = re.compile(rb"=[0-9A-Fa-f]{2}")
 _HIGH_ESCAPE = re.compile(rb"=(?:[89A-Fa-f][0-9A-Fa-f]|3D|20)")
@@ -74,7 +77,8 @@ def _fits(encoding: str, sample: bytes) -> bool:
 
 
 def _is_quoted(sample: bytes) -> bool:
-    """Whether a text is quoted-printable though nobody says so: escapes of octets that need one, and none that is wrong."""
+    """Whether a text is quoted-printable though nobody says so: escapes of octets that need one, and none that is
+    wrong."""
     if not sample.isascii() or len(_HIGH_ESCAPE.findall(sample)) < 2:
         return False
     return sample.count(b"=") - len(_SOFT.findall(sample)) - len(_ESCAPE.findall(sample)) <= 0
@@ -85,7 +89,8 @@ def _pure(line: bytes) -> bool:
 
 
 def _is_base64(sample: bytes) -> bool:
-    """Whether a text is base64 though nobody says so: nothing but its alphabet, in long lines, and words when it is decoded."""
+    """Whether a text is base64 though nobody says so: nothing but its alphabet, in long lines, and words when it is
+    decoded."""
     lines = [line.strip() for line in sample.split(b"\n") if line.strip()]
     whole = lines[:-1] if len(sample) >= SAMPLE else lines
     if not whole or not all(map(_pure, whole)) or len(whole[0]) < 24 or (len(whole) > 1 and len(whole[0]) % 4):
@@ -101,7 +106,8 @@ def _is_base64(sample: bytes) -> bool:
 
 
 def _may_be_base64(sample: bytes, words: bool) -> bool:
-    """Whether what is labelled base64 can be: most of it is. Of words, a short one that says nothing when decoded is only a word."""
+    """Whether what is labelled base64 can be: most of it is. Of words, a short one that says nothing when decoded is
+    only a word."""
     good = bad = 0
     for line in sample.split(b"\n"):
         left = line.translate(None, _ALPHABET + b"=\r\t ")
@@ -126,9 +132,8 @@ def _is_code(line: bytes, left: bytes) -> bool:
 def _babble(sample: bytes) -> bool:
     """Whether a short word in the letters of base64 is only a word: decoded, it says nothing."""
     decoded = unpadded(sample)
-    return b"\0" not in decoded and any(octet < 9 or 13 < octet < 27 or octet in (28, 29, 30, 31, 127) for octet in decoded) and (
-        not decoded.startswith((b"\xff\xfe", b"\xfe\xff"))
-    )  # fmt: skip
+    controls = any(octet < 9 or 13 < octet < 27 or octet in (28, 29, 30, 31, 127) for octet in decoded)
+    return b"\0" not in decoded and controls and not decoded.startswith((b"\xff\xfe", b"\xfe\xff"))
 
 
 # --------------------------------------------------------------------------- decoding
@@ -181,7 +186,8 @@ def quoted(data: bytes) -> bytes:
 
 
 def words_in_base64(data: bytes) -> tuple[bytes, bytes]:
-    """(what the base64 of a text part says, the lines of plain words in it: footers that somebody added without decoding)."""
+    """(what the base64 of a text part says, the lines of plain words in it: footers that somebody added without
+    decoding)."""
     if not data.translate(None, _ALPHABET + b"=" + _BLANKS):
         return b"".join(_base64((data,))), b""
     if (

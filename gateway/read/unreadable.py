@@ -1,4 +1,5 @@
-"""What is known of a mail that cannot be read: its header fields, by the bounded parser alone, and the mail itself as a file.
+"""What is known of a mail that cannot be read: its header fields, by the bounded parser alone, and the mail itself as a
+file.
 
 Nobody's mail is lost because a parser fails on it: this ``Reading`` opens a ticket as any other does.
 """
@@ -36,9 +37,12 @@ def unreadable(block: bytes, whole: tuple[int, str], why: str, author: Author, m
     parsed = _parsed(fields_of(capped(block, notes)), whole, why, notes)
     said = f"[This mail could not be read: {clean_line(why, 200)}. It is attached as it came.]"
     return Reading(
-        parsed=parsed, author=author, header_block=block, text="", full_text="", language=None, signs=signs_of(parsed, mail_from),
-        orders=(), ips=(), services=(), invoices=(), started_at=None, started_words="", diagnostics=False, described=False,
-        topics=Topics(Department.TECHNICAL, Question.GENERAL, False, (), ()), secrets_masked=0, masked_text=said, masked_full_text=said,
+        parsed=parsed, author=author, header_block=block, text="", full_text="", language=None,
+        signs=signs_of(parsed, mail_from),
+        orders=(), ips=(), services=(), invoices=(), started_at=None, started_words="", diagnostics=False,
+        described=False,
+        topics=Topics(Department.TECHNICAL, Question.GENERAL, False, (), ()), secrets_masked=0, masked_text=said,
+        masked_full_text=said,
     )  # fmt: skip
 
 

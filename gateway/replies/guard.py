@@ -14,14 +14,19 @@ TAG = 26
 LOOP_HEADER = "X-Gateway-Loop"
 _ROBOT = re.compile(
     r"(?i)^(mailer-daemon|postmaster|owner-.*|.*-request|.*-owner|"
-    r"(.*[-+.])?bounces?([-+.].*)?|listserv|majordomo|mailman|automailer|daemon|nobody|root|www-data|apache|nginx|cron|uucp|(?:.*[-_.])?(?:ro)?bot|"
+    r"(.*[-+.])?bounces?([-+.].*)?|listserv|majordomo|mailman|automailer|daemon|nobody|root|www-data|apache|nginx|cron"
+    r"|uucp|(?:.*[-_.])?(?:ro)?bot|"
     r"help-return-.*|prvs=.*|srs[01]=.*)$"
 )
 _GAP = "[-_.]?"
-#: a mailbox that says of itself, in any word of its name, that nobody reads it: noreply-dmarc-support, orders.no-reply, no-reply+42
+#: a mailbox that says of itself, in any word of its name, that nobody reads it: noreply-dmarc-support, orders.no-reply,
+#: no-reply+42
 _UNREAD = re.compile(
-    rf"(?i)(?:^|[-+._=])(?:(?:no|not|do{_GAP}not|dont){_GAP}(?:reply|replies|answer)|noreplies|un(?:attended|monitored)|auto{_GAP}(?:reply|respon[ds])|ne{_GAP}pas{_GAP}repondre|"
-    rf"(?:no|nao){_GAP}respond[ae]r?|non{_GAP}rispondere|nicht{_GAP}antworten|keine{_GAP}antwort|ne{_GAP}pas{_GAP}répondre|não{_GAP}responda|niet{_GAP}(?:be)?antwoorden|не{_GAP}(?:отвечать|відповідати)|nie{_GAP}odpowiada[cćj]|"
+    rf"(?i)(?:^|[-+._=])(?:(?:no|not|do{_GAP}not|dont){_GAP}(?:reply|replies|answer)|noreplies|un(?:attended"
+    rf"|monitored)|auto{_GAP}(?:reply|respon[ds])|ne{_GAP}pas{_GAP}repondre|"
+    rf"(?:no|nao){_GAP}respond[ae]r?|non{_GAP}rispondere|nicht{_GAP}antworten|keine{_GAP}antwort"
+    rf"|ne{_GAP}pas{_GAP}répondre|não{_GAP}responda|niet{_GAP}(?:be)?antwoorden|не{_GAP}(?:отвечать|відповідати)"
+    rf"|nie{_GAP}odpowiada[cćj]|"
     rf"odpowiedz{_GAP}nie|cevap{_GAP}vermeyin|yanitlamayin|neodpovid(?:at|ejte))"
 )
 
@@ -52,7 +57,8 @@ def is_ours(address: str, own: frozenset[str]) -> bool:
 
 def echo(author: str | None, recipients: tuple[str, ...], staff: Iterable[str], domain: str) -> str:
     """Why a mail may be an answer to one of ours that no person wrote, or ``""``: staff are told of every ticket, so an
-    automatic reply of theirs comes back for each; and a return address is known to programs only (RFC 3834 section 4)."""
+    automatic reply of theirs comes back for each; and a return address is known to programs only (RFC 3834 section
+    4)."""
     if author is not None and canonical(author) in {canonical(address) for address in staff}:
         return "mail from a staff address triggers no mail by itself"
     if recipients and all(is_bounce_address(recipient, domain) for recipient in recipients):

@@ -1,4 +1,5 @@
-"""Sends what the outbox holds: claim, build, hand to the relay, mark. The retry schedule is a pure function of the row."""
+"""Sends what the outbox holds: claim, build, hand to the relay, mark. The retry schedule is a pure function of the
+row."""
 
 from __future__ import annotations
 
@@ -89,7 +90,8 @@ class _Owed:
 def next_attempt(
     attempts: int, tried_from: datetime, now: datetime, retry_for: float, jitter: float
 ) -> datetime | None:
-    """When to try again after ``attempts`` tries; ``None`` when ``retry_for`` seconds are over. ``jitter`` in [0, 1)."""
+    """When to try again after ``attempts`` tries; ``None`` when ``retry_for`` seconds are over. ``jitter`` in [0,
+    1)."""
     if (now - tried_from).total_seconds() >= retry_for:
         return None
     minutes = MINUTES[min(attempts, len(MINUTES)) - 1]
@@ -100,7 +102,8 @@ class Outbox:
     """The sending loop. What may change at a reload is read through ``desk``: (sender, templates, relay, retry_for).
 
     A relay that cannot be reached, or that refuses our login, is no fault of any row: the queue waits, and tries again
-    with one row at a time, then two, then four, until it goes at full width again. A new relay (a reload) is tried at once.
+    with one row at a time, then two, then four, until it goes at full width again. A new relay (a reload) is tried at
+    once.
     """
 
     def __init__(

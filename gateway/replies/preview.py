@@ -1,4 +1,5 @@
-"""Every template in every language with sample values, as files that can be looked at, and a page that leads to them."""
+"""Every template in every language with sample values, as files that can be looked at, and a page that leads to
+them."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ _PAGE = """<!DOCTYPE html>
 <meta name="color-scheme" content="light dark">
 <style>
 body {{ font: 16px/1.5 sans-serif; margin: 1em; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .3em .8em; text-align: left; vertical-align: top; white-space: nowrap; }}
+table {{ border-collapse: collapse; }}
+td, th {{ padding: .3em .8em; text-align: left; vertical-align: top; white-space: nowrap; }}
 iframe {{ width: 100%; max-width: 46em; height: 34em; border: 1px solid gray; background: Canvas; }}
 </style></head><body>
 <h1>{title}</h1>

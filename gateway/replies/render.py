@@ -76,8 +76,8 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a reply comes from. ``envelope``: ``verp``, ``address`` or ``null``. ``hours``: of the departments that do not work
-    around the clock."""
+    """Who a reply comes from. ``envelope``: ``verp``, ``address`` or ``null``. ``hours``: of the departments that do
+    not work around the clock."""
 
     address: str
     name: str
@@ -191,8 +191,8 @@ class Templates:
         return known
 
     def ready(self, language: str) -> Mapping[str, str]:
-        """The ready texts of a language for the console, by title: ``ready.<language>.toml`` of the admin's folder, or of
-        the package. Placeholders in braces are filled in there. Empty where there is none, or it cannot be read."""
+        """The ready texts of a language for the console, by title: ``ready.<language>.toml`` of the admin's folder, or
+        of the package. Placeholders in braces are filled in there. Empty where there is none, or it cannot be read."""
         known = self._ready.get(language)
         if known is None:
             known = {}
@@ -300,11 +300,14 @@ def samples(name: str) -> list[dict[str, Any]]:
         "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
         "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"], "sensitive": [],
         "account_name": "Anna Example", "subject": "Server 203.0.113.7", "orders": ["123456"], "ips": ["203.0.113.7"],
-        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "started_at": "2026-11-22T14:30:00+01:00", "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
+        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "started_at": "2026-11-22T14:30:00+01:00",
+        "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
     }  # fmt: skip
-    empty: dict[str, Any] = base | {"verified": False, "department": "financial", "priority": "normal", "critical": False,
+    empty: dict[str, Any] = base | {
+        "verified": False, "department": "financial", "priority": "normal", "critical": False,
         "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
-        "started_at": None}  # fmt: skip
+        "started_at": None,
+    }  # fmt: skip
     if name.startswith("staff"):
         about = {} if name in FENCED else {"reference": ""}
         return [sample | about for sample in _staff_samples(base, empty)]
@@ -315,7 +318,8 @@ def samples(name: str) -> list[dict[str, Any]]:
 def _staff_samples(base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str, Any]]:
     words = "| Guten Abend,\n|\n| der Server 203.0.113.7 antwortet seit 14:30 nicht mehr."
     full = base | {
-        "trust": "verified", "why": "registered address, proven by dmarc", "account": "10023", "account_holder": "Anna Example",
+        "trust": "verified", "why": "registered address, proven by dmarc", "account": "10023",
+        "account_holder": "Anna Example",
         "author": "anna@example.de", "author_name": "Anna Example", "goes_to": "anna@example.de", "spoken": "de",
         "reply_language": "de", "opened_at": "2026-11-22T12:00:00+00:00", "target_at": "2026-11-22T12:15:00+00:00",
         "limit_at": "2026-11-22T12:30:00+00:00", "marks": ["critical"], "late_s": 12, "at_once": False, "event": "new",
@@ -482,7 +486,8 @@ def _gateways_own(context: Mapping[str, Any], words: Mapping[str, str]) -> str:
 
 #: what our own notifications put before a subject, which comes back with a staff mail
 _OURS = re.compile(
-    r"^(?:(?:(?:Reminder|OVERDUE|Yours|Handed over), )?(?:High|CRITICAL|Regular)|Follow-up|Unverified sender|Snooze over)"
+    r"^(?:(?:(?:Reminder|OVERDUE|Yours|Handed over), )?(?:High|CRITICAL|Regular)|Follow-up|Unverified sender|Snooze "
+    r"over)"
     r", (?:technical|financial): |^NOT (?:SENT, please look again|ACCEPTED): "
 )
 
@@ -538,8 +543,8 @@ _PAGE = """<!DOCTYPE html>
 
 def html_of(text: str, language: str = "en") -> str:
     """The text as simple HTML: paragraphs, line breaks, lists and links; everything escaped. It sets no colour, and
-    links have that of the words, so that a mail program's dark mode keeps its contrast, names its language for screen readers, and loads nothing. The line
-    above which one answers is small, so that the words are seen first."""
+    links have that of the words, so that a mail program's dark mode keeps its contrast, names its language for screen
+    readers, and loads nothing. The line above which one answers is small, so that the words are seen first."""
     marker, _, words = text.strip().partition("\n\n") if text.startswith("-- ") else ("", "", text.strip())
     blocks = [f'<p style="margin: 0; font-size: 12px">{html.escape(marker)}</p>'] if marker else []
     blocks += [_block(block.split("\n")) for block in words.split("\n\n")]

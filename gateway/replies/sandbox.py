@@ -1,7 +1,8 @@
-"""Templates are programs of the admin: they run in a sandbox, and neither their output nor their work is without bounds.
+"""Templates are programs of the admin: they run in a sandbox, and neither their output nor their work is without
+bounds.
 
-What a template may produce is capped as it comes. How long it may run is counted in lines of its compiled code, where it
-is tried with sample values (``check``, start and reload); counting at every mail would cost more than the mail.
+What a template may produce is capped as it comes. How long it may run is counted in lines of its compiled code, where
+it is tried with sample values (``check``, start and reload); counting at every mail would cost more than the mail.
 """
 
 from __future__ import annotations

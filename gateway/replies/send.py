@@ -1,4 +1,5 @@
-"""The relay: a few kept connections, made by aiosmtplib. The certificate is checked; TLS never falls back to plaintext."""
+"""The relay: a few kept connections, made by aiosmtplib. The certificate is checked; TLS never falls back to
+plaintext."""
 
 from __future__ import annotations
 

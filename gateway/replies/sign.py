@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, uti
 
 #: at most once in a mail: signed once more than they stand there, so that none can be added (RFC 6376 section 8.15)
 _SINGLETONS = (
-    "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references", "mime-version",
+    "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
+    "mime-version",
     "content-type", "content-transfer-encoding",
 )  # fmt: skip
 _SIGNED = (*_SINGLETONS, "auto-submitted", "precedence", "list-id", "list-unsubscribe")

@@ -195,8 +195,8 @@ class Connection(asyncio.Protocol):
 
     async def _refused(self, stage: str, reply: Reply, waiting: bool, ours: bool) -> Sent:
         """The outcome of a refusal; the connection is made ready for the next mail, or closed. ``waiting``: the relay
-        takes what comes next for the content of a mail without recipient; it gets none. ``ours``: our login or sender is
-        refused, as it would be for every mail."""
+        takes what comes next for the content of a mail without recipient; it gets none. ``ours``: our login or sender
+        is refused, as it would be for every mail."""
         if waiting or reply.code == 421:
             self._fail("closed")
         elif self.usable:

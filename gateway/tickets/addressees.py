@@ -44,8 +44,8 @@ def of(connection: Connection, row: Ticket) -> Addressees:
 
 
 def _proven(connection: Connection, row: Ticket) -> list[str]:
-    """Authors of shown mails that are verified, whoever wrote last first; of tickets merged into this one, if the account is
-    the same."""
+    """Authors of shown mails that are verified, whoever wrote last first; of tickets merged into this one, if the
+    account is the same."""
     e, m, t = entries.c, messages.c, tickets.c
     family = or_(t.id == row.id, and_(t.merged_into == row.id, t.account == row.account))
     chosen = (

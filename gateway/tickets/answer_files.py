@@ -1,7 +1,8 @@
-"""The files that go along with an answer of the console: kept with the draft, counted against a total, sent by the same way as
-those of an answer by mail (the outbox row names them, ``gateway/enclosures.py`` finds them).
+"""The files that go along with an answer of the console: kept with the draft, counted against a total, sent by the same
+way as those of an answer by mail (the outbox row names them, ``gateway/enclosures.py`` finds them).
 
-The bytes are staged a piece a commit, as those of a large mail, so that nobody waits for them; ``add`` makes them a file.
+The bytes are staged a piece a commit, as those of a large mail, so that nobody waits for them; ``add`` makes them a
+file.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ def forget(connection: Connection, keys: Sequence[int]) -> int:
 
 
 def send(connection: Connection, user_id: int, ticket_id: int, row: int) -> None:
-    """The files of the draft go along with an answer: the outbox row ``row`` names them, the conversation lists them."""
+    """The files of the draft go along with an answer: the outbox row ``row`` names them, the conversation lists
+    them."""
     waiting = of_draft(connection, user_id, ticket_id)
     if not waiting:
         return

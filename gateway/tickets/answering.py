@@ -1,7 +1,8 @@
-"""Answers of the console: drafts that are kept (files too, see ``answer_files``), and ten seconds in which a sent one can be taken back.
+"""Answers of the console: drafts that are kept (files too, see ``answer_files``), and ten seconds in which a sent one
+can be taken back.
 
-An answer is committed as any other (the clock stops), but its outbox row is not due before the ten seconds are over. Taken
-back, the ticket is as it was, but for what others did to it meanwhile; the words are a draft again.
+An answer is committed as any other (the clock stops), but its outbox row is not due before the ten seconds are over.
+Taken back, the ticket is as it was, but for what others did to it meanwhile; the words are a draft again.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def send(
     connection: Connection, reference: str, text: str, user: tuple[int, Person], office: Office, now: datetime,
     seen: int | None = None, and_close: bool = False, to: tuple[str, ...] = (),
 ) -> int:  # fmt: skip
-    """``people.answer``, due in ten seconds, by whom owns the ticket from now on where nobody did; the outbox id. ``user``: id and person; ``and_close``: the ticket is closed too.
+    """``people.answer``, due in ten seconds, by whom owns the ticket from now on where nobody did; the outbox id.
+    ``user``: id and person; ``and_close``: the ticket is closed too.
 
     Raises:
         MovedOn, Refused, NoTicket, Merged, NotAllowed: as ``people.answer``.
@@ -126,8 +128,8 @@ def _later_answer(connection: Connection, ticket_id: int, entry: int) -> Any:
 
 
 def _restored(connection: Connection, row: Any, draft: Any, later: Any) -> None:
-    """The ticket without the answer. Where another one came after it, that one answers; else it is as it was and its clock
-    runs on, whatever else happened meanwhile: what nobody answered never goes without."""
+    """The ticket without the answer. Where another one came after it, that one answers; else it is as it was and its
+    clock runs on, whatever else happened meanwhile: what nobody answered never goes without."""
     was = {name: _revived(draft.before[name]) for name in _CHANGED}
     owner = "" if later is None and draft.before.get("took") == row.owner else row.owner
     if later is not None:

@@ -1,13 +1,15 @@
-"""A further arrival of a mail that is known. The best one counts, whatever became of the first: whoever sends a copy ahead
-silences nobody (DESIGN, "How a message flows", 2).
+"""A further arrival of a mail that is known. The best one counts, whatever became of the first: whoever sends a copy
+ahead silences nobody (DESIGN, "How a message flows", 2).
 
-Better is who is better verified, or a person where the first was a machine, or who may be answered where a field of the first
-wished for no answer. A better arrival is decided anew with its own bytes; what was acknowledged is not acknowledged again.
+Better is who is better verified, or a person where the first was a machine, or who may be answered where a field of the
+first wished for no answer. A better arrival is decided anew with its own bytes; what was acknowledged is not
+acknowledged again.
 
-A signature covers neither the envelope nor most fields, so anybody who got the mail may hand it in with others. What the author's
-own server handed in is as he wrote it: no arrival by another way changes it, and it goes where it belongs whatever came before.
-Where none came from there, each arrival may move the mail only towards its acknowledgement or to a thread that a stranger cannot
-name: from silence to an answer, from a ticket of its own to none, never back; so that copies move a mail twice at most.
+A signature covers neither the envelope nor most fields, so anybody who got the mail may hand it in with others. What
+the author's own server handed in is as he wrote it: no arrival by another way changes it, and it goes where it belongs
+whatever came before. Where none came from there, each arrival may move the mail only towards its acknowledgement or to
+a thread that a stranger cannot name: from silence to an answer, from a ticket of its own to none, never back; so that
+copies move a mail twice at most.
 """
 
 from __future__ import annotations
@@ -67,8 +69,8 @@ class _Standing:
         )
 
     def raises(self, other: _Standing, disposition: str) -> bool:
-        """Whether an equal copy may open a ticket where the first is silent, or stands in another ticket, by what no signature
-        need cover. It never goes the other way, so that copies move a mail once at most."""
+        """Whether an equal copy may open a ticket where the first is silent, or stands in another ticket, by what no
+        signature need cover. It never goes the other way, so that copies move a mail once at most."""
         silent = other.hushed or disposition in _IN_THREAD
         return self.stands_with(other) and silent and not self.hushed
 
@@ -111,7 +113,8 @@ def _was_sent(connection: Connection, message: int) -> bool:
 
 
 def commit_arrival(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office, now: datetime
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office,
+    now: datetime
 ) -> desk.Outcome | None:  # fmt: skip
     """Decides a mail anew when this arrival is better; otherwise the arrival is only noted.
 
@@ -176,8 +179,8 @@ def commit_arrival(
 def _beside(
     connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, office: Office, now: datetime
 ) -> bool:  # fmt: skip
-    """Shows the words of an equal copy that reads otherwise: which of the two the author wrote nobody can know. The identity
-    covers neither Content-Type nor transfer encoding."""
+    """Shows the words of an equal copy that reads otherwise: which of the two the author wrote nobody can know. The
+    identity covers neither Content-Type nor transfer encoding."""
     every = typed.every(connection, Entry, select(entries).where(entries.c.message_id == claimed.id))
     words = _bare(*desk._words_of(incoming))
     same = [entry for entry in every if _bare(entry.text, entry.full_text) == words]
@@ -204,10 +207,11 @@ def _beside(
 
 
 def _came_again(
-    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, beside: bool, office: Office, now: datetime
+    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, beside: bool, office: Office,
+    now: datetime
 ) -> bool:  # fmt: skip
-    """Opens the ticket again, once, that a person closed without an answer when he had seen other copies only: this arrival came
-    afterwards and another way, or reads otherwise. It is answered as the first would have been."""
+    """Opens the ticket again, once, that a person closed without an answer when he had seen other copies only: this
+    arrival came afterwards and another way, or reads otherwise. It is answered as the first would have been."""
     envelope = incoming.envelope
     otherwise = beside or incoming.verdict.sent or envelope.client != row.client
     chosen = select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()
@@ -233,7 +237,8 @@ def _closed_before(ticket: Ticket, moment: datetime) -> bool:
 
 
 def _placed(
-    connection: Connection, ticket: Ticket, message: int, incoming: Incoming, where: tuple[list[Entry], str], office: Office,
+    connection: Connection, ticket: Ticket, message: int, incoming: Incoming, where: tuple[list[Entry], str],
+    office: Office,
     now: datetime,
 ) -> None:  # fmt: skip
     """The words of a copy in its ticket: the contribution that has them already, or a new one, with this status."""
@@ -250,7 +255,8 @@ def _placed(
 
 
 def _bare(*texts: str) -> list[list[str]]:
-    """Texts without their blanks and line ends, which no signature covers all of: a copy with other ones says the same."""
+    """Texts without their blanks and line ends, which no signature covers all of: a copy with other ones says the
+    same."""
     return [text.split() for text in texts]
 
 
@@ -274,8 +280,8 @@ def _late_staff(
 
 
 def _joined(connection: Connection, claimed: inbox.Claimed, row: Message, first: int) -> None:
-    """This arrival is one of another message, by its signature: so is the mail that it has the identity of, unless a person
-    released that."""
+    """This arrival is one of another message, by its signature: so is the mail that it has the identity of, unless a
+    person released that."""
     if copies.whole_of(row.reason) is None and not row.released:
         copies.given_up(connection, row, first)
         change(connection, messages, row.id, {"reason": f"{copies.WHOLE}{first}", "due_at": None, "recheck": 0})
@@ -283,8 +289,8 @@ def _joined(connection: Connection, claimed: inbox.Claimed, row: Message, first:
 
 
 def _known_by(connection: Connection, row: Message, incoming: Incoming, best: bool) -> None:
-    """The Message-ID of a proven arrival is one of its mail: an answer to it finds the ticket. ``best``: it is the author's,
-    and our answers name it."""
+    """The Message-ID of a proven arrival is one of its mail: an answer to it finds the ticket. ``best``: it is the
+    author's, and our answers name it."""
     rfc_id = incoming.reading.parsed.message_id
     if not rfc_id or len(rfc_id) > 255 or row.ticket_id is None or row.disposition == Disposition.PENDING:
         return
@@ -297,8 +303,8 @@ def _belongs_elsewhere(
     connection: Connection, row: Message, incoming: Incoming, standings: tuple[_Standing, _Standing], office: Office,
     now: datetime,
 ) -> bool:  # fmt: skip
-    """Whether an equal arrival goes on with no ticket where the first is silent or in one; or goes on with another one by what
-    outranks the first: the word of the author's own server, or a pointer that no stranger knows."""
+    """Whether an equal arrival goes on with no ticket where the first is silent or in one; or goes on with another one
+    by what outranks the first: the word of the author's own server, or a pointer that no stranger knows."""
     this, before = standings
     threaded = row.disposition in _IN_THREAD
     better = this.sent and not before.sent
@@ -350,7 +356,8 @@ def _again(claimed: inbox.Claimed, office: Office) -> timedelta:
 
 
 def _decided_anew(
-    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, bounced_row: int | None, office: Office,
+    connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, bounced_row: int | None,
+    office: Office,
     now: datetime, weaker: bool,
 ) -> desk.Outcome | None:  # fmt: skip
     assert claimed.arrival is not None
@@ -377,7 +384,8 @@ _IN_THREAD = (Disposition.APPENDED, Disposition.PENDING)
 
 
 def _shown(
-    connection: Connection, claimed: inbox.Claimed, row: Message, ticket: Ticket, entry: Entry, incoming: Incoming, office: Office,
+    connection: Connection, claimed: inbox.Claimed, row: Message, ticket: Ticket, entry: Entry, incoming: Incoming,
+    office: Office,
     now: datetime,
 ) -> desk.Outcome:  # fmt: skip
     decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
@@ -387,7 +395,8 @@ def _shown(
 
 
 def _renewed(
-    connection: Connection, claimed: inbox.Claimed, ticket: Ticket, entry: Entry, incoming: Incoming, decision: Decision,
+    connection: Connection, claimed: inbox.Claimed, ticket: Ticket, entry: Entry, incoming: Incoming,
+    decision: Decision,
     office: Office, now: datetime,
 ) -> desk.Outcome:  # fmt: skip
     """The ticket is the same: its trust rises, and what is shown are the words of this arrival."""
@@ -442,8 +451,8 @@ def _revive(
     office: Office,
     follows: bool = False,
 ) -> None:
-    """A ticket that was silent, muted or closed without an answer is one that waits for us. ``follows``: so is an answered
-    one, in which the words of a follow-up appear now."""
+    """A ticket that was silent, muted or closed without an answer is one that waits for us. ``follows``: so is an
+    answered one, in which the words of a follow-up appear now."""
     if ticket.merged_into is not None:  # its conversation goes on elsewhere
         goes_on = openings.standing_for(connection, ticket.id)
         assert goes_on is not None

@@ -1,4 +1,5 @@
-"""Whom the configuration blocks, as the audit knows it: a line for each sender since when he is blocked, and since when not."""
+"""Whom the configuration blocks, as the audit knows it: a line for each sender since when he is blocked, and since when
+not."""
 
 from __future__ import annotations
 

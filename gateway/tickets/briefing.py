@@ -1,5 +1,5 @@
-"""What staff read of a ticket by mail: who wrote and how far that is proven, facts with ownership, when an answer is due,
-the words (masked, each line set off) and which files go along.
+"""What staff read of a ticket by mail: who wrote and how far that is proven, facts with ownership, when an answer is
+due, the words (masked, each line set off) and which files go along.
 
 Everything is put into the outbox row when it is written; the files are taken from the stored original when it is sent.
 """
@@ -108,7 +108,8 @@ def files(message: int, named: Sequence[tuple[str, str, int, str]]) -> dict[str,
 
 
 def of_conversation(connection: Connection, ticket: Any) -> dict[str, Any]:
-    """What a ticket holds that was not decided on just now: its facts, the customer's newest words, their files by name."""
+    """What a ticket holds that was not decided on just now: its facts, the customer's newest words, their files by
+    name."""
     rows = connection.execute(
         select(facts.c.kind, facts.c.value, facts.c.ownership, facts.c.quoted)
         .where(facts.c.ticket_id == ticket.id)

@@ -1,16 +1,16 @@
-"""How many automatic replies were written already: counted in the outbox, in the transaction that may write the next one,
-so that restarts and further nodes change nothing.
+"""How many automatic replies were written already: counted in the outbox, in the transaction that may write the next
+one, so that restarts and further nodes change nothing.
 
-Each degree of proof has counts of its own, with the configured budgets: what forged and unknown mail spends is never missed
-by a verified customer, and what he spends tells strangers nothing.
+Each degree of proof has counts of its own, with the configured budgets: what forged and unknown mail spends is never
+missed by a verified customer, and what he spends tells strangers nothing.
 
-- ``budget_total`` and ``budget_domain`` (the registrable domain; a mailbox at a public mail provider stands alone). In total
-  verified authors have ten times as much: when a data centre is dark, all of them write.
+- ``budget_total`` and ``budget_domain`` (the registrable domain; a mailbox at a public mail provider stands alone). In
+  total verified authors have ten times as much: when a data centre is dark, all of them write.
 - ``budget_address`` is for addresses without proof: one acknowledgement for each host and envelope sender that uses the
   address, and for three of them in all, so that one forged mail does not spend what its victim needs.
-- An address with proof is a loop when it had a fifth of ``budget_domain``, a verified one all of it; when ``budget_thread``
-  acknowledgements of six hours went to mails that read alike it is one, too (more where the mails name the
-  customer's own orders or servers, or report an outage).
+- An address with proof is a loop when it had a fifth of ``budget_domain``, a verified one all of it; when
+  ``budget_thread`` acknowledgements of six hours went to mails that read alike it is one, too (more where the mails
+  name the customer's own orders or servers, or report an outage).
 """
 
 from __future__ import annotations
@@ -70,8 +70,9 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What a row of the outbox is counted by. ``proof``: whose mail it answers, ``verified``, ``proven`` (authenticated, not
-    registered) or ``none``; empty where it is no acknowledgement. ``origin``: the host and envelope sender of that mail."""
+    """What a row of the outbox is counted by. ``proof``: whose mail it answers, ``verified``, ``proven``
+    (authenticated, not registered) or ``none``; empty where it is no acknowledgement. ``origin``: the host and envelope
+    sender of that mail."""
 
     proof: str = ""
     origin: str = ""
@@ -162,8 +163,8 @@ class _Counting:
     newest: int
 
     def used(self, first: int | None, most: int, query: Select[Any]) -> int:
-        """How much of a budget is used; 0 where it cannot be half of it. Rows have rising ids: no more were written than
-        ids since the first, but for what several nodes wrote at once."""
+        """How much of a budget is used; 0 where it cannot be half of it. Rows have rising ids: no more were written
+        than ids since the first, but for what several nodes wrote at once."""
         if first is None:
             return 0
         slack = 0 if self.connection.dialect.name == "sqlite" else AT_ONCE
@@ -189,7 +190,8 @@ def read(
         return now - timedelta(seconds=seconds)
 
     values: dict[str, Any] = {
-        "proof": proof, "canonical": canonical(author), "neighbourhood": neighbourhood(author), "thread_id": thread or 0,
+        "proof": proof, "canonical": canonical(author), "neighbourhood": neighbourhood(author),
+        "thread_id": thread or 0,
         "total_since": ago(limits.budget_total[1]), "total_most": total, "rows": MAX_ROWS, "address_since": ago(span),
         "domain_since": ago(limits.budget_domain[1]), "domain_most": limits.budget_domain[0],
         "thread_since": ago(limits.budget_thread[1]), "thread_most": limits.budget_thread[0],
@@ -230,8 +232,8 @@ def address_cap(proof: str, limits: Limits) -> int:
 
 
 def alike_cap(incoming: Incoming, proof: str, limits: Limits) -> int:
-    """How many acknowledgements of mails that read alike one address with proof may have: fewest where nothing in the mail
-    is the author's own, and no fewer than of all where an outage is reported again and again."""
+    """How many acknowledgements of mails that read alike one address with proof may have: fewest where nothing in the
+    mail is the author's own, and no fewer than of all where an outage is reported again and again."""
     if proof != "verified":
         return limits.budget_thread[0]
     cap = address_cap(proof, limits)
@@ -309,8 +311,8 @@ def suppress(connection: Connection, address: str, why: str, now: datetime) -> N
 
 
 def may_hear(connection: Connection, address: str, proof: str, limits: Limits, now: datetime) -> bool:
-    """Whether this address takes mail and has not had its cap: of copies (``verified``), or of mails that the clock sends
-    (empty)."""
+    """Whether this address takes mail and has not had its cap: of copies (``verified``), or of mails that the clock
+    sends (empty)."""
     if comes_back(connection, address, now):
         return False
     budget = limits.budget_domain[0], limits.budget_domain[1]

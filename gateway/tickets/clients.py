@@ -15,7 +15,8 @@ LOOKS_AT = 100_000  #: mails, at most; there is no index for this
 def verified(
     connection: Connection, above: int | None, since: datetime, count: int
 ) -> tuple[list[tuple[str, datetime]], int]:
-    """(client address and latest receipt of verified mail, the ``count`` latest, oldest first; the highest id there is).
+    """(client address and latest receipt of verified mail, the ``count`` latest, oldest first; the highest id there
+    is).
 
     Only mails with an id over ``above`` are looked at; ``None``: the latest ``LOOKS_AT``.
     """

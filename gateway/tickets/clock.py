@@ -60,8 +60,8 @@ STOPPED: Mapping[str, Any] = {
 
 
 def columns(running: Round, number: int, owned: bool = False) -> dict[str, Any]:
-    """A ticket's columns while its round of this number runs. The promise is measured from the first. ``owned``: somebody
-    works on it, and is reminded first."""
+    """A ticket's columns while its round of this number runs. The promise is measured from the first. ``owned``:
+    somebody works on it, and is reminded first."""
     first = {"promised_at": running.started_at} if number == 1 else {}
     return first | {
         "round": number,
@@ -93,7 +93,8 @@ def next_at(running: Round, done: frozenset[str], owned: bool = False) -> dateti
 
 
 def owned_from(row: Ticket, now: datetime) -> dict[str, Any]:
-    """The columns by which the clock of a ticket reminds its new owner; who takes it after that moment needs no reminder."""
+    """The columns by which the clock of a ticket reminds its new owner; who takes it after that moment needs no
+    reminder."""
     running = of(row)
     if running is None:
         return {}
@@ -102,6 +103,7 @@ def owned_from(row: Ticket, now: datetime) -> dict[str, Any]:
 
 
 def staff_mail(found: list[Due]) -> str | None:
-    """The one staff mail for what was found: of things found together only the gravest is told; ``owner`` goes to the owner alone."""
+    """The one staff mail for what was found: of things found together only the gravest is told; ``owner`` goes to the
+    owner alone."""
     names = [item.what for item in found]
     return "breach" if LIMIT in names else "alert" if TARGET in names else "owner" if OWNER in names else None

@@ -64,7 +64,8 @@ class Clockwork:
             if moved:
                 log.clock_moved(in_words(moved), rows)
                 self.say(
-                    f"the clock was set {in_words(moved)} at {now.isoformat(timespec='seconds')}: {rows} times were put right"
+                    f"the clock was set {in_words(moved)} at {now.isoformat(timespec='seconds')}: {rows} times were "
+                    "put right"
                 )
                 self._said_at = now
             self.told()

@@ -1,4 +1,5 @@
-"""What is amiss as a whole and needs a person (a relay that refuses our login), kept so that every command can tell it."""
+"""What is amiss as a whole and needs a person (a relay that refuses our login), kept so that every command can tell
+it."""
 
 from __future__ import annotations
 

@@ -89,7 +89,8 @@ def noted(connection: Connection, row: Ticket, text: str, now: datetime) -> None
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What somebody does to a ticket: ``what`` for the audit, ``words`` for its history, its columns' new ``values``."""
+    """What somebody does to a ticket: ``what`` for the audit, ``words`` for its history, its columns' new
+    ``values``."""
 
     what: str
     words: str

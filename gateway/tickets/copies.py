@@ -1,6 +1,6 @@
-"""Mails that are one message: the same signature of the author's domain stands on them, so what it signs and the text are the
-same, whatever was changed beside it: Message-ID, References, a field that makes a machine of a person. A further one is another
-arrival of the first (``arrivals``): one ticket, one acknowledgement.
+"""Mails that are one message: the same signature of the author's domain stands on them, so what it signs and the text
+are the same, whatever was changed beside it: Message-ID, References, a field that makes a machine of a person. A
+further one is another arrival of the first (``arrivals``): one ticket, one acknowledgement.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def first_of(connection: Connection, message: int, reason: str | None) -> int:
 
 
 def handed_over(connection: Connection, claimed: inbox.Claimed, first: int) -> str:
-    """A mail becomes another arrival of ``first`` as well, with its own bytes and envelope; the reason that it gets. It keeps
-    its own row and bytes, by which a person finds it."""
+    """A mail becomes another arrival of ``first`` as well, with its own bytes and envelope; the reason that it gets. It
+    keeps its own row and bytes, by which a person finds it."""
     arrival = inbox.another(connection, claimed, first)
     originals.keep(connection, -arrival, claimed.raw or originals.load(connection, claimed.id))
     return f"{WHOLE}{first}"

@@ -148,9 +148,9 @@ LABELS = ("department", "question", "critical", "sensitive")
 
 
 def labelled(connection: Connection) -> Iterator[dict[str, str]]:
-    """Every mail that somebody corrected, as a labelled text: ``ticket subject text`` and the labels that were wrong, as
-    ``gateway topics test`` reads them; of what was corrected twice the last counts. Secrets are masked as they were at its
-    receipt."""
+    """Every mail that somebody corrected, as a labelled text: ``ticket subject text`` and the labels that were wrong,
+    as ``gateway topics test`` reads them; of what was corrected twice the last counts. Secrets are masked as they were
+    at its receipt."""
     c, e, t = corrections.c, entries.c, tickets.c
     chosen = select(c.entry_id, c.field, c.after, e.text, t.reference, t.subject)
     chosen = chosen.join(entries, e.id == c.entry_id).join(tickets, t.id == c.ticket_id).where(c.field.in_(LABELS))

@@ -82,9 +82,10 @@ def considered(
     binding: bool = False,
     joins: bool = True,
 ) -> Decision:
-    """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so; what a
-    ``binding`` one is decided on holds until the transaction ends, whatever a person or the clock does meanwhile, and it
-    waits for those of other nodes where they could spend a budget twice. ``joins``: the same request again goes to the first."""
+    """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so; what
+    a ``binding`` one is decided on holds until the transaction ends, whatever a person or the clock does meanwhile, and
+    it waits for those of other nodes where they could spend a budget twice. ``joins``: the same request again goes to
+    the first."""
     author = incoming.reading.author.address
     accounts = tuple(account.account for account in incoming.match.accounts)
     thread = threads.find(connection, pointers(incoming), author, accounts, office.keys, now, lock=binding)
@@ -214,7 +215,8 @@ def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Ticket:
 
 
 def _open(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, office: Office, now: datetime
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, office: Office,
+    now: datetime
 ) -> Ticket:  # fmt: skip
     reading = incoming.reading
     started = now if incoming.released else incoming.envelope.received_at
@@ -370,7 +372,8 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
 
 
 def _acknowledge(
-    connection: Connection, claimed: inbox.Claimed, ticket: Ticket, incoming: Incoming, decision: Decision, office: Office,
+    connection: Connection, claimed: inbox.Claimed, ticket: Ticket, incoming: Incoming, decision: Decision,
+    office: Office,
     now: datetime, direct: bool = False,
 ) -> tuple[str | None, outgoing.Claimed | None]:  # fmt: skip
     """(the template of the reply, the first of its rows when it was claimed for sending). Nobody is answered twice for
@@ -405,8 +408,9 @@ def _acknowledge(
 def _bounce(
     connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime
 ) -> tuple[str, bool]:
-    """(what a bounce is about, whether that is known to be ours), for the trace. It counts where it came to the signed return address of a reply; one that only
-    names our Message-ID may be forged by anybody who got the reply, and is only noted."""
+    """(what a bounce is about, whether that is known to be ours), for the trace. It counts where it came to the signed
+    return address of a reply; one that only names our Message-ID may be forged by anybody who got the reply, and is
+    only noted."""
     report = incoming.reading.parsed.report
     why = f"{report.action} {report.status}".strip() if report else ""
     if report is not None and report.action in ("delayed", "delivered", "relayed", "expanded"):
@@ -426,7 +430,8 @@ def _bounce(
 
 
 def _tell(
-    connection: Connection, claimed: inbox.Claimed, ticket: Ticket | None, incoming: Incoming, decision: Decision, office: Office,
+    connection: Connection, claimed: inbox.Claimed, ticket: Ticket | None, incoming: Incoming, decision: Decision,
+    office: Office,
     now: datetime, entry: int | None,
 ) -> None:  # fmt: skip
     if not decision.notify:
@@ -440,7 +445,8 @@ def _tell(
     elif decision.notify == "now":
         why = "it looks forged" if decision.trust is Trust.FAILED else _short_reason(incoming, decision)
         line = (
-            f'an outage is reported by {author} ("{_named(incoming)}"), and set aside: {why}. To read it: gateway messages '
+            f'an outage is reported by {author} ("{_named(incoming)}"), and set aside: {why}. To read it: gateway '
+            "messages "
             f"show {claimed.id}. To let it in: gateway messages release {claimed.id}"
         )
         for address in office.staff.get("technical", ()):
@@ -467,7 +473,8 @@ def _trace(connection: Connection, message: int, ticket: Ticket | None, reasons:
 
 
 def _finish(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, ticket: Ticket | None, entry: int | None,
+    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, ticket: Ticket | None,
+    entry: int | None,
     office: Office, now: datetime,
 ) -> None:  # fmt: skip
     quarantined = decision.disposition is Disposition.QUARANTINED

@@ -1,5 +1,5 @@
-"""An address is erased: what its owner wrote and what was written to him goes, the skeleton of his tickets (numbers, times, states)
-stays, and wherever else the address is written it is struck out, in other people's mails too.
+"""An address is erased: what its owner wrote and what was written to him goes, the skeleton of his tickets (numbers,
+times, states) stays, and wherever else the address is written it is struck out, in other people's mails too.
 
 A tombstone is kept: the HMAC of the address under a key of the service, by which a restored copy is erased again.
 """
@@ -159,7 +159,8 @@ def _erase_contributions(connection: Connection, address: str) -> None:
 
 def _blank_reply(row: OutboxRow, now: datetime) -> Mapping[str, Any]:
     gone = {
-        "recipient": NOBODY.format(id=row.id), "canonical": "", "domain": "", "origin": "", "likeness": "", "context": {},
+        "recipient": NOBODY.format(id=row.id), "canonical": "", "domain": "", "origin": "", "likeness": "",
+        "context": {},
         "last_error": "", "bounced": "", "answer": "",
     }  # fmt: skip
     if row.state in (OutboxState.SENT, OutboxState.DEAD):
@@ -170,7 +171,8 @@ def _blank_reply(row: OutboxRow, now: datetime) -> Mapping[str, Any]:
 def _blank_ticket(now: datetime) -> dict[str, Any]:
     return {
         "author": None, "author_name": "", "account": None, "accounts": [], "subject": ERASED, "marks": ["erased"],
-        "missing": [], "sensitive": [], "silence": "erased", "state": TicketState.CLOSED, "closed_at": now, **clock.STOPPED,
+        "missing": [], "sensitive": [], "silence": "erased", "state": TicketState.CLOSED, "closed_at": now,
+        **clock.STOPPED,
     }  # fmt: skip
 
 
@@ -311,8 +313,8 @@ def addresses(connection: Connection) -> set[str]:
 
 
 def again(store: Store, marks: Mapping[str, str], now: datetime) -> int:
-    """Erases the addresses of these tombstones (``{mark: key id}``) once more; how many were there. A copy from before the
-    service had the key cannot be compared, and has nothing of the time after."""
+    """Erases the addresses of these tombstones (``{mark: key id}``) once more; how many were there. A copy from before
+    the service had the key cannot be compared, and has nothing of the time after."""
     known = {row.mark for row in store.read_now(tombstones)}
     missing = {mark: key for mark, key in marks.items() if mark not in known and key in store.keys}
     if not missing:

@@ -14,7 +14,8 @@ from gateway.database.tables import Arrival, Message, OutboxRow, Ticket, arrival
 from gateway.tickets import views
 
 _MAIL = (
-    "id", "source", "received_at", "size", "mail_from", "rcpt_tos", "client", "helo", "state", "disposition", "message_id",
+    "id", "source", "received_at", "size", "mail_from", "rcpt_tos", "client", "helo", "state", "disposition",
+    "message_id",
     "author", "mail_class", "trust", "authenticated",
 )  # fmt: skip
 _REPLY = ("id", "template", "language", "recipient", "kind", "context", "state", "created_at", "sent_at")
@@ -50,8 +51,8 @@ def _of_one_person(shown: dict[str, Any], address: str) -> dict[str, Any]:
 
 
 def everything(connection: Connection, what: str) -> dict[str, Any]:
-    """``tickets`` (as ``tickets show`` has them, without internal notes), ``mails`` and ``replies`` of an address or account.
-    What other people wrote in the tickets of an address is left out, and their addresses are masked."""
+    """``tickets`` (as ``tickets show`` has them, without internal notes), ``mails`` and ``replies`` of an address or
+    account. What other people wrote in the tickets of an address is left out, and their addresses are masked."""
     own, mails = _mine(what)
     m, o = messages.c, outbox.c
     found = typed.every(connection, Ticket, select(tickets).where(own).order_by(tickets.c.id))

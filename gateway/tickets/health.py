@@ -1,4 +1,5 @@
-"""One health check and what the database tells of the service's health. ``gateway/checks/`` adds the machine and the service.
+"""One health check and what the database tells of the service's health. ``gateway/checks/`` adds the machine and the
+service.
 
 Every check costs a look into an index, however many tickets there are: it is made at each scrape.
 """
@@ -30,16 +31,19 @@ NAMES = {
     "pipeline": "mails are worked on", "readers": "mails can be read", "connections": "new senders find room",
     "reload": "the last reload was accepted", "directory": "the accounts are current", "dns": "the DNS answers",
     "relay": "the relay takes replies", "sources": "the mailboxes are read", "certificate": "the certificate is valid",
-    "mails": "no mail failed or waits for long", "replies": "no reply was given up", "quarantine": "quarantine was looked at",
-    "promises": "no ticket is overdue", "clocks": "a clock watches every open ticket", "clock": "the clock was not moved",
-    "nodes": "every role is served by a node", "canary": "the probe mail comes back", "traffic": "as much mail comes as usual",
+    "mails": "no mail failed or waits for long", "replies": "no reply was given up",
+    "quarantine": "quarantine was looked at",
+    "promises": "no ticket is overdue", "clocks": "a clock watches every open ticket",
+    "clock": "the clock was not moved",
+    "nodes": "every role is served by a node", "canary": "the probe mail comes back",
+    "traffic": "as much mail comes as usual",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One look: ``problem`` is empty when all is well. ``since``: when it began, where that is known; ``do``: what a person
-    does about it; ``blocks``: no mail can be taken or worked on meanwhile (``/readyz``)."""
+    """One look: ``problem`` is empty when all is well. ``since``: when it began, where that is known; ``do``: what a
+    person does about it; ``blocks``: no mail can be taken or worked on meanwhile (``/readyz``)."""
 
     name: str
     problem: str = ""

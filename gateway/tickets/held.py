@@ -1,4 +1,5 @@
-"""What persons do to mail that is held back and to replies that were not sent: each act is audited, and logged with who."""
+"""What persons do to mail that is held back and to replies that were not sent: each act is audited, and logged with
+who."""
 
 from __future__ import annotations
 

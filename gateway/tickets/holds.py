@@ -1,4 +1,5 @@
-"""Legal holds: what a ticket, an account or an address says is neither purged nor erased until a person lifts the hold."""
+"""Legal holds: what a ticket, an account or an address says is neither purged nor erased until a person lifts the
+hold."""
 
 from __future__ import annotations
 

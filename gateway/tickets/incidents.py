@@ -1,5 +1,5 @@
-"""Several tickets within minutes about the same network, server, service or begin are about one incident: they are tied to it and staff are
-told once. It is only suspected then; customers hear of it when a person has confirmed it.
+"""Several tickets within minutes about the same network, server, service or begin are about one incident: they are tied
+to it and staff are told once. It is only suspected then; customers hear of it when a person has confirmed it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class NoIncident(Told):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``tickets``: of so many authors, 0 turns it off; ``within`` so long; networks are as wide as their prefix. ``unverified``: tickets of
-    authors without proof count as well."""
+    """``tickets``: of so many authors, 0 turns it off; ``within`` so long; networks are as wide as their prefix.
+    ``unverified``: tickets of authors without proof count as well."""
 
     tickets: int
     within: timedelta

@@ -1,4 +1,5 @@
-"""One mail's whole life, from the connection it came on to the relay's answer to our reply: what ``gateway trace`` tells."""
+"""One mail's whole life, from the connection it came on to the relay's answer to our reply: what ``gateway trace``
+tells."""
 
 from __future__ import annotations
 
@@ -48,8 +49,8 @@ class Life:
 
 
 def traced(connection: Connection, words: str, keys: Mapping[str, bytes]) -> list[Life]:
-    """The lives of every mail that ``words`` may mean: a number, the id in our 250, a ticket, a Message-ID, an address, or
-    the relay's queue id. Oldest first; at most ``MOST``."""
+    """The lives of every mail that ``words`` may mean: a number, the id in our 250, a ticket, a Message-ID, an address,
+    or the relay's queue id. Oldest first; at most ``MOST``."""
     found = _mails(connection, words.strip(), keys)
     lives = [_life(connection, message) for message in found]
     return lives or [_reply_life(row) for row in _replies(connection, words.strip())]

@@ -1,7 +1,9 @@
-"""Whether two mails of one author read alike: a program that answers us changes numbers, names and its subject, not its words.
+"""Whether two mails of one author read alike: a program that answers us changes numbers, names and its subject, not its
+words.
 
-A likeness is a bounded string: what the mail names that is the author's own (two orders are two matters), its subject, and
-a sketch of its words, the smallest of their hashes (A. Broder, "On the resemblance and containment of documents", 1997).
+A likeness is a bounded string: what the mail names that is the author's own (two orders are two matters), its subject,
+and a sketch of its words, the smallest of their hashes (A. Broder, "On the resemblance and containment of documents",
+1997).
 """
 
 from __future__ import annotations

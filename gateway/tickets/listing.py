@@ -36,8 +36,8 @@ EVERYTHING = Filter()
 
 
 def listed(connection: Connection, wanted: Filter, limit: int) -> list[Ticket]:
-    """The first ``limit`` tickets of ``chosen``. Whatever their state is, those of each state are read in the order of an index:
-    to sort all that there ever were takes seconds."""
+    """The first ``limit`` tickets of ``chosen``. Whatever their state is, those of each state are read in the order of
+    an index: to sort all that there ever were takes seconds."""
     if wanted.state is not None or wanted.account is not None:
         return typed.every(connection, Ticket, chosen(wanted).limit(limit))
     found = [row for state in TicketState for row in listed(connection, replace(wanted, state=state), limit)]

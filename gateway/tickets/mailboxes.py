@@ -72,7 +72,8 @@ def known(connection: Connection, cursor: Cursor, above: int) -> dict[int, str]:
 
 
 def stored(
-    connection: Connection, cursor: Cursor, uid: int, state: str, message: RawMessage, digest: str, turn: Turn | None = None
+    connection: Connection, cursor: Cursor, uid: int, state: str, message: RawMessage, digest: str,
+    turn: Turn | None = None
 ) -> Accepted:  # fmt: skip
     """The mail and its place in the folder, in one transaction. What this mailbox gave us before is not taken again:
     its UIDVALIDITY has changed, or the service died before the mail was moved."""
@@ -145,8 +146,8 @@ def rows(connection: Connection) -> list[SourceState]:
 
 
 def away_for(row: SourceState, now: datetime, started_at: datetime) -> float:
-    """Seconds since an account was last read to the end, counted from the start of the service at the earliest: while it
-    was down, no mailbox was silent."""
+    """Seconds since an account was last read to the end, counted from the start of the service at the earliest: while
+    it was down, no mailbox was silent."""
     return max(0.0, (now - max(row.read_at or started_at, started_at)).total_seconds())
 
 

@@ -1,7 +1,7 @@
 """Two tickets about one thing: merged (one conversation, one clock) or only linked.
 
-A merged ticket keeps its mails, facts and replies, and is closed; the other one shows them as its own, and what comes to the
-merged one goes there. So a merge can be undone.
+A merged ticket keeps its mails, facts and replies, and is closed; the other one shows them as its own, and what comes
+to the merged one goes there. So a merge can be undone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def merge(connection: Connection, reference: str, into: str, by: Person, now: da
     made = Change("merge", f"merged into {other.reference}", {**gone, **clock.STOPPED}, detail)
     changed(connection, row, made, by, now)
     values = {"version": other.version + 1, **_goes_on(row, other), **_gravest(row, other)}
-    changed(connection, other, Change("merge", f"{row.reference} was merged into this", values, {"from": row.reference}), by, now)  # fmt: skip
+    kept = Change("merge", f"{row.reference} was merged into this", values, {"from": row.reference})
+    changed(connection, other, kept, by, now)
 
 
 def apart(row: Ticket, other: Ticket) -> bool:

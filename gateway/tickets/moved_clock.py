@@ -1,4 +1,5 @@
-"""What was written by a clock that was wrong, once it is right: nothing waits for a moment that no rule of ours would set."""
+"""What was written by a clock that was wrong, once it is right: nothing waits for a moment that no rule of ours would
+set."""
 
 from __future__ import annotations
 
@@ -28,8 +29,8 @@ class Longest:
 def hasten(
     connection: Connection, longest: Longest, rules: Rules, now: datetime, moved: timedelta = timedelta(0)
 ) -> int:
-    """What is due later than any rule puts it was written while the clock was ahead, and is due now; how many rows. ``moved``: by
-    how much the clock was set just now."""
+    """What is due later than any rule puts it was written while the clock was ahead, and is due now; how many rows.
+    ``moved``: by how much the clock was set just now."""
     return (
         _replies(connection, now + longest.reply + SLACK, now)
         + _mails(connection, now + longest.mail + SLACK, now)
@@ -53,9 +54,9 @@ def _mails(connection: Connection, late: datetime, now: datetime) -> int:
 
 
 def _rounds(connection: Connection, rules: Rules, now: datetime, moved: timedelta) -> int:
-    """A round that begins in time to come began when it would have by the clock of now; where that is not known, it begins now.
-    What began before a clock that went ahead keeps its moments, and may have been told as late: once, and too early rather
-    than never."""
+    """A round that begins in time to come began when it would have by the clock of now; where that is not known, it
+    begins now. What began before a clock that went ahead keeps its moments, and may have been told as late: once, and
+    too early rather than never."""
     t = tickets.c
     ahead = select(tickets).where(t.state != TicketState.CLOSED, t.round_started_at > now + SLACK).limit(MANY)
     rows = typed.every(connection, Ticket, ahead.with_for_update())

@@ -7,7 +7,8 @@ import re
 from gateway.mail import tokens
 
 _PREFIXES = re.compile(
-    r"^\s*(?:(?:re|aw|sv|vs|antw|odp|res|rif|r|ynt|fwd?|fw|wg|tr|rv|i|enc|отв|ответ|відп|пересл)\s*(?:\[\d+\])?\s*[:：]\s*)+",
+    r"^\s*(?:(?:re|aw|sv|vs|antw|odp|res|rif|r|ynt|fwd?|fw|wg|tr|rv|i|enc|отв|ответ|відп"
+    r"|пересл)\s*(?:\[\d+\])?\s*[:：]\s*)+",
     re.I,
 )
 _FORWARDS = re.compile(
@@ -15,7 +16,8 @@ _FORWARDS = re.compile(
 )
 #: the field that begins the header of a mail that is passed on, in the languages of mail programs
 _PASSED_ON = re.compile(
-    r"^[\s>*_]{0,8}(?:from|von|de|da|от|від|expéditeur|absender|remitente|mittente|отправитель|відправник)[*_]{0,2}\s?[*_]{0,2}:\s?\S",
+    r"^[\s>*_]{0,8}(?:from|von|de|da|от|від|expéditeur|absender|remitente|mittente|отправитель"
+    r"|відправник)[*_]{0,2}\s?[*_]{0,2}:\s?\S",
     re.I | re.M,
 )
 _BRACKETS = re.compile(r"\[[^\]]{0,40}\]")
@@ -26,8 +28,8 @@ def _bare(subject: str) -> str:
 
 
 def is_new(subject: str, before: str) -> bool:
-    """Whether a subject names another topic than the one ``before``: neither is part of the other, and the ticket's reference
-    is not in it."""
+    """Whether a subject names another topic than the one ``before``: neither is part of the other, and the ticket's
+    reference is not in it."""
     if tokens.find(subject) is not None:
         return False
     mine, old = _bare(subject), _bare(before)
@@ -46,8 +48,8 @@ def _stems(subject: str) -> set[str]:
 
 
 def is_forward(subject: str, text: str) -> bool:
-    """Whether a mail passes another one on: its subject says so, it is not that of a ticket, and the text holds the other's
-    header."""
+    """Whether a mail passes another one on: its subject says so, it is not that of a ticket, and the text holds the
+    other's header."""
     return (
         _FORWARDS.match(subject) is not None
         and tokens.find(subject) is None

@@ -32,8 +32,9 @@ def standing_for(connection: Connection, ticket_id: int | None) -> Ticket | None
 
 
 def unwatched(connection: Connection) -> list[str]:
-    """References of open tickets with nothing due though somebody waits: a standing check, for there should be none. Those
-    that never had a clock (machines' mail) are no promise, nor are forged ones; a round past its limit is a breach."""
+    """References of open tickets with nothing due though somebody waits: a standing check, for there should be none.
+    Those that never had a clock (machines' mail) are no promise, nor are forged ones; a round past its limit is a
+    breach."""
     t = tickets.c
     stopped = and_(t.round_started_at.is_(None), t.round > 0, t.trust != Trust.FAILED)
     stuck = and_(t.round_started_at.is_not(None), t.clock_next_at.is_(None), t.breached.is_(False))

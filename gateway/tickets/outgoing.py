@@ -28,8 +28,8 @@ CONFIRMED_S = 2.0  #: a claim that was written so recently is one
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """The last restore: automatic replies to what came before ``at`` may have been sent by the service that the copy was
-    made of. ``queued``: hold, send or discard."""
+    """The last restore: automatic replies to what came before ``at`` may have been sent by the service that the copy
+    was made of. ``queued``: hold, send or discard."""
 
     at: datetime | None = None
     queued: str = "send"
@@ -297,8 +297,8 @@ def mark_lighter(connection: Connection, claimed: Claimed, error: str, now: date
 
 
 def give_back(connection: Connection, claimed: Claimed, now: datetime, error: str | None = None) -> None:
-    """A claim that was not tried (drain, or the relay is paused) does not count; nor does one that failed because of the
-    relay alone, whose ``error`` is kept."""
+    """A claim that was not tried (drain, or the relay is paused) does not count; nor does one that failed because of
+    the relay alone, whose ``error`` is kept."""
     o = outbox.c
     values: dict[str, Any] = {"state": OutboxState.QUEUED, "attempts": claimed.attempts - 1, "next_at": now}
     if error is not None:
@@ -317,8 +317,8 @@ def mark_dead(connection: Connection, claimed: Claimed, error: str, office: Offi
 
 
 def overdue(connection: Connection, before: datetime, error: str, office: Office, now: datetime) -> int:
-    """Gives up at most a hundred waiting rows that are tried since ``before``; how many. While the relay is away none of
-    them is tried by itself."""
+    """Gives up at most a hundred waiting rows that are tried since ``before``; how many. While the relay is away none
+    of them is tried by itself."""
     o = outbox.c
     rows = typed.every(
         connection,
@@ -338,8 +338,8 @@ def overdue(connection: Connection, before: datetime, error: str, office: Office
 
 
 def undelivered(connection: Connection, outbox_id: int, why: str, office: Office, now: datetime) -> int | None:
-    """The customer did not get this reply: the ticket says so; for a person's answer it reopens and staff are told, once
-    however many reports come. The ticket."""
+    """The customer did not get this reply: the ticket says so; for a person's answer it reopens and staff are told,
+    once however many reports come. The ticket."""
     sent = typed.one(connection, OutboxRow, select(outbox).where(outbox.c.id == outbox_id))
     ticket_id: int | None = sent.ticket_id
     row = openings.standing_for(connection, ticket_id)
@@ -351,14 +351,16 @@ def undelivered(connection: Connection, outbox_id: int, why: str, office: Office
     if person and row.state == TicketState.WAITING:
         openings.again(connection, row, office.rules, now)
     if person:
-        event = f"o{outbox_id}.undelivered.{(sent.retry_from or sent.created_at).isoformat()}"  # a row that is tried again has a new time
+        # a row that is tried again has a new time
+        event = f"o{outbox_id}.undelivered.{(sent.retry_from or sent.created_at).isoformat()}"
         more = {"why": why, "event": "undelivered"}
         tell(connection, row, "staff_undelivered", event, more, office, now)
     return ticket_id
 
 
 def tell(
-    connection: Connection, ticket: Ticket, template: str, event: str, more: Mapping[str, Any], office: Office, now: datetime,
+    connection: Connection, ticket: Ticket, template: str, event: str, more: Mapping[str, Any], office: Office,
+    now: datetime,
     *, escalate: bool = False,
 ) -> None:  # fmt: skip
     """A staff notification to the ticket's department, owner and watchers (and the escalation addresses)."""
@@ -385,7 +387,8 @@ def tell_these(
 
 
 def tell_one(
-    connection: Connection, ticket: Ticket, template: str, event: str, address: str, more: Mapping[str, Any], office: Office,
+    connection: Connection, ticket: Ticket, template: str, event: str, address: str, more: Mapping[str, Any],
+    office: Office,
     now: datetime,
 ) -> None:  # fmt: skip
     """A staff notification to one address, which answers by mail where it may."""
@@ -399,7 +402,8 @@ def tell_one(
 
 
 def write_to_staff(connection: Connection, reply: Reply, about: str, office: Office, now: datetime) -> None:
-    """A staff notification, unless the address is ours or had ``budget_total`` of them: then a line of the next digest."""
+    """A staff notification, unless the address is ours or had ``budget_total`` of them: then a line of the next
+    digest."""
     address = reply.recipient
     if office.rules.owns(address):
         notice(connection, RIDES_ALONG, f"{about} was not sent to {address}: it is our own address", now)
@@ -450,8 +454,8 @@ def free_all(connection: Connection, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rows a person means: these ``ids``, or every one in a ``state`` (dead, queued or held; ``None``: all) that came
-    into it since a moment (``None``: ever)."""
+    """Which rows a person means: these ``ids``, or every one in a ``state`` (dead, queued or held; ``None``: all) that
+    came into it since a moment (``None``: ever)."""
 
     ids: tuple[int, ...] = ()
     state: OutboxState | None = None
@@ -468,8 +472,8 @@ class Choice:
 
 
 def retry(connection: Connection, choice: Choice, now: datetime) -> list[int]:
-    """Dead or waiting rows are due now, with a fresh life; their ids. When they were written stays: budgets and turns are
-    counted by it."""
+    """Dead or waiting rows are due now, with a fresh life; their ids. When they were written stays: budgets and turns
+    are counted by it."""
     values = {"state": OutboxState.QUEUED, "next_at": now, "attempts": 0, "retry_from": now, "dead_at": None,
               "last_error": case((outbox.c.state == OutboxState.HELD, ""), else_=outbox.c.last_error)}  # fmt: skip
     done = connection.execute(update(outbox).where(choice.where()).values(values).returning(outbox.c.id))
@@ -490,7 +494,8 @@ def hasten(connection: Connection, now: datetime) -> int:
 
 
 def record_bounce(connection: Connection, row: int, why: str, office: Office, now: datetime) -> int | None:
-    """A bounce that came to the signed return address of a reply: the first one counts. The reply's ticket, if found."""
+    """A bounce that came to the signed return address of a reply: the first one counts. The reply's ticket, if
+    found."""
     o = outbox.c
     found = connection.execute(select(o.ticket_id, o.kind, o.bounced, o.recipient).where(o.id == row)).first()
     if found is None:

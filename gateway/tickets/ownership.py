@@ -14,8 +14,8 @@ MAX_WATCHERS = 20
 
 
 def assign(connection: Connection, reference: str, to: str, by: Person, now: datetime) -> None:
-    """Makes ``to`` (a user's name or a staff address; ``""``: nobody) the owner. The clock goes on, and reminds the owner
-    before the department."""
+    """Makes ``to`` (a user's name or a staff address; ``""``: nobody) the owner. The clock goes on, and reminds the
+    owner before the department."""
     row = at_work(connection, reference, by)
     to = to.strip()[:100]
     if to == row.owner:

@@ -1,4 +1,5 @@
-"""What persons say to customers: answer, close, reopen, wait. A person's answer is the only thing that stops the clock."""
+"""What persons say to customers: answer, close, reopen, wait. A person's answer is the only thing that stops the
+clock."""
 
 from __future__ import annotations
 
@@ -80,13 +81,14 @@ def _write_to(connection: Connection, row: Ticket, template: str, entry: int, te
 
 
 def answer(
-    connection: Connection, reference: str, text: str, by: Person, office: Office, now: datetime, seen: int | None = None,
+    connection: Connection, reference: str, text: str, by: Person, office: Office, now: datetime,
+    seen: int | None = None,
     to: tuple[str, ...] = (),
 ) -> int:  # fmt: skip
     """Writes a person's answer and its outbox row; stamps the first response and stops the clock. The outbox id.
 
-    ``seen``: the ``version`` of the conversation that the person has read. ``to``: those of ``addressees`` who get it, each a
-    mail of his own with a way back of his own; by default the author of the ticket.
+    ``seen``: the ``version`` of the conversation that the person has read. ``to``: those of ``addressees`` who get it,
+    each a mail of his own with a way back of his own; by default the author of the ticket.
 
     Raises:
         NoTicket: no such reference.
@@ -146,8 +148,8 @@ def close(
     connection: Connection, reference: str, by: Person, office: Office, now: datetime, *, spam: bool = False,
     notify: bool = False,
 ) -> str | None:  # fmt: skip
-    """Closes. ``notify``: the customer gets ``closed``, if he had anything from us before. With ``spam`` nothing is sent
-    and the author's address is returned, to be blocked."""
+    """Closes. ``notify``: the customer gets ``closed``, if he had anything from us before. With ``spam`` nothing is
+    sent and the author's address is returned, to be blocked."""
     row = at_work(connection, reference, by)
     words = "closed as spam" if spam else "closed"
     values = {"state": TicketState.CLOSED, "closed_at": now, "snoozed_until": None, **clock.STOPPED}
@@ -201,8 +203,8 @@ def release(connection: Connection, message: int, by: Person, office: Office, no
 
 
 def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes | bytearray]:
-    """The raw mails of a ticket, and of those merged into it, that hold this attachment; a file that went out with an answer is
-    itself."""
+    """The raw mails of a ticket, and of those merged into it, that hold this attachment; a file that went out with an
+    answer is itself."""
     row = ticket(connection, reference)
     found = connection.execute(
         select(entries.c.message_id)

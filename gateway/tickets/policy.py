@@ -94,8 +94,9 @@ def class_of(incoming: Incoming) -> tuple[MailClass, str]:
 def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
     """What the desk asks for and the mail does not tell. Foreign and unknown facts count alike.
 
-    For anybody but a verified customer it is the words that count, not what the directory knows of them: an answer that asks
-    for the service name only when there is no such service tells a stranger which services, hosts and addresses are here.
+    For anybody but a verified customer it is the words that count, not what the directory knows of them: an answer that
+    asks for the service name only when there is no such service tells a stranger which services, hosts and addresses
+    are here.
     """
     reading, facts = incoming.reading, incoming.facts
     topics = reading.topics
@@ -218,8 +219,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
 
 
 def _flagged(incoming: Incoming, draft: _Draft) -> list[str]:
-    """What staff should see at once on the ticket: of the mail that opens it, and of a later one that it works again (a person
-    closes it; its clock goes on)."""
+    """What staff should see at once on the ticket: of the mail that opens it, and of a later one that it works again (a
+    person closes it; its clock goes on)."""
     topics = incoming.reading.topics
     if draft.disposition is not Disposition.OPENED:
         appended = draft.disposition is Disposition.APPENDED and not draft.silent
@@ -286,7 +287,8 @@ def _unattended(incoming: Incoming, kind: MailClass, thread: Thread | None, trus
 
 
 def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -> _Draft | None:
-    """A follow-up; ``None`` when a new, linked ticket is due (a stranger, a thread closed for too long, or another matter)."""
+    """A follow-up; ``None`` when a new, linked ticket is due (a stranger, a thread closed for too long, or another
+    matter)."""
     if not thread.party or _another_matter(incoming, thread):
         return None
     if thread.state is TicketState.CLOSED and thread.closed_at is not None:
@@ -309,8 +311,9 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
 
 
 def _another_matter(incoming: Incoming, thread: Thread) -> bool:
-    """Whether a proven mail only names the ids of a thread (people write under an old mail because the address is there): it
-    is apart from it, or its subject is another one and it is about an invoice or order while the ticket is another department's."""
+    """Whether a proven mail only names the ids of a thread (people write under an old mail because the address is
+    there): it is apart from it, or its subject is another one and it is about an invoice or order while the ticket is
+    another department's."""
     if not incoming.verdict.authenticated or thread.by not in ("message_id", "references"):
         return False
     reading = incoming.reading
@@ -322,7 +325,8 @@ def _another_matter(incoming: Incoming, thread: Thread) -> bool:
 
 
 def of_this_copy(incoming: Incoming) -> str:
-    """Why this copy is not answered where another one of the same mail may be: by its envelope, or a field that nobody signs."""
+    """Why this copy is not answered where another one of the same mail may be: by its envelope, or a field that nobody
+    signs."""
     if incoming.echo or incoming.unanswerable:
         return incoming.echo or incoming.unanswerable
     if incoming.reading.signs.suppressed:
@@ -400,7 +404,8 @@ def _may_ask(incoming: Incoming) -> bool:
 
 
 def language_for(incoming: Incoming, trust: Trust, rules: Rules) -> str:
-    """The language of the reply: of the words, else (verified only) the account's, else Content-Language, else English."""
+    """The language of the reply: of the words, else (verified only) the account's, else Content-Language, else
+    English."""
     settled = incoming.match.settled
     stated = incoming.reading.parsed.headers.get("content-language", ("",))[0][:2].lower()
     wanted = [incoming.reading.language]

@@ -1,4 +1,5 @@
-"""Who has a ticket open and who is writing, so that two people never answer it unknowingly. Nothing of it is history."""
+"""Who has a ticket open and who is writing, so that two people never answer it unknowingly. Nothing of it is
+history."""
 
 from __future__ import annotations
 

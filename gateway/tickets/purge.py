@@ -18,14 +18,15 @@ from gateway.tickets.steadiness import Steadiness
 
 EVERY_S = 6 * 3600.0  #: between two purges of a service
 FIRST_S = 300.0  #: after the start
-#: a transaction of a purge that took longer, or not as long, makes the next one smaller or larger; its commit comes on top
+#: a transaction of a purge that took longer, or not as long, makes the next one smaller or larger; its commit comes on
+#: top
 LONG_S, SHORT_S = 0.025, 0.01
 PAUSE = 4.0  #: times as long as it worked, the purge waits
 
 
 def loops(store: Store, keep: Callable[[], Keep], steadiness: Steadiness, wait: Wait) -> tuple[Periodic, ...]:
-    """What runs: removes what ``[retention]`` says is over, while the clock is believed; what is left when the service stops is
-    found the next time."""
+    """What runs: removes what ``[retention]`` says is over, while the clock is believed; what is left when the service
+    stops is found the next time."""
 
     async def run() -> None:
         now = steadiness.believed()

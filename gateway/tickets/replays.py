@@ -1,9 +1,10 @@
-"""A signature, or the seal of a forwarder, that came with another mail before: somebody may have kept the mail and sent it
-again, altered where the signature does not look.
+"""A signature, or the seal of a forwarder, that came with another mail before: somebody may have kept the mail and sent
+it again, altered where the signature does not look.
 
-A signature of the author's own domain covers what he wrote: with it the mail is another arrival of that message, however its
-other fields were altered (``copies``). A seal is the word of a forwarder, who may have altered what he sealed: it counts for one
-message, and a second mail with it proves nobody. So does a signature whose message is not kept any more.
+A signature of the author's own domain covers what he wrote: with it the mail is another arrival of that message,
+however its other fields were altered (``copies``). A seal is the word of a forwarder, who may have altered what he
+sealed: it counts for one message, and a second mail with it proves nobody. So does a signature whose message is not
+kept any more.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def judged(connection: Connection, incoming: Incoming, message: int | None) -> J
 
 
 def claimed(connection: Connection, incoming: Incoming, message: int) -> Judged:
-    """``judged``, and from now on what proves this mail belongs to this message: of two copies that are committed at the same
-    time one is the first."""
+    """``judged``, and from now on what proves this mail belongs to this message: of two copies that are committed at
+    the same time one is the first."""
     rows = [{"mark": mark, "message_id": message} for mark in sorted(incoming.verdict.signatures)]
     put_all(connection, signatures, rows, once=True)
     known = _known(connection, incoming)
@@ -75,8 +76,8 @@ def _judged(connection: Connection, incoming: Incoming, message: int | None, kno
 
 
 def _gives_way(first: Any, incoming: Incoming) -> bool:
-    """Whether a copy that is a machine's, or wished for no answer, keeps no seal from a person's mail: the fields that made it
-    so are not signed, and somebody may have put them there to silence the author."""
+    """Whether a copy that is a machine's, or wished for no answer, keeps no seal from a person's mail: the fields that
+    made it so are not signed, and somebody may have put them there to silence the author."""
     if policy.class_of(incoming)[0] is not MailClass.HUMAN or first.mail_class is None:
         return False
     hushed = policy.is_of_its_copy(str(first.silence or "")) and not policy.of_this_copy(incoming)

@@ -1,8 +1,9 @@
 """The promise, measured: how soon people gave the first answer, when customers write, and why nothing was sent.
 
-A ticket counts from the start of its first round (``promised_at``) when it was answered, or when it was not and its ``limit``
-is over; what was closed in time without an answer (spam, a merged ticket) and machines' mail was promised nothing. Percentiles are
-those of the answered ones, by nearest rank. Days that are over are not counted twice (``report_days``).
+A ticket counts from the start of its first round (``promised_at``) when it was answered, or when it was not and its
+``limit`` is over; what was closed in time without an answer (spam, a merged ticket) and machines' mail was promised
+nothing. Percentiles are those of the answered ones, by nearest rank. Days that are over are not counted twice
+(``report_days``).
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ class Span:
 
 
 def report(connection: Connection, span: Span, rules: Rules) -> dict[str, Any]:
-    """The report as JSON values: ``since until timezone target_s limit_s total days weeks departments languages hours silence``.
+    """The report as JSON values: ``since until timezone target_s limit_s total days weeks departments languages hours
+    silence``.
 
-    ``total`` and each of ``days weeks departments languages``: ``tickets answered within_target within_limit breached p50_s
-    p95_s``; ``hours``: seven lists (Monday first) of 24 counts of mails that were promised an answer; ``silence``:
-    ``reason count``.
+    ``total`` and each of ``days weeks departments languages``: ``tickets answered within_target within_limit breached
+    p50_s p95_s``; ``hours``: seven lists (Monday first) of 24 counts of mails that were promised an answer;
+    ``silence``: ``reason count``.
     """
     days = report_days.read(connection, span.since, watch_of(span, rules))
     return {

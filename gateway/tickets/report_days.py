@@ -1,7 +1,8 @@
 """The days of the report: tickets and silences by day, each day counted once when it is over and kept.
 
-Triggers write down which day a later change belongs to (an answer to an old ticket, an erasure), in the transaction of that change;
-such a day is counted from its rows again. So what is reported is exact at every moment, whether or not anybody counted ahead.
+Triggers write down which day a later change belongs to (an answer to an old ticket, an erasure), in the transaction of
+that change; such a day is counted from its rows again. So what is reported is exact at every moment, whether or not
+anybody counted ahead.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ EVERY_S, FIRST_S, PAUSE_S = 6 * 3600.0, 300.0, 0.04  #: how often, after the sta
 
 @dataclass(slots=True)
 class Group:
-    """Tickets of one department and language: ``delays`` to the first answer in milliseconds, ascending; how many nobody
-    has answered, and how many passed their limit."""
+    """Tickets of one department and language: ``delays`` to the first answer in milliseconds, ascending; how many
+    nobody has answered, and how many passed their limit."""
 
     delays: list[int] = field(default_factory=list)
     unanswered: int = 0
@@ -137,7 +138,8 @@ def _gaps(since: datetime, kept: Mapping[date, Day], watch: Watch) -> Iterator[t
 
 
 def counted(connection: Connection, start: datetime, end: datetime | None, watch: Watch) -> dict[date, Day]:
-    """The days between two moments, counted from the rows themselves; the silence of all of them stands at the first."""
+    """The days between two moments, counted from the rows themselves; the silence of all of them stands at the
+    first."""
     days: dict[date, Day] = {}
     zone = ZoneInfo(watch.zone)
     for row in _promised(connection, start, end):
@@ -204,8 +206,8 @@ def loops(store: Store, watch: Callable[[], Watch], wait: Wait) -> tuple[Periodi
 
 
 def settle(connection: Connection, since: datetime, watch: Watch) -> bool:
-    """Keeps a few more days since then that are over, and forgets those of which something changed; whether there is more
-    to do. Short, and one at a time: a mail's commit waits for it on SQLite."""
+    """Keeps a few more days since then that are over, and forgets those of which something changed; whether there is
+    more to do. Short, and one at a time: a mail's commit waits for it on SQLite."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("lock table report_days in share row exclusive mode"))
     more = _forget_changed(connection, watch)

@@ -1,4 +1,5 @@
-"""What becomes of a copy that was put back: the service that it is a copy of went on, and may have sent what waited then."""
+"""What becomes of a copy that was put back: the service that it is a copy of went on, and may have sent what waited
+then."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ class Waiting:
 
 
 def settle(connection: Connection, queued: str, copied_at: datetime, now: datetime) -> Waiting:
-    """Holds, discards or leaves the replies that waited, and writes the restore down: replies to what came before ``now``
-    are treated alike (``outgoing.Restored``)."""
+    """Holds, discards or leaves the replies that waited, and writes the restore down: replies to what came before
+    ``now`` are treated alike (``outgoing.Restored``)."""
     o, m = outbox.c, messages.c
     waits = o.state.in_([OutboxState.QUEUED, OutboxState.SENDING])
     replies = int(connection.execute(select(func.count()).where(waits)).scalar_one())
@@ -47,8 +48,8 @@ def settle(connection: Connection, queued: str, copied_at: datetime, now: dateti
 
 
 def overdue(connection: Connection, office: Office, now: datetime) -> list[tuple[str, str, float]]:
-    """Tells of all tickets of the copy whose promise broke meanwhile in one mail, not in one each; their clocks are done.
-    (reference, ``limit``, seconds late) of each."""
+    """Tells of all tickets of the copy whose promise broke meanwhile in one mail, not in one each; their clocks are
+    done. (reference, ``limit``, seconds late) of each."""
     restored_at = office.restored.at
     if restored_at is None:
         return []

@@ -1,5 +1,5 @@
-"""What is kept for how long. A purge walks each kind of row from the oldest on in small steps: it reads what is due, then removes it
-in a transaction of its own that takes a fraction of a second, so that no mail waits for it.
+"""What is kept for how long. A purge walks each kind of row from the oldest on in small steps: it reads what is due,
+then removes it in a transaction of its own that takes a fraction of a second, so that no mail waits for it.
 
 Rows are numbered as they come, so the oldest are found by their number; no index is kept for the purge alone.
 """
@@ -160,7 +160,9 @@ def _tickets(connection: Connection, cutoff: datetime, after: Place) -> Found:
     )
     old = [
         row for row in rows
-        if row.state != TicketState.OPEN and row.opened_at < cutoff and (row.closed_at is None or row.closed_at < cutoff)
+        if row.state != TicketState.OPEN
+        and row.opened_at < cutoff
+        and (row.closed_at is None or row.closed_at < cutoff)
     ]  # fmt: skip
     if old:
         quiet = select(t.id).where(t.id.in_([row.id for row in old]), func.coalesce(last, t.opened_at) < cutoff)

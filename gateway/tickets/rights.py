@@ -1,4 +1,5 @@
-"""Who may do what: an agent answers, a lead releases and merges, an admin blocks and manages users, an auditor reads."""
+"""Who may do what: an agent answers, a lead releases and merges, an admin blocks and manages users, an auditor
+reads."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def tick(connection: Connection, office: Office, now: datetime, count: int = 200
 
 
 def _guarded(
-    connection: Connection, row: Ticket, work: Callable[[Connection, Ticket, Office, datetime], Done], office: Office, now: datetime
+    connection: Connection, row: Ticket, work: Callable[[Connection, Ticket, Office, datetime], Done], office: Office,
+    now: datetime
 ) -> Done:  # fmt: skip
     """One ticket that cannot be done must not stop the clock of the others."""
     try:

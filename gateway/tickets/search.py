@@ -1,4 +1,5 @@
-"""Where is the mail of customer X? Inbox and outbox by what a person knows: an address, a subject, a Message-ID, a time."""
+"""Where is the mail of customer X? Inbox and outbox by what a person knows: an address, a subject, a Message-ID, a
+time."""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ from gateway.database.tables import messages, outbox, tickets
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What is looked for; ``None`` where it does not matter. ``address``: a part of the author's or the envelope sender's
-    (inbox), of the recipient's (outbox); ``subject``: a part; ``message_id`` with or without brackets; ``since``: received
-    or written."""
+    """What is looked for; ``None`` where it does not matter. ``address``: a part of the author's or the envelope
+    sender's (inbox), of the recipient's (outbox); ``subject``: a part; ``message_id`` with or without brackets;
+    ``since``: received or written."""
 
     state: str | None = None
     disposition: str | None = None
@@ -52,7 +53,8 @@ def inbox_rows(connection: Connection, wanted: Search) -> list[dict[str, Any]]:
 
 
 def inbox_row(row: Row[Any]) -> dict[str, Any]:
-    """A mail as ``messages list --json`` shows it. ``from`` is its author, or the envelope sender while nobody read it."""
+    """A mail as ``messages list --json`` shows it. ``from`` is its author, or the envelope sender while nobody read
+    it."""
     return {
         "id": row.id,
         "source": row.source,

@@ -6,7 +6,8 @@ import unicodedata
 
 OWN = "| "  #: before the author's own words
 REST = ": "  #: before everything else that the mail says: quotes, the other alternative, hidden text
-WIDTH = 72  #: columns of a line in a staff mail; programs wrap a longer one, here or when they quote it, and drop its prefix
+#: columns of a line in a staff mail; programs wrap a longer one, here or when they quote it, and drop its prefix
+WIDTH = 72
 
 
 def set_off(text: str, prefix: str = OWN, width: int | None = None) -> str:

@@ -1,10 +1,10 @@
 """The signature that a company's mail program puts below a colleague's answer, where nothing marks it as one.
 
-Pure, and careful: of two mistakes, a phone number that goes out is the smaller one. Something is cut only where no line of it is
-of the kind that answers have (a link to a page, an address of a machine, an account, a step), and where it names the colleague
-or his company's domain: below a closing formula or his name, when all of it is of the kind that stands in signatures (phone,
-address, company, register); or when the same lines ended other answers of his, in which other words stood above. Below a formula
-such lines need not name him. The formula and the name are the answer's.
+Pure, and careful: of two mistakes, a phone number that goes out is the smaller one. Something is cut only where no line
+of it is of the kind that answers have (a link to a page, an address of a machine, an account, a step), and where it
+names the colleague or his company's domain: below a closing formula or his name, when all of it is of the kind that
+stands in signatures (phone, address, company, register); or when the same lines ended other answers of his, in which
+other words stood above. Below a formula such lines need not name him. The formula and the name are the answer's.
 """
 
 from __future__ import annotations
@@ -17,25 +17,36 @@ LINES = 24  #: a signature is at most so long
 PROSE = 3  #: small words that contact data may have
 EARLIER = 2  #: other answers that end alike, from which lines are taken for a signature
 _CLOSINGS = (
-    "kind regards", "best regards", "regards", "best wishes", "warm regards", "many thanks and regards", "sincerely", "best",
+    "kind regards", "best regards", "regards", "best wishes", "warm regards", "many thanks and regards", "sincerely",
+    "best",
     "cheers", "yours sincerely", "yours faithfully", "thanks", "thank you", "all the best", "mit freundlichen grüßen",
-    "mit freundlichem gruß", "freundliche grüße", "viele grüße", "beste grüße", "liebe grüße", "schöne grüße", "herzliche grüße",
-    "mit besten grüßen", "mfg", "vg", "lg", "gruß", "grüße", "mit freundlichen gruessen", "viele gruesse", "cordialement",
-    "bien cordialement", "bien à vous", "sincères salutations", "meilleures salutations", "salutations distinguées", "saludos",
-    "un saludo", "saludos cordiales", "un cordial saludo", "atentamente", "cordiali saluti", "distinti saluti", "saluti",
+    "mit freundlichem gruß", "freundliche grüße", "viele grüße", "beste grüße", "liebe grüße", "schöne grüße",
+    "herzliche grüße",
+    "mit besten grüßen", "mfg", "vg", "lg", "gruß", "grüße", "mit freundlichen gruessen", "viele gruesse",
+    "cordialement",
+    "bien cordialement", "bien à vous", "sincères salutations", "meilleures salutations", "salutations distinguées",
+    "saludos",
+    "un saludo", "saludos cordiales", "un cordial saludo", "atentamente", "cordiali saluti", "distinti saluti",
+    "saluti",
     "un saluto", "с уважением", "с наилучшими пожеланиями", "всего доброго", "з повагою", "з найкращими побажаннями",
 )  # fmt: skip
 _CLOSING = re.compile(
     rf"(?:{'|'.join(map(re.escape, sorted(_CLOSINGS, key=len, reverse=True)))})(?: aus \w+)?[ ,.!]*", re.I
 )
-_PHONE = r"(?:tel|phone|telephone|mobile?|cell|fax|fon|telefon|telefax|handy|tél|téléphone|móvil|teléfono|cellulare|telefono|тел|моб|факс|[mtpdf])"
+_PHONE = (
+    r"(?:tel|phone|telephone|mobile?|cell|fax|fon|telefon|telefax|handy|tél|téléphone|móvil|teléfono|cellulare"
+    r"|telefono|тел|моб|факс|[mtpdf])"
+)
 _HARD = re.compile(
     rf"^[^\w+]{{0,3}}{_PHONE}[.:]?[ .:|]*\(?\+?[\d(]|\+\d[\d ()/.-]{{6,20}}\d|^[^\w+]{{0,3}}\(?0[\d ()/.-]{{7,20}}\d$"
     r"|[\w.+-]{1,64}@[\w-]{1,63}\.[\w.-]{2,60}|\b(?:https?://|www\.)\S+"
-    r"|\b(?:GmbH|UG|KG|e\.\s?K\.|Ltd|LLC|Inc|PLC|SARL|SAS|S\.A\.|S\.L\.|S\.r\.l\.|Srl|S\.p\.A\.|B\.V\.|OÜ|Oy|Sp\. z o\.o\.)(?![\w])"
-    r"|(?:^|\s)(?:ООО|ТОВ|АО|ЗАО|ФОП|AG)(?=\s|$)|\b(?:HRB|Amtsgericht|USt-?Id|VAT|SIRET|SIREN|CIF|ИНН|ЄДРПОУ)\b|P\. ?IVA"
+    r"|\b(?:GmbH|UG|KG|e\.\s?K\.|Ltd|LLC|Inc|PLC|SARL|SAS|S\.A\.|S\.L\.|S\.r\.l\.|Srl|S\.p\.A\.|B\.V\.|OÜ|Oy|Sp\. z "
+    r"o\.o\.)(?![\w])"
+    r"|(?:^|\s)(?:ООО|ТОВ|АО|ЗАО|ФОП|AG)(?=\s|$)|\b(?:HRB|Amtsgericht|USt-?Id|VAT|SIRET|SIREN|CIF|ИНН|ЄДРПОУ)\b|P\. "
+    r"?IVA"
     r"|\b(?:Geschäftsführ\w+|Managing Directors?|Registered (?:office|in)|Sitz der Gesellschaft|Siège social)\b"
-    r"|^\s*(?:[A-Z]{1,2}-)?\d{4,6},? [^\W\d_]{3,}[^.!?]{0,40}$|\b(?:\w+straße|\w+strasse|\w+str\.|[Ss]treet|[Rr]ue|[Cc]alle|ул\.|вул\.) ?[^.!?]{0,40}\d"
+    r"|^\s*(?:[A-Z]{1,2}-)?\d{4,6},? [^\W\d_]{3,}[^.!?]{0,40}$|\b(?:\w+straße|\w+strasse|\w+str\.|[Ss]treet|[Rr]ue"
+    r"|[Cc]alle|ул\.|вул\.) ?[^.!?]{0,40}\d"
     r"|^\s*[\[<](?:cid:|image|logo)[^\]>]{0,100}[\]>]\s*$",
     re.I,
 )
@@ -44,11 +55,15 @@ _SENTENCE = re.compile(
 )
 #: what stands in answers and not in signatures
 _ANSWERS = re.compile(
-    r"\bhttps?://[^\s/]+/\S|\bwww\.[^\s/]+/\S|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{1,4}:(?:[0-9a-f]{0,4}:){2,}|\w[:#]\d{2,5}\b"
+    r"\bhttps?://[^\s/]+/\S|\bwww\.[^\s/]+/\S|\b\d{1,3}(?:\.\d{1,3}){3}\b|\b[0-9a-f]{1,4}:(?:[0-9a-f]{0,4}:){2,}"
+    r"|\w[:#]\d{2,5}\b"
     r"|\b[A-Z]{2}\d{2}(?: ?[\dA-Z]{4}){3,}|\b(?:ns|mx|vnc|kvm|ipmi|rdp|ssh|ftp|smtp|imap|pop3?)\d*[.:\s]"
-    r"|^\s*(?:\d+[.)]|[-*•>#$])\s|`|\b(?:url|host|server|user(?:name)?|login|benutzer(?:name)?|utilisateur|usuario|utente|пользователь|логин"
-    r"|користувач|логін|password|passwort|kennwort|mot de passe|contraseña|пароль|port|puerto|porta|порт|pin|iban|bic|swift|order|auftrag"
-    r"|bestellung|commande|pedido|ordine|заказ|замовлення|invoice|rechnung|facture|factura|fattura|nameserver|gateway|netmask|console|panel)\b"
+    r"|^\s*(?:\d+[.)]|[-*•>#$])\s|`|\b(?:url|host|server|user(?:name)?|login|benutzer(?:name)?|utilisateur|usuario"
+    r"|utente|пользователь|логин"
+    r"|користувач|логін|password|passwort|kennwort|mot de passe|contraseña|пароль|port|puerto|porta|порт|pin|iban|bic"
+    r"|swift|order|auftrag"
+    r"|bestellung|commande|pedido|ordine|заказ|замовлення|invoice|rechnung|facture|factura|fattura|nameserver|gateway"
+    r"|netmask|console|panel)\b"
     r"\s*(?:[:#=№]\s*\S|(?=\S*\d)\S+)",
     re.I,
 )
@@ -125,7 +140,8 @@ def _is_name(line: str, name: str) -> bool:
 
 
 def _may_be_name(line: str, name: str) -> bool:
-    """Whether a line below a closing formula is how he signs: his name, or two or three words that begin with capitals."""
+    """Whether a line below a closing formula is how he signs: his name, or two or three words that begin with
+    capitals."""
     words = line.strip().split()
     if _tokens(line) and _tokens(line) <= _tokens(name):
         return True
@@ -170,13 +186,15 @@ def _ends_of(known: Sequence[list[str]], lines: Sequence[str], begin: int) -> in
 
 
 def _said(lines: list[str]) -> tuple[str, ...]:
-    """What is said above a block, without the greeting: a how-to that goes to many customers differs in nothing else."""
+    """What is said above a block, without the greeting: a how-to that goes to many customers differs in nothing
+    else."""
     greets = bool(lines) and (lines[0][-1] in ",!:" or (len(lines[0].split()) <= 3 and lines[0][-1].isalpha()))
     return tuple(lines[greets:])
 
 
 def _repeated(lines: Sequence[str], by: Colleague, known: Sequence[list[str]]) -> int:
-    """Where the longest end begins, below a blank line, that several other answers have and that names ways to reach him."""
+    """Where the longest end begins, below a blank line, that several other answers have and that names ways to reach
+    him."""
     for index in range(max(1, len(lines) - LINES), len(lines) - 2):
         if lines[index].strip() and not lines[index - 1].strip() and by.is_named_in(lines[index:]):
             block = _squeezed(lines[index:])

@@ -9,9 +9,11 @@ KINDS = {
     "follow-ups are not": "follow_up", "a contribution without proof": "pending",
     "machine mail": "machine", "taken in without": "imported", "the author is malformed": "malformed",
     "the author failed": "failed", "its sender wants no": "suppressed", "the sender's domain refuses": "refused",
-    "the mail is older": "old", "an address without proof": "repeated", "perhaps a loop": "loop", BUDGET_SPENT: "budget",
+    "the mail is older": "old", "an address without proof": "repeated", "perhaps a loop": "loop",
+    BUDGET_SPENT: "budget",
     "a check could not be made": "recheck", "blocked: ": "blocked", "null sender": "null_sender",
-    "a mailbox that no person": "robot", "its domain": "unreachable", "our own address": "own", "mail from a staff": "staff",
+    "a mailbox that no person": "robot", "its domain": "unreachable", "our own address": "own",
+    "mail from a staff": "staff",
     "mail to a return address": "return_address", "no author": "no_author", "the envelope sender is not": "no_sender",
 }  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What a staff member's reply says: commands in its first lines, and the words for the customer.
 
-Pure. The quoted notification is not for customers: of it only lines that the customer wrote himself are kept, and only where
-the answer goes between them.
+Pure. The quoted notification is not for customers: of it only lines that the customer wrote himself are kept, and only
+where the answer goes between them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ COMMANDS = ("note", "close", "owner", "spam", "send")
 _ALIASES = {"internal": "note", "intern": "note", "notiz": "note", "memo": "note", "interne": "note", "interna": "note"}
 #: words that begin a note to colleagues or one to the customer: the author is asked
 _EITHER = frozenset(
-    "nota remarque anmerkung vermerk commentaire comentario commento comment remark nb заметка примечание комментарий замітка"
+    "nota remarque anmerkung vermerk commentaire comentario commento comment remark nb заметка примечание комментарий "
+    "замітка"
     " нотатка примітка коментар внутреннее внутрішнє".split()
 )
 _DRESS = r"\-\s*_\"'`«»„“”‘’>|#/@()\[\]•–—"
 _FIRST = re.compile(
     rf"^[{_DRESS}]*(?:\d[.)]\s*)?(?:(?P<inner>intern(?:al|e|a)?)[ -]{{1,3}})?(?P<word>[^\W\d_]{{2,14}})"
-    rf"(?P<self>s? to (?:self|all|team|staff))?(?P<mark>[{_DRESS}]*[:;][{_DRESS}:]*|\s+[-–—]\s+|-\s+|[)\]]\s*|)(?P<rest>.*)$",
+    rf"(?P<self>s? to (?:self|all|team|staff))?(?P<mark>[{_DRESS}]*[:;][{_DRESS}:]*|\s+[-–—]\s+|-\s+|[)\]]\s*"
+    r"|)(?P<rest>.*)$",
     re.I,
 )
 _BARE = re.compile(r"^\s*[#/@]\s*\w")  #: "#note x"
@@ -169,6 +171,7 @@ def _before(lines: list[str], known: set[str]) -> list[str]:
 
 
 def shows_notification(words: str, marks: Iterable[str]) -> bool:
-    """Whether something of the notification is among these words: its line, or one of the ``marks`` (a reply address)."""
+    """Whether something of the notification is among these words: its line, or one of the ``marks`` (a reply
+    address)."""
     flat = " ".join(words.split()).lower()
     return FENCE.lower() in flat or any(mark.lower() in flat for mark in marks if mark)

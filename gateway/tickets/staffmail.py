@@ -1,9 +1,9 @@
 """Staff answer by mail: who may, what is done, and what goes back to them.
 
-Class first (only a person), then the address (``[staff] may_answer``), then its proof (DMARC, aligned DKIM or SPF as for customers,
-or ``[staff] relays``), then the ticket's staff token, which is of use to the very address it was made for. What fails one
-of these changes nothing. It goes back to its author with the reason where the author is known to be staff, a few times an hour;
-a stranger learns nothing.
+Class first (only a person), then the address (``[staff] may_answer``), then its proof (DMARC, aligned DKIM or SPF as
+for customers, or ``[staff] relays``), then the ticket's staff token, which is of use to the very address it was made
+for. What fails one of these changes nothing. It goes back to its author with the reason where the author is known to be
+staff, a few times an hour; a stranger learns nothing.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ HELD = f"{MARK}: not sent"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a mail from a staff address is. ``token``: it may be carried out. Else ``refused`` says why not, and ``back``
-    within which budget that is said to its author (``None``: not at all). ``later``: a check could not be made."""
+    """What a mail from a staff address is. ``token``: it may be carried out. Else ``refused`` says why not, and
+    ``back`` within which budget that is said to its author (``None``: not at all). ``later``: a check could not be
+    made."""
 
     ticket: Any = None
     token: Token | None = None
@@ -89,8 +90,8 @@ class _Hold(Exception):
 def judged(
     connection: Connection, incoming: Incoming, office: Office, now: datetime, lock: bool = True
 ) -> Judged | None:  # fmt: skip
-    """What is to be made of a mail from a staff address; ``None``: it goes the ordinary way. ``lock``: its ticket stays as
-    it is read until the transaction ends."""
+    """What is to be made of a mail from a staff address; ``None``: it goes the ordinary way. ``lock``: its ticket stays
+    as it is read until the transaction ends."""
     author = incoming.reading.author
     if author.status is not AuthorStatus.OK or author.address is None or not office.answers(author.address):
         return None
@@ -141,7 +142,8 @@ def _unproven(incoming: Incoming, case: Judged) -> Judged:
 def _misdirected(found: Sequence[Token], told: Any) -> str:
     if found:
         return (
-            "the address it was sent to was made for somebody else; reply to a notification that you got yourself, from "
+            "the address it was sent to was made for somebody else; reply to a notification that you got yourself, "
+            "from "
             "the address that got it"
         )
     return "it was not sent to the reply address of the notification; use Reply, so that it goes to its Reply-To"
@@ -435,7 +437,8 @@ class _Work:
         return entry
 
     def _files(self, message: int | None = None) -> list[dict[str, Any]]:
-        """The files that go out: not the customer's own, not the pictures of a signature, which came before, no signatures."""
+        """The files that go out: not the customer's own, not the pictures of a signature, which came before, no
+        signatures."""
         if message is not None and message != self.claimed.id:
             return self._files_of_held(message)
         own = [one for one in self.incoming.reading.parsed.attachments if one.type not in briefing.SIGNED]
@@ -497,7 +500,10 @@ class _Work:
         if row is None:
             return ""
         at = row.at.astimezone(ZoneInfo(self.office.timezone))
-        return f"{row.author or 'somebody'} {'answered' if row.direction == 'out' else 'wrote'} at {at:%H:%M} ({at:%Z}), {at:%d %B}"
+        return (
+            f"{row.author or 'somebody'} {'answered' if row.direction == 'out' else 'wrote'} at {at:%H:%M} ({at:%Z}), "
+            f"{at:%d %B}"
+        )
 
     def _last_told(self) -> Any:
         o = outbox.c
@@ -530,7 +536,8 @@ class _Work:
         return self.done(Disposition.APPENDED, f"{MARK}: {', '.join(did)}", entry, sent)
 
     def hold(self, why: str, held: Any = None) -> Done:
-        """Keeps the answer on the ticket, unsent, and asks its author. ``held``: the entry of the one that is kept again."""
+        """Keeps the answer on the ticket, unsent, and asks its author. ``held``: the entry of the one that is kept
+        again."""
         self._own_after_all()
         found = Parted(held.text.partition("\n\n")[2]) if held is not None else self._held_words()
         text = found.words

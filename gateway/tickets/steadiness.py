@@ -40,9 +40,9 @@ class Drift:
 
 
 class Steadiness:
-    """A clock that is ahead for a moment (a battery that is empty at boot, a guest that was paused, a wrong ``date``) makes
-    everything old. It is believed once it has run true for a day: since the start, unless it went on where the service
-    was last seen, and since it was moved."""
+    """A clock that is ahead for a moment (a battery that is empty at boot, a guest that was paused, a wrong ``date``)
+    makes everything old. It is believed once it has run true for a day: since the start, unless it went on where the
+    service was last seen, and since it was moved."""
 
     def __init__(self, drift: Drift, last: datetime | None) -> None:
         self._drift = drift

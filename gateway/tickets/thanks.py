@@ -6,15 +6,19 @@ import re
 
 LONGEST = 240  #: characters; who writes more says more
 _THANKS = re.compile(
-    r"\b(?:thanks?|thank you|thx|ty|cheers|danke|dank|vielen dank|merci|gracias|grazie|obrigad[oa]|bedankt|dzięki|dziękuję|děkuji|díky|"
+    r"\b(?:thanks?|thank you|thx|ty|cheers|danke|dank|vielen dank|merci|gracias|grazie|obrigad[oa]|bedankt|dzięki"
+    r"|dziękuję|děkuji|díky|"
     r"teşekkürler|спасибо|благодарю|дякую|дякуємо|спасибі)(?!\w)",
     re.I,
 )
 #: what makes more of it than thanks: a question, a wish, a "but"
 _MORE = re.compile(
-    r"[?¿;؟]|\d{3}|\b(?:but|however|still|again|please|can you|could you|need|when|why|aber|jedoch|noch|wieder nicht|bitte|warum|wann|können|"
-    r"mais|encore|toujours|pouvez|pourquoi|quand|svp|s'il|pero|todavía|aún|puede|podría|por favor|cuándo|ma|però|ancora|può|potete|"
-    r"per favore|perché|quando|но|однако|ещё|еще|опять|снова не|можете|пожалуйста|почему|когда|але|однак|ще|знову не|можете|будь ласка|"
+    r"[?¿;؟]|\d{3}|\b(?:but|however|still|again|please|can you|could you|need|when|why|aber|jedoch|noch|wieder nicht"
+    r"|bitte|warum|wann|können|"
+    r"mais|encore|toujours|pouvez|pourquoi|quand|svp|s'il|pero|todavía|aún|puede|podría|por favor|cuándo|ma|però"
+    r"|ancora|può|potete|"
+    r"per favore|perché|quando|но|однако|ещё|еще|опять|снова не|можете|пожалуйста|почему|когда|але|однак|ще|знову не"
+    r"|можете|будь ласка|"
     r"чому|коли)(?!\w)",
     re.I,
 )

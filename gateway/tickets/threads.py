@@ -1,7 +1,7 @@
 """Which ticket a mail points at: by token, Message-ID, References or a reference in its subject. A candidate only.
 
-Of several the author's own ticket counts, whatever else the mail points at: nobody draws a customer's mail away from it with
-a token or a Message-ID that the customer's mail program copies.
+Of several the author's own ticket counts, whatever else the mail points at: nobody draws a customer's mail away from it
+with a token or a Message-ID that the customer's mail program copies.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ MAX_IDS = 50  #: of In-Reply-To and of References, the nearest of these
 
 @dataclass(frozen=True, slots=True)
 class Pointers:
-    """What a mail says about its thread. ``returned_row``: the outbox row whose signed return address it was sent to."""
+    """What a mail says about its thread. ``returned_row``: the outbox row whose signed return address it was sent
+    to."""
 
     addresses: tuple[str, ...]
     message_id: str | None
@@ -79,8 +80,9 @@ def find(
     connection: Connection, pointers: Pointers, author: str | None, accounts: Iterable[str], keys: Mapping[str, bytes],
     now: datetime, lock: bool = False,
 ) -> Thread | None:  # fmt: skip
-    """The best candidate: a ticket of the author's before any other; a token of his, then any token, the return address of
-    a reply, Message-IDs, References, the subject. ``lock``: its ticket stays as it is read until the transaction ends."""
+    """The best candidate: a ticket of the author's before any other; a token of his, then any token, the return address
+    of a reply, Message-IDs, References, the subject. ``lock``: its ticket stays as it is read until the transaction
+    ends."""
     whose = _Author(author, frozenset(accounts))
     first: Thread | None = None
     for candidate in _candidates(connection, pointers, whose, keys, now):
@@ -151,7 +153,8 @@ def _by_token(
 
 
 def _last_given(connection: Connection, ticket: Ticket, address: str) -> datetime:
-    """When the token of a ticket was last sent to this address, as far as is known; not before the ticket was opened."""
+    """When the token of a ticket was last sent to this address, as far as is known; not before the ticket was
+    opened."""
     o = outbox.c
     sent: datetime | None = connection.execute(
         select(func.max(o.created_at)).where(
@@ -173,7 +176,8 @@ def _by_return_address(connection: Connection, row_id: int, author: _Author, now
 
 
 def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iterator[Thread]:
-    """By ids that we made, or that stand in a ticket of the author's: what somebody else brought in proves no thread."""
+    """By ids that we made, or that stand in a ticket of the author's: what somebody else brought in proves no
+    thread."""
     own = pointers.message_id
     answered = [rfc_id for rfc_id in pointers.in_reply_to[:MAX_IDS] if rfc_id != own]
     named = [rfc_id for rfc_id in pointers.references[-MAX_IDS:] if rfc_id != own]
@@ -199,8 +203,8 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
 
 
 def same_request(connection: Connection, ticket_id: int, incoming: Incoming, lock: bool) -> Thread | None:
-    """The open ticket of the same author that began with the same subject and words: he sent his mail again. It adds nothing,
-    and counts as if it were bound to it, when it brings no other attachment."""
+    """The open ticket of the same author that began with the same subject and words: he sent his mail again. It adds
+    nothing, and counts as if it were bound to it, when it brings no other attachment."""
     chosen = select(tickets).where(tickets.c.id == ticket_id, tickets.c.state != TicketState.CLOSED)
     row = typed.first(connection, Ticket, chosen.with_for_update() if lock else chosen)
     author, parsed = incoming.reading.author.address, incoming.reading.parsed

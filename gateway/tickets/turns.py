@@ -1,10 +1,11 @@
-"""Whose turn it is at the relay: which due rows of the outbox are claimed first, each kind found in an index of its own.
+"""Whose turn it is at the relay: which due rows of the outbox are claimed first, each kind found in an index of its
+own.
 
 What a customer waits for now goes first, however much is left of an outage: urgent rows (a person's answer before
-acknowledgements before staff mail), then acknowledgements that still come within the promise, then staff mail of that time,
-then the rest, the longest due first. Within a ticket and recipient the order is that of writing: an earlier row that is
-due takes the turn of a later one, and none overtakes one that is being sent. Only a row that waits because its recipient
-refused it for now does not hold up the later ones.
+acknowledgements before staff mail), then acknowledgements that still come within the promise, then staff mail of that
+time, then the rest, the longest due first. Within a ticket and recipient the order is that of writing: an earlier row
+that is due takes the turn of a later one, and none overtakes one that is being sent. Only a row that waits because its
+recipient refused it for now does not hold up the later ones.
 """
 
 from __future__ import annotations

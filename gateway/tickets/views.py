@@ -92,8 +92,8 @@ def ticket_list(connection: Connection, wanted: listing.Filter, limit: int) -> l
 
 
 def ticket_show(connection: Connection, row: Ticket, full: bool = False, now: datetime | None = None) -> dict[str, Any]:
-    """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``. ``now``: for who
-    has it open."""
+    """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``. ``now``:
+    for who has it open."""
     parts = merging.parts(connection, row)
     ids = [row.id, *(part.id for part in parts)]
     known = _facts_shown([fact for rows in _facts(connection, ids).values() for fact in rows])
@@ -287,8 +287,8 @@ def _source(row: SourceState) -> dict[str, Any]:
 
 
 def counts(connection: Connection) -> dict[str, dict[str, int]]:
-    """Rows by queue and state, for ``status`` and the metrics: those that wait or need a person, each found in an index and
-    counted up to ``health.MOST``. What is done is in the counters."""
+    """Rows by queue and state, for ``status`` and the metrics: those that wait or need a person, each found in an index
+    and counted up to ``health.MOST``. What is done is in the counters."""
     m, o, a, t = messages.c, outbox.c, arrivals.c, tickets.c
     inbox_states = (InboxState.PENDING, InboxState.PROCESSING, InboxState.FAILED, InboxState.QUARANTINED)
     outbox_states = (OutboxState.QUEUED, OutboxState.SENDING)

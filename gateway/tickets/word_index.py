@@ -97,8 +97,8 @@ def forget(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def query(words: str, kind: str) -> str:
-    """What a person typed, in the language of the index: every word must be there, its pieces side by side, and the last one
-    may be a beginning."""
+    """What a person typed, in the language of the index: every word must be there, its pieces side by side, and the
+    last one may be a beginning."""
     given = [pieces for word in _WORD.findall(words)[:12] if (pieces := _PIECE.findall(word)[:12])]
     if kind == "sqlite":
         return " ".join(f'"{" ".join(pieces)}"' for pieces in given) + ("*" if given else "")

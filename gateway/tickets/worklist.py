@@ -169,8 +169,8 @@ MANY_TOUCHED = 100
 
 
 def marks(connection: Connection) -> Marks:
-    """Changes whenever anything happens that a page may show: what stands last in the tables that only grow. Cheap: asked
-    twice a second while anybody looks."""
+    """Changes whenever anything happens that a page may show: what stands last in the tables that only grow. Cheap:
+    asked twice a second while anybody looks."""
     return tuple(int(one) for one in connection.execute(_MARKS).one())
 
 

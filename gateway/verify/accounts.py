@@ -41,7 +41,8 @@ def _within(address: Network, networks: Sequence[Network]) -> bool:
 def _ranked(
     candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]], networks: Sequence[Network]
 ) -> list[Candidate]:
-    """The addresses that count, those first that somebody here knows: the directory, then the company's own networks."""
+    """The addresses that count, those first that somebody here knows: the directory, then the company's own
+    networks."""
     ranked: list[tuple[int, Candidate]] = []
     for candidate in candidates:
         if owners(candidate.value):

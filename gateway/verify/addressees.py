@@ -1,4 +1,5 @@
-"""Whom To and Cc address, from their raw octets (RFC 5322 section 3.4): display names, comments and encoded words name nobody."""
+"""Whom To and Cc address, from their raw octets (RFC 5322 section 3.4): display names, comments and encoded words name
+nobody."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ MAX_ADDRESSES = 500
 
 
 def addressees(value: bytes) -> tuple[str, ...] | None:
-    """The addresses in a field's value, lower-case, domains as A-labels; ``None`` where it cannot be read for certain."""
+    """The addresses in a field's value, lower-case, domains as A-labels; ``None`` where it cannot be read for
+    certain."""
     if len(value) > MAX_FIELD:
         return None
     found = lexed(value.decode("utf-8", "replace").replace("\r", "").replace("\n", ""))
@@ -55,8 +57,9 @@ class Meant(StrEnum):
 class Ours:
     """Which addresses are the desk's. All of them lower-case, domains as A-labels.
 
-    ``addresses``: each with any ``+tag``. ``domains``: nobody else has an address there. ``shared``: the company's domains,
-    where colleagues, lists and customers' mailboxes stand beside the desk: whoever gets a mail there may hand it on to us.
+    ``addresses``: each with any ``+tag``. ``domains``: nobody else has an address there. ``shared``: the company's
+    domains, where colleagues, lists and customers' mailboxes stand beside the desk: whoever gets a mail there may hand
+    it on to us.
     """
 
     addresses: frozenset[str]

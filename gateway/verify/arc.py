@@ -1,9 +1,11 @@
-"""ARC (RFC 8617): the chain is validated in full, and believed only where its last sealers are named in the configuration.
+"""ARC (RFC 8617): the chain is validated in full, and believed only where its last sealers are named in the
+configuration.
 
-A sealer's word is the Authentication-Results that it sealed: what it says of SPF and DKIM is parsed and aligned here, like
-results of our own; that a chain is sound says nothing by itself. The last ARC-Message-Signature must prove what a DKIM signature
-must (``coverage.py``): that it covers what is read, names us and is fresh. A seal is put on whatever a forwarder relays, by
-whomever it was kept, so without that any mail that a customer ever sent to somebody there would prove him for ever.
+A sealer's word is the Authentication-Results that it sealed: what it says of SPF and DKIM is parsed and aligned here,
+like results of our own; that a chain is sound says nothing by itself. The last ARC-Message-Signature must prove what a
+DKIM signature must (``coverage.py``): that it covers what is read, names us and is fresh. A seal is put on whatever a
+forwarder relays, by whomever it was kept, so without that any mail that a customer ever sent to somebody there would
+prove him for ever.
 """
 
 from __future__ import annotations
@@ -36,8 +38,8 @@ _Field = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What the seals of a sound chain cover: the mail, the fields that the last ARC-Message-Signature names (in small letters),
-    every t= in the chain, and the marks by which its seals are known again."""
+    """What the seals of a sound chain cover: the mail, the fields that the last ARC-Message-Signature names (in small
+    letters), every t= in the chain, and the marks by which its seals are known again."""
 
     mail: Signed
     names: tuple[bytes, ...]
@@ -160,7 +162,8 @@ def _message_holds(
 async def verify(
     raw: bytes | bytearray, header_block: bytes, body_start: int, sealers: frozenset[str], resolver: Resolver
 ) -> ArcResult:
-    """The chain of a mail. Where its last sealer is not among ``sealers`` nothing is computed: its word would not count."""
+    """The chain of a mail. Where its last sealer is not among ``sealers`` nothing is computed: its word would not
+    count."""
     if b"arc-seal" not in header_block.lower():
         return ArcResult("none", "no chain")
     fields = dkim.header_fields(header_block)
@@ -215,7 +218,8 @@ async def _chain(
 
 
 async def vouched(chain: ArcResult, policy: dmarc.Policy, terms: Terms, resolver: Resolver) -> Vouch | None:
-    """Whether the word of a trusted sealer proves the author's domain, by our own alignment; ``None`` without a sound chain."""
+    """Whether the word of a trusted sealer proves the author's domain, by our own alignment; ``None`` without a sound
+    chain."""
     cover = chain.cover
     if cover is None:
         return None
@@ -245,8 +249,8 @@ async def vouched(chain: ArcResult, policy: dmarc.Policy, terms: Terms, resolver
 
 
 def _original(cover: Sealed, domain: str, terms: Terms) -> Vouch:
-    """What it proves that a sealer saw a signature of the author's domain pass. The text of that signature says what it covered,
-    if the seal covers the text: else somebody may have taken it away, or put another one there."""
+    """What it proves that a sealer saw a signature of the author's domain pass. The text of that signature says what it
+    covered, if the seal covers the text: else somebody may have taken it away, or put another one there."""
     texts = [value for name, value in cover.mail.fields if name.lower() == b"dkim-signature"]
     marks = list(cover.marks)
     if not 0 < cover.names.count(b"dkim-signature") >= len(texts):

@@ -1,4 +1,5 @@
-"""SPF, DKIM, DMARC and ARC put together: the evidence on the author of one mail, and the verdict on it. Policy decides."""
+"""SPF, DKIM, DMARC and ARC put together: the evidence on the author of one mail, and the verdict on it. Policy
+decides."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from gateway.verify.dns import Bounded, Resolver
 class Checks:
     """What verification needs besides the mail.
 
-    ``timeout``: seconds for all look-ups of a mail but the author's DMARC record, which has half as much of its own. ``ours``:
-    the desk's addresses; ``None``: it is not judged whom a mail was for.
+    ``timeout``: seconds for all look-ups of a mail but the author's DMARC record, which has half as much of its own.
+    ``ours``: the desk's addresses; ``None``: it is not judged whom a mail was for.
     """
 
     resolver: Resolver

@@ -24,8 +24,8 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """SPF as (result, MAIL FROM domain), ``None`` where it is not named; the domains of DKIM signatures that passed; the
-    author's domains for which DMARC failed."""
+    """SPF as (result, MAIL FROM domain), ``None`` where it is not named; the domains of DKIM signatures that passed;
+    the author's domains for which DMARC failed."""
 
     spf: tuple[str, str] | None = None
     dkim: tuple[str, ...] = ()
@@ -66,8 +66,8 @@ def _domain(text: str) -> str:
 
 
 def reported_spf(header_block: bytes, authserv_id: str) -> SpfResult | None:
-    """The SPF result in the topmost field of ``authserv_id``; ``None`` when it says nothing that can be used. What stands
-    below a Received field that came with the mail was there before that host had it (RFC 8601 section 5)."""
+    """The SPF result in the topmost field of ``authserv_id``; ``None`` when it says nothing that can be used. What
+    stands below a Received field that came with the mail was there before that host had it (RFC 8601 section 5)."""
     for number, found in enumerate(_FIELD.finditer(header_block)):
         if number >= MAX_FIELDS:
             break

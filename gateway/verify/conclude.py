@@ -47,8 +47,8 @@ _OTHERS = "perhaps a replay: To and Cc name other people only, not us"
 
 
 def conclude(seen: Evidence) -> Verdict:
-    """The verdict. Somebody is proven by DMARC, or by what aligns where there is no record; by DKIM in full when the signature
-    covers what is read and names us, by SPF alone weakly, else by a forwarder that we trust."""
+    """The verdict. Somebody is proven by DMARC, or by what aligns where there is no record; by DKIM in full when the
+    signature covers what is read and names us, by SPF alone weakly, else by a forwarder that we trust."""
     if seen.author.status is not AuthorStatus.OK or seen.author.address is None:
         reason = f"author {seen.author.status}: {seen.author.reason}"
         return Verdict("none", "", "none", "none", "none", False, None, False, False, False, False, (reason,))

@@ -1,21 +1,24 @@
 """What a sound signature proves: that the author's domain wrote what is read here, for us, and of late.
 
-DKIM signs the fields that h= names, each in its last instance (RFC 6376 section 5.4.2); whatever stands beside them anybody
-may have put there who ever received the mail. So what is believed is what was signed:
+DKIM signs the fields that h= names, each in its last instance (RFC 6376 section 5.4.2); whatever stands beside them
+anybody may have put there who ever received the mail. So what is believed is what was signed:
 
-- A field that a mail has once and that decides what is read, by whom or when (the ones of RFC 5322 section 3.6, MIME-Version,
-  Content-*) and that stands there twice: a reader takes the first, the signature the last. No proof, whatever h= says.
+- A field that a mail has once and that decides what is read, by whom or when (the ones of RFC 5322 section 3.6,
+  MIME-Version, Content-*) and that stands there twice: a reader takes the first, the signature the last. No proof,
+  whatever h= says.
 - Subject must be signed where there is one. Every signer of size signs it.
-- To and Cc must be signed to count. Gmail, Yahoo, Proton, Yandex, GMX and web.de, Amazon SES and OpenDKIM sign both; iCloud
-  signs To only; Outlook and Microsoft 365 sign neither (h=From:Date:Subject:Message-ID:Content-Type:MIME-Version:...).
-  Where they are not signed nobody knows whom the mail was for: then SPF must say that the author's own server sends it to us.
+- To and Cc must be signed to count. Gmail, Yahoo, Proton, Yandex, GMX and web.de, Amazon SES and OpenDKIM sign both;
+  iCloud signs To only; Outlook and Microsoft 365 sign neither
+  (h=From:Date:Subject:Message-ID:Content-Type:MIME-Version:...). Where they are not signed nobody knows whom the mail
+  was for: then SPF must say that the author's own server sends it to us.
 - MIME-Version changes nothing here, so it need not be signed. Content-Type and Content-Transfer-Encoding are signed by
-  Microsoft, SES, SendGrid, OpenDKIM, Exim and (most) rspamd; Gmail signs the encoding and not the type, Yahoo, Proton, Yandex,
-  GMX and web.de neither. So an unsigned one is believed where the signed body itself says the same, and nobody can choose:
-  the boundary is the one that the body begins and ends with, HTML begins as HTML, base64 and quoted-printable are nothing else,
-  the charset is one in which ASCII is ASCII. Anything else (another type, UTF-7, a boundary from the midst of the words) was
-  perhaps put there later.
-- A header that two readers read differently (a bare CR, a NUL; more fields or longer ones than are read) proves nothing.
+  Microsoft, SES, SendGrid, OpenDKIM, Exim and (most) rspamd; Gmail signs the encoding and not the type, Yahoo, Proton,
+  Yandex, GMX and web.de neither. So an unsigned one is believed where the signed body itself says the same, and nobody
+  can choose: the boundary is the one that the body begins and ends with, HTML begins as HTML, base64 and
+  quoted-printable are nothing else, the charset is one in which ASCII is ASCII. Anything else (another type, UTF-7, a
+  boundary from the midst of the words) was perhaps put there later.
+- A header that two readers read differently (a bare CR, a NUL; more fields or longer ones than are read) proves
+  nothing.
 - The age is that of t=, else of a signed Date; a signature without either may be of any age.
 """
 
@@ -47,7 +50,8 @@ _PARAM = re.compile(r';\s*([a-z0-9-]+)\s*=\s*(?:"([^"\\]*)"|([^\s";()\\]+))', re
 _TYPE = re.compile(rf"[a-z]+/[a-z0-9.+-]+\s*(?:{_PARAM.pattern}\s*)*;?\s*", re.IGNORECASE)
 _IDENTITY = frozenset((b"", b"7bit", b"8bit", b"binary"))
 _HTML = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|!--|\?xml|html|head|body|meta|style|div|p|span|table|font|br|h[1-6]|a|b|i|u|ul|ol|center|"
+    rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|!--|\?xml|html|head|body|meta|style|div|p|span|table|font|br|h[1-6]|a|b|i|u|ul"
+    rb"|ol|center|"
     rb"blockquote|img|title|section|pre)[\s/>]",
     re.IGNORECASE,
 )
@@ -58,10 +62,10 @@ Field = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """``doubt``: why the signature is no full proof of what is read, or ``""``. ``recipients``: whom the signed To and Cc
-    address; ``None`` where one of them is not signed. ``threads``: In-Reply-To and References are signed, present or not.
-    ``dated``: it says when it was signed, so that the same words on another day are signed otherwise; and of what subject, where
-    there is one: two mails of the same words below two subjects are two. ``content``: a digest of what
+    """``doubt``: why the signature is no full proof of what is read, or ``""``. ``recipients``: whom the signed To and
+    Cc address; ``None`` where one of them is not signed. ``threads``: In-Reply-To and References are signed, present or
+    not. ``dated``: it says when it was signed, so that the same words on another day are signed otherwise; and of what
+    subject, where there is one: two mails of the same words below two subjects are two. ``content``: a digest of what
     was signed; empty where From, Subject or Date is not."""
 
     doubt: str
@@ -135,7 +139,8 @@ def _plain(deciding: dict[bytes, list[bytes]], name: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """A Content-Type field that every reader reads alike: ``kind`` is its media type, ``""`` where there is none such."""
+    """A Content-Type field that every reader reads alike: ``kind`` is its media type, ``""`` where there is none
+    such."""
 
     kind: str
     params: dict[str, str]
@@ -164,7 +169,8 @@ class _Shape:
         return [line.rstrip() for line in first if line.strip()], [line.rstrip() for line in last if line.strip()]
 
     def _boundary(self) -> bytes:
-        """The boundary between whose lines the whole body stands, or ``b""``: only a sentence about MIME may precede it."""
+        """The boundary between whose lines the whole body stands, or ``b""``: only a sentence about MIME may precede
+        it."""
         first, last = self._lines()
         closing = last[-1] if last else b""
         if not (closing.startswith(b"--") and closing.endswith(b"--") and len(closing) > 4):

@@ -64,7 +64,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class AddressRules:
-    """Which addresses are the same mailbox, besides case, A-label and final dot. By default plus-tags and dots are literal."""
+    """Which addresses are the same mailbox, besides case, A-label and final dot. By default plus-tags and dots are
+    literal."""
 
     ignore_plus_tags: bool = False
     ignore_dots: frozenset[str] = frozenset()  #: domains whose mailboxes have no dots, lower-case
@@ -222,7 +223,8 @@ class Directory:
             self.checked_at = self._noted_at = datetime.fromtimestamp(self._file.stat().st_mtime, UTC)
 
     def _is_sound(self) -> bool:
-        """Whether the last good set is there and can be read. It is only a cache: what cannot be read is built again."""
+        """Whether the last good set is there and can be read. It is only a cache: what cannot be read is built
+        again."""
         try:
             uri = f"{self._file.absolute().as_uri()}?mode=ro&immutable=1"
             with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -256,7 +258,8 @@ class Directory:
             self._note(now)
 
     def _note(self, now: datetime) -> None:
-        """Keeps ``checked_at`` in the state directory, so that ``status`` and ``explain`` believe what the service does."""
+        """Keeps ``checked_at`` in the state directory, so that ``status`` and ``explain`` believe what the service
+        does."""
         if self._noted_at is not None and abs((now - self._noted_at).total_seconds()) < NOTE_S:
             return
         with contextlib.suppress(OSError):

@@ -84,7 +84,8 @@ def names_in(value: bytes) -> tuple[bytes, ...]:
 
 
 def mark_of(tags: dict[bytes, bytes]) -> str:
-    """A digest of b=, however its base64 is written (the last letter holds bits that say nothing). ValueError for none."""
+    """A digest of b=, however its base64 is written (the last letter holds bits that say nothing). ValueError for
+    none."""
     return hashlib.sha256(base64.b64encode(base64.b64decode(_WHITE.sub(b"", tags[b"b"])))).hexdigest()[:40]
 
 
@@ -174,8 +175,8 @@ def key_of(values: Sequence[str], algorithm: bytes, domain: bytes, identity: byt
 
 
 def is_testing(values: Sequence[str]) -> bool:
-    """Whether a key record says that its domain only tests DKIM (``t=y``): such mail is not to be treated differently from
-    unsigned mail (RFC 6376 section 3.6.1), so it proves nobody."""
+    """Whether a key record says that its domain only tests DKIM (``t=y``): such mail is not to be treated differently
+    from unsigned mail (RFC 6376 section 3.6.1), so it proves nobody."""
     found = (re.search(r"(?:^|;)\s*t\s*=([^;]*)", value) for value in values)
     return any("y" in match[1].replace(" ", "").split(":") for match in found if match)
 
@@ -205,8 +206,9 @@ def _public_key(kind: bytes, encoded: bytes) -> Key | tuple[str, str]:
 
 
 def body_digest(raw: bytes | bytearray, start: int, relaxed: bool) -> tuple[bytes, int]:
-    """(SHA-256, length) of the canonical body (RFC 6376 sections 3.4.3, 3.4.4), slice by slice: whatever a body of 25 MB
-    holds, no slice takes more than a few milliseconds and nothing is held twice. Bare newlines count as line ends."""
+    """(SHA-256, length) of the canonical body (RFC 6376 sections 3.4.3, 3.4.4), slice by slice: whatever a body of 25
+    MB holds, no slice takes more than a few milliseconds and nothing is held twice. Bare newlines count as line
+    ends."""
     sha, length, newlines, carry = hashlib.sha256(), 0, 0, b""
     for offset in range(start, max(len(raw), start + 1), SLICE):
         last = offset + SLICE >= len(raw)
@@ -268,8 +270,9 @@ def header_digest(
     signature: tuple[bytes, bytes],
     policy: dkim.canonicalization.CanonicalizationPolicy,
 ) -> bytes:
-    """SHA-256 of the fields that h= names (in small letters), from the last one upwards, and of the signature without its
-    b= (RFC 6376 sections 3.7, 5.4.2). Only what is signed is canonicalised: a long way through relays costs nothing."""
+    """SHA-256 of the fields that h= names (in small letters), from the last one upwards, and of the signature without
+    its b= (RFC 6376 sections 3.7, 5.4.2). Only what is signed is canonicalised: a long way through relays costs
+    nothing."""
     places: dict[bytes, list[int]] = {}
     for index, (name, _) in enumerate(headers):
         places.setdefault(name.lower(), []).append(index)
@@ -343,7 +346,8 @@ def signatures(
 
 
 def _nearest(values: list[bytes], author_domain: str) -> list[tuple[int, bytes]]:
-    """(place among all of them, value) of as many as are looked at; where there are more, those that say they are of the author's domain first."""
+    """(place among all of them, value) of as many as are looked at; where there are more, those that say they are of
+    the author's domain first."""
     if len(values) <= MAX_SEEN:
         return list(enumerate(values))
     near = [_is_near(_DOMAIN_TAG.search(value), author_domain) for value in values[:MAX_AMONG]]
@@ -394,8 +398,9 @@ _RELAXED = dkim.canonicalization.CanonicalizationPolicy.from_c_value(b"relaxed/r
 
 
 def _content_mark(mail: Signed, sig: Signature) -> str:
-    """A digest of d=, From, Subject, Date and the text in relaxed form, where all are signed: the same mail under another
-    selector, algorithm or h= has the same. Empty where one is not signed, and where Message-ID is: then a copy cannot have another."""
+    """A digest of d=, From, Subject, Date and the text in relaxed form, where all are signed: the same mail under
+    another selector, algorithm or h= has the same. Empty where one is not signed, and where Message-ID is: then a copy
+    cannot have another."""
     if not set(_TOLD) <= set(sig.names) or b"message-id" in sig.names:
         return ""
     last = {name.lower(): (name, value) for name, value in mail.fields if name.lower() in _TOLD}

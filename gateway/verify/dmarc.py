@@ -107,8 +107,8 @@ def related(one: str, other: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a domain publishes: the records up its tree, the one that applies and what it asks for. ``failed``: the name that
-    could not be looked up."""
+    """What a domain publishes: the records up its tree, the one that applies and what it asks for. ``failed``: the name
+    that could not be looked up."""
 
     author: str
     records: tuple[Record, ...] = ()
@@ -117,7 +117,8 @@ class Policy:
     failed: str = ""
 
     def could_align(self, domain: str, strict: bool) -> bool:
-        """Whether an identifier with this domain could align; if not, whatever becomes of it is nothing to the author."""
+        """Whether an identifier with this domain could align; if not, whatever becomes of it is nothing to the
+        author."""
         return domain == self.author or (not strict and related(domain, self.author))
 
     @property
@@ -182,13 +183,14 @@ async def _missing(domain: str, resolver: Resolver) -> bool:
 
 
 async def evaluate(
-    author: str, spf_pass: str | None, dkim_passes: list[str], unsure: bool, resolver: Resolver, policy: Policy | None = None
+    author: str, spf_pass: str | None, dkim_passes: list[str], unsure: bool, resolver: Resolver,
+    policy: Policy | None = None
 ) -> DmarcResult:  # fmt: skip
     """DMARC for the author's domain.
 
-    ``spf_pass``: the domain SPF passed for, or ``None``; ``dkim_passes``: d= of good signatures, the first one that aligns is
-    named; ``unsure``: SPF or a signature that could align could not be checked, so that a missing pass proves nothing;
-    ``policy``: what ``policy_of`` found.
+    ``spf_pass``: the domain SPF passed for, or ``None``; ``dkim_passes``: d= of good signatures, the first one that
+    aligns is named; ``unsure``: SPF or a signature that could align could not be checked, so that a missing pass proves
+    nothing; ``policy``: what ``policy_of`` found.
     """
     policy = policy or await policy_of(author, resolver)
     strict_dkim, strict_spf = policy.strict

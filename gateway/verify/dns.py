@@ -1,8 +1,8 @@
 """Look-ups behind one protocol: cached, coalesced, bounded; NXDOMAIN, no data, SERVFAIL and time-out kept apart.
 
-Questions to nameservers that do not answer are many and slow where somebody wants it so. Only so many are open at a time, of
-them so many for one asker and for one registrable domain, and some are kept for customers' mails; who waits is served by
-rank, then the asker who has the fewest open. A failure is an answer too, and kept for a while (RFC 9520).
+Questions to nameservers that do not answer are many and slow where somebody wants it so. Only so many are open at a
+time, of them so many for one asker and for one registrable domain, and some are kept for customers' mails; who waits is
+served by rank, then the asker who has the fewest open. A failure is an answer too, and kept for a while (RFC 9520).
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def _value(rdata: Any, rtype: str) -> str:
 
 
 class Rank(IntEnum):
-    """Whose question goes first: a customer's urgent mail, a customer's, a stranger's. Who is a customer is a guess here."""
+    """Whose question goes first: a customer's urgent mail, a customer's, a stranger's. Who is a customer is a guess
+    here."""
 
     URGENT = 0
     CUSTOMER = 1
@@ -96,7 +97,8 @@ class _Question:
 
     @property
     def pays(self) -> tuple[str, bool]:
-        """Among whose open questions it counts: a forged customer takes no stranger's place, nor the other way round."""
+        """Among whose open questions it counts: a forged customer takes no stranger's place, nor the other way
+        round."""
         return self.asker.sender, self.asker.rank is Rank.STRANGER
 
 
@@ -182,7 +184,8 @@ class DnsResolver:
     NEGATIVE_TTL = 30.0
     MAX_TTL = 3600.0
     MAX_OCTETS = 65536
-    #: how long a failure is believed: doubled each time, and over before a mail's next recheck (RFC 9520 section 3.2: 1 s to 5 min)
+    #: how long a failure is believed: doubled each time, and over before a mail's next recheck (RFC 9520 section 3.2: 1
+    #: s to 5 min)
     FAILURE_TTL, MAX_FAILURE_TTL = 5.0, 30.0
 
     def __init__(self, nameservers: Sequence[str], timeout: float, gate: Gate | None = None) -> None:

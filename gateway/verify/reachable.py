@@ -1,6 +1,7 @@
-"""Whether a domain takes mail at all: a reply to one that does not exist, or says that it takes none, goes to nobody or comes
-back (RFC 5321 section 5.1, RFC 7505). Null MX is asked for everybody. That a domain is not there, or has no host for mail,
-counts only for authors without proof: a domain that has just proved itself is there, and its customer is answered."""
+"""Whether a domain takes mail at all: a reply to one that does not exist, or says that it takes none, goes to nobody or
+comes back (RFC 5321 section 5.1, RFC 7505). Null MX is asked for everybody. That a domain is not there, or has no host
+for mail, counts only for authors without proof: a domain that has just proved itself is there, and its customer is
+answered."""
 
 from __future__ import annotations
 

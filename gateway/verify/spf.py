@@ -67,8 +67,9 @@ _NOBODY = {4: "240.0.0.1", 6: "100::1"}
 
 
 async def lets_everybody(domain: str, envelope: Envelope, resolver: Resolver) -> str:
-    """Why a pass for this domain proves nobody: the record passes for an address of nobody too (``+all``, ``0.0.0.0/0``,
-    ``exists:`` of a name that is always there), so anybody may send in its name. ``""`` where it names some addresses only."""
+    """Why a pass for this domain proves nobody: the record passes for an address of nobody too (``+all``,
+    ``0.0.0.0/0``, ``exists:`` of a name that is always there), so anybody may send in its name. ``""`` where it names
+    some addresses only."""
     client = envelope.client or ""
     nobody = _NOBODY[6 if ":" in client and "." not in client else 4]
     same = domain == domain_of(envelope.mail_from, envelope.helo)

@@ -1,7 +1,8 @@
 """Machines that people call by a name of their own: the node "atlas", a server named Bessie, «сервер Гермес».
 
-A word is such a name where a noun for a machine stands before it and quotation marks or "named" say so; the nouns of each language
-are ``[machines]``. What is quoted for what it says ("the server 'crashes'"), common words and programs are none.
+A word is such a name where a noun for a machine stands before it and quotation marks or "named" say so; the nouns of
+each language are ``[machines]``. What is quoted for what it says ("the server 'crashes'"), common words and programs
+are none.
 """
 
 from __future__ import annotations
@@ -20,13 +21,16 @@ _NOUNS = words("machines", "noun")
 _SIGNS = Beginnings((noun.rstrip("*") for noun in _NOUNS), among=EVERY_MAIL)
 _NAME = r"[^\W\d_](?:[\w-]{1,30}[^\W_])"
 _CALLED = late(
-    rf"(?:{alternation(_NOUNS)})(?:[ \t\xa0:,]{{1,3}}[\"'„“”«‘’‹`*]{{1,2}}[ \xa0]?(?P<quoted>{_NAME})[ \xa0]?[\"'“”»‘’›`*]{{1,2}}"
-    rf"|[ \t\xa0,]{{1,3}}(?:{alternation(words('machines', 'called'))})[ \t\xa0:]{{1,3}}[\"'„“«‘`]?[ \xa0]?(?P<named>{_NAME}))(?![\w@-]|\.\w)",
+    rf"(?:{alternation(_NOUNS)})(?:[ \t\xa0:,]{{1,3}}[\"'„“”«‘’‹`*]{{1,2}}[ \xa0]?(?P<quoted>{_NAME})[ "
+    r"\xa0]?[\"'“”»‘’›`*]{1,2}"
+    rf"|[ \t\xa0,]{{1,3}}(?:{alternation(words('machines', 'called'))})[ \t\xa0:]{{1,3}}[\"'„“«‘`]?[ "
+    rf"\xa0]?(?P<named>{_NAME}))(?![\w@-]|\.\w)",
     re.IGNORECASE,
 )
 #: "'kartal' adlı sunucu"
 _CALLED_BEFORE = late(
-    rf"(?<![\w.@-])(?P<named>{_NAME})[\"'”’]?[ \t]{{1,2}}(?:{alternation(words('machines', 'called_before'))})[ \t]{{1,2}}\Z",
+    rf"(?<![\w.@-])(?P<named>{_NAME})[\"'”’]?[ \t]{{1,2}}(?:{alternation(words('machines', 'called_before'))})[ "
+    r"\t]{1,2}\Z",
     re.IGNORECASE,
 )
 _BEFORE_SIGNS = Beginnings(words("machines", "called_before"), among=EVERY_MAIL)
@@ -34,8 +38,10 @@ _STATE = late(
     "|".join(alternation([stem.rstrip("=*")]) for stem in dict.fromkeys(words("times", "trouble")) if " " not in stem)
 )
 _PROGRAMS = frozenset(
-    "nginx apache apache2 httpd mysql mariadb postgres postgresql redis postfix dovecot exim php docker plesk cpanel windows linux ubuntu debian centos "
-    "frankfurt amsterdam nuremberg minecraft teamspeak proxmox localhost unknown default root admin server online running active dedicated managed virtual shared cloud vps".split()
+    "nginx apache apache2 httpd mysql mariadb postgres postgresql redis postfix dovecot exim php docker plesk cpanel "
+    "windows linux ubuntu debian centos "
+    "frankfurt amsterdam nuremberg minecraft teamspeak proxmox localhost unknown default root admin server online "
+    "running active dedicated managed virtual shared cloud vps".split()
 )
 
 

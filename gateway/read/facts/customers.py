@@ -12,13 +12,15 @@ MAX = 20
 _LABELS = words("numbers", "customer")
 #: what every label has: the beginning of its word for customer or account
 _SIGNS = Beginnings(
-    "cust client clien cliente kund kd konto vertragskonto compte cuenta account аккаунт акаунт лицев особов клиент клієнт utente "
+    "cust client clien cliente kund kd konto vertragskonto compte cuenta account аккаунт акаунт лицев особов клиент "
+    "клієнт utente "
     "klient konta klant zákaz zakaz müşteri musteri kunde kundn".split(),
     among=EVERY_MAIL,
 )
 BEFORE, BEHIND = 24, 90  #: characters around a sign in which its label and the number are
 _CUSTOMER = late(
-    rf"(?<!\w)(?:{alternation(_LABELS)})(?!\w)[ \t\xa0]{{0,2}}(?:is|ist|lautet|est|es|è|это|є|jest)?[ \t\xa0]{{0,2}}[:=.(–-]{{0,2}}[ \t\xa0]{{0,2}}"
+    rf"(?<!\w)(?:{alternation(_LABELS)})(?!\w)[ \t\xa0]{{0,2}}(?:is|ist|lautet|est|es|è|это|є|jest)?[ "
+    r"\t\xa0]{0,2}[:=.(–-]{0,2}[ \t\xa0]{0,2}"
     r"(?:№|n°|nº|#|no\.?|nr\.?)?[ \t\xa0]{0,2}(?P<value>(?:[a-z]{1,4}-?)?\d{2,12})(?!\w|[.,]\d|-\d)",
     re.IGNORECASE,
 )

@@ -1,8 +1,8 @@
 """Host names, domains and the hosts of URLs that the author names: lower-case, without ``www.``.
 
-A name counts when its last label is a real top-level domain (or one of RFC 2606 and RFC 6762) and the name is not one of
-a program, a file or a full stop without a blank behind it. Hosts of pasted logs are whoever came by, and no facts; the
-target of a command (``ping shop.example``) is one.
+A name counts when its last label is a real top-level domain (or one of RFC 2606 and RFC 6762) and the name is not one
+of a program, a file or a full stop without a blank behind it. Hosts of pasted logs are whoever came by, and no facts;
+the target of a command (``ping shop.example``) is one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _NAME = late(
     re.IGNORECASE,
 )
 _LABELLED = late(
-    r"(?<!\w)(?:host[ -]?names?|hostname|rechnername|nom d['’]hôte|nombre de host|nome host|имя хоста|хостнейм|ім['’]я хоста)[ \t]{0,2}"
+    r"(?<!\w)(?:host[ -]?names?|hostname|rechnername|nom d['’]hôte|nombre de host|nome host|имя хоста|хостнейм|ім['’]я "
+    r"хоста)[ \t]{0,2}"
     r"(?:is|ist|est|es|è|[:=])?[ \t]{0,2}[\"'`„“«(]?(?P<host>[a-z][a-z0-9-]{1,61}[a-z0-9])(?![\w.@-]\w)",
     re.IGNORECASE,
 )
@@ -47,8 +48,10 @@ _LABELS_BEGIN = (
 _SPECIAL = frozenset("example test invalid local localdomain lan internal intranet corp home arpa onion".split())
 #: top-level domains that are words or file name extensions as well: such a name needs a second sign
 _AMBIGUOUS = frozenset(
-    "sh py pl rs so zip md ps cc ml mov do pm app is it in at be to us me no my am as by la es un et il un de da an so ist al el id "
-    "ma sa si se te tu va vi hu ne li lo na nu om re pro info name new page date here now how one then so today live works help "
+    "sh py pl rs so zip md ps cc ml mov do pm app is it in at be to us me no my am as by la es un et il un de da an so "
+    "ist al el id "
+    "ma sa si se te tu va vi hu ne li lo na nu om re pro info name new page date here now how one then so today live "
+    "works help "
     "support email cash cool fast run plus phone call care fail fix".split()
 )
 LONG_LABEL, FAIR_LABEL = (
@@ -58,22 +61,29 @@ LONG_LABEL, FAIR_LABEL = (
 _GENERIC = frozenset("app page name info email support works live".split())
 #: names with a dot that are programs, frameworks and shops of the whole world, and nobody's server here
 _NOBODYS = frozenset(
-    "asp.net vb.net ado.net paint.net node.js vue.js next.js socket.io draw.io google.com gmail.com googlemail.com outlook.com hotmail.com yahoo.com "
-    "icloud.com gmx.de gmx.net web.de mail.ru yandex.ru ukr.net imgur.com i.imgur.com prnt.sc prntscr.com pastebin.com ibb.co postimg.cc gyazo.com "
-    "drive.google.com docs.google.com dropbox.com wetransfer.com snipboard.io t.me wa.me facebook.com youtube.com youtu.be twitter.com x.com instagram.com "
+    "asp.net vb.net ado.net paint.net node.js vue.js next.js socket.io draw.io google.com gmail.com googlemail.com "
+    "outlook.com hotmail.com yahoo.com "
+    "icloud.com gmx.de gmx.net web.de mail.ru yandex.ru ukr.net imgur.com i.imgur.com prnt.sc prntscr.com pastebin.com "
+    "ibb.co postimg.cc gyazo.com "
+    "drive.google.com docs.google.com dropbox.com wetransfer.com snipboard.io t.me wa.me facebook.com youtube.com "
+    "youtu.be twitter.com x.com instagram.com "
     "linkedin.com github.com gitlab.com stackoverflow.com wikipedia.org example.com. co.kg".split()
 )
 _HOST_WORD = late(
-    r"(?:sites?|websites?|web ?page|homepage|domains?|domän\w*|hosts?|hostname|server\w*|serv[ie]\w{3,5}|url|link|shop|store|page|blog|panel|subdomain|webseite|seite|"
-    r"servizio|sito|dominio|página|sitio|web|домен\w*|сайт\w*|хост\w*|магазин\w*|сервер\w*|strona|stron[yęa]|domen\w*)\W{1,3}(?:is |named |called |ist |est |es |è )?\Z",
+    r"(?:sites?|websites?|web ?page|homepage|domains?|domän\w*|hosts?|hostname|server\w*|serv[ie]\w{3,5}|url|link|shop"
+    r"|store|page|blog|panel|subdomain|webseite|seite|"
+    r"servizio|sito|dominio|página|sitio|web|домен\w*|сайт\w*|хост\w*|магазин\w*|сервер\w*|strona|stron[yęa]"
+    r"|domen\w*)\W{1,3}(?:is |named |called |ist |est |es |è )?\Z",
     re.IGNORECASE,
 )
 _TARGET = late(
-    r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|wget|nmap|dig|host|nslookup|openssl s_client -connect)[ \t]|traceroute to |tracing route to ",
+    r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|wget|nmap|dig|host|nslookup|openssl s_client "
+    r"-connect)[ \t]|traceroute to |tracing route to ",
     re.IGNORECASE,
 )
 _FIELD = late(
-    r"[ \t>|]{0,8}(?:received|return-path|message-id|dkim-signature|authentication-results|x-[\w-]{1,40}|arc-[\w-]{1,40}|reporting-mta|remote-mta|"
+    r"[ \t>|]{0,8}(?:received|return-path|message-id|dkim-signature|authentication-results|x-[\w-]{1,40}"
+    r"|arc-[\w-]{1,40}|reporting-mta|remote-mta|"
     r"final-recipient|diagnostic-code|list-[\w-]{1,20}|envelope-to|delivered-to|from|to|cc|sender|reply-to):[ \t]",
     re.IGNORECASE,
 )
@@ -82,12 +92,14 @@ _FILE = late(r"[~./\\][\w./\\-]{0,80}\Z")
 _MAILBOX = late(r"(?:@|\w[ \t]?[(\[{][ \t]?(?:at|ät|а[тt])[ \t]?[)\]}])[ \t]?\Z", re.IGNORECASE)
 _AT_WORD = late(r"\w[ \t](?:at|ät)[ \t]\Z", re.IGNORECASE)  #: "anna at shop dot example"
 _LOGS_IN = late(
-    rf"(?<!\w)(?:ssh|scp|sftp|rsync|mosh|sshfs|ssh-copy-id)[ \t][^\n@]{{0,200}}[\w.-]{{1,32}}@(?P<host>(?:{_LABEL}\.){{1,8}}[^\W\d_][\w-]{{1,62}})(?![\w@])",
+    r"(?<!\w)(?:ssh|scp|sftp|rsync|mosh|sshfs|ssh-copy-id)[ "
+    rf"\t][^\n@]{{0,200}}[\w.-]{{1,32}}@(?P<host>(?:{_LABEL}\.){{1,8}}[^\W\d_][\w-]{{1,62}})(?![\w@])",
     re.IGNORECASE,
 )
 #: "shop dot example", which nobody's program makes a link of
 _SPOKEN = late(
-    rf"(?<![\w@.-])(?P<host>{_LABEL}(?:[ \t](?:dot|punkt|punto|point|точка)[ \t](?:{_LABEL})){{0,3}}[ \t](?:dot|punkt|punto|point|точка)[ \t](?P<last>[^\W\d_]{{2,12}}))(?!\w)",
+    rf"(?<![\w@.-])(?P<host>{_LABEL}(?:[ \t](?:dot|punkt|punto|point|точка)[ \t](?:{_LABEL})){{0,3}}[ \t](?:dot|punkt"
+    r"|punto|point|точка)[ \t](?P<last>[^\W\d_]{2,12}))(?!\w)",
     re.IGNORECASE,
 )
 _SPOKEN_SIGNS = (" dot ", " punkt ", " punto ", " point ", " точка ")

@@ -1,7 +1,7 @@
 """IP addresses and networks that can be a customer's server. Linear expressions plus ``ipaddress``.
 
-Customers paste traceroutes and logs full of other people's addresses: what stands in such a line only, or is named as the
-attacker, is ``weak``, a fact only when the directory or the company's own networks know it.
+Customers paste traceroutes and logs full of other people's addresses: what stands in such a line only, or is named as
+the attacker, is ``weak``, a fact only when the directory or the company's own networks know it.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from gateway.read.words.pasted import names_passers_by
 
 MAX = 50
 _V4 = late(
-    r"(\d{1,3}(?:\.\d{1,3}){3})(?:(/\d{1,2})(?!\d|\.\d))?(?![^\W_]|_\w|\.\d|\.in-addr|-\d(?!\d{0,2}(?:\.\d|(?![\w.-])))|/\d(?!\d{0,2}(?:\.\d{1,3}){3}))"
+    r"(\d{1,3}(?:\.\d{1,3}){3})(?:(/\d{1,2})(?!\d|\.\d))?(?![^\W_]|_\w|\.\d|\.in-addr|-\d(?!\d{0,2}(?:\.\d"
+    r"|(?![\w.-])))|/\d(?!\d{0,2}(?:\.\d{1,3}){3}))"
 )
 _V4_BEFORE = late(r"(?:\A|://|[^\w./:-]|(?<!\w)_|-|[^0-9A-Fa-f:]:)\Z")  # "1-203.0.113.7" may end a range
 _V6 = late(r"(?<![\w.])([0-9A-Fa-f:]{2,39}(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)(/\d{1,3})?(?![\w:])")
 _PUBLIC_RESOLVERS = frozenset(
     [
-        "8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220", "77.88.8.8", "77.88.8.1", "94.140.14.14",
-        "76.76.2.0", "4.2.2.1", "4.2.2.2", "64.6.64.6", "185.228.168.9", "2001:4860:4860::8888", "2001:4860:4860::8844", "2606:4700:4700::1111",
+        "8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "149.112.112.112", "208.67.222.222", "208.67.220.220",
+        "77.88.8.8", "77.88.8.1", "94.140.14.14",
+        "76.76.2.0", "4.2.2.1", "4.2.2.2", "64.6.64.6", "185.228.168.9", "2001:4860:4860::8888", "2001:4860:4860::8844",
+        "2606:4700:4700::1111",
         "2606:4700:4700::1001", "2620:fe::fe", "2620:fe::9",
     ]
 )  # fmt: skip
@@ -34,13 +37,18 @@ _DEFANGED = ("[.]", "(.)", "[dot]", "(dot)")  #: as abuse desks write the dots o
 _V6_CHARS = frozenset("0123456789abcdefABCDEF:")
 _V6_HINT = late(r":[0-9A-Fa-f]{0,4}:")
 _VERSION_BEFORE = late(
-    r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|rev(?:ision)?|oid|section|chapter|kapitel|abschnitt|whmcs|jdk|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|раздел|розділ|§)[ \t:]{0,2}\Z",
+    r"(?:\b(?:versions?|versión|version[ei]|versão|wersj[aieę]|verze|versie|sürüm\w{0,3}|build|v|ver\.?|rev(?:ision)?"
+    r"|oid|section|chapter|kapitel|abschnitt|whmcs|jdk|kernel|driver|openssl|php|nginx|apache|mysql|mariadb|linux"
+    r"|ubuntu|debian|chrome|firefox|plesk|cpanel|wordpress|java|python|esxi|proxmox|chromium|safari|directadmin"
+    r"|windows)|верси[яиюей]{1,2}|версі[яїюєй]{1,2}|release|firmware|раздел|розділ|§)[ \t:]{0,2}\Z",
     re.IGNORECASE,
 )
 #: "upgraded from 2.4.52.1 to 2.4.58.1", "app-1.6.5.1": with numbers as small as those of versions
 _VERSION_AROUND = late(
-    r"(?:[^\W\d_]-|(?:updat|upgrad|downgrad|aktualisi|actualiz|actualis|atualiz|mise à (?:jour|niveau)|mis à jour|aggiorn|обнов|онов|aktualiz|zaktualiz|"
-    r"güncelle|bijgewerkt|bijwerk|patch|app|ios|android|roundcube|outlook|thunderbird|filezilla|docker|redis|php-fpm|bind|exim|postfix|dovecot|gitlab|nextcloud)"
+    r"(?:[^\W\d_]-|(?:updat|upgrad|downgrad|aktualisi|actualiz|actualis|atualiz|mise à (?:jour|niveau)|mis à jour"
+    r"|aggiorn|обнов|онов|aktualiz|zaktualiz|"
+    r"güncelle|bijgewerkt|bijwerk|patch|app|ios|android|roundcube|outlook|thunderbird|filezilla|docker|redis|php-fpm"
+    r"|bind|exim|postfix|dovecot|gitlab|nextcloud)"
     r"\w{0,12}(?:[ \t][^\W\d_]{1,14}){0,3}[ \t](?:(?:\d{1,2}\.){2,3}\d{1,2}[ \t][^\W\d_]{1,4}[ \t])?)\Z",
     re.IGNORECASE,
 )
@@ -51,28 +59,34 @@ _ADDRESS_WORD = late(
 )
 #: "203.0.113.208 through .211", "203.0.113.208-211"
 _RANGE = late(
-    r"[ \t]{0,2}(?:-|–|—|\.\.\.?|…|through|thru|to|until|bis|à|au|a|al|до|по|do|até|tot|t/m)[ \t]{0,2}\.?(?P<last>\d{1,3})(?![\d.:/]|[ \t]?(?:uhr|h|min|%))",
+    r"[ \t]{0,2}(?:-|–|—|\.\.\.?|…|through|thru|to|until|bis|à|au|a|al|до|по|do|até|tot|t/m)[ "
+    r"\t]{0,2}\.?(?P<last>\d{1,3})(?![\d.:/]|[ \t]?(?:uhr|h|min|%))",
     re.IGNORECASE,
 )
 MAX_RANGE = 32  #: addresses of a range that are named
 #: what belongs to the network and not to whoever writes
 _NETWORK_BEFORE = late(
-    r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи]|gateway|passerelle|puerta de enlace|шлюз|brama|brána)(?:\W{0,3}|[ ](?:is|ist|est|es|è)[ ])\Z",
+    r"(?:mask|netmask|netzmaske|masque|máscara|maschera|маск[аи]|gateway|passerelle|puerta de enlace|шлюз|brama"
+    r"|brána)(?:\W{0,3}|[ ](?:is|ist|est|es|è)[ ])\Z",
     re.IGNORECASE,
 )
 _ATTACKER_SIGNS = (
-    "failed password", "rhost=", "invalid user", "authentication failure", " banned", "ban ", "[client ", "refused connect", "src=", " client: ", "disconnected from",
+    "failed password", "rhost=", "invalid user", "authentication failure", " banned", "ban ", "[client ",
+    "refused connect", "src=", " client: ", "disconnected from",
     "connection closed by", "attacker", "possible syn",
 )  # fmt: skip
 _FROM_PORT = late(r"\bfrom \S{1,80} port \d")
 _ATTACKER_WORD = late(
-    r"(?:attack(?:s|ed|er|ing)?(?: (?:us|me|it))?(?: from| by)?|attacked by|angegriffen von|angriff(?:e)? von|attaqué par|atacado por|attaccato da|атак[аиуе]?(?: идёт)? с|hacked from|brute.?force(?:d)? from)[ \t:]{1,2}(?:the |an? |ip |address |der |die |adresse )*\Z",
+    r"(?:attack(?:s|ed|er|ing)?(?: (?:us|me|it))?(?: from| by)?|attacked by|angegriffen von|angriff(?:e)? von|attaqué "
+    r"par|atacado por|attaccato da|атак[аиуе]?(?: идёт)? с|hacked from|brute.?force(?:d)? from)[ \t:]{1,2}(?:the |an? "
+    r"|ip |address |der |die |adresse )*\Z",
     re.IGNORECASE,
 )
 _ATTACKER_HINT = late(r"ata|atta|angri|атак|hack|brute", re.IGNORECASE)
 #: lines that name whom the tool was asked about
 _TARGET = late(
-    r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|nmap|connect to host|traceroute to|tracing route to)[ \t]",
+    r"(?:^|[ \t$#>])(?:ping6?|traceroute6?|tracert|mtr|ssh|telnet|nc|curl|nmap|connect to host|traceroute to|tracing "
+    r"route to)[ \t]",
     re.IGNORECASE,
 )
 _DOCUMENTATION = tuple(
@@ -91,7 +105,8 @@ def _usable(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def _unpadded(address: str) -> str:
-    """An IPv4 address without the noughts that fill its numbers up to three digits, which ``ipaddress`` takes for octal ones."""
+    """An IPv4 address without the noughts that fill its numbers up to three digits, which ``ipaddress`` takes for octal
+    ones."""
     if ":" in address:
         return address
     return ".".join(part.lstrip("0") or "0" if len(part) == 3 else part for part in address.split("."))

@@ -1,7 +1,9 @@
-"""Short machine names as people use them without a noun and without a domain: web13, srv-01, proxmox-lyon, terminal-office.
+"""Short machine names as people use them without a noun and without a domain: web13, srv-01, proxmox-lyon,
+terminal-office.
 
-A name is a word with a number behind it ("web13"), or what a machine does joined to another word by a hyphen ("srv-payroll"). What
-only looks like one is a program with its version ("php 8", "debian12"), a part ("sda1") or a compound ("mail-server", "web-based").
+A name is a word with a number behind it ("web13"), or what a machine does joined to another word by a hyphen
+("srv-payroll"). What only looks like one is a program with its version ("php 8", "debian12"), a part ("sda1") or a
+compound ("mail-server", "web-based").
 """
 
 from __future__ import annotations
@@ -14,14 +16,22 @@ MAX = 8
 MAX_TEXT = 2000  #: characters of a mail in which they are looked for
 #: the second halves of compounds that are no names: web-based, app-store, mail-server, backup-job, e-mail-adresse
 _NO_NAMES = (
-    "(?:server|servers|serveur|serveurs|servidor|based|basiert|store|stores|shop|shops|site|sites|seite|seiten|mail|mails|mailing|adress|address|"
-    "adresse|adressen|konto|konten|account|accounts|job|jobs|plan|plans|panel|hosting|host|hosts|access|zugang|zugriff|only|like|side|service|services|"
-    "dienst|dienste|interface|client|clients|clienten|user|users|name|names|nameserver|key|keys|space|speicher|box|boxes|boot|end|ends|down|up|"
-    "off|in|to|out|and|und|oder|or|scale|scraping|zertifikat|domain|agentur|agency|design|development|entwicklung|entwickler|developer|anwendung|"
-    "anwendungen|application|applications|app|apps|port|ports|software|system|systeme|systems|level|mode|modus|file|files|datei|dateien|copy|copies|"
-    "kopie|kopien|sicherung|strategie|test|tests|to|ticket|support|team|admin|admins|eintrag|einträge|record|records|zone|zonen|cluster|update|upgrade|"
-    "fehler|error|errors|log|logs|ready|time|zeit|umgebung|environment|version|versions|api|proxy|archiv|filter|relay|queue|verkehr|traffic|"
-    "verbindung|connection|sitzung|session|sessions|instance|instanz|container|image|images|farm|machine|maschine|mounted|unit|units|bereich)"
+    "(?:server|servers|serveur|serveurs|servidor|based|basiert|store|stores|shop|shops|site|sites|seite|seiten|mail|"
+    "mails|mailing|adress|address|"
+    "adresse|adressen|konto|konten|account|accounts|job|jobs|plan|plans|panel|hosting|host|hosts|access|zugang|zugriff|"
+    "only|like|side|service|services|"
+    "dienst|dienste|interface|client|clients|clienten|user|users|name|names|nameserver|key|keys|space|speicher|box|"
+    "boxes|boot|end|ends|down|up|"
+    "off|in|to|out|and|und|oder|or|scale|scraping|zertifikat|domain|agentur|agency|design|development|entwicklung|"
+    "entwickler|developer|anwendung|"
+    "anwendungen|application|applications|app|apps|port|ports|software|system|systeme|systems|level|mode|modus|file|"
+    "files|datei|dateien|copy|copies|"
+    "kopie|kopien|sicherung|strategie|test|tests|to|ticket|support|team|admin|admins|eintrag|einträge|record|records|"
+    "zone|zonen|cluster|update|upgrade|"
+    "fehler|error|errors|log|logs|ready|time|zeit|umgebung|environment|version|versions|api|proxy|archiv|filter|relay|"
+    "queue|verkehr|traffic|"
+    "verbindung|connection|sitzung|session|sessions|instance|instanz|container|image|images|farm|machine|maschine|"
+    "mounted|unit|units|bereich)"
 )
 _DOMAIN = late(r"\.[^\W\d_]")  #: behind it: "mx1" of "mx1.shop.example" is no name by itself
 _MACHINE = late(
@@ -29,26 +39,38 @@ _MACHINE = late(
 )
 #: words with a number behind them that are no machines
 _NO_MACHINE = late(
-    r"(?:.*[-_])?(?:ssh|ts|php|http|https|ipv|utf|utf-|sha|md|mp|x|win|windows|debian|ubuntu|centos|rhel|alma|rocky|fedora|python|perl|java|nodejs|"
-    r"sd[a-z]|hd|nvme|eth|ens|enp|eno|bond|vlan|raid|ram|ddr|ssd|core|cores|cpu|gb|mb|tb|mysql|mariadb|postgres|postgresql|pg|redis|tls|ssl|"
-    r"tlsv|port|rev|ver|version|no|nr|fw|usb|pci|cat|css|html|es|iso|din|rfc|cve|cve-|kw|fy|page|seite|step|tier|level|step|phase|pos|art|"
-    r"par|abs|tel|fax|iphone|ipad|galaxy|office|outlook|exchange|sql|mssql|vs|kb|log4j|q|am|um|at|to|of|in|les|la|el|li|ca|ab|um|bis|"
-    r"apache|nginx|exim|dovecot|trc|erc|bep|cs|gta|cr|dr|eax|ap|amd|arm|ryzen|epyc|xeon|i|rtx|gtx|a|h|b|c|d|error|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[-_]?"
+    r"(?:.*[-_])?(?:ssh|ts|php|http|https|ipv|utf|utf-|sha|md|mp|x|win|windows|debian|ubuntu|centos|rhel|alma|rocky"
+    r"|fedora|python|perl|java|nodejs|"
+    r"sd[a-z]|hd|nvme|eth|ens|enp|eno|bond|vlan|raid|ram|ddr|ssd|core|cores|cpu|gb|mb|tb|mysql|mariadb|postgres"
+    r"|postgresql|pg|redis|tls|ssl|"
+    r"tlsv|port|rev|ver|version|no|nr|fw|usb|pci|cat|css|html|es|iso|din|rfc|cve|cve-|kw|fy|page|seite|step|tier|level"
+    r"|step|phase|pos|art|"
+    r"par|abs|tel|fax|iphone|ipad|galaxy|office|outlook|exchange|sql|mssql|vs|kb|log4j|q|am|um|at|to|of|in|les|la|el"
+    r"|li|ca|ab|um|bis|"
+    r"apache|nginx|exim|dovecot|trc|erc|bep|cs|gta|cr|dr|eax|ap|amd|arm|ryzen|epyc|xeon|i|rtx|gtx|a|h|b|c|d|error"
+    r"|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov"
+    r"|dec)[-_]?"
 )
 
 
-#: what a machine does, as people write it into its name with a hyphen: srv-payroll, proxmox-nantes, backup-east, terminal-office
+#: what a machine does, as people write it into its name with a hyphen: srv-payroll, proxmox-nantes, backup-east,
+#: terminal-office
 _ROLES = (
-    "srv", "serv", "vm", "vps", "gw", "fw", "rtr", "sw", "db", "sql", "rdp", "rds", "ts", "dc", "nas", "san", "pbx", "sip", "mx", "smtp", "imap", "ns",
-    "dns", "ldap", "esx", "esxi", "pve", "proxmox", "kvm", "xen", "hv", "node", "rack", "cab", "host", "proxy", "haproxy", "lb", "vpn", "web", "app",
-    "mail", "backup", "bkp", "terminal", "zbx", "zabbix", "mon", "storage", "cache", "redis", "es", "k8s", "docker", "jump", "bastion", "prod", "stage", "erp", "crm",
+    "srv", "serv", "vm", "vps", "gw", "fw", "rtr", "sw", "db", "sql", "rdp", "rds", "ts", "dc", "nas", "san", "pbx",
+    "sip", "mx", "smtp", "imap", "ns",
+    "dns", "ldap", "esx", "esxi", "pve", "proxmox", "kvm", "xen", "hv", "node", "rack", "cab", "host", "proxy",
+    "haproxy", "lb", "vpn", "web", "app",
+    "mail", "backup", "bkp", "terminal", "zbx", "zabbix", "mon", "storage", "cache", "redis", "es", "k8s", "docker",
+    "jump", "bastion", "prod", "stage", "erp", "crm",
 )  # fmt: skip
 _ROLE = "|".join(_ROLES)
 #: both halves in small letters, one of them a role with or without its number; the other one is no word of a compound
 _ROLE_NAME = late(
-    rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|(?:{_ROLE})-(?:gw|fw|srv|vm|db|sql|lb|hv|ns|dc|sw)|"
+    rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}"
+    rf"|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|(?:{_ROLE})-(?:gw|fw|srv|vm|db|sql|lb|hv|ns|dc|sw)|"
     rf"(?:mx|ns|zbx|mon|gw|fw|rtr|sw|esx|pve|hv)-(?:relay|core|edge|proxy|queue|cluster|master|main)|"
-    rf"(?:{_ROLE})-(?=[a-f]{{0,11}}\d)(?=\d{{0,11}}[a-f])[a-f\d]{{4,12}}|[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]|\.\w)"
+    rf"(?:{_ROLE})-(?=[a-f]{{0,11}}\d)(?=\d{{0,11}}[a-f])[a-f\d]{{4,12}}|[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]"
+    r"|\.\w)"
 )
 
 

@@ -57,20 +57,24 @@ _LINK = alternation(
     )
 )
 _GLUE = (
-    rf"(?:['’]s)?(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ \t\xa0.(-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
-    r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?[*_`\"'„“«<\[]{0,3}(?:№|n°|nº|n\.º|#)?[ \t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
+    rf"(?:['’]s)?(?:[ \t\xa0]{{1,2}}{_LINK})?(?:[ "
+    rf"\t\xa0.(-]{{0,3}}(?:{alternation(words('numbers', 'number'))})(?!\w)\.?[º°o]?)?(?:[ \t\xa0]{{1,2}}{_LINK})?"
+    r"[ \t\xa0]{0,3}(?:[:=.(-][ \t\xa0]{0,3})?[*_`\"'„“«<\[]{0,3}(?:№|n°|nº|n\.º|#)?[ "
+    r"\t\xa0]{0,3}(?:(?<![^\W\d_])[a-z]{1,4}[-/])?\Z"
 )
 _ORDER = late(rf"(?<!\w)(?:{alternation(words('numbers', 'order'))}){_GLUE}")
 _INVOICE = late(rf"(?<!\w)(?:{alternation(words('numbers', 'invoice'))}){_GLUE}")
 #: "my vps 344719": the number right behind what was ordered, with as many digits as an order has
 _PRODUCT = late(
-    rf"(?<![\w-])(?:{alternation(words('numbers', 'product'))})[ \t\xa0]{{1,2}}(?:n°|nº|nr\.?|no\.?|№)?[ \t\xa0]{{0,2}}\Z"
+    rf"(?<![\w-])(?:{alternation(words('numbers', 'product'))})[ \t\xa0]{{1,2}}(?:n°|nº|nr\.?|no\.?|№)?[ "
+    r"\t\xa0]{0,2}\Z"
 )
 _OF_ORDER = 6  #: digits
 _BETWEEN = frozenset(" \xa0\u2009\u202f")  #: groups of digits
 #: "the last two invoices, 214382 and 214383"
 _LISTED = late(
-    rf"(?<!\w)(?:(?P<invoice>{alternation(words('numbers', 'invoice'))})|(?P<order>{alternation(words('numbers', 'order'))}))\w{{0,3}},[ \t\xa0]{{1,2}}\Z"
+    rf"(?<!\w)(?:(?P<invoice>{alternation(words('numbers', 'invoice'))})"
+    rf"|(?P<order>{alternation(words('numbers', 'order'))}))\w{{0,3}},[ \t\xa0]{{1,2}}\Z"
 )
 #: "the 214382 invoice", "214382 numaralı fatura"
 _AFTER = r"['’]?\w{0,3}[ \t\xa0]{0,2}\(?(?:(?:numaral[ıi]|nolu|no['’]lu|nr\.?|no\.?)[ \t\xa0]{1,2})?"
@@ -80,7 +84,8 @@ _AFTER_OF = {"order": _ORDER_AFTER, "invoice": _INVOICE_AFTER}
 #: "INV-214382", without a word before it
 _INVOICE_PREFIX = late(r"(?<![\w-])(?:(?:inv|invoice|rg|fac|fact|fatt|fv)-|inv)\Z")
 _AMOUNT = late(
-    r"[ \t\xa0]{0,2}(?:[€$£₽₴]|(?:eur|euros?|usd|tl|try|zł|pln|kč|czk|huf|ft|chf|gbp|rub|руб\w*|грн|гривень|uah|reais|pesos)(?!\w))",
+    r"[ \t\xa0]{0,2}(?:[€$£₽₴]|(?:eur|euros?|usd|tl|try|zł|pln|kč|czk|huf|ft|chf|gbp|rub|руб\w*|грн|гривень|uah|reais"
+    r"|pesos)(?!\w))",
 )
 _HASH = late(r"(?<![\w#&/.])[#№][ \t]?\Z")
 _COLOUR = late(r"[ \t]{1,2}(?:\w{1,10}[ \t]){0,2}(?:colou?r|farbe|couleur|colore|цвет)")
@@ -89,11 +94,13 @@ _COLOUR_BEFORE = late(
 )
 _GLUED = late(r"[\w.-]{0,20}\w")
 _MORE = late(
-    rf"[ \t]{{0,2}}(?:,|;|\+|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ \t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
+    rf"[ \t]{{0,2}}(?:,|;|\+|&|/|(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)){{1,2}}[ "
+    rf"\t\n]{{0,2}}(?:(?<!\w)(?:{alternation(words('numbers', 'and'))})(?!\w)[ \t]{{1,2}})?[#№]?[ \t]?",
 )
 _LIST_GOES_ON = late(rf"{_MORE.pattern}\d{{5}}")
 _OTHER = late(
-    rf"(?<!\w)(?:{alternation((*words('numbers', 'other'), *words('numbers', 'invoice'), *words('numbers', 'customer')))})"
+    r"(?<!\w)(?:"
+    rf"{alternation((*words('numbers', 'other'), *words('numbers', 'invoice'), *words('numbers', 'customer')))})"
     rf"(?:[^\w\n]{{1,3}}(?:{alternation(words('numbers', 'number'))})(?!\w))?[^\w\n]{{0,8}}\Z",
 )
 

@@ -13,12 +13,14 @@ MAX = 50
 _OPAQUE = late(r"(?<![\w@/.-])(?=[A-Za-z]{0,7}\d)(?=\d{0,7}[A-Za-z])[A-Za-z0-9]{8}(?![\w@/-]|\.\w)")
 _LABELS = words("services", "label")
 _CALLED = late(
-    rf"(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ \t]{{0,2}}([A-Za-z0-9][A-Za-z0-9.-]{{1,62}}[A-Za-z0-9])(?![\w@-])",
+    rf"(?:{alternation(_LABELS)})[ \t]{{0,2}}[:=\"'„“«]{{1,3}}[ "
+    r"\t]{0,2}([A-Za-z0-9][A-Za-z0-9.-]{1,62}[A-Za-z0-9])(?![\w@-])",
     re.IGNORECASE,
 )
 #: "service x9k2m4p7": a word that says so before an opaque name
 _SAID = late(
-    rf"(?<!\w)(?:{alternation(_LABELS)}|vps|vds|server|serveur|servidor|сервер\w{{0,3}})[ \t\xa0:=]{{1,3}}(?:name[ \t])?[\"'„“«`]?[ \xa0]?\Z",
+    rf"(?<!\w)(?:{alternation(_LABELS)}|vps|vds|server|serveur|servidor|сервер\w{{0,3}})[ \t\xa0:=]{{1,3}}(?:name[ "
+    r"\t])?[\"'„“«`]?[ \xa0]?\Z",
     re.IGNORECASE,
 )
 _HOST = late(
@@ -26,8 +28,10 @@ _HOST = late(
 )
 #: how the names of files end, which have a dot as hosts do
 _FILES = (
-    ".ini", ".conf", ".cfg", ".cnf", ".log", ".php", ".html", ".htm", ".js", ".css", ".txt", ".xml", ".yml", ".yaml", ".json", ".sql", ".gz", ".tar",
-    ".tgz", ".pdf", ".jpg", ".jpeg", ".png", ".gif", ".exe", ".dll", ".bak", ".env", ".lock", ".pst", ".csv", ".xlsx", ".docx", ".toml", ".service",
+    ".ini", ".conf", ".cfg", ".cnf", ".log", ".php", ".html", ".htm", ".js", ".css", ".txt", ".xml", ".yml", ".yaml",
+    ".json", ".sql", ".gz", ".tar",
+    ".tgz", ".pdf", ".jpg", ".jpeg", ".png", ".gif", ".exe", ".dll", ".bak", ".env", ".lock", ".pst", ".csv", ".xlsx",
+    ".docx", ".toml", ".service",
 )  # fmt: skip
 _STATED = Beginnings((label[:4] for label in _LABELS), among=EVERY_MAIL)
 _OPAQUE_AT = late(r"(?<![A-Za-z0-9])[A-Za-z0-9]{8}(?![A-Za-z0-9])")

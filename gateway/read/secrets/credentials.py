@@ -1,8 +1,8 @@
 """Credentials as programs and people write them down: assignments, commands, headers, tokens, hashes, codes.
 
 What language a mail has does not matter here; labels of a language ("mot de passe est ...") are ``secrets.py``'s. Each
-detector is asked only where one of its signs is in the text, and its expression is linear. The forms of tokens are those
-their issuers document, as gitleaks and detect-secrets collect them.
+detector is asked only where one of its signs is in the text, and its expression is linear. The forms of tokens are
+those their issuers document, as gitleaks and detect-secrets collect them.
 """
 
 from __future__ import annotations
@@ -25,9 +25,12 @@ _NAME = (
 _OF_NAMES = "*pass *pwd *pw *secret *key *token *credential *psk *auth"
 #: words of programs and manuals that stand where a secret would
 _PLACEHOLDER = late(
-    r"[\"'`]?(?:\[masked\]|x{1,9}|\*{2,}|\.{2,}|<[^>]*>|\$\{?\w+\}?|%\w+%|null|none|nil|true|false|yes|no|string|str|text|"
-    r"required|optional|invalid|expired|missing|wrong|incorrect|unknown|empty|ask|prompt|stdin|getpass\w*|os\.environ\S*|env\S*|"
-    r"auto\w*|file|plain|login|md5|scram\S*|peer|trust|redacted|hidden|-?\d{1,2}(?:\.\d+)?|not|is|and|or|the|for|of|to|to:)[\"'`]?[.,;:!?)]{0,3}",
+    r"[\"'`]?(?:\[masked\]|x{1,9}|\*{2,}|\.{2,}|<[^>]*>|\$\{?\w+\}?|%\w+%|null|none|nil|true|false|yes|no|string|str"
+    r"|text|"
+    r"required|optional|invalid|expired|missing|wrong|incorrect|unknown|empty|ask|prompt|stdin|getpass\w*"
+    r"|os\.environ\S*|env\S*|"
+    r"auto\w*|file|plain|login|md5|scram\S*|peer|trust|redacted|hidden|-?\d{1,2}(?:\.\d+)?|not|is|and|or|the|for|of|to"
+    r"|to:)[\"'`]?[.,;:!?)]{0,3}",
     re.IGNORECASE,
 )
 _CAMEL = late(r"[a-z\d][A-Z]")
@@ -69,8 +72,10 @@ def _has_digit(match: re.Match[str]) -> bool:
 
 #: before a number: what is asked for, not told ("reset the password 123456" names an order)
 _ASKED = late(
-    r"(?:reset|change|restore|recover|forg[eo]t\w*|lost|new|zurück\w*|änder\w*|vergess\w*|neu\w*|réinitialis\w*|chang\w*|oubli\w*|perd\w*|"
-    r"restablec\w*|cambi\w*|olvid\w*|reimpost\w*|dimentic\w*|сброс\w*|смен\w*|забы\w*|восстанов\w*|скин\w*|зміни\w*|відновити)[^.\n]{0,30}\Z",
+    r"(?:reset|change|restore|recover|forg[eo]t\w*|lost|new|zurück\w*|änder\w*|vergess\w*|neu\w*|réinitialis\w*"
+    r"|chang\w*|oubli\w*|perd\w*|"
+    r"restablec\w*|cambi\w*|olvid\w*|reimpost\w*|dimentic\w*|сброс\w*|смен\w*|забы\w*|восстанов\w*|скин\w*|зміни\w*"
+    r"|відновити)[^.\n]{0,30}\Z",
     re.IGNORECASE,
 )
 
@@ -79,36 +84,56 @@ def _is_told(match: re.Match[str]) -> bool:
     return not _ASKED.search(match.string, max(0, match.start() - 40), match.start())
 
 
-_FILLER = r"(?=[ \t\xa0:=#–—-])[ \t\xa0]{0,3}(?:[:=#–—-]{1,2}|is:?|was:?|ist:?|lautet:?|est:?|es:?|è:?|это:?|є:?|to:?)?[ \t\xa0]{0,3}"
+_FILLER = (
+    r"(?=[ \t\xa0:=#–—-])[ \t\xa0]{0,3}(?:[:=#–—-]{1,2}|is:?|was:?|ist:?|lautet:?|est:?|es:?|è:?|это:?|є:?|to:?)?[ "
+    r"\t\xa0]{0,3}"
+)
 _ONE_TIME = (
-    r"otp|totp|2fa|mfa|tan|sms[- ]?(?:code|код)|one[- ]?time[- ](?:code|password|passcode|pin)|(?:verification|security|confirmation|"
-    r"login|access|backup|recovery|2fa|auth\w*|sms)[- ]?code|einmal-?(?:code|passwort|kennwort)|(?:bestätigungs|verifizierungs|sicherheits|zugangs)-?code|"
-    r"code (?:de (?:vérification|sécurité|confirmation)|à usage unique|sms)|código (?:de (?:verificación|seguridad|confirmación|acceso)|sms)|"
-    r"codice (?:di (?:verifica|sicurezza|accesso|conferma)|otp|sms)|код(?:ом)? (?:подтверждения|безопасности|проверки|доступа|из смс|из sms|sms|смс|2fa)|"
-    r"одноразовый (?:код|пароль)|код (?:підтвердження|безпеки|перевірки|доступу)|одноразовий (?:код|пароль)|kod (?:weryfikacyjny|jednorazowy|sms)"
+    r"otp|totp|2fa|mfa|tan|sms[- ]?(?:code|код)|one[- ]?time[- ](?:code|password|passcode|pin)|(?:verification"
+    r"|security|confirmation|"
+    r"login|access|backup|recovery|2fa|auth\w*|sms)[- ]?code|einmal-?(?:code|passwort|kennwort)|(?:bestätigungs"
+    r"|verifizierungs|sicherheits|zugangs)-?code|"
+    r"code (?:de (?:vérification|sécurité|confirmation)|à usage unique|sms)|código (?:de (?:verificación|seguridad"
+    r"|confirmación|acceso)|sms)|"
+    r"codice (?:di (?:verifica|sicurezza|accesso|conferma)|otp|sms)|код(?:ом)? (?:подтверждения|безопасности|проверки"
+    r"|доступа|из смс|из sms|sms|смс|2fa)|"
+    r"одноразовый (?:код|пароль)|код (?:підтвердження|безпеки|перевірки|доступу)|одноразовий (?:код|пароль)|kod "
+    r"(?:weryfikacyjny|jednorazowy|sms)"
 )
 _TRANSFER = (
-    r"epp(?:[- ]?(?:code|key|schlüssel))?|auth(?:orization|orisation)?[- ]?(?:info|code|key)(?:[- ]?code)?|transfer[- ]?(?:code|key|schlüssel|secret)|"
+    r"epp(?:[- ]?(?:code|key|schlüssel))?|auth(?:orization|orisation)?[- ]?(?:info|code|key)(?:[- ]?code)?|transfer[- "
+    r"]?(?:code|key|schlüssel|secret)|"
     r"code (?:epp|auth|d['’]autorisation|de transfert)|codice (?:epp|auth(?:info)?|di trasferimento|di autorizzazione)|"
-    r"código (?:epp|auth|de autorización|de transferencia)|код (?:epp|авторизации|переноса|трансфера|авторизації|перенесення)|kod (?:epp|authinfo|transferu)"
+    r"código (?:epp|auth|de autorización|de transferencia)|код (?:epp|авторизации|переноса|трансфера|авторизації"
+    r"|перенесення)|kod (?:epp|authinfo|transferu)"
 )
 _PIN = (
-    r"pin(?:[- ]?(?:code|nummer|number))?|пин(?:-?код)?|пін(?:-?код)?|pass(?:word|wd|code|phrase|wort)?|pwd?|kennwort|mot de passe|mdp|contraseña|clave|"
+    r"pin(?:[- ]?(?:code|nummer|number))?|пин(?:-?код)?|пін(?:-?код)?|pass(?:word|wd|code|phrase|wort)?|pwd?|kennwort"
+    r"|mot de passe|mdp|contraseña|clave|"
     r"password|parola|пароль|hasło|senha|heslo|wachtwoord|şifre"
 )
-_USERS = r"root|admin|administrator|ubuntu|debian|centos|almalinux|rocky|ec2-user|deploy|postgres|mysql|oracle|ftpuser|ftp|test|guest|pi|sa|user"
+_USERS = (
+    r"root|admin|administrator|ubuntu|debian|centos|almalinux|rocky|ec2-user|deploy|postgres|mysql|oracle|ftpuser|ftp"
+    r"|test|guest|pi|sa|user"
+)
 _ISSUED = (
-    r"gh[pousr]_\w{16,255}|github_pat_\w{16,255}|gl(?:pat|rt|dt|ft|soat|cbt|ptt|agent)-[\w.-]{16,200}|xox[abeoprs]-[\w-]{10,250}|xapp-[\w-]{10,250}|"
+    r"gh[pousr]_\w{16,255}|github_pat_\w{16,255}|gl(?:pat|rt|dt|ft|soat|cbt|ptt|agent)-[\w.-]{16,200}"
+    r"|xox[abeoprs]-[\w-]{10,250}|xapp-[\w-]{10,250}|"
     r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,17}|AIza[\w-]{35}|ya29\.[\w-]{20,500}|1//0[\w-]{20,200}|GOCSPX-[\w-]{20,60}|"
-    r"(?:sk|pk|rk)[-_.](?:live|test|ant|proj|or)?[-_\w.]{16,300}|hf_\w{16,100}|SG\.[\w-]{10,40}\.?[\w-]{0,80}|key-[0-9a-f]{32}|"
-    r"npm_\w{16,80}|pypi-[\w-]{16,300}|rubygems_[0-9a-f]{40,60}|do[por]_v1_\w{16,80}|hv[bs]\.[\w-]{20,200}|shp(?:at|ca|pa|ss)_[0-9a-f]{32}|"
-    r"sq0(?:atp|csp)-[\w-]{20,60}|whsec_[\w+/=]{20,80}|dckr_pat_[\w-]{20,60}|ATATT3[\w=-]{50,250}|lin_api_\w{30,60}|nvapi-[\w-]{30,100}|"
+    r"(?:sk|pk|rk)[-_.](?:live|test|ant|proj|or)?[-_\w.]{16,300}|hf_\w{16,100}|SG\.[\w-]{10,40}\.?[\w-]{0,80}"
+    r"|key-[0-9a-f]{32}|"
+    r"npm_\w{16,80}|pypi-[\w-]{16,300}|rubygems_[0-9a-f]{40,60}|do[por]_v1_\w{16,80}|hv[bs]\.[\w-]{20,200}|shp(?:at|ca"
+    r"|pa|ss)_[0-9a-f]{32}|"
+    r"sq0(?:atp|csp)-[\w-]{20,60}|whsec_[\w+/=]{20,80}|dckr_pat_[\w-]{20,60}|ATATT3[\w=-]{50,250}|lin_api_\w{30,60}"
+    r"|nvapi-[\w-]{30,100}|"
     r"PMAK-[\w-]{40,80}|dapi[0-9a-f]{32}|figd_[\w-]{30,60}|tskey-[\w-]{20,80}|AGE-SECRET-KEY-1[A-Z0-9]{50,60}|"
     r"\d{8,10}:AA[\w-]{30,40}|eyJ[\w-]{8,2000}\.eyJ[\w-]{8,2000}\.?[\w-]{0,2000}"
 )
 _ISSUED_SIGNS = (
-    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glrt- gldt- glft- glsoat- glcbt- glptt- glagent- xox xapp- akia asia abia acca aiza ya29. !1//0 gocspx- "
-    "sk- sk_ sk. pk- pk_ pk. rk- rk_ rk. hf_ sg. key- npm_ pypi- rubygems_ dop_v1_ doo_v1_ dor_v1_ hvs. hvb. shpat_ shpca_ shppa_ shpss_ sq0 whsec_ "
+    "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_ glpat- glrt- gldt- glft- glsoat- glcbt- glptt- glagent- xox xapp- akia asia "
+    "abia acca aiza ya29. !1//0 gocspx- "
+    "sk- sk_ sk. pk- pk_ pk. rk- rk_ rk. hf_ sg. key- npm_ pypi- rubygems_ dop_v1_ doo_v1_ dor_v1_ hvs. hvb. shpat_ "
+    "shpca_ shppa_ shpss_ sq0 whsec_ "
     "dckr_pat_ atatt3 lin_api_ nvapi- pmak- dapi figd_ tskey- age-secret- aa eyj"
 )
 
@@ -120,7 +145,8 @@ DETECTORS = (
     ),
     Detector(
         "seed mnemonic recovery",
-        r"(?:seed|recovery|mnemonic|backup)[ \t](?:phrase|words)[^\n:]{0,20}:\s{0,4}(?P<value>[a-z]{3,8}(?:(?:[ \t,]{1,2}|\r?\n)[a-z]{3,8}){11,23})\b",
+        r"(?:seed|recovery|mnemonic|backup)[ \t](?:phrase|words)[^\n:]{0,20}:\s{0,4}(?P<value>[a-z]{3,8}(?:(?:[ "
+        r"\t,]{1,2}|\r?\n)[a-z]{3,8}){11,23})\b",
         below=25,
     ),
     Detector(_ISSUED_SIGNS, rf"(?<![\w-])(?:{_ISSUED})(?![\w-])", flags=0),
@@ -130,7 +156,8 @@ DETECTORS = (
     ),
     Detector(
         "!$",
-        r"(?<![\w$])\$(?:1|2[abxy]?|5|6|7|y|gy|argon2(?:id?|d)|apr1|P|H|scrypt|pbkdf2[\w-]{0,20})\$[./A-Za-z0-9$=,+-]{18,300}",
+        r"(?<![\w$])\$(?:1|2[abxy]?|5|6|7|y|gy|argon2(?:id?|d)|apr1|P|H|scrypt"
+        r"|pbkdf2[\w-]{0,20})\$[./A-Za-z0-9$=,+-]{18,300}",
     ),
     Detector(
         "!{s !{c !{p !{m",
@@ -138,8 +165,10 @@ DETECTORS = (
     ),
     Detector(
         "authorization proxy x- private-token job-token api apikey",
-        r"(?<![\w-])(?:(?:proxy-)?authorization|x-(?:[\w-]{0,30}-)?(?:token|key|secret|auth|auth-\w{1,20})|private-token|job-token|api-?key|api-?token)[\"']?"
-        r"[ \t]{0,2}[:=][ \t]{0,3}[\"']?(?:(?:basic|bearer|token|digest|negotiate|ntlm|apikey|key)[ \t]{1,3})?(?P<value>[^\s\"'<>]{6,2000})",
+        r"(?<![\w-])(?:(?:proxy-)?authorization|x-(?:[\w-]{0,30}-)?(?:token|key|secret|auth|auth-\w{1,20})"
+        r"|private-token|job-token|api-?key|api-?token)[\"']?"
+        r"[ \t]{0,2}[:=][ \t]{0,3}[\"']?(?:(?:basic|bearer|token|digest|negotiate|ntlm|apikey|key)[ "
+        r"\t]{1,3})?(?P<value>[^\s\"'<>]{6,2000})",
         _is_given,
     ),
     Detector(
@@ -164,7 +193,8 @@ DETECTORS = (
     ),
     Detector(
         "sshpass mongo redis-cli ldap ipmitool rdesktop docker unzip lftp 7z",
-        r"\b(?:sshpass|mongo\w{0,7}|redis-cli|ldap\w{3,8}|ipmitool|rdesktop|docker[ \t]login|unzip|7z)[ \t][^\n|;]{0,200}?(?<=[ \t])(?:-[apwP])[ \t]{0,2}"
+        r"\b(?:sshpass|mongo\w{0,7}|redis-cli|ldap\w{3,8}|ipmitool|rdesktop|docker[ \t]login|unzip|7z)[ \t][^\n"
+        r"|;]{0,200}?(?<=[ \t])(?:-[apwP])[ \t]{0,2}"
         rf"(?!-){_BARE}",
         _is_given,
     ),
@@ -203,22 +233,26 @@ DETECTORS = (
     ),
     Detector(
         _OF_NAMES,
-        rf"<(?:\w{{1,20}}:)?[\w.-]{{0,30}}{_NAME}[\w.-]{{0,20}}(?:[ \t][^<>\n]{{0,100}})?>[ \t]{{0,3}}(?P<value>[^<>\n]{{1,200}})(?=</)",
+        rf"<(?:\w{{1,20}}:)?[\w.-]{{0,30}}{_NAME}[\w.-]{{0,20}}(?:[ \t][^<>\n]{{0,100}})?>[ "
+        r"\t]{0,3}(?P<value>[^<>\n]{1,200})(?=</)",
         _is_given,
     ),
     Detector(
         _OF_NAMES,
-        rf"(?:define|putenv|setenv|set|add)\([ \t]{{0,3}}[\"'][\w.-]{{0,40}}{_NAME}[\w.-]{{0,20}}[\"'][ \t]{{0,3}},[ \t]{{0,3}}(?P<value>{_QUOTED})",
+        rf"(?:define|putenv|setenv|set|add)\([ \t]{{0,3}}[\"'][\w.-]{{0,40}}{_NAME}[\w.-]{{0,20}}[\"'][ \t]{{0,3}},[ "
+        rf"\t]{{0,3}}(?P<value>{_QUOTED})",
     ),
     Detector(_OF_NAMES, rf"(?<![\w-])--[\w-]{{0,30}}?{_NAME}(?:[ \t]{{1,2}}|=)(?!-){_BARE}", _is_given),
     Detector(
         "!? !& !;",
-        rf"[?&;](?:[\w.-]{{0,30}}[_.-])?(?:{_NAME}|sig|signature|code|key|auth|sid|otp|hash|reset)(?:[_.-]\w{{1,20}})?=(?P<value>[^\s&#\"'<>]{{4,500}})",
+        rf"[?&;](?:[\w.-]{{0,30}}[_.-])?(?:{_NAME}|sig|signature|code|key|auth|sid|otp|hash"
+        r"|reset)(?:[_.-]\w{1,20})?=(?P<value>[^\s&#\"'<>]{4,500})",
         _is_given,
     ),
     Detector(
         _OF_NAMES,
-        rf"(?<![\w.-])(?P<before>[\w.-]{{0,40}}?)(?P<name>{_NAME})s?(?:[_.-]\w{{1,20}})?\\{{0,3}}[\"']?\]?[ \t]{{0,4}}(?:=>|:=|==?|::?(?=[\"'\w ]))[ \t]{{0,4}}{_VALUE}",
+        rf"(?<![\w.-])(?P<before>[\w.-]{{0,40}}?)(?P<name>{_NAME})s?(?:[_.-]\w{{1,20}})?\\{{0,3}}[\"']?\]?[ "
+        rf"\t]{{0,4}}(?:=>|:=|==?|::?(?=[\"'\w ]))[ \t]{{0,4}}{_VALUE}",
         _is_key,
     ),
     Detector(
@@ -240,15 +274,18 @@ DETECTORS = (
     ),
     Detector(
         "=otp =totp =2fa =mfa =tan =sms *code =codes код =kod código codice einmal одноразов one-time one~time",
-        rf"(?<!\w)(?:{_ONE_TIME}){_FILLER}(?P<value>\d{{3}}[ -]\d{{3}}|\d{{4,10}}|(?=[A-Z-]{{0,9}}\d)[A-Z\d-]{{5,12}})(?![\w-])",
+        rf"(?<!\w)(?:{_ONE_TIME}){_FILLER}(?P<value>\d{{3}}[ -]\d{{3}}|\d{{4,10}}"
+        r"|(?=[A-Z-]{0,9}\d)[A-Z\d-]{5,12})(?![\w-])",
     ),
     Detector(
         "=epp auth transfer код =kod código codice =code",
-        rf"(?<!\w)(?:{_TRANSFER})(?:[ \t]{{1,2}}(?:for|für|pour|para|per|для)[ \t]{{1,2}}\S{{1,64}})?{_FILLER}(?P<value>[^\s\"'<>]{{6,64}})",
+        rf"(?<!\w)(?:{_TRANSFER})(?:[ \t]{{1,2}}(?:for|für|pour|para|per|для)[ "
+        rf"\t]{{1,2}}\S{{1,64}})?{_FILLER}(?P<value>[^\s\"'<>]{{6,64}})",
         _has_digit,
     ),
     Detector(
-        "=pin pincode pinnummer pinnumber пин пін pass =pw =pwd kennwort =mdp contrase =clave =parola парол hasł =senha heslo wachtwoord şifre =mot",
+        "=pin pincode pinnummer pinnumber пин пін pass =pw =pwd kennwort =mdp contrase =clave =parola парол hasł "
+        "=senha heslo wachtwoord şifre =mot",
         rf"(?<![\w-])(?:{_PIN}){_FILLER}(?P<value>\d{{4,16}})(?![\w.,:/-]\w|\w)",
         _is_told,
     ),

@@ -12,16 +12,18 @@ Accepts = Callable[[re.Match[str]], bool]
 
 #: what stands after a label and is no secret
 NOT_VALUE = late(
-    r"(?:see|none|unknown|unbekannt|siehe|below|unten|leer|empty|same|wie|reset|forgot\w*|vergessen|n/a|incorrect|wrong|falsch|invalid|expired|required|missing|not|nicht|pas|non|не|нет|как|see\w*|sent|gesendet|"
-    r"where|how|what|when|why|who|can|is|wo|was|warum|kann|où|comment|quand|dónde|cómo|cuándo|dove|come|quando|perché|где|почему|що|де|чому|gdzie|jak|kde|waar|hoe|onde|nerede|nasıl|"
+    r"(?:see|none|unknown|unbekannt|siehe|below|unten|leer|empty|same|wie|reset|forgot\w*|vergessen|n/a|incorrect"
+    r"|wrong|falsch|invalid|expired|required|missing|not|nicht|pas|non|не|нет|как|see\w*|sent|gesendet|"
+    r"where|how|what|when|why|who|can|is|wo|was|warum|kann|où|comment|quand|dónde|cómo|cuándo|dove|come|quando|perché"
+    r"|где|почему|що|де|чому|gdzie|jak|kde|waar|hoe|onde|nerede|nasıl|"
     r"\[masked\]|[|>][-+]?|value:|yes|ok|asked|wanted|needed|\*{3,}|x{3,}|\.{3,}|_{3,}|-{3,})[.,;!?)]{0,3}\Z",
     re.IGNORECASE,
 )
 
 
 class Detector:
-    """``expression`` finds secrets in lines that have one of the ``signs``; its group ``value`` is what is masked, else the
-    whole match. ``accepts``: whether a match is a secret. ``below``: how many lines below a sign belong to it.
+    """``expression`` finds secrets in lines that have one of the ``signs``; its group ``value`` is what is masked, else
+    the whole match. ``accepts``: whether a match is a secret. ``below``: how many lines below a sign belong to it.
 
     A sign is the beginning of a word in small letters; ``=net``: the whole word; ``*pass``: anywhere in a word; ``!$``:
     these characters.

@@ -1,7 +1,9 @@
 """Labels of secrets that are written so that no filter sees them, or that a camera misread: letters of another alphabet
-("pаssword" with a Cyrillic "а"), digits for letters ("passw0rd"), letters apart ("p a s s w o r d"), invisible characters between.
+("pаssword" with a Cyrillic "а"), digits for letters ("passw0rd"), letters apart ("p a s s w o r d"), invisible
+characters between.
 
-They are put back as they are read, so that what stands behind them is found as behind any other label; the rest of the text stays.
+They are put back as they are read, so that what stands behind them is found as behind any other label; the rest of the
+text stays.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ from gateway.read.tables import EVERY_MAIL, Beginnings, lowered
 
 #: what each letter is written as instead; https://www.unicode.org/Public/security/latest/confusables.txt names them
 _LIKE = {
-    "a": "аαɑ@4", "b": "ьв", "c": "сϲ", "d": "ԁ", "e": "еε3", "h": "һн", "i": "іι1!", "k": "кκ", "l": "1ⅼ", "m": "м", "n": "пη", "o": "оοσ0", "p": "рρ",
+    "a": "аαɑ@4", "b": "ьв", "c": "сϲ", "d": "ԁ", "e": "еε3", "h": "һн", "i": "іι1!", "k": "кκ", "l": "1ⅼ", "m": "м",
+    "n": "пη", "o": "оοσ0", "p": "рρ",
     "r": "г", "s": "ѕ$5", "t": "тτ", "w": "ωшԝ", "y": "уγ", "z": "2", "ñ": "n", "ł": "l", "ş": "s",
     "п": "nπ", "а": "aα@", "р": "pρ", "о": "oο0", "ь": "b", "л": "λ",
 }  # fmt: skip
 _LABELS = (
-    "passphrase", "password", "passwort", "passcode", "passwd", "pass", "pwd", "kennwort", "senha", "contraseña", "parola", "wachtwoord", "hasło", "heslo", "şifre",
+    "passphrase", "password", "passwort", "passcode", "passwd", "pass", "pwd", "kennwort", "senha", "contraseña",
+    "parola", "wachtwoord", "hasło", "heslo", "şifre",
     "пароль",
 )  # fmt: skip
 _BETWEEN = "[ \\t.·_*\u00ad\u200b-\u200d\u2060\ufeff-]?"
@@ -29,8 +33,10 @@ _MIXED = late("[a-z@$][\u0370-\u04ff]|[\u0370-\u04ff][a-z@$0]", re.IGNORECASE)
 #: how such labels begin that are written with nothing but ASCII
 _SIGNS = Beginnings(
     (
-        *(sign for between in " .-*" for sign in (f"p{between}a{between}s{between}s", f"k{between}e{between}n{between}n", f"п{between}а{between}р{between}о")),
-        "p@ss", "p4ss", "pa$$", "pas$", "pa$", "p@$", "pa55", "pas5", "pa5s", "p455", "passw0", "passvv", "passw ", "pass w", "pass-w", "passw.", "kennw0", "kennvv", "kenn w", "senh@", "c0ntra",
+        *(sign for between in " .-*" for sign in (f"p{between}a{between}s{between}s",
+        f"k{between}e{between}n{between}n", f"п{between}а{between}р{between}о")),
+        "p@ss", "p4ss", "pa$$", "pas$", "pa$", "p@$", "pa55", "pas5", "pa5s", "p455", "passw0", "passvv", "passw ",
+        "pass w", "pass-w", "passw.", "kennw0", "kennvv", "kenn w", "senh@", "c0ntra",
     ),
     among=EVERY_MAIL,
 )  # fmt: skip

@@ -21,27 +21,33 @@ _LABELS = words("secrets", "label")
 _VALUE = r"(?P<value>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|«[^»\n]{1,200}»|„[^“\n]{1,200}“|[^\s\"'<>«„]{3,200})"
 #: "for root", "of the server": whose it is
 _WHOSE = (
-    r"(?:[ \t]{1,2}(?:for|of|to|für|von|zum|zur|pour|du|de|para|del|per|di|для|от|до|к|do|od|voor|van|k|ke|için)(?:[ \t]{1,2}[^\s:=]{1,24}){1,2}"
+    r"(?:[ \t]{1,2}(?:for|of|to|für|von|zum|zur|pour|du|de|para|del|per|di|для|от|до|к|do|od|voor|van|k|ke|için)(?:[ "
+    r"\t]{1,2}[^\s:=]{1,24}){1,2}"
     r"|[ \t]{0,2}[(\[][^)\]\n]{1,40}[)\]]|[ \t]{1,2}(?:root|admin|ssh|ftp|mysql|vnc|ipmi|kvm|wp|rdp|sudo))?"
 )
 #: "password: x", "Passwort = x", and the value on the next line
 _COLON = late(
-    rf"(?<![\w-])(?P<label>(?:root|admin|ssh|ftp|mysql|user|sudo|login|mein|mon|mi|il mio|our|my)?[ \t/-]?(?:{alternation(_LABELS)}){_WHOSE}(?:[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}))?[ \t\xa0]{{0,3}}(?:[:=：]|->|→|–>)[ \t\xa0]{{0,3}}(?:\r?\n[ \t]{{0,4}})?){_VALUE}",
+    r"(?<![\w-])(?P<label>(?:root|admin|ssh|ftp|mysql|user|sudo|login|mein|mon|mi|il mio|our|my)?[ "
+    rf"\t/-]?(?:{alternation(_LABELS)}){_WHOSE}(?:[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}))?[ "
+    rf"\t\xa0]{{0,3}}(?:[:=：]|->|→|–>)[ \t\xa0]{{0,3}}(?:\r?\n[ \t]{{0,4}})?){_VALUE}",
     re.IGNORECASE,
 )
 #: "my password is x": the value must look like one
 _VERB = late(
-    rf"(?<![\w-])(?P<label>(?:(?:root|admin|ssh|ftp|mysql)-)?(?:{alternation(_LABELS)}){_WHOSE}[ \t]{{1,2}}(?:{alternation(words('secrets', 'is'))}|-|–|—)[ \t:]{{1,3}}){_VALUE}",
+    rf"(?<![\w-])(?P<label>(?:(?:root|admin|ssh|ftp|mysql)-)?(?:{alternation(_LABELS)}){_WHOSE}[ "
+    rf"\t]{{1,2}}(?:{alternation(words('secrets', 'is'))}|-|–|—)[ \t:]{{1,3}}){_VALUE}",
     re.IGNORECASE,
 )
 #: "user / password" on one line: "root / hunter2", "login root password hunter2"
 _PAIR = late(
-    rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)})[ \t]{{1,2}})(?P<value>(?=[^\s]{{0,40}}\d)(?=[^\s]{{0,40}}[^\W\d_])[^\s\"'<>]{{6,64}})(?!\S)",
+    rf"(?<![\w-])(?P<label>(?:{alternation(_LABELS)})[ "
+    r"\t]{1,2})(?P<value>(?=[^\s]{0,40}\d)(?=[^\s]{0,40}[^\W\d_])[^\s\"'<>]{6,64})(?!\S)",
     re.IGNORECASE,
 )
 #: "root / S3cr3t!x"
 _LOGIN = late(
-    r"(?<![\w/-])(?P<label>(?:root|admin|administrator|ubuntu|debian)[ \t]{1,2}[/|][ \t]{1,2})(?P<value>[^\s\"'<>]{6,64})(?!\S)",
+    r"(?<![\w/-])(?P<label>(?:root|admin|administrator|ubuntu|debian)[ \t]{1,2}[/|][ "
+    r"\t]{1,2})(?P<value>[^\s\"'<>]{6,64})(?!\S)",
     re.IGNORECASE,
 )
 _URL = late(r"(?P<label>\b[a-z][a-z0-9+.-]{1,15}://[^\s:@/]{0,64}:)(?P<value>[^\s@/]{1,100})(?=@)", re.IGNORECASE)
@@ -131,8 +137,8 @@ def _places(text: str) -> list[int]:
 
 
 def _labelled(text: str, places: Sequence[int]) -> list[tuple[int, int]]:
-    """(begin, end) of the lines that have a label at one of these places, each with the line below it, joined where they
-    overlap."""
+    """(begin, end) of the lines that have a label at one of these places, each with the line below it, joined where
+    they overlap."""
     found: list[tuple[int, int]] = []
     silent = 0  #: up to where nothing says what the labels before are
     for at in places:

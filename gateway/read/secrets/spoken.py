@@ -1,7 +1,7 @@
 """Secrets as people put them beside a label without a sign between: the value first, a compound, a table, a line below.
 
-Nothing but the look of the value tells it from the words around it, so it must look like a password and like no name of a
-machine: small and capital letters with a digit, or a sign among letters.
+Nothing but the look of the value tells it from the words around it, so it must look like a password and like no name of
+a machine: small and capital letters with a digit, or a sign among letters.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from gateway.read.late import late
 from gateway.read.secrets.detector import NOT_VALUE, Detector, has_any
 
 _LABEL = (
-    r"(?:pass(?:[- ]?(?:word|wd|code|phrase))?|pwd?|passwort|kennwort|mot de passe|mdp|contraseña|clave|parola(?: d['’]ordine)?|"
+    r"(?:pass(?:[- ]?(?:word|wd|code|phrase))?|pwd?|passwort|kennwort|mot de passe|mdp|contraseña|clave|parola(?: "
+    r"d['’]ordine)?|"
     r"парол[ьяю]|hasło|senha|heslo|wachtwoord|şifre)"
 )
 _SIGNS = "pass =pw =pwd kennwort =mot =mdp contrase =clave parola парол hasł =senha heslo wachtwoord şifre"
@@ -20,12 +21,14 @@ _VALUE = r"(?P<value>[^\s\"'«»„“`<>(),;]{5,64})"
 _OWN = r"(?:my|the|our|new|mein|das|unser|mon|le|notre|mi|la|nuestra|mia|il mio|мой|наш|новый|мій)"
 _OF = r"(?:for|of|to|für|von|zum|zur|vom|pour|du|de|para|del|di|для|от|від|до|к|do|od|voor|van)"
 _BOX = (
-    r"(?:ipmi|idrac|ilo|bmc|kvm|vnc|rdp|ssh|ftp|wi-?fi|wlan|wpa2?|vpn|cpanel|plesk|panel|credentials?|creds|logins?|zugangsdaten|"
+    r"(?:ipmi|idrac|ilo|bmc|kvm|vnc|rdp|ssh|ftp|wi-?fi|wlan|wpa2?|vpn|cpanel|plesk|panel|credentials?|creds|logins?"
+    r"|zugangsdaten|"
     r"identifiants|credenciales|credenziali|доступы?|(?:root|admin)[ -](?:access|zugang|login))"
 )
 _USERS = r"(?:root|admin|administrator|user|ubuntu|debian)"
 _NO_SECRET_CODE = late(
-    r"(?:error|status|exit|return|http|postal|zip|post|country|area|promo|discount|coupon|voucher|source|qr|fehler|status)[- ]?\Z",
+    r"(?:error|status|exit|return|http|postal|zip|post|country|area|promo|discount|coupon|voucher|source|qr|fehler"
+    r"|status)[- ]?\Z",
     re.IGNORECASE,
 )
 
@@ -59,7 +62,8 @@ def _is_code(match: re.Match[str]) -> bool:
 
 
 def _looks_mixed(match: re.Match[str]) -> bool:
-    """Whether it is surely none of a machine, a program or a person: a sign among letters of both sizes, with a digit."""
+    """Whether it is surely none of a machine, a program or a person: a sign among letters of both sizes, with a
+    digit."""
     value = match["value"].rstrip(".,;:)")
     mixed = any(c.isdigit() for c in value) and any(c.islower() for c in value) and any(c.isupper() for c in value)
     return mixed and bool(re.search(r"[!$%^&*+=?~#]", value)) and "://" not in value and "@" not in value
@@ -80,8 +84,10 @@ def _has_digit(match: re.Match[str]) -> bool:
 DETECTORS = (
     Detector(  # "S3cret is my password", "S3cret (root password)", "set it to S3cret as password"
         _SIGNS,
-        rf"(?<![\w@./-]){_VALUE}[\"'“»]?[ \t]{{1,2}}(?:(?:is|was|ist|est|es|è|это|це|—|–|-)[ \t]{{1,2}}(?:{_OWN}[ \t]{{1,2}})?"
-        rf"(?:\w{{1,12}}[ \t]{{1,2}})?{_LABEL}(?!\w)|as[ \t]{{1,2}}(?:(?:the|my|a|new|root)[ \t]{{1,2}}){{0,2}}{_LABEL}(?!\w)|"
+        rf"(?<![\w@./-]){_VALUE}[\"'“»]?[ \t]{{1,2}}(?:(?:is|was|ist|est|es|è|это|це|—|–|-)[ \t]{{1,2}}(?:{_OWN}[ "
+        r"\t]{1,2})?"
+        rf"(?:\w{{1,12}}[ \t]{{1,2}})?{_LABEL}(?!\w)|as[ \t]{{1,2}}(?:(?:the|my|a|new|root)[ "
+        rf"\t]{{1,2}}){{0,2}}{_LABEL}(?!\w)|"
         rf"\((?:\w{{1,12}}[ \t]){{0,2}}{_LABEL}\))",
         _looks,
     ),
@@ -92,7 +98,8 @@ DETECTORS = (
     ),
     Detector(  # "Kundenpasswort S3cret"
         "*passwor *kennwort *wachtwoord",
-        rf"(?<!\w)\w{{1,24}}(?:passwor[dt]|kennwort|wachtwoord)(?:[ \t]{{0,3}}[:=][ \t]{{0,3}}|[ \t]{{1,3}}(?:(?:ist|lautet|is)[ \t:]{{1,3}})?){_VALUE}",
+        r"(?<!\w)\w{1,24}(?:passwor[dt]|kennwort|wachtwoord)(?:[ \t]{0,3}[:=][ \t]{0,3}|[ \t]{1,3}(?:(?:ist"
+        rf"|lautet|is)[ \t:]{{1,3}})?){_VALUE}",
         _looks_numbered,
     ),
     Detector(  # several words
@@ -100,9 +107,11 @@ DETECTORS = (
         r"(?<!\w)pass[ -]?phrase[ \t]{0,2}(?:[:=]|is|ist|lautet)[ \t]{0,3}(?P<value>[^\s<>][^\n<>]{3,200})",
     ),
     Detector(  # "IPMI ADMIN S3cret", "credentials: root S3cret"
-        "ipmi idrac =ilo =bmc =kvm =vnc =rdp =ssh =ftp =wifi =wi-fi =wi~fi =wlan =wpa =wpa2 =vpn cpanel plesk =panel credential =creds login zugangsdaten "
+        "ipmi idrac =ilo =bmc =kvm =vnc =rdp =ssh =ftp =wifi =wi-fi =wi~fi =wlan =wpa =wpa2 =vpn cpanel plesk =panel "
+        "credential =creds login zugangsdaten "
         "identifiants credenciales credenziali доступ =root =admin",
-        rf"(?<![\w-]){_BOX}(?:[ \t]{{1,2}}(?:key|login|access|user|data|schlüssel))?(?:[ \t]{{0,2}}:[ \t]{{0,2}}|[ \t]{{1,2}})"
+        rf"(?<![\w-]){_BOX}(?:[ \t]{{1,2}}(?:key|login|access|user|data|schlüssel))?(?:[ \t]{{0,2}}:[ \t]{{0,2}}|[ "
+        r"\t]{1,2})"
         rf"(?:{_USERS}[ \t/|:,]{{1,3}})?{_VALUE}(?!\S)",
         _looks,
     ),
@@ -113,7 +122,8 @@ DETECTORS = (
     ),
     Detector(  # "set the password to S3cret", "Passwort bitte auf S3cret"
         _SIGNS,
-        rf"(?<![\w-]){_LABEL}(?:[ \t]{{1,2}}(?:bitte|please|s['’]il vous plaît|por favor|per favore|пожалуйста))?[ \t]{{1,2}}(?:to|auf|in|à|a|en|su|na|на)[ \t]{{1,2}}{_VALUE}",
+        rf"(?<![\w-]){_LABEL}(?:[ \t]{{1,2}}(?:bitte|please|s['’]il vous plaît|por favor|per favore|пожалуйста))?[ "
+        rf"\t]{{1,2}}(?:to|auf|in|à|a|en|su|na|на)[ \t]{{1,2}}{_VALUE}",
         _looks_numbered,
     ),
     Detector(  # YAML: a block of lines, the value of a variable with its name above
@@ -128,7 +138,8 @@ DETECTORS = (
     ),
     Detector(
         "*pass *pwd *secret *token *key",
-        r"name:[ \t]{0,3}[\"']?[\w.-]{0,40}(?:pass|pwd|secret|token|key)[\w.-]{0,20}[\"']?[ \t]{0,3}\r?\n[ \t]{0,20}value:[ \t]{0,3}(?P<value>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s\"']{1,200})",
+        r"name:[ \t]{0,3}[\"']?[\w.-]{0,40}(?:pass|pwd|secret|token|key)[\w.-]{0,20}[\"']?[ \t]{0,3}\r?\n[ "
+        r"\t]{0,20}value:[ \t]{0,3}(?P<value>\"[^\"\n]{1,200}\"|'[^'\n]{1,200}'|[^\s\"']{1,200})",
         below=1,
     ),
     Detector(  # "root S3cret": with both a sign and a digit, or letters of both sizes, it is no name of a machine
@@ -137,14 +148,19 @@ DETECTORS = (
         _looks_mixed,
     ),
     Detector(
-        "support-pin telefon-pin phone-pin kunden-pin =sec~code code~word codeword =secret~answer =security~answer maiden sicherheitsantwort kennwortfrage mädchenname кодовое девичья",
-        r"(?<!\w)(?:(?:support|telefon|phone|kunden)[ -]?pin(?=[ \t]{0,3}(?:[:=\d]|is|ist))|sec(?:urity)?\.?[ ]code|code[ -]?word|(?:secret|security)[ ]answer|maiden[ ]name|sicherheitsantwort|mädchenname|"
-        r"кодовое[ ]слово|девичья[ ]фамилия(?:[ ]матери)?)(?:[ \t]{0,2}\([^)\n]{1,30}\))?[ \t]{0,3}(?:[:=]|is[ \t]|ist[ \t]|lautet[ \t]|—|–|(?=\d{4}))[ \t]{0,3}(?P<value>[^\s\"'<>,;]{3,40})",
+        "support-pin telefon-pin phone-pin kunden-pin =sec~code code~word codeword =secret~answer =security~answer "
+        "maiden sicherheitsantwort kennwortfrage mädchenname кодовое девичья",
+        r"(?<!\w)(?:(?:support|telefon|phone|kunden)[ -]?pin(?=[ \t]{0,3}(?:[:=\d]|is|ist))|sec(?:urity)?\.?[ ]code"
+        r"|code[ -]?word|(?:secret|security)[ ]answer|maiden[ ]name|sicherheitsantwort|mädchenname|"
+        r"кодовое[ ]слово|девичья[ ]фамилия(?:[ ]матери)?)(?:[ \t]{0,2}\([^)\n]{1,30}\))?[ \t]{0,3}(?:[:=]|is[ \t]"
+        r"|ist[ \t]|lautet[ \t]|—|–|(?=\d{4}))[ \t]{0,3}(?P<value>[^\s\"'<>,;]{3,40})",
         _is_given,
     ),
     Detector(  # the seed of a second factor, in groups of four
         "=totp =otp =2fa authenticator setup =seed",
-        r"(?<!\w)(?:totp|otp|2fa|mfa|authenticator|setup)[ -]{0,2}(?:seed|secret|key|code)?[ \t]{0,2}[:=]?[ \t]{0,3}(?P<value>(?:[a-z2-7]{4}[ -]){3,15}[a-z2-7]{4}(?![a-z2-7])|(?=[A-Z]{0,60}[2-7])[A-Z2-7]{16,64})(?!\w)",
+        r"(?<!\w)(?:totp|otp|2fa|mfa|authenticator|setup)[ -]{0,2}(?:seed|secret|key|code)?[ \t]{0,2}[:=]?[ "
+        r"\t]{0,3}(?P<value>(?:[a-z2-7]{4}[ -]){3,15}[a-z2-7]{4}(?![a-z2-7])"
+        r"|(?=[A-Z]{0,60}[2-7])[A-Z2-7]{16,64})(?!\w)",
         _is_seed,
     ),
     Detector("!otpauth-migration:", r"otpauth-migration:\S{0,40}?data=(?P<value>[^\s&\"'<>]{8,2000})"),
@@ -160,13 +176,15 @@ DETECTORS = (
     ),
     Detector(  # "the code that I got is 483920"
         "=code =код",
-        r"(?<!\w)(?:code[ \t]{1,2}(?:that|which|i|you|we)|код,?[ \t]{1,2}котор\w{1,4})\b[^.\n]{0,40}?[ \t](?:is|was|—|это|:)[ \t]{1,2}(?P<value>\d{4,8})(?!\w)",
+        r"(?<!\w)(?:code[ \t]{1,2}(?:that|which|i|you|we)|код,?[ \t]{1,2}котор\w{1,4})\b[^.\n]{0,40}?[ \t](?:is|was|—"
+        r"|это|:)[ \t]{1,2}(?P<value>\d{4,8})(?!\w)",
         _is_code,
     ),
     Detector("=puk", r"\bpuk[ \t:]{1,3}(?P<value>\d{6,10})(?!\d)"),
     Detector(  # the label on a line of its own
         _SIGNS,
-        rf"(?:\A|(?<=\n))[ \t>|]{{0,4}}(?:\w{{1,20}}[ \t])?{_LABEL}[ \t]{{0,2}}:?[ \t]{{0,2}}\r?\n(?:[ \t>|]{{0,4}}\r?\n)?[ \t>|]{{0,4}}{_VALUE}(?=[ \t]{{0,4}}(?:\r?\n|\Z))",
+        rf"(?:\A|(?<=\n))[ \t>|]{{0,4}}(?:\w{{1,20}}[ \t])?{_LABEL}[ \t]{{0,2}}:?[ \t]{{0,2}}\r?\n(?:[ \t>"
+        rf"|]{{0,4}}\r?\n)?[ \t>|]{{0,4}}{_VALUE}(?=[ \t]{{0,4}}(?:\r?\n|\Z))",
         _looks_numbered,
         below=2,
     ),
@@ -205,7 +223,8 @@ _HAS_HINT = has_any(_HINTS)
 
 
 def columns(text: str, lower: str) -> list[tuple[int, int]]:
-    """(begin, end) of what stands in a table below a cell that is a label: cells are divided by tabs, bars or wide blanks."""
+    """(begin, end) of what stands in a table below a cell that is a label: cells are divided by tabs, bars or wide
+    blanks."""
     if not _HAS_HINT(lower) or not _DIVIDED.search(text):
         return []
     found: list[tuple[int, int]] = []

@@ -1,4 +1,5 @@
-"""Clock times in a text: in digits with the half of the day and the zone, or in words ("half past two", "wpół do trzeciej").
+"""Clock times in a text: in digits with the half of the day and the zone, or in words ("half past two", "wpół do
+trzeciej").
 
 The words of each language stand in its ``[times.clock]`` and ``[times.parts]``.
 """
@@ -24,15 +25,23 @@ SHORT = 2  #: letters of an hour that is not looked for by itself
 
 _ZONES: dict[str, tzinfo] = {
     "utc": UTC, "gmt": UTC, "z": UTC,
-    "cet": ZoneInfo("Europe/Berlin"), "cest": ZoneInfo("Europe/Berlin"), "mez": ZoneInfo("Europe/Berlin"), "mesz": ZoneInfo("Europe/Berlin"),
-    "msk": ZoneInfo("Europe/Moscow"), "мск": ZoneInfo("Europe/Moscow"), "eet": ZoneInfo("Europe/Kyiv"), "eest": ZoneInfo("Europe/Kyiv"),
-    "wet": ZoneInfo("Europe/Lisbon"), "west": ZoneInfo("Europe/Lisbon"), "bst": ZoneInfo("Europe/London"), "jst": ZoneInfo("Asia/Tokyo"),
+    "cet": ZoneInfo("Europe/Berlin"), "cest": ZoneInfo("Europe/Berlin"), "mez": ZoneInfo("Europe/Berlin"),
+    "mesz": ZoneInfo("Europe/Berlin"),
+    "msk": ZoneInfo("Europe/Moscow"), "мск": ZoneInfo("Europe/Moscow"), "eet": ZoneInfo("Europe/Kyiv"),
+    "eest": ZoneInfo("Europe/Kyiv"),
+    "wet": ZoneInfo("Europe/Lisbon"), "west": ZoneInfo("Europe/Lisbon"), "bst": ZoneInfo("Europe/London"),
+    "jst": ZoneInfo("Asia/Tokyo"),
     "est": timezone(timedelta(hours=-5)), "edt": timezone(timedelta(hours=-4)), "cdt": timezone(timedelta(hours=-5)),
-    "mst": timezone(timedelta(hours=-7)), "mdt": timezone(timedelta(hours=-6)), "pst": timezone(timedelta(hours=-8)), "pdt": timezone(timedelta(hours=-7)),
-    "et": ZoneInfo("America/New_York"), "pt": ZoneInfo("America/Los_Angeles"), "mt": ZoneInfo("America/Denver"), "ct": ZoneInfo("America/Chicago"),
-    "brt": timezone(timedelta(hours=-3)), "art": timezone(timedelta(hours=-3)), "hkt": timezone(timedelta(hours=8)), "sgt": timezone(timedelta(hours=8)),
-    "awst": timezone(timedelta(hours=8)), "nzst": timezone(timedelta(hours=12)), "nzdt": timezone(timedelta(hours=13)), "kst": timezone(timedelta(hours=9)),
-    "sast": timezone(timedelta(hours=2)), "akst": timezone(timedelta(hours=-9)), "akdt": timezone(timedelta(hours=-8)), "wib": timezone(timedelta(hours=7)),
+    "mst": timezone(timedelta(hours=-7)), "mdt": timezone(timedelta(hours=-6)), "pst": timezone(timedelta(hours=-8)),
+    "pdt": timezone(timedelta(hours=-7)),
+    "et": ZoneInfo("America/New_York"), "pt": ZoneInfo("America/Los_Angeles"), "mt": ZoneInfo("America/Denver"),
+    "ct": ZoneInfo("America/Chicago"),
+    "brt": timezone(timedelta(hours=-3)), "art": timezone(timedelta(hours=-3)), "hkt": timezone(timedelta(hours=8)),
+    "sgt": timezone(timedelta(hours=8)),
+    "awst": timezone(timedelta(hours=8)), "nzst": timezone(timedelta(hours=12)), "nzdt": timezone(timedelta(hours=13)),
+    "kst": timezone(timedelta(hours=9)),
+    "sast": timezone(timedelta(hours=2)), "akst": timezone(timedelta(hours=-9)), "akdt": timezone(timedelta(hours=-8)),
+    "wib": timezone(timedelta(hours=7)),
     "trt": ZoneInfo("Europe/Istanbul"), "aest": timezone(timedelta(hours=10)), "aedt": timezone(timedelta(hours=11)),
 } | {phrase: ZoneInfo(zone) for phrase, zone in mapping("times", "zones").items()}  # fmt: skip
 #: abbreviations that people write in small letters and that are no words
@@ -60,19 +69,26 @@ _PLACE_BEHIND = late(
 )
 #: a zone that no table has: a lone name in brackets, "... time", "local time in ...", "Central"
 _STRANGE_BEHIND = late(
-    r"[ \t\xa0]{0,2}(?:\([ \t]?[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ \t]?\)|(?:[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ ]){1,2}[Tt]ime(?!\w)|"
+    r"[ \t\xa0]{0,2}(?:\([ \t]?[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ \t]?\)|(?:[^\W\d_a-zа-яёіїє][^\W\d_]{2,20}[ "
+    r"]){1,2}[Tt]ime(?!\w)|"
     r"(?:my |our |their )?local time(?!\w)|Central(?: Time)?(?!\w)|[A-Z]{3,4}(?<=ST|DT)(?!\w))"
 )
-_DAY_OR_PART = late(
-    rf"\W*(?:{alternation((*words('times', 'today'), *words('times', 'yesterday'), *words('times', 'am'), *words('times', 'pm'), *(form.rstrip('*') for key in ('weekdays', 'months') for forms in words('times', key) for form in forms.split('|'))))})"
+_NAMED_DAYS = [
+    form.rstrip("*") for key in ("weekdays", "months") for forms in words("times", key) for form in forms.split("|")
+]
+_DAYS_AND_PARTS = alternation(
+    (*words("times", "today"), *words("times", "yesterday"), *words("times", "am"), *words("times", "pm"), *_NAMED_DAYS)
 )
+_DAY_OR_PART = late(rf"\W*(?:{_DAYS_AND_PARTS})")
 _CLOCK = late(
     r"(?:(?P<h>\d{1,2})(?P<sep>[:.])(?P<m>\d\d)(?::(?P<s>\d\d))?(?![\d%]|[.:/]\d)"
-    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ \xa0]?[hч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<lone>(?:0\d|1[0-8])[0-5]\d)(?![\w:/%]|[.,-]\d)"
+    r"|(?P<four>(?:[01]\d|2[0-3])[0-5]\d)(?=[ \t]?(?:utc|gmt|z|cet|cest|msk|hrs|hours|h|uhr)(?!\w))|(?P<hh>\d{1,2})[ "
+    r"\xa0]?[hч][ \xa0]?(?P<hm>\d\d)?(?!\w)|(?P<lone>(?:0\d|1[0-8])[0-5]\d)(?![\w:/%]|[.,-]\d)"
     r"|(?P<bare>\d{1,2})(?:(?P<ish>-?ish(?!\w))|(?=(?:[ap]\.?m|uhr)(?!\w))|(?![\w:%/]|[.,]\d)))",
 )
 _MONTH_NEXT = late(
-    rf"\.?[ \t\xa0]{{0,2}}(?:de[ \t])?(?:{alternation(form for month in words('times', 'months') for form in month.split('|'))})(?!\w)",
+    r"\.?[ \t\xa0]{0,2}(?:de[ "
+    rf"\t])?(?:{alternation(form for month in words('times', 'months') for form in month.split('|'))})(?!\w)",
 )
 _BARE = late(rf"(?<!\w)(?:{alternation(words('times', 'bare'))})[ \t\xa0]{{1,2}}\Z")
 _AT_BARE = late(rf"(?<!\w)(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}}\Z")
@@ -83,7 +99,8 @@ _SURE_SINCE = [
     if word not in ("from", "von", "ab", "da", "dal", "dalla", "с", "со", "з", "із", "od", "saat")
 ]
 _SINCE_BARE = late(
-    rf"(?<!\w)(?:{alternation(_SURE_SINCE)})[ \t\xa0]{{1,2}}(?:(?:{alternation((*words('times', 'at'), *words('times', 'about')))})[ \t\xa0]{{1,2}}){{0,2}}\Z"
+    rf"(?<!\w)(?:{alternation(_SURE_SINCE)})[ "
+    rf"\t\xa0]{{1,2}}(?:(?:{alternation((*words('times', 'at'), *words('times', 'about')))})[ \t\xa0]{{1,2}}){{0,2}}\Z"
 )
 #: behind a lone number: the end of the clause, or what it cannot count
 _CLAUSE_END = late(r"[ \t]{0,2}(?:[.:;,!?)\n]|\r|\Z)(?!\d)")
@@ -107,8 +124,8 @@ _NOT_DIGIT = late(r"\D")
 class Clock:
     """A clock time where it stands. ``end`` is after its zone.
 
-    ``half_open``: the words around may still say which half of the day it is. ``twelve``: only they can, it goes to twelve.
-    ``lone``: a number in words that is a clock only where nothing follows that it could count.
+    ``half_open``: the words around may still say which half of the day it is. ``twelve``: only they can, it goes to
+    twelve. ``lone``: a number in words that is a clock only where nothing follows that it could count.
     """
 
     start: int
@@ -124,7 +141,8 @@ class Clock:
 
 #: "Moscow time 14:30", "по московскому времени в 14:30"
 _ZONE_BEFORE = late(
-    rf"(?<!\w)(?P<zone>{alternation((*mapping('times', 'zones'), *_LOWER_ZONES))})[ \t\xa0,:]{{0,3}}(?:(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}})?\Z"
+    rf"(?<!\w)(?P<zone>{alternation((*mapping('times', 'zones'), *_LOWER_ZONES))})[ "
+    rf"\t\xa0,:]{{0,3}}(?:(?:{alternation(words('times', 'at'))})[ \t\xa0]{{1,2}})?\Z"
 )
 
 
@@ -135,7 +153,8 @@ def zone_before(lower: str, low: int, start: int) -> str:
 
 
 def _zone_behind(text: str, lower: str, end: int) -> tuple[str, int]:
-    """(a zone that is named by a region or place behind a clock time, where it ends); ``STRANGE`` for one that is not known."""
+    """(a zone that is named by a region or place behind a clock time, where it ends); ``STRANGE`` for one that is not
+    known."""
     if named := _PLACE_BEHIND.match(lower, end):
         return named[named.lastgroup or 0], named.end()
     strange = _STRANGE_BEHIND.match(text, end)
@@ -240,7 +259,8 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
 
 
 def _more(lower: str, match: re.Match[str], tail: re.Match[str]) -> Fraction | None:
-    """What is said behind an hour without minutes that belongs to it; ``None`` for a fraction that is not understood."""
+    """What is said behind an hour without minutes that belongs to it; ``None`` for a fraction that is not
+    understood."""
     if match["m"] or match["hm"] or match["four"] or match["lone"]:
         return Fraction(0, tail.end())
     return fraction(lower, tail.end("word") if tail["word"] else match.end(), bool(tail["word"] or match["hh"]))
@@ -252,7 +272,8 @@ def _is_since(lower: str, start: int) -> bool:
 
 
 def _led_alone(lower: str, start: int, end: int, bare: bool) -> bool:
-    """Whether the words around a lone number make a clock time of it: "dead since 3.", "at 9 this morning", "gegen 9 ist"."""
+    """Whether the words around a lone number make a clock time of it: "dead since 3.", "at 9 this morning", "gegen 9
+    ist"."""
     clock = Clock(start, end, 0, 0)
     if _is_since(lower, start):
         return bool(_CLAUSE_END.match(lower, end) or _UNCOUNTED.match(lower, end)) or (
@@ -410,13 +431,15 @@ PARTS = tuple(
 _PART = _parts()
 #: a greeting, or what happens every day
 _NO_PART = late(
-    r"(?<!\w)(?:good|gute[nr]?|schönen|buon[ao]?|buen[ao]s|boa|bom|bonne|добр\w*|goe?de[nr]?|dobr\w*|iyi|every|each|jeden|jede|chaque|cada|ogni|кажд\w*|кожн\w*|każd\w*|elke|iedere|her|každ\w*|tomorrow|morgen|demain|завтра|next)"
+    r"(?<!\w)(?:good|gute[nr]?|schönen|buon[ao]?|buen[ao]s|boa|bom|bonne|добр\w*|goe?de[nr]?|dobr\w*|iyi|every|each"
+    r"|jeden|jede|chaque|cada|ogni|кажд\w*|кожн\w*|każd\w*|elke|iedere|her|každ\w*|tomorrow|morgen|demain|завтра|next)"
     r"[ \t]{1,3}\Z",
 )
 
 
 def part_of_day(lower: str, low: int, clock: Clock, high: int) -> str:
-    """``morning``, ``evening`` (afternoons too) or ``night`` when words near the clock name it, the nearest; else nothing."""
+    """``morning``, ``evening`` (afternoons too) or ``night`` when words near the clock name it, the nearest; else
+    nothing."""
     nearest, named = 46, ""
     for match in _PART.finditer(lower, max(low, clock.start - 45), min(high, clock.end + 30)):
         away = clock.start - match.end() if match.end() <= clock.start else match.start() - clock.end

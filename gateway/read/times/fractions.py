@@ -15,13 +15,17 @@ from gateway.read.tables import alternation
 _MINUTES = {
     5: "cinco cinq cinque five fünf пять пятью п'ять pięć pět vijf beş",
     10: "diez dix dieci dez ten zehn десять dziesięć deset tien on",
-    15: "cuarto quarto quart viertel quarter kwadrans kwart čtvrt четвертью чвертю quince quinze quindici fifteen fünfzehn пятнадцать пятнадцатью п'ятнадцять piętnaście patnáct vijftien",
+    15: "cuarto quarto quart viertel quarter kwadrans kwart čtvrt четвертью чвертю quince quinze quindici fifteen "
+    "fünfzehn пятнадцать пятнадцатью п'ятнадцять piętnaście patnáct vijftien",
     20: "veinte vingt venti vinte twenty zwanzig двадцать двадцатью двадцять dwadzieścia dvacet twintig yirmi",
-    25: "veinticinco|vingt-cinq|vingt cinq|venticinque|vinte e cinco|twenty-five|fünfundzwanzig|двадцать пять|двадцять п'ять|dwadzieścia pięć|dvacet pět|vijfentwintig",
-    30: "media mezza mezzo demie demi meia half halb половиной половиною pół půl buçuk treinta trente trenta trinta thirty dreißig тридцать тридцять trzydzieści třicet dertig otuz",
+    25: "veinticinco|vingt-cinq|vingt cinq|venticinque|vinte e cinco|twenty-five|fünfundzwanzig|двадцать пять|двадцять "
+    "п'ять|dwadzieścia pięć|dvacet pět|vijfentwintig",
+    30: "media mezza mezzo demie demi meia half halb половиной половиною pół půl buçuk treinta trente trenta trinta "
+    "thirty dreißig тридцать тридцять trzydzieści třicet dertig otuz",
     35: "treinta y cinco|trente-cinq|trente cinq|trentacinque|trinta e cinco|тридцать пять",
     40: "cuarenta quarante quaranta quarenta forty vierzig сорок czterdzieści čtyřicet veertig kırk",
-    45: "tres cuartos|tre quarti|trois quarts|três quartos|dreiviertel|three quarters|quarenta e cinco|cuarenta y cinco|quarante-cinq|quarantacinque|сорок пять",
+    45: "tres cuartos|tre quarti|trois quarts|três quartos|dreiviertel|three quarters|quarenta e cinco|cuarenta y "
+    "cinco|quarante-cinq|quarantacinque|сорок пять",
     50: "cincuenta cinquante cinquanta cinquenta fifty fünfzig пятьдесят п'ятдесят pięćdziesiąt padesát vijftig elli",
     55: "cincuenta y cinco|cinquante-cinq|cinquantacinque|cinquenta e cinco",
     0: "pico|algo|poco|pouco|qualcosa|quelques|quelque chose|un poco|un po'|etwas|a bit|копейками|копійками",
@@ -41,13 +45,15 @@ _ADDED = late(rf"{_GAP}(?:y|e|ed|et|und|and|plus|con|com|с|із|з|i|a|en|ve){_
 #: minutes right behind the word for the hour, where nothing can be counted by them
 _MINUTE = r"(?:min(?:ut(?:en?|i|os|es|y|ami)?|uten|\.)?|мин\w{0,3}|хв\w{0,5}|minut\w{0,3}|dakika)"
 _BEHIND = late(
-    rf"{_GAP}{_SAID}(?:{_GAP}{_MINUTE}(?!\w)|(?=[ \t]{{0,2}}(?:[.,;:!?)\n\r]|\Z)|{_GAP}(?:ist|war|is|est|è|es|não|nicht|ne|no|не|nie|non)(?!\w)))"
+    rf"{_GAP}{_SAID}(?:{_GAP}{_MINUTE}(?!\w)|(?=[ \t]{{0,2}}(?:[.,;:!?)\n\r]|\Z)|{_GAP}(?:ist|war|is|est|è|es|não"
+    r"|nicht|ne|no|не|nie|non)(?!\w)))"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
-    """So many minutes more or less, where it ends, whether it is ``said`` at all, and ``spoken``, as on a clock of twelve hours."""
+    """So many minutes more or less, where it ends, whether it is ``said`` at all, and ``spoken``, as on a clock of
+    twelve hours."""
 
     minutes: int
     end: int

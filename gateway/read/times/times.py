@@ -1,8 +1,9 @@
 """When the problem began: own rules with ``zoneinfo`` over the word tables of each language.
 
-A clock time counts when a word such as "since" leads to it and trouble is told beside it, or when "at" does and the trouble
-stands in the same clause. A clock without a day that lies ahead is yesterday's. A zone that could be two is none: no time is
-better than a wrong one. Where the words name no time at all, the first time stamp of a pasted log is the last resort.
+A clock time counts when a word such as "since" leads to it and trouble is told beside it, or when "at" does and the
+trouble stands in the same clause. A clock without a day that lies ahead is yesterday's. A zone that could be two is
+none: no time is better than a wrong one. Where the words name no time at all, the first time stamp of a pasted log is
+the last resort.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ _BEFORE, _AFTER = 90, 60
 _TODAY, _YESTERDAY, _EARLIER = words("times", "today"), words("times", "yesterday"), words("times", "before_yesterday")
 _MORNING, _EVENING = words("times", "am"), words("times", "pm")
 _ARTICLES = (
-    "the", "on", "of", "at", "le", "la", "les", "l'", "las", "los", "el", "il", "lo", "am", "um", "dem", "den", "der", "vom", "de", "del", "du", "da",
-    "às", "as", "à", "a", "alle", "dalle", "ore", "в", "во", "о", "об", "v", "ve", "o", "om", "op", "dne", "dnia", "w", "ca", "saat", "kl", "gg", "от", "від",
+    "the", "on", "of", "at", "le", "la", "les", "l'", "las", "los", "el", "il", "lo", "am", "um", "dem", "den", "der",
+    "vom", "de", "del", "du", "da",
+    "às", "as", "à", "a", "alle", "dalle", "ore", "в", "во", "о", "об", "v", "ve", "o", "om", "op", "dne", "dnia", "w",
+    "ca", "saat", "kl", "gg", "от", "від",
     "c", "so", "um ca", "godz", "godziny", "o godz", "o godzinie", "hour", "time", "dia", "día", "día", "giorno",
 )  # fmt: skip
 
@@ -69,7 +72,10 @@ _NUMBER_DATE = (
     r"(?P<d2>\d{1,2})(?:[./-]|\.[ ](?=\d{1,2}\.))(?P<m2>\d{1,2})(?:(?:[./-]|\.[ ](?=\d{4}))(?P<y2>\d{4}|\d\d)|\.)?"
 )
 _MONTH = alternation(_MONTHS)
-_WORD_DATE = rf"(?P<d3>\d{{1,2}})(?:st|nd|rd|th|er|º|-го|\.)?[ \t\xa0]{{1,2}}(?:de[ \t]|of[ \t]|d')?(?P<m3>{_MONTH})(?!\w)\.?(?:,?[ \t\xa0]{{1,2}}(?:de[ \t])?(?P<y3>\d{{4}}))?"
+_WORD_DATE = (
+    r"(?P<d3>\d{1,2})(?:st|nd|rd|th|er|º|-го|\.)?[ \t\xa0]{1,2}(?:de[ \t]|of[ \t]"
+    rf"|d')?(?P<m3>{_MONTH})(?!\w)\.?(?:,?[ \t\xa0]{{1,2}}(?:de[ \t])?(?P<y3>\d{{4}}))?"
+)
 _MONTH_DATE = (
     rf"(?P<m4>{_MONTH})(?!\w)\.?[ \t]{{1,2}}(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?[ \t]{{1,2}}(?P<y4>\d{{4}}))?"
 )
@@ -79,9 +85,14 @@ _LAST_WORD = late(r"\w+\Z")
 _DAY_WORD = late(rf"(?<!\w)(?P<day>{alternation((*_TODAY, *_YESTERDAY, *_EARLIER))})(?!\w)")
 _WEEKDAY = late(rf"(?<!\w)(?P<weekday>{alternation(_WEEKDAYS)})(?!\w)")
 #: what may stand between "since" and the clock
+_FILLING = (
+    *words("times", "about"), *_ARTICLES, *_TODAY, *_YESTERDAY, *_EARLIER, *_MORNING, *_EVENING, *_WEEKDAYS,
+    *words("times", "hour"), *PARTS,
+)  # fmt: skip
 _FILL = late(
-    rf"[ \t\xa0\r\n,:()\[\]~≈.-]{{1,4}}|(?<!\w)(?:{alternation((*words('times', 'about'), *_ARTICLES, *_TODAY, *_YESTERDAY, *_EARLIER, *_MORNING, *_EVENING, *_WEEKDAYS, *words('times', 'hour'), *PARTS))})(?!\w)\.?"
-    rf"|(?<![\w./-])(?:{re.sub('[?]P<[a-z0-9]+>', '?:', '|'.join((_ISO_DATE, _WORD_DATE, _MONTH_DATE, _NUMBER_DATE)))})(?!\w)|\d{{4}}(?!\d)",
+    rf"[ \t\xa0\r\n,:()\[\]~≈.-]{{1,4}}|(?<!\w)(?:{alternation(_FILLING)})(?!\w)\.?"
+    rf"|(?<![\w./-])(?:{re.sub('[?]P<[a-z0-9]+>', '?:', '|'.join((_ISO_DATE, _WORD_DATE, _MONTH_DATE, _NUMBER_DATE)))})"
+    r"(?!\w)|\d{4}(?!\d)",
 )
 _SINCE = late(rf"(?<!\w)(?:{alternation(words('times', 'since'))})(?!\w)")
 _AT = late(
@@ -90,12 +101,14 @@ _AT = late(
 _BOTH_DAYS = late(r"[ \t]{1,2}(?:auf|zu|to|into|sur|a|al|на|op|na|z)[ \t]{1,2}")
 #: "from 9:00 to 18:00"
 _UNTIL = late(
-    r"[ \t\xa0]{0,2}(?:[-–—]|(?:to|until|till|bis|à|jusqu['’]à|a las|a|as|hasta|alle|fino alle|до|às|até|tot|do)[ \t])[ \t\xa0]{0,2}(?:(?:about|las|le|etwa|ca\.?)[ \t])?\d",
+    r"[ \t\xa0]{0,2}(?:[-–—]|(?:to|until|till|bis|à|jusqu['’]à|a las|a|as|hasta|alle|fino alle|до|às|até|tot|do)[ "
+    r"\t])[ \t\xa0]{0,2}(?:(?:about|las|le|etwa|ca\.?)[ \t])?\d",
 )
 _UNTIL_END = late(r"\d{1,2}(?:[:.h]\d\d)?")
 #: "between 9:00 and 9:30"
 _BETWEEN = late(
-    rf"(?<!\w)(?:{alternation(words('times', 'between'))})[ \t\xa0]{{1,2}}(?:(?:{alternation(_ARTICLES)})[ \t]{{1,2}}){{0,2}}\Z"
+    rf"(?<!\w)(?:{alternation(words('times', 'between'))})[ \t\xa0]{{1,2}}(?:(?:{alternation(_ARTICLES)})[ "
+    r"\t]{1,2}){0,2}\Z"
 )
 _SINCE_AFTER = late(rf"['’]?\w{{0,4}}[ \t]{{1,2}}(?:{alternation(words('times', 'since_after'))})(?!\w)")
 
@@ -107,7 +120,8 @@ _TROUBLE, _FINE, _NOT, _HABIT, _NEGATION, _TOMORROW, _BACK = (
 )
 _DAYS = late(rf"(?<!\w){_any_of([*_TODAY, *_YESTERDAY, *_EARLIER, *(word.removesuffix('*') for word in _WEEKDAYS)])}")
 _SENTENCE = late(
-    r"[.!?](?=\s)(?:(?<!\d.)|(?<=[:hч]\d\d.))(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ (]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
+    r"[.!?](?=\s)(?:(?<!\d.)|(?<=[:hч]\d\d.))(?<![ (]ca.)(?<![ (]ok.)(?<!godz.)(?<!approx.)(?<![ (]nr.)(?<![ "
+    r"(]no.)(?<![ (]hod.)(?<![ (]\w.)(?<!ungef.)"
     r"|\n[ \t]{0,20}\n|\n(?=[ \t]{0,4}[-*•>|#$\[])"
 )
 _WORD_BEFORE = late(r"(?P<word>[^\W\d_]{3,20})[ \t:(\[–-]{1,3}\Z")
@@ -115,9 +129,13 @@ _CLAUSE = late(r"[,;](?=\s)")
 _MONTH_EN = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 #: ISO (most programs), syslog and Apache's error log, access logs and PHP
 _LOG = late(
-    r"^[ \t]{0,4}\[?(?:(?P<y>\d{4})[-/](?P<mo>\d\d)[-/](?P<d>\d\d)[T ](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,]\d{1,9})?[ ]?(?P<z>Z|UTC|[+-]\d\d:?\d\d)?"
-    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[ ])?(?P<mon>{_MONTH_EN})[ ]{{1,2}}(?P<sd>\d{{1,2}})[ ](?P<sh>\d\d):(?P<smi>\d\d):(?P<ss>\d\d)(?:\.\d{{1,6}})?(?:[ ](?P<sy>20\d\d)(?!\d))?"
-    rf"|(?:[0-9A-Fa-f.:]{{3,45}}[ ]\S{{1,20}}[ ]\S{{1,40}}[ ]\[)?(?P<ad>\d\d)[/-](?P<amon>{_MONTH_EN})[/-](?P<ay>\d{{4}})[: ](?P<ah>\d\d):(?P<ami>\d\d):(?P<as>\d\d)[ ](?P<az>[+-]\d{{4}}|UTC))",
+    r"^[ \t]{0,4}\[?(?:(?P<y>\d{4})[-/](?P<mo>\d\d)[-/](?P<d>\d\d)[T "
+    r"](?P<h>\d\d):(?P<mi>\d\d):(?P<s>\d\d)(?:[.,]\d{1,9})?[ ]?(?P<z>Z|UTC|[+-]\d\d:?\d\d)?"
+    rf"|(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[ ])?(?P<mon>{_MONTH_EN})[ ]{{1,2}}(?P<sd>\d{{1,2}})[ "
+    r"](?P<sh>\d\d):(?P<smi>\d\d):(?P<ss>\d\d)(?:\.\d{1,6})?(?:[ ](?P<sy>20\d\d)(?!\d))?"
+    r"|(?:[0-9A-Fa-f.:]{3,45}[ ]\S{1,20}[ ]\S{1,40}[ "
+    rf"]\[)?(?P<ad>\d\d)[/-](?P<amon>{_MONTH_EN})[/-](?P<ay>\d{{4}})[: ](?P<ah>\d\d):(?P<ami>\d\d):(?P<as>\d\d)[ "
+    r"](?P<az>[+-]\d{4}|UTC))",
     re.MULTILINE,
 )
 _ATTACK = late(r"(?i)failed password|invalid user|authentication failure|refused connect|attack|abuse|scan|banned")

@@ -1,7 +1,7 @@
 """The topics files worked out for the search: every stem with its key, its rank, and what must stand beside it.
 
-What is worked out is plain data, which is kept between two starts for the files that come with the package (``gateway/read/kept.py``); a
-``Stem`` is made of it when a text has its key for the first time.
+What is worked out is plain data, which is kept between two starts for the files that come with the package
+(``gateway/read/kept.py``); a ``Stem`` is made of it when a text has its key for the first time.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ from gateway.read.topics.stem import (
 Part = tuple[str, bool]  #: (text, whether its word must end with it)
 #: what many stems have in common: (language, topic, weight, rule, whether it is a state, numbers of its groups)
 Kind = tuple[str, str, float, str, bool, tuple[int, ...]]
-#: a group as it is written (parts, side, words, barred, absent), and as it is looked for (keys, signs, keys that are barred)
+#: a group as it is written (parts, side, words, barred, absent), and as it is looked for (keys, signs, keys that are
+#: barred)
 PlainGroup = tuple[tuple[Part, ...], str, int, tuple[Part, ...], bool, frozenset[int], tuple[str, ...], frozenset[int]]
 #: a stem around a request, and what must stand beside it
 Around = tuple[str, bool, tuple[tuple[Part, ...], ...]]

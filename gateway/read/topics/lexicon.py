@@ -1,9 +1,10 @@
-"""The topics files as they are written: the words of each language, classes of words, and the grammar that composes classes.
+"""The topics files as they are written: the words of each language, classes of words, and the grammar that composes
+classes.
 
-``topics/<language>.toml`` has the words: ``[class]`` names lists of them, every other section is a topic with its entries by
-weight. ``topics/grammar.toml`` has entries of classes, which hold for all languages, and classes of words that all languages use.
-An admin's text holds files that stand in for those of the same name, each below a line ``#@ name``, or a single file that stands in for
-all of them and has a language below each topic (``[financial.en]``).
+``topics/<language>.toml`` has the words: ``[class]`` names lists of them, every other section is a topic with its
+entries by weight. ``topics/grammar.toml`` has entries of classes, which hold for all languages, and classes of words
+that all languages use. An admin's text holds files that stand in for those of the same name, each below a line ``#@
+name``, or a single file that stands in for all of them and has a language below each topic (``[financial.en]``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Key words with one typing error: a letter too many, too few, a wrong one, or two that changed places.
 
-An error is looked for between the first letter and the last, which few people miss and in which other words and other forms differ; so
-a word is compared only with the key words that begin and end as it does, or would with its last two letters in their places.
+An error is looked for between the first letter and the last, which few people miss and in which other words and other
+forms differ; so a word is compared only with the key words that begin and end as it does, or would with its last two
+letters in their places.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def _index(keys: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 
 
 def one_error(word: str, key: str) -> bool:
-    """Whether one error makes ``word`` of ``key`` (Damerau and Levenshtein, two letters that changed places count as one).
+    """Whether one error makes ``word`` of ``key`` (Damerau and Levenshtein, two letters that changed places count as
+    one).
 
     A wrong letter counts only in long words, and an accent is no error.
     """

@@ -1,9 +1,10 @@
 """Whether a mail tells of a complete outage: its signs, what is down, and what around a sign says that it is none.
 
-A sign is what the grammar of the topics files finds as ``outage`` (a state: "is not reachable", "502 on every page"), ``event`` ("has
-crashed") or ``unreached`` ("cannot connect"). A sign counts unless its clause tells of the past, its sentence of somebody else, of the
-writer's own login, of what only comes and goes, or that it works again, or the noun nearest to it is a part or a program ("the database
-has crashed"). What is down stands in the sentence, the one before, or the subject; where two signs stand in a sentence, anywhere.
+A sign is what the grammar of the topics files finds as ``outage`` (a state: "is not reachable", "502 on every page"),
+``event`` ("has crashed") or ``unreached`` ("cannot connect"). A sign counts unless its clause tells of the past, its
+sentence of somebody else, of the writer's own login, of what only comes and goes, or that it works again, or the noun
+nearest to it is a part or a program ("the database has crashed"). What is down stands in the sentence, the one before,
+or the subject; where two signs stand in a sentence, anywhere.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ MAX_SENTENCES = 400
 TOLD_TWICE = 2.0  #: weight of the signs in a sentence from which what is down may stand anywhere
 #: between a part and the service that it is of
 OF = frozenset(
-    "of on in for at der des von vom auf bei im de du des sur del della dello di do da dos na no на у в van op z ze na".split()
+    "of on in for at der des von vom auf bei im de du des sur del della dello di do da dos na no на у в van op z ze "
+    "na".split()
 )
-TENSE = 70  #: characters before a sign in which a "was" says that it is past; it may follow directly ("nicht erreichbar war")
+#: characters before a sign in which a "was" says that it is past; it may follow directly ("nicht erreichbar war")
+TENSE = 70
 MOST = 60  #: entries of one topic that count in a sentence: nobody writes more
 FAR = 200  #: characters behind a sign at which nothing is told of it
 BEHIND = 3  #: words before a part behind a sign that is told of it ("no arranca la base de datos") ...
@@ -197,7 +200,8 @@ def _why_not(one: _Sentence, topic: str, start: int, end: int, fine: bool) -> st
 
 
 def _named_behind_fine(one: _Sentence, start: int) -> bool:
-    """Whether what can be down stands between what works and the sign ("the panel works fine, web13 does not answer")."""
+    """Whether what can be down stands between what works and the sign ("the panel works fine, web13 does not
+    answer")."""
     fine = max((stop for begin, stop, _ in one.hits.get("fine", ()) if begin <= start), default=0)
     return NAMED in one.lower[fine:start] or any(fine <= begin < start for begin, _, _ in one.hits.get("service", ()))
 
@@ -205,8 +209,8 @@ def _named_behind_fine(one: _Sentence, start: int) -> bool:
 def _of_a_part(one: _Sentence, topic: str, start: int, end: int) -> bool:
     """Whether what is told of is a part or a program ("the database of r1z7og44 has crashed"), not a service.
 
-    It is where a part stands before the sign without a service noun between them, or right behind it, or where an entry of
-    several words says that it works elsewhere.
+    It is where a part stands before the sign without a service noun between them, or right behind it, or where an entry
+    of several words says that it works elsewhere.
     """
     nouns = [begin for begin, _, _ in one.hits.get("service", ()) if begin < start]
     parts = [*one.hits.get(topic, ()), *(one.hits.get("login", ()) if topic == "part" else ())]

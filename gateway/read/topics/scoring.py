@@ -1,7 +1,7 @@
 """How the topic rules do on labelled texts: for ``gateway topics test FILE.csv``.
 
-The file: UTF-8, comma, a header row with ``text`` and any of ``subject department question critical sensitive``; an empty cell is
-not scored. ``critical`` is yes or no, ``sensitive`` a list of kinds separated by blanks (``-`` for none).
+The file: UTF-8, comma, a header row with ``text`` and any of ``subject department question critical sensitive``; an
+empty cell is not scored. ``critical`` is yes or no, ``sensitive`` a list of kinds separated by blanks (``-`` for none).
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def _wanted(line: int, label: str, cell: str) -> str:
         kinds = set() if cell in ("-", "none", "no") else set(cell.replace(",", " ").split())
         if kinds - set(SENSITIVE):
             raise ScoringError(
-                f"line {line}: {' '.join(sorted(kinds - set(SENSITIVE)))}: no kind of sensitive; there are {', '.join(SENSITIVE)}"
+                f"line {line}: {' '.join(sorted(kinds - set(SENSITIVE)))}: no kind of sensitive; there are "
+                f"{', '.join(SENSITIVE)}"
             )
         return " ".join(sorted(kinds)) or "-"
     cell = {"true": "yes", "1": "yes", "false": "no", "0": "no"}.get(cell, cell) if label == "critical" else cell

@@ -13,7 +13,8 @@ KIN = {"ru": "uk", "uk": "ru"}  #: languages that one mail often mixes
 PLAIN = ("financial", "technical", "account", "general", "abuse", "attack", "install")
 #: what tells an outage, and what around it says that it is none (``outages.py``)
 INCIDENT = (
-    "outage", "event", "unreached", "service", "part", "program", "resolved", "was", "past", "still", "others", "login", "degraded", "slow", "fine",
+    "outage", "event", "unreached", "service", "part", "program", "resolved", "was", "past", "still", "others", "login",
+    "degraded", "slow", "fine",
 )  # fmt: skip
 #: what stands around a request or a state and changes it; no topics of their own
 AROUND = ("not", "denial", "without", "asking", "done", "plea", "distinct", "compound", "simplex")
@@ -69,7 +70,8 @@ class Stem:
 
 @dataclass(frozen=True, slots=True)
 class Speaking:
-    """Words beside a request that make it none: it is only asked about, or done already and nothing else is asked for."""
+    """Words beside a request that make it none: it is only asked about, or done already and nothing else is asked
+    for."""
 
     asking: Sequence[Stem]
     done: Sequence[Stem]

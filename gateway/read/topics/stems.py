@@ -1,9 +1,10 @@
 """The weighted word stems of the topics files, and how much of each topic a text has by them.
 
-A stem begins at a word start and lets its last word go on; with ``=`` it must end with its word, and ``a & b & c`` is ``a``
-with both ``b`` and ``c`` beside it in the sentence; ``a & >b`` wants ``b`` shortly behind it in its clause, ``a & <b`` before it, ``a & >3b``
-with at most three words between them. Of a topic's stems that begin at the same place the longest counts. A text in one language is
-asked for the stems of that language and of English, whose terms stand in all of them.
+A stem begins at a word start and lets its last word go on; with ``=`` it must end with its word, and ``a & b & c`` is
+``a`` with both ``b`` and ``c`` beside it in the sentence; ``a & >b`` wants ``b`` shortly behind it in its clause, ``a &
+<b`` before it, ``a & >3b`` with at most three words between them. Of a topic's stems that begin at the same place the
+longest counts. A text in one language is asked for the stems of that language and of English, whose terms stand in all
+of them.
 """
 
 from __future__ import annotations
@@ -124,7 +125,8 @@ def table(
     Args:
         language: of the words that it will be asked about; without one, the stems of every language.
         topics: those that it will be asked for.
-        plain: whether it will be asked about a text without accents, whose author may have left them out ("contrasena").
+        plain: whether it will be asked about a text without accents, whose author may have left them out
+            ("contrasena").
 
     Raises:
         TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
@@ -253,7 +255,8 @@ def stands(text: str, part: str, exact: bool) -> bool:
 
 
 def _denied(before: str, topic: str, words: Denying) -> bool:
-    """Whether the words just before a request say that it is none ("I do not want a refund", "without reinstalling")."""
+    """Whether the words just before a request say that it is none ("I do not want a refund", "without
+    reinstalling")."""
     clause = before[-DENIED:].rpartition(",")[2]
     return bool(words.request.search(clause)) or (topic not in LACKED and bool(words.lack.search(clause)))
 

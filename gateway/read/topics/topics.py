@@ -1,8 +1,9 @@
-"""Department, question, sensitive requests and critical incidents from the weighted words of the topics files (``topics/*.toml``).
+"""Department, question, sensitive requests and critical incidents from the weighted words of the topics files
+(``topics/*.toml``).
 
-Critical is decided by ``outages.py``; it never comes from urgency alone. Whoever tells of trouble, or asks why something happened, asks
-about an account, also with a question mark; whoever reports abuse does not. Every matched term is returned with its weight, and what the
-grammar found with its rule.
+Critical is decided by ``outages.py``; it never comes from urgency alone. Whoever tells of trouble, or asks why
+something happened, asks about an account, also with a question mark; whoever reports abuse does not. Every matched term
+is returned with its weight, and what the grammar found with its rule.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ def topics_of(
     Args:
         names_a_fact: it names an order, invoice, address or service.
         leaning: what else speaks for an account, as a weight: a name that looks like a service's, a secret.
-        named: the orders, addresses and service names in it, lower-case: an outage of one of them is an outage of a service.
+        named: the orders, addresses and service names in it, lower-case: an outage of one of them is an outage of a
+            service.
         custom: the text of the admin's own topics file, if there is one.
         language: of the text, if it is known; the subject may be in any.
     """
@@ -128,7 +130,8 @@ def _flags(asked: set[str], reported: bool, flaky: bool, recovered: bool) -> tup
 
 
 def _erased(above: Found, below: Found) -> set[str]:
-    """Which of ending a contract and installing anew is not asked for where a server is to be deleted: it depends on what comes after."""
+    """Which of ending a contract and installing anew is not asked for where a server is to be deleted: it depends on
+    what comes after."""
 
     def only_deleted(kind: str) -> bool:
         words = [term for found in (above, below) for term in found.terms.get(f"sensitive.{kind}", ())]

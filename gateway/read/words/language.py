@@ -28,9 +28,11 @@ _ASCII_WORD = late(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 _NAME = late(r"[@/\\_.=\dh](?:(?<=[@/\\_.=])\S|(?<=\d)|(?<=h)ttps?:)")
 #: how a bounce, a notice or a report begins that somebody pasted below his own words
 _PASTED_MAIL = late(
-    r"(?:This is the mail system at|This message was created automatically|This is an automatically generated|The following message|"
+    r"(?:This is the mail system at|This message was created automatically|This is an automatically generated|The "
+    r"following message|"
     r"Delivery (?:has failed|to the following|Status Notification)|Undelivered Mail|Undeliverable|Mail delivery failed|"
-    r"A message that you sent|Your message (?:could not|was not|did not|to )|Message (?:blocked|not delivered)|Address not found|"
+    r"A message that you sent|Your message (?:could not|was not|did not|to )|Message (?:blocked|not delivered)|Address "
+    r"not found|"
     r"The (?:mail|email|e-mail) (?:system|server)|I'm sorry to have to inform|Hi\. This is the|----- The following|"
     r"Reporting-MTA:|Final-Recipient:|Diagnostic-Code:|Remote-MTA:|Received: from|Return-Path:|"
     r"Diese Nachricht wurde automatisch|Ihre Nachricht (?:konnte|wurde)|Votre message n'a|Su mensaje no|El mensaje no|"
@@ -44,7 +46,8 @@ _LATIN = late(r"[a-z]", re.IGNORECASE)
 _FOREIGN = late(
     "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
-#: Cyrillic letters, and an "ъ" before a consonant or at the end, that neither Russian nor Ukrainian has: Bulgarian, Serbian, Belarusian, Kazakh ...
+#: Cyrillic letters, and an "ъ" before a consonant or at the end, that neither Russian nor Ukrainian has: Bulgarian,
+#: Serbian, Belarusian, Kazakh ...
 _OTHER_CYRILLIC = late("[јљњћђџѓќѕўәғқңөұүһӣӯҷҳ]|ъ(?![еёюя])", re.IGNORECASE)
 
 
@@ -109,7 +112,8 @@ def _classified(prose: str) -> tuple[str, float]:
 
 
 def language_of(text: str) -> str | None:
-    """A two-letter code, or ``None`` when the words do not tell. Above a pasted bounce it is the author's words that count."""
+    """A two-letter code, or ``None`` when the words do not tell. Above a pasted bounce it is the author's words that
+    count."""
     pasted = _first_pasted(text)
     if pasted > FEWEST and (own := _language_of(text[:pasted])) is not None:
         return own

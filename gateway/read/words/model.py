@@ -1,7 +1,8 @@
 """The model of py3langid for the languages that are told apart here, read from a map of its octets.
 
-Its own loader unpacks 45 MB and needs numpy, which costs a command 0.3 s and a process 60 MB; the sums for one text cost as much without.
-Naive Bayes over the n-grams of octets that an automaton finds (Lui and Baldwin, ACL 2012), with the shares of ``norm_probs``.
+Its own loader unpacks 45 MB and needs numpy, which costs a command 0.3 s and a process 60 MB; the sums for one text
+cost as much without. Naive Bayes over the n-grams of octets that an automaton finds (Lui and Baldwin, ACL 2012), with
+the shares of ``norm_probs``.
 """
 
 from __future__ import annotations

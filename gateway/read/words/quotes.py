@@ -1,7 +1,7 @@
 """The author's own new words: quoted history, signatures, disclaimers, phone footers and forwarded mail cut off.
 
-Line rules only, each linear; the words of each language stand in ``languages/*.toml``. Nothing is lost: the full text is kept
-beside, and when nothing else is left, the full text is what is shown. Answers between the quotes are kept.
+Line rules only, each linear; the words of each language stand in ``languages/*.toml``. Nothing is lost: the full text
+is kept beside, and when nothing else is left, the full text is what is shown. Answers between the quotes are kept.
 """
 
 from __future__ import annotations
@@ -27,16 +27,19 @@ _ENDS = late(r"[:：][ \t\xa0*_>]{0,5}\Z")
 _WHEN = late(r"(?<!\d)(?:\d{1,2}[:.h]\d\d|(?:19|20)\d\d|\d{1,2}[./-]\d{1,2}[./-]\d{2,4})(?!\d)")
 _SOMEBODY = late(r"<[^<>\s]{1,100}>|[\w.+-]@[\w-]|\[mailto:|\(https?:")
 _LABEL = late(
-    rf"^[ \t>|*_]{{0,8}}(?:{alternation(words('quotes', 'header'))})[ \t\xa0*_]{{0,3}}[:：][ \t\xa0*_]{{0,4}}(?P<value>.{{0,400}})",
+    rf"^[ \t>|*_]{{0,8}}(?:{alternation(words('quotes', 'header'))})[ \t\xa0*_]{{0,3}}[:：][ "
+    r"\t\xa0*_]{0,4}(?P<value>.{0,400})",
     re.IGNORECASE,
 )
 _DASHED = late(r"^[ \t>|]{0,8}[-_=*#]{2,60}[ \t]{0,5}(?P<words>[^\n=_*#]{2,80}?)[ \t]{0,5}[-_=*#]{2,60}[ \t]{0,5}$")
 _DIVIDER = late(
-    rf"^[ \t>|*]{{0,8}}(?:[-_=*#]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ \t]{{0,5}}(?:[:：]|[-_=*#]{{2,60}})",
+    rf"^[ \t>|*]{{0,8}}(?:[-_=*#]{{2,60}}[ \t]{{0,5}})?(?:{alternation(words('quotes', 'divider'))})[ "
+    r"\t]{0,5}(?:[:：]|[-_=*#]{2,60})",
     re.IGNORECASE,
 )
 _DASHED_WORD = late(
-    rf"^[ \t>|]{{0,8}}-{{3,60}}[ \t]{{0,5}}(?:{alternation(words('quotes', 'dashed'))})[ \t]{{0,5}}-{{3,60}}[ \t]{{0,5}}$",
+    rf"^[ \t>|]{{0,8}}-{{3,60}}[ \t]{{0,5}}(?:{alternation(words('quotes', 'dashed'))})[ \t]{{0,5}}-{{3,60}}[ "
+    r"\t]{0,5}$",
     re.IGNORECASE,
 )
 _MAY_DIVIDE = late(r"[ \t>|]{0,8}[-_=*#]|.{0,80}[:：][ \t]{0,5}\Z")  # cheap: most lines cannot
@@ -48,12 +51,14 @@ _DISCLAIMER = late(rf"(?:{alternation(words('quotes', 'disclaimer'))})", re.IGNO
 #: cheap: what they cannot lack
 _DISCLAIMING = Beginnings(max(phrase.split("'"), key=len)[:14].strip(" *") for phrase in words("quotes", "disclaimer"))
 _COMMAND = late(
-    r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select|update|insert)\b",
+    r"^[ \t>]{0,20}(?:ping6?|traceroute6?|tracert|ssh|curl|nslookup|dig|mtr|telnet|cd|ls|cat|sudo|root@|mysql|select"
+    r"|update|insert)\b",
     re.IGNORECASE,
 )
 #: "I answer your points:"
 _YOURS = late(
-    r"(?<!\w)(?:your|you (?:asked|wrote|said)|ihre[nmrs]?|eure[nmr]?|vos|votre|vuestr\w+|sus (?:preguntas|puntos)|vostr\w+|ваш\w*|jullie|uw|państwa|wasz\w*|vaš\w+)(?!\w)",
+    r"(?<!\w)(?:your|you (?:asked|wrote|said)|ihre[nmrs]?|eure[nmr]?|vos|votre|vuestr\w+|sus (?:preguntas|puntos)"
+    r"|vostr\w+|ваш\w*|jullie|uw|państwa|wasz\w*|vaš\w+)(?!\w)",
     re.IGNORECASE,
 )
 _PROMPT = late(r"[\w.@~-]{1,30}> \S")  # "mysql> SELECT"
@@ -71,7 +76,8 @@ _WROTE_LAST = late(rf"(?:{alternation(words('quotes', 'wrote'))})[ \t.]{{0,3}}\Z
 _SAID_LAST = late(rf"(?<!\w)(?:{alternation(words('quotes', 'said'))})\Z", re.IGNORECASE)
 #: "---- Support wrote ----"
 _DASHED_NAME = late(
-    rf"-{{2,60}}[ ]?(?:[^\W\d_][\w.'-]{{0,40}}[ ]){{1,5}}(?:{alternation(words('quotes', 'wrote'))})[ ]?[:：]?[ ]?-{{2,60}}\Z",
+    rf"-{{2,60}}[ ]?(?:[^\W\d_][\w.'-]{{0,40}}[ ]){{1,5}}(?:{alternation(words('quotes', 'wrote'))})[ ]?[:：]?[ "
+    r"]?-{2,60}\Z",
     re.IGNORECASE,
 )
 #: how an attribution begins that stands behind words of the author, on their line
@@ -94,14 +100,16 @@ _FULL_DATE = late(
 _TIME = late(r"(?<![\d.:])\d{1,2}[:.h]\d\d(?![\d.])")
 #: a person tells of a mail: "Am 22.11.26 um 14:30 schrieb mir Ihr Kollege:"
 _TO_ME = late(
-    r"(?<!\w)(?:me|us|mir|uns|moi|nous|nos|mi|ci|мне|нам|мені|mij|ons|nam|bana|bize|your|ihr|ihre|votre|su|vostro|ваш\w*|uw|jullie|wasz|váš)(?!\w)",
+    r"(?<!\w)(?:me|us|mir|uns|moi|nous|nos|mi|ci|мне|нам|мені|mij|ons|nam|bana|bize|your|ihr|ihre|votre|su|vostro"
+    r"|ваш\w*|uw|jullie|wasz|váš)(?!\w)",
     re.IGNORECASE,
 )
 MAX_CLOSING = 100  #: lines that may close a mail, from its beginning and from its end
 MAX_ATTRIBUTION = 12  #: words of one that names nobody by address
 #: "Sent from my phone, please excuse typos"
 _APOLOGY = late(
-    r"excuse|brevity|gmx mail|web\.de mail|typos|tippfehler|kürze|fautes|concis|brevità|errori di|disculp|erratas|typfout|literówk",
+    r"excuse|brevity|gmx mail|web\.de mail|typos|tippfehler|kürze|fautes|concis|brevità|errori di|disculp|erratas"
+    r"|typfout|literówk",
     re.IGNORECASE,
 )
 _UNSEEN = frozenset("\u200b\u200c\u200d\u200e\u200f\u2060\u2061\u2062\u2063\ufeff")
@@ -205,12 +213,14 @@ def _attributes(joined: str) -> bool:
 
 
 def _said(joined: str) -> bool:
-    """Whether the last word is one that people use of each other as well ("said:"); beside a date and an address it attributes."""
+    """Whether the last word is one that people use of each other as well ("said:"); beside a date and an address it
+    attributes."""
     return bool(_SAID_LAST.search(joined.rstrip(" *_:：>")))
 
 
 def _same_line(lines: list[str], ends: list[bool]) -> list[str]:
-    """The lines, with an attribution that begins behind words of the author on a line of its own: "Yes. On ... <a@b> wrote:"."""
+    """The lines, with an attribution that begins behind words of the author on a line of its own: "Yes. On ... <a@b>
+    wrote:"."""
     if not any(ends):
         return lines
     found: list[str] = []
@@ -246,7 +256,8 @@ def _marked(line: str) -> bool:
 
 
 def _history(lines: list[str], index: int, ends: list[bool]) -> int:
-    """How many lines introduce quoted history here; 0 when none does. ``ends``: the lines an attribution may end with."""
+    """How many lines introduce quoted history here; 0 when none does. ``ends``: the lines an attribution may end
+    with."""
     line = lines[index]
     if _marked(line):
         return len(lines) - index
@@ -283,14 +294,16 @@ def _introduces(lines: list[str], index: int, count: int) -> bool:
 
 
 def _only_attributes(joined: str) -> bool:
-    """Whether a line is nothing but a date with its year, a time, a verb and a name: "Am 22.11.26 um 14:30 schrieb Support:"."""
+    """Whether a line is nothing but a date with its year, a time, a verb and a name: "Am 22.11.26 um 14:30 schrieb
+    Support:"."""
     return len(joined.split()) <= MAX_ATTRIBUTION and bool(
         _FULL_DATE.search(joined) and _TIME.search(joined) and _WROTE.search(joined)
     )
 
 
 class _Below:
-    """Whether the author goes on below or between the quotes that begin at a line. Every line is looked at once, however often it is asked."""
+    """Whether the author goes on below or between the quotes that begin at a line. Every line is looked at once,
+    however often it is asked."""
 
     def __init__(self, lines: list[str], ends: list[bool]) -> None:
         self._lines, self._ends = lines, ends
@@ -339,8 +352,8 @@ def new_words(text: str, first: bool = False, blank: bool = True) -> str:
     """The author's own words of ``text``; the whole text when nothing else is left.
 
     Args:
-        first: the mail answers nothing. Then marked lines are quotes only below an attribution that names when and who, or a
-            header block, and dashes between sections begin no signature.
+        first: the mail answers nothing. Then marked lines are quotes only below an attribution that names when and who,
+            or a header block, and dashes between sections begin no signature.
         blank: whether dashes with a blank behind them begin one all the same.
     """
     lines = [_INVISIBLE.sub("", line) if line[:1] in _UNSEEN else line for line in text.split("\n")[:MAX_LINES]]
@@ -394,7 +407,8 @@ def quotes_unmistakably(text: str) -> bool:
 
 
 def _unmistakable(lines: list[str], index: int, size: int) -> bool:
-    """Whether what introduces history does so in a mail that answers nothing too: a divider, a header block, or when and who."""
+    """Whether what introduces history does so in a mail that answers nothing too: a divider, a header block, or when
+    and who."""
     if _marked(lines[index]) or _dashed(lines, index) or _header_block(lines, index):
         return True
     joined = " ".join(lines[index : index + size])

@@ -1,4 +1,5 @@
-"""Lines of dashes that divide what an author wrote, beside those that begin a signature (RFC 3676 section 4.3: ``-- ``)."""
+"""Lines of dashes that divide what an author wrote, beside those that begin a signature (RFC 3676 section 4.3: ``--
+``)."""
 
 from __future__ import annotations
 
@@ -13,17 +14,20 @@ MAX_BEHIND = 40  #: lines behind or before a delimiter that are looked at
 #: five words and the end of a sentence: no name, address or slogan
 _SENTENCE = re.compile(r"(?:\S{1,60}[ \t]{1,3}){4}(?:\S{1,60}[ \t]{1,3}){0,40}?\S{0,60}[^\W_]{2}[.!?](?=[ \t]|\Z)")
 _CONTACT = re.compile(
-    r"(?:tel|fax|phone|mob|fon|web|www|http|e-?mail|тел|моб)|.{0,200}(?:https?://|[\w.]@\w|\bgmbh\b|\bltd\b|\binc\b|\bs\.?r\.?l\b|\bllc\b)",
+    r"(?:tel|fax|phone|mob|fon|web|www|http|e-?mail|тел|моб)|.{0,200}(?:https?://|[\w.]@\w|\bgmbh\b|\bltd\b|\binc\b"
+    r"|\bs\.?r\.?l\b|\bllc\b)",
     re.IGNORECASE,
 )
 
 
 def divides(lines: Sequence[str], index: int, first: bool, blank: bool = True) -> bool:
-    """Whether the dashes of a line divide the author's words; ``first``: of a mail that answers nothing. ``blank``: whether a blank
-    behind two dashes says that they do not (no signature of the mail covers it, RFC 6376 section 3.4.4).
+    """Whether the dashes of a line divide the author's words; ``first``: of a mail that answers nothing. ``blank``:
+    whether a blank behind two dashes says that they do not (no signature of the mail covers it, RFC 6376 section
+    3.4.4).
 
-    Between two lines of a log they do in every mail (``grep -A`` writes ``--``). In a first mail, where no quote can hide behind
-    them, they do as well where sections go on below: sentences, a log, or the same line again. What a person signs with has none.
+    Between two lines of a log they do in every mail (``grep -A`` writes ``--``). In a first mail, where no quote can
+    hide behind them, they do as well where sections go on below: sentences, a log, or the same line again. What a
+    person signs with has none.
     """
     if is_pasted(_line(lines, index - 1)) and is_pasted(_line(lines, index + 1)):
         return True
