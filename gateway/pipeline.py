@@ -21,6 +21,7 @@ from gateway.claims import LATE_S as LATE_S
 from gateway.claims import SILENT, Bell, ClaimLoop, Pace
 from gateway.database import inbox, originals
 from gateway.database.store import LostClaim, Store, StoreError, Unavailable
+from gateway.mail import guard
 from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import (
@@ -39,7 +40,6 @@ from gateway.read.author import author_of
 from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.unreadable import unreadable
-from gateway.replies import guard
 from gateway.tickets import arrivals, desk, outgoing, silences
 from gateway.tickets.outgoing import Office
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first

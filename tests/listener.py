@@ -18,8 +18,8 @@ from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Ingest, Policy
 from gateway.ingest.limits import Bounds, Limits
 from gateway.ingest.smtp import MailSession
+from gateway.mail.guard import is_bounce_address
 from gateway.model import Accepted, RawMessage
-from gateway.replies.guard import is_bounce_address
 
 WHEN = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 PATIENCE = Patience(idle_timeout=30, handshake_timeout=30, data_timeout=30, data_deadline=60, session_deadline=600)

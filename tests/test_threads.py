@@ -198,7 +198,7 @@ def test_a_colleague_is_found_by_an_id_of_the_same_account(at: Desk) -> None:
 
 def test_mail_to_the_return_address_of_a_reply_is_a_programs(at: Desk) -> None:
     """It is tied to the ticket of the reply, for whom it was sent to; for anybody else a silent ticket. No mail goes out."""
-    from gateway.replies import guard
+    from gateway.mail import guard
 
     first = at.take(incoming())
     row = at.outbox()[0]

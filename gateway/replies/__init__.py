@@ -1,1 +1,1 @@
-"""Answers: rendered, guarded, queued in the outbox and sent through the relay."""
+"""Answers: rendered, queued in the outbox and sent through the relay."""

@@ -32,9 +32,10 @@ from typing import Any
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 
 from gateway.config import Hours, Problem
+from gateway.mail import guard
 from gateway.mail.address import plain_local
 from gateway.model import FENCE, Enclosure, Outgoing
-from gateway.replies import guard, localized
+from gateway.replies import localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
 
