@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -48,7 +48,7 @@ def explain(
 
     from gateway import config, log
     from gateway.database.store import utc_now
-    from gateway.explain import Explainer, Given, as_text
+    from gateway.explain import Explainer, Given
 
     given_path = context.path()
     settings = (
@@ -65,30 +65,34 @@ def explain(
     async def every() -> int:
         readers = Readers(1, settings.gateway.read_limit, server=server)
         await readers.start()
-        code = 0
+        failed = False
         try:
             with Explainer(settings, utc_now) as explainer:
                 for number in message or []:
-                    found = await explainer.stored(number, readers)
-                    if found is None:
-                        print(f"gateway: no message {number}", file=sys.stderr)
-                        code = 1
-                        continue
-                    print(json.dumps(found, ensure_ascii=False) if as_json else safe(as_text(found)))
+                    failed |= not _shown(await explainer.stored(number, readers), f"no message {number}", as_json)
                 for file in files or []:
                     try:
                         raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-                        found = await explainer.explained(raw, given, readers)
+                        found, why = await explainer.explained(raw, given, readers), ""
                     except OSError as error:
-                        print(f"gateway: {file}: {error}", file=sys.stderr)
-                        code = 1
-                        continue
-                    print(json.dumps(found, ensure_ascii=False) if as_json else safe(as_text(found)))
+                        found, why = None, f"{file}: {error}"
+                    failed |= not _shown(found, why, as_json)
         finally:
             readers.stop()
-        return code
+        return int(failed)
 
     raise typer.Exit(asyncio.run(every()))
+
+
+def _shown(found: dict[str, Any] | None, why: str, as_json: bool) -> bool:
+    """Prints what became of a mail, or why nothing did."""
+    from gateway.explain import as_text
+
+    if found is None:
+        print(f"gateway: {why}", file=sys.stderr)
+        return False
+    print(json.dumps(found, ensure_ascii=False) if as_json else safe(as_text(found)))
+    return True
 
 
 @app.command()

@@ -108,25 +108,12 @@ def _form(parsed: ParsedMessage, mail_from: str | None, said: _Text, notice: boo
     found = _report(parsed) or _notification(parsed, said)
     if found is not None:
         return found
-    for value in parsed.headers.get("auto-submitted", ()):
-        submitted = value.partition(";")[0].partition("(")[0].strip().lower()
-        if submitted and submitted != "no":
-            listed = "list-id" in parsed.headers or "list-unsubscribe" in parsed.headers
-            if submitted.startswith("auto-generated") and listed:
-                return MailClass.BULK, f"Auto-Submitted: {submitted[:40]}, a list"
-            return MailClass.AUTO_REPLY, f"Auto-Submitted: {submitted[:40]}"
     precedence = " ".join(
         value for name in ("precedence", "x-precedence") for value in parsed.headers.get(name, ())
     ).lower()
-    if "auto_reply" in precedence or "auto-reply" in precedence:
-        return MailClass.AUTO_REPLY, "Precedence: auto_reply"
-    for name in _STATED:
-        if _first(parsed, name).lower() not in ("", "no", "false", "0"):
-            return MailClass.AUTO_REPLY, name
-    if _first(parsed, "x-apple-action").lower() == "vacation":
-        return MailClass.AUTO_REPLY, "X-Apple-Action: vacation"
-    if re.search(r"(?i)auto-?respon", f"{_first(parsed, 'x-post-messageclass')} {_first(parsed, 'delivered-to')}"):
-        return MailClass.AUTO_REPLY, "an autoresponder names itself"
+    found = _submitted(parsed) or _stated(parsed, precedence)
+    if found is not None:
+        return found
     for name in _LIST_FIELDS:
         if _first(parsed, name):
             return MailClass.BULK, name
@@ -137,6 +124,32 @@ def _form(parsed: ParsedMessage, mail_from: str | None, said: _Text, notice: boo
     if notice:
         return MailClass.AUTO_REPLY, "nothing but a notice of absence, under a responder's own subject"
     return MailClass.HUMAN, ""
+
+
+def _submitted(parsed: ParsedMessage) -> tuple[MailClass, str] | None:
+    """What the Auto-Submitted field says (RFC 3834 section 5)."""
+    for value in parsed.headers.get("auto-submitted", ()):
+        submitted = value.partition(";")[0].partition("(")[0].strip().lower()
+        if submitted and submitted != "no":
+            listed = "list-id" in parsed.headers or "list-unsubscribe" in parsed.headers
+            if submitted.startswith("auto-generated") and listed:
+                return MailClass.BULK, f"Auto-Submitted: {submitted[:40]}, a list"
+            return MailClass.AUTO_REPLY, f"Auto-Submitted: {submitted[:40]}"
+    return None
+
+
+def _stated(parsed: ParsedMessage, precedence: str) -> tuple[MailClass, str] | None:
+    """Other fields in which programs say that they answer; ``precedence``: in small letters."""
+    if "auto_reply" in precedence or "auto-reply" in precedence:
+        return MailClass.AUTO_REPLY, "Precedence: auto_reply"
+    for name in _STATED:
+        if _first(parsed, name).lower() not in ("", "no", "false", "0"):
+            return MailClass.AUTO_REPLY, name
+    if _first(parsed, "x-apple-action").lower() == "vacation":
+        return MailClass.AUTO_REPLY, "X-Apple-Action: vacation"
+    if re.search(r"(?i)auto-?respon", f"{_first(parsed, 'x-post-messageclass')} {_first(parsed, 'delivered-to')}"):
+        return MailClass.AUTO_REPLY, "an autoresponder names itself"
+    return None
 
 
 def _report(parsed: ParsedMessage) -> tuple[MailClass, str] | None:

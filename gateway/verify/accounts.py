@@ -77,66 +77,74 @@ def _nobodys(reading: Reading) -> Facts:
     return Facts(orders, unknown(reading.ips), (), invoices, reading.started_at, hosts, customers)
 
 
-def _judged(
-    reading: Reading, found: AccountMatch, directory: Directory, networks: Sequence[Network]
-) -> tuple[Facts, AccountMatch]:
-    mine = frozenset(account.account for account in found.accounts)
-    claimed: dict[str, set[str]] = {}
+class _Owners:
+    """Whose each fact is, by the directory; several rules ask for the same one."""
 
-    def fact(candidate: Candidate, owners: frozenset[str]) -> Fact:
-        for owner in owners & mine:
-            claimed.setdefault(owner, set()).add(candidate.value)
-        ownership = Ownership.OWN if owners & mine else Ownership.FOREIGN if owners else Ownership.UNKNOWN
-        return Fact(candidate.value, ownership, candidate.words, candidate.quoted)
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.service, self.ip = functools.cache(directory.service_owners), functools.cache(directory.ip_owners)
+        self.order, self.invoice = functools.cache(self._order), functools.cache(self._invoice)
 
-    def facts(candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]]) -> tuple[Fact, ...]:
-        return tuple(fact(candidate, owners(candidate.value)) for candidate in candidates)
-
-    @functools.cache  # several rules ask for the same fact
-    def order_owners(number: str) -> frozenset[str]:
-        order = directory.order(number)
+    def _order(self, number: str) -> frozenset[str]:
+        order = self._directory.order(number)
         return frozenset((order.account,)) if order else frozenset()
 
-    @functools.cache
-    def invoice_owners(number: str) -> frozenset[str]:
-        owner = directory.invoice_owner(number)
+    def _invoice(self, number: str) -> frozenset[str]:
+        owner = self._directory.invoice_owner(number)
         return frozenset((owner,)) if owner else frozenset()
 
-    service_owners, ip_owners = functools.cache(directory.service_owners), functools.cache(directory.ip_owners)
-    # a number that is nobody's order but somebody's invoice is an invoice, whatever it was called
-    called_orders = [c for c in reading.orders if order_owners(c.value) or not invoice_owners(c.value)]
-    billed = [*reading.invoices, *(c for c in reading.orders if c not in called_orders)]
-    services = [
-        candidate
-        for candidate in reading.services
-        if candidate.words.startswith("service:") or service_owners(candidate.value)
-    ]
-    served = {candidate.value for candidate in services}
-
-    def host_owners(host: str) -> frozenset[str]:
+    def host(self, host: str) -> frozenset[str]:
         """Of the service of that name, or of the nearest one above it: ``mail.shop.example`` is ``shop.example``'s."""
         while host.count("."):
-            if owners := service_owners(host) or service_owners(f"www.{host}"):
+            if owners := self.service(host) or self.service(f"www.{host}"):
                 return owners
             host = host.partition(".")[2]
         return frozenset()
 
-    def customer_owners(number: str) -> frozenset[str]:
-        return frozenset((number,)) if directory.account(number) is not None else frozenset()
+    def customer(self, number: str) -> frozenset[str]:
+        """A customer number is its account's."""
+        return frozenset((number,)) if self._directory.account(number) is not None else frozenset()
 
+
+class _Claims:
+    """Facts with their ownership, and which of the author's accounts they speak for."""
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        self._mine = frozenset(account.account for account in accounts)
+        self.claimed: set[str] = set()
+
+    def facts(self, candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]]) -> tuple[Fact, ...]:
+        """Those of these candidates."""
+        return tuple(self._fact(candidate, owners(candidate.value)) for candidate in candidates)
+
+    def _fact(self, candidate: Candidate, owners: frozenset[str]) -> Fact:
+        own = owners & self._mine
+        self.claimed |= own
+        ownership = Ownership.OWN if own else Ownership.FOREIGN if owners else Ownership.UNKNOWN
+        return Fact(candidate.value, ownership, candidate.words, candidate.quoted)
+
+
+def _judged(
+    reading: Reading, found: AccountMatch, directory: Directory, networks: Sequence[Network]
+) -> tuple[Facts, AccountMatch]:
+    owners, claims = _Owners(directory), _Claims(found.accounts)
+    # a number that is nobody's order but somebody's invoice is an invoice, whatever it was called
+    called_orders = [c for c in reading.orders if owners.order(c.value) or not owners.invoice(c.value)]
+    billed = [*reading.invoices, *(c for c in reading.orders if c not in called_orders)]
+    services = [c for c in reading.services if c.words.startswith("service:") or owners.service(c.value)]
+    served = {candidate.value for candidate in services}
     hosts = [c for c in reading.hosts if c.value not in served and f"www.{c.value}" not in served]
-    addresses = _ranked(reading.ips, ip_owners, networks)
     result = Facts(
-        orders=facts(called_orders, order_owners),
-        ips=facts(addresses, ip_owners),
-        services=facts(services[:50], service_owners),
-        invoices=facts(billed, invoice_owners),
+        orders=claims.facts(called_orders, owners.order),
+        ips=claims.facts(_ranked(reading.ips, owners.ip, networks), owners.ip),
+        services=claims.facts(services[:50], owners.service),
+        invoices=claims.facts(billed, owners.invoice),
         incident_started_at=reading.started_at,
-        hosts=facts(hosts[:50], host_owners),
-        customers=facts(reading.customers, customer_owners),
+        hosts=claims.facts(hosts[:50], owners.host),
+        customers=claims.facts(reading.customers, owners.customer),
     )
-    if found.settled is None and len(claimed) == 1:
-        name = next(iter(claimed))
+    if found.settled is None and len(claims.claimed) == 1:
+        (name,) = claims.claimed
         found = _settled(found, next(a for a in found.accounts if a.account == name), directory)
     return result, found
 

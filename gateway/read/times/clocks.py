@@ -202,8 +202,7 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
     """The clock times in digits, in order, at most ``MAX_CLOCKS``; ``lower`` is the text in small letters."""
     found = lone_ones = 0
     for start, end in numbers(text):
-        before = text[start - 1 : start]
-        if end - start == 3 or end - start > 4 or before.isalnum() or (before and before in ":,/.+-_"):
+        if not _may_be_clock(text, start, end):
             continue
         match = _CLOCK.match(lower, start)
         if match is None or (match["bare"] and not _may_be_bare(lower, start, match.end())):
@@ -230,18 +229,10 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
             continue
         if match["sep"] == "." and not sure and not _is_dotted(lower, match):
             continue
-        four = match["four"] or match["lone"] or ""
-        digits = match["h"] or match["hh"] or match["bare"] or four[:2]
-        hour = int(digits)
-        minute = int(match["m"] or match["hm"] or four[2:] or 0)
-        if matching(half, _EVENING) and hour < 12:
-            hour += 12
-        elif matching(half, _MORNING) and hour == 12:
-            hour = 0
-        if hour == 24 and minute == 0:
-            hour = 0
-        if hour > 23 or minute > 59:
+        moment = _moment(match, half)
+        if moment is None:
             continue
+        digits, hour, minute = moment
         second, half_open = int(match["s"] or 0), not half and not digits.startswith("0")
         named = matching((word or "").strip(" .\xa0"), _OF_TWELVE) or bool(match["ish"])
         hour, minute = divmod((hour * 60 + minute + more.minutes) % 1440, 60)
@@ -256,6 +247,26 @@ def clocks_in(text: str, lower: str) -> Iterator[Clock]:
         found += 1
         if found >= MAX_CLOCKS:
             return
+
+
+def _may_be_clock(text: str, start: int, end: int) -> bool:
+    """Whether a number has as many digits as a clock time, and nothing before it makes it part of something else."""
+    before = text[start - 1 : start]
+    return end - start in (1, 2, 4) and not before.isalnum() and not (before and before in ":,/.+-_")
+
+
+def _moment(match: re.Match[str], half: str) -> tuple[str, int, int] | None:
+    """(the digits of the hour, the hour in the half of the day that is named, the minute), if there is such a time."""
+    four = match["four"] or match["lone"] or ""
+    digits = match["h"] or match["hh"] or match["bare"] or four[:2]
+    hour, minute = int(digits), int(match["m"] or match["hm"] or four[2:] or 0)
+    if matching(half, _EVENING) and hour < 12:
+        hour += 12
+    elif matching(half, _MORNING) and hour == 12:
+        hour = 0
+    if hour == 24 and minute == 0:
+        hour = 0
+    return (digits, hour, minute) if hour <= 23 and minute <= 59 else None
 
 
 def _more(lower: str, match: re.Match[str], tail: re.Match[str]) -> Fraction | None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from gateway.read.late import late
@@ -263,67 +263,105 @@ def _dated(match: re.Match[str], local: datetime, month_first: bool = False) -> 
         return False
 
 
-def _told(
-    text: str, lower: str, clock: Clock, troubled: Callable[[], bool], received_at: datetime, default: ZoneInfo
-) -> tuple[datetime, str] | None:
-    """The moment that this clock time means, if it is when something began; ``lower`` is the text in small letters."""
-    low, high = _sentence(text, clock.start, clock.end)
-    lead, begins = _led(lower, low, clock.start)
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text, the same in small letters, and whether trouble is told of anywhere in it."""
+
+    text: str
+    lower: str
+    troubled: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Lead:
+    """What leads to a clock time: ``since``, ``at`` or a ``span``; where it begins, the zone before the clock, what
+    ends a span, and a "since" behind the clock."""
+
+    kind: str
+    begins: int
+    zone: str
+    until: re.Match[str] | None
+    turned: re.Match[str] | None
+
+
+def _told(told: _Text, clock: Clock, received_at: datetime, default: ZoneInfo) -> tuple[datetime, str] | None:
+    """The moment that this clock time means, if it is when something began."""
+    low, high = _sentence(told.text, clock.start, clock.end)
+    lead = _lead(told, low, clock)
+    if lead is None or not _of_trouble(told, (low, high), lead, clock):
+        return None
+    ended = _UNTIL_END.match(told.lower, lead.until.end() - 1) if lead.until else None
+    named = clock.zone or lead.zone or (zone_at(told.text, told.lower, ended.end()) if ended else "")
+    zone = zone_of(named, default)
+    moment = _moment(told.lower, (low, high), lead, clock, received_at.astimezone(zone)) if zone is not None else None
+    if moment is None or moment > received_at or moment < received_at - OLDEST:
+        return None
+    end = lead.turned.end() if lead.turned else clock.end
+    return moment, " ".join(told.text[min(lead.begins, clock.start) : end].split())[:120]
+
+
+def _lead(told: _Text, low: int, clock: Clock) -> _Lead | None:
+    """What leads to a clock time in the sentence that begins at ``low``."""
+    text, lower = told.text, told.lower
+    kind, begins = _led(lower, low, clock.start)
     named = zone_before(lower, low, clock.start)
-    if named and not lead:
-        lead, begins = _led(lower, low, lower.rindex(named, low, clock.start))
+    if named and not kind:
+        kind, begins = _led(lower, low, lower.rindex(named, low, clock.start))
     until, between = _UNTIL.match(lower, clock.end), _BETWEEN.search(lower, max(low, clock.start - 24), clock.start)
-    if between or (until and not lead):
-        lead, begins = "span", between.start() if between else clock.start
+    if between or (until and not kind):
+        kind, begins = "span", between.start() if between else clock.start
     turned = _SINCE_AFTER.match(lower, clock.end)
     if turned is not None:
-        lead = "since"
-    if not lead and not clock.second and not text[low : clock.start].strip(" \t\r\n-*•[("):
-        lead, begins = "at", clock.start  # "14:30 CET: no ping any more"
-    if not lead and _fell_before(lower, low, clock.start):
-        lead, begins = "at", clock.start
-    if not lead:
-        return None
+        kind = "since"
+    if not kind and not clock.second and not text[low : clock.start].strip(" \t\r\n-*•[("):
+        kind, begins = "at", clock.start  # "14:30 CET: no ping any more"
+    if not kind and _fell_before(lower, low, clock.start):
+        kind, begins = "at", clock.start
+    return _Lead(kind, begins, named, until, turned) if kind else None
+
+
+def _of_trouble(told: _Text, sentence: tuple[int, int], lead: _Lead, clock: Clock) -> bool:
+    """Whether what began then is trouble, by the words of its clause, or of its sentence."""
+    text, lower, (low, high) = told.text, told.lower, sentence
     clause_low, clause_high = low, high
-    for comma in _CLAUSE.finditer(text, low, begins):
+    for comma in _CLAUSE.finditer(text, low, lead.begins):
         clause_low = comma.end()
     comma_after = _CLAUSE.search(text, clock.end, high)
     if comma_after:
         clause_high = comma_after.start()
-    before = lower[clause_low : min(begins, clock.start)]
+    before = lower[clause_low : min(lead.begins, clock.start)]
     if _DAYS.search(flattened(before)):
         before = _DAY_WORD.sub(" ", before)
     before, after = flattened(before), flattened(lower[clock.end : clause_high])
     if _NOT.search(f"{before} {after}") or _TOMORROW.search(before) or _is_back(f"{before} {after}"):
-        return None
-    if lead in ("at", "span") and _HABIT.search(flattened(f"{lower[low:begins]} {lower[clock.end : clause_high]}")):
-        return None
-    wide = flattened(lower[clause_low:clause_high] if until or lead == "span" else lower[low:high])
+        return False
+    around = f"{lower[low : lead.begins]} {lower[clock.end : clause_high]}"
+    if lead.kind in ("at", "span") and _HABIT.search(flattened(around)):
+        return False
+    wide = flattened(lower[clause_low:clause_high] if lead.until or lead.kind == "span" else lower[low:high])
     if _FINE.search(wide):
         wide = _FINE.sub(" ", wide)
-    if not _TROUBLE.search(wide) and not (lead == "since" and not until and (troubled() or _NEGATION.search(after))):
-        return None
-    ended = _UNTIL_END.match(lower, until.end() - 1) if until else None
-    zone = zone_of(clock.zone or named or (zone_at(text, lower, ended.end()) if ended else ""), default)
-    if zone is None:
-        return None
-    local = received_at.astimezone(zone)
+    since = lead.kind == "since" and not lead.until
+    return bool(_TROUBLE.search(wide)) or (since and (told.troubled() or bool(_NEGATION.search(after))))
+
+
+def _moment(lower: str, sentence: tuple[int, int], lead: _Lead, clock: Clock, local: datetime) -> datetime | None:
+    """The moment of a clock time for whoever wrote at ``local``, in that zone; ``None`` where its words contradict
+    each other."""
+    (low, high), now = sentence, local.astimezone(UTC)
     part = functools.partial(part_of_day, lower, low, clock, high)
     if clock.twelve or (clock.half_open and clock.hour <= 12):
         clock = settled(clock, part())
     day = _day(lower, low, clock, high, local)
     if day is False or day is True or (clock.twelve and day is not None):
         return None
-    moment = datetime.combine(day or local.date(), time(clock.hour, clock.minute, clock.second), zone)
+    moment = datetime.combine(day or local.date(), time(clock.hour, clock.minute, clock.second), local.tzinfo)
     if clock.twelve:
-        moment = max(
-            (moment + timedelta(hours=hours) for hours in (-36, -24, -12, 0, 12)), key=lambda m: (m <= received_at, m)
-        )
-    elif moment > received_at and ((day is None and lead in ("since", "span")) or part() == "night"):
+        around = (moment + timedelta(hours=hours) for hours in (-36, -24, -12, 0, 12))
+        return max(around, key=lambda m: (m <= now, m))
+    if moment > now and ((day is None and lead.kind in ("since", "span")) or part() == "night"):
         moment -= timedelta(days=1)
-    if moment > received_at or moment < received_at - OLDEST:
-        return None
-    return moment, " ".join(text[min(begins, clock.start) : (turned.end() if turned else clock.end)].split())[:120]
+    return moment
 
 
 def _is_back(clause: str) -> bool:
@@ -371,7 +409,7 @@ def incident_start(subject: str, text: str, received_at: datetime, zone: ZoneInf
     lower = lowered(whole)
     for clocks in (clocks_in, spelled_in):
         for clock in _beginnings(clocks(whole, lower), lower):
-            found = _told(whole, lower, clock, troubled, received_at, zone)
+            found = _told(_Text(whole, lower, troubled), clock, received_at, zone)
             if found is not None:
                 return found
     if stamped and troubled() and not _vague(lower):
