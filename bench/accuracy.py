@@ -23,7 +23,7 @@ from gateway.model import Facts, Reading
 from gateway.read.html import html_to_text
 from gateway.read.reading import Hints, read
 from gateway.read.topics import topics
-from gateway.read.words import language, quotes
+from gateway.read.words import language, model, quotes
 from gateway.service import directory
 from gateway.verify import accounts
 from tests.labelled import INVOICES, ORDERS, Labelled, carriers, mails
@@ -241,7 +241,7 @@ def languages(corpora: Path) -> Table:
     known, others, tickets = Score(), Score(), Score()
     for row in rows(corpora, "langid"):
         wanted, found = row["expect"]["language"], language.language_of(row["text"])
-        if wanted in language.KNOWN:
+        if wanted in model.KNOWN:
             known.add(found == wanted, f"{wanted} as {found}: {row['text'][:60]}")
         else:
             others.add(found in (None, wanted), f"{wanted} as {found}: {row['text'][:60]}")
@@ -341,7 +341,7 @@ def measured(corpora: Path | None) -> Table:
 
 def markdown(table: Table) -> list[str]:
     """The tables of the README: our own mails by language, then the foreign sets."""
-    own = [name for name in table if name == "all twelve" or name in language.KNOWN]
+    own = [name for name in table if name == "all twelve" or name in model.KNOWN]
     columns = [column for column in COLUMNS if column in table["all twelve"]]
     found = ["| | " + " | ".join(own) + " |", "|---" * (len(own) + 1) + "|"]
     for column in columns:

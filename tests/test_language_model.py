@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.read.words.language import _OTHERS, KNOWN
-from gateway.read.words.model import model_of
+from gateway.read.words.model import KNOWN, OTHERS, model
 
 TEXTS = (
     "Our server has been down since this morning and nobody answers the phone.",
@@ -24,7 +23,7 @@ def test_it_ranks_as_the_whole_model_does(text: str) -> None:
     from py3langid.langid import _load_identifier
 
     whole = _load_identifier(norm_probs=True)
-    whole.set_languages([code for code in (*KNOWN, *_OTHERS) if code in whole.nb_classes])
-    ranked, wanted = model_of((*KNOWN, *_OTHERS)).rank(text), dict(whole.rank(text))
+    whole.set_languages([code for code in (*KNOWN, *OTHERS) if code in whole.nb_classes])
+    ranked, wanted = model().rank(text), dict(whole.rank(text))
     assert dict(ranked) == pytest.approx(wanted, abs=1e-5)
     assert ranked[0][1] == max(share for _, share in ranked)

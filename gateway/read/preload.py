@@ -12,10 +12,10 @@ import gateway.read.reader
 import gateway.read.reading
 from gateway.read import late
 from gateway.read.topics import topics
-from gateway.read.words import language
+from gateway.read.words import language, model
 
 language.prepare()
-for spoken in (None, *language.KNOWN):
+for spoken in (None, *model.KNOWN):
     for text in ("e", "é"):  # with accents and without
         topics.topics_of(text, text, False, language=spoken)
 gateway.read.reading, gateway.read.reader  # noqa: B018

@@ -32,7 +32,7 @@ from gateway.read.topics.stem import (
     Speaking,
     Stem,
 )
-from gateway.read.words.language import KNOWN
+from gateway.read.words.model import KNOWN
 
 BESIDE = 70  #: characters around a stem in which the other one of a pair must stand
 OVER = 2.0  #: what the words weigh that say that it works again; the others only speak of what was, or may be

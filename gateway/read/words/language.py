@@ -11,13 +11,9 @@ from operator import itemgetter
 
 from gateway.read.late import late
 from gateway.read.tables import languages, unaccented
-from gateway.read.words.model import model_of
+from gateway.read.words.model import KNOWN, model
 from gateway.read.words.pasted import is_pasted
 
-#: the languages a mail can be said to be in
-KNOWN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "cs")
-#: others that are told apart from them, so that nobody's Danish is called German
-_OTHERS = ("da", "sv", "nb", "no", "fi", "ro", "hu", "hr", "sk", "sl", "lt", "lv", "et", "ca", "bg", "vi", "id", "gl")
 CERTAIN = 0.70
 ENOUGH = 500  #: characters of prose that decide
 ONE_IN = 150  #: letters of Cyrillic prose, a letter that Russian and Ukrainian lack says that it is neither
@@ -64,7 +60,7 @@ def _common(plain: bool = False) -> dict[str, tuple[list[str], float]]:
 
 def prepare() -> None:
     """Loads the model now, so that the first mail does not wait for it."""
-    model_of((*KNOWN, *_OTHERS))
+    model()
     _common()
     _common(plain=True)
 
@@ -104,9 +100,7 @@ def _votes(words: list[str], plain: bool) -> list[tuple[str, float]]:
 
 def _classified(prose: str) -> tuple[str, float]:
     """The likeliest language with its share; one that customers write in is taken as twice as likely as another."""
-    ranked = [
-        (code, share * (2 if code in KNOWN else 1)) for code, share in model_of((*KNOWN, *_OTHERS)).rank(prose)[:4]
-    ]
+    ranked = [(code, share * (2 if code in KNOWN else 1)) for code, share in model().rank(prose)[:4]]
     code, share = max(ranked, key=lambda item: item[1])
     return code, share / sum(other for _, other in ranked)
 

@@ -13,13 +13,16 @@ import math
 import struct
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
 
 from gateway.read.kept import mapped
 
+#: the languages a mail can be said to be in
+KNOWN = ("en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "cs")
+#: others that are told apart from them, so that nobody's Danish is called German
+OTHERS = ("da", "sv", "nb", "no", "fi", "ro", "hu", "hr", "sk", "sl", "lt", "lv", "et", "ca", "bg", "vi", "id", "gl")
 _HEAD = struct.Struct("<I")  #: octets of what is told first
 
 
@@ -29,14 +32,14 @@ class Model:
     def __init__(self, octets: memoryview) -> None:
         (size,) = _HEAD.unpack_from(octets)
         start = _HEAD.size + size
-        self._languages, self._priors, sizes = marshal.loads(octets[_HEAD.size : start])  # noqa: S302 - we wrote it
+        self._languages, self._priors, sizes, codes = marshal.loads(octets[_HEAD.size : start])  # noqa: S302 - we wrote it
         parts = []
         for length in sizes:
             parts.append(octets[start : start + length])
             start += length
         self._weights = parts[0]
         #: by state: its row of the automaton, and its n-gram, or -1; by row and octet: the next state
-        self._rows, self._grams, self._next = parts[1].cast("H"), parts[2].cast("i"), parts[3].cast("I")
+        self._rows, self._grams, self._next = (part.cast(code) for part, code in zip(parts[1:], codes, strict=True))
         self._row = struct.Struct(f"<{len(self._languages)}e")
 
     def rank(self, text: str) -> list[tuple[str, float]]:
@@ -74,17 +77,15 @@ class Model:
 
 
 @functools.cache
-def model_of(languages: Sequence[str]) -> Model:
-    """The model for those of these languages that it knows."""
+def model() -> Model:
+    """The model for those of the languages that it knows."""
     spec = find_spec("py3langid")
     assert spec is not None and spec.origin is not None
     source = Path(spec.origin).parent / "data" / "model.npz.xz"
-    return Model(
-        mapped(__file__, "model", [source, Path(__file__).with_name("language.py")], lambda: _reduced(languages))
-    )
+    return Model(mapped(__file__, "model", [source], _reduced))
 
 
-def _reduced(languages: Sequence[str]) -> bytes:
+def _reduced() -> bytes:
     """The octets of the model: what it begins with, the weights of each n-gram (half floats), and the automaton."""
     from array import array
 
@@ -92,14 +93,14 @@ def _reduced(languages: Sequence[str]) -> bytes:
 
     whole = _load_identifier()
     known = {str(code) for code in whole.nb_classes}
-    whole.set_languages([code for code in languages if code in known])
+    whole.set_languages([code for code in (*KNOWN, *OTHERS) if code in known])
     parts = [
         whole.nb_ptc.astype("<f2").tobytes(),
-        array("H", whole.tk_row).tobytes(),
+        whole.tk_row.tobytes(),
         array("i", whole.tk_output).tobytes(),
-        array("I", whole.tk_nextmove).tobytes(),
+        whole.tk_nextmove.tobytes(),
     ]
-    told = marshal.dumps(
-        ([str(code) for code in whole.nb_classes], whole.nb_pc.tolist(), [len(part) for part in parts])
-    )
+    codes = (whole.tk_row.typecode, "i", whole.tk_nextmove.typecode)
+    names = [str(code) for code in whole.nb_classes]
+    told = marshal.dumps((names, whole.nb_pc.tolist(), [len(part) for part in parts], codes))
     return b"".join((_HEAD.pack(len(told)), told, *parts))
