@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any
 
 from gateway import explain, service
 from gateway.console.lent import Service
 from gateway.database.store import Store
-from gateway.model import Reading
+from gateway.model import Reading, Told
 from gateway.read.hints import Hints
 from gateway.read.reader import Readers
 from gateway.tickets import views
 from gateway.verify.directory import Directory
+from gateway.verify.lookup import accounts_of
 
 MAX_ORDERS = 50
 
@@ -36,7 +38,7 @@ class Lender:
         """All of it, as the console wants it."""
         return Service(
             self.store, self.clock, self.desk, self.wake, self._status, self._explain, self._read, self._account,
-            self._orders
+            self._orders, self._whose,
         )  # fmt: skip
 
     async def _status(self) -> Mapping[str, Any]:
@@ -45,8 +47,8 @@ class Lender:
         found = await self.store.read(lambda connection: views.status(connection, now, age, usable))
         return views.with_usage(found, dict(self.usage())) | {"problems": await self.problems()}
 
-    async def _explain(self, raw: bytes) -> Mapping[str, Any]:
-        given = explain.Given(None, None, None, (), self.clock())
+    async def _explain(self, raw: bytes, mail_from: str, peer: str) -> Mapping[str, Any]:
+        given = explain.Given(_address(peer), None, mail_from or None, (), self.clock())
         return await explain.Explainer.beside(self.store, self.desk()).explained(raw, given, self.readers)
 
     async def _read(self, raw: bytes | bytearray, mail_from: str | None, received_at: datetime) -> Reading:
@@ -55,6 +57,9 @@ class Lender:
 
     def _orders(self, number: str) -> list[tuple[str, str, str]]:
         return [(order.number, order.service, order.status) for order in self.directory().orders_of(number)]
+
+    def _whose(self, what: str) -> list[tuple[str, str]]:
+        return [(account.account, account.name) for account in accounts_of(self.directory(), what)]
 
     def _account(self, number: str) -> Mapping[str, Any] | None:
         """What the directory says of an account, as it is shown: names and lists."""
@@ -68,3 +73,10 @@ class Lender:
         addresses = [f"{address} ({role})" for address, role in directory.addresses_of(number)[:MAX_ORDERS]]
         found = {"name": account.name, "language": account.language or "", "status": account.status}
         return found | {"orders": "; ".join(orders), "addresses": "; ".join(addresses)}
+
+
+def _address(given: str) -> str | None:
+    try:
+        return str(ip_address(given)) if given else None
+    except ValueError:
+        raise Told(f"{given[:60]} is no IP address") from None

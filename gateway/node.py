@@ -129,6 +129,7 @@ class Node:
             self.reload,
         )  # fmt: skip
         self.store.write_now(self._blocks_recorded)
+        self.desk.office.board.blocked = self.store.read_now(blocks.senders)
         self._make()
 
     def _blocks_recorded(self, connection: Connection) -> None:

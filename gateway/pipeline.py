@@ -40,7 +40,8 @@ from gateway.read.author import author_of
 from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.unreadable import unreadable
-from gateway.tickets import arrivals, desk, outgoing, silences
+from gateway.replies import (guard)
+from gateway.tickets import (arrivals, blocks, desk, outgoing, silences)
 from gateway.tickets.outgoing import Office
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
 from gateway.verify import accounts, reachable
@@ -251,6 +252,8 @@ class Judge:
         domain = address.rpartition("@")[2]
         if any(domain == name or domain.endswith("." + name) for name in around.blocked_domains):
             return f"the domain {domain} is in [block]"
+        if listed := blocks.which(around.office.board.blocked, address, claimed.envelope.mail_from):
+            return f"{listed} is on the block list"
         kind, _, name = claimed.envelope.source.partition(":")
         if kind == "junk":
             return f"the mailbox {name} has it in its junk folder"

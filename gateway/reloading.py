@@ -59,6 +59,7 @@ class Reloading:
             return
         changed = tuple(config.differences(self.desk.settings, fresh.settings))
         old, self.desk = self.desk, fresh
+        fresh.office.board.goes_on(old.office.board)
         self.swapped(fresh)
         await old.relay.close()
         if old.settings.relay != fresh.settings.relay:  # what the last one said of a reply is not what this one says

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from gateway import log
 from gateway.database import tables
 from gateway.database.store import Store
-from gateway.model import Department, Person, Priority, Role
+from gateway.model import Account, AccountMatch, Department, Person, Priority, Role
 from gateway.tickets import (
     addressees,
     answering,
@@ -32,7 +32,7 @@ from gateway.tickets import (
 from gateway.tickets.conversation import Merged, MovedOn, Refused
 from gateway.tickets.corrections import Right
 from gateway.tickets.rights import NotAllowed
-from tests.samples import JIM, JOE, NONE, NOW, OUTAGE_TEXT, STRANGER, envelope, incoming, mail
+from tests.samples import ANNA, JIM, JOE, NONE, NOW, OUTAGE_TEXT, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 
 MINUTE = timedelta(minutes=1)
@@ -222,6 +222,36 @@ def test_the_ticket_follows_a_correction_and_the_right_department_is_told(at: De
     last = at.show(reference)["corrections"][-1]
     assert (last["field"], last["to"]) == ("language", "fr")
     assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW)) == []
+
+
+def test_when_it_began_and_which_account_it_is_about_are_corrected(at: Desk) -> None:
+    raw = mail(OUTAGE_TEXT, Message_ID="<two@example.de>")
+    both = (ANNA, Account("10024", "Anna Schmidt", "de", "active"))
+    match = AccountMatch(both, {one.account: frozenset(("owner",)) for one in both}, None, ())
+    reference = at.take(replace(incoming(raw), match=match), raw).reference or ""
+    read = at.show(reference)
+    assert (read["account"], read["incident_started_at"]) == (None, "2026-11-22T14:30:00+01:00")
+
+    def correct(right: Right, by: Person = AGENT) -> list[str]:
+        return at.store.write_now(lambda c: corrections.correct(c, reference, right, by, at.office, NOW))
+
+    since = NOW - 3 * 60 * MINUTE
+    assert sorted(correct(Right(account="10024", since=since))) == ["account", "since"]
+    shown = at.show(reference)
+    assert (shown["account"], shown["incident_started_at"]) == ("10024", since.isoformat())
+    assert "started_at" not in shown["missing"]
+    fields = {one["field"]: (one["from"], one["to"]) for one in shown["corrections"]}
+    assert fields == {"account": (None, "10024"), "since": ("2026-11-22T14:30:00+01:00", since.isoformat())}
+    assert (
+        "account: none -> 10024, since: 2026-11-22 13:30 UTC -> 2026-11-22 15:00 UTC" in history(at, reference)[-1][1]
+    )
+    assert correct(Right(account="10024", since=since)) == []
+    for wrong in (Right(account="10042"), Right(since=NOW + MINUTE)):
+        with pytest.raises(Refused):
+            correct(wrong)
+    stranger = opened(at, 7, verdict=NONE, match=replace(match, settled=None))
+    with pytest.raises(Refused, match="not proved"):  # registered, and not proven: no account by a click
+        at.store.write_now(lambda c: corrections.correct(c, stranger, Right(account="10023"), JOE, at.office, NOW))
 
 
 def mails(at: Desk, template: str) -> list[tuple[str, str]]:

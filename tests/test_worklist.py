@@ -13,7 +13,16 @@ from gateway.database import users
 from gateway.database.console_tables import console_sessions
 from gateway.database.statements import put
 from gateway.database.store import Store
-from gateway.database.tables import attachments, entries, facts, outbox, thread_ids, tickets
+from gateway.database.tables import (
+    attachments,
+    entries,
+    facts,
+    incident_tickets,
+    incidents,
+    outbox,
+    thread_ids,
+    tickets,
+)
 from gateway.mail import tokens
 from gateway.model import Person, Priority, Role, TicketState
 from gateway.tickets import (
@@ -24,7 +33,7 @@ from gateway.tickets import (
     merging,
     ownership,
     people,
-    unclosing,
+    undoing,
     word_index,
     worklist,
 )
@@ -249,13 +258,13 @@ def test_a_close_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
         return NOW + timedelta(seconds=seconds)
 
     def undo(reference: str, seconds: int, by: Person = OLENA) -> None:
-        store.write_now(lambda c: unclosing.undo(c, reference, by, at(seconds)))
+        store.write_now(lambda c: undoing.undo(c, reference, by, at(seconds)))
 
     for spam in (False, True):
         one = opened(store, "a", minutes=5, snoozed_until=NOW + timedelta(hours=1))
         before = row(one)
         store.write_now(lambda c, r=one, s=spam: people.close(c, r, OLENA, whose, NOW, spam=s))
-        assert store.read_now(lambda c: unclosing.closed(c, OLENA, at(2)))[0] == [one]
+        assert store.read_now(lambda c: undoing.lately(c, OLENA, at(2)))[0] == {one: "close"}
         undo(one, 9)
         assert row(one) == before
         with pytest.raises(Refused):
@@ -269,7 +278,7 @@ def test_a_close_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
     store.write_now(lambda c: people.close(c, late, OLENA, whose, at(40)))
     store.write_now(lambda c: people.close(c, told, OLENA, whose, at(40), notify=True))
     store.write_now(lambda c: answering.send(c, both, "Done.", (1, OLENA), whose, at(40), and_close=True))
-    assert store.read_now(lambda c: unclosing.closed(c, OLENA, at(41))) == ([late], at(50))
+    assert store.read_now(lambda c: undoing.lately(c, OLENA, at(41))) == ({late: "close"}, at(50))
     for reference, seconds, by in ((late, 53, OLENA), (late, 42, max_), (told, 42, OLENA), (both, 42, OLENA)):
         with pytest.raises(Refused, match="taken back any more"):
             undo(reference, seconds, by)
@@ -387,3 +396,73 @@ def _plans(store: Store, wanted: listing.Filter) -> list[str]:
     found = store.read_now(seen)
     assert found
     return found
+
+
+def test_a_snooze_and_a_merge_are_taken_back_whole(store: Store) -> None:
+    whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
+
+    def row(reference: str) -> Any:
+        return store.read_now(lambda c: c.execute(select(tickets).where(tickets.c.reference == reference)).one())
+
+    def at(seconds: int) -> Any:
+        return NOW + timedelta(seconds=seconds)
+
+    def undo(reference: str, seconds: int, by: Person = boss) -> None:
+        store.write_now(lambda c: undoing.undo(c, reference, by, at(seconds)))
+
+    asleep = opened(store, "a", minutes=5, snoozed_until=NOW + timedelta(hours=1))
+    before = row(asleep)
+    store.write_now(lambda c: ownership.snooze(c, asleep, NOW + timedelta(days=1), boss, NOW))
+    undo(asleep, 9)
+    assert row(asleep) == before
+    # an outage that runs goes into an answered ticket: everything of both comes back, what was part of the first too
+    part, grave = opened(store, "b"), opened(store, "c", minutes=20, priority="high", critical=True, marks=["critical"])
+    calm = opened(store, "d", minutes=9)
+    store.write_now(lambda c: people.answer(c, calm, "We look.", boss, whose, at(1)))
+    store.write_now(lambda c: merging.merge(c, part, grave, boss, at(2)))
+    was = row(part), row(grave), row(calm)
+    store.write_now(lambda c: merging.merge(c, grave, calm, boss, at(20)))
+    assert (row(calm).priority, row(calm).state, row(part).merged_into) == ("high", "open", row(calm).id)
+    assert store.read_now(lambda c: undoing.lately(c, boss, at(21)))[0] == {grave: "merge"}
+    with pytest.raises(Refused):
+        undo(grave, 21, OLENA)
+    undo(grave, 29)
+    now, then = dict(row(calm)._mapping), dict(was[2]._mapping)
+    assert (row(part), row(grave)) == was[:2] and now.pop("version") > then.pop("version") and now == then
+    # not when the other has moved on
+    store.write_now(lambda c: merging.merge(c, grave, calm, boss, at(40)))
+    store.write_now(lambda c: labels.note(c, calm, "I look at it", boss, at(41)))
+    with pytest.raises(Refused, match="part it again"):
+        undo(grave, 42)
+
+
+def test_no_merge_makes_an_answer_older_than_its_promise(store: Store) -> None:
+    whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
+    answered, later = opened(store, "a", minutes=10), opened(store, "b", minutes=9)
+    store.write_now(lambda c: people.answer(c, answered, "We look.", boss, whose, NOW - timedelta(minutes=8)))
+    # answered and written to again: its round began after the answer that the other ticket had
+    store.write_now(lambda c: people.answer(c, later, "We look.", boss, whose, NOW - timedelta(minutes=7)))
+    again = clock.columns(clock.new_round(NOW, RULES), 2) | {"state": "open", "promised_at": NOW}
+    store.write_now(lambda c: c.execute(tickets.update().where(tickets.c.reference == later).values(**again)) and None)
+    store.write_now(lambda c: merging.merge(c, later, answered, boss, NOW))
+    row = store.read_now(lambda c: c.execute(select(tickets).where(tickets.c.reference == answered)).one())
+    assert row.state == "open" and row.limit_at == again["limit_at"] and row.promised_at < row.first_response_at
+
+
+def test_mine_is_what_i_have_not_closed_and_an_incident_has_its_tickets(store: Store) -> None:
+    mine = [
+        opened(store, name, minutes=5, owner="olena", state=state)
+        for name, state in (("a", "waiting"), ("b", "open"), ("c", "closed"))
+    ]
+    opened(store, "d", owner="max")
+    wanted = Wanted(state="mine", owner="olena")
+    assert shown(store, wanted) == ["b", "a"]
+    assert shown(store, Wanted(state="closed", owner="olena")) == ["c"] and len(mine) == 3
+    assert store.read_now(lambda c: worklist.counts(c, NOW))["owners"] == {"olena": 2, "max": 1}
+    at = {"opened_at": NOW, "known_since": NOW, "confirmed_by": "", "state": "suspected"}
+    number = store.write_now(lambda c: put(c, incidents, {"kind": "service", "value": "x", **at}))
+    key = store.read_now(lambda c: c.execute(select(tickets.c.id).where(tickets.c.reference == mine[0])).scalar_one())
+    store.write_now(lambda c: put(c, incident_tickets, {"incident_id": number, "ticket_id": key, "at": NOW}))
+    assert shown(store, Wanted(state="all", incident=str(number))) == ["a"]
+    assert shown(store, Wanted(state="all", incident="²")) == shown(store, Wanted(state="all", incident="7" * 30)) == []
+    assert store.read_now(worklist.trouble)["incidents"] == 1

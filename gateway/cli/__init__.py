@@ -17,7 +17,18 @@ from gateway.cli import context
 #: the files of each noun, and the file of each command that stands alone
 NOUNS = {
     name: (name,)
-    for name in ("messages", "outbox", "accounts", "templates", "topics", "privacy", "incidents", "abuse", "users")
+    for name in (
+        "messages",
+        "outbox",
+        "accounts",
+        "templates",
+        "topics",
+        "privacy",
+        "incidents",
+        "abuse",
+        "users",
+        "blocks",
+    )
 } | {"tickets": ("tickets", "ticket_work")}
 ALONE = {
     "run": "running", "check": "running", "demo": "running", "status": "running",

@@ -16,6 +16,8 @@ app = typer.Typer()
 Undo = Annotated[bool, typer.Option("--undo", help="Take it back.")]
 Choice = Annotated[str | None, typer.Option(metavar="yes|no")]
 Kinds = Annotated[str | None, typer.Option(help=f"Which of {', '.join(SENSITIVE)} it asks for, or none.")]
+Account = Annotated[str | None, typer.Option(help="Which of its author's accounts it is about.")]
+Begun = Annotated[str | None, typer.Option(help="When it began: 20m (ago), 2026-11-28T13:15.")]
 Misread = Annotated[int | None, typer.Option(help="The entry that was misread; default: the first mail.")]
 
 
@@ -109,16 +111,21 @@ def tickets_link(reference: str, other: str, undo: Undo = False) -> None:
 @app.command("correct")
 def tickets_correct(
     reference: str, department: Department | None = None, critical: Choice = None, question: Question | None = None,
-    sensitive: Kinds = None, priority: Priority | None = None, entry: Misread = None,
+    sensitive: Kinds = None, priority: Priority | None = None, account: Account = None, since: Begun = None,
+    entry: Misread = None,
 ) -> None:  # fmt: skip
     """Say what a mail is that was misread; the ticket follows. `gateway topics export` writes it as a labelled text."""
+    from gateway.database.store import utc_now
     from gateway.tickets import corrections
 
-    right = corrections.Right(department, _yes(critical), question, _kinds(sensitive), priority)
-    if right == corrections.Right():
-        fail("say what is right: --department, --critical, --question, --sensitive or --priority", 2)
     with context.store() as (settings, store):
         office = context.office(settings, store)
+    began = moments.past(since, utc_now(), zone=settings.gateway.timezone) if since else None
+    right = corrections.Right(department, _yes(critical), question, _kinds(sensitive), priority, None, account, began)
+    if right == corrections.Right():
+        fail(
+            "say what is right: --department, --critical, --question, --sensitive, --priority, --account or --since", 2
+        )
     changed = _do(lambda connection, by, now: corrections.correct(connection, reference, right, by, office, now, entry))
     print(f"corrected: {', '.join(changed)}" if changed else "it is so already")
 

@@ -180,7 +180,8 @@ def tickets_note(reference: str, file: Words = None) -> None:
 @app.command("close")
 def tickets_close(
     reference: str,
-    spam: Annotated[bool, typer.Option("--spam", help="Tell nobody, and print how to block the sender.")] = False,
+    spam: Annotated[bool, typer.Option("--spam",
+    help="Tell nobody, and name the command that blocks the sender.")] = False,
     notify: Annotated[bool, typer.Option("--notify/--silent",
     help="Tell the customer, if he has heard from us.")] = True,
 ) -> None:  # fmt: skip
@@ -196,7 +197,7 @@ def tickets_close(
             )
         )
     if author:
-        print(f'to block the sender, add to the configuration and reload:\n[block]\naddresses = ["{safe(author)}"]')
+        print(f"to block the sender: gateway blocks add {safe(author)}")
 
 
 @app.command("reopen")

@@ -15,6 +15,9 @@ async def page(visit: Visit) -> Response:
 
 
 async def act(visit: Visit) -> Response:
-    """Ends all of the user's sessions, this one too."""
+    """Ends the user's other sessions, or all of them."""
+    if visit.field("do") == "others":
+        await visit.service.change(lambda connection: users.end_others(connection, visit.who.id, visit.who.digest))
+        return RedirectResponse("/account", 303)
     await visit.service.change(lambda connection: users.end_all(connection, visit.who.id))
     return RedirectResponse("/login", 303)

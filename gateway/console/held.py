@@ -8,13 +8,14 @@ from sqlalchemy import Connection, func, select
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from gateway.console import blocked
 from gateway.console.door import Visit, back
 from gateway.console.mails import download
 from gateway.console.queue import said as said_of
-from gateway.database import inbox, originals, typed
+from gateway.database import originals, typed
 from gateway.database.tables import Message, Trace, messages, tickets, traces
 from gateway.model import Told
-from gateway.tickets import audit, people
+from gateway.tickets import audit, held
 from gateway.tickets.audit import Act
 
 PAGE = 100
@@ -41,7 +42,7 @@ def _rows(connection: Connection, tab: str) -> list[Any]:
     where: tuple[Any, ...] = (m.state == tab,)
     if tab == "recorded":  # of the newest mails
         newest = select(func.max(m.id)).scalar_subquery()
-        where = (m.state == "done", m.disposition == "recorded", m.id > newest - LATELY)
+        where = (m.state == "done", m.disposition == "recorded", m.reason != "discarded", m.id > newest - LATELY)
     chosen = select(*(m[name] for name in _SHOWN)).where(*where).order_by(m.id.desc()).limit(PAGE)
     return list(connection.execute(chosen).all())
 
@@ -81,7 +82,12 @@ async def show(visit: Visit) -> Response:
         reading = await visit.service.read(raw, row.mail_from, row.received_at)
     except Exception as error:  # over which the reader died before, perhaps: the page says so
         trouble = f"This mail cannot be read: {type(error).__name__}. Its source can be downloaded."
-    return visit.page("held_one.html", row=row, why=why, reference=reference, reading=reading, trouble=trouble)
+    to_block = await blocked.proposed(visit, row.trust, row.author, row.mail_from)
+    claims = await visit.service.compute(lambda: visit.service.whose(row.author) if row.author else [])
+    return visit.page(
+        "held_one.html", row=row, why=why, reference=reference, reading=reading, trouble=trouble, to_block=to_block,
+        claims=claims, said=said_of(visit),
+    )  # fmt: skip
 
 
 async def raw(visit: Visit) -> Response:
@@ -101,29 +107,50 @@ async def raw(visit: Visit) -> Response:
 
 
 async def act(visit: Visit) -> Response:
-    """Releases, discards or replays the chosen mails, each in a transaction of its own."""
+    """Releases, discards, replays, or blocks the senders of the chosen mails, each in a transaction of its own."""
     chosen, what, tab = visit.numbers("message"), visit.field("do", 20), visit.field("tab", 20)
     done = 0
     for key in chosen:
-        done += await visit.service.change(lambda connection, one=key: _one(connection, one, what, visit))  # type: ignore[misc]
+        done += await (_blocked(visit, key) if what == "block" else _acted(visit, key, what))
     visit.service.wake()
+    if what == "block":
+        await blocked.known(visit.service)
     told = f"{done} of {len(chosen)} mails: {_DONE.get(what, what)}." if chosen else "Choose mails first (x)."
     return back(f"/held?tab={tab}" if tab in TABS else "/held", told)
 
 
-_DONE = {"release": "released", "discard": "discarded", "replay": "run again"}
+_DONE = {
+    "release": "released", "discard": "discarded", "replay": "run again", "block": "sender blocked, mail discarded",
+}  # fmt: skip
 
 
-def _one(connection: Connection, key: int, what: str, visit: Visit) -> int:
-    desk, now = visit.service.desk(), visit.service.clock()
-    if what == "release":
-        return int(people.release(connection, key, visit.person, desk.office, now))
-    if what == "discard":
-        done = inbox.discard(connection, key, now)
-    elif what == "replay":
-        done = bool(inbox.replay(connection, now, (key,)))
-    else:
+async def _acted(visit: Visit, key: int, what: str) -> int:
+    def done(connection: Connection) -> int:
+        desk, now, by = visit.service.desk(), visit.service.clock(), visit.person
+        if what == "release":
+            return int(held.release(connection, key, by, desk.office, now))
+        if what == "discard":
+            return int(held.discard(connection, key, by, now))
+        if what == "replay":
+            return int(held.replay(connection, key, by, now))
         raise Told("not an action")
-    if done:
-        audit.write(connection, Act(what, "message", str(key)), visit.person, now)
-    return int(done)
+
+    return await visit.service.change(done)
+
+
+async def _blocked(visit: Visit, key: int) -> int:
+    """Blocks whoever sent it and discards it; 0 where he is a customer, or forged, or blocked already."""
+    m = messages.c
+    row = await visit.service.ask(
+        lambda c: c.execute(select(m.trust, m.author, m.mail_from).where(m.id == key)).first()
+    )
+    sender = await blocked.proposed(visit, row.trust, row.author, row.mail_from) if row is not None else ""
+    if not sender:
+        return 0
+
+    def done(connection: Connection) -> None:
+        blocked.block(connection, visit, sender, f"mail {key}")
+        held.discard(connection, key, visit.person, visit.service.clock())
+
+    await visit.service.change(done)
+    return 1

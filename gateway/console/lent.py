@@ -36,18 +36,19 @@ class Desk(Protocol):
 @dataclass(frozen=True)
 class Service:
     """The running service, as the console sees it. ``status`` is the object of ``gateway status``; ``explain`` that of
-    ``gateway explain --json``; ``read`` a mail's ``Reading`` by the killable reader; ``account`` what the directory
-    says."""
+    ``gateway explain --json`` for (mail, envelope sender, sending host); ``read`` a mail's ``Reading`` by the killable
+    reader; ``account`` what the directory says."""
 
     store: Store
     clock: Callable[[], datetime]
     desk: Callable[[], Desk]
     wake: Callable[[], None]  #: the outbox, or the pipeline, has work
     status: Callable[[], Awaitable[Mapping[str, Any]]]
-    explain: Callable[[bytes], Awaitable[Mapping[str, Any]]]
+    explain: Callable[[bytes, str, str], Awaitable[Mapping[str, Any]]]
     read: Callable[[bytes | bytearray, str | None, datetime], Awaitable[Reading]]
     account: Callable[[str], Mapping[str, Any] | None]
     orders: Callable[[str], list[tuple[str, str, str]]]  #: (number, service, status) of an account
+    whose: Callable[[str], list[tuple[str, str]]]  #: (number, name) of the accounts of an address, order, IP or service
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "console"))
 
     async def ask(self, job: Callable[[Connection], T]) -> T:

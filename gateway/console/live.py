@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -52,6 +53,7 @@ class Feed:
         self._service = service
         self._watching: set[_Watcher] = set()
         self._task: asyncio.Task[None] | None = None
+        self._counts = ""  #: the event about what needs a person besides tickets
 
     async def events(self, visit: Visit) -> Response:
         """``text/event-stream``: an event ``change`` whenever a page may show something else."""
@@ -69,13 +71,14 @@ class Feed:
         ends = loop.time() + LIFE_S
         try:
             yield "retry: 1500\nevent: hello\ndata: \n\n"
+            yield await self._counted()
             while loop.time() < ends:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(me.changed.wait(), BEAT_S)
                 if not await self._may_see(visit):
                     return
                 if me.changed.is_set():
-                    yield me.told()
+                    yield me.told() + self._counts
                     await asyncio.sleep(REST_S)
                 else:
                     yield ": \n\n"
@@ -106,9 +109,17 @@ class Feed:
         marks = await self._service.ask(worklist.marks)
         quiet = before is None or marks == before
         if before is not None and not quiet:
+            await self._counted()
             touched = await self._service.ask(lambda connection: worklist.touched(connection, before, marks))
             for one in self._watching:
                 one.tell(touched)
         if (quiet or looks % INDEXED == 0) and await self._service.ask(word_index.behind):
             await self._service.change(word_index.catch_up)
         return marks
+
+    async def _counted(self) -> str:
+        """The numbers beside the names in the bar."""
+        with contextlib.suppress(Told):
+            found = await self._service.ask(worklist.trouble)
+            self._counts = f"event: counts\ndata: {json.dumps(found)}\n\n"
+        return self._counts

@@ -189,7 +189,11 @@ class Login:
             return name
 
         if await self._service.change(enrolled) is None:
-            return door.shielded(door.refused(self._service, 404, "This link was used meanwhile."))
+            return door.shielded(
+                door.refused(
+                    self._service, 404, "This link was used already. Log in with the password and the next six digits."
+                )
+            )
         return door.shielded(
             door.back("/login", "Password and second factor are set. Log in with the next six digits.")
         )

@@ -31,7 +31,8 @@ class Numbers:
         known = self._known.get(chosen)
         if known is None or now - known[0] > timedelta(seconds=FRESH_S):
             known = self._known[chosen] = (now, await _counted(visit, SPANS[chosen], now))
-        return _page(visit, chosen, known[1])
+        waiting = await visit.service.ask(lambda connection: report.in_time(connection, now))
+        return _page(visit, chosen, known[1], waiting)
 
 
 async def _counted(visit: Visit, days: int, now: datetime) -> dict[str, Any]:
@@ -49,10 +50,11 @@ async def _counted(visit: Visit, days: int, now: datetime) -> dict[str, Any]:
     return await visit.service.ask(read)
 
 
-def _page(visit: Visit, chosen: str, found: dict[str, Any]) -> Response:
+def _page(visit: Visit, chosen: str, found: dict[str, Any], waiting: int) -> Response:
     drawn = found["days"] if SPANS[chosen] <= MANY_DAYS else found["weeks"]
     return visit.page(
-        "numbers.html", found=found, spans=SPANS, chosen=chosen, bars=_bars(drawn), week=_week(found["hours"]),
+        "numbers.html", found=found, waiting=waiting, spans=SPANS, chosen=chosen, bars=_bars(drawn),
+        week=_week(found["hours"]),
         by_day=SPANS[chosen] <= MANY_DAYS,
     )  # fmt: skip
 

@@ -70,6 +70,13 @@ def since(value: str, now: datetime, zone: str) -> str:
         return value
 
 
+def cut(whole: str, shown: str) -> str:
+    """What of the whole words is not shown; all of them where the shown ones are not simply a part."""
+    before, found, after = whole.partition(shown.strip())
+    rest = "\n[…]\n".join(part.strip("\n") for part in (before, after) if part.strip())
+    return rest if found and rest else whole
+
+
 def octets(value: int) -> str:
     """A size."""
     if value < 1024:
@@ -102,7 +109,7 @@ def _environment() -> Environment:
     versions = _versions()
     made.globals["static"] = lambda name: f"/static/{name}?{versions[name]}"
     made.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
-    made.filters |= {"moment": moment, "until": until, "octets": octets, "since": since, "quoted": quoted}
+    made.filters |= {"moment": moment, "until": until, "octets": octets, "since": since, "quoted": quoted, "cut": cut}
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +20,7 @@ from gateway.database.console_tables import saved_views
 from gateway.database.statements import put_once
 from gateway.mail import tokens
 from gateway.model import Told
-from gateway.tickets import labels, merging, ownership, people, unclosing, word_index, worklist
+from gateway.tickets import answering, blocks, labels, merging, ownership, people, undoing, word_index, worklist
 from gateway.tickets.conversation import Refused, ticket
 from gateway.tickets.worklist import Wanted
 
@@ -33,6 +33,8 @@ def wanted_of(visit: Visit) -> Wanted:
     """The filters in the address."""
     given = {f.name: visit.asked(f.name, 120).strip() for f in fields(Wanted)}
     given["state"] = given["state"] if given["state"] in worklist.STATES else "open"
+    if given["state"] == "mine":
+        given["owner"] = visit.who.name
     return Wanted(**given)
 
 
@@ -59,10 +61,11 @@ class Queue:
         if normal:
             return RedirectResponse(f"/tickets/{normal}", 303)
         me = visit.who
-        more = await visit.service.ask(lambda connection: _more(connection, me.id))
+        now = visit.service.clock()
+        more = await visit.service.ask(lambda connection: _more(connection, me.id, now))
         values = {**await self._values(visit), **more}
         values |= {"languages": visit.service.desk().settings.gateway.languages, "said": said(visit)}
-        values |= await _undoing(visit) if values["said"] else {"undo": [], "undo_until": None}
+        values |= await undoing_of(visit) if values["said"] else {"undo": {}, "undo_until": None}
         response = visit.page("queue.html", **values)
         if values["said"]:
             response.delete_cookie("said")
@@ -78,12 +81,13 @@ class Queue:
         if wanted.words:
             await _indexed(visit)
 
-        stamp = await visit.service.ask(worklist.stamp)
+        stamp, drafts = await visit.service.ask(lambda c: (worklist.stamp(c), answering.begun(c, me.id)))
         query = wanted.as_query()
-        known = {"wanted": wanted, "page": page, "query": urlencode(query), "filtered": bool(set(query) - {"state"})}
+        filtered = set(query) - ({"state", "owner"} if wanted.owner == me.name else {"state"})
+        known = {"wanted": wanted, "page": page, "query": urlencode(query), "filtered": bool(filtered)}
         counts, listed = await self._listed(visit, _List(wanted, page, stamp), known)
         mine = min(counts["owners"].get(me.name, 0), 1000)
-        return {**known, "counts": {**counts, "mine": mine}, "listed": listed}
+        return {**known, "counts": {**counts, "mine": mine}, "listed": listed, "drafts": drafts}
 
     async def _listed(self, visit: Visit, which: _List, known: Mapping[str, Any]) -> tuple[dict[str, Any], Markup]:
         at = asyncio.get_running_loop().time()
@@ -109,9 +113,9 @@ async def _drawn(visit: Visit, which: _List, known: Mapping[str, Any]) -> tuple[
     return counts, Markup(drawn)  # noqa: S704 - a template's
 
 
-def _more(connection: Connection, user_id: int) -> dict[str, Any]:
+def _more(connection: Connection, user_id: int, now: datetime) -> dict[str, Any]:
     """What stands around the list."""
-    choices = worklist.choices(connection)
+    choices = worklist.choices(connection, now)
     return {"trouble": worklist.trouble(connection), "choices": choices, "views": _views(connection, user_id)}
 
 
@@ -120,20 +124,22 @@ def said(visit: Visit) -> str:
     return pages.unquoted(visit.request.cookies.get("said", ""))[:300]
 
 
-async def _undoing(visit: Visit) -> dict[str, Any]:
-    """What was closed a moment ago and can be taken back, and until when."""
+async def undoing_of(visit: Visit) -> dict[str, Any]:
+    """What was closed, snoozed or merged a moment ago and can be taken back, and until when."""
     now, by = visit.service.clock(), visit.person
-    undo, until = await visit.service.ask(lambda connection: unclosing.closed(connection, by, now))
+    undo, until = await visit.service.ask(lambda connection: undoing.lately(connection, by, now))
     return {"undo": undo, "undo_until": until}
 
 
-async def unclose(visit: Visit) -> Response:
-    """Takes the closing of the named tickets back."""
+async def undo(visit: Visit) -> Response:
+    """Makes the named tickets as they were before they were closed, snoozed or merged."""
     chosen = [value for value in visit.form.getlist("ticket") if isinstance(value, str)][:200]
     by, now = visit.person, visit.service.clock()
     for reference in chosen:
-        await visit.service.change(lambda connection, one=reference: unclosing.undo(connection, one, by, now))  # type: ignore[misc]
-    return back(f"/tickets/{chosen[0]}" if len(chosen) == 1 else "/", "It is as it was before it was closed.")
+        await visit.service.change(lambda connection, one=reference: undoing.undo(connection, one, by, now))  # type: ignore[misc]
+    visit.service.desk().office.board.blocked = await visit.service.ask(blocks.senders)
+    what = chosen[0] if len(chosen) == 1 else f"{len(chosen)} tickets"
+    return back(f"/tickets/{chosen[0]}" if len(chosen) == 1 else "/", f"Taken back: {what} as before.")
 
 
 async def _indexed(visit: Visit) -> None:

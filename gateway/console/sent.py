@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.console.door import Visit, back
 from gateway.console.queue import said as said_of
 from gateway.database.tables import outbox, tickets
+from gateway.mail import tokens
 from gateway.model import Told
 from gateway.tickets import audit, outgoing
 from gateway.tickets.audit import Act
@@ -23,9 +24,12 @@ _SHOWN = (
 )  # fmt: skip
 
 
-def _rows(connection: Connection, tab: str) -> list[Any]:
-    o = outbox.c
-    chosen = select(*(o[name] for name in _SHOWN), tickets.c.reference).outerjoin(tickets, tickets.c.id == o.ticket_id)
+def _rows(connection: Connection, tab: str, staff: bool) -> list[Any]:
+    o, t = outbox.c, tickets.c
+    chosen = select(*(o[name] for name in _SHOWN), t.reference, t.subject).outerjoin(tickets, t.id == o.ticket_id)
+    chosen = chosen.where(o.kind == "staff" if staff else o.kind != "staff")
+    if tab == "dead":
+        chosen = chosen.where(o.last_error != outgoing.DISCARDED)
     # the sent ones are nearly all: the newest are found by their ids, not by the index of the state
     wanted = func.lower(o.state) == tab if tab == "sent" else o.state == tab
     return list(connection.execute(chosen.where(wanted).order_by(o.id.desc()).limit(PAGE)).all())
@@ -34,8 +38,9 @@ def _rows(connection: Connection, tab: str) -> list[Any]:
 async def page(visit: Visit) -> Response:
     """The list."""
     tab = visit.asked("tab") if visit.asked("tab") in TABS else "dead"
-    rows = await visit.service.ask(lambda connection: _rows(connection, tab))
-    response = visit.page("outbox.html", rows=rows, tab=tab, tabs=TABS, said=said_of(visit))
+    staff = visit.asked("to") == "staff"
+    rows = await visit.service.ask(lambda connection: _rows(connection, tab, staff))
+    response = visit.page("outbox.html", rows=rows, tab=tab, tabs=TABS, staff=staff, said=said_of(visit))
     response.delete_cookie("said")
     return response
 
@@ -57,4 +62,6 @@ async def act(visit: Visit) -> Response:
     visit.service.wake()
     tab = visit.field("tab", 20)
     word = "tried again" if what == "retry" else "given up"
-    return back(f"/outbox?tab={tab}" if tab in TABS else "/outbox", f"{len(ids)} of {len(chosen)} mails: {word}.")
+    to = tokens.normal(visit.field("ticket", 20))
+    page = f"/tickets/{to}" if to else f"/outbox?tab={tab}" if tab in TABS else "/outbox"
+    return back(page, f"{len(ids)} of {len(chosen)} mails: {word}.")

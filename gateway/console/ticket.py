@@ -9,29 +9,34 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from gateway.console import mail_html, pages, ready, uploads
+from gateway.console import blocked, mail_html, pages, ready, uploads
 from gateway.console.door import Visit, back
 from gateway.console.imitation import imitates
+from gateway.console.incident import moment
 from gateway.console.queue import said as said_of
+from gateway.console.queue import undoing_of
 from gateway.database import users
-from gateway.model import SENSITIVE, Department, Priority, Question, Told, Trust
+from gateway.model import SENSITIVE, Department, Ownership, Priority, Question, Told, Trust
 from gateway.replies import render
 from gateway.tickets import (
     addressees,
     answer_files,
     answering,
+    blocks,
     casefile,
     corrections,
     labels,
     merging,
     ownership,
     people,
+    rights,
 )
 from gateway.tickets import presence as presences
 from gateway.tickets.conversation import MovedOn, Refused, ticket
 from gateway.tickets.corrections import Right
 
 LONGEST = answering.MAX_WORDS
+MANY_FACTS = 20  #: whose owners are looked up
 _SNOOZE = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "3d": timedelta(days=3)}
 
 
@@ -60,7 +65,15 @@ async def _values(visit: Visit) -> dict[str, Any]:
     row, desk = found["case"].row, visit.service.desk()
     found["imitates"] = imitates(row.author_name or "", row.author, desk.office)
     found["languages"] = desk.settings.gateway.languages
+    found["to_block"] = await blocked.proposed(visit, row.trust, row.author, None) if row.account is None else ""
+    found["whose"] = await visit.service.compute(lambda: _whose(visit, found["case"].facts))
     return {**found, **_undoing(found["draft"], now), **files_of(visit, found["files"])}
+
+
+def _whose(visit: Visit, facts: dict[str, list[Any]]) -> dict[str, list[tuple[str, str]]]:
+    """Whose the facts are that belong to another customer: (number, name) of the accounts, by the fact's value."""
+    foreign = [fact.value for values in facts.values() for fact in values if fact.ownership == Ownership.FOREIGN]
+    return {value: visit.service.whose(value)[:3] for value in foreign[:MANY_FACTS]}
 
 
 def files_of(visit: Visit, files: list[Any]) -> dict[str, Any]:
@@ -93,7 +106,9 @@ async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
     account = await visit.service.compute(lambda: visit.service.account(row.account) if row.account else None)
     texts = await visit.service.compute(lambda: _ready(visit, row, values["case"].facts))
     values |= {"account": account, "ready": texts, "said": said_of(visit), "moved": None, "sensitive": SENSITIVE}
-    values |= {"gaps": [], "other": None}
+    values |= {"gaps": [], "other": None, "undo": {}}
+    if values["said"] and values["undo_until"] is None:
+        values |= await undoing_of(visit)
     response = visit.page("ticket.html", status, **{**values, **more})
     if values["said"]:
         response.delete_cookie("said")
@@ -168,12 +183,12 @@ async def preview(visit: Visit) -> Response:
     """The kept draft as the customer will see it, in the page that his mail program shows."""
     desk = visit.service.desk()
 
-    def read(connection: Connection) -> tuple[Any, Any, list[Any]]:
+    def read(connection: Connection) -> tuple[Any, Any, list[Any], addressees.Addressees]:
         row = ticket(connection, reference_of(visit))
-        mine = visit.who.id, row.id
-        return row, answering.kept(connection, *mine), answer_files.of_draft(connection, *mine)
+        mine, to = (visit.who.id, row.id), addressees.of(connection, row)
+        return row, answering.kept(connection, *mine), answer_files.of_draft(connection, *mine), to
 
-    row, kept, files = await visit.service.ask(read)
+    row, kept, files, to = await visit.service.ask(read)
     context = {
         "reference": row.reference, "verified": row.trust == "verified", "text": kept.text if kept else "",
         "subject": row.subject if row.trust == "verified" else "", "account_name": "", "in_reply_to": None,
@@ -182,7 +197,13 @@ async def preview(visit: Visit) -> Response:
     values = render.variables(desk.sender, context)
     text = desk.templates.text("answer", row.reply_language, values)
     shown = desk.templates.page("answer", row.reply_language, values, text)
-    return framed(shown.replace("</body>", pages.text("attached.html", files=files) + "</body>"))
+    draft_ = render.Draft(0, "answer", row.reply_language, to.to or "", "person", "", context, visit.service.clock())
+    subject = render.subject_of(draft_, desk.sender, desk.templates.words(row.reply_language))
+    head = pages.text("preview_head.html", to=to.usual, subject=subject)
+    opened, body, rest = shown.partition("<body")
+    start, end, rest = rest.partition(">")
+    tail = pages.text("attached.html", files=files) + "</body>"
+    return framed(opened + body + start + end + head + rest.replace("</body>", tail))
 
 
 def framed(page: str) -> Response:
@@ -249,33 +270,23 @@ async def undo(visit: Visit) -> Response:
 # --------------------------------------------------------------------------- acts
 
 
-def _act(connection: Connection, visit: Visit, what: str) -> str:
-    """Does it; what is said of it."""
+def _act(connection: Connection, visit: Visit, what: str) -> None:
     reference, by, now, desk = reference_of(visit), visit.person, visit.service.clock(), visit.service.desk()
     if what == "note":
         labels.note(connection, reference, visit.field("text", LONGEST), by, now)
     elif what == "close":
         people.close(connection, reference, by, desk.office, now, notify=bool(visit.field("notify")))
     elif what == "spam":
-        return _spam(people.close(connection, reference, by, desk.office, now, spam=True), visit)
+        people.close(connection, reference, by, desk.office, now, spam=True)
     elif what == "reopen":
         people.reopen(connection, reference, by, desk.office, now)
     elif what == "wait":
         people.wait(connection, reference, by, now)
     else:
-        return _ordered(connection, visit, what)
-    return ""
+        _ordered(connection, visit, what)
 
 
-def _spam(author: str | None, visit: Visit) -> str:
-    if not author or not visit.may("block"):
-        return "Closed as spam."
-    return (
-        f'Closed as spam. To block the sender, add to [block] in the configuration and reload: addresses = ["{author}"]'
-    )
-
-
-def _ordered(connection: Connection, visit: Visit, what: str) -> str:
+def _ordered(connection: Connection, visit: Visit, what: str) -> None:
     reference, by, now = reference_of(visit), visit.person, visit.service.clock()
     if what == "assign":
         ownership.assign(connection, reference, visit.field("to", 100), by, now)
@@ -292,33 +303,48 @@ def _ordered(connection: Connection, visit: Visit, what: str) -> str:
         merging.link(connection, reference, visit.field("to", 20), by, now)
     else:
         raise Refused("not an action")
-    return ""
 
 
 def _until(visit: Visit, now: datetime) -> datetime:
     """Until when, in the zone of the desk."""
-    zone, own = ZoneInfo(visit.service.desk().settings.gateway.timezone), visit.field("until", 30)
-    if own:
-        try:
-            return datetime.fromisoformat(own).replace(tzinfo=zone).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise Refused("this is no date") from None
+    zone, own = ZoneInfo(visit.service.desk().settings.gateway.timezone), moment(visit, visit.field("until", 30))
+    if own is not None:
+        return own
     if visit.field("for") == "9":
         return datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time(9), zone).astimezone(UTC)
     return now + _SNOOZE.get(visit.field("for"), _SNOOZE["1h"])
 
 
 async def act(visit: Visit) -> Response:
-    """A note, an owner, a tag, a snooze, closing, opening again."""
+    """A note, an owner, a tag, a snooze, closing, blocking, opening again."""
     what = visit.field("do", 20)
-    told = await visit.service.change(lambda connection: _act(connection, visit, what))
-    return back(
-        "/" if what in ("close", "spam", "snooze") else f"/tickets/{reference_of(visit)}",
-        told or _DONE.get(what, "").format(reference_of(visit)),
-    )
+    if what == "block":
+        return await _block(visit)
+    await visit.service.change(lambda connection: _act(connection, visit, what))
+    told = _DONE.get(what, "").format(reference_of(visit))
+    return back("/" if what in ("close", "spam", "snooze") else f"/tickets/{reference_of(visit)}", told)
 
 
-_DONE = {"close": "Closed {}.", "snooze": "Snoozed {}.", "note": "The note is kept.", "link": "Linked."}
+async def _block(visit: Visit) -> Response:
+    """Closes it as spam and blocks its author; both are taken back together."""
+    rights.require(visit.person, "block")
+    row = await visit.service.ask(lambda connection: ticket(connection, reference_of(visit)))
+    sender = await blocked.required(visit, row.trust, row.author, None)
+    desk, by, now = visit.service.desk(), visit.person, visit.service.clock()
+
+    def done(connection: Connection) -> None:
+        people.close(connection, row.reference, by, desk.office, now, spam=True)
+        blocks.add(connection, sender, f"spam {row.reference}", by, desk.office, now)
+
+    await visit.service.change(done)
+    await blocked.known(visit.service)
+    return back("/", f"Closed {row.reference} as spam; {sender} is blocked.")
+
+
+_DONE = {
+    "close": "Closed {}.", "spam": "Closed {} as spam.", "snooze": "Snoozed {}.", "note": "The note is kept.",
+    "link": "Linked.",
+}  # fmt: skip
 
 
 async def correct(visit: Visit) -> Response:
@@ -334,13 +360,16 @@ async def correct(visit: Visit) -> Response:
         sensitive=tuple(one for one in SENSITIVE if one in form.getlist("sensitive")) if form.get("known") else None,
         priority=Priority(priority) if priority in list(Priority) else None,
         reply_language=language if language in visit.service.desk().settings.gateway.languages else None,
+        account=visit.field("account", 100) or None,
+        since=moment(visit, visit.field("since", 30)),
     )
     desk, now = visit.service.desk(), visit.service.clock()
     done = await visit.service.change(
         lambda connection: corrections.correct(connection, reference_of(visit), right, visit.person, desk.office, now)
     )
     visit.service.wake()
-    return back(f"/tickets/{reference_of(visit)}", f"Corrected: {', '.join(done)}." if done else "Nothing was changed.")
+    told = f"Corrected: {', '.join(done).replace('_', ' ')}." if done else "Nothing was changed."
+    return back(f"/tickets/{reference_of(visit)}", told)
 
 
 async def merge(visit: Visit) -> Response:

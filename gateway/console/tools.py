@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gateway.console.door import Visit
 from gateway.console.ticket import framed
 from gateway.replies import render
+from gateway.tickets import worklist
 
 MAX_MAIL = 25 * 1024**2
 
@@ -26,13 +27,15 @@ async def explain(visit: Visit) -> Response:
     raw = await given.read(MAX_MAIL + 1)
     if not raw or len(raw) > MAX_MAIL:
         return visit.page("explain.html", 400, found=None, said="This file is empty or too large.", name="")
-    found = await visit.service.explain(raw)
+    found = await visit.service.explain(raw, visit.field("mail_from", 320).strip(), visit.field("peer", 60).strip())
     return visit.page("explain.html", found=found, said="", name=given.filename[:100])
 
 
 async def status(visit: Visit) -> Response:
     """What ``gateway status`` says."""
-    return visit.page("status.html", found=await visit.service.status())
+    now = visit.service.clock()
+    counts, trouble = await visit.service.ask(lambda c: (worklist.counts(c, now), worklist.trouble(c)))
+    return visit.page("status.html", found=await visit.service.status(), counts=counts, trouble=trouble)
 
 
 async def templates(visit: Visit) -> Response:

@@ -67,6 +67,7 @@ MAP: dict[str, Entry] = {
         "replies: with their ticket; mails to staff: `retention.records`",
     ),
     "suppressions": Entry(("canonical", "why"), "seven days after mail to the address came back"),
+    "blocked_senders": Entry(("sender", "who", "why"), "until a person lifts the block"),
     "notices": Entry(("line",), "`retention.records` after staff were told"),
     "mailboxes": Entry((), "one row for each folder that is read"),
     "mailbox_uids": Entry((), "the mails that are in the folder now: a daily look forgets the others"),

@@ -432,6 +432,16 @@ class Suppression(SQLModel, table=True):
     why: str = Field(default="", sa_column=Column(Text, nullable=False))
 
 
+class BlockedSender(SQLModel, table=True):
+    """An address or a domain whose mail goes to quarantine, because a person of the desk said so."""
+
+    __tablename__ = "blocked_senders"
+    sender: str = Field(sa_column=Column(String(330), primary_key=True))
+    at: datetime = _required_when()
+    who: str = Field(sa_column=Column(String(100), nullable=False))
+    why: str = Field(default="", sa_column=Column(String(200), nullable=False))
+
+
 class Notice(SQLModel, table=True):
     """Something staff reads in the next digest."""
 
@@ -592,6 +602,7 @@ facts = _table(FactRow)
 traces = _table(Trace)
 thread_ids = _table(ThreadId)
 outbox = _table(OutboxRow)
+blocked_senders = _table(BlockedSender)
 notices = _table(Notice)
 mailboxes = _table(Mailbox)
 mailbox_uids = _table(MailboxUid)

@@ -269,9 +269,20 @@ def end(connection: Connection, of: str) -> None:
     connection.execute(delete(console_sessions).where(console_sessions.c.digest == of))
 
 
+def active(connection: Connection) -> list[str]:
+    """Names of the users who can log in."""
+    return list(connection.execute(select(users.c.name).where(users.c.disabled.is_(False)).limit(200)).scalars())
+
+
 def end_all(connection: Connection, user_id: int) -> None:
     """Ends every session of a user."""
     connection.execute(delete(console_sessions).where(console_sessions.c.user_id == user_id))
+
+
+def end_others(connection: Connection, user_id: int, digest: str) -> None:
+    """Ends every session of a user but this one."""
+    s = console_sessions.c
+    connection.execute(delete(console_sessions).where(s.user_id == user_id, s.digest != digest))
 
 
 def sessions_of(connection: Connection, user_id: int) -> list[Any]:

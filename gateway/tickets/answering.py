@@ -49,6 +49,13 @@ def kept(connection: Connection, user_id: int, ticket_id: int) -> Any:
     return connection.execute(select(drafts).where(d.user_id == user_id, d.ticket_id == ticket_id)).first()
 
 
+def begun(connection: Connection, user_id: int) -> list[str]:
+    """References of the tickets that a user has begun to answer."""
+    d = drafts.c
+    chosen = select(tickets.c.reference).join(drafts, d.ticket_id == tickets.c.id)
+    return list(connection.execute(chosen.where(d.user_id == user_id, d.outbox_id.is_(None)).limit(100)).scalars())
+
+
 def send(
     connection: Connection, reference: str, text: str, user: tuple[int, Person], office: Office, now: datetime,
     seen: int | None = None, and_close: bool = False, to: tuple[str, ...] = (),

@@ -1,19 +1,104 @@
-"""Whom the configuration blocks, as the audit knows it: a line for each sender since when he is blocked, and since when
-not."""
+"""Who is blocked: the list that persons keep at the console and by commands, and, in the audit, since when by whom.
+What the configuration blocks beside it is in the audit too."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
+from gateway.database import typed
+from gateway.database.statements import put_once
+from gateway.database.tables import BlockedSender, blocked_senders
 from gateway.database.tables import audit as lines
+from gateway.mail.address import MAX_LOCAL, a_label, with_a_label
 from gateway.model import Person
-from gateway.tickets import audit
+from gateway.tickets import audit, rights
 from gateway.tickets.audit import Act
+from gateway.tickets.conversation import Refused
+from gateway.tickets.outgoing import Office
 
 BLOCK, UNBLOCK, SENDER = "block", "unblock", "sender"
+_DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+
+
+def senders(connection: Connection) -> frozenset[str]:
+    """The addresses and domains of the list."""
+    return frozenset(connection.execute(select(blocked_senders.c.sender)).scalars())
+
+
+def which(listed: frozenset[str], author: str, mail_from: str | None) -> str:
+    """The entry that blocks a mail: its author's address or domain (also above it), or the very address of its
+    envelope; or an empty string."""
+    if not listed:
+        return ""
+    whole, envelope = with_a_label(author.lower()), with_a_label((mail_from or "").lower())
+    labels = whole.rpartition("@")[2].split(".")
+    above = (".".join(labels[index:]) for index in range(len(labels)))
+    return next((one for one in (whole, *above, envelope) if one and one in listed), "")
+
+
+def normal(what: str) -> str:
+    """An address or domain as it is kept.
+
+    Raises:
+        Refused: it is neither.
+    """
+    local, at, domain = what.strip().lower().rpartition("@")
+    ascii_domain = a_label(domain) or ""
+    if not _DOMAIN.fullmatch(ascii_domain) or (at and (not local or len(local) > MAX_LOCAL or not local.isprintable())):
+        raise Refused(f"{what[:100]!r} is neither an address nor a domain")
+    return f"{local}{at}{ascii_domain}"
+
+
+def add(connection: Connection, what: str, why: str, by: Person, office: Office, now: datetime) -> str:
+    """Blocks an address, or a domain with everything below it, from the next mail on; what is blocked now.
+
+    Raises:
+        Refused: it is neither, or ours.
+        NotAllowed: the person is no admin.
+    """
+    rights.require(by, "block")
+    sender = normal(what)
+    if _is_ours(sender, office):
+        raise Refused(f"{sender} is ours")
+    values = {"sender": sender, "at": now, "who": by.name[:100], "why": " ".join(why.split())[:200]}
+    if put_once(connection, blocked_senders, values) is not None:
+        audit.write(connection, Act(BLOCK, SENDER, sender), by, now)
+    return sender
+
+
+def _is_ours(sender: str, office: Office) -> bool:
+    if "@" in sender:
+        return office.rules.owns(sender) or office.answers(sender)
+    ours = {office.domain, office.address.rpartition("@")[2]} | {one.rpartition("@")[2] for one in office.may_answer}
+    return any(domain.lower() == sender or domain.lower().endswith("." + sender) for domain in ours)
+
+
+def remove(connection: Connection, what: str, by: Person, now: datetime) -> bool:
+    """Takes it off the list; ``False``: it was not there.
+
+    Raises:
+        NotAllowed: the person is no admin.
+    """
+    rights.require(by, "block")
+    sender = what.strip().lower()
+    gone = delete(blocked_senders).where(blocked_senders.c.sender.in_({sender, with_a_label(sender)}))
+    if not connection.execute(gone).rowcount:
+        return False
+    audit.write(connection, Act(UNBLOCK, SENDER, with_a_label(sender)), by, now)
+    return True
+
+
+def listed(connection: Connection, limit: int = 1000) -> list[BlockedSender]:
+    """The list, what was blocked last first."""
+    b = blocked_senders.c
+    return typed.every(connection, BlockedSender, select(blocked_senders).order_by(b.at.desc(), b.sender).limit(limit))
+
+
+# --------------------------------------------------------------------------- the configuration's, in the audit
 
 
 def blocked(connection: Connection) -> set[str]:
@@ -24,13 +109,15 @@ def blocked(connection: Connection) -> set[str]:
 
 
 def recorded(connection: Connection, wanted: Iterable[str], by: Person, now: datetime) -> list[tuple[str, str]]:
-    """Writes what has changed since the audit heard of it last: (``block`` or ``unblock``, address or domain).
+    """Writes what the configuration has changed since the audit heard of it last: (``block`` or ``unblock``, address or
+    domain).
 
     Args:
-        wanted: all addresses and domains that are blocked now.
+        wanted: all addresses and domains that the configuration blocks now.
         by: whose configuration it is.
     """
-    known, now_blocked = blocked(connection), {one.lower()[:100] for one in wanted}
+    kept = {one[:100] for one in senders(connection)}
+    known, now_blocked = blocked(connection), {one.lower()[:100] for one in wanted} | kept
     changes = [(BLOCK, one) for one in sorted(now_blocked - known)]
     changes += [(UNBLOCK, one) for one in sorted(known - now_blocked)]
     for what, one in changes:

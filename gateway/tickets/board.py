@@ -1,4 +1,5 @@
-"""The confirmed incidents, in memory: what the commit of a mail may say of them without asking the database."""
+"""What persons decided for all mail, in memory: the confirmed incidents and the blocked senders. A mail asks the
+database for neither."""
 
 from __future__ import annotations
 
@@ -20,9 +21,15 @@ class Known:
 
 @dataclass
 class Board:
-    """The confirmed incidents of this moment; read by the commit of each mail, set by a look every few seconds."""
+    """The confirmed incidents, and the addresses and domains that persons have blocked; set by a look every few
+    seconds, and at once by the console of the same service."""
 
     known: tuple[Known, ...] = field(default=())
+    blocked: frozenset[str] = frozenset()
+
+    def goes_on(self, old: Board) -> None:
+        """What the board before a reload knew."""
+        self.known, self.blocked = old.known, old.blocked
 
     def since(self, found: Facts) -> datetime | None:
         """Since when we know of what a customer's own facts are about."""

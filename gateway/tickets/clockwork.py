@@ -1,4 +1,5 @@
-"""What the tickets need time and again: their clocks, the digest for staff, the incidents behind several of them."""
+"""What the tickets need time and again: their clocks, the digest for staff, the incidents behind several of them, the
+block list."""
 
 from __future__ import annotations
 
@@ -13,13 +14,13 @@ from sqlalchemy import Connection
 from gateway import log, metrics
 from gateway.database.store import Store
 from gateway.periodic import Periodic
-from gateway.tickets import incidents, moved_clock, outgoing, rounds
+from gateway.tickets import blocks, incidents, moved_clock, outgoing, rounds
 from gateway.tickets.incidents import Rule
 from gateway.tickets.moved_clock import Longest
 from gateway.tickets.outgoing import Office
 from gateway.tickets.steadiness import Drift, in_words
 
-CLOCK_S, INCIDENTS_S, DIGEST_S = 0.5, 5.0, 30.0
+CLOCK_S, INCIDENTS_S, BLOCKS_S, DIGEST_S = 0.5, 5.0, 2.0, 30.0
 SAID = timedelta(hours=1)  #: for so long ``status`` tells that the clock was moved
 
 
@@ -41,8 +42,10 @@ class Clockwork:
 
     def loops(self) -> tuple[Periodic, ...]:
         """What runs."""
-        return Periodic("clock", lambda: CLOCK_S, self._clocks), Periodic(
-            "incidents", lambda: INCIDENTS_S, self._incidents
+        return (
+            Periodic("clock", lambda: CLOCK_S, self._clocks),
+            Periodic("incidents", lambda: INCIDENTS_S, self._incidents),
+            Periodic("blocks", lambda: BLOCKS_S, self._blocks),
         )
 
     async def _clocks(self) -> None:
@@ -99,3 +102,7 @@ class Clockwork:
             for line in await self.store.write(partial(incidents.look, rule=rule, office=office, now=now)):
                 log.incident(line)
             self.told()
+
+    async def _blocks(self) -> None:
+        """Knows whom a person has blocked at another node or by a command."""
+        self.office().board.blocked = await self.store.read(blocks.senders)

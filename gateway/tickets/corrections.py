@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from gateway.database import typed
 from gateway.database.statements import put
-from gateway.database.tables import Correction, Entry, Ticket, corrections, entries, tickets, traces
-from gateway.model import Department, Person, Priority, Question, TicketState, Trust
+from gateway.database.tables import Correction, Entry, Ticket, corrections, entries, facts, tickets, traces
+from gateway.model import Department, Ownership, Person, Priority, Question, TicketState, Trust
 from gateway.tickets import openings, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
 from gateway.tickets.outgoing import Office
@@ -29,8 +31,11 @@ class Right:
     sensitive: tuple[str, ...] | None = None
     priority: Priority | None = None
     reply_language: str | None = None  #: in which the customer is answered
+    account: str | None = None  #: which of the accounts of its author it is about
+    since: datetime | None = None  #: when what it reports began
 
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT")
 _NAMES = {"reply_language": "language"}  #: as it is recorded
 
 
@@ -40,30 +45,55 @@ def correct(connection: Connection, reference: str, right: Right, by: Person, of
     misread, by default the one that opened the ticket.
 
     Raises:
-        Refused: there is no such contribution.
+        Refused: there is no such contribution, the account is none of its author's, or it would have begun in the
+            future.
     """
     row = at_work(connection, reference, by)
     values = _follows(row, right)
     wrong = {f.name: getattr(row, f.name) for f in fields(right) if f.name in values}
+    right_is = dict(values)
+    if right.since is not None and (began := _began(connection, row, right.since, now)) is not None:
+        wrong["since"], right_is["since"] = began[0], right.since.isoformat()
+        values |= {"missing": [one for one in row.missing if one != "started_at"]}
     if not wrong:
         return []
     for name, before in wrong.items():
         misread = _said_outage(connection, row) if name == "critical" and before and entry is None else None
         misread = misread or _entry(connection, row, entry)
-        _record(connection, row, misread, (name, before, values[name]), by, now)
+        _record(connection, row, misread, (name, before, right_is[name]), by, now)
     said = ", ".join(
-        f"{_NAMES.get(name, name)}: {_words(before)} -> {_words(values[name])}" for name, before in wrong.items()
+        f"{_NAMES.get(name, name)}: {_words(before, office)} -> {_words(right_is[name], office)}"
+        for name, before in wrong.items()
     )
-    detail = {name: {"from": before, "to": values[name]} for name, before in wrong.items()}
+    detail = {name: {"from": before, "to": right_is[name]} for name, before in wrong.items()}
     changed(connection, row, Change("correct", f"corrected {said}", values, detail), by, now)
     _follow_up(connection, row, wrong, office, now)
     return list(wrong)
 
 
-def _words(value: Any) -> str:
+def _words(value: Any, office: Office) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(value) or "none" if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if isinstance(value, str) and _MOMENT.match(value):
+        return f"{datetime.fromisoformat(value).astimezone(ZoneInfo(office.timezone)):%Y-%m-%d %H:%M %Z}"
+    return str(value or "none")
+
+
+def _began(connection: Connection, row: Ticket, since: datetime, now: datetime) -> tuple[str | None] | None:
+    """(what was read before); the fact says what is right from now on. ``None``: it says so already."""
+    if since > now:
+        raise Refused("it cannot have begun in the future")
+    f = facts.c
+    its = (f.ticket_id == row.id, f.kind == "incident", f.quoted.is_(False))
+    known = list(connection.execute(select(f.value).where(*its).order_by(f.id)).scalars())
+    if known == [since.isoformat()]:
+        return None
+    connection.execute(delete(facts).where(*its))
+    values = {"ticket_id": row.id, "entry_id": None, "kind": "incident", "value": since.isoformat(), "quoted": False}
+    put(connection, facts, {**values, "ownership": Ownership.UNKNOWN, "words": "corrected"})
+    return (known[0] if known else None,)
 
 
 def _entry(connection: Connection, row: Ticket, entry: int | None) -> Entry:
@@ -88,8 +118,10 @@ def _follows(row: Ticket, right: Right) -> dict[str, Any]:
     """The columns that change. What is an outage goes before others when its author is proven, unless a priority is
     given; what is none goes back to its place."""
     values: dict[str, Any] = {}
+    if right.account is not None and (right.account not in row.accounts or row.trust != Trust.VERIFIED):
+        raise Refused(f"{row.author or 'its author'} has not proved to belong to account {right.account}")
     for field in fields(right):
-        value = getattr(right, field.name)
+        value = getattr(right, field.name) if field.name != "since" else None
         value = list(value) if isinstance(value, tuple) else value
         if value is not None and value != getattr(row, field.name):
             values[field.name] = value

@@ -221,6 +221,19 @@ def _as_json(connection: Connection, row: Incident) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def tickets_of(connection: Connection, numbers: Sequence[int]) -> dict[int, list[Any]]:
+    """The tickets of incidents as a page lists them, the newest 100 of each: by the incident's number."""
+    t, i = tickets.c, incident_tickets.c
+    found: dict[int, list[Any]] = {number: [] for number in numbers}
+    chosen = select(
+        i.incident_id, t.reference, t.subject, t.author, t.author_name, t.account, t.trust, t.state, t.opened_at
+    )
+    rows = chosen.join(tickets, t.id == i.ticket_id).where(i.incident_id.in_(numbers)).order_by(t.id.desc())
+    for row in connection.execute(rows.limit(100 * max(1, len(numbers)))):
+        found[row.incident_id].append(row)
+    return found
+
+
 def known(connection: Connection) -> tuple[Known, ...]:
     """The confirmed incidents."""
     i = incidents.c

@@ -15,7 +15,7 @@ from gateway.database import typed
 from gateway.database.statements import change, put_once
 from gateway.database.tables import Ticket, ticket_links, tickets
 from gateway.model import Person, Priority, TicketState
-from gateway.tickets import clock, openings
+from gateway.tickets import clock, openings, undoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed, ticket
 from gateway.tickets.outgoing import Office
 
@@ -33,9 +33,10 @@ def merge(connection: Connection, reference: str, into: str, by: Person, now: da
     row, other = _both(connection, reference, into, by)
     if row.id == other.id:
         raise Refused("a ticket cannot be merged into itself")
+    its = connection.execute(select(tickets.c.id).where(tickets.c.merged_into == row.id)).scalars().all()
     connection.execute(update(tickets).where(tickets.c.merged_into == row.id).values(merged_into=other.id))
     gone = {"state": TicketState.CLOSED, "closed_at": now, "merged_into": other.id, "snoozed_until": None}
-    detail = {"into": other.reference}
+    detail = {"into": other.reference, "was": undoing.was_merged(row, other, its)}
     made = Change("merge", f"merged into {other.reference}", {**gone, **clock.STOPPED}, detail)
     changed(connection, row, made, by, now)
     values = {"version": other.version + 1, **_goes_on(row, other), **_gravest(row, other)}
@@ -63,6 +64,8 @@ def _goes_on(row: Ticket, other: Any) -> dict[str, Any]:
         return {}
     number = max(row.round, other.round) + 1
     running = {name: getattr(row, name) for name in _RUNNING}
+    if other.promised_at is not None:  # its first promise stays the one that its first answer kept
+        running["promised_at"] = min(other.promised_at, row.promised_at or other.promised_at)
     return {"state": TicketState.OPEN, "closed_at": None, "round": number, **running}
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from gateway.model import Person
-from gateway.tickets import clock
+from gateway.tickets import clock, undoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
 
 MAX_WATCHERS = 20
@@ -70,7 +70,7 @@ def snooze(connection: Connection, reference: str, until: datetime, by: Person, 
     if row.state == "closed":
         raise Refused(f"{row.reference} is closed")
     words = f"snoozed until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    detail = {"until": until.isoformat()}
+    detail = {"until": until.isoformat(), "was": undoing.was_snoozed(row)}
     changed(connection, row, Change("snooze", words, {"snoozed_until": until}, detail), by, now)
 
 

@@ -13,7 +13,7 @@ from gateway.database import inbox, originals
 from gateway.database.statements import change
 from gateway.database.tables import Ticket, arrivals, attachments, entries, messages, tickets
 from gateway.model import InboxState, Person, TicketState, Trust
-from gateway.tickets import addressees, answer_files, audit, clock, openings, outgoing, rights, unclosing
+from gateway.tickets import addressees, answer_files, audit, clock, openings, outgoing, rights, undoing
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import (
     Change,
@@ -154,7 +154,7 @@ def close(
     words = "closed as spam" if spam else "closed"
     values = {"state": TicketState.CLOSED, "closed_at": now, "snoozed_until": None, **clock.STOPPED}
     told = notify and not spam and _knows_us(row)
-    detail = {"spam": spam, "notified": told, "was": unclosing.was(row)}
+    detail = {"spam": spam, "notified": told, "was": undoing.was_closed(row)}
     changed(
         connection, row, Change("close", words + (", the customer is told" if told else ""), values, detail), by, now
     )

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
-from gateway.model import Rules
+from gateway.database.tables import tickets
+from gateway.model import Rules, TicketState
 from gateway.tickets import report_days
 from gateway.tickets.report_days import Day, Watch
 
@@ -53,6 +54,13 @@ def report(connection: Connection, span: Span, rules: Rules) -> dict[str, Any]:
         "hours": _hours(days),
         "silence": _silence(days),
     }
+
+
+def in_time(connection: Connection, now: datetime) -> int:
+    """How many open tickets wait for their first answer and are not late: what the report does not count yet."""
+    t = tickets.c
+    waits = (t.state == TicketState.OPEN, t.first_response_at.is_(None), t.limit_at >= now, t.merged_into.is_(None))
+    return int(connection.execute(select(func.count()).select_from(tickets).where(*waits)).scalar_one())
 
 
 def watch_of(span: Span, rules: Rules) -> Watch:

@@ -169,7 +169,8 @@ def _count(day: Day, row: Any, watch: Watch) -> None:
     group = day.groups.setdefault((row.department, row.language or "?"), Group())
     group.breached += bool(row.breached)
     if answered:
-        group.delays.append(-((row.promised_at - row.first_response_at) // timedelta(milliseconds=1)))
+        waited = -((row.promised_at - row.first_response_at) // timedelta(milliseconds=1))
+        group.delays.append(max(0, waited))  # a clock that was set back, at most
     else:
         group.unanswered += 1
 

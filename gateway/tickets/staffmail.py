@@ -293,7 +293,7 @@ class _Work:
         author = people.close(self.connection, reference, self.by, self.office, self.now, spam=True)
         line = f"{reference} was closed as spam by {self.who}"
         if author:
-            line += f'; to block the sender, add "{author}" to [block] addresses and reload'
+            line += f"; to block the sender: gateway blocks add {author}"
         outgoing.notice(self.connection, "spam", line, self.now)
         return "spam"
 

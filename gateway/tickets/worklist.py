@@ -8,21 +8,34 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
 
-from gateway.database import typed
-from gateway.database.tables import FactRow, attachments, entries, facts, messages, outbox, ticket_tags, tickets, traces
+from gateway.database import typed, users
+from gateway.database.tables import (
+    FactRow,
+    attachments,
+    entries,
+    facts,
+    incident_tickets,
+    incidents,
+    messages,
+    outbox,
+    ticket_tags,
+    tickets,
+    traces,
+)
 from gateway.model import TicketState
 from gateway.tickets import word_index
 
 PAGE = 50
-STATES = ("open", "waiting", "snoozed", "closed", "all")
-_GLANCE = ("orders", "ips", "services")
+STATES = ("open", "mine", "waiting", "snoozed", "closed", "all")
+_GLANCE = ("orders", "ips", "services", "invoices")
 _COUNTED = 1000  #: more of one kind are not counted further
 SNIPPET = 160
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which tickets; an empty field: any. ``owner``: a name, or ``-`` for nobody's; ``words``: what is searched for."""
+    """Which tickets; an empty field: any. ``owner``: a name, or ``-`` for nobody's; the state ``mine``: what is
+    not closed; ``incident``: its number; ``words``: what is searched for."""
 
     state: str = "open"
     department: str = ""
@@ -32,6 +45,7 @@ class Wanted:
     language: str = ""
     owner: str = ""
     tag: str = ""
+    incident: str = ""
     words: str = ""
 
     def as_query(self) -> dict[str, str]:
@@ -51,6 +65,10 @@ def _where(wanted: Wanted, now: datetime, found: list[int] | None) -> list[Colum
     if wanted.tag:
         g = ticket_tags.c
         where.append(exists().where(g.ticket_id == t.id, g.tag == wanted.tag))
+    if wanted.incident:
+        i, number = incident_tickets.c, wanted.incident
+        known = int(number) if number.isascii() and number.isdigit() and len(number) < 18 else 0
+        where.append(exists().where(i.ticket_id == t.id, i.incident_id == known))
     if found is not None:
         where.append(t.id.in_(found))
     return where
@@ -61,6 +79,8 @@ def _state(state: str, now: datetime) -> list[ColumnElement[bool]]:
     asleep = and_(t.snoozed_until.is_not(None), t.snoozed_until > now)
     if state == "all":
         return []
+    if state == "mine":
+        return [t.state.in_((TicketState.OPEN, TicketState.WAITING))]
     if state == "snoozed":
         return [t.snoozed_until.is_not(None), t.snoozed_until > now, t.state != TicketState.CLOSED]
     if state == "open":
@@ -71,9 +91,9 @@ def _state(state: str, now: datetime) -> list[ColumnElement[bool]]:
 def _order(state: str) -> tuple[ColumnElement[Any], ...]:
     """What waits for us by how soon it is due; the rest the newest first."""
     t = tickets.c
-    if state != "open":
+    if state not in ("open", "mine"):
         return (t.id.desc(),)
-    return (t.priority, t.critical.desc(), func.coalesce(t.limit_at, text("'9999-12-31 00:00:00'")), t.id)
+    return (t.state, t.priority, t.critical.desc(), func.coalesce(t.limit_at, text("'9999-12-31 00:00:00'")), t.id)
 
 
 def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -> tuple[list[dict[str, Any]], bool]:
@@ -137,25 +157,27 @@ def _talk(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int]]:
 
 
 def counts(connection: Connection, now: datetime) -> dict[str, Any]:
-    """How many tickets wait, for the tabs, and under ``owners`` how many of the open ones are whose; what is more than
-    ``_COUNTED`` is not counted further."""
+    """How many tickets wait, for the tabs, and under ``owners`` how many that are not closed are whose; what is more
+    than ``_COUNTED`` is not counted further."""
     t = tickets.c
     found: dict[str, Any] = {}
     for name in ("open", "waiting", "snoozed"):
         some = select(t.id).where(t.merged_into.is_(None), *_state(name, now)).limit(_COUNTED).subquery()
         found[name] = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
     owned = select(t.owner, func.count().label("many")).where(
-        t.merged_into.is_(None), t.owner != "", *_state("open", now)
+        t.merged_into.is_(None), t.owner != "", *_state("mine", now)
     )
     found["owners"] = {row.owner: int(row.many) for row in connection.execute(owned.group_by(t.owner))}
     return found
 
 
 def trouble(connection: Connection) -> dict[str, int]:
-    """How much needs a person besides tickets: mails in quarantine, failed ones, dead replies."""
+    """How much needs a person besides tickets: mails in quarantine, failed ones, dead replies, incidents nobody has
+    confirmed."""
     m, o = messages.c, outbox.c
     held = {state: select(m.id).where(m.state == state) for state in ("quarantined", "failed")}
     held["dead"] = select(o.id).where(o.state == "dead", o.last_error != "discarded")
+    held["incidents"] = select(incidents.c.id).where(incidents.c.state == "suspected")
     return {
         name: int(connection.execute(select(func.count()).select_from(some.limit(_COUNTED).subquery())).scalar_one())
         for name, some in held.items()
@@ -196,9 +218,10 @@ def stamp(connection: Connection) -> str:
     return ".".join(str(one) for one in marks(connection))
 
 
-def choices(connection: Connection) -> dict[str, list[str]]:
+def choices(connection: Connection, now: datetime) -> dict[str, list[str]]:
     """What can be chosen in the filters: owners and tags."""
     t = tickets.c
-    owners = connection.execute(select(t.owner).where(t.owner != "").distinct().limit(100)).scalars()
+    working = select(t.owner).where(t.owner != "", *_state("mine", now)).distinct().limit(100)
+    owners = {*connection.execute(working).scalars(), *users.active(connection)}
     tags = connection.execute(select(ticket_tags.c.tag).distinct().order_by(ticket_tags.c.tag).limit(200)).scalars()
     return {"owners": sorted(owners), "tags": list(tags)}

@@ -39,7 +39,7 @@
     const box = $("#undo");
     if (box) {
       const fields = all("input[name=ticket]", box).map((one) => one.value);
-      const text = ticket ? `${ticket.dataset.reference} is sent in` : $("span", box).firstChild.textContent;
+      const text = box.dataset.said;
       sessionStorage.setItem("undo", JSON.stringify({ action: new URL(box.action).pathname, until: box.dataset.until, fields, text }));
     } else {
       const kept = JSON.parse(sessionStorage.getItem("undo") ?? "null");
@@ -47,7 +47,6 @@
       const form = document.createElement("form"), said = document.createElement("span"), left = document.createElement("b"), button = document.createElement("button"), key = document.createElement("kbd");
       Object.assign(form, { method: "post", action: kept.action, id: "undo", className: "undo" });
       form.dataset.until = kept.until;
-      form.dataset.carried = "1";
       for (const [name, value] of [["csrf", csrf], ...kept.fields.map((one) => ["ticket", one])]) {
         const field = document.createElement("input");
         Object.assign(field, { type: "hidden", name, value });
@@ -67,7 +66,7 @@
     if (!box) return;
     const left = Date.parse(box.dataset.until) - now;
     if (left > 0) $("#undo-left").textContent = `${Math.ceil(left / 1000)} s`;
-    else if (!ticket || box.dataset.carried) box.remove();
+    else if (!("answer" in box.dataset)) box.remove();
     else { box.remove(); toast("Sent"); for (const wait of [2000, 8000]) setTimeout(refresh, wait); }
   }
 
@@ -93,7 +92,7 @@
   });
   document.addEventListener("htmx:after:swap", () => {
     for (const box of all(".pick input")) box.checked = chosen.has(box.value);
-    for (const one of all("details[id]")) if (opened.has(one.id)) one.open = true;
+    for (const one of all("details[id]")) if (opened.has(one.id) || one.dataset.remember !== undefined) one.open = opened.has(one.id);
     if (known) for (const one of all("li.ticket")) one.classList.toggle("new", !known.has(one.id));
     counted();
     remember();
@@ -108,12 +107,31 @@
       const count = found.dataset[one.dataset.count];
       if (count !== undefined) one.textContent = Number(count) >= 1000 ? "999+" : count;
     }
+    const begun = new Set((found.dataset.drafts ?? "").split(" "));
+    for (const row of all("li.ticket")) {
+      let mark = $(".chip.draft", row);
+      if (mark && !begun.has(row.id)) mark.remove();
+      else if (!mark && begun.has(row.id)) {
+        mark = document.createElement("span");
+        mark.className = "chip draft";
+        mark.textContent = "draft";
+        $(".subject", row)?.append(mark);
+      }
+    }
     document.title = document.title.replace(/^\d+ open/, `${found.dataset.open} open`);
   }
   function moved() {
     const now = $("[data-version]"), seen = $('#answer-form [name="seen"]');
     const draft = $("#words-of-answer");
     if (now && seen && draft && !draft.value.trim() && now.dataset.to === draft.form.dataset.to) seen.value = now.dataset.version;  // nothing was written to an older state
+  }
+  function badges(counts) {  // what waits behind the names in the bar
+    const of = { incidents: counts.incidents, held: counts.quarantined + counts.failed, outbox: counts.dead };
+    for (const one of all("[data-badge]")) {
+      const count = of[one.dataset.badge];
+      one.hidden = !count;
+      one.textContent = count >= 1000 ? "999+" : count;
+    }
   }
   function listen() {
     if (!csrf || !window.EventSource) return;
@@ -124,6 +142,7 @@
       const about = event.data ? event.data.split(" ") : [];
       if (!ticket || !about.length || about.includes(ticket.dataset.reference)) refresh();
     });
+    source.addEventListener("counts", (event) => badges(JSON.parse(event.data)));
     source.onerror = () => {
       state.classList.remove("on");
       if (source.readyState === EventSource.CLOSED) setTimeout(listen, 5000);
@@ -343,12 +362,19 @@
   }
   const focus = (query) => { const one = $(query); if (one) { one.focus(); one.scrollIntoView({ block: "center" }); } };
   const bulk = (id) => { const bar = $("#bulk-bar"), one = bar && !bar.hidden && $(`#bulk-${id}`); if (one) (one.matches("input") ? one.focus() : one.click()); return one; };
+  // what a person folds stays folded, on every ticket
+  function folded() { for (const one of all("details[data-remember]")) { const was = localStorage.getItem(`fold-${one.id}`); if (was && innerWidth > 900) one.open = was === "open"; } }
+  document.addEventListener("click", (event) => {
+    const box = event.target.closest("summary")?.parentElement;
+    if (box?.dataset.remember !== undefined) setTimeout(() => localStorage.setItem(`fold-${box.id}`, box.open ? "open" : "shut"));
+  });
+  folded();
   const keys = {
-    j: () => step(1), k: () => step(-1), "?": help, "/": () => ($("#words")?.offsetParent ? focus("#words") : (location.href = "/")), u: () => { location.href = "/"; },
+    j: () => step(1), k: () => step(-1), "?": help, "/": () => ($("#words")?.offsetParent ? focus("#words") : (location.href = "/")), u: () => { location.href = $("#up")?.href ?? "/"; },
     x: () => { const box = document.activeElement.closest("li.ticket")?.querySelector(".pick input"); if (box) { box.checked = !box.checked; chose(); } },
     r: () => focus("#words-of-answer"), n: () => unfold("note", "#note-text"), p: preview, z: () => $("#undo")?.requestSubmit(),
     a: () => bulk("take") || $("#take button")?.click(), t: () => bulk("tag") || focus("#tag"), s: () => bulk("snooze") || focus("#snooze"), c: () => unfold("correct"),
-    w: () => unfold("why"), ";": choose, m: () => bulk("merge") || ($("#merge-same") ?? $("#merge-to"))?.[$("#merge-same") ? "click" : "focus"](), e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(),
+    w: () => unfold("why"), ";": choose, m: () => { if (bulk("merge")) return; if ($("#merge-same")) $("#merge-same").click(); else unfold("linked", "#merge-to"); }, e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(), B: () => $("#block")?.click(),
   };
   let going = 0;
   document.addEventListener("keydown", (event) => {
@@ -371,6 +397,12 @@
   if (said && !$("button, code", said)) setTimeout(() => said.remove(), 8000);
   // following the fragment takes the focus away once more
   if (location.hash === "#answer") addEventListener("load", () => setTimeout(() => words?.focus(), 50));
+  else if (ticket && !location.hash && !$("[role=alert]")) {  // at what came last
+    const said = all(".talk .entry");
+    if (said.length > 1 && said.at(-1).getBoundingClientRect().bottom > innerHeight) said.at(-1).scrollIntoView({ block: "start" });
+  }
+  counted();
+  $(".top nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   remember();
   carried();
   setInterval(tick, 1000);

@@ -1,0 +1,70 @@
+"""``gateway blocks``: senders whose mail goes to quarantine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli import context
+from gateway.cli.output import Json, fail, safe, show_table
+
+app = typer.Typer(no_args_is_help=True, help="Blocked senders: list, add, remove.")
+
+Sender = Annotated[str, typer.Argument(help="An address, or a domain with everything below it.")]
+
+
+@app.command("list")
+def blocks_list(as_json: Json = False) -> None:
+    """Who is blocked, by whom and since when; the configuration's own last."""
+    from gateway.tickets import blocks
+
+    with context.store() as (settings, store):
+        kept = store.read_now(blocks.listed)
+    rows: list[dict[str, Any]] = [
+        {"sender": row.sender, "since": row.at.isoformat(timespec="seconds"), "by": row.who,
+        "why": row.why} for row in kept
+    ]  # fmt: skip
+    fixed = [*settings.block.addresses, *settings.block.domains]
+    rows += [{"sender": one, "since": None, "by": "[block] of the configuration", "why": ""} for one in fixed]
+    show_table(rows, ("sender", "since", "by", "why"), as_json)
+
+
+@app.command("add")
+def blocks_add(
+    sender: Sender,
+    why: Annotated[str, typer.Option(help="For the list.")] = "",
+    customer: Annotated[bool, typer.Option("--customer", help="Although it is an address of an account.")] = False,
+) -> None:
+    """Send mail of this sender to quarantine from now on, unanswered."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import blocks
+
+    with context.store(write=True) as (settings, store):
+        accounts = [] if customer else _accounts(settings, sender)
+        if accounts:
+            fail(f"{safe(sender)} belongs to account {', '.join(accounts)}: --customer blocks it all the same", 2)
+        office = context.office(settings, store)
+        done = store.write_now(lambda c: blocks.add(c, sender, why, context.person(), office, utc_now()))
+    print(f"{safe(done)} is blocked: the service knows it within two seconds")
+
+
+def _accounts(settings: Any, sender: str) -> list[str]:
+    from gateway.verify.configured import directory_of
+    from gateway.verify.lookup import accounts_of
+
+    if "@" not in sender or not settings.directory.configured:
+        return []
+    return [account.account for account in accounts_of(directory_of(settings), sender.strip().lower())]
+
+
+@app.command("remove")
+def blocks_remove(sender: Sender) -> None:
+    """Take mail of this sender again; what is in quarantine stays there until it is released."""
+    from gateway.database.store import utc_now
+    from gateway.tickets import blocks
+
+    with context.store(write=True) as (_, store):
+        if not store.write_now(lambda c: blocks.remove(c, sender, context.person(), utc_now())):
+            fail(f"{safe(sender)} is not on the list: gateway blocks list (the configuration's own are in [block])")
+    print(f"{safe(sender)} is not blocked any more")
