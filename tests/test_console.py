@@ -130,6 +130,42 @@ def test_no_field_of_a_mail_becomes_markup(world: World, people: dict[str, Perso
     assert {"view html", "view source", "download mail", "view mail"} <= set(looked)
 
 
+def test_no_picture_is_fetched_for_a_mail(world: World, people: dict[str, Person]) -> None:
+    """SSRF: whatever a mail names, neither the service nor a page of it asks for it."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.5)
+        there = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        html_of = (
+            f"<p>Photo <img src='{there}/a.png' srcset='{there}/b.png 2x'><img src='//127.0.0.1:{listening.getsockname()[1]}/c'>"
+            f"<style>@import url({there}/d.css); p {{ background: url({there}/e) }}</style><link rel=stylesheet href='{there}/f'>"
+            f"<video poster='{there}/g' src='{there}/h'></video><object data='{there}/i'></object><base href='{there}/'>"
+            f"<div style=\"background:url('{there}/j')\">x</div><svg><image href='{there}/k'/></svg><input type=image src='{there}/l'></p>"
+        )
+        raw = (
+            f"From: Pia <pia@nowhere.example>\r\nTo: support@introserv.com\r\nSubject: photo {there}\r\nMessage-ID: <photo@nowhere.example>\r\n"
+            f"MIME-Version: 1.0\r\nContent-Type: text/html; charset=utf-8\r\n\r\n{html_of}\r\n"
+        ).encode()
+        world.daemon.send(raw, "pia@nowhere.example", helo="mx.nowhere.example")
+        until(
+            lambda: [row for row in rows(world, select(tickets.c.subject)) if row.subject.startswith("photo")],
+            30,
+            "the ticket",
+        )
+        agent, reference = people["agent"], reference_of(world, "photo")
+        page = agent.get(f"/tickets/{reference}").text
+        entry = re.findall(r"/mails/(\d+)/page", page)[0]
+        formatted = agent.get(f"/tickets/{reference}/mails/{entry}/page")
+        assert formatted.status_code == 200 and "Photo" in formatted.text and "127.0.0.1" not in formatted.text
+        assert "img-src data:;" in formatted.headers["content-security-policy"]
+        files = {"mail": ("x.eml", raw, "message/rfc822")}
+        assert agent.client.post("/explain", data={"csrf": agent.csrf}, files=files).status_code == 200
+        assert agent.get(f"/tickets/{reference}/preview").status_code == agent.get("/?words=photo").status_code == 200
+        with pytest.raises(TimeoutError):
+            listening.accept()
+
+
 def test_what_a_browser_would_run_is_a_download(world: World, people: dict[str, Person]) -> None:
     agent, reference = people["agent"], evil(world)
     found = set(re.findall(rf"/tickets/{reference}/files/([0-9a-f]{{64}})", agent.get(f"/tickets/{reference}").text))
@@ -373,6 +409,45 @@ def test_a_role_does_what_it_may_and_nothing_else(world: World, people: dict[str
     assert people["auditor"].get("/audit").status_code == 200
     assert people["admin"].post("/users", do="disable", name="admin-1").status_code == 409  # the last admin
     assert people["admin"].post("/users", do="role", role="agent", name="admin-1").status_code == 409
+
+
+def test_what_is_one_s_own_is_nobody_else_s(world: World, people: dict[str, Person]) -> None:
+    """IDOR: drafts, files, views, sessions and acts of others by their numbers and names."""
+    agent, lead, first, other = people["agent"], people["lead"], reference_of(world, "Server down"), evil(world)
+    entry = rows(world, select(entries.c.id).join(tickets, tickets.c.id == entries.c.ticket_id).where(tickets.c.reference == first))[0].id  # fmt: skip
+    for kind in ("page", "source", "raw"):
+        assert agent.get(f"/tickets/{first}/mails/{entry}/{kind}").status_code == 200
+        assert agent.get(f"/tickets/{other}/mails/{entry}/{kind}").status_code == 404, (
+            "a mail by another ticket's address"
+        )
+    assert agent.post(f"/tickets/{first}/draft", text="mine alone").status_code == 204
+    assert "mine alone" not in lead.get(f"/tickets/{first}").text + lead.get(f"/tickets/{first}/preview").text
+    assert (
+        lead.post(f"/tickets/{first}/undo").status_code == 409
+        and lead.post("/queue/undo", ticket=first).status_code == 409
+    )
+    agent.post("/queue/views", name="mine", query="tag=x", do="save")
+    lead.post("/queue/views", name="mine", query="", do="forget")
+    assert 'href="/?tag=x"' in agent.get("/").text and 'href="/?tag=x"' not in lead.get("/").text
+    before = lead.get("/account").status_code
+    agent.post("/account", do="others")
+    assert lead.get("/account").status_code == before == agent.get("/account").status_code == 200
+    for path, fields in (
+        ("/blocked", {"do": "add", "sender": "x@spam.example"}), ("/held", {"do": "block", "message": "3"}), (f"/tickets/{first}/act", {"do": "block"}),
+        ("/incidents", {"do": "confirm", "incident": "1"}),
+    ):  # fmt: skip
+        assert people["auditor"].post(path, **fields).status_code == 403, path
+        if path != "/incidents":
+            assert lead.post(path, **fields).status_code in (303, 403), path
+    assert "Nobody is blocked." in people["admin"].get("/blocked").text
+    for path in (
+        "templates/../../etc/passwd",
+        "templates/received/..%2f..%2fx",
+        "templates/_layout/de",
+        "templates/received/xx",
+    ):
+        assert agent.get(f"/{path}").status_code == 404, path
+    agent.post(f"/tickets/{first}/draft", text="")
 
 
 def test_every_page_is_its_own_and_is_not_kept(world: World, people: dict[str, Person]) -> None:

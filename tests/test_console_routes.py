@@ -27,15 +27,15 @@ with warnings.catch_warnings():
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 EXAMPLES = 6
 ACTS = {
-    "/queue/bulk": ("take", "close", "snooze", "tag"), "/queue/views": ("save", "forget"), "/held": ("release", "discard", "replay"),
-    "/tickets/{reference}/act": ("note", "close", "spam", "reopen", "wait", "assign", "tag", "snooze", "wake", "link"),
+    "/queue/bulk": ("take", "close", "snooze", "tag"), "/queue/views": ("save", "forget"), "/held": ("release", "discard", "replay", "block"), "/blocked": ("add", "remove"), "/incidents": ("confirm", "close"), "/queue/undo": ("x",),
+    "/tickets/{reference}/act": ("note", "close", "spam", "reopen", "wait", "assign", "tag", "snooze", "wake", "link", "part", "block"),
     "/tickets/{reference}/answer": ("send", "close"), "/outbox": ("retry", "discard"), "/users": ("reset", "role"), "/account": ("end",),
 }  # fmt: skip
 FIELDS = (
     "text", "seen", "anyway", "to", "tag", "untag", "for", "name", "role", "entry", "message", "row", "ticket", "department", "critical",
-    "question", "sensitive", "priority", "known", "notify", "query", "then", "tab", "state", "remove",
+    "question", "sensitive", "priority", "known", "notify", "query", "then", "tab", "state", "remove", "sender", "why", "sure", "incident", "since", "until", "account",
 )  # fmt: skip
-QUERY = ("state", "words", "page", "owner", "tag", "account", "tab", "before", "since", "download", "trust")
+QUERY = ("state", "words", "page", "owner", "tag", "account", "tab", "before", "since", "download", "trust", "incident")
 #: that end the session, or wait for what happens
 LEFT_OUT = ("/logout", "/account", "/events")
 
@@ -96,6 +96,39 @@ def test_the_description_has_every_route(world: World) -> None:
     asked = {(re.sub(r":int}", "}", route.path), method) for route in routes() for method in route.methods or ()}
     there = {(path, method.upper()) for path, of in paths.items() for method in of}
     assert {one for one in asked if one[1] != "HEAD" and one[0] not in LEFT_OUT} == there and len(there) > 40
+
+
+def test_no_page_of_any_route_is_framed_kept_or_runs_anything(world: World) -> None:
+    """Clickjacking, caches, inline script, sniffing: what is said of every route, also where it refuses."""
+    admin = world.person("header-user", "admin")
+    page = admin.get("/?state=all").text
+    reference = re.findall(r"/tickets/(T-\w+)", page)[0]
+    found = admin.get(f"/tickets/{reference}").text
+    known = {
+        "reference": reference, "sha256": re.findall(r"/files/([0-9a-f]{64})", found)[0], "message": "2", "token": "x",
+        "entry": re.findall(r"/mails/(\d+)/page", found)[0], "name": "received", "language": "de",
+    }  # fmt: skip
+    asked = 0
+    for route in routes():
+        if route.path == "/events":
+            continue
+        path = re.sub(r"{(\w+)(:int)?}", lambda match: known[match[1]], route.path)
+        for client in (admin.client, world.client()):
+            answer = client.request("POST" if "POST" in (route.methods or ()) else "GET", path)
+            headers, where = answer.headers, (path, answer.status_code)
+            assert headers["cache-control"] == "no-store", where
+            assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin", where
+            policy = headers["content-security-policy"]
+            assert "default-src 'none'" in policy and ("base-uri 'none'" in policy or "sandbox;" in policy), where
+            framed = path.endswith(("/page", "/preview", "/received/de"))
+            if framed and answer.status_code == 200:  # into our own pages, where it may do nothing
+                assert "sandbox" in policy and "script-src" not in policy and "frame-ancestors 'self'" in policy, where
+                assert headers["x-frame-options"] in ("SAMEORIGIN", "DENY"), where
+            else:
+                assert headers["x-frame-options"] == "DENY" or "sandbox" in policy, where
+                assert "frame-ancestors" in policy and "'unsafe-inline'" not in policy.partition("style-src")[0], where
+            asked += 1
+    assert asked > 80
 
 
 @pytest.mark.parametrize("role", ["nobody", "auditor", "agent", "lead", "admin"])

@@ -70,6 +70,7 @@ def _kept(tag: str, attribute: str, value: str) -> str | None:
     return value
 
 
+_PLAIN = "<p>This mail is plain text: it has no formatted version.</p>"
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 _ENDS_ITSELF = {"p", "li", "td", "th", "tr", "dd", "dt", "tbody", "thead", "tfoot", "option", "colgroup"}
 _STYLED = {"a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"}
@@ -110,6 +111,11 @@ def cleaned(html: str) -> str:
         url_schemes={"http", "https", "mailto", "tel", "cid"}, link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )  # fmt: skip
+
+
+def plain(language: str) -> str:
+    """The page of a mail that has no HTML."""
+    return _PAGE.format(language=escape(language or "und"), style=_STYLE, body=_PLAIN)
 
 
 def page(html: str, language: str, picture: Callable[[str], tuple[str, bytes] | None]) -> tuple[str, int]:

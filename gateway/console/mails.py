@@ -54,7 +54,7 @@ async def page(visit: Visit) -> Response:
     mail, raw = await _original(visit, "view html")
     reading = await visit.service.read(raw, mail.mail_from, mail.received_at)
     if not reading.parsed.html:
-        raise HTTPException(404)
+        return framed(mail_html.plain(reading.language or ""))
     inside = await visit.service.compute(lambda: pictures(raw))
     html = reading.parsed.html
     shown, _ = await visit.service.compute(lambda: mail_html.page(html, reading.language or "", inside.get))
