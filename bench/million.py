@@ -139,7 +139,7 @@ def operations(one: Desk) -> dict[str, tuple[int, Callable[[], None]]]:
     rule = service.incident_rule(one.settings)
     pages = worklist.Wanted()
     return {
-        "/metrics: every gauge": (10, ask(lambda c: (views.counts(c), views.oldest_pending(c)))),
+        "/metrics: every gauge": (10, ask(lambda c: (views.counts(c), inbox.oldest_pending(c)))),
         "status": (10, ask(lambda c: views.status(c, utc_now(), 0.0, True))),
         "tickets list": (5, ask(lambda c: views.ticket_list(c, listing.EVERYTHING, 10))),
         "tickets list --state open": (5, ask(lambda c: views.ticket_list(c, listing.Filter(state=TicketState.OPEN), 10))),

@@ -373,6 +373,21 @@ def test_the_list_sorts_nothing(tmp_path: Path, wanted: listing.Filter) -> None:
     store.close()
 
 
+def test_a_word_is_found_however_often_it_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        opened(store, f"ticket {number}", f"the disk is slow rare{number}")
+    for often in (0, 10**9):  # nobody says it; everybody does
+        monkeypatch.setattr(word_index, "_is_common", lambda connection, asked, often=often: often > 0)
+        assert found(store, "slow") == [f"ticket {number}" for number in reversed(range(6))]
+        assert found(store, "rare4 disk") == ["ticket 4"] and found(store, "nothing") == []
+    monkeypatch.undo()
+    monkeypatch.setattr(word_index, "FOUND", 20)
+    if not store.is_sqlite:
+        assert store.read_now(
+            lambda c: (word_index._is_common(c, "('slow':*)"), word_index._is_common(c, "('rare1')"))
+        ) == (True, False)
+
+
 def test_the_tickets_of_an_account_are_found_by_it(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path / 'gateway.db'}")
     store.open(NOW)

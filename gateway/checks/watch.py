@@ -13,6 +13,7 @@ from gateway import __version__, log, metrics
 from gateway.checks import machine
 from gateway.checks.standing import Standing
 from gateway.config import Settings
+from gateway.database import inbox
 from gateway.database.store import Store, Unavailable, head
 from gateway.tickets import health, views
 from gateway.tickets.health import Check
@@ -103,7 +104,7 @@ class HealthWatch:
         metrics.CERTIFICATE_EXPIRY.set(ends.timestamp() if ends else 0)
         try:
             found = await self._store.read(views.counts)
-            oldest = await self._store.read(views.oldest_pending)
+            oldest = await self._store.read(inbox.oldest_pending)
         except Unavailable:
             metrics.DATABASE_UP.set(0)
             return

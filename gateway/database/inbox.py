@@ -581,3 +581,14 @@ def next_due(connection: Connection) -> datetime | None:
 def anything_due(connection: Connection, now: datetime) -> bool:
     """Whether ``claim`` or ``claim_arrivals`` would find something; a read, so that an idle service commits nothing."""
     return bool(fetch(connection, _ANY, {"now": now}) or fetch(connection, _ANY_ARRIVAL, {"now": now}))
+
+
+def oldest_pending(connection: Connection) -> datetime | None:
+    """When the oldest mail came that is not decided. ``OFFSET 0`` keeps PostgreSQL from walking all mails in the order
+    of their receipt in search of one that is rarely there."""
+    m = messages.c
+    found = []
+    for state in (InboxState.PENDING, InboxState.PROCESSING):
+        some = select(m.received_at).where(m.state == state).offset(0).subquery()
+        found.append(connection.execute(select(func.min(some.c.received_at))).scalar())
+    return min((moment for moment in found if moment is not None), default=None)

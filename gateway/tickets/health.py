@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
-from gateway.database import nodes, typed
+from gateway.database import inbox, nodes, typed
 from gateway.database.tables import OVERDUE, Condition, SourceState, conditions, messages, outbox, tickets
 from gateway.model import InboxState, MailClass, OutboxState
 from gateway.tickets import mailboxes, openings
@@ -125,18 +125,11 @@ def _mails(connection: Connection, now: datetime) -> list[Check]:
         found.append(
             Check("readers", f"{_many(count, 'mail waits', 'mails wait')}: {why}", since, "journalctl -u gateway")
         )
-    oldest = _oldest(connection)
+    oldest = inbox.oldest_pending(connection)
     if oldest is not None and (now - oldest).total_seconds() > STUCK_S:
         waited = f"a mail has been pending for {(now - oldest).total_seconds():.0f} s"
         found.append(Check("mails", waited, oldest, "gateway messages list --state pending, then gateway trace ID"))
     return found
-
-
-def _oldest(connection: Connection) -> datetime | None:
-    m = messages.c
-    states = (InboxState.PENDING, InboxState.PROCESSING)
-    found = [connection.execute(select(func.min(m.received_at)).where(m.state == state)).scalar() for state in states]
-    return min((moment for moment in found if moment is not None), default=None)
 
 
 def _replies(connection: Connection, now: datetime) -> list[Check]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gateway.database import nodes, typed
+from gateway.database import inbox, nodes, typed
 from gateway.database.tables import (
     ANSWERED,
     Arrival,
@@ -220,7 +220,7 @@ def status(
     if relay_problem:
         found.append(health.Check("relay", f"the relay: {relay_problem}"))
     counted = counts(connection)
-    oldest = oldest_pending(connection)
+    oldest = inbox.oldest_pending(connection)
     return {
         **{state: counted["inbox"][state] for state in ("pending", "processing", "failed", "quarantined")},
         "oldest_pending_s": round((now - oldest).total_seconds(), 1) if oldest is not None else None,
@@ -241,14 +241,6 @@ def first_responses(connection: Connection, since: datetime) -> list[float]:
         select(t.first_response_at, t.opened_at).where(ANSWERED, t.first_response_at > since)
     ).all()
     return [(row.first_response_at - row.opened_at).total_seconds() for row in rows]
-
-
-def oldest_pending(connection: Connection) -> datetime | None:
-    """When the oldest mail came that is not decided."""
-    m = messages.c
-    states = (InboxState.PENDING, InboxState.PROCESSING)
-    found = [connection.execute(select(func.min(m.received_at)).where(m.state == state)).scalar() for state in states]
-    return min((moment for moment in found if moment is not None), default=None)
 
 
 def due_next(connection: Connection, now: datetime) -> datetime | None:

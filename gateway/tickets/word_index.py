@@ -49,12 +49,13 @@ _FIND = {
 #: first
 _FIND_RARE = (
     "with found as materialized (select id from search where words @@ to_tsquery('simple', :query))"
-    " select e.ticket_id from found join entries e on e.id = found.id order by found.id desc limit :count"
+    " select (select e.ticket_id from entries e where e.id = one.id)"
+    " from (select id from found order by id desc limit :count) one"
 )
 PROBE = 3000  #: entries, the newest, in which it is seen how often the words are said
 _PROBED = (
-    "select count(*) from search where id > (select max(id) from search) - :probe and words @@ to_tsquery('simple', "
-    ":query)"
+    "with newest as materialized (select words from search where id > (select max(id) from search) - :probe)"
+    " select count(*) from newest where words @@ to_tsquery('simple', :query)"
 )
 
 
@@ -129,7 +130,7 @@ def find(connection: Connection, words: str) -> list[int]:
         return []
     by = _FIND[kind] if kind == "sqlite" or _is_common(connection, asked) else _FIND_RARE
     rows = connection.execute(text(by), {"query": asked, "count": FOUND * 2}).scalars()
-    return list(dict.fromkeys(rows))[:FOUND]
+    return [one for one in dict.fromkeys(rows) if one is not None][:FOUND]
 
 
 def _is_common(connection: Connection, asked: str) -> bool:
