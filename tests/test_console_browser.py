@@ -6,24 +6,26 @@ import email
 import re
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from bench.console_world import PASSWORD, World, settled
-from bench.harness import LoopbackPeers, until, write_accounts
+from bench.harness import LoopbackPeers, crowd, until, write_accounts
 from gateway import demo
 from gateway.console import secrets
 
 OLHA = "Ольга Коваль <olha@example.de>"
 OUTAGE = "Доброго дня,\n\nнаш сервер kv7x2y31 не працює з самого ранку, жоден сайт не відкривається.\n\nОльга Коваль\n"
 WAIT_MS = 20_000
+BERLIN = ZoneInfo("Europe/Berlin")
 PAGES = (
-    "/", "/?state=all", "/held", "/held?tab=failed", "/outbox", "/outbox?tab=sent", "/numbers", "/status", "/explain", "/templates",
-    "/users", "/audit", "/account",
+    "/", "/?state=all", "/?state=mine", "/?state=all&words=disk", "/incidents", "/incidents?tab=all", "/held", "/held?tab=failed", "/held?tab=recorded",
+    "/blocked", "/outbox", "/outbox?tab=sent", "/outbox?tab=sent&to=staff", "/numbers", "/status", "/explain", "/templates", "/users", "/audit", "/account",
 )  # fmt: skip
 
 
@@ -51,6 +53,7 @@ def enrolled(world: World, browser: Browser, name: str, role: str) -> Page:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.set_default_timeout(WAIT_MS)
     page.goto(world.url + "/welcome/" + link.rpartition("/")[2])
+    assert violations(page) == []
     secret = page.locator("#secret").inner_text()
     step = int(time.time()) // secrets.STEP_S
     page.keyboard.type(PASSWORD)
@@ -73,6 +76,16 @@ def violations(page: Page) -> list[str]:
     return [f"{page.url}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
 
+def reached(page: Page, name: str) -> None:
+    """Goes to a button by Tab and Shift+Tab alone."""
+    for key in ("Shift+Tab", "Tab"):
+        for _ in range(12):
+            page.keyboard.press(key)
+            if (page.evaluate("document.activeElement.textContent") or "").strip().startswith(name):
+                return
+    raise AssertionError(f"{name} is not reached by the keyboard")
+
+
 def text_of(raw: bytes) -> str:
     message = email.message_from_bytes(raw)
     part = next(part for part in message.walk() if part.get_content_type() == "text/plain")
@@ -87,14 +100,29 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     for page in (olena, max_):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    elsewhere: list[str] = []
+    for page in (olena, max_):
+        page.on(
+            "request",
+            lambda request: elsewhere.append(request.url) if not request.url.startswith((world.url, "data:")) else None,
+        )
     world.sample("Shop Ops <ops@shop.example>", "Slow disk on #234567", "Hello, the disk of tfz1cvkr is slow.\n")
     world.sample("Anna Schmidt <anna@example.de>", "Password", "Please reset my password.\n", signed=False)
     expect(olena.locator("li.ticket")).to_have_count(1)
     olena.evaluate("window.notReloaded = true")
 
     # an outage arrives and stands on top, without a reload
+    # (how soon: from our 250 to the page, by the browser's own clock; a shared machine is given more than the 2 s it takes)
+    olena.evaluate(
+        "new MutationObserver(() => { if (!window.cameAt && document.querySelector('li.ticket')?.textContent.includes('не працює')) window.cameAt = Date.now(); })"
+        ".observe(document.querySelector('#live'), {subtree: true, childList: true, characterData: true})"
+    )
     world.sample(OLHA, "Сервер не працює", OUTAGE)
+    taken_at = time.time() * 1000
     expect(olena.locator("li.ticket").first).to_contain_text("Сервер не працює")
+    seen_after = olena.evaluate("window.cameAt") - taken_at
+    print(f"an outage stands on top {seen_after:.0f} ms after it was taken")
+    assert seen_after < 2000 * crowd()
     expect(olena.locator("li.ticket.high time.clock")).to_have_text(re.compile(r"2\d:\d\d"))
     assert olena.evaluate("window.notReloaded")
 
@@ -172,7 +200,8 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     expect(max_.locator(".talk")).to_contain_text("А що це було?")
 
     # max takes it and notes; olena's answer to the older state asks first
-    olena.locator("#words-of-answer").fill("Це був диск.")
+    olena.keyboard.press("r")
+    olena.keyboard.type("Це був диск.")
     max_.keyboard.press("a")
     expect(max_.locator(".change").last).to_contain_text("owner: olena → max")
     max_.keyboard.press("n")
@@ -183,25 +212,51 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     expect(olena.get_by_role("alert")).to_contain_text("moved on")
     expect(olena.locator("#words-of-answer")).to_have_value("Це був диск.")
 
-    # a correction, and a mail released from quarantine
+    # a correction: the department, and since when; a snooze is taken back
     olena.keyboard.press("Escape")
     olena.keyboard.press("c")
+    expect(olena.locator("#correct select").first).to_be_focused()
     olena.keyboard.press("f")
-    olena.keyboard.press("Tab")
-    olena.locator("#correct button").press("Enter")
+    yesterday = datetime.now(BERLIN).date() - timedelta(days=1)
+    olena.locator("#correct input[name=since]").fill(f"{yesterday}T08:15")
+    olena.locator("#correct input[name=since]").press("Control+Enter")
     expect(olena.locator(".ticket-head")).to_contain_text("financial")
+    expect(olena.locator("dl.facts")).to_contain_text("08:15")
+    olena.keyboard.press("s")
+    olena.keyboard.press("Enter")
+    expect(olena.locator("#undo")).to_contain_text(f"Snoozed {reference}")
+    olena.keyboard.press("z")
+    expect(olena.locator(".notice")).to_contain_text(f"Taken back: {reference}")
+    expect(olena.locator(".ticket-head")).not_to_contain_text("snoozed until")
+
+    # the keyboard alone leads to a mail in quarantine, and releases it
+    expect(olena.locator("[data-badge=held]")).to_have_text("1")
     olena.keyboard.press("g")
     olena.keyboard.press("h")
     expect(olena.get_by_role("heading", name="Held mail")).to_be_visible()
     olena.keyboard.press("j")
     olena.keyboard.press("x")
-    olena.get_by_role("button", name="Release").press("Enter")
+    reached(olena, "Release")
+    olena.keyboard.press("Enter")
     expect(olena.locator(".notice")).to_contain_text("1 of 1 mails: released")
     settled(world, 4)
     olena.keyboard.press("g")
     olena.keyboard.press("q")
     expect(olena.locator("li.ticket", has_text="Password")).to_be_visible()
     assert [fault for fault in faults if "409" not in fault] == []
+
+    # spam, and its sender blocked, by one key; both taken back by another
+    world.sample("Win <win@spam.example>", "A prize", "Hello, do you want a prize of ours?\n", signed=False)
+    olena.locator("li.ticket", has_text="A prize").locator("a.go").focus()
+    olena.keyboard.press("Enter")
+    expect(olena.get_by_role("heading", name="A prize")).to_be_visible()
+    olena.keyboard.press("B")
+    expect(olena.locator(".notice")).to_contain_text("win@spam.example is blocked")
+    olena.keyboard.press("z")
+    expect(olena.get_by_role("heading", name="A prize")).to_be_visible()
+    olena.keyboard.press("g")
+    olena.keyboard.press("i")
+    expect(olena.get_by_role("heading", name="Incidents")).to_be_visible()
 
     # nothing on any page keeps anybody out, in either scheme
     found: list[str] = []
@@ -211,11 +266,12 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
             olena.goto(world.url + path)
             found += violations(olena)
     olena.set_viewport_size({"width": 390, "height": 844})
-    for path in ("/", f"/tickets/{reference}"):
+    for path in (*PAGES, f"/tickets/{reference}", "/held/2"):
         olena.goto(world.url + path)
-        found += violations(olena)
+        found += violations(olena) if path in ("/", "/held", f"/tickets/{reference}") else []
         assert olena.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     stranger = browser.new_page()
-    stranger.goto(world.url + "/login")
-    found += violations(stranger)
-    assert found == []
+    for path in ("/login", "/welcome/nothing"):
+        stranger.goto(world.url + path)
+        found += violations(stranger)
+    assert found == [] and elsewhere == []
