@@ -8,6 +8,7 @@ nothing. Percentiles are those of the answered ones, by nearest rank. Days that 
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -98,25 +99,54 @@ class _Kept:
         return round(self.delays[-(-len(self.delays) * percent // 100) - 1] / 1000, 1)
 
 
+Pairs = Mapping[tuple[str, str], _Kept]
+_MONTHS: dict[str, tuple[tuple[Day, ...], Pairs]] = {}  #: what was put together last, and of which days
+_MOST = 40
+
+
 def _promise(days: Mapping[date, Day], rules: Rules) -> dict[str, Any]:
     """``total days weeks departments languages``: the promise by one key each, in its order."""
     pairs: defaultdict[tuple[str, str], _Kept] = defaultdict(_Kept)
-    by_day: defaultdict[str, _Kept] = defaultdict(_Kept)
+    by_day, months = {}, defaultdict(list)
     for day, found in days.items():
-        for key, group in found.groups.items():
-            many = len(group.delays) + group.unanswered
-            for into in (by_day[str(day)], pairs[key]):
-                into.add(many, group.breached, group.delays)
+        by_day[str(day)] = _of_day(found)
+        months[str(day)[:7]].append(found)
+    for month, its in months.items():
+        for pair, kept in _of_month(month, tuple(its)).items():
+            pairs[pair].add(kept.tickets, kept.breached, kept.delays)
     departments = _together(pairs, lambda pair: pair[0])
     named = {
-        "days": by_day,
-        "weeks": _together(by_day, _week_of),
+        "days": {day: kept for day, kept in by_day.items() if kept.tickets},
+        "weeks": _together({day: kept for day, kept in by_day.items() if kept.tickets}, _week_of),
         "departments": departments,
         "languages": _together(pairs, lambda pair: pair[1]),
     }
     total = _together(departments, lambda _: "all").get("all", _Kept())
     rows = {name: [kept.row(key, rules) for key, kept in sorted(of.items())] for name, of in named.items()}
     return {"total": total.row("all", rules), **rows}
+
+
+def _of_day(day: Day) -> _Kept:
+    groups = day.groups.values()
+    late = sum(group.unanswered for group in groups)
+    return _Kept(len(day.delays()) + late, sum(group.breached for group in groups), list(day.delays()))
+
+
+def _of_month(month: str, its: tuple[Day, ...]) -> Pairs:
+    """The days of a month put together; once, while they are the same."""
+    known = _MONTHS.get(month)
+    if known is not None and len(known[0]) == len(its) and all(map(operator.is_, known[0], its)):
+        return known[1]
+    made: defaultdict[tuple[str, str], _Kept] = defaultdict(_Kept)
+    for day in its:
+        for pair, group in day.groups.items():
+            made[pair].add(len(group.delays) + group.unanswered, group.breached, group.delays)
+    for kept in made.values():
+        kept.delays.sort()
+    if len(_MONTHS) > _MOST:
+        _MONTHS.clear()
+    _MONTHS[month] = its, made
+    return made
 
 
 def _together(of: Mapping[K, _Kept], key: Callable[[K], str]) -> dict[str, _Kept]:

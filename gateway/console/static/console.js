@@ -402,7 +402,10 @@
     if (said.length > 1 && said.at(-1).getBoundingClientRect().bottom > innerHeight) said.at(-1).scrollIntoView({ block: "start" });
   }
   counted();
-  $(".top nav a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  for (const one of all(".top nav a[aria-current], .tabs a[aria-current]")) {  // on a phone they stand in a row that is wider than it
+    const bar = one.parentElement;
+    bar.scrollLeft = one.offsetLeft - (bar.clientWidth - one.offsetWidth) / 2;
+  }
   remember();
   carried();
   setInterval(tick, 1000);
