@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import email
 import html
+import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +22,8 @@ from gateway.config import parse
 from gateway.console import door, mail_html, pages, ready
 from gateway.console.imitation import imitates
 from gateway.database.console_tables import console_sessions
-from gateway.database.tables import audit, entries, messages, outbox, tickets
+from gateway.database.statements import put
+from gateway.database.tables import audit, entries, incident_tickets, incidents, messages, outbox, tickets
 from tests.samples import office as outgoing_office
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -709,6 +712,56 @@ def test_what_was_held_is_released_and_is_found(world: World, people: dict[str, 
     assert "Server down!" in lead.get("/?state=all&tag=raid&owner=lead-1").text
     lead.post("/queue/views", name="RAID", query="tag=raid", do="save")
     assert 'href="/?tag=raid"' in lead.get("/").text
+
+
+def test_an_incident_is_confirmed_its_time_mended_and_closed(world: World, people: dict[str, Person]) -> None:
+    agent, reference, at = people["agent"], reference_of(world, "Server down"), datetime.now(UTC)
+
+    def begun(connection: Any) -> int:
+        values = {
+            "kind": "service",
+            "value": "r1z7og44",
+            "known_since": at,
+            "opened_at": at,
+            "confirmed_by": "",
+            "state": "suspected",
+        }
+        number = int(put(connection, incidents, values))
+        key = connection.execute(select(tickets.c.id).where(tickets.c.reference == reference)).scalar_one()
+        put(connection, incident_tickets, {"incident_id": number, "ticket_id": key, "at": at})
+        return number
+
+    number = world.store.write_now(begun)
+    shown = agent.get("/incidents").text
+    assert (
+        f"Incident {number}: service r1z7og44" in shown
+        and f"/tickets/{reference}" in shown
+        and "not confirmed" in shown
+    )
+    assert "1 incident to confirm" in agent.get("/").text
+    assert reference in agent.get(f"/?state=all&incident={number}").text
+    with agent.client.stream("GET", "/events") as stream:
+        counts = next(line for line in stream.iter_lines() if line.startswith("data: {"))
+    assert json.loads(counts.partition(" ")[2])["incidents"] == 1
+    assert people["auditor"].post("/incidents", do="close", incident=str(number)).status_code == 403
+    assert agent.post("/incidents", do="confirm", incident=str(number), since="2099-01-01T00:00").status_code == 409
+    assert agent.post("/incidents", do="confirm", incident="999").status_code == 409
+
+    def row() -> Any:
+        return rows(world, select(incidents).where(incidents.c.id == number))[0]
+
+    assert agent.post("/incidents", do="confirm", incident=str(number)).status_code == 303
+    assert (row().state, row().confirmed_by, row().known_since) == ("confirmed", "agent-1", at)
+    agent.post("/incidents", do="confirm", incident=str(number), since="2026-01-02T03:04")
+    assert row().known_since.isoformat() == "2026-01-02T02:04:00+00:00"
+    assert agent.post("/incidents", do="close", incident=str(number)).status_code == 303 and row().state == "closed"
+    assert f'id="i{number}"' not in agent.get("/incidents").text
+    assert f'id="i{number}"' in agent.get("/incidents?tab=all").text
+    did = [
+        (line.what, line.who)
+        for line in rows(world, select(audit).where(audit.c.kind == "incident").order_by(audit.c.id))
+    ]
+    assert did == [("confirm", "agent-1"), ("confirm", "agent-1"), ("close", "agent-1")]
 
 
 def test_two_see_each_other(world: World, people: dict[str, Person]) -> None:
