@@ -76,6 +76,12 @@ def violations(page: Page) -> list[str]:
     return [f"{page.url}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
 
 
+def live(page: Page) -> Page:
+    """The page, once its keys work."""
+    expect(page.locator("#live-state.on")).to_be_visible()
+    return page
+
+
 def reached(page: Page, name: str) -> None:
     """Goes to a button by Tab and Shift+Tab alone."""
     for key in ("Shift+Tab", "Tab"):
@@ -130,7 +136,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     olena.keyboard.press("j")
     olena.keyboard.press("Enter")
     expect(olena.get_by_role("heading", name="Сервер не працює")).to_be_visible()
-    reference = olena.locator("#ref").inner_text()
+    reference = live(olena).locator("#ref").inner_text()
     expect(olena.locator(".fact, dl.facts")).to_contain_text("kv7x2y31")
     max_.goto(f"{world.url}/tickets/{reference}")
     expect(max_.locator("#there")).to_contain_text("olena has this open")
@@ -138,8 +144,9 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     # the next ticket and back, without the queue
     olena.keyboard.press("j")
     expect(olena.locator("#ticket")).not_to_have_attribute("data-reference", reference)
-    olena.keyboard.press("k")
+    live(olena).keyboard.press("k")
     expect(olena.locator("#ticket")).to_have_attribute("data-reference", reference)
+    live(olena)
 
     # a ready text in Ukrainian, the preview, send, undo, send
     words = olena.locator("#words-of-answer")
@@ -199,6 +206,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     expect(olena.locator(".talk")).to_contain_text("А що це було?")
     expect(max_.locator(".talk")).to_contain_text("А що це було?")
 
+    live(max_)
     # max takes it and notes; olena's answer to the older state asks first
     olena.keyboard.press("r")
     olena.keyboard.type("Це був диск.")
@@ -222,7 +230,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     olena.locator("#correct input[name=since]").press("Control+Enter")
     expect(olena.locator(".ticket-head")).to_contain_text("financial")
     expect(olena.locator("dl.facts")).to_contain_text("08:15")
-    olena.keyboard.press("s")
+    live(olena).keyboard.press("s")
     olena.keyboard.press("Enter")
     expect(olena.locator("#undo")).to_contain_text(f"Snoozed {reference}")
     olena.keyboard.press("z")
@@ -234,7 +242,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     olena.keyboard.press("g")
     olena.keyboard.press("h")
     expect(olena.get_by_role("heading", name="Held mail")).to_be_visible()
-    olena.keyboard.press("j")
+    live(olena).keyboard.press("j")
     olena.keyboard.press("x")
     reached(olena, "Release")
     olena.keyboard.press("Enter")
@@ -250,11 +258,11 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     olena.locator("li.ticket", has_text="A prize").locator("a.go").focus()
     olena.keyboard.press("Enter")
     expect(olena.get_by_role("heading", name="A prize")).to_be_visible()
-    olena.keyboard.press("B")
+    live(olena).keyboard.press("B")
     expect(olena.locator(".notice")).to_contain_text("win@spam.example is blocked")
     olena.keyboard.press("z")
     expect(olena.get_by_role("heading", name="A prize")).to_be_visible()
-    olena.keyboard.press("g")
+    live(olena).keyboard.press("g")
     olena.keyboard.press("i")
     expect(olena.get_by_role("heading", name="Incidents")).to_be_visible()
 

@@ -20,6 +20,7 @@ from gateway.tickets import presence, word_index, worklist
 LOOK_S = 0.5
 REST_S = 1.4  #: a browser is told no more often, however much happens
 INDEXED = 20  #: looks after which words are indexed though mail goes on coming in; else in its pauses
+COUNTED = 4  #: looks after which the numbers in the bar are counted anew, where anything has happened
 SWEPT = 600  #: looks after which it is forgotten who has left without a word
 BEAT_S = 15.0  #: so that proxies keep the connection, and we notice who is gone
 LIFE_S = 600.0  #: a browser comes again by itself; so a session that ended is noticed
@@ -34,15 +35,26 @@ class _Watcher:
     user_id: int
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     news: set[str] | None = field(default_factory=set)
+    happened: bool = False
+    counts: str = ""  #: the event about the numbers in the bar, not told yet
 
     def tell(self, touched: set[str] | None) -> None:
         self.news = None if touched is None or self.news is None else self.news | touched
+        self.happened = True
+        self.changed.set()
+
+    def tell_counts(self, counts: str) -> None:
+        self.counts = counts
         self.changed.set()
 
     def told(self) -> str:
-        """The event; without a name of a ticket it is about everything."""
-        news, self.news = self.news, set()
+        """The events; without a name of a ticket the first is about everything."""
+        counts, self.counts = self.counts, ""
         self.changed.clear()
+        return (self._change() if self.happened else "") + counts
+
+    def _change(self) -> str:
+        news, self.news, self.happened = self.news, set(), False
         return f"event: change\ndata: {' '.join(sorted(news)) if news and len(news) < 200 else ''}\n\n"
 
 
@@ -54,6 +66,7 @@ class Feed:
         self._watching: set[_Watcher] = set()
         self._task: asyncio.Task[None] | None = None
         self._counts = ""  #: the event about what needs a person besides tickets
+        self._stale = False
 
     async def events(self, visit: Visit) -> Response:
         """``text/event-stream``: an event ``change`` whenever a page may show something else."""
@@ -78,7 +91,7 @@ class Feed:
                 if not await self._may_see(visit):
                     return
                 if me.changed.is_set():
-                    yield me.told() + self._counts
+                    yield me.told()
                     await asyncio.sleep(REST_S)
                 else:
                     yield ": \n\n"
@@ -109,17 +122,27 @@ class Feed:
         marks = await self._service.ask(worklist.marks)
         quiet = before is None or marks == before
         if before is not None and not quiet:
-            await self._counted()
+            self._stale = True
             touched = await self._service.ask(lambda connection: worklist.touched(connection, before, marks))
             for one in self._watching:
                 one.tell(touched)
+        if self._stale and looks % COUNTED == 0:
+            await self._recounted()
         if (quiet or looks % INDEXED == 0) and await self._service.ask(word_index.behind):
             await self._service.change(word_index.catch_up)
         return marks
 
+    async def _recounted(self) -> None:
+        self._stale, counts = False, await self._counted()
+        if counts != self._counts:
+            self._counts = counts
+            for one in self._watching:
+                one.tell_counts(counts)
+
     async def _counted(self) -> str:
-        """The numbers beside the names in the bar."""
-        with contextlib.suppress(Told):
+        """The numbers beside the names in the bar, as an event."""
+        try:
             found = await self._service.ask(worklist.trouble)
-            self._counts = f"event: counts\ndata: {json.dumps(found)}\n\n"
-        return self._counts
+        except Told:
+            return ""
+        return f"event: counts\ndata: {json.dumps(found)}\n\n"
