@@ -5,7 +5,9 @@ Babel is loaded when the first template asks for it.
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import pass_context
@@ -18,9 +20,7 @@ from gateway.config import Hours
 def counted(context: Context, number: int, one: str, other: str) -> str:
     """The form of a noun that goes with ``number`` in the template's language: ``one`` where CLDR says so (1 in German,
     21 in Russian, 0 and 1 in French), else ``other``."""
-    from babel import Locale
-
-    return one if Locale.parse(str(context["language"])).plural_form(number) == "one" else other
+    return one if _locale(str(context["language"])).plural_form(number) == "one" else other
 
 
 @pass_context
@@ -46,28 +46,48 @@ def moment(context: Context, value: str) -> str:
     from babel.dates import format_date, format_time
 
     language = str(context["language"])
-    locale = _LOCALES.get(language, language)
+    locale = _spoken(language)
     when = datetime.fromisoformat(value).astimezone(ZoneInfo(str(context["timezone"])))
     time = format_time(when, "short", locale=locale) + _OF_THE_CLOCK.get(language, "")
-    return f"{format_date(when, 'long', locale=locale)}, {time} ({_zone_name(when, locale)})"
+    return f"{format_date(when, 'long', locale=locale)}, {time} ({_zone_name(when, language)})"
 
 
 _LOCALES = {"en": "en_GB"}  #: day before month, 24 hours
 _OF_THE_CLOCK = {"de": "\u00a0Uhr"}
 
 
-def _zone_name(when: datetime, locale: str) -> str:
+@functools.lru_cache(maxsize=64)
+def _locale(name: str) -> Any:
+    from babel import Locale
+
+    return Locale.parse(name)
+
+
+def _spoken(language: str) -> Any:
+    """The locale whose dates and times people of this language read."""
+    return _locale(_LOCALES.get(language, language))
+
+
+_ZONES: dict[tuple[object, ...], str] = {}  #: the names that were asked for: some zones, their seasons, some languages
+
+
+def _zone_name(when: datetime, language: str) -> str:
     """``MEZ`` in German; the zone's own abbreviation where the language has no name for it but an offset."""
-    from babel.dates import get_timezone_name
+    key = (str(when.tzinfo), when.tzname(), when.utcoffset(), when.dst(), language)
+    known = _ZONES.get(key)
+    if known is None:
+        from babel.dates import get_timezone_name
 
-    name = get_timezone_name(when, "short", locale=locale)
-    return name if name.isalpha() else str(when.tzname())
+        name = get_timezone_name(when, "short", locale=_spoken(language))
+        known = _ZONES[key] = name if name.isalpha() else str(when.tzname())
+    return known
 
 
+@functools.lru_cache(maxsize=64)  # every mail says it
 def zones(timezone: str, language: str) -> str:
     """What the zone is called in winter and in summer: ``CET/CEST``."""
-    locale, zone = _LOCALES.get(language, language), ZoneInfo(timezone)
-    names = [_zone_name(datetime(2026, month, 1, 12, tzinfo=zone), locale) for month in (1, 7)]
+    zone = ZoneInfo(timezone)
+    names = [_zone_name(datetime(2026, month, 1, 12, tzinfo=zone), language) for month in (1, 7)]
     return "/".join(dict.fromkeys(names))
 
 
@@ -75,7 +95,7 @@ def opening(hours: Hours, timezone: str, language: str) -> str:
     """When a team works: ``Mon–Fri, 09:00–18:00 (CET/CEST)``."""
     from babel.dates import get_day_names
 
-    names = get_day_names("abbreviated", "stand-alone", locale=_LOCALES.get(language, language))
+    names = get_day_names("abbreviated", "stand-alone", locale=_spoken(language))
     days = "–".join(dict.fromkeys(names[day] for day in (hours.first, hours.last)))
     clock = f"{hours.begins}–{hours.ends}{_OF_THE_CLOCK.get(language, '')}"
     return f"{days}, {clock} ({zones(timezone, language)})"

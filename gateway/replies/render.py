@@ -517,15 +517,16 @@ def _part(content_type: str, text: str) -> bytes:
 
 def wrapped(text: str) -> str:
     """Plain text with lines that fit a terminal; items of a list hang, and an address is never broken."""
-    return "\n".join(piece for line in text.split("\n") for piece in _pieces(line))
+    return "\n".join(line if len(line) <= COLUMNS else _pieces(line) for line in text.split("\n"))
 
 
-def _pieces(line: str) -> list[str]:
-    if len(line) <= COLUMNS or _LINK.search(line):
-        return [line]
+@functools.lru_cache(maxsize=256)  # most lines are the template's
+def _pieces(line: str) -> str:
+    if _LINK.search(line):
+        return line
     hang = "  " if line.startswith("- ") else ""
     options = {"break_long_words": False, "break_on_hyphens": False}
-    return textwrap.wrap(line, COLUMNS, subsequent_indent=hang, **options)  # type: ignore[arg-type]
+    return "\n".join(textwrap.wrap(line, COLUMNS, subsequent_indent=hang, **options))  # type: ignore[arg-type]
 
 
 _LINK = re.compile(r"https?://[^\s<>\"]{1,500}")
