@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 from collections.abc import Iterable, Mapping
 
+from gateway.mail import keyed
 from gateway.mail.address import canonical
 from gateway.model import ParsedMessage
 
@@ -67,8 +67,7 @@ def echo(author: str | None, recipients: tuple[str, ...], staff: Iterable[str], 
 
 
 def _tag(secret: bytes, text: str) -> str:
-    digest = hmac.digest(secret, text.encode(), "sha256")
-    return base64.b32encode(digest[:20]).decode().lower()[:TAG]
+    return keyed.tag(secret, text, TAG)
 
 
 def loop_value(secret: bytes, message_id: str) -> str:

@@ -6,12 +6,13 @@ carries it with an HMAC over reference and recipient, so that it is of use to th
 
 from __future__ import annotations
 
-import base64
 import hmac
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+
+from gateway.mail import keyed
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ = str.maketrans({"O": "0", "I": "1", "L": "1"})
@@ -65,8 +66,7 @@ CUSTOMER, STAFF = "token", "staff token"  #: whom a token is for: one is never t
 
 
 def _mac(secret: bytes, reference: str, recipient: str, whose: str = CUSTOMER) -> str:
-    digest = hmac.digest(secret, f"{whose}\n{reference}\n{recipient.lower()}".encode(), "sha256")
-    return base64.b32encode(digest[:20]).decode().lower()[:26]
+    return keyed.tag(secret, f"{whose}\n{reference}\n{recipient.lower()}", 26)
 
 
 def token_address(
