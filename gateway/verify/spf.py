@@ -11,7 +11,8 @@ import spftrace
 
 from gateway.mail.address import a_label
 from gateway.model import Envelope
-from gateway.verify.dns import Resolver, Status
+from gateway.verify import spf_plain
+from gateway.verify.dns import Answer, Resolver, Status
 
 _DOMAIN = re.compile(
     r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -29,6 +30,21 @@ class SpfResult:
     domain: str
     reason: str
     doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A resolver that knows the first answer already: it is not asked for, and not counted, twice."""
+
+    resolver: Resolver
+    domain: str
+    answer: Answer
+
+    async def lookup(self, name: str, rtype: str) -> Answer:
+        """See ``Resolver``."""
+        if rtype == "TXT" and name.rstrip(".").lower() == self.domain:
+            return self.answer
+        return await self.resolver.lookup(name, rtype)
 
 
 class _Adapter(spftrace.BaseResolver):
@@ -108,9 +124,22 @@ async def check(
     sender, domain = _identity(mail_from, helo)
     if not domain:
         return SpfResult("none", "", "no domain in the envelope sender")
-    evaluator = spftrace.Evaluator(_Adapter(resolver), spftrace.Limits())
-    found = await evaluator.evaluate(address, sender, (helo or domain)[:253])
-    return SpfResult(found.result, domain, _explained(found.result, domain, address))
+    result = await _evaluated(address, sender, domain, (helo or domain)[:253], resolver)
+    return SpfResult(result, domain, _explained(result, domain, address))
+
+
+async def _evaluated(address: str, sender: str, domain: str, helo: str, resolver: Resolver) -> str:
+    answer = await resolver.lookup(domain, "TXT")
+    plain = None
+    if answer.status is Status.NOERROR and all(len(value) <= MAX_RECORD for value in answer.values):
+        plain = spf_plain.result(answer.values, address)
+    if plain is not None:
+        return plain
+    found = await spftrace.Evaluator(_Adapter(_Asked(resolver, domain, answer)), spftrace.Limits()).evaluate(
+        address, sender, helo
+    )
+    result: str = found.result
+    return result
 
 
 #: set aside for documentation, and judged like any other address: samples and tests use them

@@ -1,0 +1,54 @@
+"""SPF records that name addresses only (``ip4``, ``ip6``, ``all``; RFC 7208 sections 5.1 and 5.6): their result needs
+no further question, no macro and no limit. Most mail servers of their own have such a one; each is read once.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+
+import spftrace.evaluator
+import spftrace.parser
+
+_RESULTS = spftrace.parser.QUALIFIERS
+_PLAIN = frozenset(("ip4", "ip6", "all"))
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: a record is parsed once, not for each mail
+parsed = functools.lru_cache(maxsize=256)(spftrace.parser.parse)
+spftrace.evaluator.parse = parsed  # type: ignore[attr-defined]
+
+
+@functools.lru_cache(maxsize=256)
+def _terms(values: tuple[str, ...]) -> tuple[tuple[_Network | None, str], ...] | None:
+    """(network, result) of each mechanism of the one record among these texts, ``None`` standing for everybody;
+    ``None`` where it is not plain."""
+    records = [value for value in values if spftrace.parser.VERSION_RE.match(value)]
+    if len(records) != 1:
+        return None
+    try:
+        record = parsed(records[0])
+    except spftrace.SpfPermError:
+        return None
+    mechanisms = [term for term in record.terms if term.is_mechanism]
+    if record.redirect is not None or any(term.name not in _PLAIN for term in mechanisms):
+        return None
+    return tuple((_network(term), _RESULTS[term.qualifier]) for term in mechanisms)
+
+
+def _network(term: spftrace.parser.Term) -> _Network | None:
+    if term.name == "all":
+        return None
+    return ipaddress.ip_network(f"{term.arg}/{term.cidr4 if term.name == 'ip4' else term.cidr6}", strict=False)
+
+
+def result(values: tuple[str, ...], client: str) -> str | None:
+    """The result for a client's address of a domain with these TXT records; ``None`` where its record is not plain."""
+    terms = _terms(values)
+    if terms is None:
+        return None
+    address = ipaddress.ip_address(client)
+    for network, told in terms:
+        if network is None or (network.version == address.version and address in network):
+            return told
+    return "neutral"
