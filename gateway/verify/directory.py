@@ -13,7 +13,7 @@ import re
 import sqlite3
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from gateway.model import Account, Told
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 
 MAX_PROBLEMS = 20
+MAX_ROLES = 2000  #: addresses whose roles are kept at hand
 NOTE_S = 60.0  #: how often the state directory is told that the set is still current
 _LANGUAGE = re.compile(r"[a-z]{2}")
 ROLES = frozenset(("owner", "billing", "support", "abuse"))
@@ -213,6 +214,7 @@ class Directory:
         self._local = threading.local()
         self._generation = 0
         self._lengths: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._roles: dict[tuple[int, str], Mapping[str, frozenset[str]]] = {}
         self._seen: tuple[tuple[str, int, int], ...] = ()
         self._good: tuple[tuple[str, int, int], ...] = ()
         self.checked_at: datetime | None = None
@@ -353,12 +355,22 @@ class Directory:
             return Account(row[0], row[1], row[2] or None, row[3])
         return None
 
-    def roles_of(self, address: str) -> dict[str, frozenset[str]]:
-        """``{account: roles}`` of an address, by the one canonical form."""
+    def roles_of(self, address: str) -> Mapping[str, frozenset[str]]:
+        """``{account: roles}`` of an address, by the one canonical form. Several parts ask for the author of the same
+        mail."""
+        key = (self._generation, address)
+        known = self._roles.get(key)
+        if known is None:
+            known = self._roles_of(canonical(address, self._rules))
+            if len(self._roles) >= MAX_ROLES:
+                self._roles.clear()
+            if self._there:
+                self._roles[key] = known
+        return known
+
+    def _roles_of(self, address: str) -> Mapping[str, frozenset[str]]:
         found: dict[str, set[str]] = {}
-        for account, role in self._all(
-            "select account, role from addresses where address = ?", canonical(address, self._rules)
-        ):
+        for account, role in self._all("select account, role from addresses where address = ?", address):
             found.setdefault(account, set()).add(role)
         return {account: frozenset(roles) for account, roles in found.items()}
 
