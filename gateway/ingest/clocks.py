@@ -80,19 +80,18 @@ class Clocks:
 
     def _next(self) -> tuple[float, Overdue]:
         """(loop time, what will have passed then); infinity while nothing waits for the peer."""
-        patience = self._patience()
-        waits = {
-            Phase.COMMAND: [(self._since + patience.idle_timeout, Overdue.IDLE)],
-            Phase.HANDSHAKE: [(self._since + patience.handshake_timeout, Overdue.HANDSHAKE)],
-            Phase.DATA: [
-                (self._heard + patience.data_timeout, Overdue.BLOCK),
-                (self._since + patience.data_deadline, Overdue.DATA),
-            ],
-            Phase.STORING: [],
-        }[self.phase]
+        patience, phase = self._patience(), self.phase
+        due, what = float("inf"), Overdue.SESSION
         if not self._session_over:
-            waits.append((self._began + patience.session_deadline, Overdue.SESSION))
-        return min(waits, default=(float("inf"), Overdue.SESSION))
+            due = self._began + patience.session_deadline
+        if phase is Phase.COMMAND:
+            return min((self._since + patience.idle_timeout, Overdue.IDLE), (due, what))
+        if phase is Phase.HANDSHAKE:
+            return min((self._since + patience.handshake_timeout, Overdue.HANDSHAKE), (due, what))
+        if phase is Phase.DATA:
+            block = (self._heard + patience.data_timeout, Overdue.BLOCK)
+            return min(block, (self._since + patience.data_deadline, Overdue.DATA), (due, what))
+        return due, what
 
     def _arm(self) -> None:
         """The timer is moved only to an earlier time; when it fires too early it is armed anew."""
