@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as stdlib_json
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +97,12 @@ def test_what_is_clean_stays_the_very_same() -> None:
         assert clean.text(words) is words or clean.text(words) == words
     moment: dict[str, Any] = {"a": [1, 2.5, None, True, {"b": "c"}]}
     assert clean.tree(moment) == moment
+
+
+@pytest.mark.parametrize("words", ["plain", DIRTY, "\\ud800 and \\u0000 as letters", "😀", "\\\x00", "ü\udfff"])
+def test_json_is_cleaned_whether_or_not_it_has_anything_of_it(words: str) -> None:
+    value = {"a": [words, 1, None], words: (words, {"b": words})}
+    assert clean.written(value) == stdlib_json.dumps(clean.tree(value))
 
 
 def test_fixed_values_of_prepared_statements_are_converted_as_well(store: Store) -> None:

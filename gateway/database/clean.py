@@ -7,6 +7,7 @@ mail's own bytes are kept elsewhere, as they came.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -32,6 +33,21 @@ def tree(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [tree(inner) for inner in value]
     return value
+
+
+def words(value: Any) -> Any:
+    """``text``, of a column that may be empty."""
+    return text(value) if isinstance(value, str) else value
+
+
+def written(value: Any) -> str:
+    """A value as JSON text without what a database refuses. Most have nothing of it, so the text is looked at and not
+    each of its words: JSON escapes a NUL and whatever may be a lone surrogate."""
+    found = _dumped(value)
+    return _dumped(tree(value)) if "\\u0000" in found or "\\ud" in found else found
+
+
+_dumped = json.JSONEncoder().encode
 
 
 class CleanString(TypeDecorator[str]):

@@ -32,11 +32,14 @@ def _sqlite_time(value: datetime | None) -> str | None:
 
 def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
     """How a value becomes what the driver takes."""
-    if dialect.name == "sqlite" and isinstance(kind, UtcDateTime):
-        return _sqlite_time
+    if isinstance(kind, clean.CleanString):
+        return clean.words
+    if dialect.name == "sqlite":
+        if isinstance(kind, UtcDateTime):
+            return _sqlite_time
+        if isinstance(kind, clean.CleanJson):
+            return clean.written
     convert: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
-    if dialect.name == "sqlite" and convert is not None and isinstance(kind, clean.CleanJson):
-        return lambda value: "[]" if value == [] else convert(value)
     return convert
 
 

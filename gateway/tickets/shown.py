@@ -26,8 +26,13 @@ def _pieces(line: str, columns: int) -> list[str]:
 
 def in_mail(text: str) -> str:
     """Text as staff read it in a mail: a prefix before each line, and lines broken between words."""
-    lines = text.replace("\r", "\n").expandtabs().split("\n")
-    return "\n".join(f"{OWN}{piece}".rstrip() for line in lines for piece in _wrapped(line, WIDTH - len(OWN)))
+    columns, found = WIDTH - len(OWN), []
+    for line in text.replace("\r", "\n").expandtabs().split("\n"):
+        if len(line) <= columns and line.isascii():  # most are
+            found.append((OWN + line).rstrip())
+        else:
+            found += [(OWN + piece).rstrip() for piece in _wrapped(line, columns)]
+    return "\n".join(found)
 
 
 def _columns(text: str) -> int:
