@@ -241,54 +241,86 @@ def planned(one: Desk) -> None:
             print(*(f"    {line}" for line in plan), sep="\n")
 
 
+WINDOW_S = 10.0  #: with the purge and without it, in turn: what others do on the machine meets both alike
+LATE_S = 0.25
+
+
+class Steps:
+    """The store as a purge sees it: it works while ``open`` is set, and each of its transactions is timed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self.open, self.stop = store, asyncio.Event(), asyncio.Event()
+        self.read = store.read
+        self.took: list[float] = []  #: seconds of each transaction, with its commit and its turn
+
+    async def write(self, job: Callable[[Connection], Any]) -> Any:
+        """One step."""
+        began = time.perf_counter()
+        done = await self._store.write(job)
+        self.took.append(time.perf_counter() - began)
+        return done
+
+    async def wait(self, pause: float) -> bool:
+        """The pause of a purge, and as long as it may not work."""
+        await asyncio.sleep(pause)
+        await self.open.wait()
+        return not self.stop.is_set()
+
+
+async def waits(one: Desk, seconds: float, done: Callable[[], bool]) -> list[float]:
+    """How long mails waited for their acceptance and their commit, one mail after another."""
+    found, ends = [], time.monotonic() + seconds
+    while time.monotonic() < ends and not done():
+        began = time.perf_counter()
+        claimed = await asyncio.to_thread(one.accepted, one.raw())
+        found.append(time.perf_counter() - began)
+        incoming = (await one.judge.incoming(Hand(claimed)))[0]
+        began = time.perf_counter()
+        await asyncio.to_thread(one.committed, claimed, incoming)
+        found.append(time.perf_counter() - began)
+        await asyncio.sleep(0.05)
+    return found
+
+
+def told(name: str, some: list[float]) -> None:
+    """Prints how they are spread."""
+    cut = statistics.quantiles(some, n=1000)
+    late = sum(one > LATE_S for one in some)
+    print(
+        f"  {name}: {len(some)} times, p50 {cut[499] * 1000:.1f} ms, p99 {cut[989] * 1000:.1f}, p99.9 {cut[998] * 1000:.1f}, "
+        f"max {max(some) * 1000:.1f}, {late} beyond {LATE_S * 1000:.0f}"
+    )
+
+
 async def purged(one: Desk, count: int, seconds: float) -> None:
-    """Purges ``count`` tickets while mail comes, and prints how long each waited."""
+    """Purges ``count`` tickets while mail comes, in windows with and without it, and prints how long each waited."""
     spaced = one.store.read_now(
         lambda c: c.execute(text(f"select opened_at from tickets order by id limit 1 offset {count}")).scalar()
     )
-    cutoff = spaced if not isinstance(spaced, str) else None
     now = utc_now()
-    age = now - (cutoff or purge_moment(spaced))
-    stop = asyncio.Event()
-
-    async def wait(pause: float) -> bool:
-        try:
-            await asyncio.wait_for(stop.wait(), pause)
-        except TimeoutError:
-            return True
-        return False
-
-    waits: dict[str, list[float]] = {"alone": [], "beside a purge": []}
-
-    async def mail(until_s: float, which: str) -> None:
-        while time.monotonic() < until_s and not stop.is_set():
-            began = time.perf_counter()
-            claimed = await asyncio.to_thread(one.accepted, one.raw())
-            took = time.perf_counter() - began
-            incoming = (await one.judge.incoming(Hand(claimed)))[0]
-            began = time.perf_counter()
-            await asyncio.to_thread(one.committed, claimed, incoming)
-            waits[which] += [took, time.perf_counter() - began]
-            await asyncio.sleep(0.05)
-
-    await mail(time.monotonic() + min(30.0, seconds / 4), "alone")
-    before = one.store.read_now(lambda c: c.execute(text("select count(*) from tickets")).scalar_one())
-    began = time.monotonic()
-    running = asyncio.create_task(mail(began + seconds, "beside a purge"))
+    age = now - (purge_moment(spaced) if isinstance(spaced, str) else spaced)
+    total = lambda: one.store.read_now(lambda c: c.execute(text("select count(*) from tickets")).scalar_one())  # noqa: E731
+    steps, before, ends = Steps(one.store), total(), time.monotonic() + seconds
     keep = retention.Keep(tickets=age)
-    work = asyncio.create_task(purge.Purge(one.store, keep, lambda: now, wait).run())
-    done, _ = await asyncio.wait([work, running], return_when=asyncio.FIRST_COMPLETED)
-    stop.set()
-    await asyncio.gather(work, running)
-    took = time.monotonic() - began
-    after = one.store.read_now(lambda c: c.execute(text("select count(*) from tickets")).scalar_one())
-    removed = before - after + len(waits["beside a purge"]) // 2
-    print(f"purged about {removed} of {count} tickets in {took:.0f} s{'' if work in done else ', then stopped'}")
-    for which, some in waits.items():
-        some.sort()
-        cut = statistics.quantiles(some, n=100)
-        print(f"  accept or commit {which}: {len(some)} times, p50 {cut[49] * 1000:.1f} ms, p99 {cut[98] * 1000:.1f}, "
-              f"max {some[-1] * 1000:.1f}")  # fmt: skip
+    work = asyncio.create_task(purge.Purge(steps, keep, lambda: now, steps.wait).run())  # type: ignore[arg-type]
+    alone: list[float] = []
+    beside: list[float] = []
+    while time.monotonic() < ends and not work.done():
+        alone += await waits(one, WINDOW_S, work.done)
+        steps.open.set()
+        beside += await waits(one, WINDOW_S, work.done)
+        steps.open.clear()
+    finished = work.done()
+    steps.stop.set()
+    steps.open.set()
+    await work
+    removed = before - total() + (len(alone) + len(beside)) // 2
+    print(
+        f"purged about {removed} of {count} tickets{'' if finished else ', then stopped'}; load {os.getloadavg()[0]:.1f}"
+    )
+    told("accept or commit without a purge", alone)
+    told("accept or commit beside a purge", beside)
+    told("a step of the purge with its commit", steps.took)
 
 
 def purge_moment(said: str) -> Any:
