@@ -221,7 +221,7 @@ class Running:
 
     def metrics(self) -> dict[str, float]:
         """The metrics by their full name."""
-        with urllib.request.urlopen(self.http + "/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(self.http + "/metrics", timeout=10 * crowd()) as answer:
             text = answer.read().decode()
         found = {}
         for line in text.splitlines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
 import stat
@@ -24,6 +25,7 @@ class TokenServer:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
+        self.flooded = 0  #: octets of an answer without an end
         self.rotate = False
         self.valid: set[str] = set()
         self.answer: tuple[int, Any] | str = ""
@@ -37,12 +39,31 @@ class TokenServer:
                 if outer.answer == "slow":
                     outer._release.wait(20)
                     return
+                if outer.answer in ("drips", "endless"):
+                    self.flood(
+                        b"x" if outer.answer == "drips" else b"x" * 65536, 0.05 if outer.answer == "drips" else 0
+                    )
+                    return
                 status, body = outer.answer if isinstance(outer.answer, tuple) else (200, outer.grant())
                 data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
                 self.send_response(status)
+                if 300 <= status < 400:
+                    self.send_header("Location", str(body))
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
+
+            def do_GET(self) -> None:
+                outer.asked.append({"GET": self.path})
+                self.send_error(404)
+
+            def flood(self, piece: bytes, pause: float) -> None:
+                self.send_response(200)
+                self.end_headers()
+                with contextlib.suppress(OSError):
+                    while not outer._release.wait(pause):
+                        self.wfile.write(piece)
+                        outer.flooded += len(piece)
 
             def log_message(self, *_: Any) -> None:
                 return
@@ -138,6 +159,7 @@ def test_a_rotated_token_that_cannot_be_saved_is_used_and_saved_later(tmp_path: 
     assert "rotated-2" in (tmp_path / "none" / "saved.json").read_text()
 
 
+@pytest.mark.fault("X62")
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
@@ -151,6 +173,30 @@ def test_what_goes_wrong_has_its_kind(tmp_path: Path, server: TokenServer, answe
     with pytest.raises(error) as caught:
         tokens(tmp_path, server, Ticking()).access()
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.fault("X62")
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_nowhere(tmp_path: Path, server: TokenServer, status: int) -> None:
+    elsewhere = TokenServer()
+    try:
+        server.answer = (status, elsewhere.url)
+        with pytest.raises(TokenUnavailable, match=str(status)):
+            tokens(tmp_path, server, Ticking()).access()
+        assert elsewhere.asked == []
+    finally:
+        elsewhere.close()
+
+
+@pytest.mark.fault("X62")
+@pytest.mark.parametrize("answer", ["drips", "endless"])
+def test_an_answer_without_an_end_takes_neither_time_nor_memory(
+    tmp_path: Path, server: TokenServer, answer: str
+) -> None:  # fmt: skip
+    server.answer = answer
+    with pytest.raises(TokenUnavailable):
+        tokens(tmp_path, server, Ticking()).access()
+    assert 0 < server.flooded < 32 * 1024**2
 
 
 def test_a_token_that_is_still_good_bridges_a_server_that_is_away(tmp_path: Path, server: TokenServer) -> None:
@@ -202,6 +248,7 @@ def test_a_refused_grant_is_auth_failed_and_no_mail_is_lost(at: Bench, server: T
     assert len(at.rows()) == 5
 
 
+@pytest.mark.fault("X62")
 def test_a_slow_token_server_is_away_and_no_mail_is_lost(at: Bench, server: TokenServer) -> None:
     fill(at)
     server.answer = "slow"

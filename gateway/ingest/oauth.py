@@ -3,13 +3,10 @@ used."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,8 +14,8 @@ from typing import Any
 
 from gateway import log
 from gateway.config import Oauth2
+from gateway.ingest import token_server
 
-MAX_ANSWER = 64 * 1024
 LIFE_S = 3600.0  # where the server does not say
 
 
@@ -85,18 +82,13 @@ class Tokens:
         self._fresh_until = now + timedelta(seconds=life / 2)
 
     def _ask(self, form: dict[str, str]) -> dict[str, Any]:
-        request = urllib.request.Request(  # noqa: S310 - the configuration allows https, and http to this machine
-            self._settings.url, urllib.parse.urlencode(form).encode(), {"Accept": "application/json"}
-        )
         try:
-            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
-                answer = json.loads(response.read(MAX_ANSWER))
-        except urllib.error.HTTPError as error:
-            with contextlib.closing(error):
-                code = _error_code(error.read(MAX_ANSWER))
-            if error.code in (400, 401, 403):
-                raise TokenRefused(f"{error.code} {code}".strip()) from error
-            raise TokenUnavailable(f"the token server answers {error.code}") from error
+            status, body = token_server.posted(self._settings.url, urllib.parse.urlencode(form).encode(), self._timeout)
+            if status in (400, 401, 403):
+                raise TokenRefused(f"{status} {_error_code(body)}".strip())
+            if status != 200:
+                raise TokenUnavailable(f"the token server answers {status}")
+            answer = json.loads(body)
         except (OSError, ValueError) as error:
             raise TokenUnavailable(f"the token server: {type(error).__name__}") from error
         if (
