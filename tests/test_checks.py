@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY as DEFAULT
 from sqlalchemy import Connection, event
 
@@ -23,6 +24,7 @@ from gateway import metrics
 from gateway.checks import machine
 from gateway.checks.canary import traffic
 from gateway.checks.standing import Standing
+from gateway.checks.watch import remedy
 from gateway.database import inbox
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
@@ -197,3 +199,20 @@ def test_the_examples_name_metrics_that_exist() -> None:
             ["promtool", "check", "rules", str(rules)], capture_output=True, text=True, check=False
         )
         assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("trouble", "path", "do"),
+    [
+        ("the database cannot be used: database is locked (SQLITE_BUSY)", "/v/g.db", "fuser -v /v/g.db names who holds it"),
+        ("/v/g.db was removed or replaced under the running service: restart it", "/v/g.db", "put the file back"),
+        ("the database cannot be used: database disk image is malformed", "/v/g.db", "gateway restore COPY"),
+        ("the disk of the database is full: database or disk is full", "/v/g.db", "make room"),
+        ("the database cannot be used: attempt to write a readonly database", "/v/g.db", "ls -l /v/g.db*"),
+        ("the database does not answer: connection refused", "", "start PostgreSQL"),
+        ("the database is busy: lock timeout on a relation that is locked", "", "gateway doctor"),
+        ("something new", "/v/g.db", "gateway doctor"),
+    ],
+)  # fmt: skip
+def test_a_database_that_cannot_be_used_says_what_ends_it(trouble: str, path: str, do: str) -> None:
+    assert do in remedy(trouble, path)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from gateway.checks.standing import Standing
 from gateway.verify.dns import Answer
 
-EVERY_S, AGAIN_S, TRIES = 60.0, 10.0, 2
+EVERY_S, AGAIN_S, TRIES = 20.0, 5.0, 2
 DO = "dig MX {domain}; correct [dns] nameservers or /etc/resolv.conf, then gateway reload"
 
 

@@ -23,6 +23,26 @@ LOOK_S, ANSWER_S = 5.0, 1.5
 Wait = Callable[[float], Awaitable[bool]]
 
 
+#: words of a database's trouble, and what ends it
+_REMEDIES = (
+    ("was removed or replaced", "put the file back, or gateway restore COPY, then systemctl restart gateway"),
+    ("malformed", "systemctl stop gateway; gateway restore COPY; systemctl start gateway"),
+    ("not a database", "systemctl stop gateway; gateway restore COPY; systemctl start gateway"),
+    ("locked", "fuser -v {path} names who holds it: end that"),
+    ("disk", "make room; nothing else is needed"),
+    ("readonly", "ls -l {path}*: owner and mode, or the mount (findmnt -T {path})"),
+    ("refused", "start PostgreSQL; nothing else is needed"),
+)
+_ANY = "gateway doctor; the log says what the database said (journalctl -u gateway)"
+
+
+def remedy(trouble: str, path: str) -> str:
+    """What a person does about a database that cannot be used; ``path``: of SQLite's file, or empty."""
+    said = trouble.lower()
+    found = next((do for words, do in _REMEDIES if words in said and (path or "{path}" not in do)), _ANY)
+    return found.format(path=path)
+
+
 class HealthWatch:
     """``looks``: the checks of the parts of this process; ``office`` and ``settings`` as they are now; ``wake``:
     something was written for the outbox."""
@@ -49,8 +69,7 @@ class HealthWatch:
         return self.standing.found(found, now)
 
     def _database(self, trouble: str) -> Check:
-        do = "gateway doctor; the log says what the database said (journalctl -u gateway)"
-        return Check("database", trouble, None, do, blocks=True)
+        return Check("database", trouble, None, remedy(trouble, str(self._store.path or "")), blocks=True)
 
     def _machine(self, now: datetime) -> list[Check]:
         settings = self._settings()
