@@ -412,7 +412,8 @@ class Dns(_Section):
 class Verify(_Section):
     """``[verify]``: what else is believed, and when a check that could not be made is repeated."""
 
-    spam_headers: tuple[str, ...] = ()
+    #: of SpamAssassin (both), rspamd; they count from trusted relays and mailboxes
+    spam_headers: tuple[str, ...] = ("X-Spam-Flag: YES", "X-Spam-Status: Yes", "X-Spam: Yes")
     arc_sealers: tuple[str, ...] = ()
     rechecks: tuple[Seconds, ...] = (60.0, 300.0, 600.0, 1800.0)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import rspamd
 from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
 from bench.postfix import Postfix
 from gateway import demo
@@ -70,6 +71,32 @@ def test_a_mail_through_postfix_is_judged_by_its_true_client_and_answered(
     (answer,) = peers.taken
     assert answer.rcpt_tos == ("ops@shop.example",)
     assert answer.mail_from.startswith("bounces+")
+
+
+def test_what_rspamd_marks_is_kept_from_the_desk_without_being_told_so(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or not shutil.which("postfix") or not shutil.which("rspamd"):
+        missing("a Postfix with an rspamd needs root and the packages postfix and rspamd")
+    peers, lmtp, filtering = LoopbackPeers(), free_port(), rspamd.Rspamd()
+    milter = f"smtpd_milters = inet:127.0.0.1:{filtering.port}\nmilter_default_action = tempfail\nmilter_protocol = 6"
+    postfix = Postfix(lmtp, peers.relay, milter)
+    listen = [f"lmtp://127.0.0.1:{lmtp}"]
+    daemon = Running(
+        tmp_path, peers, relay={"port": postfix.port}, smtp={"listen": listen, "trusted_relays": ["127.0.0.1"]}
+    )
+    try:
+        for number, words in enumerate((rspamd.SPAM, "Thank you."), 1):
+            sample = Sample("", "Shop Ops <ops@shop.example>", "Server slow", f"tfz1cvkr is slow.\n\n{words}\n")
+            through(postfix, built(sample, number, utc_now()), "ops@shop.example", "198.51.100.20")
+            until(lambda count=number: len(daemon.named("decided")) == count, 60, postfix.log())  # type: ignore[misc]
+        assert [event["disposition"] for event in daemon.named("decided")] == ["quarantined", "opened"], postfix.log()
+        (kept,) = daemon.rows("messages", "list", "--state", "quarantined")
+        assert kept["reason"] == "blocked: its host marked it: X-Spam"
+        until(lambda: len(peers.taken) == 1, 30, postfix.log())  # the other one is answered
+    finally:
+        daemon.stop()
+        postfix.stop()
+        filtering.close()
+        peers.close()
 
 
 #: what a client may say of itself: its words stand in front of its address in the line that Postfix writes
