@@ -155,6 +155,10 @@ Network = Annotated[str, BeforeValidator(_network)]
 RelayNetwork = Annotated[str, BeforeValidator(_relay_network)]
 
 
+_HOST, _NODE, _SOURCE = r"^\S+$", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$", r"^[a-z0-9][a-z0-9-]{0,29}$"
+_SELECTOR = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -209,7 +213,7 @@ class Node(_Section):
     replies to the relay, ``http`` serves the console; the health pages are served wherever ``[http] listen`` is set.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")] | None = None
+    name: Annotated[str, Field(pattern=_NODE)] | None = None
     roles: tuple[Role, ...] = _ROLES
 
     @field_validator("roles")
@@ -290,7 +294,7 @@ def _folder(value: str) -> str:
     return value
 
 
-SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,29}$")]
+SourceName = Annotated[str, Field(pattern=_SOURCE)]
 Folder = Annotated[str, BeforeValidator(_folder)]
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -475,7 +479,7 @@ class Directory(_Section):
 class Relay(_Section):
     """``[relay]``: the SMTP server that sends our replies."""
 
-    host: Annotated[str, Field(pattern=r"^\S+$")] = "127.0.0.1"
+    host: Annotated[str, Field(pattern=_HOST)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 25
     security: Literal["tls", "starttls", "none"] = "none"
     username: str | None = None
@@ -495,7 +499,7 @@ class Relay(_Section):
 class Dkim(_Section):
     """``[[dkim]]``: a key that signs our replies; none where the relay signs."""
 
-    selector: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$")]
+    selector: Annotated[str, Field(pattern=_SELECTOR)]
     key_file: Path
     domain: str | None = None
 
@@ -808,6 +812,15 @@ def _section_of(model: type[BaseModel], part: str) -> type[BaseModel]:
     return model
 
 
+#: what a pattern asks for, as a person reads it
+_FORMS = {
+    _HOST: "must be a host name or an address, without blanks",
+    _NODE: "must be letters, digits, dots, hyphens and underscores, at most 40",
+    _SOURCE: "must be small letters, digits and hyphens, at most 30",
+    _SELECTOR: "must be the first label of a DNS name (letters, digits, hyphens)",
+}
+
+
 def _problem(path: str, error: Any) -> Problem:
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
@@ -817,6 +830,9 @@ def _problem(path: str, error: Any) -> Problem:
             model = _section_of(model, part)
         return Problem(path, key, f"unknown key{_nearest(location[-1], model)}")
     text = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":
+        given = error["input"]
+        text = _FORMS.get(error["ctx"]["pattern"], text) + (f", not {given!r}" if given else "; it is empty")
     return Problem(path, key, text)
 
 
