@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -16,7 +16,7 @@ from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
 from gateway.ingest.limits import Bounds
-from gateway.mail import guard
+from gateway.mail import (guard, keyed)
 from gateway.mail.address import with_a_label
 from gateway.model import Rules
 from gateway.pipeline import Surroundings
@@ -300,6 +300,7 @@ def build(
     templates = templates or Templates(settings.replies.templates_dir)
     whose = office(settings, templates, store)
     out = relay(settings)
+    out.own = keyed.tag(store.keys[store.key_id], "greeting", 10)
     return Desk(
         settings=settings,
         templates=templates,
@@ -307,5 +308,5 @@ def build(
         sender=sender(settings, store.keys[store.key_id]),
         around=surroundings(settings, whose, accounts, resolver),
         relay=out,
-        policy=policy(settings, lambda: out.smtputf8),
+        policy=replace(policy(settings, lambda: out.smtputf8), own=out.own),
     )

@@ -213,6 +213,38 @@ def test_a_relay_that_is_our_own_socket_is_refused(peers: LoopbackPeers, tmp_pat
     assert any("is our own socket" in line and "gateway.socket" in line for line in daemon.other)
 
 
+def test_a_relay_that_turns_out_to_be_ourselves_is_known_by_its_greeting(
+    daemons: Any, peers: LoopbackPeers, tmp_path: Path
+) -> None:
+    """No address tells: something in between (NAT, a balancer) leads back to us."""
+    daemon = daemons(peers)
+    between = socket.create_server(("127.0.0.1", 0))
+
+    def passing(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while piece := one.recv(4096):
+                other.sendall(piece)
+
+    def lead_back() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = between.accept()
+                us = socket.create_connection(("127.0.0.1", daemon.smtp_port))
+                for pair in ((client, us), (us, client)):
+                    threading.Thread(target=passing, args=pair, daemon=True).start()
+
+    threading.Thread(target=lead_back, daemon=True).start()
+    port = between.getsockname()[1]
+    daemon.config.write_text(daemon.config.read_text().replace(f"port = {peers.relay}", f"port = {port}"))
+    daemon.reload()
+    until(lambda: daemon.named("reloaded"))
+    daemon.send(signed(1), "ops@shop.example")
+    until(lambda: daemon.named("relay_paused"))
+    assert "greeting: it is our own listener" in daemon.named("relay_paused")[-1]["detail"]
+    assert [event["new"] for event in daemon.named("accepted")] == [True]  # nothing came back
+    between.close()
+
+
 def test_a_good_reload_takes_effect(daemons: Any, peers: LoopbackPeers, tmp_path: Path) -> None:
     templates = tmp_path / "templates"
     templates.mkdir()
@@ -599,8 +631,8 @@ def test_socket_activation(peers: LoopbackPeers, tmp_path: Path) -> None:
                 return client.recv(200)
 
         until(lambda: path.exists())
-        assert greeting(socket.AF_INET, ("127.0.0.1", port)).endswith(b"ESMTP\r\n")
-        assert greeting(socket.AF_UNIX, str(path)).endswith(b"LMTP\r\n")
+        assert greeting(socket.AF_INET, ("127.0.0.1", port)).split()[2] == b"ESMTP"
+        assert greeting(socket.AF_UNIX, str(path)).split()[2] == b"LMTP"
         until(lambda: daemon.named("started"))
         assert "smtp://(systemd),lmtp://(systemd)" in daemon.named("started")[0]["listen"]
     finally:

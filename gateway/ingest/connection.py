@@ -47,6 +47,7 @@ class Policy:
     accepts_recipient: Callable[[str], bool]
     smtputf8: Callable[[], bool]  #: whether an address beyond ASCII could be answered (RFC 6531)
     tls: ssl.SSLContext | None
+    own: str = ""  #: a word of our greeting by which our own relay client knows us
 
     def trusts(self, address: str | None) -> bool:
         """Whether a peer may speak for others; ``None`` is our own UNIX socket."""

@@ -86,7 +86,10 @@ class MailSession(Connection):
 
     async def _dialogue(self) -> None:
         if not self._stopping:
-            await self.say(Reply(220, "", f"{self._ingest.policy.hostname} {'LMTP' if self._lmtp else 'ESMTP'}"))
+            policy = self._ingest.policy
+            await self.say(
+                Reply(220, "", f"{policy.hostname} {'LMTP' if self._lmtp else 'ESMTP'} {policy.own}".rstrip())
+            )
         while self.transport is not None and not self._stopping:
             if not await self._turn():
                 return

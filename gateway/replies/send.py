@@ -42,6 +42,8 @@ def not_connected(error: Exception) -> Sent:
     tls = _tls_fault(error)
     if isinstance(error, aiosmtplib.SMTPAuthenticationError | NoLogin):
         stage = "login"
+    elif isinstance(error, OurOwn):
+        stage = "greeting"
     elif tls is not None:
         stage, said = "TLS", getattr(tls, "verify_message", "") or tls.reason or str(tls)
     elif isinstance(error, aiosmtplib.SMTPHeloError):
@@ -53,7 +55,7 @@ def not_connected(error: Exception) -> Sent:
     if (plain := _refused_by_system(error)) and not code and stage == "connecting":
         said = plain
     told = words(_WHERE.sub("", f"{code or ''} {said}".strip())) or type(error).__name__
-    refused = isinstance(error, NoLogin) or (stage == "login" and code >= 500)
+    refused = isinstance(error, NoLogin | OurOwn) or (stage == "login" and code >= 500)
     return Sent(False, False, code, f"{stage}: {told}", refused, relay=True)
 
 
@@ -70,6 +72,10 @@ def _tls_fault(error: BaseException | None) -> ssl.SSLError | None:
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     return error
+
+
+class OurOwn(aiosmtplib.SMTPException):
+    """The relay is this gateway, or another node of it: by whatever way, replies would come back."""
 
 
 class NoLogin(aiosmtplib.SMTPException):
@@ -93,6 +99,7 @@ class Relay:
             ssl.create_default_context(cafile=str(ca_file) if ca_file else None) if security != "none" else None
         )
         self._slots = asyncio.Semaphore(connections)
+        self.own = ""  #: the word in our own greeting, by which we know ourselves
         self.smtputf8 = False  #: whether it offered that (RFC 6531) at the last connection
         self._kept: list[tuple[float, Connection]] = []
 
@@ -122,7 +129,9 @@ class Relay:
         )
         async for attempt in retries:
             with attempt:
-                await client.connect()
+                greeting = await client.connect()
+        if self.own and self.own in greeting.message.split():
+            raise OurOwn("it is our own listener; replies would come back")
         if self._username:
             try:
                 await client.login(self._username, self._password or "")
