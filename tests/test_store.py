@@ -299,3 +299,11 @@ def test_a_closed_store_says_so(store: Store) -> None:
 def test_a_naive_datetime_never_goes_in(store: Store) -> None:
     with pytest.raises(Exception, match="naive"):
         accept(store, mail(), received_at=NOW.replace(tzinfo=None))
+
+
+def test_reads_of_postgresql_are_planned_with_their_values(store: Store) -> None:
+    """The oldest pending mail of a million took seconds under a plan for any state; see ``_planned_each_time``."""
+    if store.is_sqlite:
+        return
+    ask = lambda connection: connection.exec_driver_sql("show plan_cache_mode").scalar()  # noqa: E731
+    assert [store.read_now(ask), store.write_now(ask)] == ["force_custom_plan", "auto"]

@@ -128,6 +128,25 @@ def libpq_patience(url: str) -> dict[str, Any]:
     return {name: value for name, value in PATIENCE.items() if name not in given}
 
 
+def _postgresql_engine(url: str, size: int) -> Engine:
+    return create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=size,
+        max_overflow=size,
+        pool_pre_ping=True,
+        connect_args=libpq_patience(url),
+    )
+
+
+def _planned_each_time(connection: Any, _: object) -> None:
+    """Reads are planned with their values. A plan for any value, which PostgreSQL makes of a statement that is
+    repeated, takes states to be equally frequent: the oldest pending mail of a million was looked for among all that
+    are done, for a second."""
+    connection.execute("set plan_cache_mode = force_custom_plan")
+    connection.commit()
+
+
 def _told(error: BaseException) -> BaseException:
     """What the caller gets: whether it was the database's fault, and not the statement's."""
     fault = faults.of(error)
@@ -205,15 +224,9 @@ class Store:
             self._writer_engine = _sqlite_engine(url, "BEGIN IMMEDIATE", checkpoint=False)
             self._reader_engine = _sqlite_engine(url, "BEGIN", checkpoint=False)
         else:
-            engine = create_engine(
-                url,
-                poolclass=QueuePool,
-                pool_size=5,
-                max_overflow=5,
-                pool_pre_ping=True,
-                connect_args=libpq_patience(url),
-            )
-            self._writer_engine = self._reader_engine = engine
+            self._writer_engine = _postgresql_engine(url, 1)
+            self._reader_engine = _postgresql_engine(url, 4)
+            event.listen(self._reader_engine, "connect", _planned_each_time)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(4, "store-read")
         self._connection: Connection | None = None  # the writer thread's own
