@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import replace
 from email import message_from_bytes
+from email.policy import default as as_it_is
 from pathlib import Path
 
 import pytest
@@ -111,7 +112,12 @@ def test_the_notice_goes_to_the_customer_by_one_command(tmp_path: Path, peers: L
         told = daemon.command("abuse", "tell", rows[0]["reference"])
         assert told.returncode == 0 and "(account 10023)" in told.stdout, told.stderr
         sent = until(lambda: [one for one in peers.taken if b"203.0.113.7" in one.raw and "anna" in one.rcpt_tos[0]])
-        words = message_from_bytes(sent[0].raw).as_string()
+        notice = message_from_bytes(sent[0].raw, policy=as_it_is)
+        assert str(notice["Subject"]).endswith("] Missbrauchsmeldung zu Ihrem Kundenkonto 10023"), (
+            "in her language, no Re:"
+        )
+        assert "\n> " in str(notice.get_body(("plain",)).get_content()), "the report is a quotation"
+        words = notice.as_string()
         assert "reporter@isp.example" not in words and "203.0.113.7" in words
         again = daemon.command("abuse", "tell", rows[0]["reference"])
         assert again.returncode == 1 and "were told already" in again.stderr

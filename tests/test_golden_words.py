@@ -37,7 +37,12 @@ def _kept(name: str, text: str) -> None:
 
 
 def _sheet(written: Mapping[str, str], language: str, names: tuple[str, ...]) -> str:
-    cases = [(name, case) for name in names for case in preview.CASES if f"{language}/{name}.{case}.txt" in written]
+    cases = [
+        (name, case)
+        for name in names
+        for case in (*preview.CASES, "follow-up")
+        if f"{language}/{name}.{case}.txt" in written
+    ]
     return "\n".join(f"===== {name}, {case}\n{written[f'{language}/{name}.{case}.txt']}" for name, case in cases)
 
 

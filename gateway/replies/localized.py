@@ -6,6 +6,7 @@ Babel is loaded when the first template asks for it.
 from __future__ import annotations
 
 import functools
+import re
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -49,9 +50,18 @@ def moment(context: Context, value: str) -> str:
     locale = _spoken(language)
     when = datetime.fromisoformat(value).astimezone(ZoneInfo(str(context["timezone"])))
     time = format_time(when, "short", locale=locale) + _OF_THE_CLOCK.get(language, "")
-    return f"{format_date(when, 'long', locale=locale)}, {time} ({_zone_name(when, language)})"
+    day = _DAY.sub("\\1\u00a0", format_date(when, "long", locale=locale))
+    return f"{day}{_joined(when, language)}{time} ({_zone_name(when, language)})"
 
 
+def _joined(when: datetime, language: str) -> str:
+    """What stands between a day and its time; Spanish says "a la 1:05" and "a las 2:05"."""
+    if language == "es":
+        return " a la\u00a0" if when.hour == 1 else " a las\u00a0"
+    return {"fr": " à\u00a0", "it": ", ore\u00a0"}.get(language, ", ")
+
+
+_DAY = re.compile(r"^(\d+\.?) ")  #: a day of the month, which no line break parts from its month
 _LOCALES = {"en": "en_GB"}  #: day before month, 24 hours
 _OF_THE_CLOCK = {"de": "\u00a0Uhr"}
 

@@ -22,7 +22,14 @@ from gateway.replies.render import (
 )
 
 #: what each of a template's samples shows (``render.samples``)
-CASES = ("full", "bare", "incident", "other")
+CASES = {
+    "full": "a customer whose mail was understood, with one thing missing",
+    "bare": "somebody who proved nothing, and nothing is missing",
+    "incident": "a disturbance that is known already",
+    "sensitive": "a request that not everybody may make",
+    "asked": "nothing was understood, everything is asked for",
+}
+STAFF_CASES = {"full": "a new mail", "bare": "nothing is known", "follow-up": "the customer wrote again"}
 _MOMENT = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -82,12 +89,15 @@ def _rendered(templates: Templates, sender: Sender) -> Iterator[_Shown]:
         if name not in (*NAMES, *STAFF):
             continue
         kind = "staff" if name in STAFF else "person" if name in ("answer", "closed", "abuse_notice") else "auto"
-        for case, context in zip(CASES, samples(name), strict=False):
+        seen: set[tuple[str, str]] = set()
+        for case, context in zip(STAFF_CASES if kind == "staff" else CASES, samples(name), strict=False):
             values = variables(sender, context)
-            text = templates.text(name, language, values)
-            page = templates.page(name, language, values, text) if kind != "staff" else ""
             draft = Draft(0, name, language, "anna@example.de", kind, "", context, _MOMENT)
-            subject = subject_of(draft, sender, templates.words(language))
+            subject, text = subject_of(draft, sender, templates.words(language)), templates.text(name, language, values)
+            if (subject, text) in seen:
+                continue  # the case makes no difference here
+            seen.add((subject, text))
+            page = templates.page(name, language, values, text) if kind != "staff" else ""
             yield _Shown(name, language, case, subject, wrapped(text) if name in OURS else text, page)
 
 
@@ -101,7 +111,11 @@ def _index(shown: list[_Shown], languages: list[str]) -> str:
             for language in languages
         )
         rows.append(f"<tr><th>{name}</th>{cells}</tr>")
-    return f"<p>Each language has a page with all of its templates.</p>\n<table>\n{''.join(rows)}\n</table>"
+    legend = "".join(f"<li>{case}: {what}</li>" for case, what in CASES.items())
+    return (
+        f"<p>Each language has a page with all of its templates.</p>\n<ul>{legend}</ul>\n<table>\n{''.join(rows)}\n</"
+        "table>"
+    )
 
 
 def _links(one: _Shown) -> str:

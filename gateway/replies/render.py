@@ -262,6 +262,7 @@ class Templates:
         for language in self.languages() or ("en",):
             try:
                 self.words(language)["subject_fixed"].format(name="x")
+                self.words(language).get("subject_abuse_notice", "").format(account="1")
             except (RenderError, KeyError, IndexError, ValueError, AttributeError) as error:
                 found.append(Problem(str(self._folder or shipped_templates()), f"{WORDS}.{language}.toml", str(error)))
         return [*found, *self._incomplete()]
@@ -299,8 +300,8 @@ def samples(name: str) -> list[dict[str, Any]]:
     """Contexts that reach every branch of a template, for ``check`` and ``preview``."""
     base: dict[str, Any] = {
         "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
-        "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"], "sensitive": [],
-        "account_name": "Anna Example", "subject": "Server 203.0.113.7", "orders": ["123456"], "ips": ["203.0.113.7"],
+        "missing": ["diagnostics"], "sensitive": [], "account_name": "Anna Example", "subject": "Server 203.0.113.7",
+        "orders": ["123456"], "ips": ["203.0.113.7"],
         "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "started_at": "2026-11-22T14:30:00+01:00",
         "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
     }  # fmt: skip
@@ -312,8 +313,17 @@ def samples(name: str) -> list[dict[str, Any]]:
     if name.startswith("staff"):
         about = {} if name in FENCED else {"reference": ""}
         return [sample | about for sample in _staff_samples(base, empty)]
+    asked = base | {"orders": [], "ips": [], "services": [], "started_at": None,
+                    "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"]}  # fmt: skip
+    if name == "abuse_notice":
+        notice = {
+            "text": "> We receive login attempts from 203.0.113.7.\n>\n> Nov 22 14:05:11 sshd[811]: Failed password "
+            "for root"
+        }
+        base, empty, asked = base | notice, empty | notice, asked | notice
     known = {"incident_since": "2026-11-22T14:05:00+01:00"}
-    return [base, empty, base | known, base | {"sensitive": ["password"], "critical": False, "priority": "normal"}]
+    sensitive = {"sensitive": ["password"], "critical": False, "priority": "normal", "missing": []}
+    return [base, empty, base | known, base | sensitive, asked]
 
 
 def _staff_samples(base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str, Any]]:
@@ -457,6 +467,8 @@ def subject_of(draft: Draft, sender: Sender, words: Mapping[str, str]) -> str:
     reference = str(draft.context.get("reference") or "")
     if draft.kind == "staff":
         return staff_subject(draft, reference, words)
+    if own := words.get("subject_" + draft.template):
+        return f"[{reference}] " + neutral(own.format(account=draft.context.get("account") or ""))
     if draft.context.get("verified") and draft.context.get("subject"):
         return reply_subject(str(draft.context["subject"]), reference)
     return f"[{reference}] " + words["subject_fixed"].format(name=neutral(sender.name))
@@ -566,7 +578,7 @@ def _gist(words: str) -> str:
 
 def _block(lines: list[str]) -> str:
     """One paragraph, list or quotation; ``dir``: words of any script read from their own side."""
-    if all(line.startswith("> ") for line in lines):
+    if all(line.startswith("> ") or line == ">" for line in lines):
         quoted = "<br>\n".join(_linked(line[2:]) for line in lines)
         return f'<blockquote dir="auto" style="margin: 0 0 0 1em; font-style: italic">{quoted}</blockquote>'
     if all(line.startswith(("- ", "  ")) for line in lines):

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from gateway import log
 from gateway.database.tables import Ticket, entries, facts
 from gateway.model import Account, Person
-from gateway.tickets import outgoing
+from gateway.tickets import greeting, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
 from gateway.tickets.outgoing import Office, Reply
 
@@ -39,10 +39,12 @@ def named(connection: Connection, ticket: int) -> dict[str, list[str]]:
 
 
 def _words(connection: Connection, ticket: int) -> str:
-    """The notice itself, without addresses of mailboxes: who reported it is nobody's business but ours."""
+    """The notice itself as a quotation, without addresses of mailboxes: who reported it is nobody's business but
+    ours."""
     e = entries.c
     first = select(e.text).where(e.ticket_id == ticket, e.direction == "in").order_by(e.id).limit(1)
-    return log.without_addresses(str(connection.execute(first).scalar() or ""))[:LONGEST]
+    notice = log.without_addresses(str(connection.execute(first).scalar() or ""))[:LONGEST]
+    return "\n".join(f"> {line}".rstrip() for line in notice.strip().splitlines())
 
 
 def tell(
@@ -79,7 +81,7 @@ class _Notice:
         """The mail to one contact."""
         context = {
             "reference": row.reference, "verified": True, "account": self.account.account,
-            "account_name": self.account.name, "about": self.about, "text": self.words,
+            "account_name": greeting.greeted(self.account.name, ""), "about": self.about, "text": self.words,
             "subject": f"Abuse report {self.about}".strip(), "in_reply_to": None, "references": [],
         }  # fmt: skip
         event = f"abuse{row.id}.{self.account.account}"[:80]
