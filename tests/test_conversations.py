@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from tests.staff_clients import LOGO, PROGRAMS, Program
 
 ANNA, OPS, OWNER = "anna@example.de", "ops@shop.example", "owner@plain.example"
 JOE, KIM = "joe@staff.example", "kim@staff.example"
+_requests = itertools.count(1)
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 40
 
 
@@ -35,8 +37,10 @@ def read(scene: Scene) -> None:
 
 
 def asked(scene: Scene, text: str = "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow. Please have a look.\n") -> str:
-    """A verified customer writes; the reference of his ticket."""
-    return str(scene.write(Mail(f"Shop Ops <{OPS}>", text, "Slow disk"))["ticket"])
+    """A verified customer writes, each time about something else; the reference of his ticket."""
+    return str(
+        scene.write(Mail(f"Shop Ops <{OPS}>", f"{text}\nThis is request {next(_requests)}.\n", "Slow disk"))["ticket"]
+    )
 
 
 # --------------------------------------------------------------------------- staff by mail
@@ -336,7 +340,7 @@ def test_a_party_at_a_domain_without_authentication(scene: Scene) -> None:
     by_id = Mail(f"Owner <{OWNER}>", "Cancel the order.", f"Re: [{reference}]", signed=False, headers=headers)
     assert scene.write(by_id)["disposition"] == "pending", "whoever saw a mail knows its Message-ID"
     held_back = scene.letters(JOE)[-1]
-    assert held_back.subject == f"[{reference}] Unverified sender, technical: (no subject)"
+    assert held_back.subject == f"[{reference}] Unverified sender, technical: Question"
     assert "A message from a sender without proof, held back: " in held_back.text
     number = next(row["id"] for row in scene.rows() if row["ticket"])
     assert f"To let it in: gateway messages release {number}\n" in held_back.text

@@ -166,7 +166,7 @@ def test_plural_forms_and_moments_are_those_of_the_language() -> None:
     assert "15–22\u00a0минут." in received("ru", 22)
     assert "15–31\u00a0хвилини" in received("uk", 31)
     assert "innerhalb von 1\u00a0Minute," in received("de", 30)
-    assert "22\u00a0November 2026, 14:30 (CET)" in received("en", 30)
+    assert "22 November 2026, 14:30 (CET)" in received("en", 30)
     assert "22\u00a0novembre 2026 à\u00a014:30 (CET)" in received("fr", 30)
     assert "22\u00a0de noviembre de 2026 a las\u00a014:30 (CET)" in received("es", 30)
     assert "22\u00a0novembre 2026, ore\u00a014:30 (CET)" in received("it", 30)

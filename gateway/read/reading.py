@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from gateway.mail import tokens
 from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import Attachment, Candidate, ParsedMessage, Reading, mail_start
@@ -30,6 +31,7 @@ from gateway.read.words import language, pasted, quotes
 MAX_SEARCHED = 128 * 1024
 LIKE_A_WORD = 1.0  #: how little a name leans to a service's that is a word with a number
 OWN_HOST = 2.0  #: what a host that is named speaks for a matter of an account
+EXAMPLE = "#123456"  #: the order number by which our mails say what one looks like
 _WORDS = re.compile(r"\w{2,}")
 
 
@@ -54,7 +56,16 @@ def _hosts(own_words: str, rest: str, named: tuple[Candidate, ...]) -> tuple[Can
     opaque = (one for one in named if one.words.startswith("service:") or services.leaning([one.value]) > LIKE_A_WORD)
     known = {candidate.value for candidate in (*found, *opaque)}
     short = (*machines.machines_in(own_words), *called.called_in(own_words[:MAX_SEARCHED]))
+    short = tuple(one for one in short if tokens.find(one.value) is None)  # "server down [T-7K2M9QX]"
     return (*found, *{c.value: c for c in short if c.value not in known}.values())
+
+
+def _beside_ours(found: tuple[Candidate, ...], spoken: str | None) -> tuple[Candidate, ...]:
+    """Without what only the lines of a quoted mail of ours say; ``spoken``: the other lines, ``None`` where none is
+    quoted."""
+    if spoken is None:
+        return found
+    return tuple(one for one in found if one.quoted or one.value in spoken)
 
 
 def _answers(parsed: ParsedMessage) -> bool:
@@ -96,12 +107,14 @@ def _described(new: str) -> bool:
     return sum(1 for _ in islice(_WORDS.finditer(new[:2000]), 5)) == 5
 
 
-def _rest(new: str, full: str) -> str:
-    """What of the full text is not among the new words, for facts that stand in quotes only."""
+def _rest(new: str, full: str, ours: bool) -> str:
+    """What of the full text is not among the new words, for facts that stand in quotes only; ``ours``: a mail of ours
+    is quoted."""
     if new == full:
         return ""
     kept = set(new.split("\n"))
-    return "\n".join(line for line in full.split("\n") if line not in kept)
+    lines = (line for line in full.split("\n") if line not in kept)
+    return "\n".join(line for line in lines if not (ours and EXAMPLE in line))
 
 
 def _named(file: Attachment) -> Attachment:
@@ -118,7 +131,8 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     new, full = _split(parsed, hints)
     # facts and topics are looked for in what may leave the original: nothing of a secret ends up in a fact's words
     subject, masked, masked_full, count, in_subject = parsed.subject, new, full, 0, 0
-    own_words, rest = f"{subject}\n\n{new}", _rest(new, full)
+    ours = quotes.holds_ours(full)
+    own_words, rest = f"{subject}\n\n{new}", _rest(new, full, ours)
     in_own = secrets.suspected(own_words)
     if in_own:
         masked, count = secrets.mask(new)
@@ -127,8 +141,9 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     parsed = replace(parsed, attachments=tuple(map(_named, parsed.attachments)))
     if in_own or (rest and secrets.suspected(rest)):
         masked_full = secrets.mask(full)[0] if full != new else masked
-        own_words, rest = f"{subject}\n\n{masked}", _rest(masked, masked_full)
-    found_orders = _candidates(own_words, rest, orders.orders_in)
+        own_words, rest = f"{subject}\n\n{masked}", _rest(masked, masked_full, ours)
+    spoken = quotes.unquoted(own_words).lower() if ours else None
+    found_orders = _beside_ours(_candidates(own_words, rest, orders.orders_in), spoken)
     found_ips = _reported(parsed, _candidates(own_words, rest, ips.ips_in))
     found_services = _candidates(own_words, rest, services.services_in)
     found_invoices = _candidates(own_words, rest, orders.invoices_in)
@@ -136,7 +151,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     names_a_fact = any(not c.quoted and not c.weak for c in (*found_orders, *found_ips, *found_invoices)) or bool(
         stated_services
     )
-    found_hosts = _hosts(own_words, rest, found_services)
+    found_hosts = _beside_ours(_hosts(own_words, rest, found_services), spoken)
     started_at, started_words = times.incident_start(subject, masked, hints.received_at, ZoneInfo(hints.timezone))
     pasted_in = pasted.has_diagnostics(own_words[:MAX_SEARCHED])
     leaning = services.leaning(c.value for c in found_services if not c.quoted) + 2.0 * bool(count) + 1.0 * pasted_in

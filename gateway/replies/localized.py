@@ -50,7 +50,8 @@ def moment(context: Context, value: str) -> str:
     locale = _spoken(language)
     when = datetime.fromisoformat(value).astimezone(ZoneInfo(str(context["timezone"])))
     time = format_time(when, "short", locale=locale) + _OF_THE_CLOCK.get(language, "")
-    day = _DAY.sub("\\1\u00a0", format_date(when, "long", locale=locale))
+    day = format_date(when, "long", locale=locale)
+    day = day if language == "en" else _DAY.sub("\\1\u00a0", day)  # English is what staff read too, in ASCII
     return f"{day}{_joined(when, language)}{time} ({_zone_name(when, language)})"
 
 

@@ -339,10 +339,12 @@ def _staff_samples(base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str
         "text": words, "files": [{"filename": "error.png", "type": "image/png", "size": 18211}],
         "left_out": [{"filename": "dump.pcap", "type": "application/octet-stream", "size": 44040192}], "more_files": 2,
         "reply_to": "support+t.a.b@example.com", "message": 12, "again": True, "held": "| We have restarted it.",
-        "news": "| It runs again.",
+        "news": "| It runs again.", "open_too": ["T-0000001: Slow disk"],
         "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}],
     }  # fmt: skip
-    none: dict[str, Any] = {name: [] for name in ("marks", "lines", "facts", "files", "left_out", "missing")}
+    none: dict[str, Any] = {
+        name: [] for name in ("marks", "lines", "facts", "files", "left_out", "missing", "open_too")
+    }
     bare = full | empty | none | {
         "account": None, "author": "", "author_name": "", "goes_to": "", "spoken": None, "target_at": None, "why": "",
         "limit_at": None, "at_once": True, "text": "", "more_files": 0, "reply_to": None, "again": False, "held": "",
@@ -357,7 +359,7 @@ _ABSENT: dict[str, Any] = {
     "started_at": None, "why": "", "author_name": "", "account_holder": "", "goes_to": "", "spoken": None,
     "reply_language": "en", "target_at": None, "limit_at": None, "facts": (), "text": "", "files": (), "left_out": (),
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
-    "digest": False, "message": None, "said_by": "", "said_at": None,
+    "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
 }  # fmt: skip
 
 

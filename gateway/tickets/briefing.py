@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from gateway.database.tables import attachments, entries, facts
-from gateway.model import FACT_KINDS, Decision, Incoming, Rules
+from gateway.database.tables import attachments, entries, facts, messages, tickets
+from gateway.model import FACT_KINDS, Decision, Incoming, Ownership, Rules, TicketState
 from gateway.tickets import policy, shown
 
 MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
@@ -73,6 +73,7 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
         {"kind": kind, "value": fact.value, "ownership": str(fact.ownership), "quoted": fact.quoted}
         for kind in FACT_KINDS
         for fact in incoming.facts.of(kind)
+        if not (kind == "hosts" and fact.quoted and fact.ownership is Ownership.UNKNOWN)
     ]
     began = incoming.facts.incident_started_at
     named = [(a.filename, a.type, a.size, a.sha256) for a in reading.parsed.attachments]
@@ -146,6 +147,19 @@ def _named(connection: Connection, entry: Any) -> list[dict[str, Any]]:
     a = attachments.c
     rows = connection.execute(select(a.filename, a.type, a.size).where(a.entry_id == entry.id).limit(MAX_LISTED))
     return [{"filename": row.filename[:200], "type": row.type, "size": row.size} for row in rows]
+
+
+def open_too(connection: Connection, ticket: Any) -> list[str]:
+    """The other tickets of the same author that are not closed, the newest first: "T-7K2M9QX: Slow disk"."""
+    t, m = tickets.c, messages.c
+    lately = (
+        select(m.ticket_id).where(m.author == ticket.author, m.ticket_id.is_not(None)).order_by(m.id.desc()).limit(20)
+    )
+    chosen = select(t.reference, t.subject).where(
+        t.id.in_(lately.scalar_subquery()), t.id != ticket.id, t.state != TicketState.CLOSED, t.merged_into.is_(None)
+    )
+    rows = connection.execute(chosen.order_by(t.id.desc()).limit(5))
+    return [f"{row.reference}: {row.subject[:80] or '(no subject)'}" for row in rows]
 
 
 def newest_entry(connection: Connection, ticket: Any) -> int:

@@ -208,10 +208,10 @@ def read(
         found = replace(found, last_to_author=last, same=_same(latest, incoming, now))
     elif (used := counting.used(first.of_address, cap, OF_ADDRESS)) >= cap:
         found = replace(found, loop=f"{cap} acknowledgements within {_span(limits.budget_domain[1])} to one address")
-    elif alike <= MAX_ROWS:
+    else:
         latest = fetch(connection, LATEST, values)
         near = 2 * used >= cap or 2 * len(latest) >= alike
-        loop = _loop(latest, incoming, alike, ago(ALIKE_S))
+        loop = _loop(latest, incoming, alike, ago(ALIKE_S)) if alike <= MAX_ROWS else ""
         found = replace(found, near=near, loop=loop, same=_same(latest, incoming, now))
     domain = limits.budget_domain[0]
     shared = (("budget_total", first.of_all, total, OF_ALL), ("budget_domain", first.of_domain, domain, OF_DOMAIN))

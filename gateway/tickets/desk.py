@@ -40,7 +40,19 @@ from gateway.model import (
     TicketState,
     Trust,
 )
-from gateway.tickets import briefing, budgets, clock, copies, newtopic, outgoing, policy, replays, staffmail, threads
+from gateway.tickets import (
+    briefing,
+    budgets,
+    clock,
+    copies,
+    newtopic,
+    nudges,
+    outgoing,
+    policy,
+    replays,
+    staffmail,
+    threads,
+)
 from gateway.tickets.greeting import greeted
 from gateway.tickets.outgoing import Office, Reply
 
@@ -112,7 +124,14 @@ def decided(
     if binding and decision.reply is not None and spent.near and budgets.alone(connection):
         spent = budgets.read(connection, incoming, trust, goes_on, office, now)
         decision = policy.decide(incoming, thread, spent, now, office.rules)
-    return budgets.with_copies_in_reach(connection, decision, office, now)
+    return budgets.with_copies_in_reach(connection, _unasked(decision, incoming), office, now)
+
+
+def _unasked(decision: Decision, incoming: Incoming) -> Decision:
+    """Who only wants to know whether there is news is asked for nothing."""
+    if decision.missing and not decision.critical and nudges.only(incoming.reading.text):
+        return replace(decision, missing=())
+    return decision
 
 
 def commit(
@@ -265,7 +284,9 @@ def _append(connection: Connection, incoming: Incoming, decision: Decision, offi
         return row
     values: dict[str, Any] = {}
     if decision.disposition is Disposition.APPENDED:
-        values |= {"version": row.version + 1, "snoozed_until": None}
+        told = policy.told_in(incoming, decision.trust)
+        missing = [one for one in row.missing if one not in told]
+        values |= {"version": row.version + 1, "snoozed_until": None, "missing": missing}
         before = [mark for mark in row.marks if not (decision.critical and mark == RECOVERED)]  # it fell again
         values["marks"] = list(dict.fromkeys([*before, *(m for m in decision.marks if m != "critical")]))
         if row.state != TicketState.OPEN:
@@ -441,6 +462,10 @@ def _tell(
     told = f"m{claimed.id}" if claimed.arrival is None else f"m{claimed.id}.a{claimed.arrival}"
     if decision.notify == "now" and ticket is not None and entry is not None:
         more = briefing.of_mail(incoming, decision, claimed.id, entry, office.rules)
+        if decision.thread is not None and tokens.find(incoming.reading.parsed.subject) == ticket.reference:
+            more["subject"] = ticket.subject  # what it is about; a reply has the subject of our mail
+        if decision.disposition is Disposition.OPENED and nudges.only(incoming.reading.text):
+            more["open_too"] = briefing.open_too(connection, ticket)
         outgoing.tell(connection, ticket, "staff_new", told, more, office, now)
     elif decision.notify == "now":
         why = "it looks forged" if decision.trust is Trust.FAILED else _short_reason(incoming, decision)

@@ -92,45 +92,43 @@ def class_of(incoming: Incoming) -> tuple[MailClass, str]:
 
 
 def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
-    """What the desk asks for and the mail does not tell. Foreign and unknown facts count alike.
-
-    For anybody but a verified customer it is the words that count, not what the directory knows of them: an answer that
-    asks for the service name only when there is no such service tells a stranger which services, hosts and addresses
-    are here.
-    """
-    reading, facts = incoming.reading, incoming.facts
-    topics = reading.topics
-    if ABUSE in topics.flags:
-        return () if reading.diagnostics else ("diagnostics",)  # evidence, and nothing of an account
-    if (topics.question is Question.GENERAL or _INVITATION in reading.text) and not topics.critical:
+    """What the desk asks for and the mail does not tell. Foreign and unknown facts count alike."""
+    topics = incoming.reading.topics
+    told = told_in(incoming, trust)
+    if ABUSE in topics.flags:  # evidence, and nothing of an account; a customer passes on what he got
+        return () if "diagnostics" in told or trust is Trust.VERIFIED else ("diagnostics",)
+    if (topics.question is Question.GENERAL or _INVITATION in incoming.reading.text) and not topics.critical:
         return ()
-
-    def told(kind: str) -> bool:
-        if trust is Trust.VERIFIED:
-            kinds = _SAID_BY.get(kind, (kind,))
-            return any(fact.ownership is Ownership.OWN for one in kinds for fact in facts.of(one))
-        named: tuple[Candidate, ...] = getattr(reading, kind)
-        return any(not candidate.weak for candidate in named)
-
-    absent: list[str] = []
+    wanted = ["order_or_ip", "service", "description", *(["started_at"] if topics.critical else []), "diagnostics"]
     if (topics.department is Department.FINANCIAL or topics.sensitive) and not topics.critical:
         # a payment, or something to be done: nobody needs logs or a time of begin for it
-        if not (told("orders") or told("ips") or told("invoices")):
-            absent.append("order_or_ip")
-        if not reading.described:
-            absent.append("description")
-        return tuple(absent)
-    if not (told("orders") or told("ips")):
-        absent.append("order_or_ip")
-    if not told("services"):
-        absent.append("service")
-    if not reading.described:
-        absent.append("description")
-    if topics.critical and facts.incident_started_at is None:
-        absent.append("started_at")
-    if not reading.diagnostics:
-        absent.append("diagnostics")
-    return tuple(absent)
+        wanted = ["order_or_ip", "description"]
+        told |= {"order_or_ip"} if _names(incoming, trust, "invoices") else set()
+    return tuple(one for one in wanted if one not in told)
+
+
+def told_in(incoming: Incoming, trust: Trust) -> set[str]:
+    """What a mail tells of all that the desk may ask for."""
+    reading = incoming.reading
+    told = {
+        "order_or_ip": _names(incoming, trust, "orders") or _names(incoming, trust, "ips"),
+        "service": _names(incoming, trust, "services"),
+        "description": reading.described,
+        "started_at": incoming.facts.incident_started_at is not None,
+        "diagnostics": reading.diagnostics,
+    }
+    return {one for one, is_told in told.items() if is_told}
+
+
+def _names(incoming: Incoming, trust: Trust, kind: str) -> bool:
+    """Whether a mail names something of this kind. For anybody but a verified customer it is the words that count, not
+    what the directory knows of them: an answer that asks for the service name only when there is no such service tells
+    a stranger which services, hosts and addresses are here."""
+    if trust is Trust.VERIFIED:
+        kinds = _SAID_BY.get(kind, (kind,))
+        return any(fact.ownership is Ownership.OWN for one in kinds for fact in incoming.facts.of(one))
+    named: tuple[Candidate, ...] = getattr(incoming.reading, kind)
+    return any(not candidate.weak for candidate in named)
 
 
 @dataclass(slots=True)
@@ -294,12 +292,17 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
     if thread.state is TicketState.CLOSED and thread.closed_at is not None:
         if (now - thread.closed_at).total_seconds() > rules.reopen_grace_s:
             return None
-        if incoming.verdict.authenticated and thread.new_topic:
+        topics = incoming.reading.topics
+        certain = topics.critical or topics.department is Department.FINANCIAL  # technical is what is not known as well
+        if incoming.verdict.authenticated and (thread.new_topic or (certain and _of_another_team(incoming, thread))):
             return None
     new_round = not thread.clock_running
     if thread.by == SAME_REQUEST and (incoming.verdict.authenticated or thread.token_bound):
         why = "the same request again: it joins the first, which is acknowledged"
-        return _Draft(Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", silence=why)
+        told = "" if thread.token_bound else "now"  # it brings another file
+        return _Draft(
+            Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", silence=why, notify=told
+        )
     if incoming.verdict.authenticated:
         return _Draft(Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", notify="now")
     if thread.token_bound and not incoming.verdict.refused:
@@ -316,10 +319,15 @@ def _another_matter(incoming: Incoming, thread: Thread) -> bool:
     another department's."""
     if not incoming.verdict.authenticated or thread.by not in ("message_id", "references"):
         return False
-    reading = incoming.reading
     if thread.apart:
         return True
-    if not thread.new_topic or not thread.department or reading.topics.department == thread.department:
+    return thread.new_topic and _of_another_team(incoming, thread)
+
+
+def _of_another_team(incoming: Incoming, thread: Thread) -> bool:
+    """Whether a mail is about an invoice or an order, and another department's than the ticket."""
+    reading = incoming.reading
+    if not thread.department or reading.topics.department == thread.department:
         return False
     return any(not one.weak and not one.quoted for one in (*reading.invoices, *reading.orders))
 

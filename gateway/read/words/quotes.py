@@ -380,6 +380,9 @@ def new_words(text: str, first: bool = False, blank: bool = True) -> str:
             size = 0
         if size:
             below = below or _Below(lines, ends)
+            if _marked(line) and quote and not any(map(str.strip, kept)):
+                index = _answered_below(lines, index, below)
+                continue
             if _marked(line) or not below.own(index + size):
                 break
             index, quoting = index + size, True  # the words that introduce the quote go with it
@@ -395,6 +398,24 @@ def new_words(text: str, first: bool = False, blank: bool = True) -> str:
         index += 1
     own = _trimmed(kept, first, blank)
     return own or _trimmed([line for line in lines if not _marked(line)], first, blank) or text.strip()
+
+
+def _answered_below(lines: list[str], index: int, below: _Below) -> int:
+    """Where the author's words begin below the whole of our quoted mail; the number of lines where there are none, or
+    where they stand between its lines."""
+    last = max(number for number in range(index, len(lines)) if _is_quote(lines[number]))
+    between = any(line.strip() and not _is_quote(line) for line in lines[index:last])
+    return last + 1 if not between and below.own(last) else len(lines)
+
+
+def holds_ours(text: str) -> bool:
+    """Whether a mail of ours is quoted in a text."""
+    return "-- " in text and _MARKER.search(text) is not None
+
+
+def unquoted(text: str) -> str:
+    """The lines of a text that are not marked as a quotation."""
+    return "\n".join(line for line in text.split("\n")[:MAX_LINES] if not _is_quote(line))
 
 
 def quotes_unmistakably(text: str) -> bool:
