@@ -12,10 +12,13 @@ from sqlalchemy import select
 
 from gateway.database import tables
 from gateway.database.store import Store
+from gateway.model import AccountMatch, Budgets
 from gateway.tickets import people
-from tests.samples import JOE, NOW, envelope, incoming, mail
+from gateway.tickets.policy import decide
+from tests.samples import ANNA, JOE, NONE, NOW, PASS, RULES, STRANGER, envelope, incoming, mail
 from tests.test_arrivals import comes
 from tests.test_desk import Desk
+from tests.test_desk import sent as sent_out
 
 MINUTE = timedelta(minutes=1)
 
@@ -203,3 +206,105 @@ def test_a_reply_to_a_long_closed_ticket_is_a_new_linked_one_and_its_numbers_sta
     assert (late.decision.disposition, late.decision.outcome, late.reference != first) == ("opened", "linked", True)
     after = at.show(first)
     assert (after["state"], after["first_response_at"]) == ("closed", before["first_response_at"])
+
+
+JAPANESE, RUSSIAN = "サーバーが動きません。", "Сервер не отвечает с самого утра, помогите пожалуйста"
+
+
+@pytest.mark.parametrize(
+    ("label", "octets", "words", "note"),
+    [
+        ("ISO-2022-JP", JAPANESE.encode("iso-2022-jp"), JAPANESE, ""),
+        ("", JAPANESE.encode("iso-2022-jp"), JAPANESE, "charset: no label, read as iso2022_jp_ext"),
+        ("windows-1258", "Sông Hương xin chào".encode("cp1258"), "Sông Hương xin chào", ""),
+        ("koi8-r", RUSSIAN.encode("koi8-r"), RUSSIAN, ""),
+        ("us-ascii", RUSSIAN.encode("koi8-r"), RUSSIAN, "charset: us-ascii, read as koi8_r"),
+        ("us-ascii", "Der Server läuft".encode("latin-1"), "Der Server läuft", ""),  # what the label means today
+        ("utf-8", "Der Server läuft nicht".encode("latin-1"), "Der Server läuft nicht", "charset: utf-8, read as cp1252"),
+        ("x-nonsense", "Der Server läuft".encode("latin-1"), "Der Server läuft", "charset: x-nonsense, read as cp1252"),
+    ],
+)  # fmt: skip
+def test_charsets_that_elsewhere_lost_the_mail_are_read_and_what_was_assumed_is_kept(
+    label: str, octets: bytes, words: str, note: str
+) -> None:
+    """Elsewhere the mail was refused, or broke the batch it came in. Cc is binary, a name of a file ``us-ascii''%F6``."""
+    kind = f"text/plain; charset={label}" if label else "text/plain"
+    raw = (
+        b"From: Anna <anna@example.de>\r\nTo: support@introserv.com\r\nCc: \xfc\xff\x00 <x@else.example>\r\nSubject: x\r\n"
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: " + kind.encode() + b"\r\n\r\n" + octets
+        + b"\r\n--b\r\nContent-Type: application/pdf\r\nContent-Disposition: attachment; filename*=us-ascii''%F6rtlich.pdf\r\n\r\nx\r\n--b--\r\n"
+    )  # fmt: skip
+    read = incoming(raw).reading
+    assert (read.text, [file.filename for file in read.parsed.attachments]) == (words, ["örtlich.pdf"])
+    assert [line for line in read.parsed.notes if line.startswith("charset")] == ([note] if note else [])
+
+
+GERMAN, FRENCH = (
+    "Guten Tag, die Festplatte meines Servers ist sehr langsam.",
+    "Bonjour, le disque de mon serveur est très lent.",
+)
+POLISH = "Dzień dobry, mój serwer działa bardzo wolno, proszę o pomoc."
+
+
+@pytest.mark.parametrize(
+    ("words", "language", "verified", "stated", "reply"),
+    [
+        (FRENCH, "de", True, "", "fr"),  # the words of this mail before what the account says
+        ("#123456", "de", True, "fr", "de"),  # the account's where the words tell nothing
+        ("#123456", "pl", True, "", "en"),  # no templates: English
+        ("#123456", "de", False, "", "en"),  # nobody learns the language of an account
+        ("#123456", "de", False, "fr", "fr"),
+        (POLISH, "de", True, "", "en"),
+        (GERMAN, "en", False, "fr", "de"),
+    ],
+)
+def test_a_reply_is_in_the_customers_language_and_so_is_all_that_follows(
+    at: Desk, words: str, language: str, verified: bool, stated: str, reply: str
+) -> None:
+    """Elsewhere everybody got the one text of the mailbox."""
+    at.office = replace(at.office, rules=replace(RULES, languages=("de", "en", "fr")))
+    account = replace(ANNA, language=language)
+    match = AccountMatch((account,), {"10023": frozenset(("owner",))}, account, ())
+    raw = mail(words, "1", Content_Language=stated)
+    first = at.take(incoming(raw, match=match, verdict=PASS if verified else NONE), raw).reference
+    sent = next(row for row in at.outbox() if row.kind != "staff")
+    sent_out(at, NOW)
+    at.tick(NOW + 26 * MINUTE)
+    at.store.write_now(lambda c: people.answer(c, first, "We look.", JOE, at.office, NOW + 27 * MINUTE))
+    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 28 * MINUTE, notify=True))
+    written = {row.template: row.language for row in at.outbox() if row.kind != "staff"}
+    assert written == {sent.template: reply, "status": reply, "answer": reply, "closed": reply}
+
+
+#: every sign of automatic mail that one of a dozen desks knows: fields, authors, and how a subject of an absence begins
+FIELDS: list[dict[str, str]] = [
+    *({"Auto_Submitted": value} for value in ("auto-generated", "auto-replied; owner-email=x@y.example", "auto-notified", "auto-replied (rejected)")),
+    *({"X_Auto_Response_Suppress": value} for value in ("All", "DR, RN, NRN, OOF, AutoReply", "AutoReply")),
+    *({field: value} for field in ("Precedence", "X_Precedence") for value in ("bulk", "JUNK", "list", "auto_reply")),
+    *({field: "x"} for field in (
+        "List_Unsubscribe", "List_Id", "Mailing_List", "X_No_Loop", "X_OTRS_Loop", "X_RT_Loop_Prevention", "X_Roundup_Loop", "X_Auto_Generated",
+        "X_Autorespond", "X_Autoresponder", "X_Autoresponse", "X_AutoReply_From", "X_Mail_Autoreply", "X_MS_Exchange_Inbox_Rules_Loop")),
+    {"X_Loop": "yes"}, {"X_Autoreply": "yes"}, {"X_Autogenerated": "Reply"}, {"X_AMAZON_MAIL_RELAY_TYPE": "notification"},
+    {"X_FC_Machinegenerated": "true"}, {"Delivered_To": "autoresponder"}, {"author": "MAILER-DAEMON <mailer-daemon@b.example>"},
+]  # fmt: skip
+ABSENT = {
+    "Auto: x": "I am out of the office until Monday.", "Automatic reply: x": "I am away until Monday.", "Out of Office: x": "I will be back on Monday.",
+    "Autosvar: x": "Jag är på semester till måndag.", "Frånvaro: x": "Jag är på semester.", "Automatisk svar: x": "Jeg er på ferie til mandag.",
+    "Automatisch antwoord: x": "Ik ben tot maandag afwezig.", "Abwesenheitsnotiz: x": "Ich bin bis Montag nicht im Büro.",
+    "Respuesta automática: x": "Estoy fuera de la oficina hasta el lunes.", "Fuori sede: x": "Sono fuori ufficio fino a lunedì.",
+    "Réponse automatique : x": "Je suis absent jusqu'à lundi.", "Автоответ: x": "Я в отпуске до понедельника.",
+    "Автоматична відповідь: x": "Я у відпустці до понеділка.", "Automatyczna odpowiedź: x": "Jestem na urlopie do poniedziałku.",
+    "Automatická odpověď: x": "Jsem mimo kancelář do pondělí.", "Otomatik yanıt: x": "Pazartesiye kadar ofis dışındayım.",
+    "Resposta automática: x": "Estou fora do escritório até segunda.", "自动回复: x": "我正在休假。", "自動応答: x": "休暇中です。",
+    "autoreply": "I am away until Monday.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", [*FIELDS, *({"subject": subject, "text": text} for subject, text in ABSENT.items())])
+def test_every_sign_of_automatic_mail_that_some_desk_knows_ends_the_loop(fields: dict[str, str]) -> None:
+    """None of the twelve knows them all; each loop that was told of went through a gap of the list."""
+    proven = replace(NONE, authenticated=True, by="spf")
+    given = incoming(mail(**fields), verdict=proven, match=STRANGER, envelope_=envelope(mail_from="x@b.example"))
+    assert decide(given, None, Budgets(), NOW, RULES).reply is None
+    person = incoming(mail(), verdict=proven, match=STRANGER, envelope_=envelope(mail_from="x@b.example"))
+    assert decide(person, None, Budgets(), NOW, RULES).reply is not None

@@ -183,7 +183,7 @@ def decode(data: bytes, label: str | None, html: bool = False, hint: str = "") -
         and _plausible(strict, declared, sample)
     ):
         return strict, ""
-    if declared in _MULTIBYTE or declared == "utf-8":
+    if declared in _MULTIBYTE or (declared == "utf-8" and _UTF8_MANY.search(sample)):  # else no octet of it is UTF-8
         text = data.decode(declared, "replace")
         if text.count("\ufffd") * 20 <= len(text):  # a character or two was cut
             return text, f"charset: damaged {_shown(label)}"
