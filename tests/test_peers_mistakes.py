@@ -13,7 +13,7 @@ from sqlalchemy import select
 from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import AccountMatch, Budgets
-from gateway.tickets import people
+from gateway.tickets import ownership, people
 from gateway.tickets.policy import decide
 from tests.samples import ANNA, JOE, NONE, NOW, PASS, RULES, STRANGER, envelope, incoming, mail
 from tests.test_arrivals import comes
@@ -308,3 +308,22 @@ def test_every_sign_of_automatic_mail_that_some_desk_knows_ends_the_loop(fields:
     assert decide(given, None, Budgets(), NOW, RULES).reply is None
     person = incoming(mail(), verdict=proven, match=STRANGER, envelope_=envelope(mail_from="x@b.example"))
     assert decide(person, None, Budgets(), NOW, RULES).reply is not None
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_an_absence_reopens_nothing_and_takes_neither_owner_nor_clock(at: Desk, closed: bool) -> None:
+    """Elsewhere it reopened the ticket, lost its owner or ended the waiting for the customer."""
+    first = took(at, 1, "The disk of order #123456 is slow.", "Slow disk").reference
+    at.store.write_now(lambda c: ownership.assign(c, first, "joe", JOE, NOW + MINUTE))
+    at.store.write_now(lambda c: people.answer(c, first, "Which one?", JOE, at.office, NOW + 2 * MINUTE))
+    if closed:
+        at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 3 * MINUTE))
+    before, sent = at.show(first), len(at.outbox())
+    away = took(
+        at, 2, "I am away until Monday.", f"Automatic reply: Slow disk [{first}]", 5, Auto_Submitted="auto-replied"
+    )
+    after = at.show(first)
+    assert (away.reference, away.decision.silent, len(at.outbox())) == (first, True, sent)
+    kept = ("state", "owner", "version", "target_at", "limit_at", "first_response_at", "marks")
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    assert (after["state"], after["owner"]) == ("closed" if closed else "waiting", "joe")
