@@ -212,6 +212,28 @@ def test_the_clock_alerts_writes_to_the_customer_and_records_the_breach_once_eac
     assert at.status(NOW + 31 * MINUTE)["problems"] != []
 
 
+@pytest.mark.parametrize("how", ["answered", "closed", "answered and written to again", "left alone"])
+def test_a_status_mail_that_waits_for_the_relay_is_cancelled_by_an_answer(at: Desk, how: str) -> None:
+    """The relay is away from the 24th minute on: nobody hears that he is not forgotten when he was answered."""
+    first = at.take(incoming()).reference or ""
+    sent(at, NOW)
+    at.tick(NOW + 25 * MINUTE)
+    assert [row.template for row in at.outbox() if row.kind == "auto" and row.state == "queued"] == ["status"]
+    if how.startswith("answered"):
+        at.store.write_now(lambda c: people.answer(c, first, "We look.", JOE, at.office, NOW + 26 * MINUTE))
+    if how == "closed":
+        at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 26 * MINUTE))
+    if how.endswith("again"):
+        raw = mail("Thank you, and when?", f"Re: [{first}]", Message_ID="<again@example.de>")
+        at.take(incoming(raw, envelope_=envelope(received_at=NOW + 27 * MINUTE)), raw, NOW + 27 * MINUTE)
+    claimed = at.store.write_now(lambda c: outgoing.claim(c, NOW + 28 * MINUTE, 50, 60))
+    mine = [row.template for row in claimed if row.kind != "staff"]
+    assert mine == {"closed": [], "left alone": ["status"]}.get(how, ["answer"])
+    (row,) = [row for row in at.outbox() if row.template == "status"]
+    assert (row.state, row.last_error) == (("sending", "") if how == "left alone" else ("dead", "discarded"))
+    assert at.status(NOW + 28 * MINUTE)["outbox_dead"] == 0, "nobody has to look at it"
+
+
 def test_a_ticket_that_the_clock_cannot_do_stops_no_other(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     first = at.take(incoming())
     second = at.take(incoming(mail("two")), mail("two"))

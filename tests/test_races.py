@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +25,7 @@ from gateway.database.store import Store
 from gateway.model import RawMessage, Turn
 from gateway.tickets import desk, openings, outgoing, people, rounds, views
 from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, envelope, incoming, mail
-from tests.test_desk import MINUTE, Desk
+from tests.test_desk import MINUTE, Desk, sent
 
 LATER = NOW + 10 * MINUTE
 KINDS = ("answer", "another answer", "close", "reopen", "release", "follow-up", "no proof", "clock", "bounce", "dead")
@@ -73,7 +74,7 @@ class Scene:
 
     def _accepted(self, c: Connection, what: str, verdict: Any) -> tuple[Any, Any]:
         given = read(what, verdict)
-        told = {"subject": f"Re: [{self.reference}]" if self.reference else "Question",
+        told = {"subject": f"Re: [{self.reference}]" if self.reference else f"Question {self.number}",
                 "message_id": f"{what[:5]}{self.number}@example.de"}  # fmt: skip
         given = replace(given, reading=replace(given.reading, parsed=replace(given.reading.parsed, **told)))
         raw = mail(what)
@@ -166,6 +167,7 @@ def test_two_writers(shared: tuple[Store, Store], pair: tuple[str, str], answere
 
 
 NUMBERS = itertools.count(1)
+CLOCKS = ("staff_alert", "status", "staff_breach")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -205,6 +207,29 @@ def test_many_writers_at_once_leave_no_ticket_without_a_clock(shared: tuple[Stor
         found = scene.found()
         assert found["state"] in ("open", "waiting")
         assert (found["clock_next_at"] is not None) or found["state"] == "waiting"
+
+
+def test_the_clocks_of_two_nodes_tell_everything_once(request: pytest.FixtureRequest, database: str) -> None:
+    """Both look at the same minute, again and again: each ticket is told of once, and what one left the other does."""
+    nodes = Store(database), Store(database)
+    for node in nodes:
+        node.open(NOW)
+        request.addfinalizer(node.close)
+    at = Desk(nodes[0])
+    for number in range(6):
+        raw = mail(
+            f"The disk of order #12345{number} is slow.", f"Disk {number}", Message_ID=f"<clock{number}@example.de>"
+        )
+        at.take(incoming(raw), raw)
+    sent(at, NOW)
+    for minute in (15, 25, 30, 31):
+        now = NOW + minute * MINUTE
+        ticks = [node.submit(lambda c, now=now: rounds.tick(c, at.office, now)) for _ in range(3) for node in nodes]
+        for tick in ticks:
+            tick.result(60)
+    told = Counter((row.template, row.ticket_id, row.recipient) for row in at.outbox() if row.template in CLOCKS)
+    assert set(told.values()) == {1}
+    assert Counter(template for template, _, _ in told) == {"staff_alert": 6, "status": 6, "staff_breach": 12}
 
 
 # --------------------------------------------------------------------------- the standing check

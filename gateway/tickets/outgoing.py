@@ -48,6 +48,7 @@ class Restored:
 NEVER = Restored()
 HELD = "held: it may have been sent before the restore"
 DISCARDED = "discarded"
+_CANCELLED = {"last_error": DISCARDED, "answer": "a person answered first"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +227,17 @@ def claim(
     connection: Connection, now: datetime, count: int, lease_s: float, promise_s: float = turns.PROMISE_S,
     left_too: bool = True,
 ) -> list[Claimed]:  # fmt: skip
-    """Due rows in turn (see ``turns``)."""
+    """Due rows in turn (see ``turns``). A status mail that a person's answer overtook is given up instead."""
     lease = now + timedelta(seconds=lease_s)
     ours: list[Claimed] = []
+    cancelled = 0
     for row in turns.due(connection, now, count, promise_s, left_too):
+        if row.template == "status" and _overtaken(connection, row):
+            change(
+                connection, outbox, row.id, {"state": OutboxState.DEAD, "next_at": None, "dead_at": now, **_CANCELLED}
+            )
+            cancelled += 1
+            continue
         values = {"state": OutboxState.SENDING, "attempts": row.attempts + 1, "lease_until": lease}
         change(connection, outbox, row.id, values)
         resent = row.state == OutboxState.SENDING
@@ -239,7 +247,18 @@ def claim(
                 row.context, row.created_at, resent, lease, row.ticket_id, row.retry_from,
             )
         )  # fmt: skip
+    if cancelled:  # what had to wait for them is due now
+        ours += claim(connection, now, count - len(ours), lease_s, promise_s, left_too)
     return ours
+
+
+def _overtaken(connection: Connection, row: OutboxRow) -> bool:
+    """Whether the round that a status mail is of has ended: it was answered, or its ticket was closed."""
+    if row.state != OutboxState.QUEUED:
+        return False
+    t = tickets.c
+    found = connection.execute(select(t.round, t.round_started_at).where(t.id == row.ticket_id)).first()
+    return found is not None and (found.round_started_at is None or f".r{found.round}." not in row.event)
 
 
 def renew(
