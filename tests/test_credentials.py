@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.read.author import author_of
 from gateway.read.secrets import secrets
+from gateway.read.unreadable import unreadable
 
 #: the text, and what of it must not be left
 SECRETS = [
@@ -175,3 +177,10 @@ def test_a_disguised_label_hides_nothing(text: str, secret: str) -> None:
 def test_what_is_no_secret_is_left_as_it_is(text: str) -> None:
     surrounded = f"Hello,\n\n{text}\n\nThanks\n"
     assert secrets.mask(surrounded) == (surrounded, 0)
+
+
+def test_a_mail_that_cannot_be_read_shows_no_secret_either() -> None:
+    block = b'From: "Anna, password: hunter2hunter2" <anna@example.de>\r\nSubject: the password: hunter2hunter2 of #123456\r\n\r\n'
+    found = unreadable(block, (9, "0" * 64), "it is damaged", author_of(block), "anna@example.de")
+    assert found.parsed.subject.startswith("the password: [masked]") and found.parsed.subject.endswith("#123456")
+    assert found.author.display_name.startswith("Anna") and "hunter2" not in found.author.display_name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gateway import config, service
 from gateway.model import Author, AuthorStatus
 from gateway.verify.accounts import match
 from gateway.verify.directory import AddressRules, Directory, DirectoryError, canonical
+from gateway.verify.directory_sources import MAX_OCTETS
 from gateway.verify.lookup import accounts_of
 from tests.samples import NOW
 
@@ -124,6 +126,24 @@ def test_a_bad_set_is_refused_whole_and_the_last_good_one_stays(
         directory.reload(NOW)
     assert directory.count() == 3
     assert set(directory.roles_of("anna@example.de")) == {"1", "2"}
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder", "a file without an end"])
+def test_what_never_answers_or_ends_is_no_directory(directory: Directory, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "accounts" / "orders.csv"
+    path.unlink()
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a folder":
+        path.mkdir()
+    else:
+        path.touch()
+        os.truncate(path, MAX_OCTETS + 1)
+    with pytest.raises(DirectoryError, match=r"no regular file|larger than it may be"):
+        directory.reload(NOW)
+    assert directory.count() == 3
 
 
 def test_a_set_that_shrinks_too_much_is_refused(directory: Directory, tmp_path: Path) -> None:

@@ -80,7 +80,9 @@ def test_hidden_words_decide_nothing_and_are_marked() -> None:
     )
     raw = f"From: Anna <a@b.example>\r\nSubject: Disk\r\nMIME-Version: 1.0\r\nContent-Type: text/html\r\n\r\n{html}\r\n".encode()
     reading = read(raw, Hints("a@b.example", datetime(2026, 11, 22, 18, 0, tzinfo=UTC), "Europe/Berlin", ""))
-    assert not reading.topics.critical and reading.topics.sensitive == () and all(order.quoted for order in reading.orders)
+    assert (
+        not reading.topics.critical and reading.topics.sensitive == () and all(order.quoted for order in reading.orders)
+    )
     assert "hidden text in the HTML" in reading.parsed.marks and X in reading.full_text
 
 

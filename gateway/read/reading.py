@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from gateway.mail import tokens
 from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
-from gateway.model import Attachment, Candidate, ParsedMessage, Reading, mail_start
+from gateway.model import Attachment, Author, Candidate, ParsedMessage, Reading, mail_start
 from gateway.read.author import author_of
 from gateway.read.facts import called, customers, hosts, ips, machines, orders, services
 from gateway.read.hints import Hints
@@ -117,6 +117,13 @@ def _rest(new: str, full: str, ours: bool) -> str:
     return "\n".join(line for line in lines if not (ours and EXAMPLE in line))
 
 
+def _author(block: bytes) -> Author:
+    """Who wrote it, by a name that tells no secret."""
+    author = author_of(block)
+    name = author.display_name
+    return replace(author, display_name=secrets.mask(name)[0]) if secrets.suspected(name) else author
+
+
 def _named(file: Attachment) -> Attachment:
     """A file whose name tells no secret."""
     return replace(file, filename=secrets.mask(file.filename)[0]) if secrets.suspected(file.filename) else file
@@ -160,7 +167,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     written_in = language.language_of(new)
     return Reading(
         parsed=parsed,
-        author=author_of(block),
+        author=_author(block),
         header_block=block,
         text=new,
         full_text=full,

@@ -7,6 +7,7 @@ Nobody's mail is lost because a parser fails on it: this ``Reading`` opens a tic
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import MappingProxyType
 
 from gateway.mail.header import Fields, capped, decode_words, fields_of, octets
@@ -37,8 +38,8 @@ def unreadable(block: bytes, whole: tuple[int, str], why: str, author: Author, m
     parsed = _parsed(fields_of(capped(block, notes)), whole, why, notes)
     said = f"[This mail could not be read: {clean_line(why, 200)}. It is attached as it came.]"
     return Reading(
-        parsed=parsed, author=author, header_block=block, text="", full_text="", language=None,
-        signs=signs_of(parsed, mail_from),
+        parsed=parsed, author=replace(author, display_name=_masked(author.display_name)), header_block=block, text="",
+        full_text="", language=None, signs=signs_of(parsed, mail_from),
         orders=(), ips=(), services=(), invoices=(), started_at=None, started_words="", diagnostics=False,
         described=False,
         topics=Topics(Department.TECHNICAL, Question.GENERAL, False, (), ()), secrets_masked=0, masked_text=said,
@@ -59,7 +60,7 @@ def _parsed(fields: Fields, whole: tuple[int, str], why: str, notes: list[str]) 
     size, sha256 = whole
     return ParsedMessage(
         message_id=ids[0] if ids else None,
-        subject=first("subject")[:500],
+        subject=_masked(first("subject")[:500]),
         in_reply_to=tuple(_MESSAGE_ID.findall(first("in-reply-to"))[:MAX_REFERENCES]),
         references=tuple(_MESSAGE_ID.findall(first("references"))[-MAX_REFERENCES:]),
         headers=MappingProxyType(headers),
@@ -83,3 +84,13 @@ def _value(value: str) -> str:
     except Exception:  # the fault that failed the reading may be in here
         text = octets(value).decode("ascii", "replace")
     return clean_line(text, MAX_VALUE)
+
+
+def _masked(text: str) -> str:
+    """A line without the secrets in it; nothing of it where they cannot be looked for."""
+    from gateway.read.secrets import secrets  # as above
+
+    try:
+        return secrets.mask(text)[0] if secrets.suspected(text) else text
+    except Exception:  # the fault that failed the reading may be in here
+        return ""

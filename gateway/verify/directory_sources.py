@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +20,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "invoices": ("invoice", "account"),
 }
 CHUNK = 5000
+MAX_OCTETS = 1024**3  #: of a file; a million accounts take a tenth of it
 
 
 class Source(Protocol):
@@ -39,6 +43,20 @@ class Source(Protocol):
         ...
 
 
+def _opened(path: Path, most: int = MAX_OCTETS) -> io.TextIOWrapper:
+    """A regular file, for reading; what else has a name there (a pipe, a device) may never answer, or never end.
+
+    Raises:
+        OSError: it is none, too large, or cannot be opened.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and found.st_size <= most:
+        return os.fdopen(handle, encoding="utf-8-sig", newline="")
+    os.close(handle)
+    raise OSError("it is larger than it may be" if stat.S_ISREG(found.st_mode) else "it is no regular file")
+
+
 class CsvFolder:
     """``accounts.csv``, ``addresses.csv``, ``orders.csv`` and optionally ``invoices.csv``: UTF-8, comma, header row."""
 
@@ -53,7 +71,7 @@ class CsvFolder:
         """See ``Source``."""
         path, columns = self._folder / f"{table}.csv", COLUMNS[table]
         try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
+            with _opened(path) as file:
                 reader = csv.reader(file)
                 if [cell.strip() for cell in next(reader, [])] != list(columns):
                     problems.append(Problem(str(path), "line 1", f"the header must be {','.join(columns)}"))
@@ -78,8 +96,8 @@ class CsvFolder:
         for table in COLUMNS:
             path = self._folder / f"{table}.csv"
             if path.exists():
-                stat = path.stat()
-                found.append((table, stat.st_mtime_ns, stat.st_size))
+                now = path.stat()
+                found.append((table, now.st_mtime_ns, now.st_size))
         return tuple(found)
 
     def settled_for(self, now: datetime) -> float:
@@ -112,7 +130,8 @@ class SqlQueries:
             return
         columns = COLUMNS[table]
         try:
-            url = self._url_file.read_text(encoding="utf-8").strip()
+            with _opened(self._url_file, CHUNK) as file:
+                url = file.read().strip()
             engine = create_engine(url, poolclass=NullPool)
             with engine.connect() as connection:
                 if connection.dialect.name == "postgresql":
