@@ -132,6 +132,20 @@ def test_trusted_relays_are_exempt_from_shares(house: House) -> None:
     assert house.used[0] == 100 and house.left == []
 
 
+def test_programs_of_this_machine_have_a_share_and_the_idle_ones_make_way_for_each_other(house: House) -> None:
+    for _ in range(50):
+        house.enter(None, trusted=True)
+    with pytest.raises(Full, match="from local"):
+        house.enter(None, trusted=True)
+    for number in range(30):
+        house.enter(different(number))
+    house.enter("192.0.2.1", trusted=True)
+    assert house.used[0] == 81 and house.left == [] and house.limits.problem() == ""
+    house.now += GREETING_S + 1
+    house.enter(None, trusted=True)
+    assert house.left == [None] and house.used[0] == 81
+
+
 def test_the_slowest_makes_way_and_whoever_brings_data_stays(house: House) -> None:
     for number in range(80):
         house.enter(different(number))
@@ -272,12 +286,12 @@ def test_a_stranger_never_pushes_out_a_known_relay_nor_a_known_one_a_trusted_one
     house = House(tmp_path, reserved=0.0, per_address=100, per_network=100)
     for _ in range(50):
         house.enter(KNOWN)
-        house.enter(None, trusted=True)
+        house.enter("192.0.2.1", trusted=True)
     house.now += 3600
     with pytest.raises(Full):
         house.enter(different(1))
     house.enter(KNOWN)
-    house.enter(None, trusted=True)
+    house.enter("192.0.2.1", trusted=True)
     assert house.left == [KNOWN, KNOWN]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.verify.dns import Answer, ZoneResolver
-from tests.signing import ZONE, judged, mail, verdict_of, with_signature
+from tests.signing import OWN, ZONE, judged, mail, verdict_of, with_signature
 
 UNSIGNED = mail()
 
@@ -167,3 +167,37 @@ def test_a_record_that_lets_everybody_send_proves_nobody(record: str) -> None:
     assert (found.spf, found.dmarc, found.authenticated, found.enforced) == ("pass", "pass", False, False)
     assert any("lets everybody send" in reason for reason in found.reasons)
     assert judged(strangers("shop.example"), zone=zone).authenticated
+
+
+HERE = {
+    "mx.example": {"A": [OWN]},
+    "mx.example.listed.example": {"A": ["127.0.0.2"]},
+    "eve.example": {"TXT": ["v=spf1 ip4:128.0.0.0/1 -all"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "proven"),
+    [
+        ("v=spf1 ip4:192.0.0.0/8 -all", False), ("v=spf1 ip4:192.0.0.0/11 -all", False), ("v=spf1 ip4:192.0.0.0/12 -all", True),
+        ("v=spf1 ip4:192.0.2.0/24 -all", True), ("v=spf1 a/8 -all", False), ("v=spf1 a/24 -all", True), ("v=spf1 include:eve.example -all", False),
+        ("v=spf1 redirect=eve.example", False), ("v=spf1 ip4:10.0.0.0/8 ip4:192.0.2.0/24 -all", True), ("v=spf1 a:%{h} -all", False),
+        ("v=spf1 exists:%{h}.listed.example -all", False), ("v=spf1 exists:%{i}.%{h}.listed.example -all", True),
+        ("v=spf1 exists:%{l}.%{d}.listed.example -all", False), ("v=spf1 include:%{h}.spf.example -all", True),
+        ("v=spf1 include:spf.%{h} -all", False),
+    ],
+)  # fmt: skip
+def test_a_record_that_names_no_senders_of_its_own_proves_nobody(record: str, proven: bool) -> None:
+    """Neither where the domain has a DMARC record nor where it has none; what is not used of it spoils nothing."""
+    names = {
+        "shop.example": {"TXT": [record], "A": ["192.0.2.7"]},
+        f"{OWN}.mx.example.listed.example": {"A": ["127.0.0.2"]},
+        "ops.shop.example.listed.example": {"A": ["127.0.0.2"]},
+        "mx.example.spf.example": {"TXT": [f"v=spf1 ip4:{OWN} -all"]},
+        "spf.mx.example": {"TXT": [f"v=spf1 ip4:{OWN} -all"]},
+    }
+    bare = {name: entry for name, entry in ZONE.items() if not name.startswith("_dmarc")}
+    for zone in (ZONE, bare):
+        found = judged(UNSIGNED, sent=True, mail_from="ops@shop.example", zone=zone | HERE | names)
+        assert (found.spf, found.authenticated, found.weak) == ("pass", proven, proven), found.reasons
+        assert proven or any("it proves nobody" in reason for reason in found.reasons)

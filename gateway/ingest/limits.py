@@ -17,11 +17,14 @@ from typing import Any
 
 from gateway import metrics
 from gateway.ingest.room import DiskRoom
-from gateway.ingest.seats import Seat, Standing, Tally
+from gateway.ingest.seats import LOCAL, Seat, Standing, Tally
 
 SMALL = 1024 * 1024  #: a mail up to this size also finds room in the last eighth
 LATELY_S, MOST_SLOW = 60.0, 4096  #: so long, and so many, networks are remembered that had to make way
 ADDRESS_PART, NETWORK_PART = 8, 4  #: of the octets in flight: an eighth an address, a quarter a network
+LOCAL_PART = (
+    2  #: of the connections, half is for programs of this machine: one that forgets to close them stops nobody else
+)
 
 
 class Full(Exception):
@@ -46,7 +49,8 @@ class Bounds:
 
     def seats(self) -> Room:
         """What there is of connections."""
-        return Room(self._ceilings(self.connections), (self.per_address, self.per_network, 2 * self.per_network))
+        shares = (self.per_address, self.per_network, 2 * self.per_network)
+        return Room(self._ceilings(self.connections), shares, max(self.connections // LOCAL_PART, 1))
 
     def octets(self, small: bool) -> Room:
         """What there is for a mail that is received; a ``small`` one gets the last eighth too."""
@@ -54,7 +58,7 @@ class Bounds:
         total = self.in_flight if small else self.in_flight - self.in_flight // 8
         address, network = self.in_flight // ADDRESS_PART, self.in_flight // NETWORK_PART
         ceilings = tuple(max(ceiling, one) for ceiling in self._ceilings(total))
-        return Room(ceilings, (max(address, one), max(network, one), max(2 * network, one)))
+        return Room(ceilings, (max(address, one), max(network, one), max(2 * network, one)), total)
 
     def _ceilings(self, total: int) -> tuple[int, ...]:
         return total - int(total * self.reserved), total - int(total * self.reserved / 2), total
@@ -63,10 +67,11 @@ class Bounds:
 @dataclass(frozen=True, slots=True)
 class Room:
     """``ceilings``: what everybody up to a standing may hold together, lowest standing first; ``shares``: of an
-    address, its network, and the network around that (IPv6)."""
+    address, its network, and the network around that (IPv6); ``local``: of all programs of this machine."""
 
     ceilings: tuple[int, ...]
     shares: tuple[int, ...]
+    local: int
 
 
 class Hold:
@@ -216,10 +221,10 @@ class Limits:
         return self._clock() - self._slow.get(network, float("-inf")) < LATELY_S
 
     def _over(self, tally: Tally, seat: Seat, amount: int, room: Room) -> str | None:
-        if seat.standing is not Standing.TRUSTED:
-            for name, share in zip(seat.networks, room.shares, strict=False):
-                if tally.network[name] + amount > share:
-                    return name
+        shares = room.shares if seat.standing is not Standing.TRUSTED else ()
+        for name, share in zip(seat.networks, (room.local,) if seat.networks == (LOCAL,) else shares, strict=False):
+            if tally.network[name] + amount > share:
+                return name
         for standing, ceiling in zip(Standing, room.ceilings, strict=True):
             if standing >= seat.standing and tally.up_to(standing) + amount > ceiling:
                 return ""

@@ -18,6 +18,9 @@ CREDIT_S = 5.0  #: a pause that is not slow
 GREETING_S = 10.0  #: from the connection to the first data
 
 
+LOCAL = "local"  #: the network of who has no address: a program of this machine, by our UNIX socket
+
+
 class Standing(IntEnum):
     """Who a peer is to us; the higher one finds room that the lower one does not."""
 
@@ -34,7 +37,7 @@ class Seat:
     def __init__(
         self, address: str | None, standing: Standing, give_way: Callable[[], None], clock: Callable[[], float]
     ) -> None:
-        self.networks = networks(address) if address else ("local",)
+        self.networks = networks(address) if address else (LOCAL,)
         self.standing, self.give_way, self._clock = standing, give_way, clock
         self.hold: Hold | None = None
         self._slow_at = clock() + GREETING_S

@@ -106,7 +106,7 @@ class _Look:
         )
         seen = replace(seen, dmarc=result, unsure=unsure or result.unsure)
         if result.spf_aligned:
-            doubt = await spf.lets_everybody(seen.spf.domain, self.envelope, self.resolver)
+            doubt = await spf.lets_everybody(seen.spf.domain, self.envelope, self.resolver) or seen.spf.doubt
             seen = replace(seen, spf=replace(seen.spf, doubt=doubt))
         return seen
 
