@@ -592,11 +592,13 @@ class Canary(_Section):
 
 class Http(_Section):
     """``[http]``: metrics, health and the console; empty ``listen`` turns it off. ``url``: the address by which people
-    reach the console, where that is not the listener's own (a proxy with TLS); ``proxies``: peers whose X-Forwarded-For
-    counts, and whose ``user_header`` names who has logged in at the proxy."""
+    reach the console, where that is not the listener's own (a proxy with TLS); ``hosts``: further names by which
+    metrics and health are asked; ``proxies``: peers whose X-Forwarded-For counts, and whose ``user_header`` names who
+    has logged in at the proxy."""
 
     listen: str = "127.0.0.1:8080"
     url: str = ""
+    hosts: tuple[str, ...] = ()
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     user_header: str = ""
 
@@ -762,6 +764,12 @@ class Settings(_Section):
     def recipients(self) -> tuple[str, ...]:
         """The addresses we take mail for, lower-case."""
         return tuple(address.lower() for address in (self.smtp.recipients or (self.gateway.address,)))
+
+    @property
+    def http_names(self) -> frozenset[str]:
+        """The names by which the ``[http]`` listener may be asked, lower-case."""
+        listens, public = self.http.listen.rpartition(":")[0], self.http.url.partition("://")[2].partition(":")[0]
+        return frozenset(name.lower() for name in (*self.http.hosts, self.gateway.hostname, listens, public) if name)
 
     @property
     def lmtp_socket(self) -> str | None:

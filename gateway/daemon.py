@@ -93,7 +93,7 @@ class Daemon:
         if "ingest" in roles:
             await self._listeners.mail(node.ingest)
         usage = node.ingest.limits.usage
-        answer = health.Health(self._not_ready, node.watch.gauges, usage)
+        answer = health.Health(self._not_ready, node.watch.gauges, usage, ours=lambda: node.desk.settings.http_names)
         pages = console.build(node.lender().lent()) if "http" in roles else None
         await self._listeners.pages(http.either(answer.app, pages, health.PATHS))
         full = health.Health(self._not_ready, node.watch.gauges, usage, node.report)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import json
 import threading
 import time
@@ -36,18 +37,32 @@ def sample_threads() -> None:
 
 
 PATHS = frozenset(("/metrics", "/healthz", "/readyz", "/usage"))
+_NOBODYS = (".internal", ".local", ".localhost")  #: domains that nobody can register (RFC 6761, 6762; ICANN 2024)
+
+
+def names_us(named: str, ours: frozenset[str]) -> bool:
+    """Whether a Host field (RFC 9110 section 7.2) can be meant for us: an address, a name without a dot, one that
+    nobody can register, or one of ``ours``. A stranger's page in a browser has a name of his, whatever address he gives
+    it (DNS rebinding)."""
+    host = named.strip().lower()
+    host = host.rpartition("]")[0].strip("[") if host.startswith("[") else host.partition(":")[0].rstrip(".")
+    with contextlib.suppress(ValueError):
+        return bool(ipaddress.ip_address(host))
+    return "." not in host or host.endswith(_NOBODYS) or host in ours
 
 
 class Health:
     """Answers GET; ``ready`` gives the problems for which no mail is taken, ``refresh`` updates the gauges before a
     scrape, ``usage`` what is taken of what there is (``name`` and ``name_limit``), ``report`` more for commands of this
-    machine: the words of a check may name an address, so it is answered where nobody else listens."""
+    machine: the words of a check may name an address, so it is answered where nobody else listens. ``ours``: the names
+    by which we are asked."""
 
     def __init__(
         self, ready: Callable[[], Awaitable[list[str]]], refresh: Callable[[], Awaitable[None]],
         usage: Callable[[], Mapping[str, int | str]], report: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
+        ours: Callable[[], frozenset[str]] = frozenset,
     ) -> None:  # fmt: skip
-        self._ready, self._refresh, self._usage, self._report = ready, refresh, usage, report
+        self._ready, self._refresh, self._usage, self._report, self._ours = ready, refresh, usage, report, ours
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request, one answer."""
@@ -72,7 +87,15 @@ class Health:
     async def app(self, scope: Any, receive: Any, send: Any) -> None:
         """The same as an ASGI application."""
         request = [scope["method"].encode(), scope["raw_path"], b""]
-        code, kind, body = await self._answer(request)
+        named = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("ascii", "replace")
+        if names_us(named, self._ours()):
+            code, kind, body = await self._answer(request)
+        else:
+            code, kind, body = (
+                "421 Misdirected Request",
+                "text/plain",
+                b"not a name of ours; [http] hosts may have more\n",
+            )
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": int(code[:3]), "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -27,6 +27,7 @@ from bench.harness import TO, LoopbackPeers, Running, free_port, until, write_ac
 from gateway.database import originals
 from gateway.database.store import utc_now
 from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
+from gateway.health import names_us
 from tests.conftest import missing
 from tests.samples import mail
 
@@ -578,6 +579,7 @@ def test_health_and_metrics(daemons: Any, peers: LoopbackPeers) -> None:
     daemon = daemons(peers)
     daemon.send(signed(1), "ops@shop.example")
     until(lambda: len(peers.taken) == 1)
+    import urllib.error
     import urllib.request
 
     for path, expected in (("/healthz", b"ok"), ("/readyz", b"ready")):
@@ -586,6 +588,23 @@ def test_health_and_metrics(daemons: Any, peers: LoopbackPeers) -> None:
     found = daemon.metrics()
     assert found['gateway_accepted_total{new="true",source="smtp"}'] == 1
     assert found['gateway_decided_total{disposition="opened",trust="verified"}'] == 1
+    for path in ("/metrics", "/readyz", "/usage"):  # a page of a stranger whose name leads here (DNS rebinding)
+        rebound = urllib.request.Request(daemon.http + path, headers={"Host": "www.eve.example"})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(rebound, timeout=10)
+        assert refused.value.code == 421 and b"gateway_" not in refused.value.read()
+
+
+@pytest.mark.parametrize(
+    ("host", "answered"),
+    [
+        ("127.0.0.1:8080", True), ("[::1]:8080", True), ("localhost:8080", True), ("", True), ("node-3:8080", True), ("10.0.0.7", True),
+        ("gw.mail.svc.cluster.local", True), ("GW.Example.com.:8080", True), ("www.eve.example", False), ("gw.example.com.eve.example", False),
+        ("127.0.0.1.eve.example:8080", False), ("eve.example:gw.example.com", False),
+    ],
+)  # fmt: skip
+def test_health_answers_to_names_of_ours_only(host: str, answered: bool) -> None:
+    assert names_us(host, frozenset({"gw.example.com"})) is answered
 
 
 def test_no_body_subject_or_secret_is_logged(daemons: Any, peers: LoopbackPeers) -> None:

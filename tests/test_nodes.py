@@ -25,6 +25,7 @@ from gateway.tickets.health import Check, noted_elsewhere, stored
 from tests.conftest import NOW
 from tests.samples import office
 from tests.test_faults import signed
+from tests.test_outages import ready
 
 #: nobody looks for work by himself within a test: what is done was heard of
 NEWS_ONLY = {"module": "tests.odd_daemon", "env": {"ODD_POLL_S": "600"}}
@@ -102,6 +103,12 @@ def test_each_node_does_what_its_roles_say_and_hears_of_work_at_once(nodes: Node
     nodes.start("out2", "send", "http", **NEWS_ONLY)
     until(lambda: len(peers.taken) == 3, 60, "the third reply")
     until(lambda: "no node" not in nodes.problems(), what="all to be well")
+
+    # where nobody works on mails, none is ready for more
+    assert ready(taking)[0] == 200
+    working.stop(signal.SIGKILL)
+    until(lambda: ready(taking)[0] == 503, what="the node that takes mail to say that nobody works on it")
+    assert b"no node has the role work: mails wait undecided" in ready(taking)[1]
 
 
 def test_a_command_wakes_the_nodes(nodes: Nodes, peers: LoopbackPeers) -> None:

@@ -225,7 +225,8 @@ def _roles(connection: Connection) -> Check:
     if not missing:
         return Check("nodes")
     what = "; ".join(f"no node has the role {role}: {_WITHOUT[role]}" for role in missing)
-    return Check("nodes", what, None, "start one that has it in [node] roles (gateway status names those that run)")
+    do = "start one that has it in [node] roles (gateway status names those that run)"
+    return Check("nodes", what, None, do, blocks="work" in missing)
 
 
 def _source(row: SourceState, now: datetime) -> Check:
