@@ -366,6 +366,25 @@ def test_an_equal_copy_that_reads_otherwise_stands_beside_the_first(at: Desk) ->
     assert len(at.show(first.reference)["entries"]) == len(shown["entries"]), "the same words again are no news"
 
 
+def test_a_copy_whose_subject_reads_otherwise_stands_beside_the_first(at: Desk) -> None:
+    """Octets of a subject are read in the charset that an unsigned field names: the signature holds for either."""
+
+    def of(charset: str) -> bytes:
+        raw = mail(subject="SUBJECT", Content_Type=f"text/plain; charset={charset}")
+        return raw.replace(b"SUBJECT", "Сервер упал".encode("cp1251"))
+
+    first = at.take(incoming(of("windows-1252"), verdict=SIGNED), of("windows-1252"))
+    assert "упал" not in at.show(first.reference)["subject"]
+    for _ in range(2):
+        arrives(at, incoming(of("windows-1251"), verdict=SIGNED), of("windows-1251"))
+    shown = at.show(first.reference)
+    words = [entry["text"] for entry in shown["entries"] if entry["status"] == "shown"]
+    assert len(words) == 2 and words[1].startswith("[the subject of this copy: Сервер упал]")
+    assert "two copies of a mail read differently" in shown["marks"] and shown["critical"]
+    arrives(at, incoming(of("windows-1252"), verdict=SIGNED), of("windows-1252"))
+    assert len(at.show(first.reference)["entries"]) == len(shown["entries"]), "the first again is no news"
+
+
 def test_a_copy_of_a_held_back_contribution_shows_nothing_of_it(at: Desk) -> None:
     """Sent twice, with another Content-Type: what proves nobody is not shown by that."""
     first = at.take(incoming())

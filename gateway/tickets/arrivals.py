@@ -180,8 +180,9 @@ def _beside(
     connection: Connection, claimed: inbox.Claimed, row: Message, incoming: Incoming, office: Office, now: datetime
 ) -> bool:  # fmt: skip
     """Shows the words of an equal copy that reads otherwise: which of the two the author wrote nobody can know. The
-    identity covers neither Content-Type nor transfer encoding."""
+    identity covers neither Content-Type nor transfer encoding, nor how the octets of a subject are to be read."""
     every = typed.every(connection, Entry, select(entries).where(entries.c.message_id == claimed.id))
+    incoming = _titled(connection, row, incoming)
     words = _bare(*desk._words_of(incoming))
     same = [entry for entry in every if _bare(entry.text, entry.full_text) == words]
     pending = row.disposition == Disposition.PENDING
@@ -204,6 +205,19 @@ def _beside(
     more = {"subject": incoming.reading.parsed.subject, "event": "appended"}
     outgoing.tell(connection, ticket, "staff_new", f"m{claimed.id}.a{claimed.arrival}", more, office, now)
     return True
+
+
+def _titled(connection: Connection, row: Message, incoming: Incoming) -> Incoming:
+    """A copy whose subject reads otherwise than that of the ticket which the mail opened: it stands before its
+    words."""
+    subject = incoming.reading.parsed.subject
+    opened = select(tickets.c.subject).where(tickets.c.id == row.ticket_id)
+    known = connection.execute(opened).scalar() if row.disposition == Disposition.OPENED else None
+    if known is None or subject.split() == known.split():
+        return incoming
+    title, reading = f"[the subject of this copy: {subject}]\n\n", incoming.reading
+    text, full = title + reading.masked_text, title + reading.masked_full_text
+    return replace(incoming, reading=replace(reading, masked_text=text, masked_full_text=full))
 
 
 def _came_again(
