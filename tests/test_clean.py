@@ -57,6 +57,11 @@ def row(table: Any, number: int) -> dict[str, Any]:
     return values
 
 
+def test_a_nul_among_letters_of_ascii_is_cleaned_too() -> None:
+    assert clean.text("image/\x00png") == "image/\ufffdpng"
+    assert clean.tree({"type": ["image/\x00png"]}) == {"type": ["image/\ufffdpng"]}
+
+
 @pytest.mark.parametrize("way", ["put", "change", "core"])
 def test_every_column_is_cleaned(store: Store, way: str) -> None:
     for number, (table, column) in enumerate(COLUMNS, 1000):

@@ -126,6 +126,20 @@ def test_the_reserve_is_for_known_relays_and_the_rest_of_it_for_trusted_ones(tmp
     assert len(house.left) == 3
 
 
+def test_strangers_do_not_get_what_is_kept_for_others(tmp_path: Path) -> None:
+    house = House(tmp_path, per_network=100, per_address=100)
+    for number in range(80):
+        house.enter(different(number))
+    with pytest.raises(Full, match=r"too many connections$"):
+        house.enter(different(80))
+    for _ in range(10):
+        house.enter(KNOWN)
+    with pytest.raises(Full, match=r"too many connections$"):  # the last tenth is for trusted relays
+        house.enter(different(80))
+    house.enter("192.0.2.1", trusted=True)
+    assert house.used[0] == 91 and house.left == []
+
+
 def test_trusted_relays_are_exempt_from_shares(house: House) -> None:
     for _ in range(100):
         house.enter("192.0.2.1", trusted=True)

@@ -110,6 +110,18 @@ def multipart(*parts: bytes) -> bytes:
     )
 
 
+def test_the_header_of_a_part_is_capped_as_the_top_one_is() -> None:
+    found = parse(multipart(b"Content-Type: text/plain\r\n" + b"X-Many: 1\r\n" * 2000 + b"\r\nThe disk is slow.\r\n"))
+    assert "header cut to the limits" in found.notes
+    assert found.words.strip() == "The disk is slow."
+
+
+def test_comments_without_an_end_are_no_recursion() -> None:
+    for name in (b"To", b"Cc", b"X-Failed-Recipients"):
+        found = parse(b"From: a@b.example\r\n" + name + b": " + b"(" * 5000 + b" c@d.example\r\n\r\nHello\r\n")
+        assert found.words.strip() == "Hello"
+
+
 @pytest.mark.fault("X29")
 @pytest.mark.parametrize(
     ("name", "shown"),
