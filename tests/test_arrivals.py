@@ -385,6 +385,21 @@ def test_a_copy_whose_subject_reads_otherwise_stands_beside_the_first(at: Desk) 
     assert len(at.show(first.reference)["entries"]) == len(shown["entries"]), "the first again is no news"
 
 
+def test_the_ticket_of_two_copies_is_closed_when_the_genuine_mail_has_its_own(at: Desk) -> None:
+    """A machine's copy, then a person's without proof that refers to another ticket: the first opened the ticket all the same."""
+    older = mail("The disk is slow.", subject="Older", Message_ID="<older@example.de>")
+    comes(at, incoming(older, verdict=replace(PASS, signatures=("of the older",))), older)
+    machine = mail(OUTAGE_TEXT, Auto_Submitted="auto-replied")
+    comes(at, incoming(machine, verdict=SIGNED), machine)
+    doubted = mail(OUTAGE_TEXT, References="<older@example.de>", Content_Type="application/octet-stream")
+    comes(at, incoming(doubted, verdict=replace(NONE, dmarc="pass", signatures=SIGNED.signatures)), doubted)
+    genuine = mail(OUTAGE_TEXT)
+    comes(at, incoming(genuine, verdict=SIGNED), genuine)
+    own = [ticket for ticket in tickets_of(at) if ticket["subject"] != "Older"]
+    assert [ticket["state"] for ticket in own].count("open") == 1
+    assert [e["status"] for t in own if t["state"] == "open" for e in t["entries"]].count("shown") == 1
+
+
 def test_a_copy_of_a_held_back_contribution_shows_nothing_of_it(at: Desk) -> None:
     """Sent twice, with another Content-Type: what proves nobody is not shown by that."""
     first = at.take(incoming())

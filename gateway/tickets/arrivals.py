@@ -403,6 +403,8 @@ def _shown(
     now: datetime,
 ) -> desk.Outcome:  # fmt: skip
     decision = desk.considered(connection, incoming, office, now, binding=True, joins=False)
+    if row.disposition is not None:  # it stays where it is, whatever it refers to
+        decision = replace(decision, disposition=Disposition(row.disposition))
     change(connection, entries, entry.id, {"status": "shown"})
     _revive(connection, ticket, incoming, decision, office, follows=row.disposition == Disposition.APPENDED)
     return _ended(connection, claimed, ticket.id, entry.id, incoming, decision, office, now, row.authenticated, True)
