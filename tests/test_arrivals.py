@@ -400,6 +400,21 @@ def test_the_ticket_of_two_copies_is_closed_when_the_genuine_mail_has_its_own(at
     assert [e["status"] for t in own if t["state"] == "open" for e in t["entries"]].count("shown") == 1
 
 
+def test_words_that_stand_in_a_ticket_that_was_left_are_shown_in_the_one_that_counts(at: Desk) -> None:
+    """A machine's copy, one at our return address and one with References (a reply, cut at two dashes), and then the genuine mail."""
+    older = mail("The disk is slow.", subject="Older", Message_ID="<older@example.de>")
+    comes(at, incoming(older, verdict=replace(PASS, signatures=("of the older",))), older)
+    text = f"Hello,\r\n--\r\n{OUTAGE_TEXT}"
+    refers = mail(text, subject="Help", References="<older@example.de>", In_Reply_To="<older@example.de>")
+    bulk, genuine = mail(text, subject="Help", Precedence="bulk"), mail(text, subject="Help")
+    echo = "mail to a return address is an answer by a program"
+    for raw, more in ((bulk, {}), (refers, {"echo": echo}), (refers, {}), (genuine, {})):
+        comes(at, incoming(raw, verdict=SIGNED, **more), raw)
+    opened = [ticket for ticket in tickets_of(at) if ticket["subject"] == "Help" and ticket["state"] == "open"]
+    assert [ticket["critical"] for ticket in opened] == [True]
+    assert any("is down" in entry["text"] for entry in opened[0]["entries"] if entry["status"] == "shown")
+
+
 def test_a_copy_of_a_held_back_contribution_shows_nothing_of_it(at: Desk) -> None:
     """Sent twice, with another Content-Type: what proves nobody is not shown by that."""
     first = at.take(incoming())

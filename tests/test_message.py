@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from gateway.mail.header import decode_words
 from gateway.model import AuthorStatus
 from gateway.read.attachments import attachment
-from gateway.read.clean import clean
+from gateway.read.clean import clean, clean_type
 from gateway.read.formats import unflowed
 from gateway.read.message import parse
 from gateway.read.reading import Hints, read
@@ -98,6 +98,11 @@ def test_encoded_words(value: str, text: str) -> None:
 
 
 @pytest.mark.fault("X31")
+def test_a_media_type_has_no_other_characters_than_its_own() -> None:
+    assert clean_type("application/\x1b]0;Owned\x07x") == "application/0ownedx"
+    assert clean_type("image/\x00p ng|") == "image/png|"
+
+
 def test_direction_and_control_characters_go() -> None:
     assert clean("a\u202eb\x00c\x1b[31m\r\nd\ud800") == "abc[31m\nd"
 

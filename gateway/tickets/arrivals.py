@@ -184,7 +184,10 @@ def _beside(
     every = typed.every(connection, Entry, select(entries).where(entries.c.message_id == claimed.id))
     incoming = _titled(connection, row, incoming)
     words = _bare(*desk._words_of(incoming))
-    same = [entry for entry in every if _bare(entry.text, entry.full_text) == words]
+    here = [
+        entry for entry in every if entry.ticket_id == row.ticket_id
+    ]  # what stands where it was before counts no more
+    same = [entry for entry in here if _bare(entry.text, entry.full_text) == words]
     pending = row.disposition == Disposition.PENDING
     if not every or (pending and same):
         return False
