@@ -13,6 +13,8 @@ from bench.corpus import machine_files
 from gateway.mail.guard import unanswerable
 from gateway.model import DeliveryReport, MailClass
 from gateway.read.message import parse
+from gateway.replies import (guard)
+from gateway.replies.guard import (unanswerable)
 from gateway.tickets.policy import class_of
 from tests.samples import NONE, STRANGER, envelope, incoming, mail
 
@@ -138,3 +140,15 @@ def test_list_mail_is_never_a_person(corpora: Path) -> None:
         if b"\nlist-id:" in raw.lower() and kind(raw) is MailClass.HUMAN:
             wrong.append(row["file"])
     assert wrong == []
+
+
+def test_mail_to_a_plus_address_of_ours_comes_back_to_us() -> None:
+    own = frozenset({"support@introserv.com"})
+    assert all(
+        guard.is_ours(one, own)
+        for one in ("support@introserv.com", "Support+t.x@INTROSERV.com.", "support+a+b@introserv.com")
+    )
+    assert not any(
+        guard.is_ours(one, own) for one in ("supporter@introserv.com", "a+support@introserv.com", "support@eve.example")
+    )
+    assert guard.unanswerable("support+x@introserv.com", "support+x@introserv.com", own, False) == "our own address"
