@@ -146,12 +146,13 @@ def topics_text(settings: Settings, path: str = "config.toml") -> str:
     """
     if settings.extract.topics is None:
         return ""
-    from gateway.read.topics import lexicon, stems  # they take a while to load, and few have topics of their own
+    from gateway.read.topics import stems, topics  # they take a while to load, and few have topics of their own
 
     try:
         text = topics_of_path(settings.extract.topics)
         stems.table(text)
-    except (lexicon.TopicsError, OSError, UnicodeDecodeError) as error:
+        topics.weights_of(text)
+    except (ValueError, OSError) as error:
         raise ConfigError([Problem(path, "extract.topics", f"{settings.extract.topics}: {error}")]) from error
     return text
 
@@ -167,7 +168,7 @@ def topics_of_path(path: Path) -> str:
         return read_text(path)
     from gateway.read.topics import lexicon
 
-    own = {file.name: read_text(file) for file in sorted(path.glob("*.toml"))}
+    own = {file.name: read_text(file) for file in sorted((*path.glob("*.toml"), *path.glob("learned.tsv")))}
     if not own:
         raise lexicon.TopicsError("no topics file (en.toml, grammar.toml ...) is in this folder")
     return lexicon.joined(own)

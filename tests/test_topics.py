@@ -17,6 +17,7 @@ from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Topics
 from gateway.read.facts.machines import machines
 from gateway.read.reading import Hints, read
 from gateway.read.topics import lexicon, misspelt, stems
+from gateway.read.topics.rules import Asked, Heard, heard
 from gateway.read.topics.scoring import read_topics
 from gateway.read.words.language import language_of
 from gateway.service import topics_text
@@ -163,12 +164,21 @@ def test_a_topics_file_that_cannot_be_used_says_why(text: str, why: str) -> None
         stems.table(text)
 
 
+def by_rules(text: str) -> Heard:
+    """What the rules find, whatever was learned."""
+    return heard(Asked("", text, names_a_fact=False, language=language_of(text)))
+
+
 def test_a_file_of_ones_own_stands_in_for_the_one_of_its_name(tmp_path: Path) -> None:
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "en.toml").write_text('[class]\nfailed = ["sings"]\nserver = ["kettle"]\n')
     (tmp_path / "c.toml").write_text(
         f'[gateway]\naddress = "a@b.example"\nstate_dir = "{tmp_path}"\n[extract]\ntopics = "{tmp_path / "own"}"\n'
     )
+    own = topics_text(load(tmp_path / "c.toml"))
+    assert read_topics("", "The kettle sings.", own).critical  # their own words are believed, whatever was learned
+    assert read_topics("", "The server does not respond at all, please help us now.", own).critical
+    (tmp_path / "own" / "learned.tsv").write_text("")  # nothing was learned: the rules decide alone
     own = topics_text(load(tmp_path / "c.toml"))
     assert read_topics("", "The kettle sings.", own).critical
     assert not read_topics("", "The server does not respond at all, please help us now.", own).critical
@@ -252,7 +262,7 @@ def test_the_text_of_files_is_told_by_their_names() -> None:
     ],
 )
 def test_a_compound_is_what_it_ends_with(text: str, critical: bool) -> None:
-    assert read_topics("", text).critical is critical
+    assert bool(by_rules(text).signs) is critical
 
 
 def test_a_console_that_was_pasted_says_that_a_machine_is_down() -> None:
@@ -262,8 +272,8 @@ def test_a_console_that_was_pasted_says_that_a_machine_is_down() -> None:
 
 
 def test_an_error_that_a_program_shows_is_not_denied_by_a_not_before_it() -> None:
-    assert read_topics("", "The page shop.example was not found NXDOMAIN").critical
-    assert not read_topics("", "The server shop.example isn't unreachable").critical
+    assert by_rules("The page shop.example was not found NXDOMAIN").signs
+    assert not by_rules("The server shop.example isn't unreachable").signs
 
 
 def test_the_alternatives_are_counted_and_what_the_rest_finds_is_named() -> None:

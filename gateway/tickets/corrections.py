@@ -111,7 +111,8 @@ def _said_outage(connection: Connection, row: Ticket) -> Any:
     chosen = select(entries, r.lines).join(traces, r.message_id == e.message_id)
     chosen = chosen.where(e.ticket_id == row.id, e.direction == "in").order_by(e.id.desc(), r.id.desc()).limit(200)
     found = connection.execute(chosen).all()
-    return next((one for one in found if any(line.startswith("terms critical") for line in one.lines)), None)
+    said = ("terms critical", "terms learned critical +")
+    return next((one for one in found if any(line.startswith(said) for line in one.lines)), None)
 
 
 def _follows(row: Ticket, right: Right) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from importlib import resources
 from typing import Any
 
 GRAMMAR = "grammar"
+OTHERS = ("learned.tsv",)  #: that stand beside the topics files and have no entries
 _FILE = "#@ "  #: begins the line above each file
 _SIDE = re.compile(r"!?[<>](?:\d{1,2}:)?|!")
 _CLASS = re.compile(r"\{(\w+)\}")
@@ -60,7 +61,7 @@ def joined(files: Mapping[str, str]) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _parts(text: str) -> dict[str, str]:
+def files_of(text: str) -> dict[str, str]:
     """The files of a text by name; one without a name is a single file."""
     found: dict[str, list[str]] = {}
     name = ""
@@ -106,11 +107,11 @@ def entries(text: str) -> tuple[Entry, ...]:
     Raises:
         TopicsError: no TOML, a weight that is no number, an entry that is no text, a class that is not there.
     """
-    parts = _parts(text)
+    parts = files_of(text)
     if parts and set(parts) <= {""}:
         return tuple(_single(_toml("", parts[""])))
     written = {name.removesuffix(".toml"): part for name, part in built_in_files().items()}
-    written |= {name: part for name, part in parts.items() if name}
+    written |= {name: part for name, part in parts.items() if name and name not in OTHERS}
     files = {name: loaded(name, part) for name, part in written.items()}
     grammar = files.pop(GRAMMAR, {})
     shared = _classes(GRAMMAR, grammar.pop("class", {}), {})

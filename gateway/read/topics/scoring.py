@@ -103,10 +103,10 @@ def read_topics(subject: str, text: str, custom: str = "") -> Topics:
 
 #: how the lines of ``Topics.terms`` begin that speak of a label
 _SPEAKS = {
-    "department": ("financial ", "technical ", "an outage gives", "what is asked for"),
-    "question": ("account ", "general ", "abuse ", "attack "),
-    "critical": ("critical:", "no outage:"),
-    "sensitive": ("sensitive.",),
+    "department": ("financial ", "technical ", "learned financial"),
+    "question": ("account ", "general ", "abuse ", "attack ", "learned account"),
+    "critical": ("critical:", "no outage:", "learned critical"),
+    "sensitive": ("sensitive.", *(f"learned {kind}" for kind in SENSITIVE)),
 }
 #: the first term of such a line: its word, the rule that it stands in, its weight
 _FIRST = re.compile(r"(?P<topic>[a-z._]+)[^:]{0,20}: (?P<word>[^\[\]]+?)(?: \[(?P<rule>[^\]]*)\])? -?[\d.]+(?:,|$)")

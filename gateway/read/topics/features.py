@@ -1,0 +1,86 @@
+"""What a text is to the learned weights (``learned.py``): its words, how they begin, and which two of them follow one
+another.
+
+Letters lose their case and accents, as people type. What only names somebody's things stands for its kind: ``<order>``,
+``<ip>``, ``<host>``, ``<mail>``, ``<name>`` (letters and digits, as in web13), ``<time>``, ``0`` (any other number);
+codes of HTTP errors stay. Two texts that differ in such names only have the same features.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+
+MAX_CHUNKS = 300  #: of a text between blanks; what somebody wants stands among its first words
+MAX_CHUNK = 80  #: characters
+BEGINS = 5  #: letters of a word that tell what it is about, in languages whose words end in many ways
+_WORD = re.compile(r"[^\W_]+")
+_EDGES = " \t.,;:()[]{}<>\"'«»„“”‚‘’…-–—*_|`´/\\=+~^"
+_MARKS = "?!"
+_ENDS = _EDGES + _MARKS
+_ACCENTS = dict.fromkeys(range(768, 880))
+_LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
+
+
+def features(subject: str, text: str) -> frozenset[str]:
+    """The features of a mail; at most about three times as many as it has words."""
+    found: set[str] = set()
+    for part in (subject, text):
+        words = words_of(part)
+        found.update(words)
+        begun = [word[:BEGINS] for word in words]
+        found.update(f"{short}*" for short, word in zip(begun, words, strict=True) if short != word)
+        found.update(map(" ".join, pairwise(begun)))
+    return frozenset(found)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in their order, in their one spelling."""
+    plain = unicodedata.normalize("NFD", text[: MAX_CHUNKS * MAX_CHUNK].lower()).translate(_ACCENTS).translate(_LETTERS)
+    words: list[str] = []
+    for chunk in plain.split(maxsplit=MAX_CHUNKS)[:MAX_CHUNKS]:
+        words += _words(chunk[:MAX_CHUNK])
+    return words
+
+
+def _words(chunk: str) -> list[str]:
+    """The words between two blanks."""
+    if chunk.isalpha():
+        return [chunk]
+    bare = chunk.strip(_ENDS)
+    marks = [mark for mark in _MARKS if mark in chunk[len(chunk.rstrip(_ENDS)) :]]
+    if kind := _kind(bare):
+        return [kind, *marks]
+    return [*(_word(word) for word in _WORD.findall(bare)), *marks]
+
+
+def _word(word: str) -> str:
+    """A word as it is, or what it stands for where it has digits."""
+    if word.isalpha():
+        return word
+    if not word.isdigit():
+        return "<name>" if word[:1].isalpha() or not word[-1:].isalpha() else word.lstrip("0123456789")
+    return word if len(word) == 3 and word[0] in "45" else "0"
+
+
+def _kind(bare: str) -> str:
+    """What somebody's name for a thing stands for; empty where it is none."""
+    if bare.isalpha():
+        return ""
+    if "@" in bare:
+        return "<mail>" if "." in bare.partition("@")[2] else ""
+    if bare.startswith(("http:", "https:", "www.")):
+        return "<host>"
+    if bare.startswith("#") and bare[1:].isdigit():
+        return "<order>"
+    if bare.count(":") >= 2 and all(letter in "0123456789abcdef:/" for letter in bare):
+        return "<ip>"
+    if bare.replace(".", "").replace("/", "").isdigit() and bare.count(".") == 3:
+        return "<ip>"
+    if len(bare) <= 5 and bare.replace(":", "", 1).isdigit() and ":" in bare:
+        return "<time>"
+    head, point, last = bare.rpartition(".")
+    if point and head and last.isalpha() and (2 <= len(last) <= 4 or last == "example") and head[-1:].isalnum():
+        return "<host>" if len(head) > 1 else ""
+    return ""

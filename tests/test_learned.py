@@ -1,0 +1,120 @@
+"""What is learned from labelled texts, how it is told, and that the file which comes with the package is what the texts teach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import learn
+from gateway.config import ConfigError, load
+from gateway.model import Question
+from gateway.read.topics import learned
+from gateway.read.topics.features import MAX_CHUNKS, features, words_of
+from gateway.read.topics.learning import BIAS, Example, trained
+from gateway.read.topics.scoring import decided, read_topics
+from gateway.read.topics.topics import weights_of
+from gateway.service import topics_text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Серверы НЕ отвечают!", ["серверы", "не", "отвечают", "!"]),
+        ("L'accès à web13 est coupé, depuis 10:20.", ["l", "acces", "a", "<name>", "est", "coupe", "depuis", "<time>"]),
+        ("#123456 (203.0.113.7) and 2001:db8::1: error 502 after 45 s", ["<order>", "<ip>", "and", "<ip>", "error", "502", "after", "0", "s"]),
+        ("https://shop.example/x?y=1 www.nord.example nord.example me@b.example", ["<host>", "<host>", "<host>", "<mail>"]),
+        ("4-core, e.g. Windows-Server 2022?", ["0", "core", "e", "g", "windows", "server", "0", "?"]),
+        ("Sunucu çalışmıyor", ["sunucu", "calismiyor"]),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_text(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+def test_features_are_words_beginnings_and_pairs() -> None:
+    assert features("", "Nothing works") == {"nothing", "nothi*", "works", "nothi works"}
+    assert features("Nothing", "works") == {"nothing", "nothi*", "works"}  # subject and text are not one sentence
+    assert features("", "The box web13 died") == features("", "the BOX web77 died")
+    assert len(words_of("word " * 10_000)) == MAX_CHUNKS
+
+
+def test_a_label_is_learned_and_an_opinion_weighs_what_it_is_worth() -> None:
+    right, wrong = {"=rule": 1.0}, {"=rule": -1.0}
+    texts = [
+        *(Example(features("", text), True, right) for text in ("box is dead", "box is gone", "shop is dead", "shop is gone")),
+        *(Example(features("", text), False, wrong) for text in ("box is slow", "box is fine", "shop is slow", "shop is fine")),
+    ]  # fmt: skip
+    weights = trained(texts, rare=1)
+    assert weights["dead"] > 0.05 > -0.05 > weights["fine"]
+    assert abs(weights["box"]) < 0.05  # stands in both
+    assert weights["=rule"] > weights["dead"]
+    assert trained(texts, rare=1) == weights  # the same each time
+    assert "dead" not in trained(texts[1:], rare=2)
+
+
+def test_a_leaning_tells_what_decided() -> None:
+    row = (1.0, *learned.NOTHING[1:])
+    weights = {BIAS: (-1.5, *learned.NOTHING[1:]), "dead": row, "box": (0.5, *row[1:]), "=critical": row}
+    found = learned.leanings({"dead", "box", "unheard-of"}, {"=critical": 1.0, "=past": 1.0}, weights)
+    assert found.towards("critical") == pytest.approx(-1.5 + 1.5 / 2**0.5 + 1.0)
+    assert found.told("critical") == "learned critical +0.56: =critical +1.00, dead +0.71, box +0.35"
+    assert found.told("account") == "learned account +0.00"
+    assert learned.leanings((), {}, {}).sums == learned.NOTHING
+
+
+def test_a_file_of_weights_is_read_as_it_was_written() -> None:
+    columns = {label: {"a": 0.25, "b c": -1.5, "d": 0.01} if label == "account" else {} for label in learned.LABELS}
+    text = learned.written(columns, 0.08)
+    assert text.splitlines()[1:] == ["a\t\t.25", "b c\t\t-1.50"]
+    assert {name: row[1] for name, row in learned.parsed(text).items()} == {"a": 0.25, "b c": -1.5}
+
+
+@pytest.mark.parametrize("line", ["word\tmuch", "word" + "\t1" * (len(learned.LABELS) + 1)])
+def test_a_file_of_weights_that_cannot_be_used_is_refused(tmp_path: Path, line: str) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "learned.tsv").write_text(line)
+    (tmp_path / "c.toml").write_text(
+        f'[gateway]\naddress = "a@b.example"\nstate_dir = "{tmp_path}"\n[extract]\ntopics = "{tmp_path / "own"}"\n'
+    )
+    with pytest.raises(ConfigError, match=r"extract\.topics"):
+        topics_text(load(tmp_path / "c.toml"))
+
+
+def test_beside_a_single_file_of_topics_the_rules_decide_alone() -> None:
+    assert weights_of('[outage.en]\n1 = ["sings"]') == learned.RULES
+    assert weights_of("") is learned.built_in()
+
+
+def test_what_no_rule_foresaw_is_heard_and_told() -> None:
+    found = read_topics(
+        "dead air",
+        "We are a community station and 104.4 FM is broadcasting hiss, nobody can log in to the playout machine",
+    )
+    assert found.critical
+    assert found.question == Question.ACCOUNT
+    said = decided("critical", found.terms)
+    assert "learned critical +" in said
+
+
+def test_the_weights_are_what_the_texts_teach() -> None:
+    texts = [*learn.known_rows(), *learn.people()]
+    assert len(texts) > 9000
+    taught = learn.learned_from(texts, ["refund"])["refund"]
+    column = learned.LABELS.index("refund")
+    assert {name: row[column] for name, row in learned.built_in().items() if row[column]} == pytest.approx(taught)
+
+
+def test_texts_that_it_did_not_learn_from_are_understood() -> None:
+    strangers = learn.people()
+    held = strangers[::10]
+    kept = [row for at, row in enumerate(strangers) if at % 10]
+    weights = learn.by_feature(learn.learned_from([*learn.known_rows(), *kept], ["critical"]))
+    told = [
+        (row.labels["critical"], row.opinions["=critical"] > 0, learn.has("critical", row, weights)) for row in held
+    ]
+    outages = [one for one in told if one[0]]
+    heard, by_rules = sum(one[2] for one in outages), sum(one[1] for one in outages)
+    assert heard / len(outages) > 0.8 > by_rules / len(outages)
+    alarms = [one for one in told if one[2]]
+    assert sum(bool(one[0]) for one in alarms) / len(alarms) > 0.85
