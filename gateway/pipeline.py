@@ -40,8 +40,7 @@ from gateway.read.author import author_of
 from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.unreadable import unreadable
-from gateway.replies import (guard)
-from gateway.tickets import (arrivals, blocks, desk, outgoing, silences)
+from gateway.tickets import arrivals, blocks, desk, outgoing, silences
 from gateway.tickets.outgoing import Office
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
 from gateway.verify import accounts, reachable

@@ -16,7 +16,7 @@ from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
 from gateway.ingest.limits import Bounds
-from gateway.mail import (guard, keyed)
+from gateway.mail import guard, keyed
 from gateway.mail.address import with_a_label
 from gateway.model import Rules
 from gateway.pipeline import Surroundings

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from bench.corpus import machine_files
+from gateway.mail import guard
 from gateway.mail.guard import unanswerable
 from gateway.model import DeliveryReport, MailClass
 from gateway.read.message import parse
-from gateway.replies import (guard)
-from gateway.replies.guard import (unanswerable)
 from gateway.tickets.policy import class_of
 from tests.samples import NONE, STRANGER, envelope, incoming, mail
 

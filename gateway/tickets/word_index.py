@@ -27,7 +27,8 @@ _PIECE = re.compile(r"[^\W_]+")
 _NEXT = """
 select e.id, e.ticket_id, e.author, e.text, e.full_text, t.reference, t.subject, t.account, t.author_name
 from entries e join tickets t on t.id = e.ticket_id
-where e.id > :mark and not exists (select 1 from {index} s where s.{key} = e.id and s.{key} > :mark) order by e.id limit :count
+where e.id > :mark and not exists (select 1 from {index} s where s.{key} = e.id and s.{key} > :mark)
+order by e.id limit :count
 """
 _MARK = {"sqlite": "select max(id) from search_content", "postgresql": "select max(id) from search"}
 _INDEX = {"sqlite": ("search_docsize", "id"), "postgresql": ("search", "id")}

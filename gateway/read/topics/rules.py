@@ -15,7 +15,8 @@ from gateway.model import SENSITIVE
 from gateway.read.facts.machines import machines
 from gateway.read.tables import evened, is_plain
 from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident
-from gateway.read.topics.stems import INCIDENT, STATES, Found, score, table
+from gateway.read.topics.stem import INCIDENT, STATES
+from gateway.read.topics.stems import Found, score, table
 
 SUBJECT_WEIGHT = 2
 MAX_TEXT = 32768

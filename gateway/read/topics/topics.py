@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, RECOVERED, SENSITIVE, Department, Question, Topics
-from gateway.read.facts.machines import (machines)
-from gateway.read.tables import (evened, is_plain)
-from gateway.read.topics import (learned)
-from gateway.read.topics.features import (features)
-from gateway.read.topics.learned import (Leanings, Weights, leanings)
-from gateway.read.topics.lexicon import (files_of)
-from gateway.read.topics.outages import (FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident)
-from gateway.read.topics.rules import (Asked, Heard, heard)
-from gateway.read.topics.stem import (INCIDENT, STATES)
-from gateway.read.topics.stems import (Found, score, table)
+from gateway.read.topics import learned
+from gateway.read.topics.features import features
+from gateway.read.topics.learned import Leanings, Weights, leanings
+from gateway.read.topics.lexicon import files_of
+from gateway.read.topics.rules import Asked, Heard, heard
 
 REPORTED = ("access", "password")  #: that others try to get in is reported, not asked for
 
