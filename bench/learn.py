@@ -32,7 +32,7 @@ SMALLEST = 0.08  #: a weight below it is left out
 #: what an opinion of the rules weighs more than was learned, where texts are about other things than these
 SURE = {"financial": {"=nothing but money": 1.5}}
 #: how far below 0 a mail may lean that is still taken to have a label: the rarer, and the worse it is to miss it
-LENIENT = dict.fromkeys(SENSITIVE, 0.3)
+LENIENT = dict.fromkeys(SENSITIVE, 0.15)
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,7 @@ MISREAD: dict[str, set[str]] = {
         "st-fr-07",
         "st-ru-27",
     },
-    "question": {"rb-de-19"},
-    "sensitive": {"ra-en-25", "ra-it-09", "ra-ru-11", "rb-de-14", "rb-de-19", "rb-en-26", "rb-tr-05"},
+    "sensitive": {"ra-en-25", "ra-it-09", "ra-pt-05", "ra-ru-11", "rb-de-14", "rb-en-26", "rb-tr-05"},
 }
 #: everyday mails that are taken for an outage
 ALARMS: set[str] = set()
