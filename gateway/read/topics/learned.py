@@ -32,6 +32,7 @@ class Leanings:
     """How far a mail leans towards each label; above 0 it has it."""
 
     sums: Row
+    known: float  #: the share of its features that have weights, from 0 to 1
     parts: tuple[tuple[str, float, Row], ...]  #: (feature or opinion, what it counts, its weights)
 
     def towards(self, label: str) -> float:
@@ -57,7 +58,7 @@ def leanings(features: Collection[str], opinions: Mapping[str, float], weights: 
     sums = [bias + counts * word for bias, word in zip(weights.get(BIAS, NOTHING), words, strict=True)]
     for _, value, row in parts[len(known) :]:
         sums = [total + value * weight for total, weight in zip(sums, row, strict=True)]
-    return Leanings(tuple(sums), tuple(parts))
+    return Leanings(tuple(sums), len(known) / max(1, len(features)), tuple(parts))
 
 
 @functools.cache

@@ -1,7 +1,8 @@
 """Department, question, sensitive requests and critical incidents: what the rules found (``rules.py``), and how the
 mail leans by the words of thousands of labelled ones (``learned.py``).
 
-Reports of abuse are the rules' alone. What decided is told in ``terms``, rule by rule and word by word.
+Of a mail about other things, or in another language, than what was learned from the rules decide alone, as they do of
+reports of abuse. What decided is told in ``terms``, rule by rule and word by word.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from gateway.read.topics.learned import Leanings, Weights, leanings
 from gateway.read.topics.lexicon import files_of
 from gateway.read.topics.rules import Asked, Heard, heard
 
+FAMILIAR = 0.45  #: share of its features that must be known for a mail to be judged by them
 REPORTED = ("access", "password")  #: that others try to get in is reported, not asked for
 
 
@@ -30,6 +32,10 @@ def topics_of(
     """What a mail asks for; the arguments are those of ``rules.Asked``."""
     found = heard(Asked(subject, text, names_a_fact, named, leaning, custom, language))
     leans = leanings(features(subject, text), found.opinions, weights_of(custom))
+    terms = found.terms
+    if leans.known < FAMILIAR:
+        terms = (*terms, f"learned nothing that counts: {leans.known:.0%} of its words and pairs are known")
+        leans = leanings((), found.opinions, learned.RULES)
     sensitive = _requests(found, leans)
     critical = leans.towards("critical") > 0 or (bool(custom) and bool(found.signs))
     account = not found.reported and (critical or bool(sensitive) or leans.towards("account") > 0)
@@ -40,7 +46,7 @@ def topics_of(
         Question.ACCOUNT if account else Question.GENERAL,
         critical,
         sensitive,
-        (*found.terms, *map(leans.told, ("critical", "account", "financial", *asked))),
+        (*terms, *map(leans.told, ("critical", "account", "financial", *asked))),
         _flags(found, critical, sensitive),
     )
 
