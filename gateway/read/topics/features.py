@@ -30,7 +30,7 @@ def features(subject: str, text: str) -> frozenset[str]:
         words = words_of(part)
         found.update(words)
         begun = [word[:BEGINS] for word in words]
-        found.update(f"{short}*" for short, word in zip(begun, words, strict=True) if short != word)
+        found.update(f"{short}*" for short, word in zip(begun, words, strict=True) if short != word and word[0] != "<")
         found.update(map(" ".join, pairwise(begun)))
     return frozenset(found)
 
