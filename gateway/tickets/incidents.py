@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, text, update
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.statements import put, put_once
 from gateway.database.tables import Incident, facts, incident_tickets, incidents, tickets
 from gateway.model import Ownership, TicketState, Told, Trust
@@ -94,7 +95,7 @@ def groups(connection: Connection, rule: Rule, now: datetime) -> list[Group]:
         return []
     f = facts.c
     said = connection.execute(
-        select(f.ticket_id, f.kind, f.value, f.ownership).where(f.ticket_id.in_(list(rows)), f.quoted.is_(False))
+        select(f.ticket_id, f.kind, f.value, f.ownership).where(among(f.ticket_id, rows), f.quoted.is_(False))
     ).all()
     found: dict[Sign, dict[int, Any]] = {}
     for fact in said:
@@ -113,7 +114,7 @@ def _open(connection: Connection) -> dict[Sign, Incident]:
 
 def _tied(connection: Connection, ids: Sequence[int]) -> set[int]:
     i = incident_tickets.c
-    return set(connection.execute(select(i.ticket_id).where(i.ticket_id.in_(ids))).scalars())
+    return set(connection.execute(select(i.ticket_id).where(among(i.ticket_id, ids))).scalars())
 
 
 def due(connection: Connection, rule: Rule, now: datetime) -> bool:
