@@ -100,3 +100,56 @@ def test_only_one_module_assigns_the_inbox_state() -> None:
     for path in FILES:
         if path.name not in ("inbox.py", "desk.py", "outgoing.py", "people.py", "tables.py"):
             assert "state=InboxState" not in path.read_text(), path
+
+
+def _assigned(function: ast.AST) -> dict[str, list[ast.expr]]:
+    """What each name of a function is set to."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(function):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign) else []:
+            if isinstance(target, ast.Name) and node.value is not None:  # type: ignore[attr-defined]
+                found.setdefault(target.id, []).append(node.value)  # type: ignore[attr-defined]
+    return found
+
+
+def _always_as_long(what: ast.expr, names: dict[str, list[ast.expr]]) -> bool:
+    """Whether a list is written out, a constant, or asked for in the same question."""
+    if isinstance(what, ast.Tuple | ast.List | ast.Set):
+        return not any(isinstance(one, ast.Starred) for one in what.elts)
+    if isinstance(what, ast.ListComp):
+        return not what.generators[0].ifs and _always_as_long(what.generators[0].iter, {})
+    if isinstance(what, ast.Name) and not what.id.isupper():
+        return what.id in names and all(_always_as_long(value, {}) for value in names[what.id])
+    if isinstance(what, ast.Name | ast.Attribute):
+        return (what.id if isinstance(what, ast.Name) else what.attr).isupper()
+    asked = ast.unparse(what)
+    question = "select(" in asked or asked.endswith(".scalar_subquery()")
+    return isinstance(what, ast.Call) and question and "execute(" not in asked and "typed." not in asked
+
+
+def lists_of_any_length(source: str) -> list[str]:
+    """The ``column.in_(...)`` of a module whose text depends on how many values there are."""
+    found = set()
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = _assigned(function)
+            for node in ast.walk(function):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                    if node.func.attr in ("in_", "not_in") and not _always_as_long(node.args[0], names):
+                        found.add(ast.unparse(node))
+    return sorted(found)
+
+
+def test_a_question_has_one_text_however_long_its_list_is() -> None:
+    # each text is prepared and kept by every connection: see gateway/database/among.py
+    asked = {str(path.relative_to(ROOT)): lists_of_any_length(path.read_text()) for path in FILES}
+    assert {name: lists for name, lists in asked.items() if lists} == {}
+    wrong = (
+        "def f(c, ids):\n    x = list(ids)\n    return c.in_(ids), c.not_in(x), c.in_([*x]), c.in_([i.id for i in x])"
+    )
+    assert len(lists_of_any_length(wrong)) == 4
+    right = (
+        "def f(c):\n    x = select(c).where(c > 1)\n    return c.in_(x), c.in_(KINDS), c.in_((1, 2)), c.in_(select(c))"
+    )
+    assert lists_of_any_length(right) == []

@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from sqlalchemy import Connection, delete, select
 
 from gateway.database import originals
+from gateway.database.among import among
 from gateway.database.tables import arrivals, messages, traces
 from gateway.model import InboxState, Outgoing
 from gateway.tickets.outgoing import Office
@@ -38,7 +39,7 @@ def forget(connection: Connection, message_ids: list[str]) -> None:
     """Probes that were seen leave no rows: there is one every few minutes, for years."""
     m = messages.c
     found = list(
-        connection.execute(select(m.id).where(m.message_id.in_(message_ids), m.state == InboxState.DONE)).scalars()
+        connection.execute(select(m.id).where(among(m.message_id, message_ids), m.state == InboxState.DONE)).scalars()
     )
     for row in found:
         again = connection.execute(select(arrivals.c.id).where(arrivals.c.message_id == row)).scalars()

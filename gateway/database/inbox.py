@@ -28,6 +28,7 @@ from sqlalchemy import (
 )
 
 from gateway.database import originals, typed
+from gateway.database.among import among
 from gateway.database.statements import change, fetch, put, put_once, run
 from gateway.database.store import LostClaim
 from gateway.database.tables import Arrival, Message, Sender, UtcDateTime, arrivals, entries, messages, senders
@@ -552,7 +553,7 @@ def replay(connection: Connection, now: datetime, ids: Sequence[int] = (), since
     m = messages.c
     meant = m.state == InboxState.FAILED
     if ids:
-        meant = and_(meant, m.id.in_(ids))
+        meant = and_(meant, among(m.id, ids))
     if since is not None:
         meant = and_(meant, func.coalesce(m.done_at, m.received_at) >= since)
     values = {"state": InboxState.PENDING, "due_at": now, "attempts": 0, "reason": "replayed"}

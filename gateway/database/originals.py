@@ -15,6 +15,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
+from gateway.database.among import among
 from gateway.database.statements import fetch, put_all
 from gateway.database.tables import raw
 
@@ -129,7 +130,7 @@ def own(connection: Connection, staged: int) -> None:
 
 def disown(connection: Connection, staged: Sequence[int]) -> None:
     """Such pieces are abandoned (see ``drop_pieces``)."""
-    connection.execute(delete(raw).where(raw.c.message_id.in_(staged), raw.c.seq == OWNED))
+    connection.execute(delete(raw).where(among(raw.c.message_id, staged), raw.c.seq == OWNED))
 
 
 def abandon(connection: Connection, staged: int) -> None:

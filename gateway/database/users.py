@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.console_tables import ConsoleSession, User, console_sessions, login_failures, users
 from gateway.database.statements import put_once
 from gateway.model import Told
@@ -322,7 +323,7 @@ def locked(connection: Connection, name: str, address: str, now: datetime, judgi
     f, keys = login_failures.c, _keys(name, address)
     known = connection.execute(select(f.key).where(f.key == _known(name, address))).first() is not None
     asked = [key for kind, key in keys.items() if kind != "name" or not known]
-    chosen = select(f.key, f.locked_until).where(f.key.in_(asked)).order_by(f.key)
+    chosen = select(f.key, f.locked_until).where(among(f.key, asked)).order_by(f.key)
     rows = connection.execute(chosen.with_for_update() if judging else chosen).all()
     return any(row.locked_until is not None and row.locked_until > now for row in rows)
 
@@ -379,5 +380,5 @@ def locked_names(connection: Connection, names: Sequence[str], now: datetime) ->
     """Which of these names are locked for addresses that nobody has logged in from."""
     keys = {_keys(name, "")["name"]: name for name in names}
     f = login_failures.c
-    chosen = select(f.key).where(f.key.in_(list(keys)), f.locked_until > now)
+    chosen = select(f.key).where(among(f.key, keys), f.locked_until > now)
     return {keys[key] for key in connection.execute(chosen).scalars()}

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, or_, select, update
 
 from gateway.database import originals
+from gateway.database.among import among
 from gateway.database.console_tables import answer_files
 from gateway.database.statements import change, put, put_all
 from gateway.database.tables import attachments, outbox, tickets
@@ -93,10 +94,10 @@ def remove(connection: Connection, user_id: int, ticket_id: int, key: int) -> No
 def forget(connection: Connection, keys: Sequence[int]) -> int:
     """Deletes files of drafts; what was sent meanwhile stays. How many."""
     f = answer_files.c
-    unsent = select(f.id, f.place).where(f.id.in_(keys), f.entry_id.is_(None))
+    unsent = select(f.id, f.place).where(among(f.id, keys), f.entry_id.is_(None))
     found = connection.execute(unsent.with_for_update()).all()
     originals.disown(connection, [row.place for row in found])
-    return int(connection.execute(delete(answer_files).where(f.id.in_([row.id for row in found]))).rowcount)
+    return int(connection.execute(delete(answer_files).where(among(f.id, [row.id for row in found]))).rowcount)
 
 
 def send(connection: Connection, user_id: int, ticket_id: int, row: int) -> None:
@@ -111,7 +112,7 @@ def send(connection: Connection, user_id: int, ticket_id: int, row: int) -> None
     change(connection, outbox, row, {"context": {**queued.context, "files": named}})
     put_all(connection, attachments, [{"entry_id": queued.entry_id, **of} for of in shown])
     ids = [one.id for one in waiting]
-    connection.execute(update(answer_files).where(answer_files.c.id.in_(ids)).values(entry_id=queued.entry_id))
+    connection.execute(update(answer_files).where(among(answer_files.c.id, ids)).values(entry_id=queued.entry_id))
 
 
 def take_back(connection: Connection, entry: int) -> None:
@@ -123,9 +124,9 @@ def take_back(connection: Connection, entry: int) -> None:
 def drop(connection: Connection, ticket_ids: Sequence[int]) -> None:
     """Deletes every file of these tickets, sent or not."""
     f = answer_files.c
-    places_of = connection.execute(select(f.place).where(f.ticket_id.in_(ticket_ids))).scalars()
+    places_of = connection.execute(select(f.place).where(among(f.ticket_id, ticket_ids))).scalars()
     originals.disown(connection, list(places_of))
-    connection.execute(delete(answer_files).where(f.ticket_id.in_(ticket_ids)))
+    connection.execute(delete(answer_files).where(among(f.ticket_id, ticket_ids)))
 
 
 def places(connection: Connection, ticket: Any, sha256: str) -> list[int]:

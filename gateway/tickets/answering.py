@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, select, update
 
+from gateway.database.among import among
 from gateway.database.console_tables import drafts
 from gateway.database.statements import change, put_once
 from gateway.database.tables import entries, outbox, thread_ids, tickets
@@ -116,7 +117,7 @@ def undo(connection: Connection, reference: str, user: tuple[int, Person], now: 
         raise Refused("it is too late: the answer is on its way")
     sent = mails[0]
     connection.execute(delete(outbox).where(its))
-    connection.execute(delete(thread_ids).where(thread_ids.c.rfc_id.in_([one.rfc_id for one in mails])))
+    connection.execute(delete(thread_ids).where(among(thread_ids.c.rfc_id, [one.rfc_id for one in mails])))
     later = _later_answer(connection, row.id, sent.entry_id)
     connection.execute(delete(entries).where(entries.c.id == sent.entry_id))
     answer_files.take_back(connection, sent.entry_id)

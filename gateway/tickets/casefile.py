@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, not_, select
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.tables import (
     AttachmentRow,
     Entry,
@@ -82,22 +83,24 @@ def read(connection: Connection, row: Ticket, by: Person, now: datetime) -> Case
 
 
 def _rows(connection: Connection, table: Any, family: dict[int, str], *where: Any) -> list[Any]:
-    chosen = select(table).where(table.c.ticket_id.in_(family), *where).order_by(table.c.id)
+    chosen = select(table).where(among(table.c.ticket_id, family), *where).order_by(table.c.id)
     return list(connection.execute(chosen).all())
 
 
 def _conversation(connection: Connection, family: dict[int, str], own: int, sent: list[OutboxRow]) -> list[Said]:
     e = entries.c
-    newest = select(entries).where(e.ticket_id.in_(family)).order_by(e.id.desc()).limit(MANY)
+    newest = select(entries).where(among(e.ticket_id, family)).order_by(e.id.desc()).limit(MANY)
     rows = sorted(typed.every(connection, Entry, newest), key=lambda row: (row.at, row.id))
     files = _grouped(
         typed.every(
-            connection, AttachmentRow, select(attachments).where(attachments.c.entry_id.in_([r.id for r in rows]))
+            connection, AttachmentRow, select(attachments).where(among(attachments.c.entry_id, [r.id for r in rows]))
         )
     )
     m = messages.c
     ids = [row.message_id for row in rows if row.message_id is not None]
-    known = select(m.id, m.trust, m.authenticated, m.mail_class, m.author, m.size, m.received_at).where(m.id.in_(ids))
+    known = select(m.id, m.trust, m.authenticated, m.mail_class, m.author, m.size, m.received_at).where(
+        among(m.id, ids)
+    )
     verdicts = {row.id: row for row in typed.part(connection, Message, known)}
     by_entry = _grouped(row for row in sent if row.entry_id is not None)
     return [
@@ -130,7 +133,7 @@ _BRIEF = (tickets.c.reference, tickets.c.subject, tickets.c.state, tickets.c.ope
 
 
 def _tickets(connection: Connection, references: list[str]) -> list[Ticket]:
-    chosen = select(*_BRIEF).where(tickets.c.reference.in_(references)).order_by(tickets.c.id)
+    chosen = select(*_BRIEF).where(among(tickets.c.reference, references)).order_by(tickets.c.id)
     return typed.part(connection, Ticket, chosen)
 
 
@@ -140,7 +143,7 @@ def _others(connection: Connection, row: Ticket, family: dict[int, str]) -> list
     same = t.account == row.account if row.account is not None else t.author == row.author
     if row.account is None and not row.author:
         return []
-    chosen = select(*_BRIEF).where(same, t.id.not_in(list(family)), t.merged_into.is_(None))
+    chosen = select(*_BRIEF).where(same, not_(among(t.id, family)), t.merged_into.is_(None))
     return typed.part(connection, Ticket, chosen.order_by(t.id.desc()).limit(OTHERS))
 
 
@@ -161,7 +164,7 @@ def mail_of(connection: Connection, row: Ticket, entry: int) -> Message | None:
     """The inbox row of an entry of this ticket or of one merged into it; ``None`` where it has none."""
     family = [row.id, *(part.id for part in merging.parts(connection, row))]
     e, m = entries.c, messages.c
-    chosen = select(messages).join(entries, e.message_id == m.id).where(e.id == entry, e.ticket_id.in_(family))
+    chosen = select(messages).join(entries, e.message_id == m.id).where(e.id == entry, among(e.ticket_id, family))
     return typed.first(connection, Message, chosen)
 
 
@@ -170,5 +173,5 @@ def file_named(connection: Connection, row: Ticket, sha256: str) -> tuple[str, s
     family = [row.id, *(part.id for part in merging.parts(connection, row))]
     e, a = entries.c, attachments.c
     chosen = select(a.filename, a.type).join(entries, a.entry_id == e.id)
-    found = connection.execute(chosen.where(e.ticket_id.in_(family), a.sha256 == sha256).limit(1)).first()
+    found = connection.execute(chosen.where(among(e.ticket_id, family), a.sha256 == sha256).limit(1)).first()
     return (found.filename, found.type) if found is not None else ("", "")

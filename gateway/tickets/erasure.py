@@ -18,6 +18,7 @@ from sqlalchemy import Connection, String, cast, delete, or_, select, update
 from sqlalchemy.types import TypeDecorator
 
 from gateway.database import originals, typed
+from gateway.database.among import among
 from gateway.database.clean import CleanJson, CleanString
 from gateway.database.console_tables import drafts
 from gateway.database.statements import put_once
@@ -151,10 +152,10 @@ def _erase_contributions(connection: Connection, address: str) -> None:
     """What the address wrote in tickets of others."""
     e = entries.c
     ids = list(connection.execute(select(e.id).where(e.author.ilike(_escaped(address), escape="\\"))).scalars())
-    connection.execute(delete(attachments).where(attachments.c.entry_id.in_(ids)))
-    connection.execute(delete(facts).where(facts.c.entry_id.in_(ids)))
+    connection.execute(delete(attachments).where(among(attachments.c.entry_id, ids)))
+    connection.execute(delete(facts).where(among(facts.c.entry_id, ids)))
     word_index.forget(connection, ids)
-    connection.execute(update(entries).where(e.id.in_(ids)).values(author="", text=ERASED, full_text=""))
+    connection.execute(update(entries).where(among(e.id, ids)).values(author="", text=ERASED, full_text=""))
 
 
 def _blank_reply(row: OutboxRow, now: datetime) -> Mapping[str, Any]:
@@ -178,20 +179,19 @@ def _blank_ticket(now: datetime) -> dict[str, Any]:
 
 def _erase_mails(connection: Connection, ids: Sequence[int]) -> None:
     m, a = messages.c, arrivals.c
-    further = list(connection.execute(select(a.id).where(a.message_id.in_(ids))).scalars())
+    further = list(connection.execute(select(a.id).where(among(a.message_id, ids))).scalars())
     for key in (*ids, *(-arrival for arrival in further)):
         originals.drop(connection, key)
-    connection.execute(delete(arrivals).where(a.id.in_(further)))
-    connection.execute(delete(signatures).where(signatures.c.message_id.in_(ids)))
-    connection.execute(update(traces).where(traces.c.message_id.in_(ids)).values(lines=[]))
+    connection.execute(delete(arrivals).where(among(a.id, further)))
+    connection.execute(delete(signatures).where(among(signatures.c.message_id, ids)))
+    connection.execute(update(traces).where(among(traces.c.message_id, ids)).values(lines=[]))
     blank: dict[str, Any] = {
         "author": None, "mail_from": None, "message_id": None, "helo": None, "client": None, "client_reason": "",
         "sender": "", "rcpt_tos": [], "reason": "erased", "subject": "", "queue_id": "",
     }  # fmt: skip
-    connection.execute(update(messages).where(m.id.in_(ids)).values(blank))
-    unsettled = m.state.in_([InboxState.PENDING, InboxState.PROCESSING, InboxState.FAILED, InboxState.QUARANTINED])
+    connection.execute(update(messages).where(among(m.id, ids)).values(blank))
     over = {"state": InboxState.DONE, "disposition": "recorded", "due_at": None, "lease_until": None}
-    connection.execute(update(messages).where(m.id.in_(ids), unsettled).values(over))
+    connection.execute(update(messages).where(among(m.id, ids), m.state != InboxState.DONE).values(over))
 
 
 # --------------------------------------------------------------------------- wherever else it is written

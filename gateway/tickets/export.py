@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from gateway import log
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.tables import Arrival, Message, OutboxRow, Ticket, arrivals, entries, messages, outbox, tickets
 from gateway.tickets import views
 
@@ -59,11 +60,11 @@ def everything(connection: Connection, what: str) -> dict[str, Any]:
     shown = [views.ticket_show(connection, row, True) for row in found]
     if "@" in what:
         shown = [_of_one_person(ticket, what) for ticket in shown]
-    to = func.lower(o.recipient) == what if "@" in what else o.ticket_id.in_([row.id for row in found])
+    to = func.lower(o.recipient) == what if "@" in what else among(o.ticket_id, [row.id for row in found])
     replies = typed.every(connection, OutboxRow, select(outbox).where(to, o.kind != "staff").order_by(o.id))
     rows = typed.every(connection, Message, select(messages).where(mails).order_by(m.id))
     again = typed.every(
-        connection, Arrival, select(arrivals).where(arrivals.c.message_id.in_([row.id for row in rows]))
+        connection, Arrival, select(arrivals).where(among(arrivals.c.message_id, [row.id for row in rows]))
     )
     return {
         "tickets": shown,

@@ -229,7 +229,7 @@ def tickets_of(connection: Connection, numbers: Sequence[int]) -> dict[int, list
     chosen = select(
         i.incident_id, t.reference, t.subject, t.author, t.author_name, t.account, t.trust, t.state, t.opened_at
     )
-    rows = chosen.join(tickets, t.id == i.ticket_id).where(i.incident_id.in_(numbers)).order_by(t.id.desc())
+    rows = chosen.join(tickets, t.id == i.ticket_id).where(among(i.incident_id, numbers)).order_by(t.id.desc())
     for row in connection.execute(rows.limit(100 * max(1, len(numbers)))):
         found[row.incident_id].append(row)
     return found

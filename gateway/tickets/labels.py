@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, select
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.statements import put_once
 from gateway.database.tables import TicketTag, ticket_tags, tickets
 from gateway.model import Person
@@ -59,7 +60,7 @@ def tag(
         for one in new:
             put_once(connection, ticket_tags, {"ticket_id": row.id, "tag": one})
         t = ticket_tags.c
-        connection.execute(delete(ticket_tags).where(t.ticket_id == row.id, t.tag.in_(gone)))
+        connection.execute(delete(ticket_tags).where(t.ticket_id == row.id, among(t.tag, gone)))
         words = " ".join([*(f"+{one}" for one in new), *(f"-{one}" for one in gone)])
         made = Change("tag", f"tags: {words}", detail={"added": new, "removed": gone})
         changed(connection, row, made, by, now)
@@ -76,7 +77,9 @@ def of_all(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
     """The tags of each of these tickets, sorted."""
     found: dict[int, list[str]] = {key: [] for key in ids}
     for row in typed.every(
-        connection, TicketTag, select(ticket_tags).where(ticket_tags.c.ticket_id.in_(ids)).order_by(ticket_tags.c.tag)
+        connection,
+        TicketTag,
+        select(ticket_tags).where(among(ticket_tags.c.ticket_id, ids)).order_by(ticket_tags.c.tag),
     ):
         found[row.ticket_id].append(row.tag)
     return found

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, not_, select, update
 
 from gateway.database import inbox, typed
+from gateway.database.among import among
 from gateway.database.statements import put, put_once
 from gateway.database.tables import Mailbox, SourceState, mailbox_uids, mailboxes, sources
 from gateway.model import Accepted, RawMessage, Turn
@@ -104,7 +105,9 @@ def moved(connection: Connection, cursor: Cursor, uids: Iterable[int]) -> None:
     """These are out of the folder: nothing needs to be known of them."""
     gone = list(uids)
     for start in range(0, len(gone), 500):
-        connection.execute(delete(mailbox_uids).where(_of(cursor), mailbox_uids.c.uid.in_(gone[start : start + 500])))
+        connection.execute(
+            delete(mailbox_uids).where(_of(cursor), among(mailbox_uids.c.uid, gone[start : start + 500]))
+        )
 
 
 def kept(connection: Connection, cursor: Cursor, uids: Iterable[int]) -> None:
@@ -137,7 +140,7 @@ def report(connection: Connection, name: str, values: Mapping[str, Any]) -> None
 
 def keep_only(connection: Connection, names: Iterable[str]) -> None:
     """Accounts that are not configured any more leave the list; how far their folders were read is kept."""
-    connection.execute(delete(sources).where(sources.c.name.not_in(list(names))))
+    connection.execute(delete(sources).where(not_(among(sources.c.name, names))))
 
 
 def rows(connection: Connection) -> list[SourceState]:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.statements import change, put_once
 from gateway.database.tables import Ticket, ticket_links, tickets
 from gateway.model import Person, Priority, TicketState
@@ -130,7 +131,7 @@ def linked(connection: Connection, row: Ticket) -> list[str]:
     k, t = ticket_links.c, tickets.c
     ties = select(k.other_id).where(k.ticket_id == row.id).union(select(k.ticket_id).where(k.other_id == row.id))
     ids = set(connection.execute(ties).scalars()) | ({row.linked_to} if row.linked_to is not None else set())
-    chosen = select(t.reference).where((t.id.in_(ids)) | (t.linked_to == row.id)).order_by(t.id)
+    chosen = select(t.reference).where((among(t.id, ids)) | (t.linked_to == row.id)).order_by(t.id)
     return list(connection.execute(chosen).scalars())
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, case, func, literal_column, 
 
 from gateway import log
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.statements import change, fetch, put, put_once, run
 from gateway.database.store import LostClaim, Store
 from gateway.database.tables import Notice, OutboxRow, Ticket, notices, outbox, thread_ids, tickets
@@ -457,7 +458,7 @@ def digest(connection: Connection, office: Office, now: datetime) -> int:
     for address in to:
         reply = Reply(f"digest.{rows[-1].id}", "staff_digest", "en", address, "staff", told)
         write(connection, reply, office, now)
-    connection.execute(update(notices).where(notices.c.id.in_([row.id for row in rows])).values(told_at=now))
+    connection.execute(update(notices).where(among(notices.c.id, [row.id for row in rows])).values(told_at=now))
     return len(rows)
 
 
@@ -485,8 +486,8 @@ class Choice:
         o = outbox.c
         states = [self.state] if self.state is not None else [OutboxState.DEAD, OutboxState.QUEUED, OutboxState.HELD]
         if self.ids:
-            return and_(o.state.in_(states), o.id.in_(self.ids))
-        found = and_(o.state.in_(states), o.last_error != "discarded")
+            return and_(among(o.state, states), among(o.id, self.ids))
+        found = and_(among(o.state, states), o.last_error != "discarded")
         return found if self.since is None else and_(found, func.coalesce(o.dead_at, o.created_at) >= self.since)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select
 
 from gateway.database import inbox, originals
+from gateway.database.among import among
 from gateway.database.statements import change
 from gateway.database.tables import Ticket, arrivals, attachments, entries, messages, tickets
 from gateway.model import InboxState, Person, TicketState, Trust
@@ -217,7 +218,7 @@ def raws_with(connection: Connection, reference: str, sha256: str) -> list[bytes
         )
     ).scalars()
     ids = set(found)
-    copies = connection.execute(select(arrivals.c.id).where(arrivals.c.message_id.in_(ids))).scalars()
+    copies = connection.execute(select(arrivals.c.id).where(among(arrivals.c.message_id, ids))).scalars()
     sent = answer_files.places(connection, row, sha256)
     raws = [originals.load(connection, key) for key in (*ids, *(-arrival for arrival in copies), *sent)]
     return [raw for raw in raws if raw]

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, delete, func, select, text
 
+from gateway.database.among import among
 from gateway.database.console_tables import report_changes, report_days
 from gateway.database.statements import put_all
 from gateway.database.store import Store
@@ -233,8 +234,8 @@ def _forget_changed(connection: Connection, watch: Watch) -> bool:
     c, r = report_changes.c, report_days.c
     seen = connection.execute(select(c.id, c.day).order_by(c.id).limit(CHANGES)).all()
     stale = [str(day) for day in _days_of({row.day for row in seen})]
-    connection.execute(delete(report_days).where((r.zone != watch.zone) | r.day.in_(stale)))
-    connection.execute(delete(report_changes).where(c.id.in_([row.id for row in seen])))
+    connection.execute(delete(report_days).where((r.zone != watch.zone) | among(r.day, stale)))
+    connection.execute(delete(report_changes).where(among(c.id, [row.id for row in seen])))
     return len(seen) == CHANGES
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
 
 from gateway.database import originals, typed
+from gateway.database.among import among
 from gateway.database.console_tables import answer_files as files_of_answers
 from gateway.database.tables import (
     METADATA,
@@ -114,7 +115,7 @@ def kinds(keep: Keep) -> list[Kind]:
 
 def _by_id(table: Table) -> Remove:
     def remove(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
-        return int(connection.execute(delete(table).where(table.c.id.in_(ids))).rowcount)
+        return int(connection.execute(delete(table).where(among(table.c.id, ids))).rowcount)
 
     return remove
 
@@ -165,7 +166,7 @@ def _tickets(connection: Connection, cutoff: datetime, after: Place) -> Found:
         and (row.closed_at is None or row.closed_at < cutoff)
     ]  # fmt: skip
     if old:
-        quiet = select(t.id).where(t.id.in_([row.id for row in old]), func.coalesce(last, t.opened_at) < cutoff)
+        quiet = select(t.id).where(among(t.id, [row.id for row in old]), func.coalesce(last, t.opened_at) < cutoff)
         ids = set(connection.execute(quiet).scalars())
         held = holds.read(connection)
         old = [row for row in old if row.id in ids and not (held and held.ticket(connection, row))]
@@ -175,7 +176,7 @@ def _tickets(connection: Connection, cutoff: datetime, after: Place) -> Found:
 def _remove_tickets(connection: Connection, ids: Sequence[Place], cutoff: datetime) -> int:
     t = tickets.c
     rows = connection.execute(
-        select(t.id).where(t.id.in_(ids), t.state != TicketState.OPEN).with_for_update(skip_locked=True)
+        select(t.id).where(among(t.id, ids), t.state != TicketState.OPEN).with_for_update(skip_locked=True)
     ).scalars()
     still = list(rows)
     if still:
@@ -186,30 +187,30 @@ def _remove_tickets(connection: Connection, ids: Sequence[Place], cutoff: dateti
 def remove_tickets(connection: Connection, ids: Sequence[int]) -> None:
     """Deletes tickets with all that belongs to them: mails and their bytes, contributions, replies, reasons."""
     m, o, e = messages.c, outbox.c, entries.c
-    mails = connection.execute(select(m.id, m.message_id).where(m.ticket_id.in_(ids))).all()
+    mails = connection.execute(select(m.id, m.message_id).where(among(m.ticket_id, ids))).all()
     _remove_messages(connection, [row.id for row in mails])
     named = [row.message_id for row in mails if row.message_id]
-    named += connection.execute(select(o.rfc_id).where(o.ticket_id.in_(ids))).scalars()
+    named += connection.execute(select(o.rfc_id).where(among(o.ticket_id, ids))).scalars()
     known = thread_ids.c
-    connection.execute(delete(thread_ids).where(known.rfc_id.in_(named), known.ticket_id.in_(ids)))
-    contributions = select(e.id).where(e.ticket_id.in_(ids))
+    connection.execute(delete(thread_ids).where(among(known.rfc_id, named), among(known.ticket_id, ids)))
+    contributions = select(e.id).where(among(e.ticket_id, ids))
     connection.execute(delete(attachments).where(attachments.c.entry_id.in_(contributions)))
     answer_files.drop(connection, ids)
     for table in METADATA.sorted_tables:
         if "ticket_id" in table.c and table not in (messages, thread_ids):
-            connection.execute(delete(table).where(table.c.ticket_id.in_(ids)))
-    connection.execute(delete(ticket_links).where(ticket_links.c.other_id.in_(ids)))
-    connection.execute(delete(tickets).where(tickets.c.id.in_(ids)))
+            connection.execute(delete(table).where(among(table.c.ticket_id, ids)))
+    connection.execute(delete(ticket_links).where(among(ticket_links.c.other_id, ids)))
+    connection.execute(delete(tickets).where(among(tickets.c.id, ids)))
 
 
 def _remove_messages(connection: Connection, ids: Sequence[int]) -> None:
     a = arrivals.c
-    further = list(connection.execute(select(a.id).where(a.message_id.in_(ids))).scalars())
+    further = list(connection.execute(select(a.id).where(among(a.message_id, ids))).scalars())
     for key in (*ids, *(-arrival for arrival in further)):
         originals.forget(connection, key)
-    connection.execute(delete(arrivals).where(a.id.in_(further)))
-    connection.execute(delete(traces).where(traces.c.message_id.in_(ids)))
-    connection.execute(delete(messages).where(messages.c.id.in_(ids)))
+    connection.execute(delete(arrivals).where(among(a.id, further)))
+    connection.execute(delete(traces).where(among(traces.c.message_id, ids)))
+    connection.execute(delete(messages).where(among(messages.c.id, ids)))
 
 
 def _mails(connection: Connection, cutoff: datetime, after: Place) -> Found:
@@ -228,7 +229,7 @@ def _mails(connection: Connection, cutoff: datetime, after: Place) -> Found:
         select(m.id, m.author, m.state, m.received_at, m.done_at, m.due_at, m.ticket_id, t.state.label("ticket"),
                t.reference, t.account, t.accounts)
         .select_from(messages.outerjoin(tickets, t.id == m.ticket_id))
-        .where(m.id.in_(ids))
+        .where(among(m.id, ids))
         .order_by(m.id)
     ).all()  # fmt: skip
     held = holds.read(connection)
@@ -277,7 +278,7 @@ def _unticketed(connection: Connection, cutoff: datetime, after: Place) -> Found
 def _remove_unticketed(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
     m = messages.c
     still = select(m.id).where(
-        m.id.in_(ids), m.ticket_id.is_(None), m.state.in_([InboxState.DONE, InboxState.QUARANTINED])
+        among(m.id, ids), m.ticket_id.is_(None), m.state.in_([InboxState.DONE, InboxState.QUARANTINED])
     )
     left = list(connection.execute(still.with_for_update(skip_locked=True)).scalars())
     _remove_messages(connection, left)
@@ -285,8 +286,8 @@ def _remove_unticketed(connection: Connection, ids: Sequence[Place], _: datetime
 
 
 def _remove_incidents(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
-    connection.execute(delete(incident_tickets).where(incident_tickets.c.incident_id.in_(ids)))
-    return int(connection.execute(delete(incidents).where(incidents.c.id.in_(ids))).rowcount)
+    connection.execute(delete(incident_tickets).where(among(incident_tickets.c.incident_id, ids)))
+    return int(connection.execute(delete(incidents).where(among(incidents.c.id, ids))).rowcount)
 
 
 def _signatures(connection: Connection, cutoff: datetime, after: Place) -> Found:
@@ -304,7 +305,7 @@ def _signatures(connection: Connection, cutoff: datetime, after: Place) -> Found
 
 
 def _remove_signatures(connection: Connection, marks: Sequence[Place], _: datetime) -> int:
-    return int(connection.execute(delete(signatures).where(signatures.c.mark.in_(marks))).rowcount)
+    return int(connection.execute(delete(signatures).where(among(signatures.c.mark, marks))).rowcount)
 
 
 def _suppressions(connection: Connection, cutoff: datetime, _: Place) -> Found:
@@ -314,7 +315,7 @@ def _suppressions(connection: Connection, cutoff: datetime, _: Place) -> Found:
 
 
 def _remove_suppressions(connection: Connection, addresses: Sequence[Place], cutoff: datetime) -> int:
-    over = delete(suppressions).where(suppressions.c.canonical.in_(addresses), suppressions.c.until < cutoff)
+    over = delete(suppressions).where(among(suppressions.c.canonical, addresses), suppressions.c.until < cutoff)
     return int(connection.execute(over).rowcount)
 
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, func, or_, select
 
 from gateway.database import inbox
+from gateway.database.among import among
 from gateway.database.statements import change, put_all
 from gateway.database.tables import attachments, entries, messages, outbox, tickets
 from gateway.mail import tokens
@@ -161,7 +162,7 @@ def _notification(connection: Connection, incoming: Incoming) -> Any:
     if not ids:
         return None
     o = outbox.c
-    query = select(outbox).where(o.rfc_id.in_(ids), o.kind == "staff", o.ticket_id.is_not(None))
+    query = select(outbox).where(among(o.rfc_id, ids), o.kind == "staff", o.ticket_id.is_not(None))
     return connection.execute(query.order_by(o.id.desc()).limit(1)).first()
 
 
@@ -475,7 +476,9 @@ class _Work:
         his = (e.ticket_id == self.case.ticket.id) & (e.direction == "in")
         mine = (e.author == self.who) & (e.direction == "out") & (e.message_id != self.claimed.id)
         query = (
-            select(a.sha256, e.direction).join(entries, e.id == a.entry_id).where(a.sha256.in_(digests), or_(his, mine))
+            select(a.sha256, e.direction)
+            .join(entries, e.id == a.entry_id)
+            .where(among(a.sha256, digests), or_(his, mine))
         )
         for row in self.connection.execute(query):
             found.setdefault(row.sha256, set()).add(row.direction)

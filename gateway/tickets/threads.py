@@ -15,6 +15,7 @@ from typing import cast
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.tables import Ticket, attachments, entries, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.model import SAME_REQUEST, Incoming, Thread, TicketState
@@ -55,7 +56,7 @@ class _Author:
     def is_party_of(self) -> ColumnElement[bool]:
         """The same as a condition."""
         assert self.address is not None
-        return or_(func.lower(tickets.c.author) == self.address.lower(), tickets.c.account.in_(sorted(self.accounts)))
+        return or_(func.lower(tickets.c.author) == self.address.lower(), among(tickets.c.account, self.accounts))
 
 
 def _thread(row: Ticket, by: str, author: _Author, bound: bool = False, note: str = "") -> Thread:
@@ -139,7 +140,7 @@ def _by_token(
     found = tokens.tokens(pointers.addresses)
     if not found:
         return
-    named = tickets.c.reference.in_([token.reference for token in found])
+    named = among(tickets.c.reference, [token.reference for token in found])
     rows = {row.reference: row for row in typed.every(connection, Ticket, select(tickets).where(named))}
     bound = [t for t in found if author.address is not None and tokens.is_bound(t, author.address, keys)]
     for token in (*bound, *(token for token in found if token not in bound)):
@@ -189,7 +190,7 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
     rows = connection.execute(
         select(thread_ids.c.rfc_id, thread_ids.c.ours, tickets)
         .join(tickets, tickets.c.id == thread_ids.c.ticket_id)
-        .where(thread_ids.c.rfc_id.in_(sorted({*answered, *named})), counts)
+        .where(among(thread_ids.c.rfc_id, {*answered, *named}), counts)
         .order_by(tickets.c.id.desc())
         .limit(4 * MAX_IDS)
     ).all()

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.tables import Audit, Ticket, audit, tickets
 from gateway.model import Person, TicketState
 from gateway.tickets import blocks, rights
@@ -140,7 +141,7 @@ def _unmerged(connection: Connection, row: Ticket, done: Done, by: Person, now: 
     other = rows.get(rows[row.id].merged_into or 0)
     if other is None or other.version != done.was["version"]:
         raise Refused(f"the merge of {row.reference} cannot be taken back any more: part it again from there")
-    parts = t.id.in_(done.was["parts"]) & (t.merged_into == other.id)
+    parts = among(t.id, done.was["parts"]) & (t.merged_into == other.id)
     connection.execute(update(tickets).where(parts).values(merged_into=row.id))
     values = {**_values(done.was["row"], _MERGED), "merged_into": None}
     changed(connection, rows[row.id], Change("undo", f"took the merge into {other.reference} back", values), by, now)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.database import inbox, nodes, typed
+from gateway.database.among import among
 from gateway.database.tables import (
     ANSWERED,
     Arrival,
@@ -38,7 +39,9 @@ def _iso(value: datetime | None) -> str | None:
 def _facts(connection: Connection, ids: list[int]) -> dict[int, list[FactRow]]:
     """The rows of facts of each ticket."""
     found: dict[int, list[FactRow]] = {key: [] for key in ids}
-    for row in typed.every(connection, FactRow, select(facts).where(facts.c.ticket_id.in_(ids)).order_by(facts.c.id)):
+    for row in typed.every(
+        connection, FactRow, select(facts).where(among(facts.c.ticket_id, ids)).order_by(facts.c.id)
+    ):
         found[row.ticket_id].append(row)
     return found
 
@@ -124,10 +127,10 @@ def ticket_show(connection: Connection, row: Ticket, full: bool = False, now: da
 def _entries(connection: Connection, ids: list[int], full: bool) -> list[dict[str, Any]]:
     """Every contribution, those of merged tickets among the rest by their time."""
     e, a = entries.c, attachments.c
-    rows = typed.every(connection, Entry, select(entries).where(e.ticket_id.in_(ids)).order_by(e.at, e.id))
+    rows = typed.every(connection, Entry, select(entries).where(among(e.ticket_id, ids)).order_by(e.at, e.id))
     files: dict[int, list[dict[str, Any]]] = {row.id: [] for row in rows}
     for file in typed.every(
-        connection, AttachmentRow, select(attachments).where(a.entry_id.in_(list(files))).order_by(a.id)
+        connection, AttachmentRow, select(attachments).where(among(a.entry_id, files)).order_by(a.id)
     ):
         shown = {"filename": file.filename, "type": file.type, "size": file.size, "sha256": file.sha256}
         files[file.entry_id].append(shown)
@@ -141,7 +144,7 @@ def _entry(row: Entry, files: list[dict[str, Any]], full: bool) -> dict[str, Any
 
 
 def _trace(connection: Connection, ids: list[int]) -> list[str]:
-    rows = typed.every(connection, Trace, select(traces).where(traces.c.ticket_id.in_(ids)).order_by(traces.c.id))
+    rows = typed.every(connection, Trace, select(traces).where(among(traces.c.ticket_id, ids)).order_by(traces.c.id))
     return [
         f"{row.at.isoformat(timespec='seconds')} message {row.message_id}: {line}" for row in rows for line in row.lines
     ]
@@ -150,7 +153,7 @@ def _trace(connection: Connection, ids: list[int]) -> list[str]:
 def _arrivals(connection: Connection, ids: list[int]) -> list[str]:
     """The further arrivals of the mails of a ticket: when, by which way, and what became of each."""
     a = arrivals.c
-    query = select(arrivals).join(messages, messages.c.id == a.message_id).where(messages.c.ticket_id.in_(ids))
+    query = select(arrivals).join(messages, messages.c.id == a.message_id).where(among(messages.c.ticket_id, ids))
     return [
         f"{row.received_at.isoformat(timespec='seconds')} message {row.message_id} came again by {row.source}"
         f"{f' from {row.client}' if row.client else ''}: {row.note or 'not looked at yet'}"
@@ -161,7 +164,7 @@ def _arrivals(connection: Connection, ids: list[int]) -> list[str]:
 def _replies(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:
     """What the customer was sent, or is to be: every mail to him and what became of it."""
     o = outbox.c
-    mine = select(outbox).where(o.ticket_id.in_(ids), o.kind != "staff").order_by(o.id)
+    mine = select(outbox).where(among(o.ticket_id, ids), o.kind != "staff").order_by(o.id)
     names = ("id", "template", "language", "state", "attempts")
     return [
         {name: getattr(row, name) for name in names}
@@ -182,7 +185,7 @@ def _reference(connection: Connection, ticket_id: int | None) -> str | None:
 def _sendings(connection: Connection, ids: list[int]) -> list[str]:
     """What was sent of a ticket, or was not and why: a line for each reply."""
     o = outbox.c
-    rows = typed.every(connection, OutboxRow, select(outbox).where(o.ticket_id.in_(ids)).order_by(o.id))
+    rows = typed.every(connection, OutboxRow, select(outbox).where(among(o.ticket_id, ids)).order_by(o.id))
     lines = []
     for row in rows:
         at = (row.sent_at or row.dead_at or row.created_at).isoformat(timespec="seconds")

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, text
 
 from gateway.database import typed, users
+from gateway.database.among import among
 from gateway.database.tables import (
     FactRow,
     attachments,
@@ -70,7 +71,7 @@ def _where(wanted: Wanted, now: datetime, found: list[int] | None) -> list[Colum
         known = int(number) if number.isascii() and number.isdigit() and len(number) < 18 else 0
         where.append(exists().where(i.ticket_id == t.id, i.incident_id == known))
     if found is not None:
-        where.append(t.id.in_(found))
+        where.append(among(t.id, found))
     return where
 
 
@@ -122,7 +123,7 @@ def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -
 def _facts(connection: Connection, ids: list[int]) -> dict[int, list[FactRow]]:
     f = facts.c
     found: dict[int, list[FactRow]] = {}
-    chosen = select(f.ticket_id, f.kind, f.value, f.ownership).where(f.ticket_id.in_(ids), f.kind.in_(_GLANCE))
+    chosen = select(f.ticket_id, f.kind, f.value, f.ownership).where(among(f.ticket_id, ids), f.kind.in_(_GLANCE))
     for row in typed.part(connection, FactRow, chosen.where(f.quoted.is_(False)).order_by(f.id)):
         values = found.setdefault(row.ticket_id, [])
         if len(values) < 4 and row.value not in [one.value for one in values]:
@@ -133,7 +134,7 @@ def _facts(connection: Connection, ids: list[int]) -> dict[int, list[FactRow]]:
 def _tags(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
     g = ticket_tags.c
     found: dict[int, list[str]] = {}
-    for row in connection.execute(select(g.ticket_id, g.tag).where(g.ticket_id.in_(ids)).order_by(g.tag)):
+    for row in connection.execute(select(g.ticket_id, g.tag).where(among(g.ticket_id, ids)).order_by(g.tag)):
         found.setdefault(row.ticket_id, []).append(row.tag)
     return found
 
@@ -141,7 +142,7 @@ def _tags(connection: Connection, ids: list[int]) -> dict[int, list[str]]:
 def _said(connection: Connection, ids: list[int]) -> dict[int, str]:
     """The first words of the newest mail of each."""
     e = entries.c
-    newest = select(func.max(e.id)).where(e.ticket_id.in_(ids), e.direction == "in").group_by(e.ticket_id)
+    newest = select(func.max(e.id)).where(among(e.ticket_id, ids), e.direction == "in").group_by(e.ticket_id)
     chosen = select(e.ticket_id, func.substr(e.text, 1, SNIPPET * 2).label("words")).where(e.id.in_(newest))
     return {row.ticket_id: " ".join(row.words.split())[:SNIPPET] for row in connection.execute(chosen)}
 
@@ -152,7 +153,7 @@ def _talk(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int]]:
     counted = select(e.ticket_id, func.count(e.id.distinct()), func.count(a.id)).outerjoin(
         attachments, a.entry_id == e.id
     )
-    talk = counted.where(e.ticket_id.in_(ids), e.direction.in_(("in", "out"))).group_by(e.ticket_id)
+    talk = counted.where(among(e.ticket_id, ids), e.direction.in_(("in", "out"))).group_by(e.ticket_id)
     return {key: (int(mails), int(files)) for key, mails, files in connection.execute(talk)}
 
 
