@@ -47,6 +47,10 @@ def found(ledger: Ledger, daemon: Running, taken: Sequence[Taken]) -> dict[str, 
     messages = daemon.rows("messages", "list", "--limit", "1000000")
     outbox = daemon.rows("outbox", "list", "--limit", "1000000")
     events, replies = Counter(row["subject"] for row in tickets), _replies(taken)
+    called = {row["reference"]: row["subject"] for row in tickets}
+    statuses = Counter(
+        called.get(row["ticket"]) for row in outbox if row["template"] == "status"
+    )  # the clock's, after a while
     return {
         "acknowledged": len(ledger.acknowledged),
         "messages": len(messages),
@@ -54,8 +58,8 @@ def found(ledger: Ledger, daemon: Running, taken: Sequence[Taken]) -> dict[str, 
         "lost": [subject for subject in ledger.acknowledged if not events[subject]],
         "doubled": [subject for subject, count in events.items() if count > 1],
         "unanswered": [subject for subject in events if not replies[subject]],
-        "answered_twice": [subject for subject, ids in replies.items() if len(set(ids)) > 1],
-        "sent_again": sum(len(ids) - 1 for ids in replies.values() if ids),
+        "answered_twice": [subject for subject, ids in replies.items() if len(set(ids)) > 1 + statuses[subject]],
+        "sent_again": sum(len(ids) - len(set(ids)) for ids in replies.values()),
         "outbox": dict(Counter(row["state"] for row in outbox)),
     }
 
