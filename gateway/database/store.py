@@ -224,7 +224,7 @@ class Store:
             self._writer_engine = _sqlite_engine(url, "BEGIN IMMEDIATE", checkpoint=False)
             self._reader_engine = _sqlite_engine(url, "BEGIN", checkpoint=False)
         else:
-            self._writer_engine = _postgresql_engine(url, 1)
+            self._writer_engine = _postgresql_engine(url, 2)
             self._reader_engine = _postgresql_engine(url, 4)
             event.listen(self._reader_engine, "connect", _planned_each_time)
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()

@@ -167,11 +167,24 @@ def _loose(trace: spftrace.Trace, domain: str, ipv6: bool) -> str:
             continue
         name, spec = found[1].lower(), found[2] or ""
         bits = found[4] if ipv6 and name in ("a", "mx") else found[3]
-        if name in ("ip4", "ip6", "a", "mx") and bits is not None and int(bits) < _NARROWEST[ipv6]:
+        if (
+            name in ("ip4", "ip6", "a", "mx")
+            and bits is not None
+            and int(bits) < _NARROWEST[ipv6]
+            and not _at_home(spec)
+        ):
             return f"the SPF record of {domain} passes a large part of the Internet ({raw[:60]}): it proves nobody"
         if _chosen_by_the_peer(name, spec):
             return f"the SPF record of {domain} passes by what the peer says of itself ({raw[:60]}): it proves nobody"
     return ""
+
+
+def _at_home(address: str) -> bool:
+    """Whether it is an address of a private network, or of this machine: no part of the Internet."""
+    try:
+        return ipaddress.ip_address(address).is_private
+    except ValueError:
+        return False
 
 
 def _path(trace: spftrace.Trace) -> list[str]:
