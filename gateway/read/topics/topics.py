@@ -16,6 +16,7 @@ from gateway.read.topics.learned import Leanings, Weights, leanings
 from gateway.read.topics.lexicon import files_of
 from gateway.read.topics.rules import Asked, Heard, heard
 
+SURE = 0.4  #: how far the words must lean away from an outage that the rules have found for it to be none
 FAMILIAR = 0.45  #: share of its features that must be known for a mail to be judged by them
 REPORTED = ("access", "password")  #: that others try to get in is reported, not asked for
 
@@ -37,7 +38,7 @@ def topics_of(
         terms = (*terms, f"learned nothing that counts: {leans.known:.0%} of its words and pairs are known")
         leans = leanings((), found.opinions, learned.RULES)
     sensitive = _requests(found, leans)
-    critical = leans.towards("critical") > 0 or (bool(custom) and bool(found.signs))
+    critical = leans.towards("critical") > (-SURE if found.signs else 0.0) or (bool(custom) and bool(found.signs))
     account = not found.reported and (critical or bool(sensitive) or leans.towards("account") > 0)
     financial = not found.reported and leans.towards("financial") > 0
     asked = [kind for kind in SENSITIVE if kind in sensitive or kind in found.sensitive]
