@@ -8,8 +8,6 @@ from dataclasses import dataclass
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from gateway.read import css, seen
-
 MAX_HTML = 1024 * 1024
 MAX_DEPTH = 256
 MAX_TEXT = 256 * 1024
@@ -19,7 +17,7 @@ _PARAGRAPHS = frozenset("p table ul ol h1 h2 h3 h4 h5 h6 hr blockquote pre dl".s
 _LINES = frozenset("div tr li section article header footer address dt dd".split())
 #: begins a line unless one begins there; ends the line; what fills a line that looks empty
 _SOFT, _BREAK, _EMPTY = "\x00", "\n", "\x01"
-_SKIPPED = frozenset("script style head title".split())
+_SKIPPED = frozenset("script style head title template noscript svg math object iframe select".split())
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,20})[^<>]{0,4000}>")
 _VOID = frozenset("br hr img input meta link area base col embed source track wbr".split())
 _BLANK = re.compile(r"[ \t\r\n\xa0]+")
@@ -35,11 +33,29 @@ _SIGNING = re.compile(
     r"|[\s\"'=])(?:x_)*Signature(?:[\s\"'>]|$)"
 )
 _TIGHT = re.compile(r"MsoNormal|MsoPlainText|\bmargin\s{0,3}:\s{0,3}0(?:px|cm|in)?\s{0,3}(?:;|$)")
-#: what a page that hides something cannot lack, in small letters
-_MAY_HIDE = re.compile(
-    r"<style|style\s{0,3}=|color\s{0,3}=|hidden|<(?:" + "|".join(sorted(seen.UNSEEN | {"details", "body"})) + r")\b"
+#: what hides, each by what it cannot lack in small letters: a page is looked through for the words first
+_MAY_HIDE = {
+    word: re.compile(expression)
+    for word, expression in {
+        "display": r"display\s{0,3}:\s{0,3}none", "visibility": r"visibility\s{0,3}:",
+        "opacity": r"opacity\s{0,3}:\s{0,3}0",
+        "font-size": r"font-size\s{0,3}:\s{0,3}0", "mso-hide": r"mso-hide", "max-height": r"max-height\s{0,3}:\s{0,3}0",
+        "hidden": r"\shidden\b",
+        "#fff": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}#fff", "white": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}white",
+        "rgb(": r"color\s{0,3}[:=]\s{0,3}[\"']?\s{0,3}rgb\(\s{0,3}255",
+    }.items()
+}  # fmt: skip
+_HIDING = re.compile(
+    r"display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}0(?:\.0)?(?:px|pt|em"
+    r"|%)?\s{0,3}(?:!important)?\s{0,3}(?:;|$)|"
+    r"mso-hide\s{0,3}:\s{0,3}all|opacity\s{0,3}:\s{0,3}0(?:\.0{1,4})?\s{0,3}(?:;|$)"
+    r"|max-height\s{0,3}:\s{0,3}0(?:px)?\s{0,3}(?:;|$)",
+    re.IGNORECASE,
 )
-_WORD = re.compile(r"\w")
+_WHITE = r"(?:#fff(?:fff)?\b|white\b|rgb\(\s{0,3}255\s{0,3},\s{0,3}255\s{0,3},\s{0,3}255\s{0,3}\))"
+_WHITE_TEXT = re.compile(rf"(?:^|[;\s])color\s{{0,3}}:\s{{0,3}}{_WHITE}", re.IGNORECASE)
+_WHITE_FONT = re.compile(rf"^\s{{0,3}}{_WHITE}", re.IGNORECASE)
+_BACKGROUND = re.compile(r"background", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +68,16 @@ class Page:
 
 
 def squeezed(html: str) -> str:
-    """A large page without scripts, comments, the pictures that are written into it, and what is too much of its
-    styles; linear."""
+    """A large page without its styles, scripts, comments and the pictures that are written into it; linear."""
     if len(html) <= LARGE:
         return html
     html = _DATA.sub("data:,", html)
-    styles: list[str] = []
     for opening, closing in (("<style", "</style"), ("<script", "</script"), ("<!--", "-->")):
-        html = _cut(html, opening, closing, styles if opening == "<style" else None)
-    return "".join(styles) + html
+        html = _cut(html, opening, closing)
+    return html
 
 
-def _cut(html: str, opening: str, closing: str, out: list[str] | None = None) -> str:
-    """Without what stands between; ``out`` takes it, as much as is read of style sheets."""
-    room = css.MAX_SHEET
+def _cut(html: str, opening: str, closing: str) -> str:
     lower = html.lower()
     if len(lower) != len(html):  # a letter that has two in lower case
         lower = html
@@ -80,9 +92,6 @@ def _cut(html: str, opening: str, closing: str, out: list[str] | None = None) ->
         position = end + len(closing)
         if closing[-1] != ">":
             position = max(position, lower.find(">", position) + 1)
-        if out is not None and position - start <= room:
-            room -= position - start
-            out.append(html[start:position].replace("<!--", "").replace("-->", ""))
 
 
 def _too_deep(html: str) -> bool:
@@ -111,7 +120,8 @@ def _marks_quotes(words: str) -> bool:
 
 def _may_hide(html: str) -> bool:
     """Cheap: whether anything in it can be hidden."""
-    return _MAY_HIDE.search(html.lower()) is not None
+    lower = html.lower()
+    return any(word in lower and expression.search(lower) is not None for word, expression in _MAY_HIDE.items())
 
 
 def cites(html: str) -> bool:
@@ -146,16 +156,37 @@ def _edge(node: LexborNode) -> str:
     return _SOFT + _BREAK
 
 
-def _sheet(tree: LexborHTMLParser) -> css.Sheet:
-    """What the style sheets of a page say; what is behind ``MAX_SHEET`` of them is not read."""
-    sheet, room = css.Sheet(), css.MAX_SHEET
-    for style in tree.css("style"):
-        media = (style.attributes or {}).get("media") or ""
-        text = style.text(deep=True) if css.screen(media) else ""
-        sheet.read(text[: max(0, room)])
-        room -= len(text)
-    sheet.unsure = sheet.unsure or room < 0 or any(tree.css_first(f"[{name}]") is not None for name in sheet.names)
-    return sheet
+def _hides(node: LexborNode) -> bool:
+    """Whether an element hides what is in it, or writes it in white where nobody chose a background."""
+    attributes = node.attributes
+    if not attributes:
+        return False
+    if "hidden" in attributes and attributes.get("hidden") != "false":
+        return True
+    style = (attributes.get("style") or "")[:2000]
+    if style and _HIDING.search(style):
+        return True
+    white = _WHITE_TEXT.search(style) is not None or _WHITE_FONT.match(attributes.get("color") or "") is not None
+    return white and not _coloured(node)
+
+
+def _coloured(node: LexborNode) -> bool:
+    """Whether an element or one around it has a background of its own."""
+    around: LexborNode | None = node
+    for _ in range(MAX_DEPTH):
+        if around is None:
+            return False
+        attributes = around.attributes
+        if (
+            attributes.get("bgcolor")
+            or attributes.get("background")
+            or _BACKGROUND.search((attributes.get("style") or "")[:2000])
+        ):
+            return True
+        if attributes.get("class"):  # a style sheet may give it one
+            return True
+        around = around.parent
+    return True
 
 
 def page(html: str) -> Page:
@@ -164,26 +195,13 @@ def page(html: str) -> Page:
     if _too_deep(html):
         flat = " ".join(re.sub(r"<[^<>]{0,4000}>", " ", html).split())[:MAX_TEXT]
         return Page(flat, flat, "")
-    tree = LexborHTMLParser(html)
-    root = tree.body
+    root = LexborHTMLParser(html).body
     if root is None:
         return Page("", "", "")
-    hidden: list[str] = []
-    sheet = _sheet(tree) if _may_hide(html) else None
-    whole = _walk(root, False, _eyes(sheet, root), hidden)
-    words = _walk(root, True, _eyes(sheet, root), []) if _may_quote(html) else whole
-    return Page(words, whole, _shown(hidden)[:MAX_TEXT] if any(map(_WORD.search, hidden)) else "")
-
-
-def _eyes(sheet: css.Sheet | None, body: LexborNode) -> seen.Eyes | None:
-    """At the beginning of a page: the colours of its body count for all of it. ``None``: it hides nothing."""
-    if sheet is None:
-        return None
-    eyes = seen.Eyes(sheet)
-    for node in filter(None, (body.parent, body)):
-        look = eyes.at(node.tag or "", node.attributes or {})
-        eyes.enter(look or seen.PLAIN, node.tag or "", node.attributes or {})
-    return eyes
+    hidden: list[str] | None = [] if _may_hide(html) else None
+    whole = _walk(root, False, hidden)
+    words = _walk(root, True, None if hidden is None else []) if _may_quote(html) else whole
+    return Page(words, whole, "\n".join(hidden or ())[:MAX_TEXT])
 
 
 def html_to_text(html: str) -> tuple[str, str]:
@@ -192,8 +210,8 @@ def html_to_text(html: str) -> tuple[str, str]:
     return found.words, found.whole
 
 
-def _walk(root: LexborNode, skip_quotes: bool, eyes: seen.Eyes | None, hidden: list[str]) -> str:
-    """The text under a node. ``hidden`` takes what is not to be seen; ``eyes`` know what is, ``None``: everything."""
+def _walk(root: LexborNode, skip_quotes: bool, hidden: list[str] | None) -> str:
+    """The text under a node. ``hidden`` takes what is not to be seen; ``None``: nothing can be."""
     pieces: list[str] = []
     size = 0
     node: LexborNode | None = root.child
@@ -204,9 +222,7 @@ def _walk(root: LexborNode, skip_quotes: bool, eyes: seen.Eyes | None, hidden: l
         if tag == "-text":
             content = node.text_content or ""
             text = _blanked(content)
-            if eyes is not None and eyes.look.unseen and text != " ":
-                hidden.append(text)
-            elif text != " ":
+            if text != " ":
                 pieces.append(text)
             elif "\xa0" in content:
                 pieces.append(_EMPTY)
@@ -218,10 +234,8 @@ def _walk(root: LexborNode, skip_quotes: bool, eyes: seen.Eyes | None, hidden: l
         elif skip_quotes and pieces and _HISTORY.search(_named(node)) and "".join(pieces).strip("\x00\x01 \n"):
             break  # everything below is the mail that is answered
         elif tag not in _SKIPPED and not tag.startswith("-") and not (skip_quotes and _quoted(node)):
-            attributes = node.attributes or {} if eyes is not None else {}
-            look = eyes.at(tag, attributes) if eyes is not None else None
-            if eyes is not None and look is None:
-                hidden.append(f"{_SOFT}{_inside(node)}{_SOFT}")
+            if hidden is not None and _hides(node):
+                hidden.append(_shown([node.text(deep=True, separator=" ")]))
             else:
                 if tag in ("td", "th"):
                     pieces.append(" ")
@@ -232,8 +246,6 @@ def _walk(root: LexborNode, skip_quotes: bool, eyes: seen.Eyes | None, hidden: l
                     pieces.append(_BLANK.sub(" ", node.text(deep=True, separator=" ")))
                     size += len(pieces[-1])
         if descend:
-            if eyes is not None and look is not None:
-                eyes.enter(look, tag, attributes)
             node, depth = node.child, depth + 1
             continue
         while node is not None and node.next is None:
@@ -241,17 +253,10 @@ def _walk(root: LexborNode, skip_quotes: bool, eyes: seen.Eyes | None, hidden: l
             if node is None or node.mem_id == root.mem_id or depth < 0:
                 node = None
                 break
-            if eyes is not None:
-                eyes.leave()
             if edge := _edge(node):
                 pieces.append(edge)
         node = node.next if node is not None else None
     return _shown(pieces)
-
-
-def _inside(node: LexborNode) -> str:
-    """All the words of an element; a template has none of its own."""
-    return node.text(deep=True, separator=" ") or re.sub(r"<[^<>]{0,4000}>", " ", node.html or "")
 
 
 def _blanked(text: str) -> str:
