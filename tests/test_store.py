@@ -240,7 +240,7 @@ def test_keys_survive(store: Store, database: str) -> None:
     other = Store(database)
     other.open(NOW)
     assert other.keys == store.keys
-    assert head() == "0015"
+    assert head() == "0016"
     other.close()
 
 

@@ -179,7 +179,7 @@ HERE = {
 @pytest.mark.parametrize(
     ("record", "proven"),
     [
-        ("v=spf1 ip4:192.0.0.0/8 -all", False), ("v=spf1 ip4:192.0.0.0/11 -all", False), ("v=spf1 ip4:192.0.0.0/12 -all", True),
+        ("v=spf1 ip4:192.0.0.0/8 -all", False), ("v=spf1 ip4:192.0.0.0/3 -all", False), ("v=spf1 ip4:192.0.0.0/11 -all", False), ("v=spf1 ip4:192.0.0.0/12 -all", True),
         ("v=spf1 ip4:192.0.2.0/24 -all", True), ("v=spf1 a/8 -all", False), ("v=spf1 a/24 -all", True), ("v=spf1 include:eve.example -all", False),
         ("v=spf1 redirect=eve.example", False), ("v=spf1 ip4:10.0.0.0/8 ip4:192.0.2.0/24 -all", True), ("v=spf1 a:%{h} -all", False),
         ("v=spf1 exists:%{h}.listed.example -all", False), ("v=spf1 exists:%{i}.%{h}.listed.example -all", True),

@@ -141,7 +141,7 @@ def test_an_answer_to_what_moved_on_is_not_sent(at: Desk, shell: Shell) -> None:
 
 
 def test_a_misread_mail_is_a_labelled_text_a_minute_later(at: Desk, shell: Shell, tmp_path: Path) -> None:
-    words = "My server is down, says my colleague.\nHe is joking. The password is hunter2secret, the VPS is fine."
+    words = "My server is down, nothing answers.\nThe password is hunter2secret."
     first, second = opened(at, 1, words), opened(at, 2)
     shell("correct", first, "--critical", "no", "--department", "financial", "--sensitive", "none")
     shell("correct", first, "--department", "technical")

@@ -171,7 +171,7 @@ def _loose(trace: spftrace.Trace, domain: str, ipv6: bool) -> str:
             name in ("ip4", "ip6", "a", "mx")
             and bits is not None
             and int(bits) < _NARROWEST[ipv6]
-            and not _at_home(spec)
+            and not _at_home(spec, bits)
         ):
             return f"the SPF record of {domain} passes a large part of the Internet ({raw[:60]}): it proves nobody"
         if _chosen_by_the_peer(name, spec):
@@ -179,12 +179,17 @@ def _loose(trace: spftrace.Trace, domain: str, ipv6: bool) -> str:
     return ""
 
 
-def _at_home(address: str) -> bool:
-    """Whether it is an address of a private network, or of this machine: no part of the Internet."""
+#: private networks that a record may name as a whole (RFC 1918, RFC 1122): no part of the Internet
+_AT_HOME = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv4Network("10.0.0.0/8"))
+
+
+def _at_home(address: str, bits: str) -> bool:
+    """Whether the network is one of this machine, or a private one."""
     try:
-        return ipaddress.ip_address(address).is_private
+        named = ipaddress.ip_network(f"{address}/{bits}", strict=False)
     except ValueError:
         return False
+    return isinstance(named, ipaddress.IPv4Network) and any(named.subnet_of(home) for home in _AT_HOME)
 
 
 def _path(trace: spftrace.Trace) -> list[str]:

@@ -16,7 +16,7 @@ from gateway.read.topics.learned import Leanings, Weights, leanings
 from gateway.read.topics.lexicon import files_of
 from gateway.read.topics.rules import Asked, Heard, heard
 
-SURE = 0.4  #: how far the words must lean away from an outage that the rules have found for it to be none
+SURE = 0.15  #: how far the words must lean away from an outage that the rules have found for it to be none
 FAMILIAR = 0.45  #: share of its features that must be known for a mail to be judged by them
 REPORTED = ("access", "password")  #: that others try to get in is reported, not asked for
 
