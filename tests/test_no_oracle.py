@@ -50,7 +50,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, L
 
 def bare(raw: bytes) -> bytes:
     """A reply without what is private to each: names of mails, reference, token, boundary, base64 unfolded."""
-    text = _PRIVATE.sub(b"", raw.replace(b"\r\n", b"\n")).replace(b"=\n", b"")  # a line may be folded within the reference
+    text = _PRIVATE.sub(b"", raw.replace(b"\r\n", b"\n")).replace(
+        b"=\n", b""
+    )  # a line may be folded within the reference
     text = re.sub(rb"T-[0-9A-Z]{7}", b"T-REF", text)
     return re.sub(rb"=_[0-9a-f]{32}", b"=_boundary", text)
 
