@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.first_sight import rows
+from bench.learning import BIAS, Example, trained
 from gateway.model import SENSITIVE
-from gateway.read.facts import ips, orders, services
 from gateway.read.topics.features import features
 from gateway.read.topics.learned import FILE, LABELS, leanings, written
-from gateway.read.topics.learning import BIAS, Example, trained
-from gateway.read.topics.rules import Asked, heard
-from gateway.read.words.language import language_of
+from gateway.read.topics.rules import heard
+from gateway.read.topics.scoring import asked_of
 from tests import labelled
 
 PEOPLE = labelled.FOLDER / "people.jsonl"
@@ -109,17 +108,6 @@ def _stranger(one: Mapping[str, Any]) -> Row:
     words = one["subject"], one["text"]
     row = _row(words, one["critical"], one["sensitive"], one.get("question"), one.get("department"))
     return Row(row.subject, row.text, row.labels, one["opinions"], one["language"])
-
-
-def opinions_of(subject: str, text: str) -> dict[str, float]:
-    """What the rules say of a plain mail with these words."""
-    whole = f"{subject}\n\n{text}"
-    called, ordered = services.services_in(whole), orders.orders_in(whole)
-    addresses = [one for one in ips.ips_in(whole) if not one.weak]
-    named = tuple(dict.fromkeys(one.value for one in (*ordered, *addresses, *called)))
-    a_fact = bool(ordered or addresses or orders.invoices_in(whole))
-    lean = services.leaning(one.value for one in called)
-    return heard(Asked(subject, text, a_fact, named, lean, "", language_of(text))).opinions
 
 
 def learned_from(found: Sequence[Row], labels: Sequence[str] = LABELS) -> dict[str, dict[str, float]]:
@@ -215,7 +203,7 @@ def hear(path: Path) -> None:
 def _told(one: Mapping[str, Any]) -> dict[str, Any]:
     asked = sorted(_kinds(" ".join(one["sensitive"]) if isinstance(one["sensitive"], list) else one["sensitive"]))
     critical = one["critical"] if isinstance(one["critical"], bool) else one["critical"].lower() == "yes"
-    opinions = {name: round(value, 2) for name, value in opinions_of(one["subject"], one["text"]).items()}
+    opinions = {name: round(value, 2) for name, value in heard(asked_of(one["subject"], one["text"])).opinions.items()}
     return {
         **{name: one[name] for name in ("id", "language", "subject", "text", "department", "question") if name in one},
         "critical": critical, "sensitive": asked, "opinions": opinions,

@@ -8,11 +8,11 @@ import pytest
 
 from bench import learn
 from bench.first_sight import judged, reading_of, rows
+from bench.learning import BIAS, Example, trained
 from gateway.config import ConfigError, load
 from gateway.model import Question
 from gateway.read.topics import learned
 from gateway.read.topics.features import MAX_CHUNKS, features, words_of
-from gateway.read.topics.learning import BIAS, Example, trained
 from gateway.read.topics.scoring import decided, read_topics
 from gateway.read.topics.topics import weights_of
 from gateway.service import topics_text

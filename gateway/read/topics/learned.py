@@ -1,9 +1,9 @@
 """What weights that were learned from labelled texts say of a mail, beside what the rules found.
 
 ``learned.tsv`` is written by ``python -m bench.learn`` from ``tests/labelled``: a feature of ``features.py`` a line, or
-an opinion of the rules (``=outage``), with its weight for each label. A mail leans towards a label by the sum of its
+an opinion of the rules (``=critical``), with its weight for each label. A mail leans towards a label by the sum of its
 features' weights, divided by the root of their number, and of the weights of the rules' opinions; above 0 it has the
-label. So no rule has to foresee how an outage is told, and what the rules are sure of still weighs more than any word.
+label. So no rule has to foresee how an outage is told, and a rule is one voice among the words.
 """
 
 from __future__ import annotations

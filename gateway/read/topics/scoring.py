@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from gateway.model import SENSITIVE, Department, Question, Topics
 from gateway.read.facts import ips, orders, services
 from gateway.read.topics.lexicon import entries
+from gateway.read.topics.rules import Asked
 from gateway.read.topics.topics import topics_of
 from gateway.read.words.language import language_of
 
@@ -89,16 +90,21 @@ def _found(label: str, topics: Topics) -> str:
     return str(getattr(topics, label))
 
 
-def read_topics(subject: str, text: str, custom: str = "") -> Topics:
-    """The topics of a text by itself, as of a mail that says nothing else."""
+def asked_of(subject: str, text: str, custom: str = "") -> Asked:
+    """What the rules are asked about a text by itself, as of a mail that says nothing else."""
     whole = f"{subject}\n{text}"
-    called = services.services_in(whole)
-    ordered = orders.orders_in(whole)
+    called, ordered = services.services_in(whole), orders.orders_in(whole)
     addresses = [candidate for candidate in ips.ips_in(whole) if not candidate.weak]
     names = bool(ordered or orders.invoices_in(whole) or addresses)
     leaning = services.leaning(candidate.value for candidate in called)
     named = tuple(dict.fromkeys(c.value for c in (*ordered, *addresses, *called)))
-    return topics_of(subject, text, names, named, leaning, custom, language_of(text))
+    return Asked(subject, text, names, named, leaning, custom, language_of(text))
+
+
+def read_topics(subject: str, text: str, custom: str = "") -> Topics:
+    """The topics of a text by itself."""
+    asked = asked_of(subject, text, custom)
+    return topics_of(subject, text, asked.names_a_fact, asked.named, asked.leaning, custom, asked.language)
 
 
 #: how the lines of ``Topics.terms`` begin that speak of a label
