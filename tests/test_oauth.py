@@ -62,8 +62,8 @@ class TokenServer:
                 self.end_headers()
                 with contextlib.suppress(OSError):
                     while not outer._release.wait(pause):
+                        outer.flooded += len(piece)  # before it is heard: who heard it may look at once
                         self.wfile.write(piece)
-                        outer.flooded += len(piece)
 
             def log_message(self, *_: Any) -> None:
                 return
