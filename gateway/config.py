@@ -6,214 +6,56 @@ read from files or from the systemd credentials folder, never from the TOML itse
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import ipaddress
 import os
-import pwd
 import re
 import ssl
 import stat
 import tomllib
-import zoneinfo
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from gateway.settings import (
+    FORMS,
+    HOST,
+    LOOPBACK,
+    NODE,
+    SELECTOR,
+    SOURCE,
+    Address,
+    Answerer,
+    Budget,
+    Gateway,
+    Octets,
+    RelayNetwork,
+    Retained,
+    Seconds,
+    Section,
+    file_fault,
+    secret,
+)
+from gateway.settings import ConfigError as ConfigError
+from gateway.settings import Problem as Problem
 
 DEFAULT_PATH = "/etc/gateway/config.toml"
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One fault in what an admin wrote: the file, the key (or line) and what is wrong and why."""
-
-    file: str
-    key: str
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.key}: {self.problem}" if self.key else f"{self.file}: {self.problem}"
-
-    def as_json(self) -> dict[str, str]:
-        """The object of ``gateway check --json``."""
-        return {"file": self.file, "key": self.key, "problem": self.problem}
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def owner(path: Path) -> str:
-    """Whose file a configuration is, with its name: ``root (config.toml)``."""
-    try:
-        return f"{_user(path.stat().st_uid)} ({path.name})"
-    except OSError:
-        return path.name
-
-
-def file_fault(path: Path, error: BaseException) -> str:
-    """What the system said of a file, with its owner and mode, or of the nearest folder above it that is there."""
-    said = getattr(error, "strerror", None) or str(error)
-    for place in (path, *path.absolute().parents):
-        with contextlib.suppress(OSError):
-            found = place.stat()
-            who = _user(found.st_uid)
-            what = "it" if place == path else str(place)
-            return f"{said} ({what} belongs to {who}, mode {stat.S_IMODE(found.st_mode):04o})"
-    return said
-
-
-class ConfigError(Exception):
-    """The configuration cannot be used; ``problems`` says why, one entry a fault."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(map(str, self.problems)))
-
-
-def seconds(value: Any) -> float:
-    """``"15m"`` -> 900.0. Accepts ms, s, m, h, d and plain non-negative numbers of seconds."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
-    else:
-        found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)\s*", str(value))
-        if not found:
-            raise ValueError(f"{value!r} is no duration; write for example 30s, 15m, 24h or 5d")
-        number = float(found[1]) * _UNITS[found[2]]
-    if number < 0:
-        raise ValueError("a duration cannot be negative")
-    return number
-
-
-def octets(value: Any) -> int:
-    """``"25MB"`` -> 26214400 (units of 1024)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        number = value
-    else:
-        found = re.fullmatch(r"\s*(\d+)\s*(B|KB|MB|GB)\s*", str(value), re.IGNORECASE)
-        if not found:
-            raise ValueError(f"{value!r} is no size; write for example 64MB")
-        number = int(found[1]) * _SIZES[found[2].upper()]
-    if number < 0:
-        raise ValueError("a size cannot be negative")
-    return number
-
-
-def budget(value: Any) -> tuple[int, float]:
-    """``"50/1h"`` -> (50, 3600.0)."""
-    if isinstance(value, tuple):
-        return value
-    count, slash, span = str(value).partition("/")
-    if not slash or not count.strip().isdigit():
-        raise ValueError(f"{value!r} is no budget; write for example 50/1h")
-    return int(count), seconds(span)
-
-
-Seconds = Annotated[float, BeforeValidator(seconds)]
-Octets = Annotated[int, BeforeValidator(octets)]
-Budget = Annotated[tuple[int, float], BeforeValidator(budget)]
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?=.{1,255}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-
-
-def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise ValueError(f"{value!r} is no plain mail address")
-    return value
-
-
-def _network(value: str) -> str:
-    ipaddress.ip_network(value, strict=False)
-    return value
-
-
-def _relay_network(value: str) -> str:
-    if ipaddress.ip_network(value, strict=False).prefixlen == 0:
-        raise ValueError(f"{value!r} would let anybody speak for anybody: name your own relays")
-    return value
-
-
-def _answerer(value: str) -> str:
-    """An address, or ``*@domain`` for everybody of one domain."""
-    local, _, domain = value.rpartition("@")
-    if not _ADDRESS.fullmatch(f"everybody@{domain}" if local == "*" else value):
-        raise ValueError(f"{value!r} is neither a plain mail address nor *@domain")
-    return value.lower()
-
-
-Address = Annotated[str, BeforeValidator(_address)]
-Answerer = Annotated[str, BeforeValidator(_answerer)]
-Network = Annotated[str, BeforeValidator(_network)]
-RelayNetwork = Annotated[str, BeforeValidator(_relay_network)]
-
-
-_HOST, _NODE, _SOURCE = r"^\S+$", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$", r"^[a-z0-9][a-z0-9-]{0,29}$"
-_SELECTOR = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Gateway(_Section):
-    """``[gateway]``: who we are."""
-
-    address: Address = "support@introserv.com"
-    name: str = "INTROSERV Support"
-    hostname: str | None = None
-    state_dir: Path = Path("/var/lib/gateway")
-    timezone: str = "Europe/Berlin"
-    languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "ru", "uk")
-    client_area_url: str = "https://portal.introserv.com/"
-    chat_url: str = "https://introserv.com/"
-    reply_domain: str | None = None
-    read_limit: Seconds = 20.0
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            zoneinfo.ZoneInfo(value)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"no time zone named {value!r} on this machine") from None
-        return value
-
-    @field_validator("languages")
-    @classmethod
-    def _english_is_there(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for language in value:
-            if not re.fullmatch(r"[a-z]{2}", language):
-                raise ValueError(f"{language!r} is not a two-letter language code (ISO 639-1), such as en or de")
-        if "en" not in value:
-            raise ValueError("'en' must be among the languages: everyone else is answered in English")
-        return value
-
-    @property
-    def replies_at(self) -> str:
-        """The domain of tokens and bounce addresses."""
-        return self.reply_domain or self.address.rpartition("@")[2]
 
 
 Role = Literal["ingest", "work", "send", "http"]
 _ROLES: tuple[Role, ...] = get_args(Role)
 
 
-class Node(_Section):
+class Node(Section):
     """``[node]``: what this node does, where several share one PostgreSQL.
 
     ``ingest`` takes mail in (listeners, mailboxes), ``work`` reads and decides it and minds the clocks, ``send`` hands
     replies to the relay, ``http`` serves the console; the health pages are served wherever ``[http] listen`` is set.
     """
 
-    name: Annotated[str, Field(pattern=_NODE)] | None = None
+    name: Annotated[str, Field(pattern=NODE)] | None = None
     roles: tuple[Role, ...] = _ROLES
 
     @field_validator("roles")
@@ -227,7 +69,7 @@ class Node(_Section):
 _DATABASE_URL = re.compile(r"sqlite:///|postgresql\+psycopg://")
 
 
-class Database(_Section):
+class Database(Section):
     """``[database]``: where everything is kept; default: SQLite in ``state_dir``."""
 
     url: str | None = None
@@ -247,7 +89,7 @@ class Database(_Section):
         return self
 
 
-class Smtp(_Section):
+class Smtp(Section):
     """``[smtp]``: the listeners and their limits."""
 
     listen: tuple[str, ...] = ("smtp://127.0.0.1:8025", "lmtp:///run/gateway/lmtp.sock")
@@ -294,10 +136,9 @@ def _folder(value: str) -> str:
     return value
 
 
-SourceName = Annotated[str, Field(pattern=_SOURCE)]
+SourceName = Annotated[str, Field(pattern=SOURCE)]
 Folder = Annotated[str, BeforeValidator(_folder)]
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _TOKEN_URLS = {
     "google": "https://oauth2.googleapis.com/token",
     "microsoft": "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
@@ -305,7 +146,7 @@ _TOKEN_URLS = {
 _SCOPES = {"google": "https://mail.google.com/", "microsoft": "https://outlook.office365.com/.default"}
 
 
-class Oauth2(_Section):
+class Oauth2(Section):
     """``[imap.oauth2]``: XOAUTH2 instead of a password; a refresh token, or client credentials where there is none."""
 
     provider: Literal["google", "microsoft", "other"] = "other"
@@ -337,7 +178,7 @@ class Oauth2(_Section):
         return self
 
 
-class Imap(_Section):
+class Imap(Section):
     """``[[imap]]``: a mailbox that is read."""
 
     name: SourceName
@@ -368,7 +209,7 @@ class Imap(_Section):
     def _sound(self) -> Imap:
         if self.password_file is not None and self.oauth2 is not None:
             raise ValueError("password_file and oauth2 exclude each other")
-        if self.security == "none" and self.host not in _LOOPBACK:
+        if self.security == "none" and self.host not in LOOPBACK:
             raise ValueError("a password is never sent without TLS: set security to tls or starttls")
         if self.idle >= 540:
             raise ValueError("idle must stay under 9 minutes: servers and firewalls drop a longer IDLE without a word")
@@ -383,7 +224,7 @@ class Imap(_Section):
         return self
 
 
-class Maildir(_Section):
+class Maildir(Section):
     """``[[maildir]]``: a Maildir of this machine that is read."""
 
     name: SourceName
@@ -393,7 +234,7 @@ class Maildir(_Section):
     authserv_id: str | None = None
 
 
-class Dns(_Section):
+class Dns(Section):
     """``[dns]``: resolvers as host:port, default the system's; ``timeout`` is the total for one message."""
 
     nameservers: tuple[str, ...] = ()
@@ -413,7 +254,7 @@ class Dns(_Section):
         return value
 
 
-class Verify(_Section):
+class Verify(Section):
     """``[verify]``: what else is believed, and when a check that could not be made is repeated."""
 
     #: of SpamAssassin (both), rspamd; they count from trusted relays and mailboxes
@@ -422,7 +263,7 @@ class Verify(_Section):
     rechecks: tuple[Seconds, ...] = (60.0, 300.0, 600.0, 1800.0)
 
 
-class Extract(_Section):
+class Extract(Section):
     """``[extract]``: how mails are read."""
 
     topics: Path | None = None
@@ -439,14 +280,14 @@ class Extract(_Section):
         return value
 
 
-class Block(_Section):
+class Block(Section):
     """``[block]``: authors that go to quarantine."""
 
     addresses: tuple[Address, ...] = ()
     domains: tuple[str, ...] = ()
 
 
-class Directory(_Section):
+class Directory(Section):
     """``[directory]``: the accounts."""
 
     source: Literal["csv", "sql"] = "csv"
@@ -476,10 +317,10 @@ class Directory(_Section):
         return self
 
 
-class Relay(_Section):
+class Relay(Section):
     """``[relay]``: the SMTP server that sends our replies."""
 
-    host: Annotated[str, Field(pattern=_HOST)] = "127.0.0.1"
+    host: Annotated[str, Field(pattern=HOST)] = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 25
     security: Literal["tls", "starttls", "none"] = "none"
     username: str | None = None
@@ -491,20 +332,20 @@ class Relay(_Section):
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Relay:
-        if self.username and self.security == "none" and self.host not in _LOOPBACK:
+        if self.username and self.security == "none" and self.host not in LOOPBACK:
             raise ValueError("a password is never sent without TLS: set security to tls or starttls")
         return self
 
 
-class Dkim(_Section):
+class Dkim(Section):
     """``[[dkim]]``: a key that signs our replies; none where the relay signs."""
 
-    selector: Annotated[str, Field(pattern=_SELECTOR)]
+    selector: Annotated[str, Field(pattern=SELECTOR)]
     key_file: Path
     domain: str | None = None
 
 
-class Replies(_Section):
+class Replies(Section):
     """``[replies]``: templates, envelope and budgets."""
 
     templates_dir: Path | None = None
@@ -526,7 +367,7 @@ class Replies(_Section):
         return value
 
 
-class Clock(_Section):
+class Clock(Section):
     """``[clock]``: the promise."""
 
     target: Seconds = 900.0
@@ -566,7 +407,7 @@ def _opening(value: Any) -> Any:
     return Hours(_DAYS.index(days[0]), _DAYS.index(days[1]), found[3], found[5])
 
 
-class Staff(_Section):
+class Staff(Section):
     """``[staff]``: who is informed, and who may answer by mail. ``people``: the address of each user's name, for owners
     and watchers. ``relays``: networks whose mail is the company's own. ``hours``: when the team of a department works,
     for those that do not work around the clock."""
@@ -574,14 +415,16 @@ class Staff(_Section):
     technical: tuple[Address, ...] = ()
     financial: tuple[Address, ...] = ()
     escalation: tuple[Address, ...] = ()
-    people: dict[str, Address] = {}
+    people: dict[str, Address] = Field(default_factory=dict)
     may_answer: tuple[Answerer, ...] = ()
     relays: tuple[RelayNetwork, ...] = ()
-    hours: dict[Literal["technical", "financial"], Annotated[Hours, BeforeValidator(_opening)]] = {}
+    hours: dict[Literal["technical", "financial"], Annotated[Hours, BeforeValidator(_opening)]] = Field(
+        default_factory=dict
+    )
     digest_every: Seconds = 3600.0
 
 
-class Canary(_Section):
+class Canary(Section):
     """``[canary]``: a probe mail through the real way in, and how much mail is usual."""
 
     every: Seconds = 0.0
@@ -590,7 +433,7 @@ class Canary(_Section):
     usual_least: Annotated[int, Field(ge=1)] = 20
 
 
-class Http(_Section):
+class Http(Section):
     """``[http]``: metrics, health and the console; empty ``listen`` turns it off. ``url``: the address by which people
     reach the console, where that is not the listener's own (a proxy with TLS); ``hosts``: further names by which
     metrics and health are asked; ``proxies``: peers whose X-Forwarded-For counts, and whose ``user_header`` names who
@@ -624,7 +467,7 @@ class Http(_Section):
         return value
 
 
-class Oidc(_Section):
+class Oidc(Section):
     """``[oidc]``: login to the console by OpenID Connect; off while ``issuer`` is empty. ``create``: the role of users
     that are made at their first login; empty: only users that are there, found by ``[staff] people`` or a name that is
     their address."""
@@ -653,20 +496,7 @@ class Oidc(_Section):
         return secret(self.secret_file, "oidc-secret") or ""
 
 
-def retained(value: Any) -> float | None:
-    """``"90d"`` -> 7776000.0; ``"forever"`` -> ``None``."""
-    if value is None or value == "forever":
-        return None
-    found = seconds(value)
-    if found < 86400:
-        raise ValueError(f"{value!r} is less than a day; write for example 90d, or forever")
-    return found
-
-
-Retained = Annotated[float | None, BeforeValidator(retained)]
-
-
-class Retention(_Section):
+class Retention(Section):
     """``[retention]``: for how long each kind is kept, counted from its last news; ``forever`` or days.
 
     A legal hold (``gateway privacy hold``) goes before it.
@@ -679,7 +509,7 @@ class Retention(_Section):
     records: Retained = 90 * 86400.0
 
 
-class Incidents(_Section):
+class Incidents(Section):
     """``[incidents]``: when several tickets are about one incident."""
 
     tickets: Annotated[int, Field(ge=0)] = 3
@@ -695,10 +525,10 @@ def is_own_listener(host: str, port: int, listener: str) -> bool:
     where = where.strip("[]")
     if its_port != str(port):
         return False
-    return host == where or (host in _LOOPBACK and where in (*_LOOPBACK, *_EVERYWHERE))
+    return host == where or (host in LOOPBACK and where in (*LOOPBACK, *_EVERYWHERE))
 
 
-class Settings(_Section):
+class Settings(Section):
     """The whole configuration."""
 
     gateway: Gateway = Gateway()
@@ -820,15 +650,6 @@ def _section_of(model: type[BaseModel], part: str) -> type[BaseModel]:
     return model
 
 
-#: what a pattern asks for, as a person reads it
-_FORMS = {
-    _HOST: "must be a host name or an address, without blanks",
-    _NODE: "must be letters, digits, dots, hyphens and underscores, at most 40",
-    _SOURCE: "must be small letters, digits and hyphens, at most 30",
-    _SELECTOR: "must be the first label of a DNS name (letters, digits, hyphens)",
-}
-
-
 def _problem(path: str, error: Any) -> Problem:
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
@@ -840,7 +661,7 @@ def _problem(path: str, error: Any) -> Problem:
     text = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "string_pattern_mismatch":
         given = error["input"]
-        text = _FORMS.get(error["ctx"]["pattern"], text) + (f", not {given!r}" if given else "; it is empty")
+        text = FORMS.get(error["ctx"]["pattern"], text) + (f", not {given!r}" if given else "; it is empty")
     return Problem(path, key, text)
 
 
@@ -861,16 +682,6 @@ def parse(text: str, path: str = "config.toml") -> Settings:
         raise ConfigError(_problem(path, fault) for fault in error.errors()) from error
 
 
-def read_text(path: Path) -> str:
-    """A file that the configuration names, as text.
-
-    Raises:
-        OSError: it cannot be read.
-        UnicodeDecodeError: it is not UTF-8.
-    """
-    return path.read_text(encoding="utf-8-sig")
-
-
 def load(path: str | Path) -> Settings:
     """Settings from a file.
 
@@ -882,15 +693,6 @@ def load(path: str | Path) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Problem(str(path), "", f"cannot be read: {error}")]) from error
     return parse(text, str(path))
-
-
-def secret(file: Path | None, credential: str) -> str | None:
-    """A secret: from ``file``, else from ``$CREDENTIALS_DIRECTORY/credential``, else ``None``. OSError when
-    unreadable."""
-    folder = os.environ.get("CREDENTIALS_DIRECTORY")
-    if file is None and folder and (Path(folder) / credential).exists():
-        file = Path(folder) / credential
-    return (file.read_text(encoding="utf-8").rstrip("\r\n") or None) if file is not None else None
 
 
 def tls_context(settings: Smtp) -> ssl.SSLContext | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from gateway import config, reloading, service
+from gateway import reloading, service
 from gateway.checks import names
 from gateway.checks.canary import Canary
 from gateway.checks.pulse import Pulse
@@ -41,6 +41,7 @@ from gateway.replies.outbox import LONGEST_PAUSE, Outbox
 from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
 from gateway.service import Desk
+from gateway.settings import owner
 from gateway.tickets import blocks, outgoing, purge, report_days
 from gateway.tickets.clockwork import Clockwork
 from gateway.tickets.health import Check
@@ -135,7 +136,7 @@ class Node:
     def _blocks_recorded(self, connection: Connection) -> None:
         """The audit knows since when a sender is blocked, and whose configuration says so."""
         wanted = (*self.settings.block.addresses, *self.settings.block.domains)
-        blocks.recorded(connection, wanted, Person(config.owner(Path(self._path))), self._clock())
+        blocks.recorded(connection, wanted, Person(owner(Path(self._path))), self._clock())
 
     def _tidy(self, connection: Connection, now: datetime) -> None:
         """What the last service left."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
-from gateway.config import ConfigError, Problem, Settings, read_text, secret, tls_context
+from gateway.config import ConfigError, Problem, Settings, tls_context
 from gateway.database.store import Store
 from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
@@ -23,6 +23,7 @@ from gateway.pipeline import Surroundings
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
+from gateway.settings import read_text, secret
 from gateway.tickets.incidents import Rule
 from gateway.tickets.outgoing import NEVER, Office, Restored
 from gateway.tickets.retention import Keep

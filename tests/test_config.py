@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 
 from gateway import config
+from gateway.settings import octets, seconds, secret
 
 ROOT = Path(__file__).resolve().parents[1]
 BAD = sorted((ROOT / "tests" / "bad_configs").glob("*.toml"))
@@ -67,12 +68,12 @@ def test_there_are_bad_configurations() -> None:
     ("text", "value"), [("15m", 900.0), ("30s", 30.0), ("24h", 86400.0), ("5d", 432000.0), ("250ms", 0.25), (7, 7.0)]
 )
 def test_durations(text: object, value: float) -> None:
-    assert config.seconds(text) == value
+    assert seconds(text) == value
 
 
 @pytest.mark.parametrize(("text", "value"), [("25MB", 26214400), ("0B", 0), ("64kb", 65536), (12, 12)])
 def test_sizes(text: object, value: int) -> None:
-    assert config.octets(text) == value
+    assert octets(text) == value
 
 
 def test_a_secret_comes_from_its_file_or_from_the_credentials_folder(
@@ -80,10 +81,10 @@ def test_a_secret_comes_from_its_file_or_from_the_credentials_folder(
 ) -> None:
     (tmp_path / "relay-password").write_text("from systemd\n")
     (tmp_path / "mine").write_text("from a file\n")
-    assert config.secret(None, "relay-password") is None
+    assert secret(None, "relay-password") is None
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert config.secret(None, "relay-password") == "from systemd"
-    assert config.secret(tmp_path / "mine", "relay-password") == "from a file"
+    assert secret(None, "relay-password") == "from systemd"
+    assert secret(tmp_path / "mine", "relay-password") == "from a file"
 
 
 @pytest.mark.fault("X73")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "gateway").rglob("*.py"))
-FOUNDATION = {"config", "log", "metrics", "mail"}
+FOUNDATION = {"settings", "config", "log", "metrics", "mail"}
 NEIGHBOURS = {"read", "verify", "replies", "database"}
 #: what may be imported besides the foundation; a room may always import itself
 ALLOWED = {
@@ -15,7 +15,8 @@ ALLOWED = {
     "networks": set(),
     "systemd": set(),
     "mail": {"model"},
-    "config": {"model"},
+    "settings": set(),
+    "config": {"settings"},
     "log": {"model"},
     "metrics": {"model"},
     "turns": {"model", "networks"},

@@ -41,6 +41,7 @@ def settings_of_service() -> Settings:
     from pathlib import Path
 
     from gateway import config
+    from gateway.settings import Gateway
 
     try:
         return config.load(_given)
@@ -48,7 +49,7 @@ def settings_of_service() -> Settings:
         with contextlib.suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError, ValueError):
             said = tomllib.loads(Path(_given).read_text(encoding="utf-8")).get("gateway", {}).get("state_dir")
             if isinstance(said, str):
-                return config.Settings(gateway=config.Gateway(state_dir=Path(said)))
+                return config.Settings(gateway=Gateway(state_dir=Path(said)))
         return config.Settings()
 
 

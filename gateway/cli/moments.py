@@ -38,7 +38,7 @@ def zone_of(settings: Settings) -> str:
 
 
 def _duration(words: str) -> timedelta | None:
-    from gateway.config import seconds
+    from gateway.settings import seconds
 
     try:
         return timedelta(seconds=seconds(words))

@@ -28,8 +28,9 @@ def topics_test(
 ) -> None:
     """Score the topic rules on labelled texts; for each wrong one, the entries that decided. Exit 1 when the file
     cannot be read."""
-    from gateway import config, service
+    from gateway import service
     from gateway.read.topics import lexicon, scoring, stems
+    from gateway.settings import read_text
 
     try:
         if topics_file is not None:
@@ -37,7 +38,7 @@ def topics_test(
             stems.table(custom)
         else:
             custom = service.topics_text(context.settings(), context.path()) if Path(context.path()).exists() else ""
-        found = scoring.scored(config.read_text(file).splitlines(keepends=True), custom)
+        found = scoring.scored(read_text(file).splitlines(keepends=True), custom)
     except (scoring.ScoringError, lexicon.TopicsError, OSError, UnicodeDecodeError) as error:
         fail(safe(f"{error}"))
     for line in scoring.table(found):

@@ -23,6 +23,7 @@ from gateway.ingest.identity import digest_of
 from gateway.ingest.maildir import Maildir
 from gateway.ingest.room import DiskRoom
 from gateway.model import Accepted, RawMessage, Turn
+from gateway.settings import secret
 from gateway.tickets import mailboxes
 from gateway.tickets.mailboxes import Cursor
 from gateway.tickets.outgoing import Office
@@ -138,7 +139,7 @@ def mailbox(
 
     def password() -> str | None:
         try:
-            return config.secret(account.password_file, f"imap-{account.name}")
+            return secret(account.password_file, f"imap-{account.name}")
         except (OSError, UnicodeDecodeError):
             return None
 

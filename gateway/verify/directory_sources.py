@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from gateway.config import Problem
+from gateway.settings import Problem
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "accounts": ("account", "name", "language", "status"),
