@@ -10,12 +10,13 @@ from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
-from gateway.config import ConfigError, Problem, Settings, tls_context
+from gateway.config import ConfigError, Problem, Settings
 from gateway.database.store import Store
 from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
 from gateway.ingest.limits import Bounds
+from gateway.ingest.settings import tls_context
 from gateway.mail import guard, keyed
 from gateway.mail.address import with_a_label
 from gateway.model import Rules

@@ -16,7 +16,7 @@ ALLOWED = {
     "systemd": set(),
     "mail": {"model"},
     "settings": set(),
-    "config": {"settings"},
+    "config": {"settings", "ingest"},
     "log": {"model"},
     "metrics": {"model"},
     "turns": {"model", "networks"},

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from gateway import config
 from gateway.database.store import Store
 from gateway.database.tables import messages, notices, outbox
-from gateway.ingest import sources
+from gateway.ingest import settings, sources
 from gateway.ingest.halt import Halt
 from gateway.ingest.imap import Mailbox
 from gateway.ingest.imap_folders import RECONCILE_S
@@ -73,12 +72,12 @@ class Bench:
         self.store.open(NOW)
         self.server = Server()
 
-    def account(self, **more: Any) -> config.Imap:
+    def account(self, **more: Any) -> settings.Imap:
         given = {
             "name": "box", "host": "127.0.0.1", "port": self.server.port, "security": "none", "username": "support",
             "done_folder": "Done", "failed_folder": "Failed", "start_from": "all", "timeout": "700ms",
         } | more  # fmt: skip
-        return config.Imap.model_validate(given)
+        return settings.Imap.model_validate(given)
 
     def read(self, until: Callable[[], bool] | None = None, most: int = 30, tokens: Any = None, **more: Any) -> Virtual:
         """Runs the client in its thread until it has nothing to do any more, or ``most`` waits are over."""

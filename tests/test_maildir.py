@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import select
 
 from bench.harness import LoopbackPeers, config_text
-from gateway import config
 from gateway.database import originals, tables
 from gateway.database.store import DiskFull, Store
+from gateway.ingest import settings as sections
 from gateway.ingest import sources
 from gateway.ingest.halt import Halt
 from gateway.ingest.maildir import Maildir, _opened
@@ -30,7 +30,7 @@ class Box:
         self.path, self.store, self.min_free = folder / "box", store, 0
         for name in ("new", "cur", "tmp"):
             (self.path / name).mkdir(parents=True)
-        settings = config.Maildir.model_validate({"name": "box", "path": str(self.path)})
+        settings = sections.Maildir.model_validate({"name": "box", "path": str(self.path)})
         fits = lambda octets: DiskRoom(folder, self.min_free).check(octets)  # noqa: E731
         self.halt = Halt()
         ledger = sources.StoredLedger(store, "box", "maildir", 600.0, lambda: NOW, lambda: None, None, fits)

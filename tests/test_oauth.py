@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from gateway import config
 from gateway.ingest.oauth import TokenRefused, Tokens, TokenUnavailable
+from gateway.ingest.settings import Oauth2
 from tests.test_imap import Bench, Ticking, fill
 
 
@@ -101,10 +101,10 @@ def at(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
-def settings(folder: Path, server: TokenServer, refresh: bool = True) -> config.Oauth2:
+def settings(folder: Path, server: TokenServer, refresh: bool = True) -> Oauth2:
     (folder / "secret").write_text("the secret\n")
     (folder / "refresh").write_text("first-refresh\n")
-    return config.Oauth2(
+    return Oauth2(
         client_id="us", client_secret_file=folder / "secret", token_url=server.url, scope="mail",
         refresh_token_file=folder / "refresh" if refresh else None,
     )  # fmt: skip

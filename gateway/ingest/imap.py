@@ -16,11 +16,12 @@ import tenacity
 from imapclient import IMAPClient, SocketTimeout
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError
 
-from gateway import config, log
+from gateway import log
 from gateway.database.store import DiskFull, Unavailable
 from gateway.ingest.halt import Halt
 from gateway.ingest.imap_folders import BATCH_OCTETS, PIECE, SMALL, Away, Folders, Ledger, words
 from gateway.ingest.oauth import TokenRefused, Tokens, TokenUnavailable
+from gateway.ingest.settings import Imap
 
 LITERAL = max(BATCH_OCTETS, SMALL) * 4 + PIECE  #: more than anything we ask for
 STEADY_S = 60.0
@@ -44,7 +45,7 @@ class Mailbox:
     """Reads one account until ``halt``. ``run`` is the life of its thread."""
 
     def __init__(
-        self, account: config.Imap, password: Callable[[], str | None], tokens: Tokens | None, ledger: Ledger,
+        self, account: Imap, password: Callable[[], str | None], tokens: Tokens | None, ledger: Ledger,
         halt: Halt,
         clock: Callable[[], datetime], max_size: int,
     ) -> None:  # fmt: skip

@@ -18,10 +18,11 @@ from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientAbortError, IMAPClientError
 from imapclient.response_parser import parse_message_list
 
-from gateway import config, log, metrics
+from gateway import log, metrics
 from gateway.ingest.client import delivered_to, return_path
 from gateway.ingest.halt import Halt
 from gateway.ingest.imap_late import Late
+from gateway.ingest.settings import Imap
 from gateway.model import Accepted, Envelope, RawMessage
 from gateway.tickets.mailboxes import KEPT, TO_MOVE, Cursor
 
@@ -67,7 +68,7 @@ class Folders:
     """The folders of one account, over whatever connection there is."""
 
     def __init__(
-        self, account: config.Imap, ledger: Ledger, halt: Halt, clock: Callable[[], datetime], max_size: int,
+        self, account: Imap, ledger: Ledger, halt: Halt, clock: Callable[[], datetime], max_size: int,
         progress: Callable[[int], None],
     ) -> None:  # fmt: skip
         self._account, self._ledger, self._halt, self._clock = account, ledger, halt, clock

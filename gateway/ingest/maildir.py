@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from gateway import config, log, metrics
+from gateway import log, metrics
 from gateway.database.store import StoreError
+from gateway.ingest import settings as sections
 from gateway.ingest.client import delivered_to, return_path
 from gateway.ingest.halt import Halt
 from gateway.model import Accepted, Envelope, RawMessage
@@ -37,7 +38,7 @@ class Maildir:
     """Reads one Maildir until ``halt``. ``run`` is the life of its thread."""
 
     def __init__(
-        self, settings: config.Maildir, ledger: Ledger, halt: Halt, clock: Callable[[], datetime], max_size: int
+        self, settings: sections.Maildir, ledger: Ledger, halt: Halt, clock: Callable[[], datetime], max_size: int
     ) -> None:
         self._settings, self._ledger, self._halt, self._clock = settings, ledger, halt, clock
         self._max_size = max_size

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway import log
-from gateway.config import Oauth2
 from gateway.ingest import token_server
+from gateway.ingest.settings import Oauth2
 
 LIFE_S = 3600.0  # where the server does not say
 

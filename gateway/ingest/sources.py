@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from gateway import config, log, metrics
 from gateway.database import inbox
 from gateway.database.store import Store
+from gateway.ingest import settings as sections
 from gateway.ingest.halt import Halt
 from gateway.ingest.identity import digest_of
 from gateway.ingest.maildir import Maildir
@@ -120,13 +121,13 @@ class StoredLedger:
 
 @dataclass
 class _Running:
-    settings: config.Imap | config.Maildir
+    settings: sections.Imap | sections.Maildir
     halt: Halt
     thread: threading.Thread
 
 
 def mailbox(
-    account: config.Imap, settings: config.Settings, ledger: StoredLedger, halt: Halt, clock: Callable[[], datetime]
+    account: sections.Imap, settings: config.Settings, ledger: StoredLedger, halt: Halt, clock: Callable[[], datetime]
 ) -> Mailbox:
     """The reader of an account. imapclient is loaded here: who has no mailbox does not pay for it."""
     from gateway.ingest.imap import Mailbox
@@ -163,7 +164,7 @@ class Sources:
     async def apply(self, settings: config.Settings) -> None:
         """Ends what is not configured any more or differently, and starts what is new."""
         self._room = DiskRoom(settings.gateway.state_dir, settings.smtp.min_free)
-        wanted: dict[str, config.Imap | config.Maildir] = {account.name: account for account in settings.imap}
+        wanted: dict[str, sections.Imap | sections.Maildir] = {account.name: account for account in settings.imap}
         wanted |= {one.name: one for one in settings.maildir}
         gone = [name for name, running in self._running.items() if wanted.get(name) != running.settings]
         await asyncio.gather(*(self._end(self._running.pop(name)) for name in gone))
@@ -176,7 +177,7 @@ class Sources:
             if name not in self._running:
                 self._running[name] = await self._begin(source, settings)
 
-    async def _begin(self, source: config.Imap | config.Maildir, settings: config.Settings) -> _Running:
+    async def _begin(self, source: sections.Imap | sections.Maildir, settings: config.Settings) -> _Running:
         loop, halt = asyncio.get_running_loop(), Halt()
 
         def arrived() -> None:
@@ -185,7 +186,7 @@ class Sources:
             except RuntimeError:  # the loop has ended; the mail is stored
                 return
 
-        kind = "imap" if isinstance(source, config.Imap) else "maildir"
+        kind = "imap" if isinstance(source, sections.Imap) else "maildir"
         ledger = StoredLedger(
             self._store, source.name, kind, source.silence, self._clock, arrived, self._turns,
             lambda octets: self._room.check(octets),
@@ -193,7 +194,7 @@ class Sources:
         first = {"kind": kind, "silence_s": source.silence, "state": "connecting", "connected_since": None, "lag": 0}
         await self._store.write(lambda connection: mailboxes.report(connection, source.name, first))
         reader: Mailbox | Maildir
-        if isinstance(source, config.Imap):
+        if isinstance(source, sections.Imap):
             reader = mailbox(source, settings, ledger, halt, self._clock)
         else:
             reader = Maildir(source, ledger, halt, self._clock, settings.smtp.max_size)
