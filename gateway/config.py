@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from gateway.ingest.settings import Imap, Maildir, Smtp, tls_context
+from gateway.read.settings import Extract
 from gateway.settings import (
     FORMS,
     HOST,
@@ -119,23 +120,6 @@ class Verify(Section):
     spam_headers: tuple[str, ...] = ("X-Spam-Flag: YES", "X-Spam-Status: Yes", "X-Spam: Yes")
     arc_sealers: tuple[str, ...] = ()
     rechecks: tuple[Seconds, ...] = (60.0, 300.0, 600.0, 1800.0)
-
-
-class Extract(Section):
-    """``[extract]``: how mails are read."""
-
-    topics: Path | None = None
-    networks: tuple[str, ...] = ()
-
-    @field_validator("networks")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError as error:
-                raise ValueError(f"{network!r} is no network: {error}") from error
-        return value
 
 
 class Block(Section):

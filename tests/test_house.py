@@ -16,7 +16,7 @@ ALLOWED = {
     "systemd": set(),
     "mail": {"model"},
     "settings": set(),
-    "config": {"settings", "ingest"},
+    "config": {"settings", "ingest", "read"},
     "log": {"model"},
     "metrics": {"model"},
     "turns": {"model", "networks"},
