@@ -12,34 +12,17 @@ import re
 import ssl
 import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from gateway.ingest.settings import Imap, Maildir, Smtp, tls_context
 from gateway.read.settings import Extract
-from gateway.settings import (
-    FORMS,
-    HOST,
-    LOOPBACK,
-    NODE,
-    SELECTOR,
-    Address,
-    Answerer,
-    Budget,
-    Gateway,
-    Octets,
-    RelayNetwork,
-    Retained,
-    Seconds,
-    Section,
-    file_fault,
-    secret,
-)
+from gateway.settings import FORMS, HOST, LOOPBACK, NODE, SELECTOR, Gateway, Seconds, Section, file_fault, secret
 from gateway.settings import ConfigError as ConfigError
 from gateway.settings import Problem as Problem
+from gateway.tickets.settings import Block, Clock, Incidents, Replies, Retention, Staff
 from gateway.verify.settings import Directory, Dns, Verify
 
 DEFAULT_PATH = "/etc/gateway/config.toml"
@@ -93,13 +76,6 @@ class Database(Section):
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104
 
 
-class Block(Section):
-    """``[block]``: authors that go to quarantine."""
-
-    addresses: tuple[Address, ...] = ()
-    domains: tuple[str, ...] = ()
-
-
 class Relay(Section):
     """``[relay]``: the SMTP server that sends our replies."""
 
@@ -126,85 +102,6 @@ class Dkim(Section):
     selector: Annotated[str, Field(pattern=SELECTOR)]
     key_file: Path
     domain: str | None = None
-
-
-class Replies(Section):
-    """``[replies]``: templates, envelope and budgets."""
-
-    templates_dir: Path | None = None
-    envelope: Literal["verp", "address", "null"] = "verp"
-    plus_address: bool = True
-    ack_max_age: Seconds = 86400.0
-    reopen_grace: Seconds = 14 * 86400.0
-    budget_address: Budget = (1, 86400.0)
-    budget_thread: Budget = (5, 3600.0)
-    budget_domain: Budget = (50, 3600.0)
-    budget_total: Budget = (500, 3600.0)
-    max_files: Octets = 10 * 1024**2
-
-    @field_validator("max_files")
-    @classmethod
-    def _fits_a_request(cls, value: int) -> int:
-        if value > 28 * 1024**2:
-            raise ValueError("at most 28MB: the console takes requests of 30 MB")
-        return value
-
-
-class Clock(Section):
-    """``[clock]``: the promise."""
-
-    target: Seconds = 900.0
-    status_reply: Seconds = 1500.0
-    limit: Seconds = 1800.0
-    client_area_reply: Seconds = 600.0
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Clock:
-        if not 0 < self.target <= self.status_reply <= self.limit:
-            raise ValueError("target, status_reply and limit must come in this order")
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Hours:
-    """When a team works. ``first`` and ``last``: days of the week, Monday is 0; ``begins`` and ``ends``: ``09:00``."""
-
-    first: int
-    last: int
-    begins: str
-    ends: str
-
-
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_HOURS = re.compile(r"([a-z]{3})(?:-([a-z]{3}))? (([01]\d|2[0-3]):[0-5]\d)-(([01]\d|2[0-3]):[0-5]\d|24:00)", re.I)
-
-
-def _opening(value: Any) -> Any:
-    """``Mon-Fri 09:00-18:00``."""
-    if isinstance(value, Hours):
-        return value
-    found = _HOURS.fullmatch(str(value))
-    days = [str(day).lower() for day in (found[1], found[2] or found[1])] if found else []
-    if found is None or any(day not in _DAYS for day in days):
-        raise ValueError(f'{value!r}: write days and hours like "Mon-Fri 09:00-18:00"')
-    return Hours(_DAYS.index(days[0]), _DAYS.index(days[1]), found[3], found[5])
-
-
-class Staff(Section):
-    """``[staff]``: who is informed, and who may answer by mail. ``people``: the address of each user's name, for owners
-    and watchers. ``relays``: networks whose mail is the company's own. ``hours``: when the team of a department works,
-    for those that do not work around the clock."""
-
-    technical: tuple[Address, ...] = ()
-    financial: tuple[Address, ...] = ()
-    escalation: tuple[Address, ...] = ()
-    people: dict[str, Address] = Field(default_factory=dict)
-    may_answer: tuple[Answerer, ...] = ()
-    relays: tuple[RelayNetwork, ...] = ()
-    hours: dict[Literal["technical", "financial"], Annotated[Hours, BeforeValidator(_opening)]] = Field(
-        default_factory=dict
-    )
-    digest_every: Seconds = 3600.0
 
 
 class Canary(Section):
@@ -277,29 +174,6 @@ class Oidc(Section):
     def secret(self) -> str:
         """The client's secret, or an empty string for a public client. OSError when its file cannot be read."""
         return secret(self.secret_file, "oidc-secret") or ""
-
-
-class Retention(Section):
-    """``[retention]``: for how long each kind is kept, counted from its last news; ``forever`` or days.
-
-    A legal hold (``gateway privacy hold``) goes before it.
-    """
-
-    tickets: Retained = None
-    mails: Retained = None
-    quarantine: Retained = None
-    evidence: Retained = None
-    records: Retained = 90 * 86400.0
-
-
-class Incidents(Section):
-    """``[incidents]``: when several tickets are about one incident."""
-
-    tickets: Annotated[int, Field(ge=0)] = 3
-    within: Seconds = 900.0
-    network_v4: Annotated[int, Field(ge=8, le=32)] = 24
-    network_v6: Annotated[int, Field(ge=16, le=128)] = 48
-    unverified: bool = False
 
 
 def is_own_listener(host: str, port: int, listener: str) -> bool:

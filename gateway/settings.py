@@ -154,6 +154,34 @@ Answerer = Annotated[str, BeforeValidator(_answerer)]
 RelayNetwork = Annotated[str, BeforeValidator(_relay_network)]
 
 
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When a team works. ``first`` and ``last``: days of the week, Monday is 0; ``begins`` and ``ends``: ``09:00``."""
+
+    first: int
+    last: int
+    begins: str
+    ends: str
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"([a-z]{3})(?:-([a-z]{3}))? (([01]\d|2[0-3]):[0-5]\d)-(([01]\d|2[0-3]):[0-5]\d|24:00)", re.I)
+
+
+def _opening(value: Any) -> Any:
+    """``Mon-Fri 09:00-18:00``."""
+    if isinstance(value, Hours):
+        return value
+    found = _HOURS.fullmatch(str(value))
+    days = [str(day).lower() for day in (found[1], found[2] or found[1])] if found else []
+    if found is None or any(day not in _DAYS for day in days):
+        raise ValueError(f'{value!r}: write days and hours like "Mon-Fri 09:00-18:00"')
+    return Hours(_DAYS.index(days[0]), _DAYS.index(days[1]), found[3], found[5])
+
+
+Opening = Annotated[Hours, BeforeValidator(_opening)]
+
+
 HOST, NODE, SOURCE = r"^\S+$", r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$", r"^[a-z0-9][a-z0-9-]{0,29}$"
 SELECTOR = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
 

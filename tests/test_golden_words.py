@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Hours
 from gateway.replies import preview
 from gateway.replies.render import NAMES, STAFF, Sender, Templates
+from gateway.settings import Hours
 
 GOLDEN = Path(__file__).parent / "golden"
 SENDER = Sender(

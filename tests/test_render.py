@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.config import Hours
 from gateway.read.words import quotes
 from gateway.replies import render
 from gateway.replies.render import Draft, Promise, RenderError, Sender, Templates, build, reply_subject, samples
+from gateway.settings import Hours
 
 TEMPLATES = Templates(None)
 SENDER = Sender(

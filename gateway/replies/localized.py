@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from gateway.config import Hours
+from gateway.settings import Hours
 
 
 @pass_context

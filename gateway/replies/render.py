@@ -31,14 +31,13 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 
-from gateway.config import Hours
 from gateway.mail import guard
 from gateway.mail.address import plain_local
 from gateway.model import FENCE, Enclosure, Outgoing
 from gateway.replies import localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
-from gateway.settings import Problem
+from gateway.settings import Hours, Problem
 
 NAMES = (
     "received", "received_general", "verification_needed", "emergency", "status", "answer", "closed", "abuse_notice"
