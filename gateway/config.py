@@ -19,7 +19,8 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from gateway.ingest.settings import Imap, Maildir, Smtp, tls_context
 from gateway.read.settings import Extract
-from gateway.settings import FORMS, HOST, LOOPBACK, NODE, SELECTOR, Gateway, Seconds, Section, file_fault, secret
+from gateway.replies.settings import Dkim, Relay
+from gateway.settings import FORMS, LOOPBACK, NODE, Gateway, Seconds, Section, file_fault, secret
 from gateway.settings import ConfigError as ConfigError
 from gateway.settings import Problem as Problem
 from gateway.tickets.settings import Block, Clock, Incidents, Replies, Retention, Staff
@@ -74,34 +75,6 @@ class Database(Section):
 
 
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104
-
-
-class Relay(Section):
-    """``[relay]``: the SMTP server that sends our replies."""
-
-    host: Annotated[str, Field(pattern=HOST)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=1, le=65535)] = 25
-    security: Literal["tls", "starttls", "none"] = "none"
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    max_connections: Annotated[int, Field(ge=1, le=50)] = 4
-    timeout: Seconds = 60.0
-    retry_for: Seconds = 5 * 86400.0
-
-    @model_validator(mode="after")
-    def _no_password_in_the_clear(self) -> Relay:
-        if self.username and self.security == "none" and self.host not in LOOPBACK:
-            raise ValueError("a password is never sent without TLS: set security to tls or starttls")
-        return self
-
-
-class Dkim(Section):
-    """``[[dkim]]``: a key that signs our replies; none where the relay signs."""
-
-    selector: Annotated[str, Field(pattern=SELECTOR)]
-    key_file: Path
-    domain: str | None = None
 
 
 class Canary(Section):
