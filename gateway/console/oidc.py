@@ -22,10 +22,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway import log
-from gateway.config import Oidc
 from gateway.console import door
 from gateway.console.lent import Service
 from gateway.console.login import NO_TLS, give_cookie, inside
+from gateway.console.settings import Oidc
 from gateway.database import users
 from gateway.model import Told
 from gateway.tickets import audit
