@@ -17,11 +17,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from gateway.checks.settings import Canary
 from gateway.console.settings import Http, Oidc
 from gateway.ingest.settings import Imap, Maildir, Smtp, tls_context
 from gateway.read.settings import Extract
 from gateway.replies.settings import Dkim, Relay
-from gateway.settings import FORMS, LOOPBACK, NODE, Gateway, Seconds, Section, file_fault, secret
+from gateway.settings import FORMS, LOOPBACK, NODE, Gateway, Section, file_fault, secret
 from gateway.settings import ConfigError as ConfigError
 from gateway.settings import Problem as Problem
 from gateway.tickets.settings import Block, Clock, Incidents, Replies, Retention, Staff
@@ -76,15 +77,6 @@ class Database(Section):
 
 
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104
-
-
-class Canary(Section):
-    """``[canary]``: a probe mail through the real way in, and how much mail is usual."""
-
-    every: Seconds = 0.0
-    within: Seconds = 300.0
-    usual_share: Annotated[float, Field(ge=0, le=1)] = 0.2
-    usual_least: Annotated[int, Field(ge=1)] = 20
 
 
 def is_own_listener(host: str, port: int, listener: str) -> bool:
