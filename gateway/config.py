@@ -13,67 +13,23 @@ import ssl
 import stat
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from gateway.checks.settings import Canary
 from gateway.console.settings import Http, Oidc
+from gateway.database.settings import DATABASE_URL, Database, Node
 from gateway.ingest.settings import Imap, Maildir, Smtp, tls_context
 from gateway.read.settings import Extract
 from gateway.replies.settings import Dkim, Relay
-from gateway.settings import FORMS, LOOPBACK, NODE, Gateway, Section, file_fault, secret
+from gateway.settings import FORMS, LOOPBACK, Gateway, Section, file_fault, secret
 from gateway.settings import ConfigError as ConfigError
 from gateway.settings import Problem as Problem
 from gateway.tickets.settings import Block, Clock, Incidents, Replies, Retention, Staff
 from gateway.verify.settings import Directory, Dns, Verify
 
 DEFAULT_PATH = "/etc/gateway/config.toml"
-
-
-Role = Literal["ingest", "work", "send", "http"]
-_ROLES: tuple[Role, ...] = get_args(Role)
-
-
-class Node(Section):
-    """``[node]``: what this node does, where several share one PostgreSQL.
-
-    ``ingest`` takes mail in (listeners, mailboxes), ``work`` reads and decides it and minds the clocks, ``send`` hands
-    replies to the relay, ``http`` serves the console; the health pages are served wherever ``[http] listen`` is set.
-    """
-
-    name: Annotated[str, Field(pattern=NODE)] | None = None
-    roles: tuple[Role, ...] = _ROLES
-
-    @field_validator("roles")
-    @classmethod
-    def _some(cls, value: tuple[Role, ...]) -> tuple[Role, ...]:
-        if not value:
-            raise ValueError("a node without a role does nothing; name some of ingest, work, send, http")
-        return tuple(role for role in _ROLES if role in value)
-
-
-_DATABASE_URL = re.compile(r"sqlite:///|postgresql\+psycopg://")
-
-
-class Database(Section):
-    """``[database]``: where everything is kept; default: SQLite in ``state_dir``."""
-
-    url: str | None = None
-    url_file: Path | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _known_engine(cls, value: str | None) -> str | None:
-        if value is not None and not _DATABASE_URL.match(value):
-            raise ValueError("must begin with sqlite:/// or postgresql+psycopg://")
-        return value
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Database:
-        if self.url is not None and self.url_file is not None:
-            raise ValueError("url and url_file exclude each other")
-        return self
 
 
 _EVERYWHERE = ("", "*", "0.0.0.0", "::")  # noqa: S104
@@ -136,7 +92,7 @@ class Settings(Section):
         except (OSError, UnicodeDecodeError) as error:
             problem = f"{file} cannot be read: {file_fault(file, error)}"
         else:
-            if _DATABASE_URL.match(url):
+            if DATABASE_URL.match(url):
                 return url
             problem = f"{file}: must begin with sqlite:/// or postgresql+psycopg://"
         raise ConfigError([Problem(str(file), "database.url_file", problem)])

@@ -16,7 +16,7 @@ ALLOWED = {
     "systemd": set(),
     "mail": {"model"},
     "settings": set(),
-    "config": {"settings", "ingest", "read", "verify", "tickets", "replies", "console", "checks"},
+    "config": {"settings", "ingest", "read", "verify", "tickets", "replies", "console", "checks", "database"},
     "log": {"model"},
     "metrics": {"model"},
     "turns": {"model", "networks"},

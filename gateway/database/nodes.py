@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-ROLES = ("ingest", "work", "send", "http")
+from gateway.database.settings import ROLES as ROLES
+
 _MARK = "gateway/"
 _LABEL = re.compile(r"gateway/([iwsh]+)/([A-Za-z0-9._-]{1,40})/([0-9a-f]{8})")
 _LIVE = text(
