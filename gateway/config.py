@@ -7,11 +7,9 @@ read from files or from the systemd credentials folder, never from the TOML itse
 from __future__ import annotations
 
 import difflib
-import os
 import re
-import ssl
-import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,10 +18,10 @@ from pydantic import BaseModel, ValidationError, model_validator
 from gateway.checks.settings import Canary
 from gateway.console.settings import Http, Oidc
 from gateway.database.settings import DATABASE_URL, Database, Node
-from gateway.ingest.settings import Imap, Maildir, Smtp, tls_context
+from gateway.ingest.settings import Imap, Maildir, Smtp
 from gateway.read.settings import Extract
 from gateway.replies.settings import Dkim, Relay
-from gateway.settings import FORMS, LOOPBACK, Gateway, Section, file_fault, secret
+from gateway.settings import FORMS, LOOPBACK, Fault, Gateway, Section, file_fault
 from gateway.settings import ConfigError as ConfigError
 from gateway.settings import Problem as Problem
 from gateway.tickets.settings import Block, Clock, Incidents, Replies, Retention, Staff
@@ -211,79 +209,19 @@ def load(path: str | Path) -> Settings:
     return parse(text, str(path))
 
 
-def _secret_problems(path: str, key: str, file: Path, found: list[Problem]) -> None:
-    try:
-        mode = stat.S_IMODE(file.stat().st_mode)
-        file.read_text(encoding="utf-8")
-        if mode & 0o007:
-            found.append(Problem(path, key, f"{file} can be read by everybody; chmod 600"))
-    except (OSError, UnicodeDecodeError) as error:
-        found.append(Problem(path, key, f"{file} cannot be read: {file_fault(file, error)}"))
-
-
-def _source_problems(settings: Settings, path: str, found: list[Problem]) -> None:
-    for index, account in enumerate(settings.imap):
-        key = f"imap.{index}"
-        if account.password_file is not None:
-            _secret_problems(path, f"{key}.password_file", account.password_file, found)
-        elif account.oauth2 is not None:
-            for name in ("client_secret_file", "refresh_token_file"):
-                file = getattr(account.oauth2, name)
-                if file is not None:
-                    _secret_problems(path, f"{key}.oauth2.{name}", file, found)
-        elif secret(None, f"imap-{account.name}") is None:
-            wanted = f"a password file, oauth2 or the credential imap-{account.name} is needed"
-            found.append(Problem(path, f"{key}.password_file", wanted))
-    for index, signing in enumerate(settings.dkim):
-        _secret_problems(path, f"dkim.{index}.key_file", signing.key_file, found)
-    for index, maildir in enumerate(settings.maildir):
-        if not (maildir.path / "new").is_dir() or not (maildir.path / "cur").is_dir():
-            found.append(Problem(path, f"maildir.{index}.path", f"{maildir.path} is no Maildir (new and cur)"))
-
-
-def _tls_problems(smtp: Smtp, path: str, found: list[Problem]) -> None:
-    for key, file in (("smtp.tls_cert", smtp.tls_cert), ("smtp.tls_key", smtp.tls_key)):
-        if file is None:
-            continue
-        try:
-            file.read_bytes()
-        except OSError as error:
-            found.append(Problem(path, key, f"{file} cannot be read: {file_fault(file, error)}"))
-            return
-    try:
-        tls_context(smtp)
-    except (OSError, ssl.SSLError) as error:
-        found.append(Problem(path, "smtp.tls_cert", f"certificate and key cannot be used: {error}"))
-
-
-def _state_dir_problems(settings: Settings, path: str, found: list[Problem]) -> None:
-    folder = settings.gateway.state_dir
-    place = next(p for p in (folder, *folder.absolute().parents) if p.exists())
-    if not place.is_dir():
-        found.append(Problem(path, "gateway.state_dir", f"{folder} cannot be used: {place} is not a folder"))
-    elif not os.access(place, os.W_OK | os.X_OK):
-        why = file_fault(place, PermissionError(0, "Permission denied"))
-        found.append(Problem(path, "gateway.state_dir", f"{folder} cannot be written: {why}"))
-
-
 def file_problems(settings: Settings, path: str) -> list[Problem]:
-    """Faults in the files that the configuration names: passwords, certificates, the directory's folder."""
-    found: list[Problem] = []
-    if settings.relay.password_file is not None:
-        _secret_problems(path, "relay.password_file", settings.relay.password_file, found)
-    elif settings.relay.username and secret(None, "relay-password") is None:
-        found.append(Problem(path, "relay.password_file", "relay.username needs a password file or credential"))
-    if settings.oidc.secret_file is not None:
-        _secret_problems(path, "oidc.secret_file", settings.oidc.secret_file, found)
-    _source_problems(settings, path, found)
-    _tls_problems(settings.smtp, path, found)
-    if settings.database.url_file is not None:
-        _secret_problems(path, "database.url_file", settings.database.url_file, found)
-    if settings.smtp.tls_key is not None and settings.smtp.tls_key.exists():
-        _secret_problems(path, "smtp.tls_key", settings.smtp.tls_key, found)
-    _state_dir_problems(settings, path, found)
-    if settings.directory.source == "sql" and settings.directory.url_file is not None:
-        _secret_problems(path, "directory.url_file", settings.directory.url_file, found)
-    if settings.replies.templates_dir is not None and not settings.replies.templates_dir.is_dir():
-        found.append(Problem(path, "replies.templates_dir", f"{settings.replies.templates_dir} is no folder"))
-    return found
+    """Faults in the files that the configuration names, in the order of its sections."""
+    return [
+        Problem(path, f"{name}.{key}", words)
+        for name in Settings.model_fields
+        for section in (getattr(settings, name),)
+        for key, words in _file_faults(section)
+    ]
+
+
+def _file_faults(section: Section | tuple[Section, ...]) -> Iterator[Fault]:
+    if isinstance(section, Section):
+        yield from section.file_faults()
+        return
+    for index, one in enumerate(section):
+        yield from ((f"{index}.{key}", words) for key, words in one.file_faults())

@@ -10,7 +10,7 @@ import pwd
 import re
 import stat
 import zoneinfo
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,6 +62,9 @@ def file_fault(path: Path, error: BaseException) -> str:
             what = "it" if place == path else str(place)
             return f"{said} ({what} belongs to {who}, mode {stat.S_IMODE(found.st_mode):04o})"
     return said
+
+
+Fault = tuple[str, str]  #: a key of a section, and what is wrong with the file it names
 
 
 class ConfigError(Exception):
@@ -196,10 +199,25 @@ FORMS = {
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
+def secret_faults(key: str, file: Path) -> Iterator[Fault]:
+    """Whether a file with a secret can be read, and by us alone."""
+    try:
+        mode = stat.S_IMODE(file.stat().st_mode)
+        file.read_text(encoding="utf-8")
+        if mode & 0o007:
+            yield key, f"{file} can be read by everybody; chmod 600"
+    except (OSError, UnicodeDecodeError) as error:
+        yield key, f"{file} cannot be read: {file_fault(file, error)}"
+
+
 class Section(BaseModel):
     """A table of the file: read-only, and nothing in it is overlooked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def file_faults(self) -> Iterator[Fault]:
+        """What is wrong with the files that it names."""
+        return iter(())
 
 
 class Gateway(Section):
@@ -239,6 +257,15 @@ class Gateway(Section):
     def replies_at(self) -> str:
         """The domain of tokens and bounce addresses."""
         return self.reply_domain or self.address.rpartition("@")[2]
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether the state directory is there, or can be made."""
+        place = next(p for p in (self.state_dir, *self.state_dir.absolute().parents) if p.exists())
+        if not place.is_dir():
+            yield "state_dir", f"{self.state_dir} cannot be used: {place} is not a folder"
+        elif not os.access(place, os.W_OK | os.X_OK):
+            why = file_fault(place, PermissionError(0, "Permission denied"))
+            yield "state_dir", f"{self.state_dir} cannot be written: {why}"
 
 
 def read_text(path: Path) -> str:

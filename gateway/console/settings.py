@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import field_validator, model_validator
 
-from gateway.settings import Section, secret
+from gateway.settings import Fault, Section, secret, secret_faults
 
 
 class Http(Section):
@@ -67,6 +68,10 @@ class Oidc(Section):
         if self.issuer and not self.client_id:
             raise ValueError("issuer needs a client_id")
         return self
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether the secret can be read, and by us alone."""
+        return secret_faults("secret_file", self.secret_file) if self.secret_file is not None else iter(())
 
     @property
     def secret(self) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.settings import NODE, Section
+from gateway.settings import NODE, Fault, Section, secret_faults
 
 Role = Literal["ingest", "work", "send", "http"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -53,3 +54,7 @@ class Database(Section):
         if self.url is not None and self.url_file is not None:
             raise ValueError("url and url_file exclude each other")
         return self
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether the file with the URL can be read, and by us alone."""
+        return secret_faults("url_file", self.url_file) if self.url_file is not None else iter(())

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from gateway.settings import LOOPBACK, SOURCE, Address, Octets, RelayNetwork, Seconds, Section
+from gateway.settings import (
+    LOOPBACK,
+    SOURCE,
+    Address,
+    Fault,
+    Octets,
+    RelayNetwork,
+    Seconds,
+    Section,
+    file_fault,
+    secret,
+    secret_faults,
+)
 
 
 class Smtp(Section):
@@ -51,6 +64,26 @@ class Smtp(Section):
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together")
         return self
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether certificate and key can be used, and whether the key is ours alone."""
+        yield from self._tls_faults()
+        if self.tls_key is not None and self.tls_key.exists():
+            yield from secret_faults("tls_key", self.tls_key)
+
+    def _tls_faults(self) -> Iterator[Fault]:
+        for key, file in (("tls_cert", self.tls_cert), ("tls_key", self.tls_key)):
+            if file is None:
+                continue
+            try:
+                file.read_bytes()
+            except OSError as error:
+                yield key, f"{file} cannot be read: {file_fault(file, error)}"
+                return
+        try:
+            tls_context(self)
+        except (OSError, ssl.SSLError) as error:
+            yield "tls_cert", f"certificate and key cannot be used: {error}"
 
 
 def _folder(value: str) -> str:
@@ -99,6 +132,14 @@ class Oauth2(Section):
             raise ValueError("a refresh_token_file or a client_secret_file is needed")
         return self
 
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether the files with secrets can be read, and by us alone."""
+        for key, file in (
+            ("client_secret_file", self.client_secret_file), ("refresh_token_file", self.refresh_token_file),
+        ):  # fmt: skip
+            if file is not None:
+                yield from secret_faults(key, file)
+
 
 class Imap(Section):
     """``[[imap]]``: a mailbox that is read."""
@@ -145,6 +186,15 @@ class Imap(Section):
             raise ValueError("folder, junk_folder, done_folder and failed_folder must differ")
         return self
 
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether there is a way to log in, in files that we alone can read."""
+        if self.password_file is not None:
+            yield from secret_faults("password_file", self.password_file)
+        elif self.oauth2 is not None:
+            yield from ((f"oauth2.{key}", words) for key, words in self.oauth2.file_faults())
+        elif secret(None, f"imap-{self.name}") is None:
+            yield "password_file", f"a password file, oauth2 or the credential imap-{self.name} is needed"
+
 
 class Maildir(Section):
     """``[[maildir]]``: a Maildir of this machine that is read."""
@@ -154,6 +204,11 @@ class Maildir(Section):
     poll_interval: Seconds = 1.0
     silence: Seconds = 600.0
     authserv_id: str | None = None
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether it is a Maildir."""
+        if not (self.path / "new").is_dir() or not (self.path / "cur").is_dir():
+            yield "path", f"{self.path} is no Maildir (new and cur)"
 
 
 def tls_context(settings: Smtp) -> ssl.SSLContext | None:

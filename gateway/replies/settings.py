@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from gateway.settings import HOST, LOOPBACK, SELECTOR, Seconds, Section
+from gateway.settings import HOST, LOOPBACK, SELECTOR, Fault, Seconds, Section, secret, secret_faults
 
 
 class Relay(Section):
@@ -29,6 +30,13 @@ class Relay(Section):
             raise ValueError("a password is never sent without TLS: set security to tls or starttls")
         return self
 
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether there is a password for the user name, in a file that we alone can read."""
+        if self.password_file is not None:
+            yield from secret_faults("password_file", self.password_file)
+        elif self.username and secret(None, "relay-password") is None:
+            yield "password_file", "relay.username needs a password file or credential"
+
 
 class Dkim(Section):
     """``[[dkim]]``: a key that signs our replies; none where the relay signs."""
@@ -36,3 +44,7 @@ class Dkim(Section):
     selector: Annotated[str, Field(pattern=SELECTOR)]
     key_file: Path
     domain: str | None = None
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether the key can be read, and by us alone."""
+        return secret_faults("key_file", self.key_file)

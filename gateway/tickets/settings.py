@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.settings import Address, Answerer, Budget, Octets, Opening, RelayNetwork, Retained, Seconds, Section
+from gateway.settings import Address, Answerer, Budget, Fault, Octets, Opening, RelayNetwork, Retained, Seconds, Section
 
 
 class Replies(Section):
@@ -30,6 +31,11 @@ class Replies(Section):
         if value > 28 * 1024**2:
             raise ValueError("at most 28MB: the console takes requests of 30 MB")
         return value
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether the templates' folder is one."""
+        if self.templates_dir is not None and not self.templates_dir.is_dir():
+            yield "templates_dir", f"{self.templates_dir} is no folder"
 
 
 class Clock(Section):

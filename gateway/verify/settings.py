@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from gateway.settings import Seconds, Section
+from gateway.settings import Fault, Seconds, Section, secret_faults
 
 
 class Dns(Section):
@@ -68,3 +69,8 @@ class Directory(Section):
                 if not getattr(self, key):
                     raise ValueError(f'source = "sql" needs {key}')
         return self
+
+    def file_faults(self) -> Iterator[Fault]:
+        """Whether the file with the URL can be read, and by us alone."""
+        named = self.url_file if self.source == "sql" else None
+        return secret_faults("url_file", named) if named is not None else iter(())
