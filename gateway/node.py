@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from gateway import reloading, service
 from gateway.checks import names
 from gateway.checks.canary import Canary
+from gateway.checks.machine import Places
 from gateway.checks.pulse import Pulse
 from gateway.checks.standing import Standing
 from gateway.checks.watch import HealthWatch
@@ -166,11 +167,9 @@ class Node:
         self.sources = Sources(store, clock, lambda: self.desk.office, self.pipeline.arrived, told, turns)
         acceptor = Acceptor(store, self.pipeline, clock, turns)
         self.ingest = Ingest(self.desk.policy, limits, acceptor, clock, acceptor.receipt)
-        self.watch = HealthWatch(
-            self.standing, store, self._looks, lambda: self.settings, lambda: self.desk.office, clock, told
-        )
+        self.watch = HealthWatch(self.standing, store, self._looks, self._places, lambda: self.desk.office, clock, told)
         self.canary = Canary(
-            self.standing, store, clock, lambda: (self.settings, self.desk.office, self.desk.relay.send)
+            self.standing, store, clock, lambda: (self.settings.canary, self.desk.office, self.desk.relay.send)
         )
         self.clockwork = Clockwork(
             store,
@@ -298,6 +297,10 @@ class Node:
             Check("relay", relay, None, RELAY_DO, blocks=bool(refused)),
             Check("sources", self.sources.not_ready(), None, "gateway doctor", blocks=True),
         ]
+
+    def _places(self) -> Places:
+        smtp = self.settings.smtp
+        return Places(self.settings.gateway.state_dir, smtp.min_free, smtp.tls_cert)
 
     def _asked(self) -> tuple[Callable[[str, str], Awaitable[Answer]], str]:
         """What to ask the DNS with, and the domain."""

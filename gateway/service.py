@@ -11,6 +11,8 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from gateway.config import ConfigError, Problem, Settings
+from gateway.configured import directory_of as directory
+from gateway.configured import directory_source
 from gateway.database.store import Store
 from gateway.ingest.client import accepts
 from gateway.ingest.clocks import Patience
@@ -30,8 +32,6 @@ from gateway.tickets.outgoing import NEVER, Office, Restored
 from gateway.tickets.retention import Keep
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
-from gateway.verify.configured import directory_of as directory
-from gateway.verify.configured import directory_source
 from gateway.verify.directory import Directory
 from gateway.verify.dns import DnsResolver, Resolver
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "gateway").rglob("*.py"))
-FOUNDATION = {"settings", "config", "log", "metrics", "mail"}
+FOUNDATION = {"settings", "log", "metrics", "mail"}
+#: they have sections of the configuration, each in a ``settings.py`` of its own; ``config`` is the whole of them
+SECTIONS = {"checks", "console", "database", "ingest", "read", "replies", "tickets", "verify"}
 NEIGHBOURS = {"read", "verify", "replies", "database"}
 #: what may be imported besides the foundation; a room may always import itself
 ALLOWED = {
@@ -16,7 +18,6 @@ ALLOWED = {
     "systemd": set(),
     "mail": {"model"},
     "settings": set(),
-    "config": {"settings", "ingest", "read", "verify", "tickets", "replies", "console", "checks", "database"},
     "log": {"model"},
     "metrics": {"model"},
     "turns": {"model", "networks"},
@@ -24,13 +25,15 @@ ALLOWED = {
     "periodic": {"log"},
     "starting": {"model"},
     "listeners": {"config", "http", "log", "systemd", "ingest", "starting"},
-    "reloading": {"service", "checks", "systemd", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "reloading": {"config", "service", "checks", "systemd", "tickets"} | FOUNDATION | NEIGHBOURS,
     **dict.fromkeys(NEIGHBOURS, {"model", "claims", "periodic"} | FOUNDATION),
     "read": {"model", "turns"} | FOUNDATION,
     "tickets": {"model", "periodic", "database"} | FOUNDATION,
     "ingest": {"model", "tickets", "database", "turns", "networks"} | FOUNDATION,
     "checks": {"model", "periodic", "systemd", "tickets", "database", "verify"} | FOUNDATION,
     "pipeline": {"model", "claims", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
+    "config": {"settings"} | SECTIONS,
+    "configured": {"config", "verify"},
     "enclosures": {"model", "read", "database"},
     "peers": {"verify"},
     "usage": set(),
@@ -38,13 +41,13 @@ ALLOWED = {
     "http": {"log"},
     "console": {"model", "database", "tickets", "read", "replies"} | FOUNDATION,
     "lending": {"model", "service", "explain", "console", "tickets"} | NEIGHBOURS,
-    "service": {"model", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
-    "check": {"service", "tickets"} | FOUNDATION | NEIGHBOURS,
-    "doctor": {"model", "service", "check", "checks", "ingest", "usage", "tickets"} | FOUNDATION | NEIGHBOURS,
-    "backup": {"database", "tickets", "privacy"} | FOUNDATION,
+    "service": {"model", "config", "configured", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "check": {"config", "service", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "doctor": {"model", "config", "service", "check", "checks", "ingest", "usage", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "backup": {"config", "database", "tickets", "privacy"} | FOUNDATION,
     "privacy": {"database", "tickets"} | FOUNDATION,
-    "whatif": {"model", "service", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
-    "explain": {"model", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "whatif": {"model", "config", "service", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "explain": {"model", "config", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
 }
 
 
@@ -74,6 +77,20 @@ def test_every_room_imports_only_what_it_may() -> None:
         if extra:
             wrong.append((str(path.relative_to(ROOT)), sorted(extra)))
     assert wrong == []
+
+
+def modules(path: Path) -> set[str]:
+    """What a file imports of ours, as it names it."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    return {node.module for node in nodes if node.module and node.module.startswith("gateway")}
+
+
+def test_a_section_stands_in_the_room_that_uses_it_and_knows_no_other() -> None:
+    whole = modules(ROOT / "gateway" / "config.py")
+    assert whole == {f"gateway.{name}.settings" for name in SECTIONS} | {"gateway.settings"}
+    for name in SECTIONS:
+        assert modules(ROOT / "gateway" / name / "settings.py") == {"gateway.settings"}, name
+    assert modules(ROOT / "gateway" / "settings.py") == set()
 
 
 def test_only_cli_and_demo_know_the_daemon() -> None:

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, func, select
 
 from gateway import log, metrics
 from gateway.checks import probe
+from gateway.checks import settings as sections
 from gateway.checks.standing import Standing
-from gateway.config import Settings
 from gateway.database.store import Store
 from gateway.database.tables import messages
 from gateway.model import Outgoing, Sent
@@ -26,11 +26,11 @@ QUIET_DO = "gateway doctor; look at the queue of the server in front (mailq), an
 
 
 class Canary:
-    """``desk``: settings, office and how to send, as they are now."""
+    """``desk``: its section, the office and how to send, as they are now."""
 
     def __init__(
         self, standing: Standing, store: Store, clock: Callable[[], datetime],
-        desk: Callable[[], tuple[Settings, Office, Callable[[Outgoing], Awaitable[Sent]]]],
+        desk: Callable[[], tuple[sections.Canary, Office, Callable[[Outgoing], Awaitable[Sent]]]],
     ) -> None:  # fmt: skip
         self._standing, self._store, self._clock, self._desk = standing, store, clock, desk
         self._out: tuple[str, datetime] | None = None  # the probe that is on its way
@@ -46,8 +46,8 @@ class Canary:
                 log.loop_fault("canary", error)
 
     async def _turn(self) -> None:
-        settings, now = self._desk()[0], self._clock()
-        if not settings.canary.every:
+        chosen, now = self._desk()[0], self._clock()
+        if not chosen.every:
             self._out = None
             self._standing.clear("canary")
         elif self._out is not None:
@@ -56,13 +56,13 @@ class Canary:
             await self._send(now)
         if (now - self._looked).total_seconds() >= USUAL_S:
             self._looked = now
-            await self._usual(settings, now)
+            await self._usual(chosen, now)
 
     async def _send(self, now: datetime) -> None:
-        settings, office, send = self._desk()
-        self._next = now + timedelta(seconds=settings.canary.every)
+        chosen, office, send = self._desk()
+        self._next = now + timedelta(seconds=chosen.every)
         message_id = office.new_message_id()
-        async with asyncio.timeout(settings.canary.within):
+        async with asyncio.timeout(chosen.within):
             sent = await send(probe.mail(office, message_id, now))
         if not sent.ok:
             self._standing.note("canary", f"the probe mail could not be sent: {sent.detail}", "gateway doctor")
@@ -80,16 +80,16 @@ class Canary:
             self._standing.clear("canary")
             await self._store.write(partial(probe.forget, message_ids=[message_id, *self._missed]))
             self._out, self._missed = None, []
-        elif (now - sent_at).total_seconds() > self._desk()[0].canary.within:
+        elif (now - sent_at).total_seconds() > self._desk()[0].within:
             what = f"the probe mail of {sent_at.isoformat(timespec='seconds')} has not come back"
             self._standing.note("canary", what, DO.format(id=message_id))
             self._out, self._missed = None, [*self._missed[-50:], message_id]  # the next one is sent when it is time
 
-    async def _usual(self, settings: Settings, now: datetime) -> None:
+    async def _usual(self, chosen: sections.Canary, now: datetime) -> None:
         came, usual = await self._store.read(partial(traffic, now=now))
         metrics.USUAL.labels("came").set(came)
         metrics.USUAL.labels("usual").set(usual)
-        if usual >= settings.canary.usual_least and came < usual * settings.canary.usual_share:
+        if usual >= chosen.usual_least and came < usual * chosen.usual_share:
             what = f"{came} mails came in the last hour, {usual:.0f} are usual at this hour of the week"
             self._standing.note("traffic", what, QUIET_DO)
         else:

@@ -18,6 +18,15 @@ START = "systemctl start gateway, then journalctl -u gateway -n 50"
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """What of this machine is looked at: ``min_free`` in octets of the disk that ``state_dir`` is on."""
+
+    state_dir: Path
+    min_free: int
+    tls_cert: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Process:
     """The service of a state directory. ``pid`` is 0 while none runs; ``seen_at``: its last sign of life."""
 

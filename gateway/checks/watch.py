@@ -11,8 +11,8 @@ from functools import partial
 
 from gateway import __version__, log, metrics
 from gateway.checks import machine
+from gateway.checks.machine import Places
 from gateway.checks.standing import Standing
-from gateway.config import Settings
 from gateway.database import inbox
 from gateway.database.store import Store, Unavailable, head
 from gateway.tickets import health, views
@@ -44,15 +44,15 @@ def remedy(trouble: str, path: str) -> str:
 
 
 class HealthWatch:
-    """``looks``: the checks of the parts of this process; ``office`` and ``settings`` as they are now; ``wake``:
+    """``looks``: the checks of the parts of this process; ``places`` and ``office`` as they are now; ``wake``:
     something was written for the outbox."""
 
     def __init__(
-        self, standing: Standing, store: Store, looks: Callable[[], list[Check]], settings: Callable[[], Settings],
+        self, standing: Standing, store: Store, looks: Callable[[], list[Check]], places: Callable[[], Places],
         office: Callable[[], Office], clock: Callable[[], datetime], wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self.standing, self._store, self._looks = standing, store, looks
-        self._settings, self._office, self._clock, self._wake = settings, office, clock, wake
+        self._places, self._office, self._clock, self._wake = places, office, clock, wake
         self._answered_at = clock()
         metrics.BUILD.labels(__version__, head(), platform.python_version()).set(1)
         metrics.STARTED.set(self._answered_at.timestamp())
@@ -72,9 +72,8 @@ class HealthWatch:
         return Check("database", trouble, None, remedy(trouble, str(self._store.path or "")), blocks=True)
 
     def _machine(self, now: datetime) -> list[Check]:
-        settings = self._settings()
-        state_dir = settings.gateway.state_dir
-        return [machine.disk(state_dir, settings.smtp.min_free), machine.certificate(settings.smtp.tls_cert, now)]
+        at = self._places()
+        return [machine.disk(at.state_dir, at.min_free), machine.certificate(at.tls_cert, now)]
 
     async def _stored(self, now: datetime) -> list[Check]:
         try:
@@ -91,7 +90,7 @@ class HealthWatch:
         await self._store.read(self.standing.started)
         while await wait(LOOK_S):
             try:
-                machine.beat(self._settings().gateway.state_dir)
+                machine.beat(self._places().state_dir)
                 await self.look()
                 await self._tell()
                 await self._responses()
@@ -117,9 +116,9 @@ class HealthWatch:
 
     async def gauges(self) -> None:
         """Sets what is looked up for each scrape."""
-        settings, now = self._settings(), self._clock()
-        metrics.DISK_FREE.set(machine.free_octets(settings.gateway.state_dir))
-        ends = machine.expiry(settings.smtp.tls_cert)
+        at, now = self._places(), self._clock()
+        metrics.DISK_FREE.set(machine.free_octets(at.state_dir))
+        ends = machine.expiry(at.tls_cert)
         metrics.CERTIFICATE_EXPIRY.set(ends.timestamp() if ends else 0)
         try:
             found = await self._store.read(views.counts)

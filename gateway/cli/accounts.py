@@ -16,8 +16,8 @@ app = typer.Typer(no_args_is_help=True, help="The account directory: sync, looku
 @app.command("sync")
 def accounts_sync() -> None:
     """Read the directory now."""
+    from gateway.configured import directory_of
     from gateway.database.store import utc_now
-    from gateway.verify.configured import directory_of
 
     settings = context.settings()
     if not settings.directory.configured:
@@ -31,7 +31,7 @@ def accounts_lookup(
     what: Annotated[str, typer.Argument(help="An address, order, IP or service name.")], as_json: Json = False
 ) -> None:
     """Which account it belongs to."""
-    from gateway.verify.configured import directory_of
+    from gateway.configured import directory_of
     from gateway.verify.lookup import accounts_of
 
     directory = directory_of(context.settings())

@@ -50,7 +50,7 @@ def blocks_add(
 
 
 def _accounts(settings: Any, sender: str) -> list[str]:
-    from gateway.verify.configured import directory_of
+    from gateway.configured import directory_of
     from gateway.verify.lookup import accounts_of
 
     if "@" not in sender or not settings.directory.configured:

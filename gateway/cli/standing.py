@@ -73,7 +73,7 @@ def _store(settings: Settings) -> Any:
 def _directory(settings: Settings, now: datetime) -> tuple[float | None, Check]:
     if not settings.directory.configured:
         return None, Check("directory")
-    from gateway.verify.configured import directory_of
+    from gateway.configured import directory_of
 
     directory = directory_of(settings)
     do = "gateway accounts sync says why"

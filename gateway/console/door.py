@@ -17,9 +17,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from gateway.config import Settings
 from gateway.console import pages
-from gateway.console.lent import Service
+from gateway.console.lent import Service, Settings
 from gateway.database import users
 from gateway.model import Person, Role
 from gateway.tickets import rights

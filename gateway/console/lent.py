@@ -11,13 +11,32 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from gateway.config import Settings
+from gateway.console.settings import Http, Oidc
 from gateway.database.store import Store
 from gateway.model import Reading
 from gateway.replies.render import Sender, Templates
+from gateway.settings import Gateway
 from gateway.tickets.outgoing import Office
+from gateway.tickets.settings import Block, Replies, Staff
 
 T = TypeVar("T")
+
+
+class Settings(Protocol):
+    """The sections that the console reads."""
+
+    @property
+    def gateway(self) -> Gateway: ...
+    @property
+    def block(self) -> Block: ...
+    @property
+    def replies(self) -> Replies: ...
+    @property
+    def staff(self) -> Staff: ...
+    @property
+    def http(self) -> Http: ...
+    @property
+    def oidc(self) -> Oidc: ...
 
 
 class Desk(Protocol):

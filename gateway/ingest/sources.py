@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection
 
-from gateway import config, log, metrics
+from gateway import log, metrics
 from gateway.database import inbox
 from gateway.database.store import Store
 from gateway.ingest import settings as sections
@@ -24,7 +24,7 @@ from gateway.ingest.identity import digest_of
 from gateway.ingest.maildir import Maildir
 from gateway.ingest.room import DiskRoom
 from gateway.model import Accepted, RawMessage, Turn
-from gateway.settings import secret
+from gateway.settings import Gateway, secret
 from gateway.tickets import mailboxes
 from gateway.tickets.mailboxes import Cursor
 from gateway.tickets.outgoing import Office
@@ -126,8 +126,21 @@ class _Running:
     thread: threading.Thread
 
 
+class Settings(Protocol):
+    """The sections that a reader of mailboxes looks at."""
+
+    @property
+    def gateway(self) -> Gateway: ...
+    @property
+    def smtp(self) -> sections.Smtp: ...
+    @property
+    def imap(self) -> tuple[sections.Imap, ...]: ...
+    @property
+    def maildir(self) -> tuple[sections.Maildir, ...]: ...
+
+
 def mailbox(
-    account: sections.Imap, settings: config.Settings, ledger: StoredLedger, halt: Halt, clock: Callable[[], datetime]
+    account: sections.Imap, settings: Settings, ledger: StoredLedger, halt: Halt, clock: Callable[[], datetime]
 ) -> Mailbox:
     """The reader of an account. imapclient is loaded here: who has no mailbox does not pay for it."""
     from gateway.ingest.imap import Mailbox
@@ -161,7 +174,7 @@ class Sources:
         self._away = ""
         self._room = DiskRoom(Path(), 0)
 
-    async def apply(self, settings: config.Settings) -> None:
+    async def apply(self, settings: Settings) -> None:
         """Ends what is not configured any more or differently, and starts what is new."""
         self._room = DiskRoom(settings.gateway.state_dir, settings.smtp.min_free)
         wanted: dict[str, sections.Imap | sections.Maildir] = {account.name: account for account in settings.imap}
@@ -177,7 +190,7 @@ class Sources:
             if name not in self._running:
                 self._running[name] = await self._begin(source, settings)
 
-    async def _begin(self, source: sections.Imap | sections.Maildir, settings: config.Settings) -> _Running:
+    async def _begin(self, source: sections.Imap | sections.Maildir, settings: Settings) -> _Running:
         loop, halt = asyncio.get_running_loop(), Halt()
 
         def arrived() -> None:
