@@ -10,6 +10,8 @@ from typing import get_args
 import pytest
 
 from gateway import config
+from gateway.ingest.settings import Oauth2
+from gateway.reloading import FIXED
 from gateway.settings import octets, seconds, secret
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -97,3 +99,21 @@ def test_files_that_the_configuration_names_are_looked_at(tmp_path: Path) -> Non
     )
     keys = {problem.key for problem in config.file_problems(settings, "c.toml")}
     assert keys == {"relay.password_file", "smtp.tls_cert"}
+
+
+def test_the_documentation_names_every_key_and_those_that_need_a_restart() -> None:
+    part = (ROOT / "docs" / "configuration.md").read_text().partition("## Every key")[2]
+    written = {}
+    for section, keys in re.findall(r"(?m)^\| `(\[+\w+\]+)` \| (.*?) \|", part):
+        named = re.sub(r"`oauth2` \(.*?\)", "`oauth2`", keys)
+        written[section] = re.findall(r"`(\w+)`(\*?)", named)
+    wanted = {}
+    for name, field in config.Settings.model_fields.items():
+        inner = get_args(field.annotation)
+        fixed = {key for where, _, key in (one.partition(".") for one in FIXED) if where == name}
+        fixed |= {"url", "url_file"} if name == "database" else set()  # of both the URL is made
+        model = inner[0] if inner else field.annotation
+        keys = [(key, "*" if key in fixed else "") for key in model.model_fields]  # type: ignore[union-attr]
+        wanted[f"[[{name}]]" if inner else f"[{name}]"] = keys
+    assert written == wanted
+    assert all(f"`{key}`" in part for key in Oauth2.model_fields)
