@@ -6,7 +6,6 @@ Times are timezone-aware ``datetime`` in UTC unless a field says otherwise; addr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -213,18 +212,6 @@ def mail_start(raw: bytes | bytearray) -> int:
     if raw[:5] != b"From " or raw[5:200].lstrip(b" \t").startswith(b":"):
         return 0
     return raw.find(b"\n") + 1
-
-
-_RUNS = re.compile(rb" {2,}")
-
-
-def single_blanks(piece: bytes) -> bytes:
-    """Runs of blanks as one, none before a line end (RFC 6376 section 3.4.4). Most mail has none of them."""
-    if b"\t" in piece:
-        piece = piece.replace(b"\t", b" ")
-    if b"  " in piece:
-        piece = _RUNS.sub(b" ", piece)
-    return piece.replace(b" \n", b"\n")
 
 
 # --------------------------------------------------------------------------- reading

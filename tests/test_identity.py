@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ingest import identity
 from gateway.ingest.identity import digest_of
+from gateway.mail import canonical
 
 MAIL = (
     b"Message-ID: <a@b>\r\nFrom: a@b.example\r\nDate: x\r\nSubject: hello  world\r\n\r\nOne  line \r\nTwo\r\n\r\n\r\n"
@@ -92,8 +92,8 @@ def test_a_mail_without_message_id_and_date_is_known_by_its_mark(fields: bytes, 
 def test_slices_change_nothing(pieces: list[bytes], size: int) -> None:
     raw = b"Subject: x\r\n\r\n" + b"".join(pieces)
     whole = digest_of(raw)
-    before, identity.SLICE = identity.SLICE, size
+    before, canonical.SLICE = canonical.SLICE, size
     try:
         assert digest_of(bytearray(raw)) == whole
     finally:
-        identity.SLICE = before
+        canonical.SLICE = before

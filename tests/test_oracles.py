@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 import time
 import warnings
@@ -12,7 +11,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-import dkim as dkimpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -198,25 +196,6 @@ def test_64_kb_of_anything_is_quick(name: str, noise: str) -> None:
     place = start.index(b" ") + 1
     raw = start[:place] + LONG[noise] + start[place:]
     assert min(_spent(lambda: parse(raw)) for _ in range(2)) < 0.1
-
-
-# --------------------------------------------------------------------------- the canonical body
-
-
-@settings(max_examples=400, deadline=None)
-@given(
-    st.lists(st.sampled_from([b"a", b"bc", b" ", b"\t", b"\r\n", b"\r\n", b".", b"\xe4"]), max_size=40),
-    st.booleans(),
-    st.integers(1, 7),
-)
-def test_the_body_in_slices_is_the_canonical_body_of_dkimpy(pieces: list[bytes], relaxed: bool, size: int) -> None:
-    body = b"".join(pieces) + (b"\r\n" if pieces else b"")  # SMTP gives no last line without its end
-    canonical = dkimpy.canonicalization.Relaxed if relaxed else dkimpy.canonicalization.Simple
-    wanted = canonical.canonicalize_body(body)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dkim, "SLICE", size)
-        found = dkim.body_digest(b"head" + body, 4, relaxed)
-    assert found == (hashlib.sha256(wanted).digest(), len(wanted)), (body, wanted)
 
 
 # --------------------------------------------------------------------------- what hangs others

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 
-from gateway.model import UNDATED, mail_start, single_blanks
+from gateway.mail import canonical
+from gateway.model import UNDATED, mail_start
 
 _NAMES = (b"message-id", b"from", b"date", b"subject")
-_BLANKS = re.compile(rb"[ \t]+")
 _FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 #: fields that come and go on the way, or say how a mail is to be read and not what it says
 _ON_THE_WAY = re.compile(
@@ -23,7 +23,6 @@ _ON_THE_WAY = re.compile(
     rb"|errors-to|feedback-id|"
     rb"organization|comments|keywords"
 )
-SLICE = 256 * 1024
 
 
 def _header(raw: bytes | bytearray) -> tuple[dict[bytes, bytes], int, list[bytes]]:
@@ -65,31 +64,8 @@ def _header(raw: bytes | bytearray) -> tuple[dict[bytes, bytes], int, list[bytes
     return found, position, others
 
 
-def _body(raw: bytes | bytearray, start: int, sha: object) -> None:
-    """Feeds the relaxed body to ``sha`` in slices: bounded memory however long the body or its lines are."""
-    update = sha.update  # type: ignore[attr-defined]
-    newlines, carry = 0, b""
-    for offset in range(start, len(raw), SLICE):
-        piece = carry + bytes(raw[offset : offset + SLICE])
-        piece = piece.replace(b"\r\n", b"\n")
-        piece = single_blanks(piece)
-        # what may still change with the next slice waits: blanks or a CR at the very end
-        kept = piece.rstrip(b" \r")
-        carry = piece[len(kept) :]
-        content = kept.rstrip(b"\n")
-        if content:
-            if newlines:
-                update(b"\n" * newlines)
-            update(content)
-            newlines = 0
-        newlines += len(kept) - len(content)
-    rest = carry.strip(b" ")
-    if rest:
-        update(b"\n" * newlines + rest)
-
-
 def _one_line(value: bytes) -> bytes:
-    return _BLANKS.sub(b" ", value.replace(b"\r", b"").replace(b"\n", b" ")).strip()
+    return canonical.value(value.replace(b"\r", b""))
 
 
 def digest_of(raw: bytes | bytearray) -> str:
@@ -101,6 +77,7 @@ def digest_of(raw: bytes | bytearray) -> str:
         sha.update(name + b":" + value + b"\n")
     for text in others:
         sha.update(_one_line(text) + b"\n")
-    _body(raw, start, sha)
+    for piece in canonical.body(raw, start, relaxed=True):
+        sha.update(piece)
     undated = not values[b"message-id"] and not values[b"date"]
     return UNDATED + sha.hexdigest()[:50] if undated else sha.hexdigest()

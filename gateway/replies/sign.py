@@ -12,6 +12,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
+from gateway.mail import canonical
+
 #: at most once in a mail: signed once more than they stand there, so that none can be added (RFC 6376 section 8.15)
 _SINGLETONS = (
     "from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references",
@@ -19,7 +21,6 @@ _SINGLETONS = (
     "content-type", "content-transfer-encoding",
 )  # fmt: skip
 _SIGNED = (*_SINGLETONS, "auto-submitted", "precedence", "list-id", "list-unsubscribe")
-_BLANKS = re.compile(rb"[ \t]+")
 _SHA256 = utils.Prehashed(hashes.SHA256())
 MIN_BITS = 2048
 
@@ -59,20 +60,9 @@ def load_key(domain: str, selector: str, file: Path) -> SigningKey:
     raise KeyFault(f"{file} is neither an RSA nor an Ed25519 key")
 
 
-def _relaxed_body(body: bytes) -> bytes:
-    """RFC 6376 section 3.4.4."""
-    body = _BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n").rstrip(b"\r\n")
-    return body + b"\r\n" if body else b""
-
-
-def _relaxed_field(name: str, value: bytes) -> bytes:
-    """RFC 6376 section 3.4.2, without the line end."""
-    return name.encode() + b":" + _BLANKS.sub(b" ", value.replace(b"\r\n", b"")).strip(b" ")
-
-
 def signed(raw: bytes, keys: Sequence[SigningKey], moment: int) -> bytes:
     """The message with one DKIM-Signature a key on top. ``moment``: seconds since 1970, for t=."""
-    block, _, body = raw.partition(b"\r\n\r\n")
+    block = raw.partition(b"\r\n\r\n")[0]
     fields: dict[str, list[bytes]] = {}
     for line in re.sub(rb"\r\n([ \t])", rb"\1", block).split(b"\r\n"):
         written, _, content = line.partition(b":")
@@ -82,11 +72,11 @@ def signed(raw: bytes, keys: Sequence[SigningKey], moment: int) -> bytes:
     for name in _SIGNED:
         for value in reversed(fields.get(name, ())):
             names.append(name)
-            lines.append(_relaxed_field(name, value))
+            lines.append(canonical.field(name.encode(), value, relaxed=True))
         if name in _SINGLETONS:
             names.append(name)  # one that is not there: nothing to hash
-    covered = hashlib.sha256(b"".join(line + b"\r\n" for line in lines))
-    digest = base64.b64encode(hashlib.sha256(_relaxed_body(body)).digest()).decode()
+    covered = hashlib.sha256(b"".join(lines))
+    digest = base64.b64encode(canonical.body_digest(raw, len(block) + 4, relaxed=True)[0]).decode()
     heads = [_signature(key, names, digest, covered.copy(), moment) for key in keys]
     return b"".join(heads) + raw
 
@@ -100,7 +90,7 @@ def _signature(key: SigningKey, names: Sequence[str], body_hash: str, covered: h
         f" v=1; a={algorithm}; c=relaxed/relaxed; d={key.domain}; s={key.selector};\r\n t={moment};\r\n"
         f" h={listed.rstrip(':')};\r\n bh={body_hash};\r\n b="
     )
-    covered.update(_relaxed_field("dkim-signature", value.encode()))
+    covered.update(canonical.field(b"dkim-signature", value.encode(), relaxed=True).rstrip())
     if isinstance(key.key, rsa.RSAPrivateKey):
         made = key.key.sign(covered.digest(), padding.PKCS1v15(), _SHA256)
     else:

@@ -21,6 +21,7 @@ from datetime import datetime
 
 import dkim as dkimpy
 
+from gateway.mail import canonical
 from gateway.verify import dkim, dmarc
 from gateway.verify.addressees import Meant, Ours, meant_for
 from gateway.verify.authentication_results import Reported, reported
@@ -28,7 +29,6 @@ from gateway.verify.coverage import Signed, coverage
 from gateway.verify.dns import Resolver
 
 MAX_SETS = 50
-_RELAXED = dkimpy.canonicalization.Relaxed
 _KINDS = (b"arc-authentication-results", b"arc-message-signature", b"arc-seal")
 _INSTANCE = re.compile(rb"\s*i\s*=\s*(\d{1,2})\s*(?:;|$)")
 _B_TAG = re.compile(rb"([;\s]b\s*=|^b\s*=)[^;]*", re.DOTALL)
@@ -126,8 +126,7 @@ async def _key(tags: dict[bytes, bytes], resolver: Resolver) -> dkim.Key:
 
 
 def _canonical(field: _Field) -> bytes:
-    ((name, value),) = _RELAXED.canonicalize_headers([field])
-    return bytes(name + b":" + value)
+    return canonical.field(*field, relaxed=True)
 
 
 def _seal_digests(sets: Sequence[dict[bytes, _Field]]) -> list[bytes]:
@@ -146,9 +145,8 @@ def _seal_digests(sets: Sequence[dict[bytes, _Field]]) -> list[bytes]:
 def _message_holds(
     fields: list[_Field], field: _Field, tags: dict[bytes, bytes], raw: bytes | bytearray, body: int, key: dkim.Key
 ) -> bool:
-    canon = tags.get(b"c", b"simple/simple")
-    policy = dkimpy.canonicalization.CanonicalizationPolicy.from_c_value(canon)
-    content, _ = dkim.body_digest(raw, body, canon.partition(b"/")[2] == b"relaxed")
+    relaxed_header, relaxed_body = canonical.forms(tags.get(b"c", b"simple"))
+    content, _ = canonical.body_digest(raw, body, relaxed_body)
     if b"l" in tags:
         raise _Broken("fail", "l= leaves a part of the body unsigned")
     if content != base64.b64decode(_WHITE.sub(b"", tags[b"bh"])):
@@ -156,7 +154,7 @@ def _message_holds(
     include = [name.strip().lower() for name in tags[b"h"].split(b":")][:200]
     if b"arc-seal" in include or b"from" not in include:
         raise _Broken("fail", "h= names ARC-Seal, or not From")
-    return dkim.holds(key, tags[b"b"], dkim.header_digest(fields, include, field, policy))
+    return dkim.holds(key, tags[b"b"], dkim.header_digest(fields, include, field, relaxed_header))
 
 
 async def verify(
@@ -173,8 +171,7 @@ async def verify(
         return await _chain(fields, raw, body_start, sealers, resolver)
     except _Broken as broken:
         return ArcResult(broken.result, broken.reason)
-    except (dkimpy.DKIMException, dkimpy.canonicalization.InvalidCanonicalizationPolicyError, ValueError, KeyError,
-            IndexError, TypeError, binascii.Error, OverflowError) as error:  # fmt: skip
+    except (dkimpy.DKIMException, ValueError, KeyError, IndexError, TypeError, binascii.Error, OverflowError) as error:
         return ArcResult("permerror", f"cannot be evaluated ({type(error).__name__})")
 
 

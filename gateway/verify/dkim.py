@@ -1,4 +1,6 @@
-"""DKIM (RFC 6376, 8301, 8463) by dkimpy, with the checks that it leaves out and bounds on what hangs it."""
+"""DKIM (RFC 6376, 8301, 8463) by dkimpy, with the checks that it leaves out and bounds on what hangs it.
+
+The canonical forms are ``gateway/mail/canonical.py``, the arithmetic is OpenSSL."""
 
 from __future__ import annotations
 
@@ -19,8 +21,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
+from gateway.mail import canonical
 from gateway.mail.address import with_a_label
-from gateway.model import DkimResult, single_blanks
+from gateway.mail.canonical import UnknownForm
+from gateway.model import DkimResult
 from gateway.verify.coverage import Coverage, Signed, coverage
 from gateway.verify.dmarc import related
 from gateway.verify.dns import Resolver
@@ -36,7 +40,6 @@ MIN_BITS, MAX_BITS = 1024, 4096
 SLOP = 3600  # seconds of clock difference allowed for t= and x=
 INLINE = 64 * 1024
 TESTING = "its domain only tests DKIM (t=y): it proves nobody"
-SLICE = 256 * 1024
 NAME = re.compile(
     rb"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)*[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 )
@@ -205,45 +208,16 @@ def _public_key(kind: bytes, encoded: bytes) -> Key | tuple[str, str]:
         return "permerror", "the key cannot be read"
 
 
-def body_digest(raw: bytes | bytearray, start: int, relaxed: bool) -> tuple[bytes, int]:
-    """(SHA-256, length) of the canonical body (RFC 6376 sections 3.4.3, 3.4.4), slice by slice: whatever a body of 25
-    MB holds, no slice takes more than a few milliseconds and nothing is held twice. Bare newlines count as line
-    ends."""
-    sha, length, newlines, carry = hashlib.sha256(), 0, 0, b""
-    for offset in range(start, max(len(raw), start + 1), SLICE):
-        last = offset + SLICE >= len(raw)
-        piece = (carry + bytes(raw[offset : offset + SLICE])).replace(b"\r\n", b"\n")
-        if relaxed:
-            piece = single_blanks(piece)
-        kept = piece
-        if last:
-            kept = piece.removesuffix(b" ") if relaxed else piece
-        else:  # what may still change with the next slice waits: blanks, or a CR
-            kept = piece.rstrip(b" \r" if relaxed else b"\r")
-        carry = piece[len(kept) :]
-        content = kept.rstrip(b"\n")
-        if content:
-            out = b"\r\n" * newlines + content.replace(b"\n", b"\r\n")
-            sha.update(out)
-            length += len(out)
-            newlines = 0
-        newlines += len(kept) - len(content)
-    if length or not relaxed:  # a body ends with one line end; an empty one is a line end in the simple form only
-        sha.update(b"\r\n")
-        length += 2
-    return sha.digest(), length
-
-
 def _verified(
     headers: Sequence[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: Signature, key: Key
 ) -> bool:
     """Whether the signature holds; raises Refused for what makes it unusable.
 
-    dkimpy canonicalises and chooses the signed fields, OpenSSL does the arithmetic.
+    OpenSSL does the arithmetic.
     """
     try:
         return _holds(headers, raw, body_start, sig, key)
-    except (dkim.DKIMException, dkim.canonicalization.InvalidCanonicalizationPolicyError) as error:
+    except (dkim.DKIMException, UnknownForm) as error:
         raise Refused("permerror", str(error)[:80]) from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, binascii.Error, OverflowError) as error:
         raise Refused("permerror", f"cannot be evaluated ({type(error).__name__})") from error
@@ -252,23 +226,24 @@ def _verified(
 def _holds(
     headers: Sequence[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: Signature, key: Key
 ) -> bool:
-    canon = sig.tags.get(b"c", b"simple/simple")
-    policy = dkim.canonicalization.CanonicalizationPolicy.from_c_value(canon)
-    digest, length = body_digest(raw, body_start, canon.partition(b"/")[2] == b"relaxed")
+    relaxed_header, relaxed_body = canonical.forms(sig.tags.get(b"c", b"simple"))
+    digest, length = canonical.body_digest(raw, body_start, relaxed_body)
     if b"l" in sig.tags and int(sig.tags[b"l"]) < length:
         raise Refused("policy", "l= leaves a part of the body unsigned")
     if digest != base64.b64decode(_WHITE.sub(b"", sig.tags[b"bh"])):
         raise Refused("fail", "the body was changed")
     signatures = [(name, value) for name, value in headers if name.lower() == b"dkim-signature"]
     # one From more than h= names: a second one that nobody signed breaks the signature (RFC 6376 section 8.15)
-    return holds(key, sig.tags[b"b"], header_digest(headers, [*sig.names, b"from"], signatures[sig.index], policy))
+    return holds(
+        key, sig.tags[b"b"], header_digest(headers, [*sig.names, b"from"], signatures[sig.index], relaxed_header)
+    )
 
 
 def header_digest(
     headers: Sequence[tuple[bytes, bytes]],
     names: Sequence[bytes],
     signature: tuple[bytes, bytes],
-    policy: dkim.canonicalization.CanonicalizationPolicy,
+    relaxed: bool,
 ) -> bytes:
     """SHA-256 of the fields that h= names (in small letters), from the last one upwards, and of the signature without
     its b= (RFC 6376 sections 3.7, 5.4.2). Only what is signed is canonicalised: a long way through relays costs
@@ -277,11 +252,9 @@ def header_digest(
     for index, (name, _) in enumerate(headers):
         places.setdefault(name.lower(), []).append(index)
     signed = [headers[places[name].pop()] for name in names if places.get(name)]
-    *fields, (name, value) = policy.canonicalize_headers(
-        [*signed, (signature[0], _SIGNATURE.sub(rb"\1", signature[1], count=1))]
-    )
-    digest = hashlib.sha256(b"".join(b"%s:%s" % field for field in fields))
-    digest.update(b"%s:%s" % (name, value.rstrip()))
+    digest = hashlib.sha256(b"".join([canonical.field(name, value, relaxed) for name, value in signed]))
+    name, value = signature
+    digest.update(canonical.field(name, _SIGNATURE.sub(rb"\1", value, count=1), relaxed).rstrip())
     return digest.digest()
 
 
@@ -394,7 +367,6 @@ def _covered(mail: Signed, sig: Signature, key: Key, now: datetime) -> Coverage 
 
 
 _TOLD = (b"from", b"subject", b"date")  #: what tells one mail of an author from another, beside its text
-_RELAXED = dkim.canonicalization.CanonicalizationPolicy.from_c_value(b"relaxed/relaxed")
 
 
 def _content_mark(mail: Signed, sig: Signature) -> str:
@@ -404,11 +376,11 @@ def _content_mark(mail: Signed, sig: Signature) -> str:
     if not set(_TOLD) <= set(sig.names) or b"message-id" in sig.names:
         return ""
     last = {name.lower(): (name, value) for name, value in mail.fields if name.lower() in _TOLD}
-    fields = _RELAXED.canonicalize_headers([last[name] for name in _TOLD if name in last])
+    fields = [canonical.field(*last[name], relaxed=True) for name in _TOLD if name in last]
     if sig.tags.get(b"c", b"").partition(b"/")[2] == b"relaxed":
         body = base64.b64decode(_WHITE.sub(b"", sig.tags[b"bh"]))
     else:
-        body, _ = body_digest(mail.raw, mail.body, relaxed=True)
-    digest = hashlib.sha256(b"".join(b"%s:%s" % field for field in fields) + body)
+        body, _ = canonical.body_digest(mail.raw, mail.body, relaxed=True)
+    digest = hashlib.sha256(b"".join(fields) + body)
     digest.update(sig.domain.encode())
     return digest.hexdigest()[:40]
