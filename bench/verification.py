@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bench.throughput import signed_mails
 from gateway.demo import ZONE
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail
 from gateway.model import Envelope
 from gateway.read.author import author_of
 from gateway.replies.sign import SigningKey, signed
@@ -37,13 +37,12 @@ def verification(times: int = 1000) -> tuple[float, int]:
     (raw,), public = signed_mails(1)
     zone = ZONE | {"bench._domainkey.example.de": {"TXT": [f"v=DKIM1; k=rsa; p={public}"]}}
     checks = Checks(ZoneResolver(zone), 10, True)
-    end, body = header_end(raw)
-    now = datetime.now(UTC)
+    mail, now = RawMail.of(raw), datetime.now(UTC)
     envelope = Envelope("anna@example.de", ("support@introserv.com",), "127.0.0.1", "client.example", "smtp", now)
 
     async def once() -> bool:
-        author = author_of(raw[:end])
-        return (await authenticate(author, envelope, raw, raw[:end], body, checks, now)).by == "dmarc"
+        author = author_of(mail.header)
+        return (await authenticate(author, envelope, mail, checks)).by == "dmarc"
 
     async def many() -> float:
         assert await once()

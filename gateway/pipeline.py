@@ -22,7 +22,7 @@ from gateway.claims import SILENT, Bell, ClaimLoop, Pace
 from gateway.database import inbox, originals
 from gateway.database.store import LostClaim, Store, StoreError, Unavailable
 from gateway.mail import guard
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail, header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import (
     ABUSE,
@@ -213,12 +213,10 @@ class Judge:
         if claimed.pieces and b"dkim-signature" in reading.header_block.lower():
             raw = await self._store.read(partial(originals.load, key=claimed.id))
         _, body = header_end(raw, mail_start(raw))
-        now = claimed.envelope.received_at
+        mail = RawMail(raw, reading.header_block, body)
         authserv_id = around.authserv_ids.get("relay" if claimed.envelope.trusted else claimed.envelope.source)
         with self._asking(hand, reading, around) as checks:
-            return await authenticate(
-                reading.author, claimed.envelope, raw, reading.header_block, body, checks, now, authserv_id
-            )
+            return await authenticate(reading.author, claimed.envelope, mail, checks, authserv_id)
 
     async def _unreachable(
         self, hand: Hand, reading: Reading, verdict: Verdict, around: Surroundings

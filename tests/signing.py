@@ -13,7 +13,7 @@ import dkim
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail
 from gateway.model import Envelope, Verdict
 from gateway.read.author import author_of
 from gateway.verify.addressees import Ours
@@ -93,10 +93,10 @@ async def verdict_of(
     resolver = ZoneResolver(zone) if isinstance(zone, Mapping) else zone
     sender = ("ops@shop.example" if sent else "eve@evil.example") if mail_from is None else mail_from
     client = OWN if sent else ELSEWHERE
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
     envelope = Envelope(sender, ("support@introserv.com",), client, "mx.example", "smtp", now)
     checks = Checks(resolver, 10, False, sealers, OURS)
-    return await authenticate(author_of(raw[:end]), envelope, raw, raw[:end], body, checks, now)
+    return await authenticate(author_of(whole.header), envelope, whole, checks)
 
 
 def judged(raw: bytes, sent: bool = False, **more: Any) -> Verdict:

@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail
 from gateway.model import Envelope, Verdict
 from gateway.read.author import author_of
 from gateway.verify import arc
@@ -60,10 +60,10 @@ def sealed(raw: bytes, domain: str, results: str, names: str = COVERED, at: date
 
 
 async def judge(raw: bytes, sealers: frozenset[str], zone: dict[str, Any]) -> Verdict:
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
     envelope = Envelope("list@forwarder.example", ("support@introserv.com",), "192.0.2.9", "mx", "smtp", NOW)
     checks = Checks(ZoneResolver(zone), 10, False, sealers, Ours(frozenset({"support@introserv.com"})))
-    return await authenticate(author_of(raw[:end]), envelope, raw, raw[:end], body, checks, NOW)
+    return await authenticate(author_of(whole.header), envelope, whole, checks)
 
 
 def verdict(raw: bytes, *sealers: str, zone: dict[str, Any] | None = None) -> Verdict:
@@ -74,13 +74,13 @@ def test_the_chains_of_the_suite_hold(corpora: Path) -> None:
     cases = [json.loads(line) for line in (corpora / "arc_mail_auth_rs" / "index.jsonl").read_text().splitlines()]
     for case in cases:
         raw = (corpora / "arc_mail_auth_rs" / case["file"]).read_bytes()
-        end, body = header_end(raw)
-        last = [line for line in raw[:end].split(b"\r\n") if line.lower().startswith(b"arc-seal")]
+        whole = RawMail.of(raw)
+        last = [line for line in whole.header.split(b"\r\n") if line.lower().startswith(b"arc-seal")]
         assert last
         sealers = frozenset(
             name.removeprefix("ietf1._domainkey.").partition("._domainkey.")[2] or name for name in case["zone"]
         ) | {"ietf.org", "google.com", "manchego.org", "scamorza.org", "stalw.art"}
-        found = asyncio.run(arc.verify(raw, raw[:end], body, sealers, ZoneResolver(case["zone"])))
+        found = asyncio.run(arc.verify(whole, sealers, ZoneResolver(case["zone"])))
         assert (case["file"], found.result, found.reason[:9]) == (case["file"], case["expect"]["arc"], "sealed by")
     SCORES.append(("arc_mail_auth_rs", len(cases), len(cases), ""))
     assert len(cases) == 2

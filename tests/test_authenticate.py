@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
 from gateway.read.author import author_of
 from gateway.replies.sign import signed
@@ -25,10 +25,10 @@ NOW = datetime(2026, 11, 22, 18, tzinfo=UTC)
 
 
 def verdict(raw: bytes, now: datetime = NOW) -> Verdict:
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
     envelope = Envelope("x@elsewhere.example", ("support@introserv.com",), None, None, "smtp", now)
     checks = Checks(ZoneResolver(zone() | {"_dmarc.introserv.com": {"TXT": ["v=DMARC1; p=none"]}}), 10, False)
-    return asyncio.run(authenticate(author_of(raw[:end]), envelope, raw, raw[:end], body, checks, now))
+    return asyncio.run(authenticate(author_of(whole.header), envelope, whole, checks))
 
 
 def test_a_fresh_signature_proves_the_author_and_one_of_last_week_does_not() -> None:
@@ -76,12 +76,12 @@ def test_a_signature_may_name_its_domain_in_unicode(signer: str) -> None:
         "k._domainkey.xn--bcher-kva.example": {"TXT": [record]},
         "_dmarc.xn--bcher-kva.example": {"TXT": ["v=DMARC1; p=reject"]},
     }
-    end, start = header_end(raw)
+    whole = RawMail.of(raw)
     envelope = Envelope("x@elsewhere.example", ("support@introserv.com",), None, None, "smtp", NOW)
     checks = Checks(ZoneResolver(records), 10, False)
-    author = author_of(raw[:end])
+    author = author_of(whole.header)
     assert author.address == "küche@xn--bcher-kva.example"
-    found = asyncio.run(authenticate(author, envelope, raw, raw[:end], start, checks, NOW))
+    found = asyncio.run(authenticate(author, envelope, whole, checks))
     assert (found.dkim, found.dmarc, found.authenticated) == ("pass", "pass", True), found.reasons
 
 
@@ -166,12 +166,10 @@ def test_the_helo_identity_is_evidence_and_proves_no_author(helo: str, mail_from
         "other.example": {"TXT": ["v=spf1 ?all"]},
         "_dmarc.sender.example": {"TXT": ["v=DMARC1; p=none"]},
     }
-    end, body = header_end(MAIL)
+    whole = RawMail.of(MAIL)
     envelope = Envelope(mail_from, ("support@introserv.com",), "192.0.2.1", helo, "smtp", NOW)
     author = Author(AuthorStatus.OK, "a@sender.example", "", "")
-    found = asyncio.run(
-        authenticate(author, envelope, MAIL, MAIL[:end], body, Checks(ZoneResolver(names), 10, False), NOW)
-    )
+    found = asyncio.run(authenticate(author, envelope, whole, Checks(ZoneResolver(names), 10, False)))
     assert [reason for reason in found.reasons if "HELO" in reason] == ([said] if said else [])
     # the HELO of the null sender is aligned (RFC 9989); beside a MAIL FROM it proves nothing
     assert found.authenticated is (mail_from == "")

@@ -14,7 +14,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail
 from gateway.model import Author, AuthorStatus, Envelope, Verdict
 from gateway.replies.sign import signed
 from gateway.verify.authenticate import Checks, authenticate
@@ -76,12 +76,12 @@ def asked(reply: Reply, work: Callable[[DnsResolver, Nameserver], Coroutine[Any,
 
 async def judged(resolver: DnsResolver, server: Nameserver) -> tuple[Verdict, float, int]:
     raw = signed(MAIL, KEYS, int(NOW.timestamp()))
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
     author = Author(AuthorStatus.OK, "support@introserv.com", "", "")
     envelope = Envelope("x@sender.example", ("support@introserv.com",), "192.0.2.1", "mx.sender.example", "smtp", NOW)
     checks = Checks(resolver, DEADLINE, True, frozenset(["sealer.example"]))
     began = time.monotonic()
-    verdict = await authenticate(author, envelope, raw, raw[:end], body, checks, NOW)
+    verdict = await authenticate(author, envelope, whole, checks)
     return verdict, time.monotonic() - began, server.asked
 
 

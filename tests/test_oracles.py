@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail, header_end
 from gateway.model import Author, AuthorStatus, Envelope
 from gateway.read.author import author_of
 from gateway.replies.sign import signed
@@ -77,7 +77,9 @@ def test_twenty_thousand_records_never_pass_where_pyspf_fails() -> None:
             for _ in range(RECORDS):
                 names = _zone(chance)
                 client = f"192.0.2.{chance.randint(0, 31)}"
-                ours = asyncio.run(spf.check(client, "a@d.example", "h0.example", ZoneResolver(names), True)).result
+                ours = asyncio.run(
+                    spf.check(spf.Sender(client, "a@d.example", "h0.example"), ZoneResolver(names), True)
+                ).result
                 theirs = pyspf.check2(i=client, s="a@d.example", h="h0.example")[0]
                 seen[ours, theirs] += 1
                 if (ours, theirs) in _OPPOSITE:
@@ -98,7 +100,7 @@ PARSERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
     "dkim": (
         signed(MAIL, KEYS, int(NOW.timestamp())),
         lambda raw: asyncio.run(
-            dkim.verify(raw, raw[: header_end(raw)[0]], header_end(raw)[1], "introserv.com", ZoneResolver(zone()), NOW)
+            dkim.verify(RawMail.of(raw), "introserv.com", ZoneResolver(zone()), NOW)
         ),
     ),
     "arc": (
@@ -106,7 +108,7 @@ PARSERS: dict[str, tuple[bytes, Callable[[bytes], Any]]] = {
         b" c=relaxed/relaxed; d=f.example; s=s; h=from; bh=AAAA; b=BBBB\r\nARC-Authentication-Results: i=1; f.example; spf=pass\r\n"
         + MAIL,
         lambda raw: asyncio.run(
-            arc.verify(raw, raw[: header_end(raw)[0]], header_end(raw)[1], frozenset(["f.example"]), ZoneResolver({}))
+            arc.verify(RawMail.of(raw), frozenset(["f.example"]), ZoneResolver({}))
         ),
     ),
     "dmarc": (b"v=DMARC1; p=reject; sp=none; adkim=s; rua=mailto:a@b.example", lambda raw: dmarc.parse("x", raw.decode("latin-1"))),
@@ -244,7 +246,9 @@ def test_spf_bombs_end_quickly_and_ask_little(record: str, result: str | None) -
     resolver = Counting(answer)
     found: list[spf.SpfResult] = []
     spent = _spent(
-        lambda: found.append(asyncio.run(spf.check("192.0.2.1", "a@d.example", "h.example", resolver, True)))
+        lambda: found.append(
+            asyncio.run(spf.check(spf.Sender("192.0.2.1", "a@d.example", "h.example"), resolver, True))
+        )
     )
     assert spent < 1.0
     assert resolver.asked < 120
@@ -277,12 +281,12 @@ HOSTILE = (
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_mails_cost_less_than_a_second(kind: str) -> None:
     raw = _hostile(kind)
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
 
     def judge() -> None:
-        author_of(raw[:end])
-        asyncio.run(dkim.verify(raw, raw[:end], body, "introserv.com", ZoneResolver(zone()), NOW))
-        asyncio.run(arc.verify(raw, raw[:end], body, frozenset(["f.example"]), ZoneResolver({})))
+        author_of(whole.header)
+        asyncio.run(dkim.verify(whole, "introserv.com", ZoneResolver(zone()), NOW))
+        asyncio.run(arc.verify(whole, frozenset(["f.example"]), ZoneResolver({})))
 
     assert _spent(judge) < 1.0
 
@@ -306,7 +310,7 @@ def _longest_block(raw: bytes) -> float:
     async def judge() -> None:
         watch = asyncio.create_task(beside())
         await asyncio.sleep(0)
-        await authenticate(author, envelope, raw, raw[:end][:262144], body, checks, NOW)
+        await authenticate(author, envelope, RawMail(raw, raw[:end][:262144], body), checks)
         watch.cancel()
 
     asyncio.run(judge())
@@ -336,10 +340,8 @@ def test_a_huge_key_is_refused_before_any_arithmetic(bits: int) -> None:
     der = numbers.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     raw = signed(MAIL, KEYS[:1], int(NOW.timestamp()))
     record = {"r._domainkey.introserv.com": {"TXT": [f"v=DKIM1; k=rsa; p={base64.b64encode(der).decode()}"]}}
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
     found: list[Any] = []
-    spent = _spent(
-        lambda: found.append(asyncio.run(dkim.verify(raw, raw[:end], body, "introserv.com", ZoneResolver(record), NOW)))
-    )
+    spent = _spent(lambda: found.append(asyncio.run(dkim.verify(whole, "introserv.com", ZoneResolver(record), NOW))))
     assert spent < 0.5
     assert found[0][0].result in ("policy", "permerror")

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from bench.harness import running, until
 from gateway import config, service
 from gateway.mail.canonical import body_digest
-from gateway.mail.header import header_end
+from gateway.mail.header import RawMail, header_end
 from gateway.replies.sign import KeyFault, SigningKey, load_key, signed
 from gateway.verify import dkim
 from gateway.verify.dns import ZoneResolver
@@ -56,8 +56,8 @@ KEYS = (SigningKey("introserv.com", "r", RSA), SigningKey("introserv.com", "e", 
 
 
 def ours(raw: bytes) -> list[str]:
-    end, body = header_end(raw)
-    found = asyncio.run(dkim.verify(raw, raw[:end], body, "introserv.com", ZoneResolver(zone()), NOW))
+    whole = RawMail.of(raw)
+    found = asyncio.run(dkim.verify(whole, "introserv.com", ZoneResolver(zone()), NOW))
     return [result.result for result in found]
 
 

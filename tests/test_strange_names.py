@@ -68,19 +68,17 @@ def test_what_could_align_and_cannot_be_asked_is_looked_at_again(raw: bytes, mai
 
 @pytest.mark.parametrize(("mail_from", "enforced"), [("eve@evil.example", True), ("ops@shop.example", False)])
 def test_the_same_holds_for_what_the_relay_in_front_reports(mail_from: str, enforced: bool) -> None:
-    from gateway.mail.header import header_end
+    from gateway.mail.header import RawMail
     from gateway.model import Envelope
     from gateway.read.author import author_of
     from gateway.verify.authenticate import Checks, authenticate
     from tests.signing import NOW, OURS
 
     raw = f"Authentication-Results: mx.ours.example; spf=temperror smtp.mailfrom={mail_from}\r\n".encode() + UNSIGNED
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
     checks = Checks(ZoneResolver(ZONE), 10, False, frozenset(), OURS)
     envelope = Envelope(mail_from, (), None, None, "smtp", NOW)
-    found = asyncio.run(
-        authenticate(author_of(raw[:end]), envelope, raw, raw[:end], body, checks, NOW, "mx.ours.example")
-    )
+    found = asyncio.run(authenticate(author_of(whole.header), envelope, whole, checks, "mx.ours.example"))
     assert (found.spf, found.enforced, found.temperror) == ("temperror", enforced, not enforced)
 
 
@@ -128,16 +126,16 @@ def _strange(name: str) -> bool:
 
 
 async def _slowly(raw: bytes, resolver: Slow) -> Any:
-    from gateway.mail.header import header_end
+    from gateway.mail.header import RawMail
     from gateway.model import Envelope
     from gateway.read.author import author_of
     from gateway.verify.authenticate import Checks, authenticate
     from tests.signing import ELSEWHERE, NOW, OURS
 
-    end, body = header_end(raw)
+    whole = RawMail.of(raw)
     envelope = Envelope("eve@evil.example", (), ELSEWHERE, "mx.evil.example", "smtp", NOW)
     checks = Checks(resolver, 0.5, False, frozenset(), OURS)
-    return await authenticate(author_of(raw[:end]), envelope, raw, raw[:end], body, checks, NOW)
+    return await authenticate(author_of(whole.header), envelope, whole, checks)
 
 
 def test_the_author_s_record_is_asked_first_and_a_stranger_s_names_last() -> None:

@@ -5,9 +5,28 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 
 from gateway.mail.charsets import decode
 from gateway.mail.limits import MAX_FIELD, MAX_FIELDS, MAX_HEADER_BLOCK
+from gateway.model import mail_start
+
+
+@dataclass(frozen=True, slots=True)
+class RawMail:
+    """A mail as octets: all of it, its header block (as far as it is read), and where the body begins in ``raw``."""
+
+    raw: bytes | bytearray
+    header: bytes
+    body: int
+
+    @classmethod
+    def of(cls, raw: bytes | bytearray) -> RawMail:
+        """A mail that is all there, its header uncut."""
+        start = mail_start(raw)
+        end, body = header_end(raw, start)
+        return cls(raw, bytes(raw[start:end]), body)
+
 
 Fields = list[tuple[str, str]]  #: (lower-case name, value unfolded, octets beyond ASCII as surrogates), in order
 

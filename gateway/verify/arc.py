@@ -22,6 +22,7 @@ from datetime import datetime
 import dkim as dkimpy
 
 from gateway.mail import canonical
+from gateway.mail.header import RawMail
 from gateway.verify import dkim, dmarc
 from gateway.verify.addressees import Meant, Ours, meant_for
 from gateway.verify.authentication_results import Reported, reported
@@ -142,11 +143,9 @@ def _seal_digests(sets: Sequence[dict[bytes, _Field]]) -> list[bytes]:
     return digests
 
 
-def _message_holds(
-    fields: list[_Field], field: _Field, tags: dict[bytes, bytes], raw: bytes | bytearray, body: int, key: dkim.Key
-) -> bool:
+def _message_holds(mail: Signed, field: _Field, tags: dict[bytes, bytes], key: dkim.Key) -> bool:
     relaxed_header, relaxed_body = canonical.forms(tags.get(b"c", b"simple"))
-    content, _ = canonical.body_digest(raw, body, relaxed_body)
+    content, _ = canonical.body_digest(mail.raw, mail.body, relaxed_body)
     if b"l" in tags:
         raise _Broken("fail", "l= leaves a part of the body unsigned")
     if content != base64.b64decode(_WHITE.sub(b"", tags[b"bh"])):
@@ -154,31 +153,27 @@ def _message_holds(
     include = [name.strip().lower() for name in tags[b"h"].split(b":")][:200]
     if b"arc-seal" in include or b"from" not in include:
         raise _Broken("fail", "h= names ARC-Seal, or not From")
-    return dkim.holds(key, tags[b"b"], dkim.header_digest(fields, include, field, relaxed_header))
+    return dkim.holds(key, tags[b"b"], dkim.header_digest(mail.fields, include, field, relaxed_header))
 
 
-async def verify(
-    raw: bytes | bytearray, header_block: bytes, body_start: int, sealers: frozenset[str], resolver: Resolver
-) -> ArcResult:
+async def verify(mail: RawMail, sealers: frozenset[str], resolver: Resolver) -> ArcResult:
     """The chain of a mail. Where its last sealer is not among ``sealers`` nothing is computed: its word would not
     count."""
-    if b"arc-seal" not in header_block.lower():
+    if b"arc-seal" not in mail.header.lower():
         return ArcResult("none", "no chain")
-    fields = dkim.header_fields(header_block)
+    fields = dkim.header_fields(mail.header)
     if fields is None:
         return ArcResult("permerror", "the header is too large or odd")
     try:
-        return await _chain(fields, raw, body_start, sealers, resolver)
+        return await _chain(Signed(fields, mail.raw, mail.body), sealers, resolver)
     except _Broken as broken:
         return ArcResult(broken.result, broken.reason)
     except (dkimpy.DKIMException, ValueError, KeyError, IndexError, TypeError, binascii.Error, OverflowError) as error:
         return ArcResult("permerror", f"cannot be evaluated ({type(error).__name__})")
 
 
-async def _chain(
-    fields: list[_Field], raw: bytes | bytearray, body_start: int, sealers: frozenset[str], resolver: Resolver
-) -> ArcResult:
-    sets = _sets(fields)
+async def _chain(mail: Signed, sealers: frozenset[str], resolver: Resolver) -> ArcResult:
+    sets = _sets(mail.fields)
     seals = [_tags(one[b"arc-seal"], (b"a", b"b", b"d", b"s", b"cv")) for one in sets]
     domains = [tags[b"d"].decode("ascii", "replace").lower() for tags in seals]
     if domains[-1] not in sealers:
@@ -191,8 +186,8 @@ async def _chain(
     last = sets[-1]
     message_tags = _tags(last[b"arc-message-signature"], (b"a", b"b", b"bh", b"d", b"h", b"s"))
     key = await _key(message_tags, resolver)
-    whole = (fields, last[b"arc-message-signature"], message_tags, raw, body_start, key)
-    good = _message_holds(*whole) if len(raw) <= dkim.INLINE else await asyncio.to_thread(_message_holds, *whole)
+    whole = (mail, last[b"arc-message-signature"], message_tags, key)
+    good = _message_holds(*whole) if len(mail.raw) <= dkim.INLINE else await asyncio.to_thread(_message_holds, *whole)
     if not good:
         raise _Broken("fail", "the message was changed after it was sealed")
     for tags, digest in zip(reversed(seals), reversed(_seal_digests(sets)), strict=True):
@@ -206,7 +201,7 @@ async def _chain(
         sealed.append((domain, reported(value)))
     moments = [int(tags[b"t"]) for tags in (*seals, message_tags) if re.fullmatch(rb"\d{1,12}", tags.get(b"t", b""))]
     cover = Sealed(
-        Signed(fields, raw, body_start),
+        mail,
         dkim.names_in(message_tags[b"h"]),
         tuple(moments),
         tuple(map(dkim.mark_of, seals)),
@@ -234,7 +229,7 @@ async def vouched(chain: ArcResult, policy: dmarc.Policy, terms: Terms, resolver
         if policy.author in seen.refused:  # whatever passed there, the sealer itself did not believe the author
             continue
         spf_domain = seen.spf[1] if seen.spf and seen.spf[0] == "pass" else None
-        found = await dmarc.evaluate(policy.author, spf_domain, list(seen.dkim), False, resolver, policy)
+        found = await dmarc.evaluate(policy, spf_domain, list(seen.dkim), False, resolver)
         full = _original(cover, found.dkim_aligned, terms) if found.dkim_aligned else None
         if full is not None and full.proves and not full.weak:
             return full

@@ -4,8 +4,8 @@ decides."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
 
+from gateway.mail.header import RawMail
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
 from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.addressees import Ours
@@ -36,11 +36,10 @@ def nobody(author: Author) -> Verdict:
 
 
 async def authenticate(
-    author: Author, envelope: Envelope, raw: bytes | bytearray, header_block: bytes, body_start: int, checks: Checks,
-    now: datetime, authserv_id: str | None = None,
-) -> Verdict:  # fmt: skip
-    """The verdict on one mail that came with this envelope. ``now`` is the clock for signature expiry; ``authserv_id``
-    names the host whose Authentication-Results count for this mail, if any does.
+    author: Author, envelope: Envelope, mail: RawMail, checks: Checks, authserv_id: str | None = None
+) -> Verdict:
+    """The verdict on one mail that came with this envelope, at the moment of its receipt: by that clock signatures
+    expire. ``authserv_id`` names the host whose Authentication-Results count for this mail, if any does.
 
     The author's own record is asked first and has time of its own, then whatever could align with it, at last what a
     stranger chose (his MAIL FROM, his d=): no name server of his takes the time of what counts, and what becomes of his
@@ -48,27 +47,27 @@ async def authenticate(
     """
     if author.status is not AuthorStatus.OK or author.address is None:
         return nobody(author)
-    domain = author.address.rpartition("@")[2]
+    domain, now = author.address.rpartition("@")[2], envelope.received_at
     policy = await dmarc.policy_of(domain, Bounded(checks.resolver, checks.timeout / 2))
-    look = _Look(envelope, checks, policy, now, Bounded(checks.resolver, checks.timeout))
-    found = dkim.signatures(raw, header_block, body_start, domain, now)
+    look = _Look(envelope, checks, policy, Bounded(checks.resolver, checks.timeout))
+    found = dkim.signatures(mail, domain, now)
     strict_dkim, strict_spf = policy.strict
     near = [sig for sig in found.usable if policy.could_align(sig.domain, strict_dkim)]
     far = [sig for sig in found.usable if sig not in near]
-    reported = reported_spf(header_block, authserv_id) if authserv_id is not None and envelope.client is None else None
+    reported = reported_spf(mail.header, authserv_id) if authserv_id is not None and envelope.client is None else None
     may_send = policy.could_align(spf.domain_of(envelope.mail_from, envelope.helo), strict_spf)
     signed = await look.dkim(found.mail, near)
     sender = reported or (await look.spf() if may_send else spf.SpfResult("none", "", ""))
     seen = await look.judged(Evidence(author, sender, signed, ours=checks.ours))
     if checks.arc_sealers and not conclude(seen).authenticated:
-        chain = await arc.verify(raw, header_block, body_start, checks.arc_sealers, look.resolver)
+        chain = await arc.verify(mail, checks.arc_sealers, look.resolver)
         vouch = await arc.vouched(chain, policy, arc.Terms(checks.ours, now), look.resolver)
         seen = replace(seen, arc=chain, vouch=vouch)
     # a stranger's signature may stand on any mail that he got: by it no two mails are one
     strange = tuple(replace(one, mark="", threads=False) for one in await look.dkim(found.mail, far))
     if reported is None and not may_send:
         seen = replace(seen, spf=await look.spf())
-    notes = await look.notes(header_block, authserv_id)
+    notes = await look.notes(mail.header, authserv_id)
     return conclude(replace(seen, dkim=(*found.refused, *seen.dkim, *strange), notes=notes))
 
 
@@ -79,30 +78,29 @@ class _Look:
     envelope: Envelope
     checks: Checks
     policy: dmarc.Policy
-    now: datetime
     resolver: Resolver
 
+    @property
+    def _sender(self) -> spf.Sender:
+        return spf.Sender(self.envelope.client, self.envelope.mail_from, self.envelope.helo)
+
     async def spf(self) -> spf.SpfResult:
-        envelope = self.envelope
-        return await spf.check(
-            envelope.client, envelope.mail_from, envelope.helo, self.resolver, self.checks.evaluate_private,
-            envelope.client_reason,
-        )  # fmt: skip
+        why = self.envelope.client_reason
+        return await spf.check(self._sender, self.resolver, self.checks.evaluate_private, why)
 
     async def dkim(self, mail: Signed, some: list[dkim.Signature]) -> tuple[DkimResult, ...]:
-        return tuple([await dkim.check(mail, sig, self.resolver, self.now) for sig in some])
+        return tuple([await dkim.check(mail, sig, self.resolver, self.envelope.received_at) for sig in some])
 
     async def judged(self, seen: Evidence) -> Evidence:
         """With DMARC, and what is to be doubted of SPF."""
         sent_near = self.policy.could_align(seen.spf.domain, self.policy.strict[1])
         unsure = (sent_near and seen.spf.result == "temperror") or any(one.result == "temperror" for one in seen.dkim)
         result = await dmarc.evaluate(
-            self.policy.author,
+            self.policy,
             seen.spf.domain if seen.spf.result == "pass" else None,
             [one.domain for one in best_first(seen.dkim, seen.ours)],
             unsure,
             self.resolver,
-            self.policy,
         )
         seen = replace(seen, dmarc=result, unsure=unsure or result.unsure)
         if result.spf_aligned:
@@ -111,10 +109,8 @@ class _Look:
         return seen
 
     async def notes(self, header_block: bytes, authserv_id: str | None) -> tuple[str, ...]:
-        envelope, notes = self.envelope, []
-        host = await spf.check_helo(
-            envelope.client, envelope.mail_from, envelope.helo, self.resolver, self.checks.evaluate_private
-        )
+        notes = []
+        host = await spf.check_helo(self._sender, self.resolver, self.checks.evaluate_private)
         if host is not None and host.result != "none":
             notes.append(f"spf of HELO={host.result} ({host.reason})")
         if authserv_id is None and b"\nauthentication-results:" in b"\n" + header_block.lower():

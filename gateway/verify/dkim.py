@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, uti
 from gateway.mail import canonical
 from gateway.mail.address import with_a_label
 from gateway.mail.canonical import UnknownForm
+from gateway.mail.header import RawMail
 from gateway.model import DkimResult
 from gateway.verify.coverage import Coverage, Signed, coverage
 from gateway.verify.dmarc import related
@@ -208,35 +209,30 @@ def _public_key(kind: bytes, encoded: bytes) -> Key | tuple[str, str]:
         return "permerror", "the key cannot be read"
 
 
-def _verified(
-    headers: Sequence[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: Signature, key: Key
-) -> bool:
+def _verified(mail: Signed, sig: Signature, key: Key) -> bool:
     """Whether the signature holds; raises Refused for what makes it unusable.
 
     OpenSSL does the arithmetic.
     """
     try:
-        return _holds(headers, raw, body_start, sig, key)
+        return _holds(mail, sig, key)
     except (dkim.DKIMException, UnknownForm) as error:
         raise Refused("permerror", str(error)[:80]) from error
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, binascii.Error, OverflowError) as error:
         raise Refused("permerror", f"cannot be evaluated ({type(error).__name__})") from error
 
 
-def _holds(
-    headers: Sequence[tuple[bytes, bytes]], raw: bytes | bytearray, body_start: int, sig: Signature, key: Key
-) -> bool:
+def _holds(mail: Signed, sig: Signature, key: Key) -> bool:
     relaxed_header, relaxed_body = canonical.forms(sig.tags.get(b"c", b"simple"))
-    digest, length = canonical.body_digest(raw, body_start, relaxed_body)
+    digest, length = canonical.body_digest(mail.raw, mail.body, relaxed_body)
     if b"l" in sig.tags and int(sig.tags[b"l"]) < length:
         raise Refused("policy", "l= leaves a part of the body unsigned")
     if digest != base64.b64decode(_WHITE.sub(b"", sig.tags[b"bh"])):
         raise Refused("fail", "the body was changed")
-    signatures = [(name, value) for name, value in headers if name.lower() == b"dkim-signature"]
+    signatures = [(name, value) for name, value in mail.fields if name.lower() == b"dkim-signature"]
     # one From more than h= names: a second one that nobody signed breaks the signature (RFC 6376 section 8.15)
-    return holds(
-        key, sig.tags[b"b"], header_digest(headers, [*sig.names, b"from"], signatures[sig.index], relaxed_header)
-    )
+    signed = header_digest(mail.fields, [*sig.names, b"from"], signatures[sig.index], relaxed_header)
+    return holds(key, sig.tags[b"b"], signed)
 
 
 def header_digest(
@@ -292,16 +288,14 @@ class Signatures:
     refused: tuple[DkimResult, ...]
 
 
-def signatures(
-    raw: bytes | bytearray, header_block: bytes, body_start: int, author_domain: str, now: datetime
-) -> Signatures:
+def signatures(mail: RawMail, author_domain: str, now: datetime) -> Signatures:
     """At most five are to be checked; those that could align with the author's domain go first, so junk hides none."""
-    if b"dkim-signature" not in header_block.lower():
-        return Signatures(Signed((), raw, body_start), (), ())
-    headers = header_fields(header_block)
+    if b"dkim-signature" not in mail.header.lower():
+        return Signatures(Signed((), mail.raw, mail.body), (), ())
+    headers = header_fields(mail.header)
     if headers is None:
         odd = DkimResult("permerror", "", "", "the header is too large or odd for DKIM")
-        return Signatures(Signed((), raw, body_start), (), (odd,))
+        return Signatures(Signed((), mail.raw, mail.body), (), (odd,))
     values = _nearest([value for name, value in headers if name.lower() == b"dkim-signature"], author_domain)
     results: list[DkimResult] = []
     usable: list[Signature] = []
@@ -315,7 +309,7 @@ def signatures(
         DkimResult("neutral", sig.domain, sig.selector, "more signatures than are checked")
         for sig in usable[MAX_CHECKED:]
     ]
-    return Signatures(Signed(headers, raw, body_start), tuple(usable[:MAX_CHECKED]), tuple(results))
+    return Signatures(Signed(headers, mail.raw, mail.body), tuple(usable[:MAX_CHECKED]), tuple(results))
 
 
 def _nearest(values: list[bytes], author_domain: str) -> list[tuple[int, bytes]]:
@@ -332,11 +326,9 @@ def _is_near(named: re.Match[bytes] | None, author_domain: str) -> bool:
     return named is not None and related(named[1].decode("ascii", "replace").lower().rstrip("."), author_domain)
 
 
-async def verify(
-    raw: bytes | bytearray, header_block: bytes, body_start: int, author_domain: str, resolver: Resolver, now: datetime
-) -> tuple[DkimResult, ...]:
+async def verify(mail: RawMail, author_domain: str, resolver: Resolver, now: datetime) -> tuple[DkimResult, ...]:
     """One result a signature."""
-    found = signatures(raw, header_block, body_start, author_domain, now)
+    found = signatures(mail, author_domain, now)
     return (*found.refused, *[await check(found.mail, sig, resolver, now) for sig in found.usable])
 
 
@@ -361,7 +353,7 @@ async def check(mail: Signed, sig: Signature, resolver: Resolver, now: datetime)
 
 def _covered(mail: Signed, sig: Signature, key: Key, now: datetime) -> Coverage | None:
     """What the signature proves, ``None`` where it does not hold."""
-    if not _verified(mail.fields, mail.raw, mail.body, sig, key):
+    if not _verified(mail, sig, key):
         return None
     return replace(coverage(mail, sig.names, sig.signed_at, now), content=_content_mark(mail, sig))
 

@@ -183,16 +183,15 @@ async def _missing(domain: str, resolver: Resolver) -> bool:
 
 
 async def evaluate(
-    author: str, spf_pass: str | None, dkim_passes: list[str], unsure: bool, resolver: Resolver,
-    policy: Policy | None = None
-) -> DmarcResult:  # fmt: skip
-    """DMARC for the author's domain.
+    policy: Policy, spf_pass: str | None, dkim_passes: list[str], unsure: bool, resolver: Resolver
+) -> DmarcResult:
+    """DMARC for the author's domain, by what ``policy_of`` found.
 
     ``spf_pass``: the domain SPF passed for, or ``None``; ``dkim_passes``: d= of good signatures, the first one that
     aligns is named; ``unsure``: SPF or a signature that could align could not be checked, so that a missing pass proves
-    nothing; ``policy``: what ``policy_of`` found.
+    nothing.
     """
-    policy = policy or await policy_of(author, resolver)
+    author = policy.author
     strict_dkim, strict_spf = policy.strict
     signed = ""
     for domain in dict.fromkeys(dkim_passes):

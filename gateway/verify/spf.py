@@ -33,6 +33,15 @@ class SpfResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends, as the transport said: the address of the client, MAIL FROM and HELO; ``None`` where unknown."""
+
+    client: str | None
+    mail_from: str | None
+    helo: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """A resolver that knows the first answer already: it is not asked for, and not counted, twice."""
 
@@ -90,41 +99,33 @@ async def lets_everybody(domain: str, envelope: Envelope, resolver: Resolver) ->
     nobody = _NOBODY[6 if ":" in client and "." not in client else 4]
     same = domain == domain_of(envelope.mail_from, envelope.helo)
     sender, helo = (envelope.mail_from, envelope.helo) if same else (f"postmaster@{domain}", None)
-    found = await check(nobody, sender, helo, resolver, True)
+    found = await check(Sender(nobody, sender, helo), resolver, True)
     return f"the SPF record of {domain} lets everybody send: it proves nobody" if found.result == "pass" else ""
 
 
-async def check_helo(
-    client: str | None, mail_from: str | None, helo: str | None, resolver: Resolver, evaluate_private: bool
-) -> SpfResult | None:
+async def check_helo(sender: Sender, resolver: Resolver, evaluate_private: bool) -> SpfResult | None:
     """The HELO identity beside MAIL FROM (RFC 7208 section 2.3): evidence for whoever asks why, it proves no author.
 
     ``None`` where ``check`` has said it already (null sender, or the same domain) or the name is no domain.
     """
-    _, domain = _identity(None, helo)
-    if client is None or not mail_from or not domain or domain == _identity(mail_from, None)[1]:
+    _, domain = _identity(None, sender.helo)
+    if sender.client is None or not sender.mail_from or not domain or domain == _identity(sender.mail_from, None)[1]:
         return None
-    return await check(client, None, helo, resolver, evaluate_private)
+    return await check(Sender(sender.client, None, sender.helo), resolver, evaluate_private)
 
 
-async def check(
-    client: str | None,
-    mail_from: str | None,
-    helo: str | None,
-    resolver: Resolver,
-    evaluate_private: bool,
-    why: str = "",
-) -> SpfResult:
-    """The SPF result for a client address and the envelope; ``none`` with the reason when there is nothing to check."""
-    if client is None:
+async def check(sender: Sender, resolver: Resolver, evaluate_private: bool, why: str = "") -> SpfResult:
+    """The SPF result for a client address and the envelope; ``none`` with the reason when there is nothing to check.
+    ``why``: the reason where the client is not known."""
+    if sender.client is None:
         return SpfResult("none", "", why or "client unknown")
-    address, problem = _client(client, evaluate_private)
+    address, problem = _client(sender.client, evaluate_private)
     if problem:
         return SpfResult("none", "", problem)
-    sender, domain = _identity(mail_from, helo)
+    who, domain = _identity(sender.mail_from, sender.helo)
     if not domain:
         return SpfResult("none", "", "no domain in the envelope sender")
-    result, doubt = await _evaluated(address, sender, domain, (helo or domain)[:253], resolver)
+    result, doubt = await _evaluated(address, who, domain, (sender.helo or domain)[:253], resolver)
     return SpfResult(result, domain, _explained(result, domain, address), doubt)
 
 
