@@ -38,6 +38,7 @@ from gateway.pipeline import Hand, Judge
 from gateway.read.reading import read
 from gateway.tickets import desk, incidents, listing, outgoing, people, purge, retention, rounds, views, worklist
 from gateway.tickets.desk import Outcome
+from gateway.tickets.settings import Retention
 
 TICKETS = 10
 ROUNDS = 7
@@ -136,7 +137,7 @@ def operations(one: Desk) -> dict[str, tuple[int, Callable[[], None]]]:
     first = store.read_now(
         lambda c: c.execute(text("select min(reference) from tickets where state = 'open'")).scalar()
     )
-    rule = service.incident_rule(one.settings)
+    rule = one.settings.incidents
     pages = worklist.Wanted()
     return {
         "/metrics: every gauge": (10, ask(lambda c: (views.counts(c), inbox.oldest_pending(c)))),
@@ -301,7 +302,7 @@ async def purged(one: Desk, count: int, seconds: float) -> None:
     age = now - (purge_moment(spaced) if isinstance(spaced, str) else spaced)
     total = lambda: one.store.read_now(lambda c: c.execute(text("select count(*) from tickets")).scalar_one())  # noqa: E731
     steps, before, ends = Steps(one.store), total(), time.monotonic() + seconds
-    keep = retention.Keep(tickets=age)
+    keep = Retention().model_copy(update={"tickets": age.total_seconds(), "records": None})
     work = asyncio.create_task(purge.Purge(steps, keep, lambda: now, steps.wait).run())  # type: ignore[arg-type]
     alone: list[float] = []
     beside: list[float] = []

@@ -175,7 +175,7 @@ class Node:
             store,
             clock,
             lambda: self.desk.office,
-            lambda: service.incident_rule(self.settings),
+            lambda: self.settings.incidents,
             told,
             self._longest,
             Drift(clock),
@@ -226,7 +226,7 @@ class Node:
             yield from self.offers.loops()
         if "work" in self.roles:
             yield from self.clockwork.loops()
-            yield from purge.loops(self.store, lambda: service.keep(self.settings), self._steadiness, wait)
+            yield from purge.loops(self.store, lambda: self.settings.retention, self._steadiness, wait)
             yield from report_days.loops(self.store, self._days, wait)
 
     # -- what they tell each other

@@ -6,7 +6,6 @@ import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -27,9 +26,7 @@ from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.settings import read_text, secret
-from gateway.tickets.incidents import Rule
 from gateway.tickets.outgoing import NEVER, Office, Restored
-from gateway.tickets.retention import Keep
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
 from gateway.verify.directory import Directory
@@ -252,19 +249,6 @@ def policy(settings: Settings, smtputf8: Callable[[], bool]) -> Policy:
         smtputf8=smtputf8,
         tls=tls_context(smtp),
     )
-
-
-def keep(settings: Settings) -> Keep:
-    """For how long each kind of row is kept."""
-    given = {name: getattr(settings.retention, name) for name in Keep.__dataclass_fields__}
-    return Keep(**{name: None if value is None else timedelta(seconds=value) for name, value in given.items()})
-
-
-def incident_rule(settings: Settings) -> Rule:
-    """When several tickets are about one incident."""
-    chosen = settings.incidents
-    within = timedelta(seconds=chosen.within)
-    return Rule(chosen.tickets, within, chosen.network_v4, chosen.network_v6, chosen.unverified)
 
 
 def bounds(settings: Settings) -> Bounds:

@@ -18,6 +18,7 @@ from gateway.model import Person, Role
 from gateway.tickets import answer_files, answering, erasure, people, retention
 from gateway.tickets.answer_files import Draft, File
 from gateway.tickets.conversation import Refused
+from gateway.tickets.settings import Retention
 from tests.conftest import NOW
 from tests.samples import office
 from tests.test_worklist import opened
@@ -97,7 +98,7 @@ def test_what_is_not_sent_or_erased_leaves_no_bytes(store: Store) -> None:
                 )
             )
     later = NOW + timedelta(days=31)
-    kind = next(kind for kind in retention.kinds(retention.Keep()) if kind.name == "unsent files")
+    kind = next(kind for kind in retention.kinds(Retention()) if kind.name == "unsent files")
     due = store.read_now(lambda connection: kind.find(connection, later - kind.keep, None)).due
     assert store.write_now(lambda connection: kind.remove(connection, due, later)) == 1
     assert names(store, ticket) == [] and count(store, kept_files) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +13,12 @@ from gateway.model import Account, AccountMatch
 from gateway.replies.render import Templates, samples, variables
 from gateway.tickets import incidents
 from gateway.tickets.board import Known
-from gateway.tickets.incidents import Rule
+from gateway.tickets.settings import Incidents
 from tests.samples import NONE, NOW, STRANGER, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk
 from tests.test_render import SENDER
 
-RULE = Rule(3, timedelta(minutes=15), 24, 48, False)
+RULE = Incidents()
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def took(
     return at.take(given, raw, NOW + later * MINUTE).reference or ""
 
 
-def look(at: Desk, rule: Rule = RULE, later: int = 1) -> list[str]:
+def look(at: Desk, rule: Incidents = RULE, later: int = 1) -> list[str]:
     now = NOW + later * MINUTE
     due = at.store.read_now(lambda c: incidents.due(c, rule, now))
     lines = at.store.write_now(lambda c: incidents.look(c, rule, at.office, now))
@@ -104,9 +103,9 @@ def test_one_person_or_strangers_make_no_incident(at: Desk) -> None:
         took(at, number, "my server 203.0.113.7 is slow.", who=1)
         took(at, 10 + number, "my server 198.51.100.7 is slow.", known=False)
     assert look(at) == []
-    assert look(at, replace(RULE, tickets=0)) == []
+    assert look(at, Incidents(tickets=0)) == []
     assert look(at, RULE, later=60) == [], "too long ago"
-    assert [line.split(" (")[0] for line in look(at, replace(RULE, unverified=True))] == [
+    assert [line.split(" (")[0] for line in look(at, Incidents(unverified=True))] == [
         "4 tickets about the network 198.51.100.0/24"
     ]
 

@@ -15,21 +15,21 @@ import pytest
 from sqlalchemy import func, select, update
 
 from gateway import backup as backups
-from gateway import config, privacy, service
+from gateway import config, privacy
 from gateway.database import datamap, inbox, originals, tables
 from gateway.database.clean import CleanText as Text
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Person, RawMessage
 from gateway.tickets import audit, erasure, export, holds, labels, outgoing, people, purge, retention
-from gateway.tickets.retention import Keep
+from gateway.tickets.settings import Retention
 from tests.samples import NONE, NOW, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 
 DAY = timedelta(days=1)
 LEA = Person("lea")
 SECRET = "the tapes of the north wing"
-EVERYTHING = Keep(30 * DAY, 30 * DAY, 30 * DAY, 30 * DAY, 30 * DAY)
+EVERYTHING = Retention(tickets="30d", mails="30d", quarantine="30d", evidence="30d", records="30d")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def _wait(_: float) -> bool:
     return True
 
 
-def purged(store: Store, keep: Keep, later: timedelta) -> dict[str, int]:
+def purged(store: Store, keep: Retention, later: timedelta) -> dict[str, int]:
     return asyncio.run(purge.Purge(store, keep, lambda: NOW + later, _wait).run())
 
 
@@ -80,7 +80,7 @@ def test_a_ticket_that_is_over_goes_with_all_that_belongs_to_it(at: Desk) -> Non
         at.store.write_now(lambda c, reference=reference: people.close(c, reference or "", LEA, at.office, NOW))  # type: ignore[misc]
     assert purge.due(at.store, EVERYTHING, NOW + 20 * DAY)["tickets"] == 0
     assert purge.due(at.store, EVERYTHING, NOW + 60 * DAY)["tickets"] == 2
-    assert purged(at.store, replace(EVERYTHING, tickets=None), 60 * DAY)["mails"] == 2
+    assert purged(at.store, EVERYTHING.model_copy(update={"tickets": None}), 60 * DAY)["mails"] == 2
     assert at.store.read_now(lambda c: originals.load(c, 1)) == b"" != at.store.read_now(lambda c: originals.load(c, 3))
     assert purged(at.store, EVERYTHING, 60 * DAY)["tickets"] == 2
     left = rows(at.store)
@@ -263,9 +263,12 @@ def test_an_export_holds_what_is_his_and_nothing_of_others(at: Desk, tmp_path: P
 
 
 def test_the_words_of_the_configuration(tmp_path: Path) -> None:
-    found = service.keep(config.parse('[retention]\ntickets = "1095d"\nmails = "90d"\n'))
-    assert found == Keep(tickets=1095 * DAY, mails=90 * DAY, records=90 * DAY)
-    assert service.keep(config.Settings()) == Keep(records=90 * DAY)
+    found = config.parse('[retention]\ntickets = "1095d"\nmails = "90d"\n').retention
+    kept = {kind.name: kind.keep for kind in retention.kinds(found)}
+    assert (kept["tickets"], kept["mails"], kept["notices"]) == (1095 * DAY, 90 * DAY, 90 * DAY)
+    assert not {"quarantine", "evidence"} & set(kept)
+    usual = {kind.name: kind.keep for kind in retention.kinds(config.Settings().retention)}
+    assert usual["notices"] == 90 * DAY and not {"tickets", "mails"} & set(usual)
     with pytest.raises(config.ConfigError, match=r"retention.mails: '2h' is less than a day"):
         config.parse('[retention]\nmails = "2h"\n')
 

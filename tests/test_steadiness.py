@@ -14,8 +14,8 @@ from gateway.database.store import Store
 from gateway.tickets import clock, moved_clock
 from gateway.tickets.clockwork import Clockwork
 from gateway.tickets.health import NAMES
-from gateway.tickets.incidents import Rule
 from gateway.tickets.moved_clock import Longest
+from gateway.tickets.settings import Incidents
 from gateway.tickets.steadiness import Drift, Steadiness, in_words, since_boot
 from tests.samples import NOW, incoming, mail
 from tests.test_desk import Desk
@@ -122,7 +122,7 @@ def test_the_clock_goes_back_under_a_running_service(store: Store) -> None:
     at, clocks, said, told = Desk(store), Clocks(NOW + 6 * HOUR), [""], []
     drift = Drift(lambda: clocks.wall, lambda: clocks.ran_s)
     work = Clockwork(
-        store, lambda: clocks.wall, lambda: at.office, lambda: Rule(3, HOUR, 24, 48, False), lambda: told.append(1),
+        store, lambda: clocks.wall, lambda: at.office, lambda: Incidents(within=3600), lambda: told.append(1),
         lambda: LONGEST, drift, said.append,
     )  # fmt: skip
     asyncio.run(work._clocks())

@@ -51,11 +51,10 @@ def privacy_purge(
     """Remove what [retention] says is over. The running service does so by itself every six hours."""
     import asyncio
 
-    from gateway import service
     from gateway.tickets import purge
 
     with context.store(write=not dry_run) as (settings, store):
-        keep = service.keep(settings)
+        keep = settings.retention
         if dry_run:
             found = purge.due(store, keep, _now())
         else:

@@ -15,9 +15,9 @@ from gateway import log, metrics
 from gateway.database.store import Store
 from gateway.periodic import Periodic
 from gateway.tickets import blocks, incidents, moved_clock, outgoing, rounds
-from gateway.tickets.incidents import Rule
 from gateway.tickets.moved_clock import Longest
 from gateway.tickets.outgoing import Office
+from gateway.tickets.settings import Incidents
 from gateway.tickets.steadiness import Drift, in_words
 
 CLOCK_S, INCIDENTS_S, BLOCKS_S, DIGEST_S = 0.5, 5.0, 2.0, 30.0
@@ -31,7 +31,7 @@ class Clockwork:
     store: Store
     clock: Callable[[], datetime]
     office: Callable[[], Office]
-    rule: Callable[[], Rule]
+    rule: Callable[[], Incidents]
     told: Callable[[], None]
     longest: Callable[[], Longest]
     drift: Drift

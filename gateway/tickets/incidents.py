@@ -19,6 +19,7 @@ from gateway.database.tables import Incident, facts, incident_tickets, incidents
 from gateway.model import Ownership, TicketState, Told, Trust
 from gateway.tickets.board import Known
 from gateway.tickets.outgoing import Office, Reply, write
+from gateway.tickets.settings import Incidents
 
 LATEST = 5000  #: tickets that are looked at, at most
 BEGIN_S = 600  #: begins within the same ten minutes are the same
@@ -30,22 +31,10 @@ class NoIncident(Told):
     """No incident has this number, or it is closed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """``tickets``: of so many authors, 0 turns it off; ``within`` so long; networks are as wide as their prefix.
-    ``unverified``: tickets of authors without proof count as well."""
-
-    tickets: int
-    within: timedelta
-    prefix_v4: int
-    prefix_v6: int
-    unverified: bool
-
-
 Sign = tuple[str, str]
 
 
-def signs_of(kind: str, value: str, rule: Rule) -> Iterable[Sign]:
+def signs_of(kind: str, value: str, rule: Incidents) -> Iterable[Sign]:
     """What a fact of a ticket may have in common with others."""
     if kind == "services":
         yield "service", value
@@ -56,17 +45,20 @@ def signs_of(kind: str, value: str, rule: Rule) -> Iterable[Sign]:
         yield "begin", datetime.fromtimestamp(began, UTC).isoformat()
     elif kind == "ips":
         try:
-            length = rule.prefix_v4 if ip_address(value).version == 4 else rule.prefix_v6
+            length = rule.network_v4 if ip_address(value).version == 4 else rule.network_v6
             yield "network", str(ip_network(f"{value}/{length}", strict=False))
         except ValueError:  # it is a network already, or none
             return
 
 
-def _recent(connection: Connection, rule: Rule, now: datetime) -> list[Any]:
+def _recent(connection: Connection, rule: Incidents, now: datetime) -> list[Any]:
     t = tickets.c
     newest = connection.execute(select(func.max(t.id))).scalar() or 0
     chosen = select(t.id, t.author, t.account, t.opened_at, t.critical, t.reference).where(
-        t.id > newest - LATEST, t.opened_at >= now - rule.within, t.state != TicketState.CLOSED, t.merged_into.is_(None)
+        t.id > newest - LATEST,
+        t.opened_at >= now - timedelta(seconds=rule.within),
+        t.state != TicketState.CLOSED,
+        t.merged_into.is_(None),
     )
     chosen = chosen.where(t.promised_at.is_not(None))  # a program wrote the others: an automatic answer, a report
     if not rule.unverified:
@@ -88,7 +80,7 @@ class Group:
         return len({account.get(author, author) for row in self.rows for author in (str(row.author).lower(),)})
 
 
-def groups(connection: Connection, rule: Rule, now: datetime) -> list[Group]:
+def groups(connection: Connection, rule: Incidents, now: datetime) -> list[Group]:
     """The tickets of the last minutes by what they have in common, the widest kind first."""
     rows = {row.id: row for row in _recent(connection, rule, now)}
     if not rows:
@@ -117,7 +109,7 @@ def _tied(connection: Connection, ids: Sequence[int]) -> set[int]:
     return set(connection.execute(select(i.ticket_id).where(among(i.ticket_id, ids))).scalars())
 
 
-def due(connection: Connection, rule: Rule, now: datetime) -> bool:
+def due(connection: Connection, rule: Incidents, now: datetime) -> bool:
     """Whether ``look`` would write anything; a read."""
     if not rule.tickets:
         return False
@@ -129,7 +121,7 @@ def due(connection: Connection, rule: Rule, now: datetime) -> bool:
     return False
 
 
-def look(connection: Connection, rule: Rule, office: Office, now: datetime) -> list[str]:
+def look(connection: Connection, rule: Incidents, office: Office, now: datetime) -> list[str]:
     """Ties the tickets of the last minutes to incidents; a line for each new one, which staff are told."""
     if not rule.tickets:
         return []

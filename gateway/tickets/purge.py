@@ -13,7 +13,8 @@ from gateway import log, metrics
 from gateway.database.store import Store
 from gateway.periodic import Periodic, Wait
 from gateway.tickets import retention
-from gateway.tickets.retention import Keep, Kind
+from gateway.tickets.retention import Kind
+from gateway.tickets.settings import Retention
 from gateway.tickets.steadiness import Steadiness
 
 EVERY_S = 6 * 3600.0  #: between two purges of a service
@@ -24,7 +25,7 @@ LONG_S, SHORT_S = 0.025, 0.01
 PAUSE = 4.0  #: times as long as it worked, the purge waits
 
 
-def loops(store: Store, keep: Callable[[], Keep], steadiness: Steadiness, wait: Wait) -> tuple[Periodic, ...]:
+def loops(store: Store, keep: Callable[[], Retention], steadiness: Steadiness, wait: Wait) -> tuple[Periodic, ...]:
     """What runs: removes what ``[retention]`` says is over, while the clock is believed; what is left when the service
     stops is found the next time."""
 
@@ -39,7 +40,7 @@ def loops(store: Store, keep: Callable[[], Keep], steadiness: Steadiness, wait: 
 class Purge:
     """One purge. ``wait`` pauses, and says false when the service stops: what is left is found again the next time."""
 
-    def __init__(self, store: Store, keep: Keep, clock: Callable[[], datetime], wait: Wait) -> None:
+    def __init__(self, store: Store, keep: Retention, clock: Callable[[], datetime], wait: Wait) -> None:
         self._store, self._keep, self._clock, self._wait = store, keep, clock, wait
         self._size = 4
 
@@ -90,7 +91,7 @@ def _removed(kind: Kind, ids: Sequence[retention.Place], cutoff: datetime, conne
     return time.perf_counter() - began, removed
 
 
-def due(store: Store, keep: Keep, now: datetime) -> dict[str, int]:
+def due(store: Store, keep: Retention, now: datetime) -> dict[str, int]:
     """How many rows of each kind a purge would remove now; nothing is written."""
     found = {}
     for kind in retention.kinds(keep):

@@ -37,6 +37,7 @@ from gateway.database.tables import (
 )
 from gateway.model import InboxState, OutboxState, TicketState
 from gateway.tickets import answer_files, holds
+from gateway.tickets.settings import Retention
 
 STEP = 25  #: rows that one transaction removes at most
 LOOK = 500  #: rows that are looked at in one read
@@ -45,17 +46,6 @@ ABANDONED = timedelta(hours=1)
 UNSENT = timedelta(days=30)  #: a file that nobody sent
 SLACK = timedelta(days=7)  #: rows are numbered by receipt here; a mailbox may give mail that its server took in earlier
 PIECES = 4  #: of a large mail, 1 MB each, in one transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """For how long each kind is kept; ``None``: for ever."""
-
-    tickets: timedelta | None = None
-    mails: timedelta | None = None
-    quarantine: timedelta | None = None
-    evidence: timedelta | None = None
-    records: timedelta | None = None
 
 
 #: of what is removed: a row's id, a signature's mark, the two numbers of a piece; ``None`` where a walk begins
@@ -85,23 +75,24 @@ class Kind:
     step: int = STEP
 
 
-def kinds(keep: Keep) -> list[Kind]:
+def kinds(keep: Retention) -> list[Kind]:
     """The walks of a configuration, in their order."""
     found = []
     if keep.tickets is not None:
-        found.append(Kind("tickets", keep.tickets, _tickets, _remove_tickets))
+        found.append(Kind("tickets", timedelta(seconds=keep.tickets), _tickets, _remove_tickets))
     if keep.mails is not None:
-        found.append(Kind("mails", keep.mails, _mails, _remove_mails))
+        found.append(Kind("mails", timedelta(seconds=keep.mails), _mails, _remove_mails))
     if keep.quarantine is not None:
-        found.append(Kind("quarantine", keep.quarantine, _unticketed, _remove_unticketed))
+        found.append(Kind("quarantine", timedelta(seconds=keep.quarantine), _unticketed, _remove_unticketed))
     if keep.evidence is not None:
-        found.append(Kind("evidence", keep.evidence, _traces, _by_id(traces), LOOK))
+        found.append(Kind("evidence", timedelta(seconds=keep.evidence), _traces, _by_id(traces), LOOK))
     if keep.records is not None:
+        records = timedelta(seconds=keep.records)
         found += [
-            Kind("staff mails", keep.records, _staff_mails, _by_id(outbox), LOOK),
-            Kind("notices", keep.records, _notices, _by_id(notices), LOOK),
-            Kind("arrivals", keep.records, _arrivals, _by_id(arrivals), LOOK),
-            Kind("incidents", keep.records, _incidents, _remove_incidents),
+            Kind("staff mails", records, _staff_mails, _by_id(outbox), LOOK),
+            Kind("notices", records, _notices, _by_id(notices), LOOK),
+            Kind("arrivals", records, _arrivals, _by_id(arrivals), LOOK),
+            Kind("incidents", records, _incidents, _remove_incidents),
         ]
     return [
         *found,
