@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.verify.dns import Answer, ZoneResolver
+from gateway.verify import spf
+from gateway.verify.dns import Answer, Status, ZoneResolver
 from tests.signing import OWN, ZONE, judged, mail, verdict_of, with_signature
 
 UNSIGNED = mail()
@@ -171,7 +172,15 @@ HERE = {
     "mx.example": {"A": [OWN]},
     "mx.example.listed.example": {"A": ["127.0.0.2"]},
     "eve.example": {"TXT": ["v=spf1 ip4:128.0.0.0/1 -all"]},
-}
+    "most.example": {"TXT": ["v=spf1 -ip4:240.0.0.0/4 ?ip6:::/0 +all"]},
+    "ops.co.uk": {"A": [OWN]}, "mx.example.co.uk": {"A": [OWN]}, "ops@shop.example": {"A": [OWN]}, "ops.example": {"A": [OWN]}, "ops.listed.example": {"A": [OWN]},
+    "in-addr.listed.example": {"A": ["127.0.0.2"]},
+    "192.one.example": {"A": ["127.0.0.2"]},
+    f"{'.'.join(reversed(OWN.split('.')))}.one.example": {"A": ["127.0.0.2"]},
+    f"{OWN}.spf.example": {"TXT": ["v=spf1 +all"]},
+    "mx.example.shop.example": {"TXT": [f"v=spf1 ip4:{OWN} -all"]},
+    f"{'.'.join(reversed(OWN.split('.')))}.in-addr.arpa": {"PTR": ["a.mx.co.uk"]}, "a.mx.co.uk": {"A": [OWN]},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -182,7 +191,15 @@ HERE = {
         ("v=spf1 redirect=eve.example", False), ("v=spf1 ip4:10.0.0.0/8 ip4:192.0.2.0/24 -all", True), ("v=spf1 a:%{h} -all", False),
         ("v=spf1 exists:%{h}.listed.example -all", False), ("v=spf1 exists:%{i}.%{h}.listed.example -all", True),
         ("v=spf1 exists:%{l}.%{d}.listed.example -all", False), ("v=spf1 include:%{h}.spf.example -all", True),
-        ("v=spf1 include:spf.%{h} -all", False),
+        ("v=spf1 include:spf.%{h} -all", False), ("v=spf1 -ip4:240.0.0.0/4 +all", False), ("v=spf1 -ip4:240.0.0.1 ALL", False),
+        ("v=spf1 include:most.example -all", False), ("v=spf1 -ip4:240.0.0.0/4 redirect=most.example", False),
+        ("v=spf1 ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all", False), ("v=spf1 ip4:192.168.0.0/3 -all", False), ("v=spf1 ip4:10.0.0.0/1 ip4:128.0.0.1/1 -all", False),
+        ("v=spf1 a:%{l}.co.uk -all", False), ("v=spf1 a:%{l}.%{d1} -all", False), ("v=spf1 a:%{l}.listed.example -all", True),
+        ("v=spf1 a:%{h}.co.uk. -all", False), ("v=spf1 a:%{s} -all", False), ("v=spf1 include:%{h}.%{d} -all", True),
+        ("v=spf1 -ip4:240.0.0.0/4 exists:shop.example -all", False), ("v=spf1 -ip4:240.0.0.0/4 exists:%{v}.listed.example -all", False),
+        ("v=spf1 exists:%{i1r}.one.example -all", False), ("v=spf1 exists:%{ir}.one.example -all", True),
+        ("v=spf1 include:%{i}.spf.example -all", True),
+        ("v=spf1 ptr:co.uk -all", False), ("v=spf1 ptr:mx.co.uk -all", True),
     ],
 )  # fmt: skip
 def test_a_record_that_names_no_senders_of_its_own_proves_nobody(record: str, proven: bool) -> None:
@@ -199,3 +216,25 @@ def test_a_record_that_names_no_senders_of_its_own_proves_nobody(record: str, pr
         found = judged(UNSIGNED, sent=True, mail_from="ops@shop.example", zone=zone | HERE | names)
         assert (found.spf, found.authenticated, found.weak) == ("pass", proven, proven), found.reasons
         assert proven or any("it proves nobody" in reason for reason in found.reasons)
+
+
+class Everywhere(ZoneResolver):
+    """A wildcard that leaves out what nobody has."""
+
+    async def lookup(self, name: str, rtype: str) -> Answer:
+        wild = name.endswith(".every.example") and ".240.every" not in name and not name.startswith("240.")
+        return Answer(Status.NOERROR, ("127.0.0.2",)) if wild else await super().lookup(name, rtype)
+
+
+@pytest.mark.parametrize(
+    ("record", "doubted"),
+    [
+        ("v=spf1 exists:%{ir}.every.example -all", True),
+        ("v=spf1 exists:%{i}.every.example -all", True),
+        ("v=spf1 exists:%{i}.one.example -all", False),
+    ],
+)
+def test_names_that_are_there_for_every_address_prove_nobody(record: str, doubted: bool) -> None:
+    zone = {"shop.example": {"TXT": [record]}, f"{OWN}.one.example": {"A": ["127.0.0.2"]}}
+    found = asyncio.run(spf.check(OWN, "ops@shop.example", "mx.example", Everywhere(zone), True))
+    assert (found.result, bool(found.doubt)) == ("pass", doubted)

@@ -39,3 +39,9 @@ def registrable(domain: str) -> str:
     """The domain one label below the public suffix, or the name itself when it is a suffix."""
     top = domain.removesuffix(".").rpartition(".")[2].lower()
     return str(_list(top if top in _rules() else "").privatesuffix(domain) or domain)
+
+
+def is_suffix(domain: str) -> bool:
+    """Whether anybody gets a name directly below this one."""
+    name = domain.strip(".").lower()
+    return bool(name) and _list(top if (top := name.rpartition(".")[2]) in _rules() else "").privatesuffix(name) is None

@@ -11,7 +11,7 @@ import spftrace
 
 from gateway.mail.address import a_label
 from gateway.model import Envelope
-from gateway.verify import spf_plain
+from gateway.verify import spf_doubt, spf_plain
 from gateway.verify.dns import Answer, Resolver, Status
 
 _DOMAIN = re.compile(
@@ -135,83 +135,17 @@ async def _evaluated(address: str, sender: str, domain: str, helo: str, resolver
     plain = None
     if answer.status is Status.NOERROR and all(len(value) <= MAX_RECORD for value in answer.values):
         plain = spf_plain.result(answer.values, address)
-    if plain is not None and (plain != "pass" or not any(map(_is_wide, " ".join(answer.values).split()))):
+    if plain is not None and (plain != "pass" or not spf_doubt.perhaps(" ".join(answer.values).split())):
         return plain, ""
-    found = await spftrace.Evaluator(_Adapter(_Asked(resolver, domain, answer)), spftrace.Limits()).evaluate(
-        address, sender, helo
-    )
-    return found.result, _loose(found.trace, domain, ":" in address) if found.result == "pass" else ""
-
-
-def _is_wide(term: str) -> bool:
-    """Whether a term may name a network that is too large for its family."""
-    found = _TERM.fullmatch(term)
-    return found is not None and found[3] is not None and int(found[3]) < max(_NARROWEST.values())
-
-
-#: a network with fewer bits than these is no sender's own: a million addresses of IPv4, more than a large provider has
-#: of IPv6
-_NARROWEST = {False: 12, True: 24}
-_TERM = re.compile(r"[+?~-]?(\w+)(?:[:=](.*?))?(?:/(\d{1,3}))?(?://(\d{1,3}))?", re.IGNORECASE)
-_MACRO = re.compile(r"%\{([a-zA-Z])[^{}]{0,30}\}")
-_OWN_WORDS = frozenset(
-    "hpsl"
-)  #: HELO, the name of the address, the sender: whoever connects chooses them (RFC 7208 section 7.2)
-
-
-def _loose(trace: spftrace.Trace, domain: str, ipv6: bool) -> str:
-    """Why a pass for ``domain`` proves nobody although not everybody passes: by a network that is as large as a part of
-    the Internet, or by what the peer says of itself. ``""`` where the domain names its senders."""
-    for raw in _path(trace):
-        found = _TERM.fullmatch(raw)
-        if found is None:
-            continue
-        name, spec = found[1].lower(), found[2] or ""
-        bits = found[4] if ipv6 and name in ("a", "mx") else found[3]
-        if (
-            name in ("ip4", "ip6", "a", "mx")
-            and bits is not None
-            and int(bits) < _NARROWEST[ipv6]
-            and not _at_home(spec, bits)
-        ):
-            return f"the SPF record of {domain} passes a large part of the Internet ({raw[:60]}): it proves nobody"
-        if _chosen_by_the_peer(name, spec):
-            return f"the SPF record of {domain} passes by what the peer says of itself ({raw[:60]}): it proves nobody"
-    return ""
-
-
-#: private networks that a record may name as a whole (RFC 1918, RFC 1122): no part of the Internet
-_AT_HOME = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv4Network("10.0.0.0/8"))
-
-
-def _at_home(address: str, bits: str) -> bool:
-    """Whether the network is one of this machine, or a private one."""
-    try:
-        named = ipaddress.ip_network(f"{address}/{bits}", strict=False)
-    except ValueError:
-        return False
-    return isinstance(named, ipaddress.IPv4Network) and any(named.subnet_of(home) for home in _AT_HOME)
-
-
-def _path(trace: spftrace.Trace) -> list[str]:
-    """The terms by which an evaluation passed: the one that matched, the includes that led to it, and redirects."""
-    path = [f"redirect={event.data['before']}" for event in trace.events if event.data.get("mechanism") == "redirect"
-            and event.kind == "macro_expand" and event.data.get("before")]  # fmt: skip
-    for event in reversed(trace.events):
-        if event.kind == "mech_match":
-            path.append(event.data["raw"])
-            if event.data["mechanism"] != "include":
-                break
-    return path
-
-
-def _chosen_by_the_peer(name: str, spec: str) -> bool:
-    """Whether the name that is looked up ends with the peer's own words, or exists wherever the peer is."""
-    macros = list(_MACRO.finditer(spec))
-    if macros and macros[-1][1].lower() in _OWN_WORDS and "." not in spec[macros[-1].end() :].strip("."):
-        return True
-    used = {one[1].lower() for one in macros}
-    return name == "exists" and not used.isdisjoint(_OWN_WORDS) and used.isdisjoint("ic")
+    evaluator = spftrace.Evaluator(_Adapter(_Asked(resolver, domain, answer)), spftrace.Limits())
+    found = await evaluator.evaluate(address, sender, helo)
+    if found.result != "pass":
+        return found.result, ""
+    doubt, by_address = await spf_doubt.why(found.trace, sender, address)
+    if by_address and not doubt:
+        again = await evaluator.evaluate(spf_doubt.another(address), sender, helo)
+        doubt = f"the SPF record of {domain} lets everybody send: it proves nobody" if again.result == "pass" else ""
+    return found.result, doubt
 
 
 #: set aside for documentation, and judged like any other address: samples and tests use them
