@@ -17,6 +17,7 @@ from typing import Any
 from prometheus_client import Gauge
 
 from gateway import log, metrics
+from gateway.networks import host_named
 from gateway.usage import SOCKET
 
 THREADS = Gauge("gateway_thread_cpu_seconds", "CPU seconds by thread", ["thread"], registry=metrics.REGISTRY)
@@ -44,8 +45,9 @@ def names_us(named: str, ours: frozenset[str]) -> bool:
     """Whether a Host field (RFC 9110 section 7.2) can be meant for us: an address, a name without a dot, one that
     nobody can register, or one of ``ours``. A stranger's page in a browser has a name of his, whatever address he gives
     it (DNS rebinding)."""
-    host = named.strip().lower()
-    host = host.rpartition("]")[0].strip("[") if host.startswith("[") else host.partition(":")[0].rstrip(".")
+    host = host_named(named)
+    if host is None:
+        return False
     with contextlib.suppress(ValueError):
         return bool(ipaddress.ip_address(host))
     return "." not in host or host.endswith(_NOBODYS) or host in ours

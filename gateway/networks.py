@@ -1,10 +1,22 @@
-"""A peer's address, and the networks it stands in: who has one address of a network usually has the others too."""
+"""A peer's address, the networks it stands in (who has one address of a network usually has the others too), and the
+host that a request names."""
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
+
+#: an address of IPv6 in brackets, or an address or name; a port (RFC 3986 section 3.2.2, RFC 6874)
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+(?:%[a-z0-9._~%-]+)?)\]|([a-z0-9._-]*))(?::[0-9]*)?")
+
+
+def host_named(field: str) -> str | None:
+    """The host in a Host field (RFC 9110 section 7.2): an address or a name in lower case, without brackets, port and
+    final dot; ``""`` where it is empty, ``None`` where it is none."""
+    found = _HOST.fullmatch(field.strip(" \t").lower())
+    return (found[1] or found[2].removesuffix(".")) if found is not None else None
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address | None:

@@ -600,7 +600,9 @@ def test_health_and_metrics(daemons: Any, peers: LoopbackPeers) -> None:
     [
         ("127.0.0.1:8080", True), ("[::1]:8080", True), ("localhost:8080", True), ("", True), ("node-3:8080", True), ("10.0.0.7", True),
         ("gw.mail.svc.cluster.local", True), ("GW.Example.com.:8080", True), ("www.eve.example", False), ("gw.example.com.eve.example", False),
-        ("127.0.0.1.eve.example:8080", False), ("eve.example:gw.example.com", False),
+        ("127.0.0.1.eve.example:8080", False), ("eve.example:gw.example.com", False), ("[::1].eve.example", False), ("[::1].eve.example:8080", False),
+        ("[eve.example", False), ("[eve.example]", False), ("eve,example", False), ("[::1]gw.example.com", False), ("eve.example@[::1]", False),
+        ("127.0.0.1:8080:eve.example", False), ("eve.example/127.0.0.1", False), ("eve。example", False), ("\tlocalhost", True), ("[]", False),
     ],
 )  # fmt: skip
 def test_health_answers_to_names_of_ours_only(host: str, answered: bool) -> None:

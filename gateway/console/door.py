@@ -21,6 +21,7 @@ from gateway.console import pages
 from gateway.console.lent import Service, Settings
 from gateway.database import users
 from gateway.model import Person, Role
+from gateway.networks import host_named
 from gateway.tickets import rights
 
 MAX_FORM = 2 * 1024**2
@@ -71,8 +72,9 @@ class Place:
 def place_of(request: Request, settings: Settings) -> Place | None:
     """The place of a request; ``None`` where it names a host that is not ours (DNS rebinding)."""
     named = request.headers.get("host", "").lower()
-    host = named.rpartition("]")[0].strip("[") if named.startswith("[") else named.partition(":")[0]
-    public = urlsplit(settings.http.url)
+    host, public = host_named(named), urlsplit(settings.http.url)
+    if not host:
+        return None
     if public.hostname and host == public.hostname:
         return Place(named, public.scheme == "https", host in _LOOPBACK)
     listens = settings.http.listen.rpartition(":")[0].strip("[]")
