@@ -23,6 +23,7 @@ from gateway.config import ConfigError, Problem, Settings
 from gateway.database import nodes
 from gateway.mail.address import PROVIDERS
 from gateway.replies.render import Templates
+from gateway.verify.configured import address_rules
 from gateway.verify.directory import DirectoryError, build
 from gateway.verify.directory_sources import Source
 
@@ -84,7 +85,7 @@ def _directory(settings: Settings, path: str, now: datetime, found: Findings) ->
         return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            build(source, Path(folder) / "check.sqlite", now)
+            build(source, Path(folder) / "check.sqlite", now, address_rules(settings))
         except DirectoryError as error:
             found.problems += error.problems
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.config import Settings
+from gateway.mail.address import one_spelling
 from gateway.verify.directory import AddressRules, Directory
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source, SqlQueries
 
@@ -10,8 +11,16 @@ from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source, SqlQuer
 def directory_of(settings: Settings) -> Directory:
     """The account directory of the configuration."""
     chosen = settings.directory
-    rules = AddressRules(chosen.ignore_plus_tags, frozenset(domain.lower() for domain in chosen.ignore_dots))
-    return Directory(settings.gateway.state_dir, directory_source(settings), chosen.max_shrink, chosen.max_age, rules)
+    source, rules = directory_source(settings), address_rules(settings)
+    return Directory(settings.gateway.state_dir, source, chosen.max_shrink, chosen.max_age, rules)
+
+
+def address_rules(settings: Settings) -> AddressRules:
+    """Which addresses of the directory are the same mailbox, and which are ours."""
+    chosen = settings.directory
+    ours = map(one_spelling, (settings.gateway.address, *settings.recipients))
+    ignored = frozenset(domain.lower() for domain in chosen.ignore_dots)
+    return AddressRules(chosen.ignore_plus_tags, ignored, frozenset(ours))
 
 
 def directory_source(settings: Settings) -> Source | None:

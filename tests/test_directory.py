@@ -17,7 +17,7 @@ from gateway.model import Author, AuthorStatus
 from gateway.verify.accounts import match
 from gateway.verify.directory import AddressRules, Directory, DirectoryError, canonical
 from gateway.verify.directory_sources import MAX_OCTETS
-from gateway.verify.lookup import accounts_of
+from gateway.verify.lookup import accounts_of, customers_of
 from tests.samples import NOW
 
 FILES = {
@@ -126,6 +126,78 @@ def test_a_bad_set_is_refused_whole_and_the_last_good_one_stays(
         directory.reload(NOW)
     assert directory.count() == 3
     assert set(directory.roles_of("anna@example.de")) == {"1", "2"}
+
+
+SOUND = (
+    "o'brien@example.de",
+    "a+b@example.de",
+    "Jürgen.Müller@straße.example",
+    "x_1@sub-domain.example.co.uk.",
+    "=?@x.example",
+    "a..b@docomo.example",
+)
+UNSOUND = (
+    "Anna <anna@example.de>", "<anna@example.de>", "a@x.example;b@x.example", "a@x.example,b@x.example", "a@x.example b@x.example", "*@x.example",
+    "anna*@x.example", "@x.example", "anna@", "anna", "a@b@x.example", "anna@localhost", "anna@x..example", "anna@-x.example", "anna@[192.0.2.1]", "mailto:a@x.example",
+    '"anna"@x.example', "an na@x.example", "a@x.example/b", "an\u200bna@x.example", "\u212aevin@example.de", "anna@x.example\x00", "anna@x .example", "a\x1b@x.example",
+    "support@introserv.com", "Support+x@INTROSERV.com.",
+)  # fmt: skip
+NO_NETWORK = (
+    "0.0.0.0/0", "::/0", "203.0.0.0/8", "128.0.0.0/1", "0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255", "::1", "fe80::1", "ff02::1", "2001::/16",
+    "203.0.113.7-9", "203.0.113", "*", "203.0.113.7/33", "203.0.113.7:80", "169.254.1.1", "203.0.113.7,203.0.113.8",
+)  # fmt: skip
+
+
+def test_what_can_match_nobody_or_everybody_is_refused_with_its_row(tmp_path: Path) -> None:
+    rules = AddressRules(ours=frozenset(["support@introserv.com"]))
+    made = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400, rules)
+
+    def wrong(file: str, line: str) -> str:
+        write_accounts(tmp_path, FILES | {file: FILES[file] + line + "\n"})
+        try:
+            made.reload(NOW)
+        except DirectoryError as error:
+            (problem,) = error.problems
+            assert problem.key == f"line {FILES[file].count(chr(10)) + 1}" and problem.file.endswith(file)
+            return problem.problem
+        return ""
+
+    def quoted(cell: str) -> str:
+        return '"' + cell.replace('"', '""') + '"'
+
+    for address in SOUND:
+        assert wrong("addresses.csv", f"1,{address},support") == "", address
+        assert made.roles_of(address) == {"1": {"support"}}
+    for address in UNSOUND:
+        assert wrong("addresses.csv", f"1,{quoted(address)},support"), address
+    assert "our own address" in wrong("addresses.csv", "1,support+a@introserv.com,owner")
+    for networks in ("10.1.2.3 192.168.0.0/24", "203.0.0.0/16", "2001:db8::/24", ""):
+        assert wrong("orders.csv", f"444444,1,x,active,{networks}") == "", networks
+    for network in NO_NETWORK:
+        assert wrong("orders.csv", f"444444,1,x,active,{quoted(network)}"), network
+    for file, line in (
+        ("accounts.csv", "4,An\x00na,de,active"),
+        ("orders.csv", "444444,1,x\x1b[2J,active,"),
+        ("invoices.csv", "1\x7f,1"),
+    ):
+        assert "control character" in wrong(file, line)
+    assert wrong("accounts.csv", '4,"Dora\nand Sons",de,active') == "" and made.account("4").name == "Dora and Sons"  # type: ignore[union-attr]
+    made.close()
+
+
+def test_an_address_of_ours_in_the_directory_of_the_configuration_is_refused(tmp_path: Path) -> None:
+    write_accounts(tmp_path, FILES | {"addresses.csv": FILES["addresses.csv"] + "1,help@Bücher.example,owner\n"})
+    given = f'[gateway]\nstate_dir = "{tmp_path}"\n[smtp]\nrecipients = ["help@xn--bcher-kva.example"]\n[directory]\npath = "{tmp_path / "accounts"}"\n'
+    with pytest.raises(DirectoryError, match=r"line 6.*our own address"):
+        service.directory(config.parse(given)).reload(NOW)
+
+
+def test_who_is_at_a_domain(directory: Directory) -> None:
+    assert customers_of(directory, "example.de") == (2, [directory.account("1"), directory.account("2")])
+    assert customers_of(directory, "de", 1) == (2, [directory.account("1")])
+    assert customers_of(directory, "example")[0] == 2 and customers_of(directory, "xn--bcher-kva.example")[0] == 1
+    assert customers_of(directory, "ample.de") == customers_of(directory, "e_ample.de") == (0, [])
+    assert customers_of(directory, "anna@example.de")[0] == 2
 
 
 @pytest.mark.parametrize("kind", ["a pipe", "a device", "a folder", "a file without an end"])

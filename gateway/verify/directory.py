@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.mail.address import a_label
+from gateway.config import (Problem, file_fault)
+from gateway.mail.address import (a_label, one_spelling, visible)
 from gateway.model import Account, Told
 from gateway.settings import Problem, file_fault
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
@@ -27,6 +28,11 @@ MAX_PROBLEMS = 20
 MAX_ROLES = 2000  #: addresses whose roles are kept at hand
 NOTE_S = 60.0  #: how often the state directory is told that the set is still current
 _LANGUAGE = re.compile(r"[a-z]{2}")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
+_NO_LOCAL = re.compile(r'[\s<>()\[\],;:"\\@*]')  #: what no local part of an account's address has
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_NARROWEST = {4: 16, 6: 24}  #: of an order's network, in bits
+_NOBODYS = ("loopback", "multicast", "link_local", "unspecified", "reserved")
 ROLES = frozenset(("owner", "billing", "support", "abuse"))
 STATUSES = frozenset(
     ("unprocessed", "processing", "active", "cancelled", "suspended_violation", "suspended_payment", "processed")
@@ -70,6 +76,7 @@ class AddressRules:
 
     ignore_plus_tags: bool = False
     ignore_dots: frozenset[str] = frozenset()  #: domains whose mailboxes have no dots, lower-case
+    ours: frozenset[str] = frozenset()  #: our own addresses, lower-case: they are no customer's
 
 
 def canonical(address: str, rules: AddressRules = AddressRules()) -> str:
@@ -89,9 +96,28 @@ def canonical(address: str, rules: AddressRules = AddressRules()) -> str:
 
 
 def _networks(text: str) -> Iterator[tuple[int, int, bytes]]:
+    """The networks of an order. ValueError: one is none, or nobody's own."""
     for item in text.split():
         network = ipaddress.ip_network(item, strict=False)
+        if network.prefixlen < _NARROWEST[network.version]:
+            raise ValueError(f"{item} is {network.num_addresses} addresses: larger than one order can be")
+        if (kind := next((kind for kind in _NOBODYS if getattr(network, f"is_{kind}")), "")) or int(network[0]) == 0:
+            raise ValueError(f"{item} is no address of a customer ({kind or 'unspecified'})")
         yield network.version, network.prefixlen, network.network_address.packed
+
+
+def _address_fault(address: str, ours: frozenset[str]) -> str:
+    """What is wrong with an address of an account, or ``""``: one that no author can have would match nobody."""
+    local, at, domain = address.rpartition("@")
+    labels = (a_label(domain.removesuffix(".")) or "").split(".")
+    composed = unicodedata.normalize("NFC", local)
+    plain = visible(composed) and composed.isascii() == local.isascii()
+    if not (at and local and plain) or _NO_LOCAL.search(local):
+        return "is not an email address"
+    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
+        return "is not an email address: its domain is no domain name"
+    name, _, host = one_spelling(address).rpartition("@")
+    return "is our own address" if f"{name.partition('+')[0]}@{host}" in ours else ""
 
 
 class _Building:
@@ -106,8 +132,17 @@ class _Building:
             self.problems.append(Problem(self._source.label(table), where, what))
 
     def _read(self, table: str, statement: str, cells: Callable[[str, list[str]], tuple[str, ...] | None]) -> None:
-        rows = (cells(where, row) for where, row in self._source.rows(table, self.problems))
+        source = self._source.rows(table, self.problems)
+        rows = (cells(where, row) for where, row in source if self._is_text(table, where, row))
         self._connection.executemany(statement, (row for row in rows if row is not None))
+
+    def _is_text(self, table: str, where: str, row: list[str]) -> bool:
+        """Whether a row has no character that nobody can write or show, such as NUL."""
+        if not _CONTROL.search("\n".join(row)):
+            return True
+        column, cell = next(pair for pair in zip(COLUMNS[table], row, strict=True) if _CONTROL.search(pair[1]))
+        self._fault(table, where, f"the {column} holds a control character: {cell[:100]!r}")
+        return False
 
     def everything(self) -> None:
         """Reads every table, then looks for rows of accounts that are not there."""
@@ -127,15 +162,15 @@ class _Building:
         elif self._connection.execute("select 1 from accounts where account = ?", (account,)).fetchone():
             self._fault("accounts", where, f"account {account!r} is named twice")
         else:
-            return account, name, language if _LANGUAGE.fullmatch(language) else "", status
+            return account, " ".join(name.split()), language if _LANGUAGE.fullmatch(language) else "", status
         return None
 
     def _address(self, where: str, row: list[str]) -> tuple[str, ...] | None:
         account, address, role = row
         if role not in ROLES:
             self._fault("addresses", where, f"unknown role {role!r}")
-        elif "@" not in address:
-            self._fault("addresses", where, f"{address!r} is not an email address")
+        elif wrong := _address_fault(address, self._rules.ours):
+            self._fault("addresses", where, f"{address[:200]!r} {wrong}")
         else:
             return canonical(address, self._rules), account, role
         return None
@@ -373,6 +408,14 @@ class Directory:
         for account, role in self._all("select account, role from addresses where address = ?", address):
             found.setdefault(account, set()).add(role)
         return {account: frozenset(roles) for account, roles in found.items()}
+
+    def below(self, domain: str, most: int) -> tuple[int, list[str]]:
+        """(how many accounts have addresses in a domain or below it, the first ``most`` of them). Looks at all."""
+        there = "where substr(address, -length(?1)) = ?1 or substr(address, -length(?2)) = ?2"
+        found = (f"@{domain}", f".{domain}")
+        number = self._all(f"select count(distinct account) from addresses {there}", *found)  # noqa: S608
+        some = f"select distinct account from addresses {there} order by account limit ?3"  # noqa: S608
+        return int(number[0][0]) if number else 0, [row[0] for row in self._all(some, *found, most)]
 
     def addresses_of(self, account: str, role: str | None = None) -> list[tuple[str, str]]:
         """(address, role) pairs of an account."""

@@ -23,3 +23,13 @@ def accounts_of(directory: Directory, what: str) -> list[Account]:
             pass
         names.add(what)
     return [account for name in sorted(names) if (account := directory.account(name)) is not None]
+
+
+def customers_of(directory: Directory, sender: str, most: int = 5) -> tuple[int, list[Account]]:
+    """(how many accounts a sender is registered with, the first of them); ``sender``: an address, or a domain with
+    everything below it, as ``blocks.normal`` gives them."""
+    if "@" in sender:
+        found = accounts_of(directory, sender)
+        return len(found), found[:most]
+    number, names = directory.below(sender, most)
+    return number, [account for name in names if (account := directory.account(name)) is not None]
