@@ -177,6 +177,7 @@ def _service(store: Store, folder: Path) -> Service:
         lambda number: None,
         lambda number: [],
         lambda what: [],
+        lambda sender: (0, []),
     )
 
 

@@ -64,6 +64,7 @@ def _desk(settings: Settings, path: str, problems: list[Problem]) -> None:
     known = {problem.key for problem in problems}
     try:
         service.topics_text(settings, path)
+        service.blocked(settings, path)
         who = service.sender(settings, b"check" * 8, path)
         if "replies.templates_dir" not in known:
             problems += Templates(settings.replies.templates_dir).problems(who)

@@ -16,7 +16,7 @@ from gateway.read.hints import Hints
 from gateway.read.reader import Readers
 from gateway.tickets import views
 from gateway.verify.directory import Directory
-from gateway.verify.lookup import accounts_of
+from gateway.verify.lookup import accounts_of, customers_of
 
 MAX_ORDERS = 50
 
@@ -38,7 +38,7 @@ class Lender:
         """All of it, as the console wants it."""
         return Service(
             self.store, self.clock, self.desk, self.wake, self._status, self._explain, self._read, self._account,
-            self._orders, self._whose,
+            self._orders, self._whose, self._customers,
         )  # fmt: skip
 
     async def _status(self) -> Mapping[str, Any]:
@@ -60,6 +60,10 @@ class Lender:
 
     def _whose(self, what: str) -> list[tuple[str, str]]:
         return [(account.account, account.name) for account in accounts_of(self.directory(), what)]
+
+    def _customers(self, sender: str) -> tuple[int, list[tuple[str, str]]]:
+        number, some = customers_of(self.directory(), sender)
+        return number, [(account.account, account.name) for account in some]
 
     def _account(self, number: str) -> Mapping[str, Any] | None:
         """What the directory says of an account, as it is shown: names and lists."""

@@ -554,6 +554,7 @@ class Incoming:
     match: AccountMatch
     facts: Facts
     blocked: str = ""  #: why it is kept from the desk (spam header, block list)
+    spared: str = ""  #: what would keep it from the desk, and why it does not
     unanswerable: str = ""  #: why its author gets nothing automatic
     is_own: bool = False
     released: bool = False

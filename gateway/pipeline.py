@@ -21,13 +21,14 @@ from gateway.claims import LATE_S as LATE_S
 from gateway.claims import SILENT, Bell, ClaimLoop, Pace
 from gateway.database import inbox, originals
 from gateway.database.store import LostClaim, Store, StoreError, Unavailable
-from gateway.mail import guard
-from gateway.mail.header import RawMail, header_end
+from gateway.mail import (address as spelling, guard, header)
+from gateway.mail.header import (RawMail, header_end)
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import (
     ABUSE,
     AccountMatch,
     AuthorStatus,
+    Envelope,
     Facts,
     Incoming,
     MailClass,
@@ -43,7 +44,7 @@ from gateway.read.unreadable import unreadable
 from gateway.tickets import arrivals, blocks, desk, outgoing, silences
 from gateway.tickets.outgoing import Office
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
-from gateway.verify import accounts, reachable
+from gateway.verify import accounts, reachable, spam_marks
 from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
 from gateway.verify.dns import Asker, Bounded, Rank, asked_by
@@ -71,8 +72,7 @@ class Surroundings:
     office: Office
     timezone: str
     spam_headers: tuple[str, ...]
-    blocked_addresses: frozenset[str]
-    blocked_domains: frozenset[str]
+    blocked: frozenset[str]  #: addresses and domains, as they are compared
     networks: tuple[accounts.Network, ...]  #: the company's own
     topics: str  #: the text of the admin's own topics file
     staff_relays: tuple[accounts.Network, ...]  #: the company's own mail servers
@@ -133,13 +133,16 @@ class Judge:
         unanswerable = guard.unanswerable(address, envelope.mail_from, around.office.rules.own_addresses, False)
         if not (unanswerable or own or verdict.refused or reading.signs.form is not MailClass.HUMAN):
             unanswerable = await self._unreachable(hand, reading, verdict, around)
+        mark = self._mark(envelope, reading, around)
+        spared = _spared(mark, reading.topics.critical, verdict, match) if mark is not None else ""
         return Incoming(
             envelope=envelope,
             reading=reading,
             verdict=verdict,
             match=match,
             facts=facts,
-            blocked=self._blocked(claimed, reading, around),
+            blocked=self._blocked(envelope, reading, around) or (mark.why if mark is not None and not spared else ""),
+            spared=spared,
             unanswerable=unanswerable,
             is_own=own,
             released=claimed.released,
@@ -242,25 +245,40 @@ class Judge:
                 return row
         return None
 
-    def _blocked(self, claimed: inbox.Claimed, reading: Reading, around: Surroundings) -> str:
-        address = (reading.author.address or "").lower()
-        if address in around.blocked_addresses:
-            return f"the address {address} is in [block]"
-        domain = address.rpartition("@")[2]
-        if any(domain == name or domain.endswith("." + name) for name in around.blocked_domains):
-            return f"the domain {domain} is in [block]"
-        if listed := blocks.which(around.office.board.blocked, address, claimed.envelope.mail_from):
-            return f"{listed} is on the block list"
-        kind, _, name = claimed.envelope.source.partition(":")
-        if kind == "junk":
-            return f"the mailbox {name} has it in its junk folder"
-        if claimed.envelope.trusted or name:
-            for wanted in around.spam_headers:
-                header, colon, value = wanted.partition(":")
-                found = reading.parsed.headers.get(header.strip().lower(), ())
-                if found and (not colon or any(v.lower().startswith(value.strip().lower()) for v in found)):
-                    return f"its host marked it: {header.strip()}"
+    def _blocked(self, envelope: Envelope, reading: Reading, around: Surroundings) -> str:
+        """What a person has blocked: the author, or whoever a From field names that names no single one."""
+        lists = ((around.blocked, "in [block]"), (around.office.board.blocked, "on the block list"))
+        for listed, where in lists:
+            for name in _authors(reading) if listed else ():
+                if found := blocks.which(listed, name, envelope.mail_from):
+                    return f"{found} is {where}"
         return ""
+
+    @staticmethod
+    def _mark(envelope: Envelope, reading: Reading, around: Surroundings) -> spam_marks.Mark | None:
+        """What a filter before us took the mail for."""
+        kind, _, name = envelope.source.partition(":")
+        if kind == "junk":
+            return spam_marks.Mark(f"the mailbox {name} has it in its junk folder", True)
+        return spam_marks.marked(reading.header_block, around.spam_headers) if envelope.trusted or name else None
+
+
+def _authors(reading: Reading) -> tuple[str, ...]:
+    """Whom a mail is from; where its From field names no single author, everybody it may be read to name."""
+    if reading.author.address is not None:
+        return (reading.author.address,)
+    said = [value for name, value in header.fields_of(reading.header_block) if name == "from"]
+    return (*spelling.named_in(" , ".join([*said, *map(header.decode_words, said)])), "")
+
+
+def _spared(mark: spam_marks.Mark, critical: bool, verdict: Verdict, match: AccountMatch) -> str:
+    """Why a filter's mark does not keep a mail from the desk, or ``""``. A proven customer's outage is heard whatever a
+    filter takes it for, and his mail whatever his own filter does; so is one whose proof could not be looked up."""
+    if not (verdict.authenticated or verdict.temperror) or not (match.accounts or not match.usable):
+        return ""
+    if critical:
+        return f"{mark.why}, but a customer reports an outage"
+    return "" if mark.hosts else f"{mark.why}, but perhaps that was the sender's own filter"
 
 
 def _within(client: str | None, networks: tuple[accounts.Network, ...]) -> bool:

@@ -25,7 +25,9 @@ from gateway.pipeline import Surroundings
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
-from gateway.settings import read_text, secret
+from gateway.settings import (read_text, secret)
+from gateway.tickets import (blocks)
+from gateway.tickets.incidents import (Rule)
 from gateway.tickets.outgoing import NEVER, Office, Restored
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
@@ -194,13 +196,27 @@ def surroundings(
         office=whose,
         timezone=settings.gateway.timezone,
         spam_headers=settings.verify.spam_headers,
-        blocked_addresses=frozenset(address.lower() for address in settings.block.addresses),
-        blocked_domains=frozenset(domain.lower() for domain in settings.block.domains),
+        blocked=blocked(settings, path),
         networks=tuple(ip_network(network, strict=False) for network in settings.extract.networks),
         topics=topics_text(settings, path),
         staff_relays=tuple(ip_network(network, strict=False) for network in settings.staff.relays),
         authserv_ids=_authserv_ids(settings),
     )
+
+
+def blocked(settings: Settings, path: str = "config.toml") -> frozenset[str]:
+    """The addresses and domains of ``[block]``, as they are compared.
+
+    Raises:
+        ConfigError: one of them is neither, and would block nobody.
+    """
+    wanted = [(f"block.{key}.{index}", one) for key in ("addresses", "domains")
+              for index, one in enumerate(getattr(settings.block, key))]  # fmt: skip
+    wrong = [Problem(path, key, f"{one[:100]!r} is neither an address nor a domain") for key, one in wanted
+             if not blocks.entries([one])]  # fmt: skip
+    if wrong:
+        raise ConfigError(wrong)
+    return blocks.entries(one for _, one in wanted)
 
 
 def _ours(settings: Settings) -> Ours:

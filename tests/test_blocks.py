@@ -38,15 +38,29 @@ def test_the_list_and_what_it_blocks(store: Store) -> None:
     for author, mail_from, entry in (
         ("WIN@spam.example", None, "win@spam.example"), ("a@mail.bücher.example", "", "xn--bcher-kva.example"),
         ("anna@example.de", "win@spam.example", "win@spam.example"), ("anna@spam.example", "x@bücher.example", ""),
-        ("anna@notbücher.example", "", ""), ("", None, ""),
+        ("anna@notbücher.example", "", ""), ("", None, ""), ("anna@example.de", '"Win"@spam.example.', "win@spam.example"),
+        ("a@bücher.example..", "", "xn--bcher-kva.example"),
     ):  # fmt: skip
         assert blocks.which(listed, author, mail_from) == entry, (author, mail_from)
+    same = (
+        "bücher.example.",
+        "@bücher.example",
+        ".bücher.example",
+        "*.bücher.example",
+        "*@Bücher.example",
+        " BÜCHER。example ",
+    )
+    assert {add(one) for one in same} == {"xn--bcher-kva.example"} and add('"win"@spam.example.') == "win@spam.example"
     for wrong in (
+        "a@b@c.example",
+        "Win <win@spam.example>",
+        "win@spam.example, x",
+        "*win@@spam.example",
+        '"a b"@spam.example',
         "",
         "spam",
         "a@b",
         "a b.example",
-        "@spam.example",
         "support@introserv.com",
         "introserv.com",
         "com",
@@ -63,7 +77,9 @@ def test_the_list_and_what_it_blocks(store: Store) -> None:
         ("block", "toml.example")
     ]
     assert store.write_now(lambda c: blocks.recorded(c, [], BOSS, NOW)) == [("unblock", "toml.example")]
-    assert store.write_now(lambda c: blocks.remove(c, " WIN@spam.example", BOSS, NOW))
+    assert store.write_now(lambda c: blocks.recorded(c, ["TOML.example."], BOSS, NOW)) == [("block", "toml.example")]
+    assert store.write_now(lambda c: blocks.recorded(c, [], BOSS, NOW)) == [("unblock", "toml.example")]
+    assert store.write_now(lambda c: blocks.remove(c, ' "WIN"@spam.example.', BOSS, NOW))
     assert not store.write_now(lambda c: blocks.remove(c, "win@spam.example", BOSS, NOW))
     lines = store.read_now(lambda c: audit.of(c, "sender", "win@spam.example"))
     assert [line["what"] for line in lines] == ["unblock", "block"]
@@ -129,6 +145,14 @@ def test_one_click_blocks_and_is_taken_back(world: World) -> None:
     # a customer only when asked twice; ours never; what is lifted is lifted at once
     asked = admin.post("/blocked", do="add", sender="anna@example.de")
     assert asked.status_code == 409 and "10023" in asked.text
+    for domain in ("example.de", "@example.de.", "de"):  # with everybody below it
+        asked = admin.post("/blocked", do="add", sender=domain)
+        assert asked.status_code == (400 if domain == "de" else 409), domain
+    assert "account has addresses at example.de" in html.unescape(
+        admin.post("/blocked", do="add", sender="EXAMPLE.de").text
+    )
+    assert admin.post("/blocked", do="add", sender='"anna"@example.de').status_code == 409
+    assert "Nobody is blocked." not in admin.get("/blocked").text
     assert admin.post("/blocked", do="add", sender="support@introserv.com").status_code == 400
     assert admin.post("/blocked", do="add", sender="anna@example.de", sure="1").status_code == 303
     write("Anna Schmidt <anna@example.de>", "more disks", signed=True)
@@ -148,6 +172,14 @@ def test_one_click_blocks_and_is_taken_back(world: World) -> None:
     # by command, beside the running service
     refused = world.daemon.command("blocks", "add", "anna@example.de")
     assert refused.returncode == 2 and "10023" in refused.stderr
+    for domain, says in (
+        ("example.de", "1 account has addresses at example.de (10023): --customer"),
+        ("Shop.example.", "1 account has"),
+    ):
+        refused = world.daemon.command("blocks", "add", domain)
+        assert refused.returncode == 2 and says in refused.stderr, refused.stderr
+    assert world.daemon.command("blocks", "add", "shop.example", "--customer").returncode == 0
+    assert world.daemon.command("blocks", "remove", "@shop.example.").returncode == 0
     world.daemon.command("blocks", "add", "curious.example", "--why", "floods")
     until(lambda: "floods" in admin.get("/blocked").text, 10, "the list")
 

@@ -34,28 +34,35 @@ def blocks_list(as_json: Json = False) -> None:
 def blocks_add(
     sender: Sender,
     why: Annotated[str, typer.Option(help="For the list.")] = "",
-    customer: Annotated[bool, typer.Option("--customer", help="Although it is an address of an account.")] = False,
+    customer: Annotated[bool, typer.Option("--customer", help="Although accounts are registered with it.")] = False,
 ) -> None:
     """Send mail of this sender to quarantine from now on, unanswered."""
     from gateway.database.store import utc_now
     from gateway.tickets import blocks
 
     with context.store(write=True) as (settings, store):
-        accounts = [] if customer else _accounts(settings, sender)
-        if accounts:
-            fail(f"{safe(sender)} belongs to account {', '.join(accounts)}: --customer blocks it all the same", 2)
+        if not customer and (whose := _customers(settings, blocks.normal(sender))):
+            fail(f"{safe(whose)}: --customer blocks it all the same", 2)
         office = context.office(settings, store)
         done = store.write_now(lambda c: blocks.add(c, sender, why, context.person(), office, utc_now()))
     print(f"{safe(done)} is blocked: the service knows it within two seconds")
 
 
-def _accounts(settings: Any, sender: str) -> list[str]:
+def _customers(settings: Any, sender: str) -> str:
+    """Whose mail would not reach the desk any more; an empty string: no customer's."""
     from gateway.configured import directory_of
-    from gateway.verify.lookup import accounts_of
+    from gateway.verify.lookup import customers_of
 
-    if "@" not in sender or not settings.directory.configured:
-        return []
-    return [account.account for account in accounts_of(directory_of(settings), sender.strip().lower())]
+    directory = directory_of(settings)
+    if settings.directory.configured and not directory.loaded:
+        return "nobody knows whether it is a customer's: the account directory cannot be read (gateway accounts sync)"
+    number, some = customers_of(directory, sender)
+    if not number:
+        return ""
+    names = ", ".join(account.account for account in some) + (" ..." if number > len(some) else "")
+    if "@" in sender:
+        return f"{sender} belongs to account {names}"
+    return f"{number} account{'s have' if number > 1 else ' has'} addresses at {sender} ({names})"
 
 
 @app.command("remove")

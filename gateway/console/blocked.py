@@ -10,6 +10,7 @@ from starlette.responses import Response
 from gateway.console.door import Visit, back
 from gateway.console.lent import Service
 from gateway.console.queue import said as said_of
+from gateway.mail.address import one_spelling
 from gateway.model import Told, Trust
 from gateway.tickets import blocks
 from gateway.tickets.conversation import Refused
@@ -28,6 +29,7 @@ async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
         "fixed": [*block.addresses, *block.domains],
         "said": said_of(visit),
         "asked": "",
+        "number": 0,
         "whose": [],
     }
     response = visit.page("blocked.html", status, **{**values, **more})
@@ -36,16 +38,17 @@ async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
 
 
 async def act(visit: Visit) -> Response:
-    """Blocks, or lifts a block; an address of a customer only when asked twice."""
+    """Blocks, or lifts a block; what would keep customers from the desk only when asked twice."""
     what, sender = visit.field("do", 20), visit.field("sender", 330).strip()
     if what == "remove":
         await visit.service.change(lambda c: blocks.remove(c, sender, visit.person, visit.service.clock()))
         await known(visit.service)
         return back("/blocked", f"{sender} is not blocked any more.")
-    whose = await visit.service.compute(lambda: visit.service.whose(sender)) if "@" in sender else []
-    if whose and not visit.field("sure"):
-        return await _page(visit, 409, asked=sender, whose=whose)
     try:
+        normal = blocks.normal(sender)
+        number, whose = await visit.service.compute(lambda: visit.service.customers(normal))
+        if number and not visit.field("sure"):
+            return await _page(visit, 409, asked=normal, number=number, whose=whose)
         done = await visit.service.change(lambda c: block(c, visit, sender, visit.field("why")))
     except Refused as refused:
         return await _page(visit, 400, said=f"Not blocked: {refused}.")
@@ -68,11 +71,11 @@ async def proposed(visit: Visit, trust: str | None, author: str | None, mail_fro
     """Whom a click may block on account of one mail: its author, of a forged one the address that sent it; nobody who
     is a customer's or ours, and nobody twice. An empty string: nobody."""
     forged = trust == Trust.FAILED
-    sender = (mail_from if forged else author) or ""
-    if not visit.may("block") or not sender or (forged and sender.lower() == (author or "").lower()):
+    sender = one_spelling((mail_from if forged else author) or "")
+    if not visit.may("block") or not sender or (forged and sender == one_spelling(author or "")):
         return ""
     office = visit.service.desk().office
-    if office.rules.owns(sender) or office.answers(sender) or sender.lower() in office.board.blocked:
+    if office.rules.owns(sender) or office.answers(sender) or sender in office.board.blocked:
         return ""
     return "" if await visit.service.compute(lambda: visit.service.whose(sender)) else sender
 

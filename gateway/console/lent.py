@@ -68,6 +68,8 @@ class Service:
     account: Callable[[str], Mapping[str, Any] | None]
     orders: Callable[[str], list[tuple[str, str, str]]]  #: (number, service, status) of an account
     whose: Callable[[str], list[tuple[str, str]]]  #: (number, name) of the accounts of an address, order, IP or service
+    #: of an address or a domain: (how many accounts, number and name of the first of them)
+    customers: Callable[[str], tuple[int, list[tuple[str, str]]]]
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "console"))
 
     async def ask(self, job: Callable[[Connection], T]) -> T:

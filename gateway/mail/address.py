@@ -48,6 +48,51 @@ def with_a_label(address: str) -> str:
     return f"{local}{at}{a_label(domain) or domain}"
 
 
+def one_spelling(address: str) -> str:
+    """An address, or a domain alone, in the one form in which it is compared with others: in lower case, the local part
+    without needless quotes or a source route (RFC 5321 sections 4.1.2, 4.1.1.3), the domain as A-label without dots
+    around it. What has no such form is left as it is."""
+    local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
+    domain = domain.strip(" \t.\u3002\uff0e\uff61").lower()
+    if local.startswith("@"):
+        local = local.rpartition(":")[2]
+    if len(local) > 1 and local.startswith('"') and local.endswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return f"{local.lower()}{at}{a_label(domain) or domain}"
+
+
+_COMMENT = re.compile(r"\([^()]*\)")
+_AROUND = re.compile(r"(?<![ \t\r\n])[ \t\r\n]*([.@])[ \t\r\n]*")
+_PLAIN = re.compile(r'[^\s<>()\[\],;:"@]*')
+MAX_NAMED = 1000  #: of one text
+
+
+def named_in(text: str) -> tuple[str, ...]:
+    """Every address that a text may be read to name, in ``one_spelling``: for who looks for one, not for who takes one
+    for the author. Comments and blanks in it do not count (RFC 5322 section 3.4.1)."""
+    text = unicodedata.normalize("NFKC", text)
+    for _ in range(3):
+        text = _COMMENT.sub(" ", text)
+    text = _AROUND.sub(r"\1", text)
+    ats = (at for at, char in enumerate(text) if char == "@")
+    found = (_around(text[max(0, at - 200) : at], text[at + 1 : at + 256]) for at in ats)
+    return tuple(dict.fromkeys(one for one in found if one))[:MAX_NAMED]
+
+
+def _around(before: str, behind: str) -> str:
+    """The address whose ``@`` stands between these."""
+    quoted = before.endswith('"') and '"' in before[:-1]
+    local = before[before.rindex('"', 0, -1) :] if quoted else _plain(before[::-1])[::-1]
+    domain = _plain(behind)
+    return one_spelling(f"{local}@{domain}") if domain else ""
+
+
+def _plain(text: str) -> str:
+    """The begin of a text that is of an address."""
+    found = _PLAIN.match(text)
+    return found[0] if found is not None else ""
+
+
 def canonical(address: str) -> str:
     """The form in which mail to one mailbox is counted, however its address is written: letter case, the domain's
     spelling and final dot, a tag behind ``+`` (RFC 5233) and, at Gmail, dots and the second domain name make no second

@@ -13,7 +13,7 @@ from gateway.database import typed
 from gateway.database.statements import put_once
 from gateway.database.tables import BlockedSender, blocked_senders
 from gateway.database.tables import audit as lines
-from gateway.mail.address import MAX_LOCAL, a_label, with_a_label
+from gateway.mail.address import MAX_LOCAL, one_spelling, with_a_label
 from gateway.model import Person
 from gateway.tickets import audit, rights
 from gateway.tickets.audit import Act
@@ -22,6 +22,9 @@ from gateway.tickets.outgoing import Office
 
 BLOCK, UNBLOCK, SENDER = "block", "unblock", "sender"
 _DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
+_TOP = re.compile(r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])")
+_EVERYBODY = re.compile(r"^\s*\*?[@.]")
+_NO_LOCAL = re.compile(r'[\s@<>()\[\],;:"\\]')
 
 
 def senders(connection: Connection) -> frozenset[str]:
@@ -31,13 +34,31 @@ def senders(connection: Connection) -> frozenset[str]:
 
 def which(listed: frozenset[str], author: str, mail_from: str | None) -> str:
     """The entry that blocks a mail: its author's address or domain (also above it), or the very address of its
-    envelope; or an empty string."""
+    envelope; or an empty string. ``listed``: of the database, or ``entries`` of the configuration."""
     if not listed:
         return ""
-    whole, envelope = with_a_label(author.lower()), with_a_label((mail_from or "").lower())
+    whole, envelope = one_spelling(author), one_spelling(mail_from or "")
     labels = whole.rpartition("@")[2].split(".")
     above = (".".join(labels[index:]) for index in range(len(labels)))
     return next((one for one in (whole, *above, envelope) if one and one in listed), "")
+
+
+def entries(wanted: Iterable[str]) -> frozenset[str]:
+    """The addresses and domains of a configuration as they are compared; what is neither blocks nobody."""
+    return frozenset(one for one in map(_entry, wanted) if _is_entry(one))
+
+
+def _entry(what: str) -> str:
+    """``@x.example``, ``*@x.example``, ``*.x.example`` and ``x.example.`` are one domain."""
+    return one_spelling(_EVERYBODY.sub("", what))
+
+
+def _is_entry(what: str) -> bool:
+    """Whether this is an address, a domain or (of a configuration) a top-level domain."""
+    local, at, domain = what.rpartition("@")
+    if at and (len(local) > MAX_LOCAL or not local.isprintable() or _NO_LOCAL.search(local)):
+        return False
+    return bool(_DOMAIN.fullmatch(domain) or (not at and _TOP.fullmatch(domain)))
 
 
 def normal(what: str) -> str:
@@ -46,11 +67,10 @@ def normal(what: str) -> str:
     Raises:
         Refused: it is neither.
     """
-    local, at, domain = what.strip().lower().rpartition("@")
-    ascii_domain = a_label(domain) or ""
-    if not _DOMAIN.fullmatch(ascii_domain) or (at and (not local or len(local) > MAX_LOCAL or not local.isprintable())):
+    found = _entry(what)
+    if not _is_entry(found) or "." not in found:
         raise Refused(f"{what[:100]!r} is neither an address nor a domain")
-    return f"{local}{at}{ascii_domain}"
+    return found
 
 
 def add(connection: Connection, what: str, why: str, by: Person, office: Office, now: datetime) -> str:
@@ -84,11 +104,11 @@ def remove(connection: Connection, what: str, by: Person, now: datetime) -> bool
         NotAllowed: the person is no admin.
     """
     rights.require(by, "block")
-    sender = what.strip().lower()
-    gone = delete(blocked_senders).where(blocked_senders.c.sender.in_({sender, with_a_label(sender)}))
+    typed_in, sender = what.strip().lower(), _entry(what)
+    gone = delete(blocked_senders).where(blocked_senders.c.sender.in_({sender, typed_in, with_a_label(typed_in)}))
     if not connection.execute(gone).rowcount:
         return False
-    audit.write(connection, Act(UNBLOCK, SENDER, with_a_label(sender)), by, now)
+    audit.write(connection, Act(UNBLOCK, SENDER, sender), by, now)
     return True
 
 
@@ -117,7 +137,7 @@ def recorded(connection: Connection, wanted: Iterable[str], by: Person, now: dat
         by: whose configuration it is.
     """
     kept = {one[:100] for one in senders(connection)}
-    known, now_blocked = blocked(connection), {one.lower()[:100] for one in wanted} | kept
+    known, now_blocked = blocked(connection), {_entry(one)[:100] for one in wanted} | kept
     changes = [(BLOCK, one) for one in sorted(now_blocked - known)]
     changes += [(UNBLOCK, one) for one in sorted(known - now_blocked)]
     for what, one in changes:

@@ -184,6 +184,8 @@ def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: dat
         reasons.append(f"class={kind} ({class_why})")
     if incoming.blocked:
         reasons.append(f"blocked: {incoming.blocked}")
+    if incoming.spared:
+        reasons.append(f"not blocked: {incoming.spared}")
     reasons += [f"terms {line}" for line in topics.terms]
     if draft.thread is not None:
         note = f" ({draft.thread.note})" if draft.thread.note else ""
