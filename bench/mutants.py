@@ -2,18 +2,19 @@
 
 ``mutants.toml`` says what is broken where. Each break is made in a copy of the checkout, one at a time; its tests pass there
 before. Prints a line each, or with ``--table`` a row of a table (Markdown): what is at stake, the break, the test, what
-it printed then and what it prints else. Exit 1 when a break went unnoticed, or when its place is not found any more.
+it printed then, what it prints else, and how many seconds it took. What makes a test hang is noticed by its time limit. Exit 1 when a break went unnoticed, or when its place is not found any more.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 LIST = Path(__file__).with_name("mutants.toml")
-TIMEOUT_S = 600.0
+TIMEOUT_S = 600.0  #: of tests that nothing is broken for
+HANGS_S = 180.0  #: of broken ones, at least; where it is known, four times what they take else
 NOTHING = 5  #: what pytest ends with where no test was chosen
 MOST = 240  #: characters of what a test says
 
@@ -47,11 +49,13 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """``passed``; ``test``: the one that failed; ``words``: pytest's last line, and of a failure the line that says why."""
+    """``passed``; ``test``: the one that failed; ``words``: pytest's last line, and of a failure the line that says why;
+    ``seconds``: how long it took."""
 
     passed: bool
     test: str
     words: str
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -75,9 +79,11 @@ class Bench:
         if whole.count(mutant.find) != 1:
             return Said(True, "", f"{mutant.file} holds {mutant.find!r} {whole.count(mutant.find)} times")
         path.write_text(whole.replace(mutant.find, mutant.put))
+        known = self.sound.get(mutant.tests)
+        limit = max(HANGS_S, 4 * known.seconds if known is not None else 0.0)
         try:
-            found = said(self.folder, mutant.tests)
-            return said(self.folder, mutant.tests, whole=True) if found.passed else found
+            found = said(self.folder, mutant.tests, limit=limit)
+            return said(self.folder, mutant.tests, whole=True, limit=limit) if found.passed else found
         finally:
             path.write_text(whole)
 
@@ -103,33 +109,40 @@ def copy_of(root: Path) -> Iterator[Path]:
         yield made
 
 
-def said(folder: Path, tests: Sequence[str], whole: bool = False) -> Said:
+def said(folder: Path, tests: Sequence[str], whole: bool = False, limit: float = TIMEOUT_S) -> Said:
     """What these tests say in ``folder``, up to the first that fails. Not ``whole``: on PostgreSQL only where they have no other
-    database."""
-    done = _run(folder, [*tests] if whole else ["-k", "not postgresql", *tests])
+    database. ``limit``: seconds; tests that take longer have failed."""
+    began = time.monotonic()
+    done = _run(folder, [*tests] if whole else ["-k", "not postgresql", *tests], limit)
     if done is not None and done.returncode == NOTHING:
-        done = _run(folder, tests)
+        done = _run(folder, tests, limit)
     if done is None:
-        return Said(False, tests[0], "no end")
+        return Said(False, tests[0], f"no end within {limit:.0f} s", time.monotonic() - began)
     lines = done.stdout.splitlines()
     if done.returncode not in (0, 1):
         raise SystemExit(f"{' '.join(tests)}: pytest ended with {done.returncode}\n{done.stdout[-2000:]}")
     failed = [line.split(" - ")[0].partition(" ")[2] for line in lines if line.startswith(("FAILED", "ERROR"))]
     told = [line[4:].strip() for line in lines if line.startswith("E  ")]
     words = " ".join(told[:2]) if failed else lines[-1].partition(" in ")[0]
-    return Said(done.returncode == 0, failed[0] if failed else "", _line(words))
+    return Said(done.returncode == 0, failed[0] if failed else "", _line(words), time.monotonic() - began)
 
 
-def _run(folder: Path, given: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
-    """pytest, with what it is given; ``None`` where it did not end."""
+def _run(folder: Path, given: Sequence[str], limit: float) -> subprocess.CompletedProcess[str] | None:
+    """pytest, with what it is given; ``None`` where it did not end: what it started ends with it."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *given]
     path = {"PYTHONPATH": str(folder), "PYTHONPYCACHEPREFIX": str(folder.parent / "compiled")}
     path["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # half of what a start costs, and the tests need none
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return subprocess.run(
-            command, cwd=folder, env=os.environ | path, capture_output=True, text=True, timeout=TIMEOUT_S
-        )
-    return None
+    process = subprocess.Popen(
+        command, cwd=folder, env=os.environ | path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, errors = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return None
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 def _line(words: str) -> str:
@@ -147,13 +160,21 @@ def line(mutant: Mutant, before: Said, after: Said) -> str:
 def row(mutant: Mutant, before: Said, after: Said) -> str:
     """The same, for a table."""
     told = after.words if not after.passed else f"NOTHING ({after.words})"
-    cells = (mutant.subject, mutant.promise, after.test or " ".join(mutant.tests), mutant.change, told, before.words)
+    cells = (
+        mutant.subject,
+        mutant.promise,
+        after.test or " ".join(mutant.tests),
+        mutant.change,
+        told,
+        before.words,
+        f"{after.seconds:.0f}",
+    )
     return "".join(f"| {cell.replace('|', chr(92) + '|')} " for cell in cells) + "|"
 
 
 def table_head() -> str:
     """The first two lines of the table."""
-    return "| subject | promise | test | the break | printed broken | right |\n|---|---|---|---|---|---|"
+    return "| subject | promise | test | the break | printed broken | right | seconds |\n|---|---|---|---|---|---|---|"
 
 
 def main() -> None:

@@ -339,6 +339,9 @@ def test_what_a_person_released_stays_though_it_is_another_arrival(at: Desk) -> 
     for number in range(2):
         comes(at, released, b"X-N: %d\r\n" % number + raw, later)
     assert [one["state"] for one in tickets_of(at)] == ["open", "open"]
+    assert [row.message_id for row in noted(at)].count(copy["id"]) == 2, (
+        "what comes of it again is of it, not of the first"
+    )
 
 
 def test_a_refused_copy_silences_nobody_without_proof(at: Desk) -> None:
