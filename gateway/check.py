@@ -23,9 +23,11 @@ from gateway.config import ConfigError, Problem, Settings
 from gateway.database import nodes
 from gateway.mail.address import PROVIDERS
 from gateway.replies.render import Templates
+from gateway.tickets import blocks
 from gateway.verify.configured import address_rules
-from gateway.verify.directory import DirectoryError, build
+from gateway.verify.directory import DIRECTORY, Directory, DirectoryError, build
 from gateway.verify.directory_sources import Source
+from gateway.verify.lookup import customers_of
 
 SERVICE_USER = "gateway"
 WIDE_PREFIX = {4: 8, 6: 16}  #: a trusted network wider than this is worth a question
@@ -86,11 +88,25 @@ def _directory(settings: Settings, path: str, now: datetime, found: Findings) ->
         return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            build(source, Path(folder) / "check.sqlite", now, address_rules(settings))
+            build(source, Path(folder) / DIRECTORY, now, address_rules(settings))
         except DirectoryError as error:
             found.problems += error.problems
         else:
             found.warnings += _languages(source)
+            found.warnings += _blocked_customers(settings, path, Path(folder))
+
+
+def _blocked_customers(settings: Settings, path: str, folder: Path) -> Iterator[Problem]:
+    """Whose mail would not reach the desk by ``[block]``."""
+    directory = Directory(folder, None, 0.0, 0.0, address_rules(settings))
+    for key in ("addresses", "domains"):
+        for index, one in enumerate(getattr(settings.block, key)):
+            whose = next((customers_of(directory, sender) for sender in blocks.entries([one])), (0, []))
+            if whose[0]:
+                some = ", ".join(account.account for account in whose[1])
+                why = f"{one} keeps the mail of {whose[0]} account{'s' if whose[0] > 1 else ''} from the desk ({some})"
+                yield Problem(path, f"block.{key}.{index}", why)
+    directory.close()
 
 
 def _languages(source: Source) -> Iterator[Problem]:

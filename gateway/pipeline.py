@@ -37,7 +37,7 @@ from gateway.model import (
     Verdict,
     mail_start,
 )
-from gateway.read.author import author_of
+from gateway.read.author import author_of, who_is_named
 from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.unreadable import unreadable
@@ -267,7 +267,7 @@ def _authors(reading: Reading) -> tuple[str, ...]:
     """Whom a mail is from; where its From field names no single author, everybody it may be read to name."""
     if reading.author.address is not None:
         return (reading.author.address,)
-    said = [value for name, value in header.fields_of(reading.header_block) if name == "from"]
+    said = who_is_named(reading.header_block)
     return (*spelling.named_in(" , ".join([*said, *map(header.decode_words, said)])), "")
 
 

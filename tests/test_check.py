@@ -53,6 +53,8 @@ def test_a_sound_configuration_has_neither_problem_nor_warning(looked_at: Callab
         ('[smtp]\ntrusted_relays = ["10.0.0.0/7"]\n', "smtp.trusted_relays", "33554432 addresses"),
         ('[database]\nurl = "postgresql+psycopg://gateway:secret@db/gateway"\n', "database.url", "url_file"),
         ('[replies]\nenvelope = "null"\n', "replies.envelope", "no bounce can be tied"),
+        ('[block]\ndomains = ["spam.example", "Example.de."]\n', "block.domains.1", "the mail of 2 accounts from the desk (1, 2)"),
+        ('[block]\naddresses = ["ANNA@example.de"]\n', "block.addresses.0", "2 accounts"),
     ],
 )  # fmt: skip
 def test_what_is_valid_and_doubtful_is_a_warning(

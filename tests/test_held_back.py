@@ -93,6 +93,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tried]:
         ("bad(comment)@(x)blocked . example", "x@y.example", "blocked.example"), ("=?utf-8?q?bad=40blocked.example?= <>", "x@y.example", "blocked.example"),
         ("bad＠blocked。example <>", "x@y.example", "blocked.example"), ('"\\bad"@blocked.example', "x@y.example", "blocked.example"),
         (f"{'x ' * 3000}<bad@blocked.example>", "x@y.example", "blocked.example"), ("x y <x@z.example> <win@spam.example>", "x@y.example", "win@spam.example"),
+        ("\r\n ".join(["x"] * 30) + " <bad@blocked.example>", "x@y.example", "blocked.example"),
         ("u\u0308ber <straße@blocked.example> x", "x@y.example", "blocked.example"), ("a@[192.0.2.1] <>", "x@y.example", ""),
         # who stands in the display name of another author is not the author
         ('"bad@blocked.example" <a@y.example>', "x@y.example", ""),
@@ -173,6 +174,17 @@ def test_of_a_stranger_a_mark_counts_wherever_the_filter_wrote_it(tried: Tried, 
         one = raw.replace(GENERAL_TEXT.encode(), text.encode())
         becomes, reasons = tried.decided(one, trusted=True)
         assert becomes == ("quarantined" if held else "opened"), reasons
+
+
+JUNK = "".join(f"X-N: {number}\r\n" for number in range(1100))
+
+
+def test_no_number_of_fields_hides_a_mark_or_whom_a_mail_is_from(tried: Tried) -> None:
+    assert tried.decided(flagged(RELAY, JUNK, THEIRS, last=FLAG), trusted=True)[0] == Disposition.QUARANTINED
+    for named in ('From: "bad"@blocked.example', 'FROM : "bad"@blocked.example', "Sender: bad@blocked.example"):
+        raw = mail(GENERAL_TEXT).replace(b"From: Anna <anna@example.de>", JUNK.encode() + named.encode())
+        becomes, reasons = tried.decided(raw)
+        assert becomes == Disposition.QUARANTINED and "blocked: blocked.example is in [block]" in reasons, named
 
 
 def test_a_mailbox_that_took_a_customer_s_outage_for_junk_does_not_silence_it(tried: Tried) -> None:

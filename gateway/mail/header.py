@@ -109,13 +109,13 @@ def capped(block: bytes, notes: list[str]) -> bytes:
     return cut
 
 
-def fields_of(block: bytes) -> Fields:
-    """Every field of a header block; what is none is left out."""
+def fields_of(block: bytes, most: int = MAX_FIELDS) -> Fields:
+    """Every field of a header block, the first ``most`` of them; what is none is left out."""
     found: Fields = []
     for match in _EVERY.finditer(block):
         value = match[2].replace(b"\r\n", b"\n").strip(b" \t\r\n")
         found.append((match[1].decode("ascii").lower(), value.decode("utf-8", "surrogateescape").replace("\n", "")))
-        if len(found) >= MAX_FIELDS:
+        if len(found) >= most:
             break
     return found
 

@@ -56,6 +56,19 @@ def author_of(header_block: bytes) -> Author:
     return _mailbox(re.sub(rb"\r?\n", b"", value).decode("utf-8", "replace"))
 
 
+def who_is_named(header_block: bytes) -> list[str]:
+    """The values of every From field, or of every Sender field where there is none, unfolded: for who looks for
+    somebody that is not wanted, where ``author_of`` names nobody."""
+    block = header_block[mail_start(header_block) :]
+    values = _fields(block, b"from") or _fields(block, b"sender")
+    return [re.sub(rb"\r?\n", b"", value).decode("utf-8", "replace") for value in values]
+
+
+def _fields(block: bytes, wanted: bytes) -> list[bytes]:
+    pattern = rb"^" + wanted + rb"[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)"
+    return re.findall(pattern, block, re.IGNORECASE | re.MULTILINE)
+
+
 def _from_fields(block: bytes) -> tuple[list[bytes], str]:
     """The raw values of every From field, and the trick that hides another one (or "")."""
     if _HIDDEN.search(block.replace(b"\r\n", b"\n")):

@@ -24,6 +24,7 @@ from gateway.model import Account, Told
 from gateway.settings import Problem, file_fault
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 
+DIRECTORY = "directory.sqlite"  #: the last good set, in the state directory
 MAX_PROBLEMS = 20
 MAX_ROLES = 2000  #: addresses whose roles are kept at hand
 NOTE_S = 60.0  #: how often the state directory is told that the set is still current
@@ -243,7 +244,7 @@ class Directory:
         rules: AddressRules = AddressRules(),
     ) -> None:  # fmt: skip
         self._rules = rules
-        self._file = state_dir / "directory.sqlite"
+        self._file = state_dir / DIRECTORY
         source = CsvFolder(source) if isinstance(source, Path) else source
         self._source, self._max_shrink, self._max_age = source, max_shrink, max_age
         self._local = threading.local()

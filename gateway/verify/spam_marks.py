@@ -15,6 +15,8 @@ from gateway.mail.header import Fields, fields_of
 from gateway.mail.suffixes import registrable
 
 _BY = re.compile(r"(?:^|\s)by\s+([^\s;()]{1,255})", re.IGNORECASE)
+MAX_RECEIVED = 2000  #: characters of a Received field
+MOST = 100_000  #: fields that are looked at: a mark may stand below all that came with the mail
 _COMMENT = re.compile(r"\([^()]*\)")
 
 
@@ -29,7 +31,7 @@ class Mark:
 def marked(header_block: bytes, wanted: Iterable[str]) -> Mark | None:
     """The mark that stands highest among the fields; ``wanted``: names, or ``Name: how the value begins``. Where the
     host wrote a field of that name, what came with the mail below it says nothing."""
-    fields = fields_of(header_block)
+    fields = fields_of(header_block, MOST)
     border, found = _border(fields), []
     for one in wanted:
         name, _, value = one.partition(":")
@@ -62,8 +64,8 @@ def _border(fields: Fields) -> int:
 
 def _by(text: str) -> tuple[str, bool]:
     """The domain of the host that wrote a Received field, and whether it is a public one."""
-    found = _BY.search(_COMMENT.sub(" ", text))
-    name = found[1].strip("[].").lower() if found else ""
+    found = _BY.findall(_COMMENT.sub(" ", text[:MAX_RECEIVED]).partition(";")[0])
+    name = found[-1].strip("[].").lower() if found else ""  # what stands before it may be HELO
     if "." not in name or name.endswith((".local", ".internal", ".localdomain")) or name[-1:].isdigit():
         return name, False
     return registrable(name), True
