@@ -253,6 +253,22 @@ def test_a_ticket_that_the_clock_cannot_do_stops_no_other(at: Desk, monkeypatch:
     assert at.tick(NOW + 16 * MINUTE) == ["target"]
 
 
+def test_many_clocks_are_served_a_few_at_a_time(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mail waits while the clocks write: what one transaction leaves, the next one does. One that fails takes no
+    other's turn."""
+    references = [at.take(incoming(mail(one)), mail(one)).reference for one in ("one", "two", "three")]
+    real = rounds._round
+
+    def one_fails(connection: Any, row: Any, *more: Any) -> Any:
+        if row.reference == references[0]:
+            raise KeyError("nobody expected it")
+        return real(connection, row, *more)
+
+    monkeypatch.setattr(rounds, "_round", one_fails)
+    short = lambda: at.store.write_now(lambda c: rounds.tick(c, at.office, NOW + 15 * MINUTE, working_s=0.0))  # noqa: E731
+    assert [[reference for reference, _, _ in short()] for _ in range(3)] == [[references[1]], [references[2]], []]
+
+
 def test_a_round_found_late_is_recorded_once_and_sends_one_kind_of_mail(at: Desk) -> None:
     at.take(incoming())
     assert at.tick(NOW + timedelta(hours=3)) == ["target", "status", "limit"]

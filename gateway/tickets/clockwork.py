@@ -21,6 +21,9 @@ from gateway.tickets.settings import Incidents
 from gateway.tickets.steadiness import Drift, in_words
 
 CLOCK_S, INCIDENTS_S, BLOCKS_S, DIGEST_S = 0.5, 5.0, 2.0, 30.0
+#: of the clocks in one transaction, and until the next one where there may be more to do: after a night without the
+#: service hundreds of tickets are due, and mail comes meanwhile
+SLICE_S, AGAIN_S = 0.03, 0.1
 SAID = timedelta(hours=1)  #: for so long ``status`` tells that the clock was moved
 
 
@@ -36,6 +39,7 @@ class Clockwork:
     longest: Callable[[], Longest]
     drift: Drift
     say: Callable[[str], None]  #: what is amiss with the clock, for ``status``; empty: nothing any more
+    _more: bool = field(default=False, init=False)  #: the last look at the clocks found something to do
     _digest_at: float = field(default=0.0, init=False)
     _looked: bool = field(default=False, init=False)  #: at what a service before this one may have left
     _said_at: datetime | None = field(default=None, init=False)
@@ -43,7 +47,7 @@ class Clockwork:
     def loops(self) -> tuple[Periodic, ...]:
         """What runs."""
         return (
-            Periodic("clock", lambda: CLOCK_S, self._clocks),
+            Periodic("clock", lambda: AGAIN_S if self._more else CLOCK_S, self._clocks),
             Periodic("incidents", lambda: INCIDENTS_S, self._incidents),
             Periodic("blocks", lambda: BLOCKS_S, self._blocks),
         )
@@ -52,8 +56,7 @@ class Clockwork:
         await self._put_right(self.drift.look())
         now = self.clock()
         due = await self.store.read(rounds.next_due)
-        if due is not None and due <= now:
-            await self._tick(now)
+        self._more = due is not None and due <= now and await self._tick(now)
         if time.monotonic() >= self._digest_at:
             self._digest_at = time.monotonic() + min(DIGEST_S, self.office().digest_every_s)
             await self._digest(now)
@@ -79,13 +82,14 @@ class Clockwork:
     def _hastened(self, connection: Connection, moved: timedelta, now: datetime) -> int:
         return moved_clock.hasten(connection, self.longest(), self.office().rules, now, moved)
 
-    async def _tick(self, now: datetime) -> None:
-        office = self.office()
-        done = await self.store.write(lambda connection: rounds.tick(connection, office, now))
+    async def _tick(self, now: datetime) -> bool:
+        """Whether something was done."""
+        done = await self.store.write(partial(rounds.tick, office=self.office(), now=now, working_s=SLICE_S))
         for reference, what, late in done:
             metrics.LATE.labels(what).inc()
             log.clock(reference, what, late)
         self.told()
+        return bool(done)
 
     async def _digest(self, now: datetime) -> None:
         if not await self.store.read(outgoing.anything_to_tell):

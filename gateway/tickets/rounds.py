@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,8 +27,11 @@ QUIET = 0.4
 Done = list[tuple[str, str, float]]  #: (reference, what, seconds late)
 
 
-def tick(connection: Connection, office: Office, now: datetime, count: int = 200) -> Done:
-    """Does what is due, high priority first."""
+def tick(
+    connection: Connection, office: Office, now: datetime, count: int = 200, working_s: float = math.inf
+) -> Done:  # fmt: skip
+    """Does what is due, high priority first; after ``working_s`` the rest is left to the next one, for mail waits
+    meanwhile. What cannot be done counts for nothing there: it must not keep the others from their turn."""
     t = tickets.c
     over = select(tickets).where(t.snoozed_until <= now).order_by(t.snoozed_until)
     late = (
@@ -35,9 +40,15 @@ def tick(connection: Connection, office: Office, now: datetime, count: int = 200
         .order_by(t.priority, t.critical.desc(), t.clock_next_at)
     )
     done: Done = restored.overdue(connection, office, now)
+    worked_s = 0.0
     for chosen, work in ((over, _awake), (late, _round)):
         for row in typed.every(connection, Ticket, chosen.limit(count).with_for_update(skip_locked=True)):
-            done += _guarded(connection, row, work, office, now)
+            if worked_s > working_s:
+                return done
+            began = time.perf_counter()
+            found = _guarded(connection, row, work, office, now)
+            worked_s += time.perf_counter() - began if found else 0.0
+            done += found
     return done
 
 
