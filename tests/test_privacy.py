@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
 from gateway import backup as backups
 from gateway import config, privacy
@@ -21,8 +21,9 @@ from gateway.database.clean import CleanText as Text
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Person, RawMessage
-from gateway.tickets import audit, erasure, export, holds, labels, outgoing, people, purge, retention
-from gateway.tickets.settings import Retention
+from gateway.tickets import (audit, erasure, export, holds, labels, outgoing, people, purge, retention, word_index)
+from gateway.tickets.retention import (Keep)
+from gateway.tickets.settings import (Retention)
 from tests.samples import NONE, NOW, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 
@@ -104,8 +105,11 @@ def test_nothing_is_left_of_what_was_settled_long_ago(at: Desk) -> None:
         lambda c: c.execute(update(tables.messages).where(tables.messages.c.ticket_id.is_(None)).values(
             state="quarantined", due_at=None))
     )  # fmt: skip
+    words = text("select count(*) from search")
+    assert at.store.write_now(word_index.catch_up) == at.store.read_now(lambda c: c.execute(words).scalar()) == 6
     purged(at.store, EVERYTHING, 90 * DAY)
     assert rows(at.store) == {}
+    assert at.store.read_now(lambda c: c.execute(words).scalar()) == 0, "nothing is found by words that are gone"
 
 
 def test_a_large_mail_goes_in_pieces(at: Desk) -> None:

@@ -91,13 +91,14 @@ def drop(connection: Connection, key: int) -> None:
         connection.execute(delete(raw).where(raw.c.message_id == place))
 
 
-def forget(connection: Connection, key: int) -> None:
-    """``drop``, with little to write: the staged pieces of a large mail are only abandoned here (see
+def forget(connection: Connection, keys: Sequence[int]) -> None:
+    """``drop`` of several mails, with little to write: the staged pieces of large ones are only abandoned here (see
     ``drop_pieces``)."""
-    place = _place(connection, key)
-    connection.execute(delete(raw).where(raw.c.message_id == key))
-    if place != key:
-        connection.execute(delete(raw).where(raw.c.message_id == place, raw.c.seq == OWNED))
+    staged = select(raw.c.data).where(among(raw.c.message_id, keys), raw.c.seq == POINTER)
+    places = [int(found) for found in connection.execute(staged).scalars()]
+    connection.execute(delete(raw).where(among(raw.c.message_id, keys)))
+    if places:
+        disown(connection, places)
 
 
 def abandoned(connection: Connection, before: datetime, count: int) -> list[tuple[int, int]]:

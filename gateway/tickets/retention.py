@@ -36,8 +36,8 @@ from gateway.database.tables import (
     traces,
 )
 from gateway.model import InboxState, OutboxState, TicketState
-from gateway.tickets import answer_files, holds
-from gateway.tickets.settings import Retention
+from gateway.tickets import (answer_files, holds, word_index)
+from gateway.tickets.settings import (Retention)
 
 STEP = 25  #: rows that one transaction removes at most
 LOOK = 500  #: rows that are looked at in one read
@@ -176,7 +176,8 @@ def _remove_tickets(connection: Connection, ids: Sequence[Place], cutoff: dateti
 
 
 def remove_tickets(connection: Connection, ids: Sequence[int]) -> None:
-    """Deletes tickets with all that belongs to them: mails and their bytes, contributions, replies, reasons."""
+    """Deletes tickets with all that belongs to them: mails and their bytes, contributions and what is found by their
+    words, replies, reasons."""
     m, o, e = messages.c, outbox.c, entries.c
     mails = connection.execute(select(m.id, m.message_id).where(among(m.ticket_id, ids))).all()
     _remove_messages(connection, [row.id for row in mails])
@@ -184,8 +185,9 @@ def remove_tickets(connection: Connection, ids: Sequence[int]) -> None:
     named += connection.execute(select(o.rfc_id).where(among(o.ticket_id, ids))).scalars()
     known = thread_ids.c
     connection.execute(delete(thread_ids).where(among(known.rfc_id, named), among(known.ticket_id, ids)))
-    contributions = select(e.id).where(among(e.ticket_id, ids))
-    connection.execute(delete(attachments).where(attachments.c.entry_id.in_(contributions)))
+    contributions = list(connection.execute(select(e.id).where(among(e.ticket_id, ids))).scalars())
+    connection.execute(delete(attachments).where(among(attachments.c.entry_id, contributions)))
+    word_index.forget(connection, contributions)
     answer_files.drop(connection, ids)
     for table in METADATA.sorted_tables:
         if "ticket_id" in table.c and table not in (messages, thread_ids):
@@ -197,8 +199,7 @@ def remove_tickets(connection: Connection, ids: Sequence[int]) -> None:
 def _remove_messages(connection: Connection, ids: Sequence[int]) -> None:
     a = arrivals.c
     further = list(connection.execute(select(a.id).where(among(a.message_id, ids))).scalars())
-    for key in (*ids, *(-arrival for arrival in further)):
-        originals.forget(connection, key)
+    originals.forget(connection, [*ids, *(-arrival for arrival in further)])
     connection.execute(delete(arrivals).where(among(a.id, further)))
     connection.execute(delete(traces).where(among(traces.c.message_id, ids)))
     connection.execute(delete(messages).where(among(messages.c.id, ids)))
@@ -243,8 +244,7 @@ def _is_held(connection: Connection, mail: Any, held: holds.Held) -> bool:
 
 
 def _remove_mails(connection: Connection, ids: Sequence[Place], _: datetime) -> int:
-    for key in ids:
-        originals.forget(connection, key)
+    originals.forget(connection, ids)
     return len(ids)
 
 
