@@ -195,10 +195,10 @@ def test_the_examples_name_metrics_that_exist() -> None:
     )
     assert len(used) > 25 and used - known == set()
     if shutil.which("promtool"):
-        checked = subprocess.run(
-            ["promtool", "check", "rules", str(rules)], capture_output=True, text=True, check=False
-        )
-        assert checked.returncode == 0, checked.stdout + checked.stderr
+        fires = rules.with_suffix(".test.yml")
+        for command in (["check", "rules", str(rules)], ["test", "rules", str(fires)]):
+            checked = subprocess.run(["promtool", *command], capture_output=True, text=True, check=False)
+            assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize(
