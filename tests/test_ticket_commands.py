@@ -12,8 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app, context
+from gateway.cli import messages as cli_messages
+from gateway.cli import outbox as cli_outbox
+from gateway.cli import tickets as cli_tickets
 from gateway.database.store import Store
-from gateway.tickets import audit, people
+from gateway.tickets import audit, people, views
 from tests.samples import JOE, NOW, OUTAGE_TEXT, incoming, mail
 from tests.test_desk import Desk
 from tests.test_people import MINUTE, follow_up, opened
@@ -128,6 +131,27 @@ def test_lists_are_filtered_and_a_word_that_is_none_is_refused(at: Desk, shell: 
         assert words in shell("list", option, value, code=2).output
     assert "email_change" in shell("correct", first, "--sensitive", "secrets", code=2).output
     assert "say what is right" in shell("correct", first, code=2).output
+
+
+def test_a_long_list_is_shown_a_page_at_a_time(at: Desk, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of a million rows took 763 MB; its pages are in the order of a short list, and none is read twice."""
+    references = [opened(at, number) for number in range(5)]
+    at.store.write_now(lambda c: people.close(c, references[2], JOE, at.office, NOW))
+    lists = [("list",), ("list", "--state", "open"), ("messages", "list"), ("outbox", "list")]
+    whole = [shell(*one, "--json").stdout for one in lists]
+    assert [len(one.splitlines()) for one in whole[:3]] == [5, 4, 5]
+    read: list[int] = []
+    real = views._tickets
+    monkeypatch.setattr(views, "_tickets", lambda c, rows: (read.append(len(rows)), real(c, rows))[1])
+    for module in (cli_tickets, cli_messages, cli_outbox):
+        monkeypatch.setattr(module, "PAGE", 2)
+    assert [shell(*one, "--json").stdout for one in lists] == whole
+    assert read == [2, 2, 1, 2, 2]
+    assert shell("list", "--limit", "3", "--json").stdout.splitlines() == whole[0].splitlines()[:3]
+    assert shell("messages", "list", "--limit", "3", "--json").stdout.splitlines() == whole[2].splitlines()[:3]
+    table = shell("list").stdout
+    assert sum(reference in table for reference in references) == 5 and table.count("reference") == 3
+    assert shell("list", "--account", "99999").stdout.startswith("reference"), "an empty list has its heading"
 
 
 def test_an_answer_to_what_moved_on_is_not_sent(at: Desk, shell: Shell) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import context, moments
-from gateway.cli.output import Force, Json, Limit, fail, show_fields, show_table, write_octets
+from gateway.cli.output import PAGE, Force, Json, Limit, fail, show_fields, show_pages, write_octets
 from gateway.model import Disposition, InboxState
 
 app = typer.Typer(no_args_is_help=True, help="The inbox: list, show, raw, replay, release, discard.")
@@ -34,8 +34,8 @@ def messages_list(
     start = moments.past(since, utc_now()) if since else None
     wanted = search.Search(state, disposition, sender, subject, message_id, start, limit)
     with context.store() as (_, store):
-        rows = store.read_now(lambda connection: search.inbox_rows(connection, wanted))
-    show_table(rows, COLUMNS, as_json)
+        read = lambda page: store.read_now(lambda connection: search.inbox_rows(connection, page))  # noqa: E731
+        show_pages(search.pages(read, wanted, PAGE), COLUMNS, as_json)
 
 
 @app.command("show")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli import context, moments
-from gateway.cli.output import Json, Limit, fail, safe, show_fields, show_table
+from gateway.cli.output import PAGE, Json, Limit, fail, safe, show_fields, show_pages
 from gateway.model import OutboxState
 
 app = typer.Typer(no_args_is_help=True, help="Replies: list, show, retry, discard.")
@@ -40,8 +40,8 @@ def outbox_list(
     start = moments.past(since, utc_now()) if since else None
     wanted = search.Search(state, None, to, subject, message_id, start, limit)
     with context.store() as (_, store):
-        rows = store.read_now(lambda connection: search.outbox_rows(connection, wanted))
-    show_table(rows, COLUMNS, as_json)
+        read = lambda page: store.read_now(lambda connection: search.outbox_rows(connection, page))  # noqa: E731
+        show_pages(search.pages(read, wanted, PAGE), COLUMNS, as_json)
 
 
 @app.command("show")

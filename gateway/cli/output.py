@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -43,6 +44,18 @@ def write_octets(data: bytes | bytearray, force: bool, what: str) -> None:
     if sys.stdout.isatty() and not force:
         fail(f"{what} may hold control sequences: send it to a file, or to a terminal with --force", 2)
     sys.stdout.buffer.write(data)
+
+
+PAGE = 500  #: rows that are read, shown and forgotten before the next ones
+
+
+def show_pages(pages: Iterable[list[dict[str, Any]]], names: tuple[str, ...], as_json: bool) -> None:
+    """``show_table`` of a list of any length, a page after the other: it takes the memory of one of them."""
+    shown = False
+    for rows in pages:
+        if rows or not shown:
+            show_table(rows, names, as_json)
+        shown = True
 
 
 def show_table(rows: list[dict[str, Any]], names: tuple[str, ...], as_json: bool) -> None:

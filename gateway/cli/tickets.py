@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import context, moments
-from gateway.cli.output import Force, Json, Limit, columns, fail, line, safe, show_table, write_octets
+from gateway.cli.output import PAGE, Force, Json, Limit, columns, fail, line, safe, show_pages, write_octets
 from gateway.model import Department, Priority, TicketState, Trust
+
+if TYPE_CHECKING:
+    from gateway.database.store import Store
+    from gateway.tickets.listing import Filter
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,7 +42,6 @@ def tickets_list(
 ) -> None:  # fmt: skip
     """List tickets, the most urgent first."""
     from gateway.database.store import utc_now
-    from gateway.tickets import views
     from gateway.tickets.listing import Filter
 
     who = context.who() if owner == "me" else owner
@@ -45,10 +49,25 @@ def tickets_list(
         zone = moments.zone_of(settings)
         then = moments.past(since, utc_now(), zone=zone) if since else None
         wanted = Filter(state, account, department, priority, who, tag, trust, language, then)
-        rows = store.read_now(lambda connection: views.ticket_list(connection, wanted, limit))
-    if not as_json:
-        rows = [row | {"limit_at": row["limit_at"] and moments.local(row["limit_at"], zone)} for row in rows]
-    show_table(rows, _COLUMNS, as_json)
+        pages = _pages(store, wanted, limit)
+        show_pages(pages if as_json else ([_in_zone(row, zone) for row in page] for page in pages), _COLUMNS, as_json)
+
+
+def _pages(store: Store, wanted: Filter, limit: int) -> Iterator[list[dict[str, Any]]]:
+    """The tickets of a list, a page at a time."""
+    from gateway.tickets import listing, views
+
+    if limit <= PAGE:
+        yield store.read_now(lambda connection: views.ticket_list(connection, wanted, limit))
+        return
+    ids = store.read_now(lambda connection: listing.ids(connection, wanted, limit))
+    for start in range(0, max(1, len(ids)), PAGE):
+        some = ids[start : start + PAGE].tolist()
+        yield store.read_now(lambda connection, some=some: views.ticket_page(connection, some))  # type: ignore[misc]
+
+
+def _in_zone(row: dict[str, Any], zone: str) -> dict[str, Any]:
+    return row | {"limit_at": row["limit_at"] and moments.local(row["limit_at"], zone)}
 
 
 @app.command("show")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from gateway.database import typed
+from gateway.database.among import among
 from gateway.database.tables import Ticket, ticket_tags, tickets
 from gateway.model import Department, Priority, TicketState, Trust
 
@@ -42,6 +45,18 @@ def listed(connection: Connection, wanted: Filter, limit: int) -> list[Ticket]:
         return typed.every(connection, Ticket, chosen(wanted).limit(limit))
     found = [row for state in TicketState for row in listed(connection, replace(wanted, state=state), limit)]
     return sorted(found, key=_urgency)[:limit]
+
+
+def ids(connection: Connection, wanted: Filter, limit: int) -> array[int]:
+    """The ids of the first ``limit`` tickets of ``chosen``, for a list that is long: all of them are sorted."""
+    query = chosen(wanted).with_only_columns(tickets.c.id).limit(limit)
+    return array("q", connection.execute(query, execution_options={"yield_per": 5000}).scalars())
+
+
+def of_ids(connection: Connection, some: Sequence[int]) -> list[Ticket]:
+    """These tickets, in this order, but for those that are gone."""
+    found = {row.id: row for row in typed.every(connection, Ticket, select(tickets).where(among(tickets.c.id, some)))}
+    return [found[one] for one in some if one in found]
 
 
 def _urgency(row: Ticket) -> tuple[Any, ...]:

@@ -3,7 +3,8 @@ time."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,7 @@ class Search:
     message_id: str | None = None
     since: datetime | None = None
     limit: int = 100
+    before: int | None = None  #: only rows with a smaller id: the next page
 
 
 def _inbox(wanted: Search) -> list[ColumnElement[bool]]:
@@ -42,6 +44,8 @@ def _inbox(wanted: Search) -> list[ColumnElement[bool]]:
         found.append(m.message_id == wanted.message_id.strip("<> "))
     if wanted.since:
         found.append(m.received_at >= wanted.since)
+    if wanted.before is not None:
+        found.append(m.id < wanted.before)
     return found
 
 
@@ -107,7 +111,22 @@ def _outbox(wanted: Search) -> list[ColumnElement[bool]]:
         found.append(o.rfc_id == wanted.message_id.strip("<> "))
     if wanted.since:
         found.append(o.created_at >= wanted.since)
+    if wanted.before is not None:
+        found.append(o.id < wanted.before)
     return found
+
+
+Rows = Callable[[Search], list[dict[str, Any]]]
+
+
+def pages(read: Rows, wanted: Search, size: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows that are wanted, ``size`` at a time, each page by a ``read`` of its own: nobody waits for a list."""
+    left = wanted.limit
+    while left > 0:
+        page = read(replace(wanted, limit=min(size, left)))
+        yield page
+        left = left - len(page) if len(page) == size else 0
+        wanted = replace(wanted, before=page[-1]["id"] if page else None)
 
 
 def _replies() -> Select[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,7 +89,15 @@ def _ticket(row: Ticket, known: dict[str, Any], tags: list[str]) -> dict[str, An
 
 def ticket_list(connection: Connection, wanted: listing.Filter, limit: int) -> list[dict[str, Any]]:
     """``tickets list``, in the order of ``listing.listed``."""
-    rows = listing.listed(connection, wanted, limit)
+    return _tickets(connection, listing.listed(connection, wanted, limit))
+
+
+def ticket_page(connection: Connection, some: Sequence[int]) -> list[dict[str, Any]]:
+    """``tickets list`` of these ids, in their order."""
+    return _tickets(connection, listing.of_ids(connection, some))
+
+
+def _tickets(connection: Connection, rows: Sequence[Ticket]) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
     known, tags = _facts(connection, ids), labels.of_all(connection, ids)
     return [_ticket(row, _facts_shown(known[row.id]), tags[row.id]) for row in rows]
