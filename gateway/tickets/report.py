@@ -11,17 +11,18 @@ from __future__ import annotations
 import operator
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, TypeVar
+from itertools import chain
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import tickets
 from gateway.model import Rules, TicketState
 from gateway.tickets import report_days
-from gateway.tickets.report_days import Day, Watch
+from gateway.tickets.report_days import Day, Group, Watch
 
 K = TypeVar("K")
 _P50, _P95 = 50, 95
@@ -72,95 +73,131 @@ def watch_of(span: Span, rules: Rules) -> Watch:
 # --------------------------------------------------------------------------- the promise
 
 
-@dataclass(slots=True)
-class _Kept:
-    """Groups put together. Their delays stay ascending: what is sorted in pieces is sorted quickly."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Tickets put together; their delays to the first answer ascending, in milliseconds."""
 
     tickets: int = 0
     breached: int = 0
-    delays: list[int] = field(default_factory=list)
-
-    def add(self, tickets: int, breached: int, delays: list[int]) -> None:
-        self.tickets += tickets
-        self.breached += breached
-        self.delays += delays
-
-    def row(self, key: str, rules: Rules) -> dict[str, Any]:
-        """As it is reported."""
-        self.delays.sort()
-        within = (bisect_right(self.delays, round(limit * 1000)) for limit in (rules.target_s, rules.limit_s))
-        counts = {"key": key, "tickets": self.tickets, "answered": len(self.delays)}
-        counts |= dict(zip(("within_target", "within_limit"), within, strict=True)) | {"breached": self.breached}
-        return counts | {"p50_s": self._percentile(_P50), "p95_s": self._percentile(_P95)}
-
-    def _percentile(self, percent: int) -> float | None:
-        if not self.delays:
-            return None
-        return round(self.delays[-(-len(self.delays) * percent // 100) - 1] / 1000, 1)
+    delays: Sequence[int] = ()
 
 
-Pairs = Mapping[tuple[str, str], _Kept]
-_MONTHS: dict[str, tuple[tuple[Day, ...], Pairs]] = {}  #: what was put together last, and of which days
-_MOST = 40
+Kinds = tuple[dict[str, _Piece], dict[str, _Piece]]  #: by department, by language
+_MADE: dict[tuple[Any, ...], tuple[tuple[Day, ...], Any]] = {}  #: what was put together last, and of which days
+_MOST = 1000  #: a year has 366 days, 53 weeks and 13 months, some of them shorter for a shorter span
 
 
 def _promise(days: Mapping[date, Day], rules: Rules) -> dict[str, Any]:
-    """``total days weeks departments languages``: the promise by one key each, in its order."""
-    pairs: defaultdict[tuple[str, str], _Kept] = defaultdict(_Kept)
-    by_day, months = {}, defaultdict(list)
-    for day, found in days.items():
-        by_day[str(day)] = _of_day(found)
-        months[str(day)[:7]].append(found)
-    for month, its in months.items():
-        for pair, kept in _of_month(month, tuple(its)).items():
-            pairs[pair].add(kept.tickets, kept.breached, kept.delays)
-    departments = _together(pairs, lambda pair: pair[0])
-    named = {
-        "days": {day: kept for day, kept in by_day.items() if kept.tickets},
-        "weeks": _together({day: kept for day, kept in by_day.items() if kept.tickets}, _week_of),
-        "departments": departments,
-        "languages": _together(pairs, lambda pair: pair[1]),
+    """``total days weeks departments languages``: the promise by one key each, in its order.
+
+    A year is put together of its months, each sorted once: what changes with every answer is today alone.
+    """
+    departments: defaultdict[str, list[_Piece]] = defaultdict(list)
+    languages: defaultdict[str, list[_Piece]] = defaultdict(list)
+    for month, its in _by(days, lambda day: f"{day:%Y-%m}"):
+        for kind, found in zip((departments, languages), _once((month,), its, _kinds), strict=True):
+            for key, piece in found.items():
+                kind[key].append(piece)
+    total = [piece for pieces in departments.values() for piece in pieces]
+    return {
+        "total": _row("all", total, rules),
+        "days": _rows_of(_by(days, str), rules),
+        "weeks": _rows_of(_by(days, _week_of), rules),
+        "departments": [_row(key, its, rules) for key, its in sorted(departments.items())],
+        "languages": [_row(key, its, rules) for key, its in sorted(languages.items())],
     }
-    total = _together(departments, lambda _: "all").get("all", _Kept())
-    rows = {name: [kept.row(key, rules) for key, kept in sorted(of.items())] for name, of in named.items()}
-    return {"total": total.row("all", rules), **rows}
 
 
-def _of_day(day: Day) -> _Kept:
-    groups = day.groups.values()
-    late = sum(group.unanswered for group in groups)
-    return _Kept(len(day.delays()) + late, sum(group.breached for group in groups), list(day.delays()))
+def _rows_of(spans: Iterable[tuple[str, tuple[Day, ...]]], rules: Rules) -> list[dict[str, Any]]:
+    """The rows of days or weeks that had any ticket."""
+    limits = (rules.target_s, rules.limit_s)
+    rows = [
+        _once((key, *limits), its, lambda days, key=key: _row(key, [_whole(days)], rules))  # type: ignore[misc]
+        for key, its in spans
+    ]
+    return [row for row in rows if row["tickets"]]
 
 
-def _of_month(month: str, its: tuple[Day, ...]) -> Pairs:
-    """The days of a month put together; once, while they are the same."""
-    known = _MONTHS.get(month)
-    if known is not None and len(known[0]) == len(its) and all(map(operator.is_, known[0], its)):
-        return known[1]
-    made: defaultdict[tuple[str, str], _Kept] = defaultdict(_Kept)
-    for day in its:
-        for pair, group in day.groups.items():
-            made[pair].add(len(group.delays) + group.unanswered, group.breached, group.delays)
-    for kept in made.values():
-        kept.delays.sort()
-    if len(_MONTHS) > _MOST:
-        _MONTHS.clear()
-    _MONTHS[month] = its, made
+def _by(days: Mapping[date, Day], key: Callable[[date], str]) -> Iterable[tuple[str, tuple[Day, ...]]]:
+    """The days by a part of their date."""
+    found: defaultdict[str, list[Day]] = defaultdict(list)
+    for day, counts in days.items():
+        found[key(day)].append(counts)
+    return [(name, tuple(its)) for name, its in found.items()]
+
+
+def _once(name: tuple[Any, ...], its: tuple[Day, ...], make: Callable[[tuple[Day, ...]], K]) -> K:
+    """What ``make`` puts together of these days; once, while they are the same."""
+    key = (*name, len(its))
+    known = _MADE.get(key)
+    if known is not None and all(map(operator.is_, known[0], its)):
+        return cast(K, known[1])
+    made = make(its)
+    if len(_MADE) > _MOST:
+        _MADE.clear()
+    _MADE[key] = its, made
     return made
 
 
-def _together(of: Mapping[K, _Kept], key: Callable[[K], str]) -> dict[str, _Kept]:
-    """Put together by a part of the key."""
-    found: defaultdict[str, _Kept] = defaultdict(_Kept)
-    for name, kept in of.items():
-        kept.delays.sort()
-        found[key(name)].add(kept.tickets, kept.breached, kept.delays)
-    return dict(found)
+def _kinds(its: tuple[Day, ...]) -> Kinds:
+    """Some days by department and by language."""
+    by: tuple[defaultdict[str, list[Group]], defaultdict[str, list[Group]]] = defaultdict(list), defaultdict(list)
+    for day in its:
+        for pair, group in day.groups.items():
+            for of, key in zip(by, pair, strict=True):
+                of[key].append(group)
+    departments, languages = ({key: _piece(groups) for key, groups in of.items()} for of in by)
+    return departments, languages
 
 
-def _week_of(day: str) -> str:
+def _whole(its: tuple[Day, ...]) -> _Piece:
+    """Some days as one."""
+    return _piece([group for day in its for group in day.groups.values()])
+
+
+def _piece(groups: Sequence[Group]) -> _Piece:
+    """What is sorted in pieces is sorted quickly."""
+    delays = sorted(chain.from_iterable(group.delays for group in groups))
+    late = sum(group.unanswered for group in groups)
+    return _Piece(len(delays) + late, sum(group.breached for group in groups), delays)
+
+
+def _row(key: str, pieces: Sequence[_Piece], rules: Rules) -> dict[str, Any]:
+    """As it is reported."""
+    delays = [piece.delays for piece in pieces if piece.delays]
+    answered = sum(map(len, delays))
+    within = (_up_to(delays, round(limit * 1000)) for limit in (rules.target_s, rules.limit_s))
+    counts = {"key": key, "tickets": sum(piece.tickets for piece in pieces), "answered": answered}
+    counts |= dict(zip(("within_target", "within_limit"), within, strict=True))
+    counts |= {"breached": sum(piece.breached for piece in pieces)}
+    return counts | {f"p{percent}_s": _percentile(delays, answered, percent) for percent in (_P50, _P95)}
+
+
+def _up_to(delays: Sequence[Sequence[int]], limit: int) -> int:
+    """How many are not longer, of ascending lists."""
+    return sum(bisect_right(one, limit) for one in delays)
+
+
+def _percentile(delays: Sequence[Sequence[int]], count: int, percent: int) -> float | None:
+    """In seconds, by nearest rank: the shortest delay that enough of them do not exceed, found without sorting."""
+    if not count:
+        return None
+    rank = -(-count * percent // 100)
+    if len(delays) == 1:
+        return round(delays[0][rank - 1] / 1000, 1)
+    low, high = min(one[0] for one in delays), max(one[-1] for one in delays)
+    while low < high:
+        middle = (low + high) // 2
+        if _up_to(delays, middle) < rank:
+            low = middle + 1
+        else:
+            high = middle
+    return round(low / 1000, 1)
+
+
+def _week_of(day: date) -> str:
     """The ISO week of a day: ``2026-W48``."""
-    year, week, _ = date.fromisoformat(day).isocalendar()
+    year, week, _ = day.isocalendar()
     return f"{year}-W{week:02}"
 
 

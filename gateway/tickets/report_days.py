@@ -52,13 +52,6 @@ class Day:
     groups: dict[tuple[str, str], Group] = field(default_factory=dict)
     hours: list[int] = field(default_factory=lambda: [0] * 24)
     silence: dict[str, int] = field(default_factory=dict)
-    _sorted: list[int] | None = field(default=None, compare=False, repr=False)
-
-    def delays(self) -> list[int]:
-        """Those of all groups, ascending; sorted once, for a day that is counted does not change."""
-        if self._sorted is None:
-            self._sorted = sorted(delay for group in self.groups.values() for delay in group.delays)
-        return self._sorted
 
     def as_text(self) -> str:
         """As it is kept."""
