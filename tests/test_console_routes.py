@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 EXAMPLES = 6
 ACTS = {
     "/queue/bulk": ("take", "close", "snooze", "tag"), "/queue/views": ("save", "forget"), "/held": ("release", "discard", "replay", "block"), "/blocked": ("add", "remove"), "/incidents": ("confirm", "close"), "/queue/undo": ("x",),
-    "/tickets/{reference}/act": ("note", "close", "spam", "reopen", "wait", "assign", "tag", "snooze", "wake", "link", "part", "block"),
+    "/tickets/{reference}/act": ("note", "close", "spam", "reopen", "wait", "assign", "tag", "snooze", "wake", "link", "part", "block", "split"),
     "/tickets/{reference}/answer": ("send", "close"), "/outbox": ("retry", "discard"), "/users": ("reset", "role"), "/account": ("end",),
 }  # fmt: skip
 FIELDS = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event, select
+from sqlalchemy import Connection, event, func, select
 
 from gateway.database import users
 from gateway.database.console_tables import console_sessions
@@ -19,25 +19,30 @@ from gateway.database.tables import (
     facts,
     incident_tickets,
     incidents,
+    messages,
     outbox,
     thread_ids,
     tickets,
+    traces,
 )
 from gateway.mail import tokens
 from gateway.model import Person, Priority, Role, TicketState
 from gateway.tickets import (
     answering,
+    casefile,
     clock,
     labels,
     listing,
     merging,
     ownership,
     people,
+    splitting,
     undoing,
     word_index,
     worklist,
 )
 from gateway.tickets.conversation import MovedOn, Refused
+from gateway.tickets.rights import NotAllowed
 from gateway.tickets.worklist import Wanted
 from tests.conftest import NOW
 from tests.samples import RULES, office
@@ -481,3 +486,58 @@ def test_mine_is_what_i_have_not_closed_and_an_incident_has_its_tickets(store: S
     assert shown(store, Wanted(state="all", incident=str(number))) == ["a"]
     assert shown(store, Wanted(state="all", incident="²")) == shown(store, Wanted(state="all", incident="7" * 30)) == []
     assert store.read_now(worklist.trouble)["incidents"] == 1
+
+
+def test_a_mail_is_split_off_with_what_it_brought(store: Store) -> None:
+    whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
+    first = opened(store, "outage", minutes=5, owner="olena", priority="high", critical=True)
+
+    def second(connection: Any) -> int:
+        ticket = connection.execute(select(tickets).where(tickets.c.reference == first)).one()
+        mail = {
+            "digest": "d", "source": "smtp", "received_at": NOW, "rcpt_tos": [], "client_reason": "", "trusted": False, "tls": True,
+            "size": 9, "state": "done", "reason": "", "attempts": 1, "suspect": False, "recheck": 0, "released": False,
+            "author": ticket.author, "trust": "verified", "authenticated": True, "subject": "Invoice 231", "ticket_id": ticket.id, "turn": 1, "claim": 1, "sender": "",
+        }  # fmt: skip
+        message = put(connection, messages, mail)
+        said = {"ticket_id": ticket.id, "message_id": message, "direction": "in", "author": ticket.author, "text": "and the invoice?",
+                "full_text": "", "at": NOW, "status": "shown", "kind": ""}  # fmt: skip
+        entry = int(put(connection, entries, said))
+        put(connection, facts, {"ticket_id": ticket.id, "entry_id": entry, "kind": "invoices", "value": "231", "ownership": "own", "quoted": False, "words": ""})  # fmt: skip
+        put(connection, traces, {"message_id": message, "ticket_id": ticket.id, "at": NOW, "lines": ["trust=verified"]})
+        return entry
+
+    entry = store.write_now(second)
+
+    def row(reference: str) -> Any:
+        return store.read_now(lambda c: c.execute(select(tickets).where(tickets.c.reference == reference)).one())
+
+    with pytest.raises(NotAllowed):
+        store.write_now(lambda c: splitting.split(c, first, entry, OLENA, whose, NOW))
+    assert row(first).version == 1 and found(store, "invoice") == ["outage"]
+    opening = store.read_now(
+        lambda c: c.execute(select(func.min(entries.c.id)).where(entries.c.ticket_id == row(first).id)).scalar_one()
+    )
+    for wrong in (0, opening, entry + 99):
+        with pytest.raises(Refused):
+            store.write_now(lambda c, wrong=wrong: splitting.split(c, first, wrong, boss, whose, NOW))  # type: ignore[misc]
+    made = store.write_now(lambda c: splitting.split(c, first, entry, boss, whose, NOW))
+    old, new = row(first), row(made)
+    assert (new.state, new.subject, new.author, new.account, new.trust) == (
+        "open",
+        "Invoice 231",
+        old.author,
+        old.account,
+        "verified",
+    )
+    assert (new.priority, new.critical, new.owner, new.round, new.promised_at) == ("normal", False, "", 1, NOW)
+    assert new.limit_at == NOW + timedelta(seconds=RULES.limit_s) and old.version == 2 and old.limit_at is not None
+    case = store.read_now(lambda c: casefile.read(c, new, boss, NOW))
+    assert [one.row.text for one in case.said if one.row.direction == "in"] == ["and the invoice?"]
+    assert [(fact.kind, fact.value) for values in case.facts.values() for fact in values] == [("invoices", "231")]
+    assert [line for _, _, line in case.why] == ["trust=verified"] and [one.reference for one in case.linked] == [first]
+    assert "invoices" not in store.read_now(lambda c: casefile.read(c, old, boss, NOW)).facts
+    assert found(store, "invoice") == ["Invoice 231"]
+    store.write_now(lambda c: merging.merge(c, made, first, boss, NOW))  # all is as before
+    both = store.read_now(lambda c: casefile.read(c, row(first), boss, NOW))
+    assert "and the invoice?" in [one.row.text for one in both.said] and row(first).priority == "high"

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, func, select
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from gateway.console import blocked
+from gateway.console import blocked, inside
 from gateway.console.door import Visit, back
-from gateway.console.mails import download
+from gateway.console.mails import as_source, download
 from gateway.console.queue import said as said_of
 from gateway.database import originals, typed
 from gateway.database.tables import Message, Trace, messages, tickets, traces
@@ -58,30 +58,8 @@ async def page(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """One mail: its words by the killable reader, its headers, and why it was held."""
-    key, now = int(visit.request.path_params["message"]), visit.service.clock()
-
-    def looked(connection: Connection) -> tuple[Any, list[str], str | None, bytes | bytearray] | None:
-        row = typed.first(connection, Message, select(messages).where(messages.c.id == key)) if key < 1 << 62 else None
-        if row is None:
-            return None
-        why = [
-            line
-            for one in typed.every(connection, Trace, select(traces).where(traces.c.message_id == key))
-            for line in one.lines
-        ]
-        reference = connection.execute(select(tickets.c.reference).where(tickets.c.id == row.ticket_id)).scalar()
-        audit.write(connection, Act("view mail", "message", str(key)), visit.person, now)
-        return row, why, reference, originals.load(connection, key)
-
-    found = await visit.service.change(looked)
-    if found is None:
-        raise HTTPException(404)
-    row, why, reference, raw = found
-    reading, trouble = None, ""
-    try:
-        reading = await visit.service.read(raw, row.mail_from, row.received_at)
-    except Exception as error:  # over which the reader died before, perhaps: the page says so
-        trouble = f"This mail cannot be read: {type(error).__name__}. Its source can be downloaded."
+    row, why, reference, raw = await _looked(visit, "view mail")
+    reading, trouble = await inside.read(visit, raw, row.mail_from, row.received_at)
     to_block = await blocked.proposed(visit, row.trust, row.author, row.mail_from)
     claims = await visit.service.compute(lambda: visit.service.whose(row.author) if row.author else [])
     return visit.page(
@@ -90,20 +68,42 @@ async def show(visit: Visit) -> Response:
     )  # fmt: skip
 
 
-async def raw(visit: Visit) -> Response:
-    """The mail, byte for byte."""
+async def _looked(visit: Visit, how: str) -> tuple[Any, list[str], str | None, bytes | bytearray]:
+    """(inbox row, why, reference of its ticket, octets) of the mail in the address; the look is written down."""
     key, now = int(visit.request.path_params["message"]), visit.service.clock()
 
-    def looked(connection: Connection) -> bytes | bytearray:
-        if key >= 1 << 62 or connection.execute(select(messages.c.id).where(messages.c.id == key)).first() is None:
-            return b""
-        audit.write(connection, Act("download mail", "message", str(key)), visit.person, now)
-        return originals.load(connection, key)
+    def looked(connection: Connection) -> tuple[Any, list[str], str | None, bytes | bytearray] | None:
+        row = typed.first(connection, Message, select(messages).where(messages.c.id == key)) if key < 1 << 62 else None
+        if row is None:
+            return None
+        told = typed.every(connection, Trace, select(traces).where(traces.c.message_id == key))
+        reference = connection.execute(select(tickets.c.reference).where(tickets.c.id == row.ticket_id)).scalar()
+        audit.write(connection, Act(how, "message", str(key)), visit.person, now)
+        return row, [line for one in told for line in one.lines], reference, originals.load(connection, key)
 
-    octets = await visit.service.change(looked)
+    found = await visit.service.change(looked)
+    if found is None:
+        raise HTTPException(404)
+    return found
+
+
+async def formatted(visit: Visit) -> Response:
+    """The mail's HTML, made safe, for a frame."""
+    row, _, _, octets = await _looked(visit, "view html")
+    return await inside.mail(visit, octets, row)
+
+
+async def source(visit: Visit) -> Response:
+    """The source of the mail as text, its beginning."""
+    return as_source((await _looked(visit, "view source"))[3])
+
+
+async def raw(visit: Visit) -> Response:
+    """The mail, byte for byte."""
+    row, _, _, octets = await _looked(visit, "download mail")
     if not octets:
         raise HTTPException(404)
-    return download(bytes(octets), f"message-{key}.eml", "message/rfc822")
+    return download(bytes(octets), f"message-{row.id}.eml", "message/rfc822")
 
 
 async def act(visit: Visit) -> Response:

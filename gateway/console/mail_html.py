@@ -13,6 +13,9 @@ from collections.abc import Callable
 from html import escape
 
 import nh3
+from starlette.responses import HTMLResponse, Response
+
+from gateway.console import pages
 
 MAX_HTML = 2 * 1024**2
 #: what takes a parser of HTML more than a fraction of a second: tags in all, elements and formatting (bold, colours)
@@ -116,6 +119,25 @@ def cleaned(html: str) -> str:
 def plain(language: str) -> str:
     """The page of a mail that has no HTML."""
     return _PAGE.format(language=escape(language or "und"), style=_STYLE, body=_PLAIN)
+
+
+def framed(page: str) -> Response:
+    """A page for a frame that may do nothing."""
+    response = HTMLResponse(page)
+    response.headers["content-security-policy"] = POLICY
+    response.headers["x-frame-options"] = "SAMEORIGIN"
+    return response
+
+
+def written(words: str, language: str) -> str:
+    """The page of plain words."""
+    body = f"<pre>{escape(str(pages.harmless(words)))}</pre>"
+    return _PAGE.format(language=escape(language or "und"), style=_STYLE, body=body)
+
+
+def headed(page: str, head: str) -> str:
+    """A page with something of ours above it."""
+    return page.replace("<body>", f"<body>{head}", 1)
 
 
 def page(html: str, language: str, picture: Callable[[str], tuple[str, bytes] | None]) -> tuple[str, int]:

@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
-from gateway.console import mail_html
+from gateway.console import inside, kinds
 from gateway.console.door import Visit
 from gateway.console.pages import quoted
-from gateway.console.ticket import framed, reference_of
+from gateway.console.ticket import reference_of
 from gateway.database import originals
-from gateway.read.attachments import attachment, pictures
+from gateway.read.attachments import attachment
 from gateway.tickets import audit, casefile, people
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import ticket
@@ -52,18 +52,16 @@ async def _original(visit: Visit, how: str) -> tuple[Any, bytes | bytearray]:
 async def page(visit: Visit) -> Response:
     """The mail's HTML, made safe, for a frame."""
     mail, raw = await _original(visit, "view html")
-    reading = await visit.service.read(raw, mail.mail_from, mail.received_at)
-    if not reading.parsed.html:
-        return framed(mail_html.plain(reading.language or ""))
-    inside = await visit.service.compute(lambda: pictures(raw))
-    html = reading.parsed.html
-    shown, _ = await visit.service.compute(lambda: mail_html.page(html, reading.language or "", inside.get))
-    return framed(shown)
+    return await inside.mail(visit, raw, mail)
 
 
 async def source(visit: Visit) -> Response:
     """The source of the mail as text, its beginning."""
-    _, raw = await _original(visit, "view source")
+    return as_source((await _original(visit, "view source"))[1])
+
+
+def as_source(raw: bytes | bytearray) -> Response:
+    """The beginning of a mail as it came."""
     text = bytes(raw[:MAX_SOURCE]).decode("utf-8", "backslashreplace")
     more = "" if len(raw) <= MAX_SOURCE else f"\n\n[{len(raw) - MAX_SOURCE} more octets: download the mail]\n"
     response = PlainTextResponse(text + more)
@@ -89,6 +87,23 @@ def download(octets: bytes, name: str, kind: str = "application/octet-stream", i
 
 async def file(visit: Visit) -> Response:
     """An attachment: a picture in the browser, everything else as a download."""
+    octets, name, kind = await _attached(visit)
+    inline = kind in INLINE and octets.startswith(INLINE[kind]) and not visit.asked("download")
+    return download(octets, name or "file", kind if inline else "application/octet-stream", inline)
+
+
+async def file_page(visit: Visit) -> Response:
+    """An attached mail or text, made safe, for a frame."""
+    octets, name, kind = await _attached(visit)
+    if kinds.is_mail(name, kind):
+        return await inside.attached_mail(visit, octets)
+    if kinds.is_text(name, kind):
+        return await visit.service.compute(lambda: inside.text(octets))
+    raise HTTPException(404)
+
+
+async def _attached(visit: Visit) -> tuple[bytes, str, str]:
+    """(content, name, type) of the attachment in the address; the look is written down."""
     sha256, now = visit.request.path_params["sha256"], visit.service.clock()
     if not _SHA256.fullmatch(sha256):
         raise HTTPException(404)
@@ -108,5 +123,4 @@ async def file(visit: Visit) -> Response:
     )
     if octets is None:
         raise HTTPException(404)
-    inline = kind in INLINE and octets.startswith(INLINE[kind]) and not visit.asked("download")
-    return download(octets, name or "file", kind if inline else "application/octet-stream", inline)
+    return octets, name, kind

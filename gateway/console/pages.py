@@ -17,6 +17,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
+from gateway.console import kinds
+
 FOLDER = Path(__file__).parent
 #: characters that change the order in which a line is read: a file name "gpj.exe" must not look like one of a picture
 _TURNS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C}
@@ -84,6 +86,25 @@ def octets(value: int) -> str:
     return f"{value / 1024:.0f} KB" if value < 1024**2 else f"{value / 1024**2:.1f}".removesuffix(".0") + " MB"
 
 
+#: what the program calls by one word, as a person says it
+_WORDS = {
+    "auto_reply": "automatic", "bulk": "mass mail", "bounce": "delivery report", "report": "report of a machine",
+    "self": "our own mail", "human": "person", "received": "acknowledgement",
+    "received_general": "acknowledgement, general", "verification_needed": "asked to verify",
+    "emergency": "outage acknowledged", "status": "still in work", "closed": "told it is closed",
+    "abuse_notice": "abuse notice", "staff_new": "new, or more", "staff_alert": "reminder",
+    "staff_breach": "limit passed", "staff_digest": "digest", "staff_undelivered": "not delivered",
+    "staff_owner": "new owner", "staff_held": "held mail", "staff_refused": "answer refused",
+    "email_change": "change of e-mail address", "suspended_payment": "suspended, unpaid",
+    "suspended_violation": "suspended for abuse",
+}  # fmt: skip
+
+
+def word(value: str) -> str:
+    """What a person says for a word of the program."""
+    return _WORDS.get(value, value.replace("_", " "))
+
+
 def quoted(text: str) -> str:
     """Text for a query or a cookie."""
     return quote(text, safe="")
@@ -110,6 +131,7 @@ def _environment() -> Environment:
     made.globals["static"] = lambda name: f"/static/{name}?{versions[name]}"
     made.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
     made.filters |= {"moment": moment, "until": until, "octets": octets, "since": since, "quoted": quoted, "cut": cut}
+    made.filters |= {"word": word, "opens": kinds.opens}
     return made
 
 

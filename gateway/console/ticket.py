@@ -7,16 +7,29 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from gateway.console import blocked, mail_html, pages, ready, uploads
+from gateway.console import blocked, pages, promised, ready, uploads
 from gateway.console.door import Visit, back
 from gateway.console.imitation import imitates
 from gateway.console.incident import moment
+from gateway.console.mail_html import framed
 from gateway.console.queue import said as said_of
 from gateway.console.queue import undoing_of
 from gateway.database import users
-from gateway.model import SENSITIVE, Department, Ownership, Priority, Question, Told, Trust
+from gateway.model import (
+    RECOVERED,
+    SENSITIVE,
+    Department,
+    MailClass,
+    Ownership,
+    Priority,
+    Question,
+    TicketState,
+    Told,
+    Trust,
+)
+from gateway.read.bodies import DIFFER
 from gateway.replies import render
 from gateway.tickets import (
     addressees,
@@ -30,6 +43,7 @@ from gateway.tickets import (
     ownership,
     people,
     rights,
+    splitting,
 )
 from gateway.tickets import presence as presences
 from gateway.tickets.conversation import MovedOn, Refused, ticket
@@ -37,6 +51,8 @@ from gateway.tickets.corrections import Right
 
 LONGEST = answering.MAX_WORDS
 MANY_FACTS = 20  #: whose owners are looked up
+_CALM = (RECOVERED, DIFFER)  #: marks that warn of nothing
+_RUNNING = ("unprocessed", "processing", "active")
 _SNOOZE = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(days=1), "3d": timedelta(days=3)}
 
 
@@ -66,14 +82,26 @@ async def _values(visit: Visit) -> dict[str, Any]:
     found["imitates"] = imitates(row.author_name or "", row.author, desk.office)
     found["languages"] = desk.settings.gateway.languages
     found["to_block"] = await blocked.proposed(visit, row.trust, row.author, None) if row.account is None else ""
-    found["whose"] = await visit.service.compute(lambda: _whose(visit, found["case"].facts))
+    found |= {"calm": _CALM, "machine": _by_a_machine(found["case"].said)}
+    found |= await visit.service.compute(lambda: _looked_up(visit, row, found["case"].facts))
     return {**found, **_undoing(found["draft"], now), **files_of(visit, found["files"])}
 
 
-def _whose(visit: Visit, facts: dict[str, list[Any]]) -> dict[str, list[tuple[str, str]]]:
-    """Whose the facts are that belong to another customer: (number, name) of the accounts, by the fact's value."""
+def _by_a_machine(said: list[casefile.Said]) -> bool:
+    """Whether a machine wrote last."""
+    heard = [one.verdict.mail_class for one in said if one.row.direction == "in" and one.verdict is not None]
+    return bool(heard) and heard[-1] not in (None, MailClass.HUMAN)
+
+
+def _looked_up(visit: Visit, row: Any, facts: dict[str, list[Any]]) -> dict[str, Any]:
+    """What the directory says of the facts. ``whose``: of those that belong to another customer the (number, name) of
+    the accounts, by value; ``stopped``: the state of the account's orders that do not run, by number."""
     foreign = [fact.value for values in facts.values() for fact in values if fact.ownership == Ownership.FOREIGN]
-    return {value: visit.service.whose(value)[:3] for value in foreign[:MANY_FACTS]}
+    orders = visit.service.orders(row.account) if row.account else []
+    return {
+        "whose": {value: visit.service.whose(value)[:3] for value in foreign[:MANY_FACTS]},
+        "stopped": {number: state for number, _, state in orders if state not in _RUNNING},
+    }
 
 
 def files_of(visit: Visit, files: list[Any]) -> dict[str, Any]:
@@ -106,7 +134,7 @@ async def _page(visit: Visit, status: int = 200, **more: Any) -> Response:
     account = await visit.service.compute(lambda: visit.service.account(row.account) if row.account else None)
     texts = await visit.service.compute(lambda: _ready(visit, row, values["case"].facts))
     values |= {"account": account, "ready": texts, "said": said_of(visit), "moved": None, "sensitive": SENSITIVE}
-    values |= {"gaps": [], "other": None, "undo": {}}
+    values |= {"gaps": [], "fileless": "", "other": None, "undo": {}}
     if values["said"] and values["undo_until"] is None:
         values |= await undoing_of(visit)
     response = visit.page("ticket.html", status, **{**values, **more})
@@ -206,14 +234,6 @@ async def preview(visit: Visit) -> Response:
     return framed(opened + body + start + end + head + rest.replace("</body>", tail))
 
 
-def framed(page: str) -> Response:
-    """A page for a frame that may do nothing."""
-    response = HTMLResponse(page)
-    response.headers["content-security-policy"] = mail_html.POLICY
-    response.headers["x-frame-options"] = "SAMEORIGIN"
-    return response
-
-
 async def answer(visit: Visit) -> Response:
     """Sends, in ten seconds; asks first where the conversation has moved on."""
     words, seen = visit.field("text", LONGEST), visit.field("seen", 10)
@@ -223,11 +243,11 @@ async def answer(visit: Visit) -> Response:
     try:
         if visit.field("asked") and not to:
             raise Refused("Choose who gets the answer.")
-        gaps = ready.gaps(desk.templates, words)
-        if gaps and visit.field("gaps", 500) != " ".join(gaps):
-            await draft(visit)
-            return await _page(visit, 409, gaps=gaps, words=words, chosen=to)
         await uploads.taken(visit, reference_of(visit))
+        doubts = await _doubts(visit, words)
+        if doubts:
+            await draft(visit)
+            return await _page(visit, 409, **doubts, words=words, chosen=to)
         await visit.service.change(
             lambda connection: answering.send(
                 connection, reference_of(visit), words, _user(visit), desk.office, now, known, and_close, to
@@ -242,6 +262,19 @@ async def answer(visit: Visit) -> Response:
         return await _page(visit, 400, said=str(refused), words=words, chosen=to)
     visit.service.wake()
     return back(f"/tickets/{reference_of(visit)}#sent")
+
+
+async def _doubts(visit: Visit, words: str) -> dict[str, Any]:
+    """What is asked about once before the words go out: gaps of a ready text, and a file that they speak of."""
+    gaps = ready.gaps(visit.service.desk().templates, words)
+    has_files: bool = await visit.service.ask(lambda connection: _has_files(connection, visit))
+    said = "" if has_files else promised.file_in(words)
+    agreed = visit.field("gaps", 500) == " ".join(gaps) and (not said or bool(visit.field("fileless")))
+    return {} if agreed or await _is_sent(visit, words) else {"gaps": gaps, "fileless": said}
+
+
+def _has_files(connection: Connection, visit: Visit) -> bool:
+    return bool(answer_files.of_draft(connection, visit.who.id, ticket(connection, reference_of(visit)).id))
 
 
 def _chosen(visit: Visit) -> tuple[str, ...]:
@@ -320,9 +353,21 @@ async def act(visit: Visit) -> Response:
     what = visit.field("do", 20)
     if what == "block":
         return await _block(visit)
+    if what == "split":
+        return await _split(visit)
     await visit.service.change(lambda connection: _act(connection, visit, what))
     told = _DONE.get(what, "").format(reference_of(visit))
     return back("/" if what in ("close", "spam", "snooze") else f"/tickets/{reference_of(visit)}", told)
+
+
+async def _split(visit: Visit) -> Response:
+    """Makes a ticket of its own of one mail, and shows it."""
+    entry, desk, now = visit.field("entry", 18), visit.service.desk(), visit.service.clock()
+    number = int(entry) if entry.isascii() and entry.isdigit() else 0
+    made = await visit.service.change(
+        lambda c: splitting.split(c, reference_of(visit), number, visit.person, desk.office, now)
+    )
+    return back(f"/tickets/{made}", f"Split off {reference_of(visit)}. Merged into it, all is as before.")
 
 
 async def _block(visit: Visit) -> Response:
@@ -378,10 +423,15 @@ async def merge(visit: Visit) -> Response:
     row, other = await visit.service.ask(lambda c: (ticket(c, reference_of(visit)), ticket(c, into)))
     if merging.apart(row, other) and not visit.field("sure"):
         return await _page(visit, 409, other=other)
-    await visit.service.change(
-        lambda connection: merging.merge(connection, reference_of(visit), into, visit.person, now)
-    )
-    return back(f"/tickets/{other.reference}", f"Merged {row.reference} into this. Linked: Part again.")
+    reopened = await visit.service.change(lambda connection: _merged(connection, visit, other, now))
+    told = " It is open again: what came with it has no answer (h: wait for the customer)." if reopened else ""
+    return back(f"/tickets/{other.reference}", f"Merged {row.reference} into this. Linked: Part again.{told}")
+
+
+def _merged(connection: Connection, visit: Visit, other: Any, now: datetime) -> bool:
+    """Whether the other ticket, answered before, is open again by it."""
+    merging.merge(connection, reference_of(visit), other.reference, visit.person, now)
+    return other.state != TicketState.OPEN and ticket(connection, other.reference).state == TicketState.OPEN
 
 
 async def release(visit: Visit) -> Response:

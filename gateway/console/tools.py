@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from gateway.console.door import Visit
-from gateway.console.ticket import framed
+from gateway.console.mail_html import framed
 from gateway.replies import render
 from gateway.tickets import worklist
 

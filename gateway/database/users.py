@@ -24,6 +24,7 @@ from gateway.model import Told
 
 ROLES = ("agent", "lead", "admin", "auditor")
 INVITE_H = 48.0  #: hours in which a one-time link works
+RENEW_MIN = 15.0  #: minutes in which one works that a user has made for himself
 SESSION_H = 12.0  #: hours after which a session ends, whatever is done in it
 IDLE_H = 3.0  #: hours without a request after which it ends
 TOUCH_S = 60.0  #: how exactly the last request is known
@@ -152,6 +153,15 @@ def reset(connection: Connection, name: str, now: datetime) -> str:
     connection.execute(update(users).where(users.c.id == row.id).values(disabled=False, **values))
     end_all(connection, row.id)
     forgiven(connection, row.name)
+    return token
+
+
+def renew(connection: Connection, user_id: int, now: datetime) -> str:
+    """A one-time link of a few minutes for who is logged in and has just proved it again; until it is used the old
+    password and second factor count."""
+    token = secrets.token_urlsafe(32)
+    values = {"invite": digest(token), "invite_until": now + timedelta(minutes=RENEW_MIN)}
+    connection.execute(update(users).where(users.c.id == user_id).values(**values))
     return token
 
 

@@ -243,6 +243,7 @@
     if (at >= 0) { words.focus(); words.setSelectionRange(at, at + left.length); words.scrollIntoView({ block: "center" }); }
   }
   if ($("#gaps")) addEventListener("load", () => setTimeout(gap, 50));
+  if ($("#fileless")) addEventListener("load", () => setTimeout(() => words?.focus(), 50));
   const form = $("#answer-form");
   async function attach(files, remove = "") {
     if (!form || (!files?.length && !remove)) return;
@@ -369,17 +370,22 @@
     if (box?.dataset.remember !== undefined) setTimeout(() => localStorage.setItem(`fold-${box.id}`, box.open ? "open" : "shut"));
   });
   folded();
+  function formatted() {  // of the newest mail
+    const key = $("details.original[data-frame] > summary kbd"), box = key?.closest("details");
+    if (box) { box.open = !box.open; box.scrollIntoView({ block: box.open ? "start" : "nearest" }); $("summary", box).focus({ preventScroll: true }); }
+  }
   const keys = {
     j: () => step(1), k: () => step(-1), "?": help, "/": () => ($("#words")?.offsetParent ? focus("#words") : (location.href = "/")), u: () => { location.href = $("#up")?.href ?? "/"; },
     x: () => { const box = document.activeElement.closest("li.ticket")?.querySelector(".pick input"); if (box) { box.checked = !box.checked; chose(); } },
     r: () => focus("#words-of-answer"), n: () => unfold("note", "#note-text"), p: preview, z: () => $("#undo")?.requestSubmit(),
     a: () => bulk("take") || $("#take button")?.click(), t: () => bulk("tag") || focus("#tag"), s: () => bulk("snooze") || focus("#snooze"), c: () => unfold("correct"),
-    w: () => unfold("why"), ";": choose, m: () => { if (bulk("merge")) return; if ($("#merge-same")) $("#merge-same").click(); else unfold("linked", "#merge-to"); }, e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(), B: () => $("#block")?.click(),
+    w: () => unfold("why"), f: formatted, ";": choose, m: () => { if (bulk("merge")) return; if ($("#merge-same")) $("#merge-same").click(); else unfold("linked", "#merge-to"); }, e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(), B: () => $("#block")?.click(), h: () => $("#wait")?.click(),
   };
   let going = 0;
   document.addEventListener("keydown", (event) => {
     const field = event.target.matches("input:not([type=checkbox]), textarea, select");
     if (event.key === ";" && (event.ctrlKey || event.metaKey) && event.target === words) { event.preventDefault(); choose(); return; }
+    if (event.altKey && event.code === "KeyA" && form) { event.preventDefault(); $("#file").click(); return; }
     if (event.key === "Escape" && field) { event.target.blur(); return; }
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field) { event.preventDefault(); event.target.form?.requestSubmit($("button.primary", event.target.form)); return; }
     if (event.key === "Enter" && event.target.matches(".acts select, #correct select")) { event.preventDefault(); event.target.form.requestSubmit(); return; }
