@@ -29,7 +29,7 @@ HOSTS = [
     ("hostname: web-13", ["web-13"]), ("Hostname web13 does not boot", ["web13"]), ("the site get.it is down", ["get.it"]), ("db01.internal cannot be reached", ["db01.internal"]),
     ("shop.example/blog.example are dead", ["shop.example", "blog.example"]), ("kramer-shop dot com is not loading", ["kramer-shop.com"]),
     ("shop[.]example", ["shop.example"]), ("hxxps://shop.example/x", ["shop.example"]), ("ssh root@web7.shop.example hangs", ["web7.shop.example"]),
-    ("our site at shop.example", ["shop.example"]),
+    ("our site at shop.example", ["shop.example"]), ("our site brew.pub is down", ["brew.pub"]), ("www.brew.pub", ["brew.pub"]),
     ("shop.example's certificate", ["shop.example"]), ("https://user:pw@shop.example/x", ["shop.example"]), ("ftp://files.shop.example", ["files.shop.example"]),
 ]  # fmt: skip
 NONE = [
@@ -39,6 +39,7 @@ NONE = [
     "64 bytes from lhr.carrier.net (203.0.113.1): icmp_seq=1 ttl=57", "Please call me.me too", "version 2.0.de", "./run.sh", "data.zip", "readme.md", "Message-ID: <a@mail.other.com>",
     "ok.so what", "done.thanks", "P.S. hello", "a.b", "...", "wait...what", "100.000.de facto", "host is down", "hostname is unknown",
     "write to anna@ shop.example", "anna (at) shop.example", "anna at kramer dot com", "Muster GmbH & Co.KG",
+    "main.cf and master.cf are as before", "terraform plan of main.tf", "server.properties has port 25565", "id_rsa.pub is attached", "backup-db.sh hangs", "multi-user.target failed",
 ]  # fmt: skip
 
 
@@ -61,7 +62,8 @@ CALLED = [
 MACHINES = [
     ("fra1-web-02 has no network", ["fra1-web-02"]), ("vps_prod_1 is down", ["vps_prod_1"]), ("vps-3f9a2b is offline", ["vps-3f9a2b"]), ("k8s-01 lost its network", ["k8s-01"]),
     ("the root password of mx-relay", ["mx-relay"]), ("zbx-core padł", ["zbx-core"]), ("Apache2 default page", []), ("usdt trc20 and a cs2 server", []), ("cr0=0x8001003d cr2=0x10", []),
-    ("web13 and srv-de-04", ["web13", "srv-de-04"]), ("php-8 and utf-8", []),
+    ("web13 and srv-de-04", ["web13", "srv-de-04"]), ("php-8 and utf-8", []), ("XFS (vda1): Corruption, then ping6 to fe80::1 over vmbr0 and wg0", []),
+    ("mail-tester says SPF fail", []), ("web13: no ping", ["web13"]), ("docker01 is down", ["docker01"]),
 ]  # fmt: skip
 
 

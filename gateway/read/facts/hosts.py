@@ -48,12 +48,14 @@ _LABELS_BEGIN = (
 _SPECIAL = frozenset("example test invalid local localdomain lan internal intranet corp home arpa onion".split())
 #: top-level domains that are words or file name extensions as well: such a name needs a second sign
 _AMBIGUOUS = frozenset(
-    "sh py pl rs so zip md ps cc ml mov do pm app is it in at be to us me no my am as by la es un et il un de da an so "
+    "pl rs so md ps cc ml mov do pm app is it in at be to us me no my am as by la es un et il un de da an so "
     "ist al el id "
     "ma sa si se te tu va vi hu ne li lo na nu om re pro info name new page date here now how one then so today live "
     "works help "
     "support email cash cool fast run plus phone call care fail fix".split()
 )
+#: those that files end in far more often than hosts: main.cf, multi-user.target, backup-db.sh
+_FILE_ENDS = frozenset("sh py zip cf tf pub map properties target mk cab".split())
 LONG_LABEL, FAIR_LABEL = (
     14,
     7,
@@ -137,6 +139,8 @@ def _is_host(match: re.Match[str], line: str, beside: bool = False) -> bool:
         return False  # "version 2.0.de"
     if _MAILBOX.search(before) or (_FILE.search(before) and not beside):
         return False
+    if top in _FILE_ENDS:
+        return bool(_HOST_WORD.search(before)) or (host.count(".") >= 2 and "_" not in host)
     if top in _AMBIGUOUS:
         label = len(host) - len(last) - 1
         return (

@@ -31,9 +31,11 @@ _NO_NAMES = (
     "fehler|error|errors|log|logs|ready|time|zeit|umgebung|environment|version|versions|api|proxy|archiv|filter|relay|"
     "queue|verkehr|traffic|"
     "verbindung|connection|sitzung|session|sessions|instance|instanz|container|image|images|farm|machine|maschine|"
-    "mounted|unit|units|bereich)"
+    "mounted|unit|units|bereich|tester|testers|checker|check|checks|scanner|monitor|monitoring|manager|management|"
+    "tool|tools|toolbox|provider|anbieter|builder|editor|viewer|agent|agents|plugin|plugins|module|modul)"
 )
-_DOMAIN = late(r"\.[^\W\d_]")  #: behind it: "mx1" of "mx1.shop.example" is no name by itself
+#: behind it: "mx1" of "mx1.shop.example" is no name by itself, "fe80" of "fe80::1" is an address
+_GOES_ON = late(r"\.[^\W\d_]|::|:[0-9a-f]{1,4}:")
 _MACHINE = late(
     r"(?:[a-z]{1,8}\d{0,2}[a-z]{0,3}[-_]){0,3}[a-z]{2,12}(?:-[a-z]{1,8})?[-_]?\Z|[a-z]{1,8}\d{1,2}[a-z]{0,3}[-_]\Z"
 )
@@ -49,7 +51,10 @@ _NO_MACHINE = late(
     r"|li|ca|ab|um|bis|"
     r"apache|nginx|exim|dovecot|trc|erc|bep|cs|gta|cr|dr|eax|ap|amd|arm|ryzen|epyc|xeon|i|rtx|gtx|a|h|b|c|d|error"
     r"|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov"
-    r"|dec)[-_]?"
+    # disks, terminals, interfaces and tunnels of a kernel, its file systems; commands, ciphers, versions of programs
+    r"|dec|x?vd[a-z]|dm|dm-|loop|tty|ttys|mmcblk|nvmen|tun|tap|wg|br|vmbr|veth|venet|wlan|wlp|lo|ppp|docker|ext|xfs|zfs"
+    r"|grub|ping|traceroute|tracepath|ip|inet|dhcp|ike|ikev|ipsec|aes|rsa|base|ed|el|sha-|gpt|wordpress|wp|joomla|drupal"
+    r"|typo|magento|bootstrap|angular|vue|idrac|ilo|covid|xbox)[-_]?"
 )
 
 
@@ -82,7 +87,7 @@ def machines(text: str) -> list[str]:
         if (
             not start
             or end - start > 3
-            or (end < len(text) and (text[end].isalnum() or text[end] in "-_@%=" or _DOMAIN.match(text, end)))
+            or (end < len(text) and (text[end].isalnum() or text[end] in "-_@%=" or _GOES_ON.match(text, end)))
         ):
             continue
         before = text[max(0, start - 24) : start].lower()
