@@ -20,11 +20,11 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from gateway import config, service
 from gateway.config import ConfigError, Problem, Settings
+from gateway.configured import address_rules
 from gateway.database import nodes
 from gateway.mail.address import PROVIDERS
 from gateway.replies.render import Templates
 from gateway.tickets import blocks
-from gateway.verify.configured import address_rules
 from gateway.verify.directory import DIRECTORY, Directory, DirectoryError, build
 from gateway.verify.directory_sources import Source
 from gateway.verify.lookup import customers_of

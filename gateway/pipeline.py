@@ -21,8 +21,9 @@ from gateway.claims import LATE_S as LATE_S
 from gateway.claims import SILENT, Bell, ClaimLoop, Pace
 from gateway.database import inbox, originals
 from gateway.database.store import LostClaim, Store, StoreError, Unavailable
-from gateway.mail import (address as spelling, guard, header)
-from gateway.mail.header import (RawMail, header_end)
+from gateway.mail import address as spelling
+from gateway.mail import guard, header
+from gateway.mail.header import RawMail, header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
 from gateway.model import (
     ABUSE,

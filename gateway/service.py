@@ -25,9 +25,8 @@ from gateway.pipeline import Surroundings
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
-from gateway.settings import (read_text, secret)
-from gateway.tickets import (blocks)
-from gateway.tickets.incidents import (Rule)
+from gateway.settings import read_text, secret
+from gateway.tickets import blocks
 from gateway.tickets.outgoing import NEVER, Office, Restored
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks

@@ -21,9 +21,8 @@ from gateway.database.clean import CleanText as Text
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Person, RawMessage
-from gateway.tickets import (audit, erasure, export, holds, labels, outgoing, people, purge, retention, word_index)
-from gateway.tickets.retention import (Keep)
-from gateway.tickets.settings import (Retention)
+from gateway.tickets import audit, erasure, export, holds, labels, outgoing, people, purge, retention, word_index
+from gateway.tickets.settings import Retention
 from tests.samples import NONE, NOW, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 

@@ -36,8 +36,8 @@ from gateway.database.tables import (
     traces,
 )
 from gateway.model import InboxState, OutboxState, TicketState
-from gateway.tickets import (answer_files, holds, word_index)
-from gateway.tickets.settings import (Retention)
+from gateway.tickets import answer_files, holds, word_index
+from gateway.tickets.settings import Retention
 
 STEP = 25  #: rows that one transaction removes at most
 LOOK = 500  #: rows that are looked at in one read

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.config import (Problem, file_fault)
-from gateway.mail.address import (a_label, one_spelling, visible)
+from gateway.mail.address import a_label, one_spelling, visible
 from gateway.model import Account, Told
 from gateway.settings import Problem, file_fault
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
