@@ -155,7 +155,7 @@ class Node:
             )
         relays = KnownRelays()
         self.relays = Watch(store, relays, clock)
-        limits = Limits(service.bounds(self._first), self._first.gateway.state_dir, relays.knows)
+        limits = Limits(self._first.smtp, self._first.gateway.state_dir, relays.knows)
         turns = Turns(clock, lambda address: bool(self._directory().roles_of(address)), registrable)
         queue = outgoing.StoredQueue(store, lambda: self.desk.office)
         self.outbox = Outbox(
@@ -256,7 +256,7 @@ class Node:
 
     def _swapped(self, desk: Desk) -> None:
         self.ingest.policy = desk.policy
-        self.ingest.limits.bounds = service.bounds(desk.settings)
+        self.ingest.limits.bounds = desk.settings.smtp
 
     async def _applied(self, desk: Desk) -> None:
         self.outbox.tell()

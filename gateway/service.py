@@ -14,9 +14,7 @@ from gateway.configured import directory_of as directory
 from gateway.configured import directory_source
 from gateway.database.store import Store
 from gateway.ingest.client import accepts
-from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Policy
-from gateway.ingest.limits import Bounds
 from gateway.ingest.settings import tls_context
 from gateway.mail import guard, keyed
 from gateway.mail.address import with_a_label
@@ -239,10 +237,7 @@ def relay(settings: Settings) -> Relay:
     """The relay of the configuration. OSError when its password cannot be read."""
     chosen = settings.relay
     password = secret(chosen.password_file, "relay-password") if chosen.username else None
-    return Relay(
-        chosen.host, chosen.port, chosen.security, chosen.username, password, hostname(settings),
-        chosen.max_connections, chosen.timeout, chosen.ca_file,
-    )  # fmt: skip
+    return Relay(chosen, password, hostname(settings))
 
 
 def policy(settings: Settings, smtputf8: Callable[[], bool]) -> Policy:
@@ -250,33 +245,13 @@ def policy(settings: Settings, smtputf8: Callable[[], bool]) -> Policy:
     smtp, domain = settings.smtp, settings.gateway.replies_at
     return Policy(
         hostname=hostname(settings),
-        max_size=smtp.max_size,
-        max_recipients=smtp.max_recipients,
-        max_errors=smtp.max_errors,
-        patience=Patience(
-            smtp.idle_timeout, smtp.handshake_timeout, smtp.data_timeout, smtp.data_deadline, smtp.session_deadline
-        ),
-        reject_bare_newline=smtp.bare_newline == "reject",
+        smtp=smtp,
         trusted=tuple(ip_network(network, strict=False) for network in smtp.trusted_relays),
         accepts_recipient=accepts(
             settings.recipients, domain, lambda address: guard.is_bounce_address(address, domain)
         ),
         smtputf8=smtputf8,
         tls=tls_context(smtp),
-    )
-
-
-def bounds(settings: Settings) -> Bounds:
-    """How much the listeners hold at once."""
-    smtp = settings.smtp
-    return Bounds(
-        connections=smtp.max_connections,
-        per_address=smtp.max_connections_per_address,
-        per_network=smtp.max_connections_per_network,
-        in_flight=smtp.max_in_flight,
-        largest=smtp.max_size,
-        reserved=smtp.reserved,
-        min_free=smtp.min_free,
     )
 
 

@@ -14,20 +14,21 @@ from typing import Any
 import uvloop
 
 from gateway.ingest.client import accepts
-from gateway.ingest.clocks import Patience
 from gateway.ingest.connection import Ingest, Policy
-from gateway.ingest.limits import Bounds, Limits
+from gateway.ingest.limits import Limits
+from gateway.ingest.settings import Smtp
 from gateway.ingest.smtp import MailSession
 from gateway.mail.guard import is_bounce_address
 from gateway.model import Accepted, RawMessage
 
 WHEN = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
-PATIENCE = Patience(idle_timeout=30, handshake_timeout=30, data_timeout=30, data_deadline=60, session_deadline=600)
-BOUNDS = Bounds(
-    connections=50, per_address=10, per_network=20, in_flight=1_000_000, largest=100_000, reserved=0.0, min_free=0
-)
+SMTP = Smtp(
+    max_size=100_000, max_recipients=3, max_errors=5, max_connections=50, max_connections_per_address=10, max_connections_per_network=20,
+    max_in_flight=1_000_000, reserved=0.0, min_free=0, idle_timeout=30, handshake_timeout=30, data_timeout=30, data_deadline=60,
+    session_deadline=600,
+)  # fmt: skip
 POLICY = Policy(
-    hostname="mx.introserv.example", max_size=100_000, max_recipients=3, max_errors=5, patience=PATIENCE, reject_bare_newline=False, trusted=(),
+    hostname="mx.introserv.example", smtp=SMTP, trusted=(),
     accepts_recipient=accepts(("support@introserv.com",), "reply.introserv.com", lambda a: is_bounce_address(a, "reply.introserv.com")),
     smtputf8=lambda: False, tls=None,
 )  # fmt: skip
@@ -40,7 +41,7 @@ class Server:
         self.stored: list[RawMessage] = []
         self.socket = folder / "lmtp.sock"  #: LMTP, beside the port
         self.act: Callable[[RawMessage], Awaitable[None]] | None = None
-        self.limits = Limits(BOUNDS, folder, lambda address: False)
+        self.limits = Limits(SMTP, folder, lambda address: False)
         self.ingest = Ingest(POLICY, self.limits, self.accept, lambda: WHEN)
 
     async def accept(self, message: RawMessage) -> Accepted:
@@ -141,8 +142,8 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 def run(folder: Path, story: Callable[[Server, int], Awaitable[Any]], lmtp: bool = False, **policy: Any) -> Server:
     server = Server(folder)
-    waits = {name: policy.pop(name) for name in list(policy) if hasattr(PATIENCE, name)}
-    server.ingest.policy = replace(POLICY, patience=replace(PATIENCE, **waits), **policy)
+    keys = {name: policy.pop(name) for name in list(policy) if name in Smtp.model_fields}
+    server.ingest.policy = replace(POLICY, smtp=SMTP.model_copy(update=keys), **policy)
 
     async def play() -> None:
         async with server.listening(lmtp) as port:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import random
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.ingest.limits import SMALL, Bounds, Full, Hold, Limits
+from gateway.ingest.limits import SMALL, Full, Hold, Limits
 from gateway.ingest.seats import CREDIT_S, GREETING_S, PACE, Seat
+from gateway.ingest.settings import Smtp
 from gateway.networks import networks, peer_address
 
 MB = 1024 * 1024
 KNOWN = "198.51.100.9"
-BOUNDS = Bounds(
-    connections=100, per_address=5, per_network=8, in_flight=256 * MB, largest=25 * MB, reserved=0.2, min_free=0
-)
+SMTP = Smtp(
+    max_connections=100, max_connections_per_address=5, max_connections_per_network=8, max_in_flight=256 * MB, max_size=25 * MB, reserved=0.2,
+    min_free=0,
+)  # fmt: skip
 
 
 class House:
@@ -29,7 +30,7 @@ class House:
         self.now = 1000.0
         self.left: list[str | None] = []
         self.limits = Limits(
-            replace(BOUNDS, **bounds), folder, lambda address: address.startswith("198.51.100."), lambda: self.now
+            SMTP.model_copy(update=bounds), folder, lambda address: address.startswith("198.51.100."), lambda: self.now
         )
         self._open: dict[Seat, ExitStack] = {}
 
@@ -109,7 +110,7 @@ def test_connections_are_capped_for_an_address_a_network_and_all_strangers(
 
 
 def test_the_reserve_is_for_known_relays_and_the_rest_of_it_for_trusted_ones(tmp_path: Path) -> None:
-    house = House(tmp_path, per_network=100, per_address=100)
+    house = House(tmp_path, max_connections_per_network=100, max_connections_per_address=100)
     for number in range(80):
         house.enter(different(number))
     for _ in range(10):
@@ -127,7 +128,7 @@ def test_the_reserve_is_for_known_relays_and_the_rest_of_it_for_trusted_ones(tmp
 
 
 def test_strangers_do_not_get_what_is_kept_for_others(tmp_path: Path) -> None:
-    house = House(tmp_path, per_network=100, per_address=100)
+    house = House(tmp_path, max_connections_per_network=100, max_connections_per_address=100)
     for number in range(80):
         house.enter(different(number))
     with pytest.raises(Full, match=r"too many connections$"):
@@ -245,7 +246,7 @@ def test_octets_have_shares_too_and_each_address_may_send_the_largest_mail(tmp_p
         assert house.data(house.enter(f"192.0.2.{number}"), 16 * MB)
     assert house.data(house.enter("192.0.2.4"), 16 * MB) is None, "a quarter for a network"
     assert house.left == []
-    tiny = House(tmp_path, in_flight=26 * MB)
+    tiny = House(tmp_path, max_in_flight=26 * MB)
     assert tiny.data(tiny.enter("192.0.2.1"), 25 * MB + 5)
 
 
@@ -297,7 +298,7 @@ def test_a_mail_that_is_being_stored_never_makes_way_and_is_in_flight_until_it_i
 
 
 def test_a_stranger_never_pushes_out_a_known_relay_nor_a_known_one_a_trusted_one(tmp_path: Path) -> None:
-    house = House(tmp_path, reserved=0.0, per_address=100, per_network=100)
+    house = House(tmp_path, reserved=0.0, max_connections_per_address=100, max_connections_per_network=100)
     for _ in range(50):
         house.enter(KNOWN)
         house.enter("192.0.2.1", trusted=True)
@@ -317,7 +318,7 @@ def test_the_problem_says_when_a_new_sender_would_be_sent_away(tmp_path: Path) -
     assert house.limits.problem() == "no room for new senders: 80 of 100 connections in use"
     house.now += GREETING_S + 1
     assert house.limits.problem() == "", "a slow one would make way"
-    other = House(tmp_path, connections=1000)
+    other = House(tmp_path, max_connections=1000)
     for number in range(205):
         hold = other.data(other.enter(different(number)), SMALL)
         assert (hold is None) == (number >= 204)
@@ -329,7 +330,7 @@ def test_the_problem_says_when_a_new_sender_would_be_sent_away(tmp_path: Path) -
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_comes_and_goes_the_bounds_hold_and_all_is_given_back(tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
-    house = House(tmp_path, connections=30, in_flight=40 * MB, largest=5 * MB)
+    house = House(tmp_path, max_connections=30, max_in_flight=40 * MB, max_size=5 * MB)
     stored: list[Any] = []
     for _ in range(1500):
         house.now += dice.choice((0, 0.1, 3))

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Outgoing, Sent
+from gateway.replies import settings as sections
 from gateway.replies.send import Relay
 from tests.certificates import self_signed
 
@@ -130,9 +131,16 @@ class Server:
 
 
 def relay(server: Server, security: str = "none", login: str | None = None, ca: Path | None = None, timeout: float = 5.0) -> Relay:  # fmt: skip
-    return Relay(
-        "localhost" if ca else "127.0.0.1", server.port, security, login, login, "gateway.example", 4, timeout, ca
-    )
+    host = "localhost" if ca else "127.0.0.1"
+    given = {
+        "host": host,
+        "port": server.port,
+        "security": security,
+        "username": login,
+        "timeout": timeout,
+        "ca_file": ca,
+    }
+    return Relay(sections.Relay.model_validate(given), login, "gateway.example")
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
@@ -203,7 +211,8 @@ def test_pipelined_commands_arrive_in_one_write() -> None:
 
     async def work() -> None:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        client = Relay("127.0.0.1", server.sockets[0].getsockname()[1], "none", None, None, "g.example", 1, 5.0)
+        settings = sections.Relay(port=server.sockets[0].getsockname()[1], max_connections=1, timeout=5.0)
+        client = Relay(settings, None, "g.example")
         assert (await client.send(MAIL)).ok
         server.close()
 

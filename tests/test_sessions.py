@@ -8,7 +8,6 @@ import socket
 import ssl
 import struct
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from gateway.ingest.clocks import Phase
 from gateway.ingest.smtp import JUNK_LIMIT
 from gateway.model import RawMessage
 from tests.certificates import self_signed
-from tests.listener import BOUNDS, Client, Server, eventually, run
+from tests.listener import SMTP, Client, Server, eventually, run
 
 HALF = b"Subject: half\r\n\r\n" + b"x" * 70_000 + b"\r\nmore"
 
@@ -324,7 +323,7 @@ def test_a_session_ends_with_its_transaction_when_it_has_lasted_too_long(tmp_pat
 @pytest.mark.fault("X12")
 def test_connections_in_all_are_capped_whatever_address_they_come_from(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
-        server.limits.bounds = replace(BOUNDS, connections=8)
+        server.limits.bounds = SMTP.model_copy(update={"max_connections": 8})
         clients = [await Client.to(port, source=f"127.0.{number}.1") for number in range(8)]
         reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.100.1", 0))
         assert await reader.readline() == b"421 4.7.0 too many connections\r\n"
@@ -356,7 +355,7 @@ def test_a_network_has_its_share_and_a_trusted_relay_is_exempt(tmp_path: Path) -
 @pytest.mark.fault("X4")
 def test_a_slow_sender_hears_why_he_had_to_go_and_his_octets_are_free(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
-        server.limits.bounds = replace(BOUNDS, connections=2)
+        server.limits.bounds = SMTP.model_copy(update={"max_connections": 2})
         now = 0.0
         server.limits._clock = lambda: now
         slow, fast = await Client.to(port, source="127.1.1.1"), await Client.to(port, source="127.1.2.1")

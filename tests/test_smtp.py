@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import random
 import ssl
-from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from gateway.ingest.client import accepts, received_client
 from gateway.ingest.data import Unstuffing
 from gateway.ingest.smtp import DiskIsFull
 from gateway.model import RawMessage
-from tests.listener import BOUNDS, WHEN, Client, Server, run
+from tests.listener import SMTP, WHEN, Client, Server, run
 
 
 def test_a_mail_is_stored_byte_for_byte_with_its_envelope(tmp_path: Path) -> None:
@@ -72,7 +71,7 @@ def test_bare_line_ends_are_refused_where_the_admin_says_so(tmp_path: Path) -> N
         assert (await client.mail(b"a\nb"))[0].startswith("550 5.6.11")
         assert (await client.mail(b"a\r\nb"))[0].startswith("250")
 
-    assert len(run(tmp_path, story, reject_bare_newline=True).stored) == 1
+    assert len(run(tmp_path, story, bare_newline="reject").stored) == 1
 
 
 @pytest.mark.fault("X6", "X13", "X15", "X17")
@@ -354,7 +353,7 @@ def test_connections_are_capped_in_all_and_by_address(tmp_path: Path) -> None:
 
 def test_the_budget_for_octets_in_flight(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
-        server.limits.bounds = replace(BOUNDS, in_flight=1000)
+        server.limits.bounds = SMTP.model_copy(update={"max_in_flight": 1000})
         client = await Client.to(port)
         assert (await client.mail(b"x" * 2000))[0].startswith("452 4.3.1")
         assert (await client.mail(b"x" * 100))[0].startswith("250")
@@ -364,10 +363,10 @@ def test_the_budget_for_octets_in_flight(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_said_at_mail_from(tmp_path: Path) -> None:
     async def story(server: Server, port: int) -> None:
-        server.limits.bounds = replace(BOUNDS, min_free=1 << 60)
+        server.limits.bounds = SMTP.model_copy(update={"min_free": 1 << 60})
         client = await Client.to(port)
         assert (await client.say("MAIL FROM:<a@b.example>")).startswith("452 4.3.1")
-        server.limits.bounds = BOUNDS
+        server.limits.bounds = SMTP
         assert (await client.say("MAIL FROM:<a@b.example>")).startswith("250")
 
     run(tmp_path, story)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, StrEnum
+
+from gateway.ingest.settings import Smtp
 
 SLOP_S = 0.001  #: timers may fire this much too early
 
@@ -34,26 +35,15 @@ class Overdue(StrEnum):
     SESSION = "session"
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a session waits for its peer, in seconds.
+class Clocks:
+    """Tells ``expired`` which deadline passed. ``patience`` is asked each time: a reload counts at once.
 
-    ``idle_timeout``: for a command that brings a mail nearer; ``data_timeout``: between two blocks of data;
-    ``data_deadline``: for all data of a mail; ``session_deadline``: after it the session ends with its transaction.
+    ``idle_timeout`` is for a command that brings a mail nearer, ``data_timeout`` between two blocks of data,
+    ``data_deadline`` for all data of a mail; after ``session_deadline`` the session ends with its transaction.
     """
 
-    idle_timeout: float
-    handshake_timeout: float
-    data_timeout: float
-    data_deadline: float
-    session_deadline: float
-
-
-class Clocks:
-    """Tells ``expired`` which deadline passed. ``patience`` is asked each time: a reload counts at once."""
-
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, patience: Callable[[], Patience], expired: Callable[[Overdue], None]
+        self, loop: asyncio.AbstractEventLoop, patience: Callable[[], Smtp], expired: Callable[[Overdue], None]
     ) -> None:
         self._loop, self._patience, self._expired = loop, patience, expired
         self._began = self._since = self._heard = loop.time()

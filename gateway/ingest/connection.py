@@ -19,10 +19,11 @@ from aiosmtpd.smtp import SMTP
 
 from gateway import log, metrics
 from gateway.ingest.answers import OVERDUE, SHUTDOWN, TOO_SLOW, Reply
-from gateway.ingest.clocks import Clocks, Overdue, Patience, Phase
+from gateway.ingest.clocks import Clocks, Overdue, Phase
 from gateway.ingest.data import LINE_LIMIT
 from gateway.ingest.limits import Full, Hold, Limits
 from gateway.ingest.seats import Seat
+from gateway.ingest.settings import Smtp
 from gateway.model import Accepted, RawMessage
 from gateway.networks import peer_address
 
@@ -35,14 +36,10 @@ class TlsFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the dialogue needs to know; replaced as a whole at a reload. Sizes in octets."""
+    """What the dialogue needs to know; replaced as a whole at a reload."""
 
     hostname: str
-    max_size: int
-    max_recipients: int
-    max_errors: int
-    patience: Patience
-    reject_bare_newline: bool
+    smtp: Smtp
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
     accepts_recipient: Callable[[str], bool]
     smtputf8: Callable[[], bool]  #: whether an address beyond ASCII could be answered (RFC 6531)
@@ -125,7 +122,7 @@ class Connection(SMTP):  # type: ignore[misc]
         self._address: str | None = None
         self._trusted = False
         self._tls = False
-        self._clocks = Clocks(loop, lambda: ingest.policy.patience, self._expired)
+        self._clocks = Clocks(loop, lambda: ingest.policy.smtp, self._expired)
         self.finished: asyncio.Future[None] = loop.create_future()
         super().__init__(_NO_HOOKS, hostname=ingest.policy.hostname, data_size_limit=None, loop=loop)
 
@@ -259,7 +256,7 @@ class Connection(SMTP):  # type: ignore[misc]
         self._reader._buffer.clear()
         self._reader._maybe_resume_transport()  # it may be full of what is forgotten now
         self._clocks.enter(Phase.HANDSHAKE)
-        beyond = self._ingest.policy.patience.handshake_timeout + LINGER_S  # our own clock is first
+        beyond = self._ingest.policy.smtp.handshake_timeout + LINGER_S  # our own clock is first
         try:
             self.transport = await self.loop.start_tls(
                 clear, self, context, server_side=True, ssl_handshake_timeout=beyond, ssl_shutdown_timeout=LINGER_S

@@ -18,6 +18,7 @@ from typing import Any
 from gateway import metrics
 from gateway.ingest.room import DiskRoom
 from gateway.ingest.seats import LOCAL, Seat, Standing, Tally
+from gateway.ingest.settings import Smtp
 
 SMALL = 1024 * 1024  #: a mail up to this size also finds room in the last eighth
 LATELY_S, MOST_SLOW = 60.0, 4096  #: so long, and so many, networks are remembered that had to make way
@@ -32,39 +33,6 @@ class Full(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much the listeners hold at once; replaced as a whole at a reload. Sizes in octets.
-
-    ``largest``: a mail may be this large, so an address may always hold one of them. ``reserved``: the part of
-    connections and octets that strangers do not get, 0 to 1; half of it is for trusted relays alone.
-    """
-
-    connections: int
-    per_address: int
-    per_network: int
-    in_flight: int
-    largest: int
-    reserved: float
-    min_free: int
-
-    def seats(self) -> Room:
-        """What there is of connections."""
-        shares = (self.per_address, self.per_network, 2 * self.per_network)
-        return Room(self._ceilings(self.connections), shares, max(self.connections // LOCAL_PART, 1))
-
-    def octets(self, small: bool) -> Room:
-        """What there is for a mail that is received; a ``small`` one gets the last eighth too."""
-        one = min(self.largest + SMALL, self.in_flight)
-        total = self.in_flight if small else self.in_flight - self.in_flight // 8
-        address, network = self.in_flight // ADDRESS_PART, self.in_flight // NETWORK_PART
-        ceilings = tuple(max(ceiling, one) for ceiling in self._ceilings(total))
-        return Room(ceilings, (max(address, one), max(network, one), max(2 * network, one)), total)
-
-    def _ceilings(self, total: int) -> tuple[int, ...]:
-        return total - int(total * self.reserved), total - int(total * self.reserved / 2), total
-
-
-@dataclass(frozen=True, slots=True)
 class Room:
     """``ceilings``: what everybody up to a standing may hold together, lowest standing first; ``shares``: of an
     address, its network, and the network around that (IPv6); ``local``: of all programs of this machine."""
@@ -72,6 +40,30 @@ class Room:
     ceilings: tuple[int, ...]
     shares: tuple[int, ...]
     local: int
+
+
+def seats(smtp: Smtp) -> Room:
+    """What there is of connections."""
+    total = smtp.max_connections
+    network = smtp.max_connections_per_network
+    shares = (smtp.max_connections_per_address, network, 2 * network)
+    return Room(_ceilings(total, smtp.reserved), shares, max(total // LOCAL_PART, 1))
+
+
+def octets(smtp: Smtp, small: bool) -> Room:
+    """What there is for a mail that is received; a ``small`` one gets the last eighth too. An address may always hold
+    one mail of the largest size."""
+    whole = smtp.max_in_flight
+    one = min(smtp.max_size + SMALL, whole)
+    total = whole if small else whole - whole // 8
+    address, network = whole // ADDRESS_PART, whole // NETWORK_PART
+    ceilings = tuple(max(ceiling, one) for ceiling in _ceilings(total, smtp.reserved))
+    return Room(ceilings, (max(address, one), max(network, one), max(2 * network, one)), total)
+
+
+def _ceilings(total: int, reserved: float) -> tuple[int, ...]:
+    """The part of all that strangers get, that half of the reserve is for besides, and all."""
+    return total - int(total * reserved), total - int(total * reserved / 2), total
 
 
 class Hold:
@@ -106,7 +98,7 @@ class Limits:
     an address lately."""
 
     def __init__(
-        self, bounds: Bounds, state_dir: Path, known: Callable[[str], bool], clock: Callable[[], float] = time.monotonic
+        self, bounds: Smtp, state_dir: Path, known: Callable[[str], bool], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._state_dir, self._known, self._clock = state_dir, known, clock
         self._seats: dict[Seat, None] = {}
@@ -116,23 +108,23 @@ class Limits:
         self.bounds = bounds
 
     @property
-    def bounds(self) -> Bounds:
+    def bounds(self) -> Smtp:
         """What counts now."""
         return self._bounds
 
     @bounds.setter
-    def bounds(self, bounds: Bounds) -> None:
+    def bounds(self, bounds: Smtp) -> None:
         self._bounds = bounds
-        metrics.CONNECTIONS_LIMIT.set(bounds.connections)
-        metrics.IN_FLIGHT_LIMIT.set(bounds.in_flight)
+        metrics.CONNECTIONS_LIMIT.set(bounds.max_connections)
+        metrics.IN_FLIGHT_LIMIT.set(bounds.max_in_flight)
 
     def usage(self) -> dict[str, int]:
         """What is taken, and of how much."""
         return {
             "connections": self._connections.total,
-            "connections_limit": self._bounds.connections,
+            "connections_limit": self._bounds.max_connections,
             "octets_in_flight": self._octets.total,
-            "octets_in_flight_limit": self._bounds.in_flight,
+            "octets_in_flight_limit": self._bounds.max_in_flight,
         }
 
     def problem(self) -> str:
@@ -140,10 +132,10 @@ class Limits:
         stranger = Seat(None, Standing.STRANGER, lambda: None, self._clock)
         stranger.networks = ("",)
         bounds = self._bounds
-        small = min(SMALL, bounds.in_flight // ADDRESS_PART)
+        small = min(SMALL, bounds.max_in_flight // ADDRESS_PART)
         for tally, amount, room, total, what in (
-            (self._connections, 1, bounds.seats(), bounds.connections, "connections"),
-            (self._octets, small, bounds.octets(True), bounds.in_flight, "octets in flight"),
+            (self._connections, 1, seats(bounds), bounds.max_connections, "connections"),
+            (self._octets, small, octets(bounds, True), bounds.max_in_flight, "octets in flight"),
         ):
             full = self._over(tally, stranger, amount, room)
             if full is not None and self._slowest(tally, stranger, full) is None:
@@ -163,7 +155,7 @@ class Limits:
         if standing is Standing.STRANGER and address and self._known(address):
             standing = Standing.KNOWN
         seat = Seat(address, standing, give_way, self._clock)
-        full = self._make_room(self._connections, seat, 1, self._bounds.seats())
+        full = self._make_room(self._connections, seat, 1, seats(self._bounds))
         if full is not None:
             raise Full(f"too many connections{f' from {full}' if full else ''}")
         self._seats[seat] = None
@@ -192,7 +184,7 @@ class Limits:
                 hold.give_back()
 
     def _fits(self, seat: Seat, held: int, more: int) -> bool:
-        return self._make_room(self._octets, seat, more, self._bounds.octets(held + more <= SMALL)) is None
+        return self._make_room(self._octets, seat, more, octets(self._bounds, held + more <= SMALL)) is None
 
     # -- making room
 

@@ -121,7 +121,7 @@ class MailSession(Connection):
         if name in JUNK:
             self._junk += 1
             self._errors += self._junk > JUNK_LIMIT
-            if self._errors > self._ingest.policy.max_errors:
+            if self._errors > self._ingest.policy.smtp.max_errors:
                 await self.say(TOO_MANY_ERRORS)
                 return False
         try:
@@ -144,7 +144,7 @@ class MailSession(Connection):
     def _step(self) -> None:
         """A mail is nearer than before: the idle time counts from here, but not for ever without a mail."""
         self._steps += 1
-        if self._steps <= STEPS + self._ingest.policy.max_recipients:
+        if self._steps <= STEPS + self._ingest.policy.smtp.max_recipients:
             self._clocks.enter(Phase.COMMAND)
 
     async def _line(self) -> bytes | None:
@@ -168,7 +168,7 @@ class MailSession(Connection):
     async def _fault(self, reply: Reply) -> bool:
         """An error of the peer's: answered, counted, and after too many of them the end."""
         self._errors += 1
-        if self._errors > self._ingest.policy.max_errors:
+        if self._errors > self._ingest.policy.smtp.max_errors:
             await self.say(TOO_MANY_ERRORS)
             return False
         await self.say(reply)
@@ -187,7 +187,7 @@ class MailSession(Connection):
         policy = self._ingest.policy
         if not extended:
             return Reply(250, "", policy.hostname)
-        lines = [policy.hostname, f"SIZE {policy.max_size}", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES"]
+        lines = [policy.hostname, f"SIZE {policy.smtp.max_size}", "8BITMIME", "PIPELINING", "ENHANCEDSTATUSCODES"]
         if policy.smtputf8():
             lines.append("SMTPUTF8")
         if policy.tls is not None and not self._tls:
@@ -238,7 +238,7 @@ class MailSession(Connection):
                 if not re.fullmatch(r"\d{1,20}", value):
                     return BAD_ARGUMENT
                 declared = int(value)
-                if declared > policy.max_size:
+                if declared > policy.smtp.max_size:
                     return TOO_BIG
             elif name == "BODY":
                 if value.upper() not in ("7BIT", "8BITMIME"):
@@ -265,7 +265,7 @@ class MailSession(Connection):
             return BAD_RECIPIENT
         if parsed[1]:
             return UNKNOWN_PARAMETER
-        if len(self._recipients) >= self._ingest.policy.max_recipients:
+        if len(self._recipients) >= self._ingest.policy.smtp.max_recipients:
             return TOO_MANY_RECIPIENTS
         if not self._ingest.policy.accepts_recipient(parsed[0]):
             return NO_SUCH_USER
@@ -356,9 +356,9 @@ class MailSession(Connection):
 
     async def _mail(self, hold: Hold) -> Reply:
         policy = self._ingest.policy
-        content, refusal = await received(self._reader, policy.max_size, hold)
+        content, refusal = await received(self._reader, policy.smtp.max_size, hold)
         self._clocks.enter(Phase.STORING)
-        return refusal or inspected(content, policy.reject_bare_newline) or await self._stored(content, hold)
+        return refusal or inspected(content, policy.smtp.bare_newline == "reject") or await self._stored(content, hold)
 
     def _client(self, content: bytearray) -> tuple[str | None, str | None, str]:
         """(client address, its HELO name, why the address is unknown)."""

@@ -10,13 +10,13 @@ import re
 import ssl
 from collections.abc import Awaitable
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol, cast
 
 import aiosmtplib
 import tenacity
 
 from gateway.model import Outgoing, Sent
+from gateway.replies import settings as sections
 from gateway.replies.transaction import Connection, words
 
 _WHERE = re.compile(r"^Error connecting to \S+ on port \d+: |\[Errno -?\d+\] ")
@@ -83,35 +83,31 @@ class NoLogin(aiosmtplib.SMTPException):
 
 
 class Relay:
-    """The configured SMTP server. ``security``: ``tls``, ``starttls`` or ``none``; ``timeout`` in seconds."""
+    """The configured SMTP server. ``hostname``: by what name we greet it."""
 
     IDLE_S = 20.0
 
-    def __init__(
-        self, host: str, port: int, security: str, username: str | None, password: str | None, hostname: str,
-        connections: int, timeout: float, ca_file: Path | None = None,
-    ) -> None:  # fmt: skip
-        self._host, self._port, self._security = host, port, security
+    def __init__(self, settings: sections.Relay, password: str | None, hostname: str) -> None:
+        self._settings, self._password, self._hostname = settings, password, hostname
+        host, port = settings.host, settings.port
         self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._username, self._password, self._hostname = username, password, hostname
-        self._timeout = timeout
-        self._context = (
-            ssl.create_default_context(cafile=str(ca_file) if ca_file else None) if security != "none" else None
-        )
-        self._slots = asyncio.Semaphore(connections)
+        cafile = str(settings.ca_file) if settings.ca_file else None
+        self._context = ssl.create_default_context(cafile=cafile) if settings.security != "none" else None
+        self._slots = asyncio.Semaphore(settings.max_connections)
         self.own = ""  #: the word in our own greeting, by which we know ourselves
         self.smtputf8 = False  #: whether it offered that (RFC 6531) at the last connection
         self._kept: list[tuple[float, Connection]] = []
 
     async def _connect(self) -> Connection:
+        chosen = self._settings
         client = aiosmtplib.SMTP(
-            hostname=self._host,
-            port=self._port,
-            use_tls=self._security == "tls",
-            start_tls=self._security == "starttls",
+            hostname=chosen.host,
+            port=chosen.port,
+            use_tls=chosen.security == "tls",
+            start_tls=chosen.security == "starttls",
             tls_context=self._context,
             local_hostname=self._hostname,
-            timeout=self._timeout,
+            timeout=chosen.timeout,
         )
         try:
             return await self._ready(client)
@@ -132,9 +128,9 @@ class Relay:
                 greeting = await client.connect()
         if self.own and self.own in greeting.message.split():
             raise OurOwn("it is our own listener; replies would come back")
-        if self._username:
+        if self._settings.username:
             try:
-                await client.login(self._username, self._password or "")
+                await client.login(self._settings.username, self._password or "")
             except aiosmtplib.SMTPResponseException:
                 raise
             except aiosmtplib.SMTPException as error:
@@ -151,7 +147,7 @@ class Relay:
         transport = cast(asyncio.Transport, client.transport)
         offers = client.supports_extension
         self.smtputf8 = offers("smtputf8")
-        return Connection(transport, offers("pipelining"), offers("size"), self.smtputf8, self._timeout)
+        return Connection(transport, offers("pipelining"), offers("size"), self.smtputf8, self._settings.timeout)
 
     async def _connection(self) -> tuple[Connection, bool]:
         """(a connection, whether it was a kept one)."""
