@@ -21,6 +21,7 @@ from gateway.model import (
 )
 from gateway.read.reading import Hints, read
 from gateway.tickets.outgoing import Office
+from gateway.tickets.settings import Replies
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 JOE, JIM, JO = (Person(name, Role.LEAD) for name in ("joe", "jim", "jo"))
@@ -87,10 +88,9 @@ _made = iter(range(10**9))
 
 def office(keys: dict[str, bytes], key_id: str, rules: Rules = RULES, **changes: Any) -> Office:
     given: dict[str, Any] = {
-        "rules": rules, "address": "support@introserv.com", "domain": "introserv.com", "plus_address": True,
+        "rules": rules, "address": "support@introserv.com", "domain": "introserv.com", "replies": Replies(),
         "keys": keys, "key_id": key_id, "new_message_id": lambda: f"reply.{next(_made)}@introserv.com",
-        "budget_thread": (5, 3600.0), "budget_domain": (50, 3600.0), "budget_total": (500, 3600.0),
-        "budget_address": (1, 86400.0), "rechecks": (60.0, 300.0, 600.0, 1800.0), "digest_every_s": 3600.0,
+        "rechecks": (60.0, 300.0, 600.0, 1800.0), "digest_every_s": 3600.0,
         "staff": {"technical": ("l1@introserv.com",), "financial": ("billing@introserv.com",), "escalation": ("boss@introserv.com",)},
     }  # fmt: skip
     return Office(**(given | changes))

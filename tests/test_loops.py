@@ -23,6 +23,7 @@ from gateway.demo import ZONE
 from gateway.model import AccountMatch
 from gateway.peers import Taken
 from gateway.tickets import likeness, outgoing
+from gateway.tickets.settings import Replies
 from tests.samples import ACCOUNT_TEXT, FAIL, NOW, OUTAGE_TEXT, PASS, REGISTERED, STRANGER, incoming, mail
 from tests.test_budgets import all_of, answered, by
 from tests.test_daemon import signed
@@ -173,7 +174,7 @@ def test_a_staff_address_that_answers_by_itself_makes_no_mail(robots: Callable[.
 
 
 def test_staff_addresses_have_a_cap_and_what_verified_customers_report_has_one_of_its_own(at: Desk) -> None:
-    at.office = replace(at.office, budget_total=(20, 3600.0))
+    at.office = replace(at.office, replies=Replies(budget_total=(20, 3600.0)))
     all_of(at, (by(f"user{n}@plain{n}.example", n) for n in range(50)))
     told = [row for row in at.outbox() if row.template == "staff_new"]
     assert len(told) == 20

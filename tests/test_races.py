@@ -24,6 +24,7 @@ from gateway.database import inbox, tables
 from gateway.database.store import Store
 from gateway.model import RawMessage, Turn
 from gateway.tickets import desk, openings, outgoing, people, rounds, views
+from gateway.tickets.settings import Replies
 from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk, sent
 
@@ -48,7 +49,7 @@ class Scene:
 
     def __init__(self, store: Store, answered: bool) -> None:
         self.at, self.number, self.store = Desk(store), next(NUMBERS), store
-        self.at.office = replace(self.at.office, budget_domain=(10**6, 1.0), budget_total=(10**6, 1.0))
+        self.at.office = replace(self.at.office, replies=Replies(budget_domain=(10**6, 1.0), budget_total=(10**6, 1.0)))
         self.reference, self.answer_row = "", None
         store.write_now(lambda connection: self._build(connection, answered))
 

@@ -20,7 +20,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -41,6 +41,7 @@ from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Budgets, Decision, Incoming, MailClass, Trust
 from gateway.tickets import likeness
 from gateway.tickets.policy import class_of
+from gateway.tickets.settings import Replies
 
 VERIFIED_TOTAL = 10  #: times ``budget_total``
 ROUTES = 3  #: hosts and senders that may each use an address without proof
@@ -54,19 +55,6 @@ AT_ONCE = 64  #: mails of one transaction
 _LOCK = 0x61636B73  # "acks"
 
 Budget = tuple[int, float]  #: how many in how many seconds
-
-
-class Limits(Protocol):
-    """The configured budgets."""
-
-    @property
-    def budget_address(self) -> Budget: ...
-    @property
-    def budget_thread(self) -> Budget: ...
-    @property
-    def budget_domain(self) -> Budget: ...
-    @property
-    def budget_total(self) -> Budget: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +163,7 @@ class _Counting:
 
 
 def read(
-    connection: Connection, incoming: Incoming, trust: Trust, thread: int | None, limits: Limits, now: datetime
+    connection: Connection, incoming: Incoming, trust: Trust, thread: int | None, limits: Replies, now: datetime
 ) -> Budgets:
     """What this author, his domain and all of his degree of proof have had; ``thread``: the ticket he goes on with."""
     author = incoming.reading.author.address
@@ -227,13 +215,13 @@ def read(
     return found
 
 
-def address_cap(proof: str, limits: Limits) -> int:
+def address_cap(proof: str, limits: Replies) -> int:
     """How many acknowledgements one address with proof may have within the time of ``budget_domain``."""
     most = limits.budget_domain[0]
     return most if proof == "verified" else max(1, most // SHARE)
 
 
-def alike_cap(incoming: Incoming, proof: str, limits: Limits) -> int:
+def alike_cap(incoming: Incoming, proof: str, limits: Replies) -> int:
     """How many acknowledgements of mails that read alike one address with proof may have: fewest where nothing in the
     mail is the author's own, and no fewer than of all where an outage is reported again and again."""
     if proof != "verified":
@@ -312,7 +300,7 @@ def suppress(connection: Connection, address: str, why: str, now: datetime) -> N
     put_once(connection, suppressions, values)
 
 
-def may_hear(connection: Connection, address: str, proof: str, limits: Limits, now: datetime) -> bool:
+def may_hear(connection: Connection, address: str, proof: str, limits: Replies, now: datetime) -> bool:
     """Whether this address takes mail and has not had its cap: of copies (``verified``), or of mails that the clock
     sends (empty)."""
     if comes_back(connection, address, now):
@@ -321,7 +309,7 @@ def may_hear(connection: Connection, address: str, proof: str, limits: Limits, n
     return _room(connection, address, proof, budget, (_ADDRESS_FIRST, OF_ADDRESS), now)
 
 
-def may_tell(connection: Connection, address: str, proof: str, limits: Limits, now: datetime) -> bool:
+def may_tell(connection: Connection, address: str, proof: str, limits: Replies, now: datetime) -> bool:
     """Whether a staff address may have another mail; what verified customers cause is counted apart."""
     return has_room(connection, address, proof, limits.budget_total, now)
 
@@ -332,7 +320,7 @@ def has_room(connection: Connection, address: str, proof: str, budget: Budget, n
 
 
 def with_copies_in_reach(
-    connection: Connection, decision: Decision, limits: Limits, now: datetime
+    connection: Connection, decision: Decision, limits: Replies, now: datetime
 ) -> Decision:  # fmt: skip
     """The decision without the copies to addresses that had their cap."""
     if decision.reply is None or len(decision.reply.to) < 2:

@@ -117,14 +117,14 @@ def decided(
     """The decision by what the budgets say now."""
     trust, _ = policy.trust_of(incoming, office.rules)
     goes_on = thread.ticket_id if thread is not None and thread.party else None
-    spent = budgets.read(connection, incoming, trust, goes_on, office, now)
+    spent = budgets.read(connection, incoming, trust, goes_on, office.replies, now)
     if joins and thread is None and spent.same is not None:
         thread = threads.same_request(connection, spent.same, incoming, lock=binding)
     decision = policy.decide(incoming, thread, spent, now, office.rules)
     if binding and decision.reply is not None and spent.near and budgets.alone(connection):
-        spent = budgets.read(connection, incoming, trust, goes_on, office, now)
+        spent = budgets.read(connection, incoming, trust, goes_on, office.replies, now)
         decision = policy.decide(incoming, thread, spent, now, office.rules)
-    return budgets.with_copies_in_reach(connection, _unasked(decision, incoming), office, now)
+    return budgets.with_copies_in_reach(connection, _unasked(decision, incoming), office.replies, now)
 
 
 def _unasked(decision: Decision, incoming: Incoming) -> Decision:

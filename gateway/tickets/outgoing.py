@@ -21,6 +21,7 @@ from gateway.mail.address import canonical, neighbourhood, with_a_label
 from gateway.model import OutboxState, Rules, TicketState
 from gateway.tickets import briefing, budgets, openings, turns
 from gateway.tickets.board import Board
+from gateway.tickets.settings import Replies
 
 LEASE_S = 30.0
 OWED_S = 10.0
@@ -54,19 +55,15 @@ _CANCELLED = {"last_error": DISCARDED, "answer": "a person answered first"}
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Who we are, as far as rows are written: keys, addresses, budgets as (count, seconds), staff by department."""
+    """Who we are, as far as rows are written: keys, addresses, [replies], staff by department."""
 
     rules: Rules
     address: str
     domain: str
-    plus_address: bool
+    replies: Replies
     keys: Mapping[str, bytes]
     key_id: str
     new_message_id: Callable[[], str]
-    budget_thread: tuple[int, float]
-    budget_domain: tuple[int, float]
-    budget_total: tuple[int, float]
-    budget_address: tuple[int, float]
     staff: Mapping[str, tuple[str, ...]]
     rechecks: tuple[float, ...]
     digest_every_s: float
@@ -88,7 +85,7 @@ class Office:
 
     def staff_token(self, reference: str, address: str) -> str | None:
         """Where this staff address answers the ticket by mail; ``None`` where it may not."""
-        if not self.plus_address or not self.answers(address):
+        if not self.replies.plus_address or not self.answers(address):
             return None
         secret = self.keys[self.key_id]
         return tokens.token_address(self.address, self.domain, reference, address, self.key_id, secret, tokens.STAFF)
@@ -137,7 +134,7 @@ def write_claimed(connection: Connection, reply: Reply, office: Office, now: dat
 def _row(reply: Reply, office: Office, now: datetime) -> dict[str, Any]:
     rfc_id = office.new_message_id()
     context = dict(reply.context)
-    if reply.reference is not None and office.plus_address and reply.kind != "staff":
+    if reply.reference is not None and office.replies.plus_address and reply.kind != "staff":
         secret = office.keys[office.key_id]
         context["reply_to"] = tokens.token_address(
             office.address, office.domain, reply.reference, reply.recipient, office.key_id, secret
@@ -427,7 +424,7 @@ def write_to_staff(connection: Connection, reply: Reply, about: str, office: Off
     address = reply.recipient
     if office.rules.owns(address):
         notice(connection, RIDES_ALONG, f"{about} was not sent to {address}: it is our own address", now)
-    elif budgets.may_tell(connection, address, reply.stamp.proof, office, now):
+    elif budgets.may_tell(connection, address, reply.stamp.proof, office.replies, now):
         write(connection, reply, office, now)
     else:
         notice(connection, "budget", f"{about} was not sent to {address}: budget_total is spent", now)

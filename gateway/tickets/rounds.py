@@ -130,7 +130,7 @@ def _may_hear(connection: Connection, row: Ticket, office: Office, now: datetime
         )
     ).scalar()
     if last is None:
-        return denied and budgets.may_hear(connection, row.author, "", office, now)
+        return denied and budgets.may_hear(connection, row.author, "", office.replies, now)
     quiet = timedelta(seconds=QUIET * office.rules.status_reply_s)
     return bool(now - last >= quiet)
 
