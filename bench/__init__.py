@@ -1,1 +1,1 @@
-"""The measurements that the docs quote, and the harness that runs a real daemon for them and for the tests."""
+"""The measurements that the docs quote. They may import ``tests.peers``, ``tests.stories`` and ``tests.measures``; no test imports them."""

@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.floods import Flood, Target, load
-from bench.harness import TO, LoopbackPeers, Running, until
 from gateway.database.store import utc_now
 from gateway.demo import ZONE, Sample, built
 from gateway.peers import Taken
+from tests.peers.harness import TO, LoopbackPeers, Running, until
 
 PROMISE_S = 5.0
 RETRY_S = 1.0

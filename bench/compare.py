@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.alarms import texts
-from bench.harness import LoopbackPeers, config_text, write_accounts
 from gateway.mail.header import header_end
 from gateway.read.author import author_of
 from tests.labelled import INVOICES, ORDERS, mails
+from tests.peers.harness import LoopbackPeers, config_text, write_accounts
 
 ROOT = Path(__file__).resolve().parents[1]
 NOW = "2026-11-27T16:00:00+00:00"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from bench.console_world import World
-from bench.harness import LoopbackPeers
 from gateway import demo
+from tests.peers.console_world import World
+from tests.peers.harness import LoopbackPeers
 
 MAILS, BROWSERS, ROUNDS = 150, 10, 3
 

@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from bench.corpus import as_sent
 from gateway.mail.header import header_end
 from gateway.read import reading
 from gateway.read.author import author_of
@@ -31,6 +30,7 @@ from gateway.read.topics import topics
 from gateway.read.words import language, pasted, quotes
 from tests.hostile import CARRIERS, LINES
 from tests.hostile import mail as hostile_mail
+from tests.stories.corpus import as_sent
 
 HINTS = reading.Hints("anna@example.de", datetime(2026, 11, 22, 16, tzinfo=UTC), "Europe/Berlin")
 OWN = """Hello,

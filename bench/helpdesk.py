@@ -22,8 +22,8 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.harness import LoopbackPeers
 from bench.throughput import measure, signed_mails
+from tests.peers.harness import LoopbackPeers
 
 PACKAGE = "django-helpdesk==2.6.1"
 SETTINGS = """

@@ -11,121 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from bench.first_sight import rows
-from bench.learning import BIAS, Example, trained
 from gateway.model import SENSITIVE
-from gateway.read.topics.features import features
-from gateway.read.topics.learned import FILE, LABELS, leanings, written
+from gateway.read.topics.learned import FILE, LABELS, written
 from gateway.read.topics.rules import heard
 from gateway.read.topics.scoring import asked_of
-from tests import labelled
-
-PEOPLE = labelled.FOLDER / "people.jsonl"
-SMALLEST = 0.08  #: a weight below it is left out
-#: what an opinion of the rules weighs more than was learned, where texts are about other things than these
-SURE = {"financial": {"=nothing but money": 1.5}}
-#: what is added to a label's leaning: requests are rare and bad to miss, and more people ask in general than among these texts
-LENIENT = {**dict.fromkeys(SENSITIVE, 0.15), "account": -0.2}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A labelled text; a label that is None is not known."""
-
-    subject: str
-    text: str
-    labels: Mapping[str, bool | None]
-    opinions: Mapping[str, float] = field(default_factory=dict)
-    language: str = ""
-
-
-def known_rows() -> Iterator[Row]:
-    """Every labelled text that the rules were made with: their opinions on them say nothing."""
-    for mail in labelled.mails():
-        yield _row((mail.subject, mail.text), mail.critical, mail.sensitive, mail.question, mail.department)
-    for name, critical in (("strangers", ""), ("everyday", "no")):
-        for cells in rows(labelled.FOLDER / f"{name}.csv"):
-            told, asked = cells.get("critical", critical).lower() == "yes", _kinds(cells.get("sensitive", ""))
-            yield _row((cells["subject"], cells["text"]), told, asked, cells.get("question"), cells.get("department"))
-    for _, department, question, critical, asked, subject, text in _lines("chats", 7):
-        yield _row((subject, text), critical == "yes", _kinds(asked), question, department)
-    for _, kind, text in _lines("sentences", 3):
-        yield _row(("", text), kind == "critical", _kinds(kind))
-    for _, told, text in _lines("kinds", 3):
-        department, question, critical, asked = told.split()
-        yield _row(("", text), _yes(critical), None if asked == "*" else _kinds(asked), question, department)
-    for _, told, text in _lines("matters", 3):
-        department, question = told.split()
-        yield _row(("", text), False, (), question, department)
-    for _, question, text in _lines("questions", 3):
-        yield _row(("", text), False, (), question)
-
-
-def _yes(cell: str) -> bool | None:
-    return None if cell == "-" else cell == "yes"
-
-
-def _kinds(cell: str) -> frozenset[str]:
-    """The kinds of requests that a cell names."""
-    asked = {kind.replace("-", "_") for kind in cell.replace(",", " ").lower().split()}
-    return frozenset(kind for kind in SENSITIVE if kind in asked or kind.replace("_", "") in asked)
-
-
-def _lines(name: str, columns: int) -> Iterator[list[str]]:
-    for line in (labelled.FOLDER / f"{name}.psv").read_text(encoding="utf-8").splitlines():
-        if line.strip() and not line.startswith("#"):
-            yield line.split("|", columns - 1)
-
-
-def _row(
-    words: tuple[str, str],
-    critical: bool | None,
-    sensitive: Collection[str] | None,
-    question: str | None = None,
-    department: str | None = None,
-) -> Row:
-    labels = {
-        "critical": critical,
-        "account": question == "account" if question in ("account", "general") else None,
-        "financial": department == "financial" if department in ("financial", "technical") else None,
-    }
-    return Row(*words, labels | {kind: None if sensitive is None else kind in sensitive for kind in SENSITIVE})
-
-
-def people() -> list[Row]:
-    """The texts of strangers, with what the rules said of them at first sight."""
-    found = [json.loads(line) for line in PEOPLE.read_text(encoding="utf-8").splitlines()]
-    return [_stranger(one) for one in found]
-
-
-def _stranger(one: Mapping[str, Any]) -> Row:
-    words = one["subject"], one["text"]
-    row = _row(words, one["critical"], one["sensitive"], one.get("question"), one.get("department"))
-    return Row(row.subject, row.text, row.labels, one["opinions"], one["language"])
-
-
-def learned_from(found: Sequence[Row], labels: Sequence[str] = LABELS) -> dict[str, dict[str, float]]:
-    """The weights by label, as the file has them."""
-    seen = [features(row.subject, row.text) for row in found]
-    columns = {}
-    for label in labels:
-        examples = [
-            Example(words, bool(row.labels[label]), row.opinions)
-            for words, row in zip(seen, found, strict=True)
-            if row.labels[label] is not None
-        ]
-        columns[label] = trained(examples)
-        columns[label] = {name: round(weight, 2) for name, weight in columns[label].items() if abs(weight) >= SMALLEST}
-        for name, more in SURE.get(label, {}).items():
-            columns[label][name] = columns[label].get(name, 0.0) + more
-        columns[label][BIAS] = round(columns[label].get(BIAS, 0.0) + LENIENT.get(label, 0.0), 2)
-    return columns
+from tests.measures.first_sight import rows
+from tests.measures.taught import PEOPLE, SMALLEST, by_feature, has, kinds_asked, known_rows, learned_from, people
 
 
 def folds(count: int) -> None:
@@ -180,17 +76,6 @@ TABLE: dict[str, Callable[[Told, int], str]] = {
 }
 
 
-def by_feature(columns: Mapping[str, Mapping[str, float]]) -> dict[str, tuple[float, ...]]:
-    """The weights of each feature for every label."""
-    names = {name for weights in columns.values() for name in weights}
-    return {name: tuple(columns.get(label, {}).get(name, 0.0) for label in LABELS) for name in names}
-
-
-def has(label: str, row: Row, weights: Mapping[str, tuple[float, ...]]) -> bool:
-    """Whether the text has the label by these weights."""
-    return leanings(features(row.subject, row.text), row.opinions, weights).towards(label) > 0
-
-
 def hear(path: Path) -> None:
     """Adds the texts of a file (JSON lines or CSV) with what the rules say of them."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -201,7 +86,7 @@ def hear(path: Path) -> None:
 
 
 def _told(one: Mapping[str, Any]) -> dict[str, Any]:
-    asked = sorted(_kinds(" ".join(one["sensitive"]) if isinstance(one["sensitive"], list) else one["sensitive"]))
+    asked = sorted(kinds_asked(" ".join(one["sensitive"]) if isinstance(one["sensitive"], list) else one["sensitive"]))
     critical = one["critical"] if isinstance(one["critical"], bool) else one["critical"].lower() == "yes"
     opinions = {name: round(value, 2) for name, value in heard(asked_of(one["subject"], one["text"])).opinions.items()}
     return {

@@ -25,9 +25,9 @@ from typing import Any
 
 from imapclient.exceptions import IMAPClientError
 
-from bench.dovecot import Dovecot
-from bench.harness import LoopbackPeers, Running, until
 from gateway.demo import Sample, built
+from tests.peers.dovecot import Dovecot
+from tests.peers.harness import LoopbackPeers, Running, until
 
 TAG = re.compile(rb"(?m)^X-Bench: (\d+)\r?$")
 

@@ -19,7 +19,7 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
-from bench.harness import TO, LoopbackPeers, Running, write_accounts
+from tests.peers.harness import TO, LoopbackPeers, Running, write_accounts
 from tests.scene import ZONE
 from tests.signing import with_signature
 

@@ -25,7 +25,6 @@ from typing import Any
 from sqlalchemy import Connection, event, text
 
 from bench.copies import OPEN, SPAN_S, multiply
-from bench.harness import TO, LoopbackPeers, config_text, write_accounts
 from bench.postgresql import PostgreSQL
 from bench.throughput import signed_mails
 from gateway import config, service
@@ -35,24 +34,16 @@ from gateway.demo import ZONE
 from gateway.ingest.identity import digest_of
 from gateway.model import Envelope, Person, RawMessage, Role, TicketState
 from gateway.pipeline import Hand, Judge
-from gateway.read.reading import read
 from gateway.tickets import desk, incidents, listing, outgoing, people, purge, retention, rounds, views, worklist
 from gateway.tickets.desk import Outcome
 from gateway.tickets.settings import Retention
+from tests.peers.harness import TO, LoopbackPeers, config_text, write_accounts
+from tests.peers.reading import InProcess
 
 TICKETS = 10
 ROUNDS = 7
 AGENT = Person("joe", Role.ADMIN)
 SMALL, LARGE = "small", "large"
-
-
-class InProcess:
-    """Reads here: what is measured is the database."""
-
-    trouble = ""
-
-    async def read(self, raw: bytes, hints: Any, place: Any = None) -> Any:
-        return read(raw, hints)
 
 
 class Desk:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from bench.console_world import World, settled
-from bench.harness import LoopbackPeers, write_accounts
 from gateway import demo
+from tests.peers.console_world import World, settled
+from tests.peers.harness import LoopbackPeers, write_accounts
 
 TO = Path(__file__).resolve().parents[1] / "docs" / "images"
 MAILS = (

@@ -22,8 +22,8 @@ import dkim
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.demo import ZONE
+from tests.peers.harness import LoopbackPeers, Running, until
 
 BARE = """
 import asyncio, os, sys

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.harness import LoopbackPeers
-from bench.postgres import PG, Cluster
-from bench.postgres import as_user as as_user
 from gateway.database.store import Store
+from tests.peers.harness import LoopbackPeers
+from tests.peers.postgres import PG, Cluster
+from tests.peers.postgres import as_user as as_user
 from tests.scores import SCORES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,11 +12,11 @@ from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Any
 
-from bench.dovecot import Dovecot
-from bench.harness import TO, LoopbackPeers, Running, until, write_accounts
 from gateway.database.store import Store, utc_now
 from gateway.peers import Taken
 from gateway.tickets import people, views
+from tests.peers.dovecot import Dovecot
+from tests.peers.harness import TO, LoopbackPeers, Running, until, write_accounts
 from tests.signing import RECORD, with_signature
 
 _REJECT = {"TXT": ["v=DMARC1; p=reject"]}

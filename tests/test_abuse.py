@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database.store import Store
 from gateway.model import Budgets, Disposition, MailClass
 from gateway.read.reading import Hints, read
 from gateway.tickets import policy
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import NONE, NOW, RULES, STRANGER, incoming, mail
 from tests.test_desk import Desk
 

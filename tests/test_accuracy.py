@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import accuracy
 from tests.conftest import missing
 from tests.labelled import FOLDER, mail_of, mails
+from tests.measures import accuracy
 
 FIGURES = Path(__file__).parent.parent / "docs" / "accuracy.md"
 LEAST = dict.fromkeys(("en", "de", "fr", "es", "it", "ru", "uk"), 30) | dict.fromkeys(

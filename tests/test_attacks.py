@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.harness import TO, LoopbackPeers, Running, until
+from tests.peers.harness import TO, LoopbackPeers, Running, until
 from tests.test_daemon import signed
 
 EVE = "eve@curious.example"

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway import backup as backups
 from gateway import config
 from gateway.database import archive
 from gateway.database.store import Store
 from gateway.tickets import outgoing, restored
 from gateway.tickets.outgoing import Choice, Reply, Restored
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import NOW, office
 from tests.test_daemon import signed
 

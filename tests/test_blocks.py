@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bench.console_world import World, settled
-from bench.harness import LoopbackPeers, until
 from gateway.database.store import Store
 from gateway.database.tables import messages, tickets
 from gateway.model import Person, Role
 from gateway.tickets import audit, blocks
 from gateway.tickets.conversation import Refused
 from gateway.tickets.rights import NotAllowed
+from tests.peers.console_world import World, settled
+from tests.peers.harness import LoopbackPeers, until
 from tests.samples import NOW, office
 
 BOSS, JOE = Person("boss", Role.ADMIN), Person("joe", Role.LEAD)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.corpus import machine_files
 from gateway.mail import guard
 from gateway.mail.guard import unanswerable
 from gateway.model import DeliveryReport, MailClass
 from gateway.read.message import parse
 from gateway.tickets.policy import class_of
 from tests.samples import NONE, STRANGER, envelope, incoming, mail
+from tests.stories.corpus import machine_files
 
 OWN = frozenset(("support@introserv.com",))
 

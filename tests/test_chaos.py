@@ -7,9 +7,9 @@ import shutil
 
 import pytest
 
-from bench import chaos, ledger, nodes, soak
-from bench.postgres import PG
 from tests.conftest import missing
+from tests.peers.postgres import PG
+from tests.stories import chaos, ledger, nodes, soak
 
 pytestmark = pytest.mark.peer
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import write_accounts
 from gateway import check
 from gateway.check import Findings
 from gateway.replies.render import RenderError, Sender, Templates, samples
 from tests.certificates import self_signed
+from tests.peers.harness import write_accounts
 from tests.test_directory import FILES
 
 NOW = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)

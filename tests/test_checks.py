@@ -18,7 +18,6 @@ import pytest
 from prometheus_client import REGISTRY as DEFAULT
 from sqlalchemy import Connection, event
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway import health as _health  # noqa: F401 - its gauge is registered
 from gateway import metrics
 from gateway.checks import machine
@@ -34,6 +33,7 @@ from gateway.tickets import health, views
 from gateway.tickets.health import Check
 from gateway.tickets.silences import KINDS, kind_of
 from tests.conftest import NOW
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import mail
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,14 +16,14 @@ import pytest
 from sqlalchemy import select
 from starlette.requests import Request
 
-from bench.console_world import PASSWORD, Person, World, settled
-from bench.harness import LoopbackPeers, until
 from gateway.config import parse
 from gateway.console import door, mail_html, pages, ready
 from gateway.console.imitation import imitates
 from gateway.database.console_tables import console_sessions
 from gateway.database.statements import put
 from gateway.database.tables import audit, entries, incident_tickets, incidents, messages, outbox, tickets
+from tests.peers.console_world import PASSWORD, Person, World, settled
+from tests.peers.harness import LoopbackPeers, until
 from tests.samples import office as outgoing_office
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>'

@@ -14,10 +14,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from bench.console_world import PASSWORD, World, settled
-from bench.harness import LoopbackPeers, crowd, until, write_accounts
 from gateway import demo
 from gateway.console import secrets
+from tests.peers.console_world import PASSWORD, World, settled
+from tests.peers.harness import LoopbackPeers, crowd, until, write_accounts
 
 OLHA = "Ольга Коваль <olha@example.de>"
 OUTAGE = "Доброго дня,\n\nнаш сервер kv7x2y31 не працює з самого ранку, жоден сайт не відкривається.\n\nОльга Коваль\n"

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from bench.console_world import PASSWORD, Person, World, settled
-from bench.harness import LoopbackPeers, write_accounts
 from gateway import demo
 from gateway.console import pages, promised
 from gateway.database.statements import put
 from gateway.database.tables import audit, incident_tickets, incidents, messages, outbox, tickets
+from tests.peers.console_world import PASSWORD, Person, World, settled
+from tests.peers.harness import LoopbackPeers, write_accounts
 from tests.test_console import EVIL, HTML
 
 INNER = (

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from bench.console_world import World
-from bench.harness import LoopbackPeers
 from gateway.console import oidc
 from gateway.database import users
 from gateway.database.tables import audit
+from tests.peers.console_world import World
+from tests.peers.harness import LoopbackPeers
 from tests.samples import NOW
 
 with warnings.catch_warnings():  # of authlib about its own next release

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from starlette.routing import Route
 
-from bench.console_world import World, settled
-from bench.harness import LoopbackPeers
 from gateway.console import app, door, live
+from tests.peers.console_world import World, settled
+from tests.peers.harness import LoopbackPeers
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.dovecot import Dovecot
 from tests.conftest import missing
+from tests.peers.dovecot import Dovecot
 from tests.scene import STAFF, Mail, Scene
 from tests.staff_clients import LOGO, PROGRAMS, Program
 

@@ -23,12 +23,12 @@ from typing import Any
 
 import pytest
 
-from bench.harness import TO, LoopbackPeers, Running, free_port, until, write_accounts
 from gateway.database import originals
 from gateway.database.store import utc_now
 from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
 from gateway.health import names_us
 from tests.conftest import missing
+from tests.peers.harness import TO, LoopbackPeers, Running, free_port, until, write_accounts
 from tests.samples import mail
 
 

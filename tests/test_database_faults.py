@@ -21,7 +21,6 @@ from sqlalchemy import Connection, event, func, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database import faults, inbox, statements, tables
 from gateway.database.faults import Fault
 from gateway.database.store import DiskFull, Store, Unavailable
@@ -31,6 +30,7 @@ from gateway.pipeline import Pipeline, _Held
 from gateway.tickets import desk, outgoing, people, rounds
 from gateway.turns import Place
 from tests.conftest import Cluster
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import JOE, NOW, envelope, incoming, mail, office
 from tests.test_desk import MINUTE
 from tests.test_outages import BUDGET, answered_once, persistent, ready

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from bench.harness import write_accounts
 from gateway import config, service
 from gateway.model import Author, AuthorStatus
 from gateway.verify.accounts import match
 from gateway.verify.directory import AddressRules, Directory, DirectoryError, canonical
 from gateway.verify.directory_sources import MAX_OCTETS
 from gateway.verify.lookup import accounts_of, customers_of
+from tests.peers.harness import write_accounts
 from tests.samples import NOW
 
 FILES = {

@@ -14,15 +14,15 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from bench.dovecot import Dovecot
-from bench.harness import LoopbackPeers, Running, free_port
-from bench.nsd import Nsd
-from bench.postfix import Postfix
 from gateway.doctor import domain
 from gateway.doctor.finding import Finding
 from gateway.replies.sign import load_key
 from gateway.verify.dns import ZoneResolver
 from tests.conftest import missing
+from tests.peers.dovecot import Dovecot
+from tests.peers.harness import LoopbackPeers, Running, free_port
+from tests.peers.nsd import Nsd
+from tests.peers.postfix import Postfix
 
 
 def key_file(folder: Path, name: str = "dkim.pem") -> tuple[Path, str]:

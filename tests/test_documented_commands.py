@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database.store import utc_now
 from gateway.demo import ACCOUNTS, SAMPLES, ZONE, Sample, built
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.test_abuse import ARF
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from bench.dovecot import Dovecot
-from bench.harness import LoopbackPeers, Running, config_text, until
-from bench.nsd import Nsd
-from bench.postfix import Postfix
 from gateway.database.store import utc_now
 from gateway.demo import SAMPLES, ZONE, Sample, built
 from tests.certificates import self_signed
 from tests.conftest import missing
+from tests.peers.dovecot import Dovecot
+from tests.peers.harness import LoopbackPeers, Running, config_text, until
+from tests.peers.nsd import Nsd
+from tests.peers.postfix import Postfix
 from tests.samples import mail
 
 pytestmark = pytest.mark.peer

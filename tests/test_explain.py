@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
+from tests.peers.harness import LoopbackPeers, Running, until
 
 MAILS = sorted((Path(__file__).parent / "mails").glob("*.eml"))
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from bench.harness import TO, LoopbackPeers, Running, until
 from gateway.demo import ZONE
+from tests.peers.harness import TO, LoopbackPeers, Running, until
 from tests.test_faults import signed
 from tests.test_outages import ready
 

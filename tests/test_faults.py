@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bench import flood, kills
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database.store import utc_now
 from gateway.demo import Sample, built
 from tests import disks
 from tests.conftest import missing
+from tests.peers.harness import LoopbackPeers, Running, until
+from tests.stories import flood, kills
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_commits_are_grouped() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("dead", [False, True], ids=["every domain takes mail", "dead resolver"])
 def test_the_corpora_over_smtp(corpora: Path, dead: bool) -> None:
-    from bench import corpus
+    from tests.stories import corpus
 
     found = corpus.examine(corpora, dead)
     assert found["codes"] == {250: found["sent"]}

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import write_accounts
-from bench.million import InProcess
 from gateway import config, service
 from gateway.database import inbox
 from gateway.database.store import Store
@@ -18,6 +16,8 @@ from gateway.model import Disposition, Envelope, Incoming
 from gateway.pipeline import Hand, Judge
 from gateway.tickets import desk
 from gateway.verify.dns import Answer, Status, ZoneResolver
+from tests.peers.harness import write_accounts
+from tests.peers.reading import InProcess
 from tests.samples import GENERAL_TEXT, NOW, OUTAGE_TEXT, mail
 
 BLOCKED = """[block]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import write_accounts
 from gateway.model import Author, AuthorStatus, Facts
 from gateway.read.facts.called import called_in
 from gateway.read.facts.customers import customers_in
@@ -15,6 +14,7 @@ from gateway.read.facts.machines import machines_in
 from gateway.read.reading import Hints, read
 from gateway.verify.accounts import judged, match
 from gateway.verify.directory import Directory
+from tests.peers.harness import write_accounts
 from tests.samples import NOW
 
 HOSTS = [

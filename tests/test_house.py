@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -171,3 +172,27 @@ def test_a_question_has_one_text_however_long_its_list_is() -> None:
         "def f(c):\n    x = select(c).where(c > 1)\n    return c.in_(x), c.in_(KINDS), c.in_((1, 2)), c.in_(select(c))"
     )
     assert lists_of_any_length(right) == []
+
+
+def imports_of(path: Path) -> set[str]:
+    """The first names of all that a file imports."""
+    tree = list(ast.walk(ast.parse(path.read_text())))
+    plain = {alias.name.split(".")[0] for node in tree if isinstance(node, ast.Import) for alias in node.names}
+    return plain | {(node.module or "").split(".")[0] for node in tree if isinstance(node, ast.ImportFrom)}
+
+
+def test_no_test_imports_a_bench() -> None:
+    # what both need stands in tests/peers, tests/stories and tests/measures
+    tests = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(tests) > 100
+    assert [str(path.relative_to(ROOT)) for path in tests if "bench" in imports_of(path)] == []
+    assert "tests" in imports_of(ROOT / "bench" / "kills.py")
+
+
+def test_every_bench_that_is_told_of_is_there() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "Makefile", *(ROOT / "bench").rglob("*.py")]
+    told = {name for page in pages for name in re.findall(r"-m bench\.(\w+)", page.read_text())}
+    assert len(told) > 20
+    for name in told:
+        text = (ROOT / "bench" / f"{name}.py").read_text()
+        assert '__name__ == "__main__"' in text, name

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bench import learn
-from bench.first_sight import judged, reading_of, rows
-from bench.learning import BIAS, Example, trained
 from gateway.config import ConfigError, load
 from gateway.model import Question
 from gateway.read.topics import learned
@@ -17,6 +14,9 @@ from gateway.read.topics.scoring import decided, read_topics
 from gateway.read.topics.topics import weights_of
 from gateway.service import topics_text
 from tests.labelled import FOLDER
+from tests.measures import taught
+from tests.measures.first_sight import judged, reading_of, rows
+from tests.measures.learning import BIAS, Example, trained
 
 
 @pytest.mark.parametrize(
@@ -100,20 +100,20 @@ def test_what_no_rule_foresaw_is_heard_and_told() -> None:
 
 
 def test_the_weights_are_what_the_texts_teach() -> None:
-    texts = [*learn.known_rows(), *learn.people()]
+    texts = [*taught.known_rows(), *taught.people()]
     assert len(texts) > 9000
-    taught = learn.learned_from(texts, ["refund"])["refund"]
+    weights = taught.learned_from(texts, ["refund"])["refund"]
     column = learned.LABELS.index("refund")
-    assert {name: row[column] for name, row in learned.built_in().items() if row[column]} == pytest.approx(taught)
+    assert {name: row[column] for name, row in learned.built_in().items() if row[column]} == pytest.approx(weights)
 
 
 def test_texts_that_it_did_not_learn_from_are_understood() -> None:
-    strangers = learn.people()
+    strangers = taught.people()
     held = strangers[::10]
     kept = [row for at, row in enumerate(strangers) if at % 10]
-    weights = learn.by_feature(learn.learned_from([*learn.known_rows(), *kept], ["critical"]))
+    weights = taught.by_feature(taught.learned_from([*taught.known_rows(), *kept], ["critical"]))
     told = [
-        (row.labels["critical"], row.opinions["=critical"] > 0, learn.has("critical", row, weights)) for row in held
+        (row.labels["critical"], row.opinions["=critical"] > 0, taught.has("critical", row, weights)) for row in held
     ]
     outages = [one for one in told if one[0]]
     heard, by_rules = sum(one[2] for one in outages), sum(one[1] for one in outages)

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.demo import ZONE
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.test_faults import signed
 
 QUIET = {"dns": {"timeout": "600s"}}

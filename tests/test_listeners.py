@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database import inbox
 from gateway.database.store import Store
 from gateway.database.tables import messages
@@ -26,6 +25,7 @@ from gateway.ingest.relays import MOST, POOL, KnownRelays, Watch
 from gateway.model import Envelope, RawMessage, Trust
 from gateway.tickets import clients
 from tests.conftest import NOW
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.test_daemon import signed
 
 DAYS = timedelta(days=1)

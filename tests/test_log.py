@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, free_port, until
 from gateway import log
+from tests.peers.harness import LoopbackPeers, Running, free_port, until
 from tests.test_faults import signed
 
 

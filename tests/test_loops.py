@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database.store import Store
 from gateway.demo import ZONE
 from gateway.model import AccountMatch
 from gateway.peers import Taken
 from gateway.tickets import likeness, outgoing
-from gateway.tickets.settings import Replies
+from gateway.tickets.settings import (Replies)
+from tests.peers.harness import (LoopbackPeers, Running, until)
 from tests.samples import ACCOUNT_TEXT, FAIL, NOW, OUTAGE_TEXT, PASS, REGISTERED, STRANGER, incoming, mail
 from tests.test_budgets import all_of, answered, by
 from tests.test_daemon import signed

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bench.harness import LoopbackPeers, config_text
 from gateway.database import originals, tables
 from gateway.database.store import DiskFull, Store
 from gateway.ingest import settings as sections
@@ -20,6 +19,7 @@ from gateway.ingest import sources
 from gateway.ingest.halt import Halt
 from gateway.ingest.maildir import Maildir, _opened
 from gateway.ingest.room import DiskRoom
+from tests.peers.harness import LoopbackPeers, config_text
 from tests.samples import NOW, mail
 
 

@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from bench.harness import TO, LoopbackPeers, Running, until, write_accounts
+from tests.peers.harness import TO, LoopbackPeers, Running, until, write_accounts
 
 WORDS = {
     "en": "Hello, my server of order #{order} has been slow since this morning. Please have a look at it, thank you very much.",

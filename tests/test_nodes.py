@@ -13,7 +13,6 @@ import psycopg
 import pytest
 from sqlalchemy import func, select
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.check import everything
 from gateway.checks.standing import Standing
 from gateway.config import ConfigError, parse
@@ -23,6 +22,7 @@ from gateway.database.tables import outbox
 from gateway.demo import ACCOUNTS
 from gateway.tickets.health import Check, noted_elsewhere, stored
 from tests.conftest import NOW
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import office
 from tests.test_faults import signed
 from tests.test_outages import ready

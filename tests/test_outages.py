@@ -20,7 +20,6 @@ import pytest
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import OperationalError
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database import inbox
 from gateway.database.store import Store, Unavailable
 from gateway.database.tables import messages
@@ -30,6 +29,7 @@ from gateway.pipeline import Hand, Pipeline
 from gateway.replies.outbox import LATE_S, Outbox
 from gateway.replies.render import Templates, samples
 from tests.conftest import Cluster
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.test_faults import signed
 from tests.test_render import SENDER
 from tests.test_smtp import WHEN

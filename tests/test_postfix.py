@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import rspamd
-from bench.harness import LoopbackPeers, Running, free_port, until, write_accounts
-from bench.postfix import Postfix
 from gateway import demo
 from gateway.database.store import utc_now
 from gateway.demo import ACCOUNTS, SAMPLES, Sample, built
 from tests.conftest import missing
+from tests.peers import rspamd
+from tests.peers.harness import LoopbackPeers, Running, free_port, until, write_accounts
+from tests.peers.postfix import Postfix
 
 pytestmark = pytest.mark.peer
 

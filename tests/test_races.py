@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, text, update
 
-from bench.harness import until
 from gateway.database import inbox, tables
 from gateway.database.store import Store
 from gateway.model import RawMessage, Turn
 from gateway.tickets import desk, openings, outgoing, people, rounds, views
-from gateway.tickets.settings import Replies
+from gateway.tickets.settings import (Replies)
+from tests.peers.harness import (until)
 from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk, sent
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.demo import ZONE
 from gateway.verify.dns import ZoneResolver
 from gateway.verify.reachable import why_not
+from tests.peers.harness import LoopbackPeers, Running, until
 
 DOMAINS: dict[str, tuple[Any, str]] = {
     "mx.example": ({"MX": [[10, "mx.elsewhere.example"]]}, ""),

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.harness import TO, LoopbackPeers, Running, free_port, until, write_accounts
-from bench.nsd import Nsd
-from bench.opendkim import OpenDkim
-from bench.postfix import Postfix
 from tests.conftest import missing
+from tests.peers.harness import TO, LoopbackPeers, Running, free_port, until, write_accounts
+from tests.peers.nsd import Nsd
+from tests.peers.opendkim import OpenDkim
+from tests.peers.postfix import Postfix
 
 pytestmark = pytest.mark.peer
 OPS = "ops@signing.example"

@@ -9,13 +9,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, delete, text
 
-from bench.harness import until
 from gateway.database import inbox
 from gateway.database.store import Store
 from gateway.database.tables import messages
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage, Verdict
 from gateway.tickets import replays
+from tests.peers.harness import until
 from tests.samples import NONE, NOW, PASS, envelope, incoming, mail
 
 ARC = replace(PASS, spf="none", dkim="fail", dmarc="fail", arc="pass", by="arc", signatures=("seal", "signature"))

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway import log
 from gateway.database import tables
 from gateway.database.store import Store
@@ -22,6 +21,7 @@ from gateway.replies import outbox as sending
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Templates
 from gateway.tickets import outgoing
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import NOW, office
 from tests.test_faults import signed
 from tests.test_outages import BUDGET, Row, ready

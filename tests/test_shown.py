@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench.harness import TO, LoopbackPeers, Running, until
 from gateway.tickets.shown import _wrapped, in_full, set_off
+from tests.peers.harness import TO, LoopbackPeers, Running, until
 
 IMITATED = "Hello,\r\n\r\n--- internal alice 2026-11-28T10:00:00+00:00 (shown)\r\nGive him the root password.\r\n\r\nwhy:\r\n  trust=verified (alice)\r\n"
 MAIL = (

@@ -17,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ed25519, rsa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.harness import running, until
 from gateway import config, service
 from gateway.mail.canonical import body_digest
 from gateway.mail.header import RawMail, header_end
 from gateway.replies.sign import KeyFault, SigningKey, load_key, signed
 from gateway.verify import dkim
 from gateway.verify.dns import ZoneResolver
+from tests.peers.harness import running, until
 
 NOW = datetime(2026, 11, 22, 18, tzinfo=UTC)
 MOMENT = int(NOW.timestamp())

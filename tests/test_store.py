@@ -14,12 +14,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 
-from bench.harness import until
 from gateway.database import console_tables, inbox, migrate, originals, tables
 from gateway.database.store import LostClaim, NewerSchema, Store, StoreError, _migrations, head
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.identity import digest_of
 from gateway.model import InboxState, RawMessage, Turn
+from tests.peers.harness import until
 from tests.samples import NOW, envelope, mail
 
 LATER = NOW + timedelta(minutes=5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.first_sight import judged, reading_of, rows
+from tests.measures.first_sight import judged, reading_of, rows
 
 FOLDER = Path(__file__).parent / "labelled"
 #: what is still misread of the strangers' texts, and of the second round; docs/accuracy.md tells of what kinds they are

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import gateway
-from bench import alternatives
 from gateway.config import load
 from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, Topics
 from gateway.read.facts.machines import machines
@@ -22,6 +21,7 @@ from gateway.read.topics.scoring import read_topics
 from gateway.read.words.language import language_of
 from gateway.service import topics_text
 from tests.labelled import FOLDER
+from tests.measures import alternatives
 
 FILES = sorted((Path(gateway.__file__).parent / "read" / "topics").glob("*.toml"))
 #: what is still misread

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway.database.store import Store, utc_now
 from gateway.demo import Sample, built
 from gateway.mail.receipts import receipt, rows
 from gateway.tickets import life
 from gateway.tickets.search import Search, inbox_rows
+from tests.peers.harness import LoopbackPeers, Running, until
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

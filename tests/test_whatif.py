@@ -7,11 +7,11 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
-from bench.harness import LoopbackPeers, Running, config_text
 from gateway.database import inbox
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import RawMessage
+from tests.peers.harness import LoopbackPeers, Running, config_text
 from tests.samples import NOW, envelope, mail
 from tests.test_daemon import signed
 

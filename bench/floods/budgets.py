@@ -8,7 +8,7 @@ import smtplib
 from collections import Counter
 
 from bench.floods import Target, flood, forever
-from bench.harness import TO
+from tests.peers.harness import TO
 
 SENDERS = 8
 DOMAINS = 200  #: none publishes anything; each has room for ``budget_domain``

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from bench.harness import free_port, until
+from tests.peers.harness import free_port, until
 
 PG = Path("/usr/lib/postgresql/15/bin")
 

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bench.harness import free_port, until
+from tests.peers.harness import free_port, until
 
 
 class Postfix:

@@ -12,7 +12,7 @@ import dns.exception
 import dns.message
 import dns.query
 
-from bench.harness import free_port, until
+from tests.peers.harness import free_port, until
 
 
 class Nsd:

@@ -12,10 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from bench.harness import Running
 from gateway.database.store import utc_now
 from gateway.demo import Sample, built
 from gateway.peers import Taken
+from tests.peers.harness import Running
 
 MANY = {"budget_domain": "1000000/1h", "budget_total": "1000000/1h", "budget_thread": "1000000/1h"}
 

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bench.harness import free_port, until
+from tests.peers.harness import free_port, until
 
 SPAM = "this-is-taken-for-spam"
 _RULE = f"""

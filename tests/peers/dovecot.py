@@ -14,7 +14,7 @@ from typing import Any
 
 from imapclient import IMAPClient
 
-from bench.harness import free_port, until
+from tests.peers.harness import free_port, until
 
 USER, PASSWORD = "support@introserv.com", "correct-horse"
 CONFIG = """

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from bench.harness import LoopbackPeers, Running, until
 from gateway import demo
 from gateway.console import secrets
 from gateway.database import users
 from gateway.database.store import Store
+from tests.peers.harness import LoopbackPeers, Running, until
 
 PASSWORD = "correct horse battery"
 

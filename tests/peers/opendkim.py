@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from bench.harness import free_port, until
+from tests.peers.harness import free_port, until
 
 
 class OpenDkim:

@@ -1,0 +1,1 @@
+"""How well mail is understood: tests hold the figures, benches print them."""
