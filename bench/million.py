@@ -28,11 +28,12 @@ from bench.copies import OPEN, SPAN_S, multiply
 from bench.postgresql import PostgreSQL
 from bench.throughput import signed_mails
 from gateway import config, service
-from gateway.database import inbox
+from gateway.database import inbox, outbox_turns
+from gateway.database import outbox as outbox_rows
 from gateway.database.store import Store, utc_now
 from gateway.demo import ZONE
 from gateway.ingest.identity import digest_of
-from gateway.model import Envelope, Person, RawMessage, Role, TicketState
+from gateway.model import ClaimedItem, Envelope, Person, RawMessage, Role, TicketState
 from gateway.pipeline import Hand, Judge
 from gateway.tickets import desk, incidents, listing, outgoing, people, purge, retention, rounds, views, worklist
 from gateway.tickets.desk import Outcome
@@ -90,9 +91,9 @@ class Desk:
         job = lambda c: desk.commit(c, claimed, incoming, None, office, utc_now(), True)  # noqa: E731
         return self.store.write_now(job)
 
-    def sent(self, sending: outgoing.Claimed) -> None:
+    def sent(self, sending: ClaimedItem) -> None:
         """The reply is at the relay."""
-        self.store.write_now(lambda connection: outgoing.mark_sent(connection, sending, utc_now()))
+        self.store.write_now(lambda connection: outbox_rows.mark_sent(connection, sending, utc_now()))
 
     async def fill(self) -> None:
         """Ten tickets: half of them answered, half of them continued."""
@@ -101,7 +102,7 @@ class Desk:
             assert outcome.sending is not None and outcome.reference is not None
             self.sent(outcome.sending)
             if number % 2:
-                self.committed(*await self.judged(self.raw(outcome.sending.rfc_id)))
+                self.committed(*await self.judged(self.raw(outcome.sending.item.rfc_id)))
             else:
                 answer = partial(people.answer, reference=outcome.reference, text="We look into it.", by=AGENT)
                 self.store.write_now(lambda c: answer(c, office=self.desk.office, now=utc_now()))  # noqa: B023
@@ -146,7 +147,7 @@ def operations(one: Desk) -> dict[str, tuple[int, Callable[[], None]]]:
         "console: choices": (5, ask(worklist.choices)),
         "clock: what is due": (20, ask(rounds.next_due)),
         "claims: what is due": (20, ask(lambda c: inbox.anything_due(c, utc_now()))),
-        "outbox: what is due": (20, ask(lambda c: outgoing.turns.due(c, utc_now(), 16))),
+        "outbox: what is due": (20, ask(lambda c: outbox_turns.due(c, utc_now(), 16))),
         "incidents: a look": (10, ask(lambda c: incidents.due(c, rule, utc_now()))),
         "digest: a look": (20, ask(outgoing.anything_to_tell)),
         "purge: a look for tickets": (5, ask(lambda c: retention._tickets(c, now - timedelta(days=3650), None))),
@@ -171,7 +172,7 @@ async def mails(one: Desk, cpu: Callable[[], float], count: int) -> dict[str, fl
         if outcome.sending is not None:
             one.sent(outcome.sending)
     spent["outbox: sent"] = cpu() - before
-    answers = [await one.judged(one.raw(outcome.sending.rfc_id)) for outcome in outcomes if outcome.sending]
+    answers = [await one.judged(one.raw(outcome.sending.item.rfc_id)) for outcome in outcomes if outcome.sending]
     before = cpu()
     joined = [one.committed(*pair) for pair in answers]
     spent["commit: an answer, found by its thread"] = cpu() - before

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -616,6 +616,53 @@ class Decision:
 #: the line of a staff notification by which it is known wherever it is quoted: what stands around it is not for
 #: customers
 FENCE = "Internal, not for the customer"
+
+
+#: when an item was written that is not written yet
+UNWRITTEN = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """One mail of ours, the same value from the decision to the relay.
+
+    ``event`` with ``template`` and ``recipient`` is written once, ever. ``kind``: ``auto``, ``person`` or ``staff``;
+    ``context``: the values of its template. The outbox gives it ``id``, ``rfc_id`` (its Message-ID without angle
+    brackets) and ``created_at`` when it is written.
+    """
+
+    event: str
+    template: str
+    language: str
+    recipient: str
+    kind: str
+    context: Mapping[str, Any]
+    ticket_id: int | None = None
+    id: int = 0
+    rfc_id: str = ""
+    created_at: datetime = UNWRITTEN
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedItem:
+    """An item of the outbox that is ours to send until the lease ends. ``attempts`` counts this claim too;
+    ``resent``: somebody had it in hand before and said nothing of its end."""
+
+    item: OutboxItem
+    attempts: int
+    lease_until: datetime
+    resent: bool = False
+    retry_from: datetime | None = None  #: when a person had it tried again
+
+    @property
+    def id(self) -> int:
+        """That of its row."""
+        return self.item.id
+
+    @property
+    def tried_from(self) -> datetime:
+        """From when ``retry_for`` counts."""
+        return self.retry_from or self.item.created_at
 
 
 @dataclass(frozen=True, slots=True)

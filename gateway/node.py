@@ -21,7 +21,7 @@ from gateway.checks.standing import Standing
 from gateway.checks.watch import HealthWatch
 from gateway.claims import Bell
 from gateway.config import Settings
-from gateway.database import bell, inbox, nodes, originals
+from gateway.database import bell, inbox, nodes, originals, outbox
 from gateway.database.store import Store, Unavailable
 from gateway.enclosures import Enclosures
 from gateway.ingest.acceptor import Acceptor
@@ -43,7 +43,7 @@ from gateway.replies.render import Sender, Templates
 from gateway.replies.send import Transport
 from gateway.service import Desk
 from gateway.settings import owner
-from gateway.tickets import blocks, outgoing, purge, report_days
+from gateway.tickets import aftermath, blocks, purge, report_days
 from gateway.tickets.clockwork import Clockwork
 from gateway.tickets.health import Check
 from gateway.tickets.moved_clock import Longest
@@ -143,7 +143,7 @@ class Node:
         """What the last service left."""
         if self.store.is_sqlite:
             inbox.free_all(connection, now)
-            outgoing.free_all(connection, now)
+            outbox.free_all(connection, now)
         originals.clean(connection, now if self.store.is_sqlite else now - STAGING)
 
     def _make(self) -> None:
@@ -157,7 +157,7 @@ class Node:
         self.relays = Watch(store, relays, clock)
         limits = Limits(self._first.smtp, self._first.gateway.state_dir, relays.knows)
         turns = Turns(clock, lambda address: bool(self._directory().roles_of(address)), registrable)
-        queue = outgoing.StoredQueue(store, lambda: self.desk.office)
+        queue = outbox.StoredQueue(store, aftermath.Aftermath(lambda: self.desk.office))
         self.outbox = Outbox(
             queue, self._sending, clock, self._first.relay.max_connections, Enclosures(store), self._bell
         )

@@ -29,6 +29,7 @@ from gateway.model import (
     ABUSE,
     AccountMatch,
     AuthorStatus,
+    ClaimedItem,
     Envelope,
     Facts,
     Incoming,
@@ -42,7 +43,7 @@ from gateway.read.author import author_of, who_is_named
 from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.unreadable import unreadable
-from gateway.tickets import arrivals, blocks, desk, outgoing, silences
+from gateway.tickets import arrivals, blocks, desk, silences
 from gateway.tickets.outgoing import Office
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
 from gateway.verify import accounts, reachable, spam_marks
@@ -305,7 +306,7 @@ class Replies(Protocol):
         """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
         ...
 
-    def take(self, claimed: outgoing.Claimed | None) -> None:
+    def take(self, claimed: ClaimedItem | None) -> None:
         """The reply, claimed as it was written; ``None`` when none was."""
         ...
 

@@ -12,9 +12,9 @@ from functools import partial
 from gateway import config, log, metrics, service, systemd
 from gateway.checks.standing import Reload, Standing
 from gateway.config import ConfigError, Problem, Settings
+from gateway.database import outbox
 from gateway.database.store import Store, Unavailable
 from gateway.service import Desk
-from gateway.tickets import outgoing
 from gateway.verify.directory import Directory, DirectoryError
 from gateway.verify.dns import Resolver
 
@@ -64,7 +64,7 @@ class Reloading:
         await old.relay.close()
         if old.settings.relay != fresh.settings.relay:  # what the last one said of a reply is not what this one says
             with contextlib.suppress(Unavailable):
-                await self.store.write(partial(outgoing.hasten, now=self.clock()))
+                await self.store.write(partial(outbox.hasten, now=self.clock()))
         await self.applied(fresh)
         metrics.RELOADS.labels("done").inc()
         self.standing.clear("reload")

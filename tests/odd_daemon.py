@@ -20,13 +20,13 @@ from gateway import config, log, pipeline
 from gateway import daemon as service
 from gateway.daemon import Daemon
 from gateway.database import bell, inbox
+from gateway.database import outbox as outbox_rows
 from gateway.model import Reading
 from gateway.node import Ahead
 from gateway.read.fork_server import Child, ForkServer
 from gateway.read.reading import Hints
 from gateway.read.reading import read as real
 from gateway.replies import outbox
-from gateway.tickets import outgoing
 
 
 def read(raw: bytes, hints: Hints) -> Reading:
@@ -51,7 +51,7 @@ def forbid(switch: Path) -> None:
 async def main() -> None:
     path = sys.argv[2]
     if lease := float(os.environ.get("ODD_LEASE_S", "0")):
-        inbox.LEASE_S = outgoing.LEASE_S = lease
+        inbox.LEASE_S = outbox_rows.LEASE_S = lease
         outbox.RENEW_S = lease / 3
     if poll := float(os.environ.get("ODD_POLL_S", "0")):
         outbox.POLL_S = pipeline.POLL_S = bell.POLL_S = poll

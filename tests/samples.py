@@ -6,9 +6,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
+from gateway.database import outbox as outbox_rows
 from gateway.model import (
     Account,
     AccountMatch,
+    ClaimedItem,
     Envelope,
     Fact,
     Facts,
@@ -20,6 +24,7 @@ from gateway.model import (
     Verdict,
 )
 from gateway.read.reading import Hints, read
+from gateway.tickets import aftermath
 from gateway.tickets.outgoing import Office
 from gateway.tickets.settings import Replies
 
@@ -94,3 +99,9 @@ def office(keys: dict[str, bytes], key_id: str, rules: Rules = RULES, **changes:
         "staff": {"technical": ("l1@introserv.com",), "financial": ("billing@introserv.com",), "escalation": ("boss@introserv.com",)},
     }  # fmt: skip
     return Office(**(given | changes))
+
+
+def died(connection: Connection, claimed: ClaimedItem, error: str, office: Office, now: datetime) -> None:
+    """A reply is given up, with what the desk makes of that."""
+    outbox_rows.mark_dead(connection, claimed, error, now)
+    aftermath.given_up(connection, claimed.item, error, office, now)

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes
 from pathlib import Path
@@ -18,9 +19,12 @@ import pytest
 from gateway import backup as backups
 from gateway import config
 from gateway.database import archive
+from gateway.database import outbox as outbox_rows
+from gateway.database.outbox import Choice
 from gateway.database.store import Store
+from gateway.model import OutboxItem
 from gateway.tickets import outgoing, restored
-from gateway.tickets.outgoing import Choice, Reply, Restored
+from gateway.tickets.outgoing import Reply, Restored
 from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import NOW, office
 from tests.test_daemon import signed
@@ -131,7 +135,8 @@ def test_a_backup_under_load_and_a_restored_copy_that_sends_nothing_twice(
 
 
 def reply(number: int) -> Reply:
-    return Reply(f"m{number}", "received", "en", "anna@example.de", "auto", {}, since=NOW - timedelta(hours=1))
+    item = OutboxItem(f"m{number}", "received", "en", "anna@example.de", "auto", {})
+    return Reply(item, since=NOW - timedelta(hours=1))
 
 
 def rows(store: Store) -> list[tuple[str, str]]:
@@ -159,13 +164,13 @@ def test_what_waited_and_what_is_written_later_about_older_mail(
     later = office(store.keys, store.key_id, restored=Restored(*store.restored))
     claimed = store.write_now(lambda c: outgoing.write_claimed(c, reply(2), later, NOW))
     assert (claimed is None) == (queued != "send")
-    fresh = Reply("m3", "received", "en", "anna@example.de", "auto", {}, since=NOW + timedelta(seconds=1))
+    fresh = replace(reply(3), since=NOW + timedelta(seconds=1))
     store.write_now(lambda c: outgoing.write(c, fresh, later, NOW + timedelta(seconds=1)))
     found = rows(store)
     assert found[0] == before and found[2] == ("queued", "")
     assert found[1] == after or queued == "send"
     if queued == "hold":
-        sent = store.write_now(lambda c: outgoing.retry(c, Choice(ids=(1,)), NOW))
+        sent = store.write_now(lambda c: outbox_rows.retry(c, Choice(ids=(1,)), NOW))
         assert sent == [1] and rows(store)[0] == ("queued", "")
 
 

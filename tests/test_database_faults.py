@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnection
 
 from gateway.database import faults, inbox, statements, tables
+from gateway.database import outbox as outbox_rows
 from gateway.database.faults import Fault
 from gateway.database.store import DiskFull, Store, Unavailable
 from gateway.ingest.identity import digest_of
@@ -128,12 +129,12 @@ class Way:
         yield lambda c: inbox.accept(c, RawMessage(self.raw, what.envelope), digest_of(self.raw))
         yield self._claim
         yield lambda c: setattr(self, "reference", desk.commit(c, self.claimed, what, None, self.office, NOW).reference)
-        yield lambda c: setattr(self, "rows", outgoing.claim(c, NOW, 50, 60))
+        yield lambda c: setattr(self, "rows", outbox_rows.claim(c, NOW, 50, 60))
         for row in self.rows:
-            if row.kind == "auto":
-                yield lambda c, row=row: outgoing.mark_sent(c, row, NOW)
+            if row.item.kind == "auto":
+                yield lambda c, row=row: outbox_rows.mark_sent(c, row, NOW)
             else:
-                yield lambda c, row=row: outgoing.mark_later(c, row, "later", NOW + 99 * MINUTE)
+                yield lambda c, row=row: outbox_rows.mark_later(c, row, "later", NOW + 99 * MINUTE)
         yield lambda c: rounds.tick(c, self.office, NOW + 31 * MINUTE)
         yield lambda c: people.answer(c, self.reference, "We are on it.", JOE, self.office, NOW + 32 * MINUTE)
 

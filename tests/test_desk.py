@@ -11,9 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from gateway.database import inbox, originals, tables
+from gateway.database import outbox as outbox_rows
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
-from gateway.model import Incoming, RawMessage, TicketState
+from gateway.model import Incoming, OutboxItem, RawMessage, TicketState
 from gateway.tickets import arrivals, desk, outgoing, people, rounds, views
 from gateway.tickets.listing import Filter
 from tests.samples import (
@@ -26,6 +27,7 @@ from tests.samples import (
     REFUSED,
     STRANGER,
     TEMPERROR,
+    died,
     envelope,
     incoming,
     mail,
@@ -91,9 +93,8 @@ def test_a_mail_becomes_ticket_entry_facts_reply_and_trace(at: Desk) -> None:
 def test_replaying_the_commit_writes_no_second_reply(at: Desk) -> None:
     outcome = at.take(incoming())
     (row,) = at.outbox()[:1]
-    again = outgoing.Reply(
-        row.event, row.template, "en", row.recipient, "auto", {}, row.ticket_id, None, outcome.reference
-    )
+    item = OutboxItem(row.event, row.template, "en", row.recipient, "auto", {}, row.ticket_id)
+    again = outgoing.Reply(item, reference=outcome.reference)
     assert at.store.write_now(lambda c: outgoing.write(c, again, at.office, NOW)) is None
 
 
@@ -187,8 +188,8 @@ def test_a_persons_answer_stops_the_clock_and_a_follow_up_starts_a_new_round(at:
 
 
 def sent(at: Desk, now: datetime) -> None:
-    for row in at.store.write_now(lambda c: outgoing.claim(c, now, 50, 60)):
-        at.store.write_now(lambda c, row=row: outgoing.mark_sent(c, row, now))
+    for row in at.store.write_now(lambda c: outbox_rows.claim(c, now, 50, 60)):
+        at.store.write_now(lambda c, row=row: outbox_rows.mark_sent(c, row, now))
 
 
 def test_the_clock_alerts_writes_to_the_customer_and_records_the_breach_once_each(at: Desk) -> None:
@@ -226,8 +227,8 @@ def test_a_status_mail_that_waits_for_the_relay_is_cancelled_by_an_answer(at: De
     if how.endswith("again"):
         raw = mail("Thank you, and when?", f"Re: [{first}]", Message_ID="<again@example.de>")
         at.take(incoming(raw, envelope_=envelope(received_at=NOW + 27 * MINUTE)), raw, NOW + 27 * MINUTE)
-    claimed = at.store.write_now(lambda c: outgoing.claim(c, NOW + 28 * MINUTE, 50, 60))
-    mine = [row.template for row in claimed if row.kind != "staff"]
+    claimed = at.store.write_now(lambda c: outbox_rows.claim(c, NOW + 28 * MINUTE, 50, 60))
+    mine = [row.item.template for row in claimed if row.item.kind != "staff"]
     assert mine == {"closed": [], "left alone": ["status"]}.get(how, ["answer"])
     (row,) = [row for row in at.outbox() if row.template == "status"]
     assert (row.state, row.last_error) == (("sending", "") if how == "left alone" else ("dead", "discarded"))
@@ -381,9 +382,9 @@ def test_an_answer_that_dies_reopens_the_ticket_and_tells_staff(at: Desk) -> Non
     first = at.take(incoming())
     at.store.write_now(lambda c: people.answer(c, first.reference or "", "Words.", JOE, at.office, NOW))
     sent(at, NOW)  # the acknowledgement, which is first
-    rows = at.store.write_now(lambda c: outgoing.claim(c, NOW, 50, 60))
-    answer = next(row for row in rows if row.kind == "person")
-    at.store.write_now(lambda c: outgoing.mark_dead(c, answer, "RCPT TO: 550", at.office, NOW))
+    rows = at.store.write_now(lambda c: outbox_rows.claim(c, NOW, 50, 60))
+    answer = next(row for row in rows if row.item.kind == "person")
+    at.store.write_now(lambda c: died(c, answer, "RCPT TO: 550", at.office, NOW))
     assert at.show(first.reference)["state"] == "open"
     assert "staff_undelivered" in [row.template for row in at.outbox()]
     assert any("1 dead reply" in problem for problem in at.status()["problems"])
@@ -432,4 +433,4 @@ def test_the_list_shows_high_priority_first(at: Desk) -> None:
     urgent = at.take(incoming(raw), raw)
     listed = at.store.read_now(lambda c: views.ticket_list(c, Filter(TicketState.OPEN), 10))
     assert next(row["reference"] for row in listed) == urgent.reference
-    assert at.store.write_now(lambda c: outgoing.claim(c, NOW, 1, 60))[0].context["critical"]
+    assert at.store.write_now(lambda c: outbox_rows.claim(c, NOW, 1, 60))[0].item.context["critical"]

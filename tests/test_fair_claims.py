@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import Connection, select, text, update
 
 from gateway.database import inbox, tables
+from gateway.database import outbox as outbox_rows
 from gateway.database.statements import Query
 from gateway.database.store import LostClaim, Store
 from gateway.ingest.identity import digest_of
-from gateway.model import InboxState, RawMessage
+from gateway.model import InboxState, OutboxItem, RawMessage
 from gateway.tickets import outgoing
 from gateway.tickets.outgoing import Reply
 from gateway.turns import Turns
@@ -197,14 +198,14 @@ def test_nodes_that_claim_at_the_same_moment_wait_for_nobody_and_share(postgres:
         postgres.write_now(lambda c, due=due: c.execute(due))
     at = office(postgres.keys, postgres.key_id)
     for number in range(4):
-        reply = Reply(f"m{number}", "received", "en", "a@x.example", "auto", {})
+        reply = Reply(OutboxItem(f"m{number}", "received", "en", "a@x.example", "auto", {}))
         postgres.write_now(lambda c, reply=reply: outgoing.write(c, reply, at, NOW))
 
     def taken(connection: Connection) -> tuple[set[int], set[int], set[int]]:
         connection.execute(text("set local lock_timeout = '10s'"))
         mails = {claim.id for claim in inbox.claim(connection, LATER, 4, 30.0)[0]}
         arrived = {claim.arrival or 0 for claim in inbox.claim_arrivals(connection, LATER, 1, 30.0)}
-        replies = {claim.id for claim in outgoing.claim(connection, LATER, 2, 30.0)}
+        replies = {claim.id for claim in outbox_rows.claim(connection, LATER, 2, 30.0)}
         return mails, arrived, replies
 
     engine = postgres._writer_engine

@@ -12,12 +12,12 @@ from sqlalchemy import select
 from gateway.database import inbox, tables
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
-from gateway.model import Outgoing, RawMessage, Sent
+from gateway.model import ClaimedItem, Outgoing, RawMessage, Sent
 from gateway.pipeline import LATE_S, Hand, Pipeline
 from gateway.replies.outbox import Outbox, next_attempt
 from gateway.replies.render import Templates
 from tests.samples import NOW, envelope, mail
-from tests.test_outages import Row
+from tests.test_outages import a_row
 from tests.test_render import SENDER
 
 WEEK = 7 * 86400.0
@@ -26,33 +26,33 @@ WEEK = 7 * 86400.0
 class Table:
     """Gives one row once, and remembers what became of it."""
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: ClaimedItem) -> None:
         self.due, self.done = [row], asyncio.Event()
         self.said: list[tuple[str, Any]] = []
 
-    async def claim(self, now: datetime, count: int, sure: bool) -> list[Row]:
+    async def claim(self, now: datetime, count: int, sure: bool) -> list[ClaimedItem]:
         return [self.due.pop()] if self.due else []
 
     def _note(self, what: str, value: Any) -> None:
         self.said.append((what, value))
         self.done.set()
 
-    async def sent(self, row: Row, answer: str, now: datetime) -> None:
+    async def sent(self, row: ClaimedItem, answer: str, now: datetime) -> None:
         self._note("sent", now)
 
-    async def later(self, row: Row, error: str, next_at: datetime) -> None:
+    async def later(self, row: ClaimedItem, error: str, next_at: datetime) -> None:
         self._note("later", next_at)
 
-    async def dead(self, row: Row, error: str, now: datetime) -> None:
+    async def dead(self, row: ClaimedItem, error: str, now: datetime) -> None:
         self._note("dead", error)
 
-    async def give_back(self, row: Row, now: datetime, error: str | None = None) -> None:
+    async def give_back(self, row: ClaimedItem, now: datetime, error: str | None = None) -> None:
         self._note("given back", row.id)
 
-    async def confirm(self, row: Row, now: datetime) -> bool:
+    async def confirm(self, row: ClaimedItem, now: datetime) -> bool:
         return True
 
-    async def renew(self, rows: list[Row], now: datetime) -> tuple[datetime, list[int]]:
+    async def renew(self, rows: list[ClaimedItem], now: datetime) -> tuple[datetime, list[int]]:
         return now + timedelta(days=1), []
 
     async def amiss(self, problem: str, now: datetime) -> None:
@@ -65,7 +65,7 @@ class Table:
         return 0
 
 
-def outcome(row: Row, says: Sent, now: datetime = NOW) -> list[tuple[str, Any]]:
+def outcome(row: ClaimedItem, says: Sent, now: datetime = NOW) -> list[tuple[str, Any]]:
     """What the outbox does with a row when the relay says this."""
 
     class Relay:
@@ -89,7 +89,7 @@ REFUSED, GREY = Sent(False, True, 550, "RCPT TO: 550"), Sent(False, False, 451, 
 
 @pytest.mark.parametrize(("attempts", "minutes"), [(1, 1), (2, 5), (3, 15), (4, 30), (5, 60), (6, 60), (500, 60)])
 def test_each_try_waits_longer_up_to_an_hour(attempts: int, minutes: int) -> None:
-    ((what, at),) = outcome(Row(attempts=attempts), GREY)
+    ((what, at),) = outcome(a_row(attempts=attempts), GREY)
     assert what == "later" and timedelta(minutes=minutes) <= at - NOW <= timedelta(minutes=minutes * 1.1)
     for jitter in (0.0, 0.5, 0.999):
         found = next_attempt(attempts, NOW, NOW, WEEK, jitter)
@@ -97,9 +97,9 @@ def test_each_try_waits_longer_up_to_an_hour(attempts: int, minutes: int) -> Non
 
 
 def test_a_reply_is_given_up_when_it_is_refused_or_too_old() -> None:
-    assert outcome(Row(), REFUSED) == [("dead", "RCPT TO: 550")]
+    assert outcome(a_row(), REFUSED) == [("dead", "RCPT TO: 550")]
     old = NOW + timedelta(seconds=WEEK)
-    row = Row(attempts=100, lease_until=old + timedelta(days=1))
+    row = a_row(attempts=100, lease_until=old + timedelta(days=1))
     assert outcome(row, GREY, old) == [("dead", "RCPT TO: 451")]
     ((what, _),) = outcome(row, GREY, old - timedelta(seconds=1))
     assert what == "later"
@@ -118,7 +118,7 @@ def test_a_drain_of_the_outbox_has_an_end(monkeypatch: pytest.MonkeyPatch) -> No
             raise AssertionError
 
     async def main() -> list[tuple[str, Any]]:
-        table, stop = Table(Row()), asyncio.Event()
+        table, stop = Table(a_row()), asyncio.Event()
         outbox = Outbox(table, lambda: (SENDER, Templates(None), Relay(), WEEK), lambda: NOW, 1)  # type: ignore[arg-type, return-value]
         running = asyncio.create_task(outbox.run(stop))
         await asyncio.wait_for(begun.wait(), 60)

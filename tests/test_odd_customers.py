@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from gateway.database.store import Store
-from gateway.model import AccountMatch
+from gateway.model import AccountMatch, OutboxItem
 from gateway.read.words import quotes
 from gateway.replies import render
-from gateway.replies.render import Draft, Sender, Templates
+from gateway.replies.render import Sender, Templates
 from gateway.tickets import desk, nudges, people
 from gateway.tickets.settings import Replies
 from tests.samples import JOE, NONE, NOW, REGISTERED, RULES, STRANGER, envelope, incoming, mail, office
@@ -98,9 +98,9 @@ def _set_off(text: str) -> str:
 
 
 def _rendered(row: Any) -> tuple[str, str]:
-    draft = Draft(0, row.template, row.language, row.recipient, row.kind, "", row.context, NOW)
+    item = OutboxItem("", row.template, row.language, row.recipient, row.kind, row.context)
     text = TEMPLATES.text(row.template, row.language, render.variables(SENDER, row.context))
-    return render.subject_of(draft, SENDER, TEMPLATES.words(row.language)), render.wrapped(text)
+    return render.subject_of(item, SENDER, TEMPLATES.words(row.language)), render.wrapped(text)
 
 
 def quoted(text: str, head: str = "") -> str:

@@ -10,8 +10,7 @@ import sqlite3
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,7 +23,7 @@ from gateway.database import inbox
 from gateway.database.store import Store, Unavailable
 from gateway.database.tables import messages
 from gateway.ingest.identity import digest_of
-from gateway.model import Outgoing, RawMessage, Sent
+from gateway.model import ClaimedItem, OutboxItem, Outgoing, RawMessage, Sent
 from gateway.pipeline import Hand, Pipeline
 from gateway.replies.outbox import LATE_S, Outbox
 from gateway.replies.render import Templates, samples
@@ -159,29 +158,23 @@ def test_sqlite_is_locked_by_somebody_else(peers: LoopbackPeers, tmp_path: Path)
         assert daemon.stop() == 0
 
 
-@dataclass
-class Row:
+def a_row(
+    number: int = 7,
+    attempts: int = 1,
+    recipient: str = "anna@example.de",
+    lease_until: datetime = WHEN + timedelta(days=1),
+) -> ClaimedItem:
     """A row of an outbox."""
-
-    id: int = 7
-    attempts: int = 1
-    template: str = "received"
-    language: str = "en"
-    recipient: str = "anna@example.de"
-    kind: str = "auto"
-    rfc_id: str = "a.b@introserv.com"
-    context: Mapping[str, Any] = field(default_factory=lambda: samples("received")[0])
-    created_at: datetime = WHEN
-    tried_from: datetime = WHEN
-    resent: bool = False
-    lease_until: datetime = WHEN + timedelta(days=1)
+    context = samples("received")[0]
+    item = OutboxItem("m1", "received", "en", recipient, "auto", context, None, number, "a.b@introserv.com", WHEN)
+    return ClaimedItem(item, attempts, lease_until)
 
 
 def test_no_reply_is_sent_under_a_lease_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """It stood still until its lease was over, or nearly: it is given back, and the next claim sends it. While a relay takes
     its time the lease is renewed, and a relay that drips for ever is cut off in the end."""
-    short = Row(id=1, lease_until=WHEN + timedelta(seconds=LATE_S))
-    long = Row(id=2, attempts=2, lease_until=WHEN + timedelta(seconds=LATE_S + 1))
+    short = a_row(1, lease_until=WHEN + timedelta(seconds=LATE_S))
+    long = a_row(2, attempts=2, lease_until=WHEN + timedelta(seconds=LATE_S + 1))
     done: list[tuple[str, int]] = []
     renewed: list[int] = []
     monkeypatch.setattr("gateway.replies.outbox.RENEW_S", 0.01)
@@ -190,21 +183,21 @@ def test_no_reply_is_sent_under_a_lease_that_has_ended(monkeypatch: pytest.Monke
     class Table:
         due: ClassVar = [short]
 
-        async def claim(self, now: datetime, count: int, sure: bool) -> list[Row]:
+        async def claim(self, now: datetime, count: int, sure: bool) -> list[ClaimedItem]:
             return [self.due.pop()] if self.due else []
 
-        async def confirm(self, row: Row, now: datetime) -> bool:
+        async def confirm(self, row: ClaimedItem, now: datetime) -> bool:
             return True
 
-        async def give_back(self, row: Row, now: datetime, error: str | None = None) -> None:
+        async def give_back(self, row: ClaimedItem, now: datetime, error: str | None = None) -> None:
             done.append(("given back", row.id))
             self.due.append(long)
 
-        async def renew(self, rows: list[Row], now: datetime) -> tuple[datetime, list[int]]:
+        async def renew(self, rows: list[ClaimedItem], now: datetime) -> tuple[datetime, list[int]]:
             renewed.extend(row.id for row in rows)
             return now + timedelta(seconds=30), []
 
-        async def later(self, row: Row, error: str, next_at: datetime) -> None:
+        async def later(self, row: ClaimedItem, error: str, next_at: datetime) -> None:
             done.append((error, row.id))
 
     class Relay:
@@ -231,22 +224,22 @@ def test_no_reply_is_sent_under_a_lease_that_has_ended(monkeypatch: pytest.Monke
 
 def test_a_reply_that_went_out_is_not_sent_again_after_an_outage() -> None:
     """The relay said 250 and the database could not be told for longer than the lease of the row."""
-    given, lost, marked, due = [], [], [], [Row(attempts=1)]
+    given, lost, marked, due = [], [], [], [a_row(attempts=1)]
 
     class Table:
-        async def claim(self, now: datetime, count: int, sure: bool) -> list[Row]:
+        async def claim(self, now: datetime, count: int, sure: bool) -> list[ClaimedItem]:
             return [due.pop()] if due else []
 
-        async def confirm(self, row: Row, now: datetime) -> bool:
+        async def confirm(self, row: ClaimedItem, now: datetime) -> bool:
             return True
 
         async def well(self) -> None:
             pass
 
-        async def sent(self, row: Row, answer: str, now: datetime) -> None:
+        async def sent(self, row: ClaimedItem, answer: str, now: datetime) -> None:
             if not lost:
                 lost.append(row)
-                due.append(Row(attempts=2))  # its lease has ended
+                due.append(a_row(attempts=2))  # its lease has ended
                 raise Unavailable("gone")
             marked.append(row.attempts)
             due.clear()  # it is sent, whoever's claim it was (see test_turns)

@@ -11,6 +11,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DBAPIError
 
 from gateway import log
+from gateway.database import outbox as outbox_rows
 from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Account, AccountMatch, Department, Person, Priority, Role
@@ -310,8 +311,8 @@ def test_what_is_done_to_held_mail_and_unsent_replies_has_a_name(at: Desk) -> No
     do = at.store.write_now
     assert do(lambda c: held.release(c, 2, JOE, at.office, NOW))
     assert not do(lambda c: held.discard(c, 2, JOE, NOW))
-    assert do(lambda c: held.drop(c, outgoing.Choice(ids=(1,)), JIM, NOW)) == [1]
-    assert do(lambda c: held.retry(c, outgoing.Choice(ids=(1,)), JIM, NOW)) == [1]
+    assert do(lambda c: held.drop(c, outbox_rows.Choice(ids=(1,)), JIM, NOW)) == [1]
+    assert do(lambda c: held.retry(c, outbox_rows.Choice(ids=(1,)), JIM, NOW)) == [1]
     stop()
     said = [(line["who"], line["what"], line["object"]) for line in logged if line["event"] == "acted"]
     assert said == [("joe", "release", "message 2"), ("jim", "discard", "outbox 1"), ("jim", "retry", "outbox 1")]

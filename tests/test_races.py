@@ -21,11 +21,11 @@ from sqlalchemy import Connection, select, text, update
 
 from gateway.database import inbox, tables
 from gateway.database.store import Store
-from gateway.model import RawMessage, Turn
-from gateway.tickets import desk, openings, outgoing, people, rounds, views
+from gateway.model import (ClaimedItem, OutboxItem, RawMessage, Turn)
+from gateway.tickets import (aftermath, desk, openings, outgoing, people, rounds, views)
 from gateway.tickets.settings import (Replies)
 from tests.peers.harness import (until)
-from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, envelope, incoming, mail
+from tests.samples import (JIM, JO, JOE, NONE, NOW, PASS, died, envelope, incoming, mail)
 from tests.test_desk import MINUTE, Desk, sent
 
 LATER = NOW + 10 * MINUTE
@@ -67,9 +67,8 @@ class Scene:
             row = people.answer(c, self.reference, "We are on it.", JOE, whose, NOW + MINUTE)
             values = {"state": "sending", "attempts": 1, "lease_until": NOW + 1000 * MINUTE}
             c.execute(update(tables.outbox).where(tables.outbox.c.id == row).values(values))
-            self.answer_row = outgoing.Claimed(
-                row, 1, "", "answer", "en", "", "person", "", {}, NOW, False, NOW, ticket
-            )
+            item = OutboxItem("", "answer", "en", "", "person", {}, ticket, row, created_at=NOW)
+            self.answer_row = ClaimedItem(item, 1, NOW)
         self.follow = self._accepted(c, "follow-up", PASS)
         self.unproven = self._accepted(c, "no proof", NONE)
 
@@ -94,8 +93,8 @@ class Scene:
             "follow-up": lambda c: desk.commit(c, *self.follow, None, whose, LATER),
             "no proof": lambda c: desk.commit(c, *self.unproven, None, whose, LATER),
             "clock": lambda c: rounds.tick(c, whose, NOW + 16 * MINUTE),
-            "bounce": lambda c: outgoing.record_bounce(c, self.acknowledged.id, "5.1.1", whose, LATER),
-            "dead": lambda c: outgoing.mark_dead(c, self.answer_row, "550", whose, LATER) if self.answer_row else None,
+            "bounce": lambda c: aftermath.record_bounce(c, self.acknowledged.id, "5.1.1", whose, LATER),
+            "dead": lambda c: died(c, self.answer_row, "550", whose, LATER) if self.answer_row else None,
         }
         return jobs[kind]
 

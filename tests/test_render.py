@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.model import OutboxItem
 from gateway.read.words import quotes
 from gateway.replies import render
-from gateway.replies.render import Draft, Promise, RenderError, Sender, Templates, build, reply_subject, samples
+from gateway.replies.render import Promise, RenderError, Sender, Templates, build, reply_subject, samples
 from gateway.settings import Hours
 
 TEMPLATES = Templates(None)
@@ -30,7 +31,7 @@ SENDER = Sender(
 )
 WHEN = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 BASE, *_, ASKED = samples("received")
-DRAFT = Draft(7, "received", "en", "anna@example.de", "auto", "abc.tag@introserv.com", BASE, WHEN)
+ITEM = OutboxItem("m1", "received", "en", "anna@example.de", "auto", BASE, 1, 7, "abc.tag@introserv.com", WHEN)
 EXPECTED = {
     "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
     "X-Auto-Response-Suppress", "X-Gateway-Loop", "MIME-Version", "Content-Type",
@@ -57,7 +58,7 @@ def test_no_header_can_be_injected(subject: str, name: str, parent: str, referen
     context = BASE | {
         "subject": subject, "account_name": name, "in_reply_to": parent, "references": references, "reply_to": token
     }  # fmt: skip
-    message = build(replace(DRAFT, context=context), replace(SENDER, name=name), TEMPLATES)
+    message = build(replace(ITEM, context=context), replace(SENDER, name=name), TEMPLATES)
     names = header_names(message.raw)
     assert len(names) == len(set(names))
     assert set(names) - {"Reply-To"} <= EXPECTED
@@ -93,7 +94,7 @@ def test_subjects() -> None:
 
 
 def parts(template: str, language: str, context: dict[str, Any]) -> tuple[str, str]:
-    raw = build(replace(DRAFT, template=template, language=language, context=context), SENDER, TEMPLATES).raw
+    raw = build(replace(ITEM, template=template, language=language, context=context), SENDER, TEMPLATES).raw
     message = email.message_from_bytes(raw, policy=email.policy.default)
     texts = [part.get_content() for part in message.walk() if not part.is_multipart()]
     return texts[0], texts[1]
@@ -150,7 +151,7 @@ def test_what_a_customer_quotes_of_a_reply_is_cut_at_its_marker(name: str, langu
 def test_the_numbers_of_a_promise_come_from_the_configuration(language: str) -> None:
     other = replace(SENDER, promise=Promise(target=3, limit=21, ticket=1))
     for name in ("received", "received_general", "status", "emergency"):
-        raw = build(replace(DRAFT, template=name, language=language, context=BASE), other, TEMPLATES).raw
+        raw = build(replace(ITEM, template=name, language=language, context=BASE), other, TEMPLATES).raw
         message = email.message_from_bytes(raw, policy=email.policy.default)
         text = next(part.get_content() for part in message.walk() if not part.is_multipart())
         assert not re.search(r"\b(10|15|30)\b(?! November)", text.replace("14:30", "")), text
@@ -271,7 +272,7 @@ def test_a_page_names_its_language_sets_no_colour_and_loads_nothing() -> None:
 )
 def test_a_staff_mail_says_in_its_subject_what_it_is(event: str, template: str, expected: str) -> None:
     context = samples("staff_new")[0] | {"event": event}
-    raw = build(replace(DRAFT, kind="staff", template=template, context=context), SENDER, TEMPLATES).raw
+    raw = build(replace(ITEM, kind="staff", template=template, context=context), SENDER, TEMPLATES).raw
     assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == expected
 
 
@@ -287,7 +288,7 @@ def test_customers_words_are_never_a_template() -> None:
 def test_only_machines_carry_the_marks_of_machines(kind: str, marks: bool) -> None:
     template = "answer" if kind == "person" else "staff_new" if kind == "staff" else "received"
     context = samples("staff_new")[0] | {"text": "words"}
-    raw = build(replace(DRAFT, kind=kind, template=template, context=context), SENDER, TEMPLATES).raw
+    raw = build(replace(ITEM, kind=kind, template=template, context=context), SENDER, TEMPLATES).raw
     names = header_names(raw)
     assert ("Auto-Submitted" in names) == marks
     assert ("X-Gateway-Loop" in names) == marks
@@ -308,7 +309,7 @@ def test_a_broken_template_is_named(tmp_path: Any) -> None:
 def test_an_html_template_of_the_admin_goes_before_and_is_escaped(tmp_path: Any) -> None:
     (tmp_path / "received.en.html.j2").write_text("<h1>{{ account_name }}</h1>")
     context = BASE | {"account_name": "<b>Anna</b>"}
-    raw = build(replace(DRAFT, context=context), SENDER, Templates(tmp_path)).raw
+    raw = build(replace(ITEM, context=context), SENDER, Templates(tmp_path)).raw
     assert b"<h1>&lt;b&gt;Anna&lt;/b&gt;</h1>" in raw
     (tmp_path / "received.en.html.j2").write_text("{{ nothing }}")
     assert Templates(tmp_path).problems(SENDER) != []
@@ -326,11 +327,11 @@ def test_templates_run_in_a_sandbox(tmp_path: Any) -> None:
 )
 def test_an_odd_recipient_is_refused_before_the_relay_sees_it(recipient: str) -> None:
     with pytest.raises(RenderError):
-        build(replace(DRAFT, recipient=recipient), SENDER, TEMPLATES)
+        build(replace(ITEM, recipient=recipient), SENDER, TEMPLATES)
 
 
 def test_a_recipient_beyond_ascii_stands_in_utf_8_and_nothing_else_does() -> None:
-    message = build(replace(DRAFT, recipient="用户@xn--fsqu00a.example"), replace(SENDER, name="Müller"), TEMPLATES)
+    message = build(replace(ITEM, recipient="用户@xn--fsqu00a.example"), replace(SENDER, name="Müller"), TEMPLATES)
     assert message.rcpt_to == "用户@xn--fsqu00a.example"
     lines = message.raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert [line.decode() for line in lines if not line.isascii()] == ["To: <用户@xn--fsqu00a.example>"]

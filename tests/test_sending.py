@@ -14,17 +14,18 @@ import pytest
 from sqlalchemy import select
 
 from gateway import log
+from gateway.database import outbox as outbox_rows
 from gateway.database import tables
 from gateway.database.store import Store
-from gateway.model import Outgoing, Sent, Temporary
+from gateway.model import ClaimedItem, Outgoing, Sent, Temporary
 from gateway.replies import outbox as sending
 from gateway.replies.outbox import Outbox
 from gateway.replies.render import Templates
-from gateway.tickets import outgoing
+from gateway.tickets import aftermath
 from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import NOW, office
 from tests.test_faults import signed
-from tests.test_outages import BUDGET, Row, ready
+from tests.test_outages import BUDGET, a_row, ready
 from tests.test_render import SENDER
 from tests.test_turns import wait
 
@@ -62,7 +63,7 @@ class Relay:
 class Table:
     """An outbox in memory, which can be told that the database is away."""
 
-    def __init__(self, *rows: Row) -> None:
+    def __init__(self, *rows: ClaimedItem) -> None:
         self.due = list(rows)
         self.told: list[tuple[Any, ...]] = []
         self.away = False
@@ -73,28 +74,28 @@ class Table:
             raise Temporary("the database is away")
         self.told.append(what)
 
-    async def claim(self, now: datetime, count: int, sure: bool) -> list[Row]:
+    async def claim(self, now: datetime, count: int, sure: bool) -> list[ClaimedItem]:
         if self.away:
             raise Temporary("the database is away")
         ours, self.due = self.due[:count], self.due[count:]
         self.held |= {row.id for row in ours}
         return ours
 
-    async def confirm(self, row: Row, now: datetime) -> bool:
+    async def confirm(self, row: ClaimedItem, now: datetime) -> bool:
         if self.away:
             raise Temporary("the database is away")
         return row.id in self.held
 
-    async def sent(self, row: Row, answer: str, now: datetime) -> None:
+    async def sent(self, row: ClaimedItem, answer: str, now: datetime) -> None:
         self._commit("sent", row.id)
 
-    async def later(self, row: Row, error: str, next_at: datetime) -> None:
+    async def later(self, row: ClaimedItem, error: str, next_at: datetime) -> None:
         self._commit("later", row.id, error)
 
-    async def dead(self, row: Row, error: str, now: datetime) -> None:
+    async def dead(self, row: ClaimedItem, error: str, now: datetime) -> None:
         self._commit("dead", row.id, error)
 
-    async def give_back(self, row: Row, now: datetime, error: str | None = None) -> None:
+    async def give_back(self, row: ClaimedItem, now: datetime, error: str | None = None) -> None:
         self._commit("given back", row.id, error)
         self.due.append(row)
 
@@ -112,8 +113,8 @@ class Table:
         return [what for what in self.told if what[0] in kinds]
 
 
-def rows(count: int, first: int = 1) -> list[Row]:
-    return [Row(id=first + n, recipient=f"r{first + n}@example.de") for n in range(count)]
+def rows(count: int, first: int = 1) -> list[ClaimedItem]:
+    return [a_row(first + n, recipient=f"r{first + n}@example.de") for n in range(count)]
 
 
 class Stage:
@@ -200,7 +201,7 @@ def test_an_outcome_is_written_once_while_the_loop_turns() -> None:
     table = Table(*rows(3))
     committing, gate = list[int](), asyncio.Event()
 
-    async def slow(row: Row, answer: str, now: datetime) -> None:
+    async def slow(row: ClaimedItem, answer: str, now: datetime) -> None:
         committing.append(row.id)
         await gate.wait()
         table._commit("sent", row.id)
@@ -396,7 +397,7 @@ def test_a_row_that_is_not_ours_any_more_is_not_sent() -> None:
     async def scene() -> None:
         claim = stage.table.claim
 
-        async def taken(*given: Any) -> list[Row]:
+        async def taken(*given: Any) -> list[ClaimedItem]:
             found = await claim(*given)
             stage.table.held.discard(2)
             return found
@@ -417,13 +418,13 @@ def test_a_row_that_is_not_ours_any_more_is_not_sent() -> None:
 
 def test_the_alert_is_one_until_it_is_over(store: Store) -> None:
     whose = office(store.keys, store.key_id)
-    queue = outgoing.StoredQueue(store, lambda: whose)
+    queue = outbox_rows.StoredQueue(store, aftermath.Aftermath(lambda: whose))
 
     async def told(problem: str) -> None:
         await queue.amiss(problem, NOW)
 
     def alerts() -> int:
-        return len(store.write_now(lambda c: outgoing.claim(c, NOW + STEP, 50, 0.0)))
+        return len(store.write_now(lambda c: outbox_rows.claim(c, NOW + STEP, 50, 0.0)))
 
     asyncio.run(told("the relay refuses us: no"))
     assert alerts() == 2, "technical and escalation"
@@ -437,9 +438,9 @@ def test_the_alert_is_one_until_it_is_over(store: Store) -> None:
 def test_a_given_back_row_keeps_its_tries_and_the_relays_words(store: Store) -> None:
     row = wait(store, 1)
     for _ in range(3):
-        (claimed,) = store.write_now(lambda c: outgoing.claim(c, NOW, 5, 60))
+        (claimed,) = store.write_now(lambda c: outbox_rows.claim(c, NOW, 5, 60))
         assert claimed.attempts == 1
-        store.write_now(lambda c, claimed=claimed: outgoing.give_back(c, claimed, NOW, AWAY.detail))
+        store.write_now(lambda c, claimed=claimed: outbox_rows.give_back(c, claimed, NOW, AWAY.detail))
     from tests.test_turns import state
 
     assert (state(store, row).attempts, state(store, row).last_error) == (0, AWAY.detail)

@@ -56,9 +56,9 @@ def test_a_relay_that_takes_no_mail_of_this_size_gets_the_words(scene: Scene) ->
 def test_what_a_mail_program_would_show_as_a_page_is_only_a_file(scene: Scene, kind: str, tmp_path: Path) -> None:
     from gateway.model import Enclosure
     from gateway.replies.render import build
-    from tests.test_render import DRAFT, SENDER, TEMPLATES
+    from tests.test_render import ITEM, SENDER, TEMPLATES
 
-    raw = build(DRAFT, SENDER, TEMPLATES, [Enclosure("../../page\r\nX: y.html", kind, b"<script>")]).raw
+    raw = build(ITEM, SENDER, TEMPLATES, [Enclosure("../../page\r\nX: y.html", kind, b"<script>")]).raw
     ((name, content),) = Letter(raw).files
     part = next(Letter(raw).message.iter_attachments())
     assert (part.get_content_type(), content) == ("application/octet-stream", b"<script>")

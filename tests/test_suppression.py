@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from gateway.database import outbox as outbox_rows
 from gateway.database.store import Store
 from gateway.model import Person
-from gateway.tickets import outgoing, people
-from tests.samples import NOW, envelope, incoming, mail
+from gateway.tickets import people
+from tests.samples import NOW, died, envelope, incoming, mail
 from tests.test_desk import Desk
 from tests.test_threads import bounce
 
@@ -59,6 +60,6 @@ def test_a_bounce_that_says_there_is_nobody_silences_for_seven_days(at: Desk, st
 )
 def test_what_the_relay_refuses_at_once_counts_alike(at: Desk, error: str, gone: bool) -> None:
     at.take(incoming())
-    claimed = at.store.write_now(lambda c: outgoing.claim(c, NOW, 1, 60))[0]
-    at.store.write_now(lambda c: outgoing.mark_dead(c, claimed, error, at.office, NOW))
+    claimed = at.store.write_now(lambda c: outbox_rows.claim(c, NOW, 1, 60))[0]
+    at.store.write_now(lambda c: died(c, claimed, error, at.office, NOW))
     assert (wrote(at, 1) != "") == gone

@@ -9,11 +9,25 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from gateway.database import outbox as outbox_rows
 from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Account, AccountMatch, Attachment, Incoming
 from gateway.tickets import desk, outgoing, people
-from tests.samples import ACCOUNT_TEXT, JOE, NONE, NOW, PASS, REFUSED, REGISTERED, STRANGER, envelope, incoming, mail
+from tests.samples import (
+    ACCOUNT_TEXT,
+    JOE,
+    NONE,
+    NOW,
+    PASS,
+    REFUSED,
+    REGISTERED,
+    STRANGER,
+    died,
+    envelope,
+    incoming,
+    mail,
+)
 from tests.test_desk import Desk
 
 MINUTE = timedelta(minutes=1)
@@ -115,13 +129,13 @@ def test_an_answer_that_dies_after_its_bounce_is_told_once(at: Desk) -> None:
     _, row = answer(at)
     claimed: Any = None
     while claimed is None:  # the acknowledgement before it goes first
-        for other in at.store.write_now(lambda c: outgoing.claim(c, NOW, 50, 60)):
+        for other in at.store.write_now(lambda c: outbox_rows.claim(c, NOW, 50, 60)):
             if other.id == row.id:
                 claimed = other
             else:
-                at.store.write_now(lambda c, other=other: outgoing.mark_sent(c, other, NOW))
+                at.store.write_now(lambda c, other=other: outbox_rows.mark_sent(c, other, NOW))
     at.take(*bounce(row.rfc_id), bounced=row.id)
-    at.store.write_now(lambda c: outgoing.mark_dead(c, claimed, "RCPT TO: 550", at.office, NOW))
+    at.store.write_now(lambda c: died(c, claimed, "RCPT TO: 550", at.office, NOW))
     assert sum(other.template == "staff_undelivered" for other in at.outbox()) == 1
 
 

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text, update
 
+from gateway.database import outbox as outbox_rows
+from gateway.database import outbox_turns
+from gateway.database.outbox import Choice
 from gateway.database.statements import Query, _cursor, put, put_all
 from gateway.database.store import LostClaim, Store
 from gateway.database.tables import outbox, tickets
-from gateway.model import OutboxState
-from gateway.tickets import outgoing, turns, views
-from gateway.tickets.outgoing import Choice, Reply
-from tests.samples import NOW, incoming, office
+from gateway.model import ClaimedItem, OutboxItem, OutboxState
+from gateway.tickets import aftermath, outgoing, views
+from gateway.tickets.outgoing import Reply
+from tests.samples import NOW, died, incoming, office
 from tests.test_desk import MINUTE, Desk
 
 OLD = NOW - timedelta(hours=6)
@@ -33,7 +36,7 @@ def wait(store: Store, number: int, kind: str = "auto", urgent: bool = False, cr
 
 
 def claimed(store: Store, count: int = 50, now: Any = NOW) -> list[int]:
-    return [row.id for row in store.write_now(lambda c: outgoing.claim(c, now, count, 60))]
+    return [row.id for row in store.write_now(lambda c: outbox_rows.claim(c, now, count, 60))]
 
 
 def state(store: Store, row: int) -> Any:
@@ -70,7 +73,7 @@ def test_a_new_acknowledgement_costs_no_look_at_ten_thousand_old_ones(store: Sto
         if not store.is_sqlite:
             connection.execute(text("analyze outbox"))
         words, found = "explain query plan " if store.is_sqlite else "explain ", []
-        for turn in turns.TURNS:
+        for turn in outbox_turns.TURNS:
             query = Query(turn, connection.dialect, ())
             cursor = _cursor(connection)
             cursor.execute(
@@ -97,8 +100,8 @@ def test_within_a_ticket_the_order_is_kept(store: Store) -> None:
     other = wait(store, 102, "person", True, NOW - MINUTE, ticket_id=7, recipient="else@example.de")
     assert claimed(store, 2) == [first, other], "the acknowledgement has the answer's turn"
     assert second not in claimed(store, 50), "it waits while the first one is on its way"
-    mine = outgoing.Claimed(first, 1, "", "received", "en", "", "auto", "", {}, OLD, False, NOW)
-    store.write_now(lambda c: outgoing.mark_sent(c, mine, NOW))
+    mine = ClaimedItem(OutboxItem("", "received", "en", "", "auto", {}, id=first), 1, NOW)
+    store.write_now(lambda c: outbox_rows.mark_sent(c, mine, NOW))
     assert claimed(store, 1) == [second]
 
 
@@ -111,7 +114,7 @@ def test_a_recipient_who_refuses_one_for_now_holds_up_no_other(store: Store) -> 
 def test_what_a_dead_service_had_in_hand_is_claimed_when_its_lease_ends(store: Store) -> None:
     left = wait(store, 1, state="sending", attempts=1, lease_until=NOW - MINUTE)
     held = wait(store, 2, state="sending", attempts=1, lease_until=NOW + MINUTE)
-    (row,) = store.write_now(lambda c: outgoing.claim(c, NOW, 5, 60))
+    (row,) = store.write_now(lambda c: outbox_rows.claim(c, NOW, 5, 60))
     assert (row.id, row.attempts, row.resent) == (left, 2, True)
     assert state(store, held).attempts == 1
 
@@ -119,7 +122,7 @@ def test_what_a_dead_service_had_in_hand_is_claimed_when_its_lease_ends(store: S
 def test_after_an_outage_no_lease_has_ended_until_every_node_could_say_what_it_sent(store: Store) -> None:
     """The other node's reply went out while the database was away; it comes to say so in a moment."""
     whose = office(store.keys, store.key_id)
-    queue = outgoing.StoredQueue(store, lambda: whose)
+    queue = outbox_rows.StoredQueue(store, aftermath.Aftermath(lambda: whose))
     left = wait(store, 1, state="sending", attempts=1, lease_until=NOW - MINUTE, ticket_id=7, recipient="a@example.de")
     behind = wait(store, 2, "person", True, ticket_id=7, recipient="a@example.de")
     new = wait(store, 3)
@@ -127,7 +130,7 @@ def test_after_an_outage_no_lease_has_ended_until_every_node_could_say_what_it_s
     store.trouble = ""
     assert [row.id for row in asyncio.run(queue.claim(NOW, 5, True))] == [new]
     assert (state(store, left).attempts, state(store, behind).state) == (1, "queued")
-    store._troubled_at -= outgoing.OWED_S
+    store._troubled_at -= outbox_rows.OWED_S
     assert [row.id for row in asyncio.run(queue.claim(NOW, 5, True))] == [left]
 
 
@@ -137,8 +140,8 @@ def test_after_an_outage_no_lease_has_ended_until_every_node_could_say_what_it_s
 def two_claims(store: Store) -> tuple[Any, Any]:
     """A row claimed twice: the first lease has ended."""
     wait(store, 1)
-    (first,) = store.write_now(lambda c: outgoing.claim(c, NOW, 5, 60))
-    (second,) = store.write_now(lambda c: outgoing.claim(c, NOW + 2 * MINUTE, 5, 60))
+    (first,) = store.write_now(lambda c: outbox_rows.claim(c, NOW, 5, 60))
+    (second,) = store.write_now(lambda c: outbox_rows.claim(c, NOW + 2 * MINUTE, 5, 60))
     return first, second
 
 
@@ -146,37 +149,37 @@ def two_claims(store: Store) -> tuple[Any, Any]:
 def test_who_lost_a_claim_says_nothing_of_the_row(store: Store, how: str) -> None:
     first, second = two_claims(store)
     jobs = {
-        "later": lambda c: outgoing.mark_later(c, first, "no", NOW),
-        "dead": lambda c: outgoing.mark_dead(c, first, "no", office(store.keys, store.key_id), NOW),
-        "confirm": lambda c: outgoing.confirm(c, first),
+        "later": lambda c: outbox_rows.mark_later(c, first, "no", NOW),
+        "dead": lambda c: died(c, first, "no", office(store.keys, store.key_id), NOW),
+        "confirm": lambda c: outbox_rows.confirm(c, first),
     }
     before = state(store, first.id)
     with pytest.raises(LostClaim):
         store.write_now(jobs[how])
     assert state(store, first.id) == before
-    store.write_now(lambda c: outgoing.give_back(c, first, NOW))
+    store.write_now(lambda c: outbox_rows.give_back(c, first, NOW))
     assert state(store, first.id) == before
-    store.write_now(lambda c: outgoing.confirm(c, second))
+    store.write_now(lambda c: outbox_rows.confirm(c, second))
 
 
 def test_what_went_out_went_out_whoever_has_the_claim(store: Store) -> None:
     """The relay took it from the first; the second asks before it sends and hears that the row is not its own."""
     first, second = two_claims(store)
-    store.write_now(lambda c: outgoing.mark_sent(c, first, NOW))
+    store.write_now(lambda c: outbox_rows.mark_sent(c, first, NOW))
     assert state(store, first.id).state == "sent"
     with pytest.raises(LostClaim):
-        store.write_now(lambda c: outgoing.confirm(c, second))
+        store.write_now(lambda c: outbox_rows.confirm(c, second))
     assert claimed(store, now=NOW + timedelta(days=1)) == []
 
 
 def test_a_claim_of_this_moment_is_not_asked_for_again_unless_the_database_was_away(store: Store) -> None:
     whose = office(store.keys, store.key_id)
-    queue = outgoing.StoredQueue(store, lambda: whose)
+    queue = outbox_rows.StoredQueue(store, aftermath.Aftermath(lambda: whose))
     wait(store, 1)
     (row,) = asyncio.run(queue.claim(NOW, 5, True))
     store.write_now(lambda c: c.execute(update(outbox).values(attempts=9)))  # another's now
     assert asyncio.run(queue.confirm(row, NOW)), "a moment old"
-    assert not asyncio.run(queue.confirm(row, NOW + timedelta(seconds=outgoing.CONFIRMED_S)))
+    assert not asyncio.run(queue.confirm(row, NOW + timedelta(seconds=outbox_rows.CONFIRMED_S)))
     store.trouble = "it was away"
     assert not asyncio.run(queue.confirm(row, NOW))
 
@@ -203,7 +206,7 @@ def test_many_rows_are_settled_at_once(store: Store, what: str) -> None:
             pass
 
         def job(connection: Any) -> None:
-            found.extend(getattr(outgoing, what)(connection, choice, NOW))
+            found.extend(getattr(outbox_rows, what)(connection, choice, NOW))
             raise Undo
 
         with pytest.raises(Undo):
@@ -222,9 +225,9 @@ def test_what_is_tried_again_counts_as_old_and_lives_anew(store: Store) -> None:
     """Else ten thousand repaired rows would spend the budgets of new mail and have its turn."""
     row = dead(store, 1, NOW)
     new = wait(store, 2, created=NOW - MINUTE)
-    assert store.write_now(lambda c: outgoing.retry(c, Choice(ids=(row,)), NOW)) == [row]
-    found = store.write_now(lambda c: outgoing.claim(c, NOW, 5, 60))
-    assert [(one.id, one.attempts, one.created_at, one.tried_from) for one in found] == [
+    assert store.write_now(lambda c: outbox_rows.retry(c, Choice(ids=(row,)), NOW)) == [row]
+    found = store.write_now(lambda c: outbox_rows.claim(c, NOW, 5, 60))
+    assert [(one.id, one.attempts, one.item.created_at, one.tried_from) for one in found] == [
         (new, 1, NOW - MINUTE, NOW - MINUTE),
         (row, 1, OLD, NOW),
     ]
@@ -234,7 +237,7 @@ def test_what_is_tried_again_counts_as_old_and_lives_anew(store: Store) -> None:
 def test_another_relay_is_asked_at_once(store: Store) -> None:
     row = wait(store, 1, next_at=NOW + 60 * MINUTE)
     assert claimed(store) == []
-    assert store.write_now(lambda c: outgoing.hasten(c, NOW)) == 1
+    assert store.write_now(lambda c: outbox_rows.hasten(c, NOW)) == 1
     assert claimed(store) == [row]
 
 
@@ -246,9 +249,8 @@ def test_what_waited_too_long_for_a_relay_that_is_away_is_given_up(store: Store)
     kept = wait(store, 99, created=NOW + timedelta(hours=1))
     renewed = wait(store, 98, created=OLD, retry_from=NOW + timedelta(hours=1))
     now = NOW + timedelta(days=5)
-    given_up = store.write_now(
-        lambda c: outgoing.overdue(c, NOW, "relay.example:25 connecting: refused", at.office, now)
-    )
+    queue = outbox_rows.StoredQueue(store, aftermath.Aftermath(lambda: at.office))
+    given_up = asyncio.run(queue.overdue(NOW, "relay.example:25 connecting: refused", now))
     assert given_up == len(before)
     assert {row.state for row in at.outbox() if row.id in before} == {"dead"}
     assert (state(store, kept).state, state(store, renewed).state) == ("queued", "queued")
@@ -259,9 +261,9 @@ def test_what_waited_too_long_for_a_relay_that_is_away_is_given_up(store: Store)
 def test_the_relays_words_are_in_list_and_trace(store: Store) -> None:
     at = Desk(store)
     reference = at.take(incoming()).reference
-    (row, *_) = store.write_now(lambda c: outgoing.claim(c, NOW, 50, 60))
+    (row, *_) = store.write_now(lambda c: outbox_rows.claim(c, NOW, 50, 60))
     said = "mx.example:25 RCPT TO: 450 4.2.0 greylisted, come back later"
-    store.write_now(lambda c: outgoing.mark_later(c, row, said, NOW + MINUTE))
+    store.write_now(lambda c: outbox_rows.mark_later(c, row, said, NOW + MINUTE))
     listed = store.read_now(lambda c: views.outbox_list(c, None, 50))
     assert said in [one["last_error"] for one in listed]
     assert any(said in line and f"outbox {row.id}" in line for line in at.show(reference)["trace"])
@@ -271,7 +273,7 @@ def test_a_reply_that_nobody_waits_for_has_no_ticket(store: Store) -> None:
     """Rows without a ticket (digests, alerts) are never in each other's way."""
     whose = office(store.keys, store.key_id)
     for number in range(3):
-        reply = Reply(f"digest.{number}", "staff_digest", "en", "l1@introserv.com", "staff", {})
+        reply = Reply(OutboxItem(f"digest.{number}", "staff_digest", "en", "l1@introserv.com", "staff", {}))
         store.write_now(lambda c, reply=reply: outgoing.write(c, reply, whose, NOW))
     assert len(claimed(store)) == 3
     assert store.read_now(lambda c: c.execute(select(tickets.c.id)).all()) == []

@@ -69,15 +69,16 @@ def outbox_discard(rows: Rows = None, state: RowState = None, since: Since = Non
 
 
 def _settle_rows(function: str, done: str, ids: list[int], state: str | None, since: str | None, every: bool) -> None:
+    from gateway.database import outbox
     from gateway.database.store import utc_now
-    from gateway.tickets import held, outgoing
+    from gateway.tickets import held
 
     now = utc_now()
     if state not in (None, "dead", "queued", "held"):
         fail(f"--state is dead, queued or held, not {safe(state)}", 2)
     if bool(ids) == bool(state or since or every):
         fail("name the rows by number, or choose them by --state, --since or --all", 2)
-    choice = outgoing.Choice(
+    choice = outbox.Choice(
         tuple(ids), OutboxState(state) if state else None, moments.past(since, now) if since else None
     )
     with context.store(write=True) as (_, store):

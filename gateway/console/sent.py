@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from gateway.console.door import Visit, back
 from gateway.console.queue import said as said_of
+from gateway.database import outbox as outboxes
 from gateway.database.tables import outbox, tickets
 from gateway.mail import tokens
 from gateway.model import Told
-from gateway.tickets import audit, outgoing
+from gateway.tickets import audit
 from gateway.tickets.audit import Act
 
 PAGE = 100
@@ -29,7 +30,7 @@ def _rows(connection: Connection, tab: str, staff: bool) -> list[Any]:
     chosen = select(*(o[name] for name in _SHOWN), t.reference, t.subject).outerjoin(tickets, t.id == o.ticket_id)
     chosen = chosen.where(o.kind == "staff" if staff else o.kind != "staff")
     if tab == "dead":
-        chosen = chosen.where(o.last_error != outgoing.DISCARDED)
+        chosen = chosen.where(o.last_error != outboxes.DISCARDED)
     # the sent ones are nearly all: the newest are found by their ids, not by the index of the state
     wanted = func.lower(o.state) == tab if tab == "sent" else o.state == tab
     return list(connection.execute(chosen.where(wanted).order_by(o.id.desc()).limit(PAGE)).all())
@@ -52,8 +53,8 @@ async def act(visit: Visit) -> Response:
         raise Told("not an action")
 
     def done(connection: Connection) -> list[int]:
-        act = outgoing.retry if what == "retry" else outgoing.drop
-        ids = act(connection, outgoing.Choice(ids=chosen), now) if chosen else []
+        act = outboxes.retry if what == "retry" else outboxes.drop
+        ids = act(connection, outboxes.Choice(ids=chosen), now) if chosen else []
         for key in ids:
             audit.write(connection, Act(what, "outbox", str(key)), visit.person, now)
         return ids

@@ -22,6 +22,7 @@ from gateway.model import (
     SENSITIVE,
     Department,
     MailClass,
+    OutboxItem,
     Ownership,
     Priority,
     Question,
@@ -225,8 +226,8 @@ async def preview(visit: Visit) -> Response:
     values = render.variables(desk.sender, context)
     text = desk.templates.text("answer", row.reply_language, values)
     shown = desk.templates.page("answer", row.reply_language, values, text)
-    draft_ = render.Draft(0, "answer", row.reply_language, to.to or "", "person", "", context, visit.service.clock())
-    subject = render.subject_of(draft_, desk.sender, desk.templates.words(row.reply_language))
+    item = OutboxItem("", "answer", row.reply_language, to.to or "", "person", context)
+    subject = render.subject_of(item, desk.sender, desk.templates.words(row.reply_language))
     head = pages.text("preview_head.html", to=to.usual, subject=subject)
     opened, body, rest = shown.partition("<body")
     start, end, rest = rest.partition(">")

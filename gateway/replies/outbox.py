@@ -6,16 +6,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from gateway import log, metrics
 from gateway.claims import LATE_S as LATE_S
 from gateway.claims import SILENT, Bell, ClaimLoop, Hand, Pace
-from gateway.model import Enclosure, Sent, Temporary
-from gateway.replies.render import Draft, RenderError, Sender, Templates, build
+from gateway.model import ClaimedItem, Enclosure, OutboxItem, Sent, Temporary
+from gateway.replies.render import RenderError, Sender, Templates, build
 from gateway.replies.send import Transport
 
 MINUTES = (1, 5, 15, 30, 60)
@@ -32,57 +32,31 @@ RENEW_S = 10.0  #: between two renewals of the leases
 SEND_S = 540.0  #: for one transaction with the relay, which may drip
 
 
-class Row(Protocol):
-    """An outbox row that is ours."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def attempts(self) -> int: ...
-    @property
-    def template(self) -> str: ...
-    @property
-    def language(self) -> str: ...
-    @property
-    def recipient(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def rfc_id(self) -> str: ...
-    @property
-    def context(self) -> Mapping[str, Any]: ...
-    @property
-    def created_at(self) -> datetime: ...
-    @property
-    def tried_from(self) -> datetime: ...
-    @property
-    def resent(self) -> bool: ...
-    @property
-    def lease_until(self) -> datetime: ...
-
-
 class Queue(Protocol):
     """The outbox table; every call is a commit, and raises ``Temporary`` while the database takes none."""
 
-    async def claim(self, now: datetime, count: int, sure: bool) -> list[Any]: ...
-    async def confirm(self, claimed: Any, now: datetime) -> bool: ...
-    async def renew(self, claims: list[Any], now: datetime) -> tuple[datetime, list[int]]: ...
-    async def sent(self, claimed: Any, answer: str, now: datetime) -> None: ...
-    async def later(self, claimed: Any, error: str, next_at: datetime) -> None: ...
-    async def lighter(self, claimed: Any, error: str, now: datetime) -> None: ...
-    async def dead(self, claimed: Any, error: str, now: datetime) -> None: ...
-    async def give_back(self, claimed: Any, now: datetime, error: str | None = None) -> None: ...
+    async def claim(self, now: datetime, count: int, sure: bool) -> list[ClaimedItem]: ...
+    async def confirm(self, claimed: ClaimedItem, now: datetime) -> bool: ...
+    async def renew(self, claims: list[ClaimedItem], now: datetime) -> tuple[datetime, list[int]]: ...
+    async def sent(self, claimed: ClaimedItem, answer: str, now: datetime) -> None: ...
+    async def later(self, claimed: ClaimedItem, error: str, next_at: datetime) -> None: ...
+    async def lighter(self, claimed: ClaimedItem, error: str, now: datetime) -> None: ...
+    async def dead(self, claimed: ClaimedItem, error: str, now: datetime) -> None: ...
+    async def give_back(self, claimed: ClaimedItem, now: datetime, error: str | None = None) -> None: ...
     async def overdue(self, before: datetime, error: str, now: datetime) -> int: ...
     async def amiss(self, problem: str, now: datetime) -> None: ...
     async def well(self) -> None: ...
+
+
+Write = Callable[[ClaimedItem], Awaitable[None]]  #: tells the database what became of a row
 
 
 @dataclass(slots=True)
 class _Owed:
     """An outcome that the database does not know yet. ``sent``: the relay has the mail, it must not go out again."""
 
-    row: Row
-    write: Callable[[Row], Awaitable[None]]
+    row: ClaimedItem
+    write: Write
     sent: bool
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  #: it is written once, by one of those who would
 
@@ -112,14 +86,15 @@ class Outbox:
         desk: Callable[[], tuple[Sender, Templates, Transport, float]],
         clock: Callable[[], datetime],
         concurrency: int,
-        files: Callable[[Row], Awaitable[Sequence[Enclosure]]] | None = None,
+        files: Callable[[OutboxItem], Awaitable[Sequence[Enclosure]]] | None = None,
         bell: Bell = SILENT,
     ) -> None:
         self._queue, self._desk, self._clock, self._files, self._bell = queue, desk, clock, files, bell
         self._most, self._slots = concurrency * WAITING, asyncio.Semaphore(concurrency)
         self._width = self._most  # rows in hand at most; few after a pause
         self._owed: dict[int, _Owed] = {}  #: what the database must be told before anything else
-        self.loop: ClaimLoop[Hand[Row]] = ClaimLoop("outbox", self, Pace(self._poll, RENEW_S, DRAIN_S), bell.replies)
+        pace = Pace(self._poll, RENEW_S, DRAIN_S)
+        self.loop: ClaimLoop[Hand[ClaimedItem]] = ClaimLoop("outbox", self, pace, bell.replies)
         self.problem = ""  #: why the relay takes nothing until a person does something
         self._noted: str | None = None  # the problem as the database knows it; None: it may know one of before us
         self._away = ""  # why the relay took nothing the last time; empty when it takes mail
@@ -154,7 +129,7 @@ class Outbox:
         self.loop.keep()
         return True
 
-    def take(self, row: Row | None) -> None:
+    def take(self, row: ClaimedItem | None) -> None:
         """A reply that was claimed as it was written; ``None`` when none was written."""
         if row is None:
             self.loop.release()
@@ -214,14 +189,14 @@ class Outbox:
     def _poll(self) -> float:
         return POLL_S if self._tries or self._owed else self._bell.poll(POLL_S)
 
-    async def renew(self, hands: Sequence[Hand[Row]]) -> tuple[datetime, list[Hand[Row]]] | None:
+    async def renew(self, hands: Sequence[Hand[ClaimedItem]]) -> tuple[datetime, list[Hand[ClaimedItem]]] | None:
         """Keeps what is in hand ours, however long the relay takes."""
         if not hands:
             return None
         lease, lost = await self._queue.renew([hand.claimed for hand in hands], self._clock())
         return lease, [hand for hand in hands if hand.claimed.id in lost]
 
-    async def claim(self) -> list[Hand[Row]]:
+    async def claim(self) -> list[Hand[ClaimedItem]]:
         """Due rows, once the database knows what became of the others."""
         await self._settle()
         rows = await self._claimed()
@@ -229,7 +204,7 @@ class Outbox:
             await self._ask(self.loop.stopping)
         return [Hand(row, row.lease_until) for row in rows]
 
-    async def _claimed(self) -> list[Row]:
+    async def _claimed(self) -> list[ClaimedItem]:
         free = self.loop.room()
         if free <= 0 or self._paused():
             return []
@@ -279,14 +254,14 @@ class Outbox:
                 break
             await asyncio.sleep(POLL_S / 2)
 
-    async def leave(self, left: dict[asyncio.Task[None], Hand[Row]]) -> None:
+    async def leave(self, left: dict[asyncio.Task[None], Hand[ClaimedItem]]) -> None:
         """What the relay still holds is claimed again when its lease has ended."""
         if self._owed:
             log.warning("outcomes_lost", outbox=",".join(str(row) for row in self._owed))
 
     # -- one row
 
-    async def work(self, hand: Hand[Row]) -> None:
+    async def work(self, hand: Hand[ClaimedItem]) -> None:
         """See ``claims.Desk``."""
         try:
             async with self._slots:
@@ -294,7 +269,7 @@ class Outbox:
         except Exception as error:  # what is owed is written by the loop; else the lease ends
             log.loop_fault("outbox", error)
 
-    async def _record(self, row: Row, write: Callable[[Row], Awaitable[None]], sent: bool = False) -> None:
+    async def _record(self, row: ClaimedItem, write: Write, sent: bool = False) -> None:
         """Writes an outcome down; while the database takes nothing it is owed."""
         owed = self._owed[row.id] = _Owed(row, write, sent)
         try:
@@ -319,7 +294,7 @@ class Outbox:
                 return
         self._owed.pop(owed.row.id, None)
 
-    async def _return(self, row: Row, error: str | None = None) -> None:
+    async def _return(self, row: ClaimedItem, error: str | None = None) -> None:
         """Gives the row back, at most once: a second time (after a commit whose answer was lost) it could be taken from
         whoever has it by then. So the database is asked first; if it fails at the very commit, the lease ends it."""
         if not await self._queue.confirm(row, self._clock()):
@@ -329,7 +304,7 @@ class Outbox:
         except Temporary as fault:
             log.loop_fault("outbox", fault)
 
-    async def _deliver(self, hand: Hand[Row]) -> None:
+    async def _deliver(self, hand: Hand[ClaimedItem]) -> None:
         row = hand.claimed
         owed = self._owed.get(row.id)
         if owed is not None and owed.sent:  # its lease ended while the database was away: it is not sent again
@@ -342,11 +317,8 @@ class Outbox:
             await self._record(row, self._return)
             self.wake.set()
             return
-        draft = Draft(
-            row.id, row.template, row.language, row.recipient, row.kind, row.rfc_id, row.context, row.created_at
-        )
         try:
-            message = build(draft, sender, templates, await self._enclosed(row))
+            message = build(row.item, sender, templates, await self._enclosed(row))
         except RenderError as error:
             await self._give_up(row, str(error))
             return
@@ -368,27 +340,27 @@ class Outbox:
             self._resume()
         await self._done(hand, outcome, retry_for)
 
-    async def _enclosed(self, row: Row) -> Sequence[Enclosure]:
+    async def _enclosed(self, row: ClaimedItem) -> Sequence[Enclosure]:
         """The files that a row names; most name none.
 
         Raises:
             RenderError: one of a person's answer is not there any more.
         """
-        if self._files is None or not row.context.get("files"):
+        if self._files is None or not row.item.context.get("files"):
             return ()
         try:
-            return await self._files(row)
+            return await self._files(row.item)
         except Temporary:
             await self._record(row, self._return)
             raise
         except LookupError as error:
             raise RenderError(str(error)) from error
 
-    async def _done(self, hand: Hand[Row], outcome: Sent, retry_for: float) -> None:
+    async def _done(self, hand: Hand[ClaimedItem], outcome: Sent, retry_for: float) -> None:
         row, now = hand.claimed, self._clock()
         if outcome.relay:
             self._pause(outcome.detail, outcome.auth_failed)
-            metrics.REPLIES.labels(row.template, "postponed").inc()
+            metrics.REPLIES.labels(row.item.template, "postponed").inc()
             await self._record(row, lambda mine: self._return(mine, outcome.detail))
             return
         if not outcome.ok and hand.late(now):
@@ -396,11 +368,11 @@ class Outbox:
             await self._record(row, self._return)
             return
         if outcome.ok:
-            metrics.REPLIES.labels(row.template, "sent").inc()
-            log.sent(row.id, row.template, row.recipient, row.attempts, outcome.detail)
+            metrics.REPLIES.labels(row.item.template, "sent").inc()
+            log.sent(row.id, row.item.template, row.item.recipient, row.attempts, outcome.detail)
             await self._record(row, lambda mine: self._queue.sent(mine, outcome.detail, now), sent=True)
             return
-        if outcome.code == TOO_LARGE and row.kind == "staff" and row.context.get("files"):
+        if outcome.code == TOO_LARGE and row.item.kind == "staff" and row.item.context.get("files"):
             log.postponed(row.id, outcome.code, outcome.detail, now)
             await self._record(row, lambda mine: self._queue.lighter(mine, outcome.detail, now))
             self.wake.set()
@@ -409,12 +381,12 @@ class Outbox:
         if outcome.permanent or again is None:
             await self._give_up(row, outcome.detail)
             return
-        metrics.REPLIES.labels(row.template, "postponed").inc()
+        metrics.REPLIES.labels(row.item.template, "postponed").inc()
         log.postponed(row.id, outcome.code, outcome.detail, again)
         await self._record(row, lambda mine: self._queue.later(mine, outcome.detail, again))
 
-    async def _give_up(self, row: Row, why: str) -> None:
+    async def _give_up(self, row: ClaimedItem, why: str) -> None:
         now = self._clock()
-        metrics.REPLIES.labels(row.template, "dead").inc()
-        log.dead(row.id, row.template, why)
+        metrics.REPLIES.labels(row.item.template, "dead").inc()
+        log.dead(row.id, row.item.template, why)
         await self._record(row, lambda mine: self._queue.dead(mine, why, now))

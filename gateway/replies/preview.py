@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.model import OutboxItem
 from gateway.replies.render import (
     NAMES,
     OURS,
     STAFF,
-    Draft,
     Sender,
     Templates,
     samples,
@@ -92,8 +92,8 @@ def _rendered(templates: Templates, sender: Sender) -> Iterator[_Shown]:
         seen: set[tuple[str, str]] = set()
         for case, context in zip(STAFF_CASES if kind == "staff" else CASES, samples(name), strict=False):
             values = variables(sender, context)
-            draft = Draft(0, name, language, "anna@example.de", kind, "", context, _MOMENT)
-            subject, text = subject_of(draft, sender, templates.words(language)), templates.text(name, language, values)
+            item = OutboxItem("", name, language, "anna@example.de", kind, context, created_at=_MOMENT)
+            subject, text = subject_of(item, sender, templates.words(language)), templates.text(name, language, values)
             if (subject, text) in seen:
                 continue  # the case makes no difference here
             seen.add((subject, text))

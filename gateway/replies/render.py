@@ -23,7 +23,6 @@ import unicodedata
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from email.header import Header
 from importlib import resources
 from pathlib import Path
@@ -33,7 +32,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 
 from gateway.mail import guard
 from gateway.mail.address import plain_local
-from gateway.model import FENCE, Enclosure, Outgoing
+from gateway.model import FENCE, Enclosure, OutboxItem, Outgoing
 from gateway.replies import localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
@@ -91,20 +90,6 @@ class Sender:
     promise: Promise = Promise()
     timezone: str = "Europe/Berlin"
     hours: Mapping[str, Hours] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What an outbox row asks for."""
-
-    outbox_id: int
-    template: str
-    language: str
-    recipient: str
-    kind: str
-    rfc_id: str
-    context: Mapping[str, Any]
-    created_at: datetime
 
 
 def shipped_templates() -> Path:
@@ -428,23 +413,23 @@ def _name(value: str) -> str:
 
 def _fold_ids(ids: list[str]) -> str:
     kept: list[str] = []
-    for item in ids:
-        if _ID.fullmatch(item) and f"<{item}>" not in kept:
-            kept.append(f"<{item}>")
+    for one in ids:
+        if _ID.fullmatch(one) and f"<{one}>" not in kept:
+            kept.append(f"<{one}>")
     kept = kept[:1] + kept[1:][-9:]
     return "\r\n ".join(kept)
 
 
-def headers_for(draft: Draft, sender: Sender, subject: str) -> list[tuple[str, str]]:
+def headers_for(item: OutboxItem, sender: Sender, subject: str) -> list[tuple[str, str]]:
     """The intended header fields, in order; ASCII but for a recipient beyond it (RFC 6532)."""
-    context = draft.context
+    context = item.context
     reply_to = str(context.get("reply_to") or "")
     fields = [
         ("From", f"{_name(sender.name)} <{sender.address}>".strip()),
-        ("To", f"<{draft.recipient}>"),
+        ("To", f"<{item.recipient}>"),
         ("Subject", _encoded(subject)),
-        ("Date", email.utils.format_datetime(draft.created_at)),
-        ("Message-ID", f"<{draft.rfc_id}>"),
+        ("Date", email.utils.format_datetime(item.created_at)),
+        ("Message-ID", f"<{item.rfc_id}>"),
     ]
     if reply_to and _ATOM.fullmatch(reply_to):
         fields.append(("Reply-To", f"{_name(sender.name)} <{reply_to}>".strip()))
@@ -452,37 +437,37 @@ def headers_for(draft: Draft, sender: Sender, subject: str) -> list[tuple[str, s
     if parent and _ID.fullmatch(parent):
         fields.append(("In-Reply-To", f"<{parent}>"))
         fields.append(("References", _fold_ids([*map(str, context.get("references") or ()), parent])))
-    if draft.kind == "auto":
+    if item.kind == "auto":
         fields.append(("Auto-Submitted", "auto-replied"))
         fields.append(("X-Auto-Response-Suppress", "All"))
-    elif draft.kind == "staff":
+    elif item.kind == "staff":
         fields.append(("Auto-Submitted", "auto-generated"))
         fields.append(("X-Auto-Response-Suppress", "All"))
-    if draft.kind != "person":
-        fields.append((guard.LOOP_HEADER, guard.loop_value(sender.secret, draft.rfc_id)))
+    if item.kind != "person":
+        fields.append((guard.LOOP_HEADER, guard.loop_value(sender.secret, item.rfc_id)))
     fields.append(("MIME-Version", "1.0"))
     return fields
 
 
-def subject_of(draft: Draft, sender: Sender, words: Mapping[str, str]) -> str:
+def subject_of(item: OutboxItem, sender: Sender, words: Mapping[str, str]) -> str:
     """The subject by kind and trust: their words only to verified authors."""
-    reference = str(draft.context.get("reference") or "")
-    if draft.kind == "staff":
-        return staff_subject(draft, reference, words)
-    if own := words.get("subject_" + draft.template):
-        return f"[{reference}] " + neutral(own.format(account=draft.context.get("account") or ""))
-    if draft.context.get("verified") and draft.context.get("subject"):
-        return reply_subject(str(draft.context["subject"]), reference)
+    reference = str(item.context.get("reference") or "")
+    if item.kind == "staff":
+        return staff_subject(item, reference, words)
+    if own := words.get("subject_" + item.template):
+        return f"[{reference}] " + neutral(own.format(account=item.context.get("account") or ""))
+    if item.context.get("verified") and item.context.get("subject"):
+        return reply_subject(str(item.context["subject"]), reference)
     return f"[{reference}] " + words["subject_fixed"].format(name=neutral(sender.name))
 
 
-def staff_subject(draft: Draft, reference: str, words: Mapping[str, str]) -> str:
+def staff_subject(item: OutboxItem, reference: str, words: Mapping[str, str]) -> str:
     """``[T-...] High, technical: <subject>``: what happened, how urgent it is, whose it is, and what it is about."""
-    context = draft.context
+    context = item.context
     if not reference:
         return _gateways_own(context, words)
     event = _STAFF_EVENTS.get(str(context.get("event") or ""), "")
-    form = words.get(f"subject_{event}") or words["subject_" + draft.template]
+    form = words.get(f"subject_{event}") or words["subject_" + item.template]
     priority = "High" if context.get("priority") == "high" else "CRITICAL" if context.get("critical") else "Regular"
     department = str(context.get("department") or "")
     theirs = _REFERENCE.sub("", _PREFIX.sub("", neutral(str(context.get("subject") or ""), 400)))
@@ -648,24 +633,24 @@ def _enclosed(file: Enclosure) -> bytes:
     return head.encode() + base64.encodebytes(file.content).replace(b"\n", b"\r\n")
 
 
-def build(draft: Draft, sender: Sender, templates: Templates, files: Sequence[Enclosure] = ()) -> Outgoing:
+def build(item: OutboxItem, sender: Sender, templates: Templates, files: Sequence[Enclosure] = ()) -> Outgoing:
     """The message of an outbox row with these files, checked against what was meant.
 
     Raises:
         RenderError: it cannot be built safely.
     """
-    if not _ATOM.fullmatch(draft.recipient) and not _international(draft.recipient):
+    if not _ATOM.fullmatch(item.recipient) and not _international(item.recipient):
         raise RenderError("the recipient is no plain address")
-    values = variables(sender, draft.context)
-    text = templates.text(draft.template, draft.language, values)
-    page = templates.page(draft.template, draft.language, values, text) if draft.kind != "staff" else ""
-    words = templates.words(draft.language)
-    subject = subject_of(draft, sender, words)
-    fields = headers_for(draft, sender, subject)
-    text = wrapped(text) if draft.template in OURS else text
+    values = variables(sender, item.context)
+    text = templates.text(item.template, item.language, values)
+    page = templates.page(item.template, item.language, values, text) if item.kind != "staff" else ""
+    words = templates.words(item.language)
+    subject = subject_of(item, sender, words)
+    fields = headers_for(item, sender, subject)
+    text = wrapped(text) if item.template in OURS else text
     raw = _assembled(fields, text, page, files)
     if not _as_meant(raw, fields):
-        fixed = f"[{draft.context.get('reference') or ''}] " + words["subject_fixed"].format(name="Support")
+        fixed = f"[{item.context.get('reference') or ''}] " + words["subject_fixed"].format(name="Support")
         fields = [
             (name, fixed if name == "Subject" else value)
             for name, value in fields
@@ -675,13 +660,13 @@ def build(draft: Draft, sender: Sender, templates: Templates, files: Sequence[En
         if not _as_meant(raw, fields):
             raise RenderError("the built headers are not the intended ones")
     mail_from = {
-        "verp": guard.bounce_address(sender.secret, draft.outbox_id, sender.domain),
+        "verp": guard.bounce_address(sender.secret, item.id, sender.domain),
         "address": sender.address,
         "null": "",
     }
     if sender.signing:
         raw = signed(raw, sender.signing, int(time.time()))
-    return Outgoing(raw, mail_from[sender.envelope], draft.recipient)
+    return Outgoing(raw, mail_from[sender.envelope], item.recipient)
 
 
 def _assembled(fields: list[tuple[str, str]], text: str, page: str, files: Sequence[Enclosure]) -> bytes:

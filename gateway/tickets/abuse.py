@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from gateway import log
 from gateway.database.tables import Ticket, entries, facts
-from gateway.model import Account, Person
+from gateway.model import Account, OutboxItem, Person
 from gateway.tickets import greeting, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
 from gateway.tickets.outgoing import Office, Reply
@@ -85,6 +85,5 @@ class _Notice:
             "subject": f"Abuse report {self.about}".strip(), "in_reply_to": None, "references": [],
         }  # fmt: skip
         event = f"abuse{row.id}.{self.account.account}"[:80]
-        return Reply(
-            event, "abuse_notice", self.language, address, "person", context, row.id, None, row.reference, True
-        )
+        item = OutboxItem(event, "abuse_notice", self.language, address, "person", context, row.id)
+        return Reply(item, reference=row.reference, urgent=True)

@@ -19,12 +19,10 @@ def begin(connection: Connection, name: str, problem: str, office: Office, now: 
     """Notes it and writes one alert to staff; false when it was noted before (by another node, or before a restart)."""
     if put_once(connection, conditions, {"name": name, "problem": problem, "since": now}) is None:
         return False
-    lines = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": name, "line": problem[:500]}]}
+    event = f"condition.{name}.{now.isoformat()}"
     for address in dict.fromkeys([*office.staff.get("technical", ()), *office.staff.get("escalation", ())]):
-        event = f"condition.{name}.{now.isoformat()}"
-        outgoing.write(
-            connection, Reply(event, "staff_digest", "en", address, "staff", lines, urgent=True), office, now
-        )
+        item = outgoing.alert(event, address, name, problem[:500], now)
+        outgoing.write(connection, Reply(item, urgent=True), office, now)
     return True
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from gateway.database import inbox, typed
+from gateway.database.outbox import named_by
 from gateway.database.statements import change, put, put_all, put_once
 from gateway.database.tables import (
     Message,
@@ -29,11 +30,13 @@ from gateway.model import (
     FACT_KINDS,
     RECOVERED,
     Budgets,
+    ClaimedItem,
     Decision,
     Disposition,
     InboxState,
     Incoming,
     MailClass,
+    OutboxItem,
     Ownership,
     Priority,
     Thread,
@@ -41,6 +44,7 @@ from gateway.model import (
     Trust,
 )
 from gateway.tickets import (
+    aftermath,
     briefing,
     budgets,
     clock,
@@ -66,7 +70,7 @@ class Outcome:
     decision: Decision
     reference: str | None
     replied: str | None
-    sending: outgoing.Claimed | None = None  #: the reply, when it was claimed as it was written
+    sending: ClaimedItem | None = None  #: the reply, when it was claimed as it was written
     handed_over: bool = False  #: to the message that it is another arrival of, where it waits to be looked at
 
 
@@ -396,24 +400,21 @@ def _acknowledge(
     connection: Connection, claimed: inbox.Claimed, ticket: Ticket, incoming: Incoming, decision: Decision,
     office: Office,
     now: datetime, direct: bool = False,
-) -> tuple[str | None, outgoing.Claimed | None]:  # fmt: skip
+) -> tuple[str | None, ClaimedItem | None]:  # fmt: skip
     """(the template of the reply, the first of its rows when it was claimed for sending). Nobody is answered twice for
     one mail, however often it arrives."""
     if decision.reply is None or (claimed.arrival is not None and _acknowledged(connection, claimed.id)):
         return None, None
-    sending: outgoing.Claimed | None = None
+    sending: ClaimedItem | None = None
     for index, recipient in enumerate(decision.reply.to):
         context = reply_context(incoming, decision, ticket, index == 0)
         known = office.board.since(incoming.facts) if decision.trust is Trust.VERIFIED else None
         context |= {"incident_since": known.isoformat()} if known is not None else {}
+        item = OutboxItem(
+            f"m{claimed.id}", decision.reply.template, decision.reply.language, recipient, "auto", context, ticket.id
+        )
         reply = Reply(
-            event=f"m{claimed.id}",
-            template=decision.reply.template,
-            language=decision.reply.language,
-            recipient=recipient,
-            kind="auto",
-            context=context,
-            ticket_id=ticket.id,
+            item,
             reference=ticket.reference,
             urgent=ticket.priority == Priority.HIGH or ticket.critical,
             stamp=budgets.stamp(incoming, decision.trust),
@@ -437,11 +438,11 @@ def _bounce(
     if report is not None and report.action in ("delayed", "delivered", "relayed", "expanded"):
         return f"a report that a reply was {report.action}: nothing to do", row is not None
     if row is not None:
-        about = outgoing.record_bounce(connection, row, why, office, now)
+        about = aftermath.record_bounce(connection, row, why, office, now)
         what = f"bounce of a reply of ticket {about}" if about else "bounce of a mail of ours without a ticket"
         return what, True
     original = report.original_message_id if report else None
-    found = outgoing.named_by(connection, original) if original else None
+    found = named_by(connection, original) if original else None
     if found is None:
         return "bounce of nothing of ours that is known", False
     kind, reference = found
@@ -475,8 +476,7 @@ def _tell(
             f"show {claimed.id}. To let it in: gateway messages release {claimed.id}"
         )
         for address in office.staff.get("technical", ()):
-            context = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": "quarantine", "line": line}]}
-            reply = Reply(told, "staff_digest", "en", address, "staff", context, stamp=budgets.Stamp("none"))
+            reply = Reply(outgoing.alert(told, address, "quarantine", line, now), stamp=budgets.Stamp("none"))
             outgoing.write_to_staff(connection, reply, line, office, now)
     else:
         what = ticket.reference if ticket is not None else f"message {claimed.id}"

@@ -9,11 +9,12 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from gateway import log
-from gateway.database import inbox
+from gateway.database import inbox, outbox
+from gateway.database.outbox import Choice
 from gateway.model import Person
-from gateway.tickets import audit, outgoing, people, rights
+from gateway.tickets import audit, people, rights
 from gateway.tickets.audit import Act
-from gateway.tickets.outgoing import Choice, Office
+from gateway.tickets.outgoing import Office
 
 
 def release(connection: Connection, message: int, by: Person, office: Office, now: datetime) -> bool:
@@ -53,15 +54,15 @@ def _did(connection: Connection, what: str, message: int, by: Person, now: datet
 
 
 def retry(connection: Connection, choice: Choice, by: Person, now: datetime) -> list[int]:
-    """``outgoing.retry``, by a person; the ids of the rows."""
+    """``outbox.retry``, by a person; the ids of the rows."""
     rights.require(by, "release")
-    return _did_all(connection, "retry", outgoing.retry(connection, choice, now), by, now)
+    return _did_all(connection, "retry", outbox.retry(connection, choice, now), by, now)
 
 
 def drop(connection: Connection, choice: Choice, by: Person, now: datetime) -> list[int]:
-    """``outgoing.drop``, by a person; the ids of the rows."""
+    """``outbox.drop``, by a person; the ids of the rows."""
     rights.require(by, "release")
-    return _did_all(connection, "discard", outgoing.drop(connection, choice, now), by, now)
+    return _did_all(connection, "discard", outbox.drop(connection, choice, now), by, now)
 
 
 def _did_all(connection: Connection, what: str, rows: list[int], by: Person, now: datetime) -> list[int]:

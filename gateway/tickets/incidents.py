@@ -18,7 +18,7 @@ from gateway.database.statements import put, put_once
 from gateway.database.tables import Incident, facts, incident_tickets, incidents, tickets
 from gateway.model import Ownership, TicketState, Told, Trust
 from gateway.tickets.board import Known
-from gateway.tickets.outgoing import Office, Reply, write
+from gateway.tickets.outgoing import Office, Reply, alert, write
 from gateway.tickets.settings import Incidents
 
 LATEST = 5000  #: tickets that are looked at, at most
@@ -154,11 +154,10 @@ def _begun(connection: Connection, group: Group, office: Office, now: datetime) 
     _tie(connection, number, group.sign, group.rows, now)
     names = ", ".join(row.reference for row in group.rows[:10])
     line = f"{len(group.rows)} tickets about the {kind} {value} ({names}): gateway incidents confirm {number}"
-    context = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": "incident", "line": line[:500]}]}
     for address in dict.fromkeys([*office.staff.get("technical", ()), *office.staff.get("escalation", ())]):
         if not office.rules.owns(address):
-            reply = Reply(f"incident.{number}", "staff_digest", "en", address, "staff", context, urgent=True)
-            write(connection, reply, office, now)
+            item = alert(f"incident.{number}", address, "incident", line[:500], now)
+            write(connection, Reply(item, urgent=True), office, now)
     return line
 
 

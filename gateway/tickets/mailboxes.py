@@ -169,10 +169,9 @@ def alerts(connection: Connection, office: Office, now: datetime, started_at: da
         else:
             continue
         event = f"source.{row.name}.{now.isoformat()}"
-        context = {"lines": [{"at": now.isoformat(timespec="seconds"), "kind": "mailbox", "line": line[:500]}]}
         for address in dict.fromkeys([*office.staff.get("technical", ()), *office.staff.get("escalation", ())]):
-            reply = Reply(event[:80], "staff_digest", "en", address, "staff", context, urgent=True)
-            outgoing.write(connection, reply, office, now)
+            item = outgoing.alert(event[:80], address, "mailbox", line[:500], now)
+            outgoing.write(connection, Reply(item, urgent=True), office, now)
         connection.execute(update(sources).where(sources.c.name == row.name).values(told_at=told))
         lines.append(line)
     return lines

@@ -13,7 +13,7 @@ from gateway.database import inbox, originals
 from gateway.database.among import among
 from gateway.database.statements import change
 from gateway.database.tables import Ticket, arrivals, attachments, entries, messages, tickets
-from gateway.model import InboxState, Person, TicketState, Trust
+from gateway.model import InboxState, OutboxItem, Person, TicketState, Trust
 from gateway.tickets import addressees, answer_files, audit, clock, openings, outgoing, rights, undoing
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import (
@@ -76,9 +76,8 @@ def _write_to(connection: Connection, row: Ticket, template: str, entry: int, te
         "in_reply_to": newest,
         "references": older,
     }
-    return Reply(
-        f"e{entry}", template, row.reply_language, row.author, "person", context, row.id, entry, row.reference, True
-    )
+    item = OutboxItem(f"e{entry}", template, row.reply_language, row.author, "person", context, row.id)
+    return Reply(item, entry, row.reference, urgent=True)
 
 
 def answer(
@@ -125,9 +124,10 @@ def _write_to_each(
     if unknown:
         raise Refused(f"{unknown[0]} has not proved to belong to this ticket: nothing was sent")
     mail = _write_to(connection, row, "answer", *said)
-    events = (mail.event, *(f"{mail.event}.{number}" for number in range(1, len(to))))
-    mails = [replace(mail, event=event, recipient=address) for event, address in zip(events, to, strict=True)]
-    written = [outgoing.write(connection, one, office, now) for one in mails]
+    event = mail.item.event
+    events = (event, *(f"{event}.{number}" for number in range(1, len(to))))
+    items = [replace(mail.item, event=event, recipient=address) for event, address in zip(events, to, strict=True)]
+    written = [outgoing.write(connection, replace(mail, item=item), office, now) for item in items]
     assert written[0] is not None
     return written[0]
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from gateway.database.outbox import Choice, drop
 from gateway.database.tables import messages, outbox, restores, tickets
-from gateway.model import InboxState, OutboxState, TicketState
+from gateway.model import InboxState, OutboxItem, OutboxState, TicketState
 from gateway.tickets import clock
-from gateway.tickets.outgoing import HELD, Choice, Office, Reply, drop, write_to_staff
+from gateway.tickets.outgoing import HELD, Office, Reply, write_to_staff
 
 HOLD, SEND, DISCARD = "hold", "send", "discard"
 LISTED = 100  #: tickets that the mail about a restore names
@@ -86,8 +87,10 @@ def _tell(connection: Connection, rows: Sequence[Any], office: Office, now: date
     for address, his in chosen.items():
         named = [{"at": one.opened_at.isoformat(), "kind": "overdue", "line": _line(one)} for one in his.values()]
         context = {"lines": [_head(len(his), now), *named[:LISTED]]}
-        reply = Reply(f"restore.{rows[0].id}.overdue", "staff_digest", "en", address, "staff", context, urgent=True)
-        write_to_staff(connection, reply, "the tickets that are overdue after a restore", office, now)
+        item = OutboxItem(f"restore.{rows[0].id}.overdue", "staff_digest", "en", address, "staff", context)
+        write_to_staff(
+            connection, Reply(item, urgent=True), "the tickets that are overdue after a restore", office, now
+        )
 
 
 def _head(count: int, now: datetime) -> dict[str, str]:

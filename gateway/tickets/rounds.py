@@ -14,7 +14,7 @@ from gateway import log
 from gateway.database import faults, typed
 from gateway.database.faults import Fault
 from gateway.database.tables import Ticket, entries, outbox, tickets
-from gateway.model import TicketState, Trust
+from gateway.model import OutboxItem, TicketState, Trust
 from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored, thanks
 from gateway.tickets.outgoing import Office, Reply
 from gateway.tickets.people import last_ids
@@ -164,10 +164,8 @@ def _status(connection: Connection, row: Ticket, office: Office, now: datetime) 
     known = incidents.since_of(connection, row.id) if verified else None
     context |= {"incident_since": known.isoformat()} if known is not None else {}
     event = f"t{row.id}.r{row.round}.status"
-    reply = Reply(
-        event, "status", row.reply_language, row.author, "auto", context, row.id, None, row.reference, row.critical,
-        since=row.round_started_at,
-    )  # fmt: skip
+    item = OutboxItem(event, "status", row.reply_language, row.author, "auto", context, row.id)
+    reply = Reply(item, reference=row.reference, urgent=row.critical, since=row.round_started_at)
     outgoing.write(connection, reply, office, now)
 
 

@@ -31,6 +31,7 @@ from gateway.model import (
     InboxState,
     Incoming,
     MailClass,
+    OutboxItem,
     Person,
     Priority,
     Trust,
@@ -395,10 +396,8 @@ class _Work:
         cut = shown.in_mail(" / ".join(signature.split("\n"))[:1000])
         line = f"these lines below your answer to {reference} were taken for your signature and did not go out: {cut}"
         line += f". To send them after all: gateway tickets reply {reference}"
-        context = {"lines": [{"at": self.now.isoformat(timespec="seconds"), "kind": "signature", "line": line}]}
-        reply = Reply(
-            f"{self.event}.cut", "staff_digest", "en", self.who, "staff", context, stamp=budgets.Stamp("none")
-        )
+        item = outgoing.alert(f"{self.event}.cut", self.who, "signature", line, self.now)
+        reply = Reply(item, stamp=budgets.Stamp("none"))
         outgoing.write_to_staff(self.connection, reply, line[:200], self.office, self.now)
 
     def _said(self) -> list[str]:
@@ -599,9 +598,8 @@ class _Work:
             "in_reply_to": self.incoming.reading.parsed.message_id, "references": [],
             "held": shown.in_mail(self.incoming.reading.masked_text[:4000]) if back == REFUSALS else "",
         }  # fmt: skip
-        reply = Reply(
-            self.event, "staff_refused", "en", self.who, "staff", context, ticket.id, stamp=budgets.Stamp(proof=proof)
-        )
+        item = OutboxItem(self.event, "staff_refused", "en", self.who, "staff", context, ticket.id)
+        reply = Reply(item, stamp=budgets.Stamp(proof=proof))
         return outgoing.write(self.connection, reply, self.office, self.now) is not None
 
     def done(
