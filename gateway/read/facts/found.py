@@ -1,0 +1,106 @@
+"""The facts that the words of a mail name: what its author wrote, then what stands in quotes only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from gateway.mail import tokens
+from gateway.model import Candidate, DeliveryReport
+from gateway.read.facts import called, customers, hosts, ips, machines, orders, services
+from gateway.read.secrets.masked import Masked
+from gateway.read.tables import evened
+from gateway.read.words import quotes
+
+MAX_SEARCHED = 128 * 1024
+LIKE_A_WORD = 1.0  #: how little a name leans to a service's that is a word with a number
+OWN_HOST = 2.0  #: what a host that is named speaks for a matter of an account
+Candidates = tuple[Candidate, ...]
+_NAMED = (orders.orders_in, ips.ips_in, services.services_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The candidates of each kind, the author's own first."""
+
+    orders: Candidates
+    ips: Candidates
+    services: Candidates
+    invoices: Candidates
+    hosts: Candidates
+    customers: Candidates
+
+    @property
+    def name_one(self) -> bool:
+        """Whether something is named that belongs to an account."""
+        stated = (c for c in self.services if c.words.startswith("service:") and not c.quoted)
+        sure = (c for c in (*self.orders, *self.ips, *self.invoices) if not c.quoted and not c.weak)
+        return next(sure, None) is not None or next(stated, None) is not None
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The orders, addresses and services of the author's own words, each once."""
+        return _values((*self.orders, *self.ips, *self.services))
+
+    @property
+    def leaning(self) -> float:
+        """How much the names speak for a matter of an account."""
+        named = services.leaning(c.value for c in self.services if not c.quoted)
+        return named + OWN_HOST * any(not c.quoted for c in self.hosts)
+
+
+def found_in(words: Masked, report: DeliveryReport | None) -> Found:
+    """What these words name; ``report``: the feedback report that the mail is, whose address comes first."""
+    own, rest = words.own, words.rest
+    spoken = quotes.unquoted(own).lower() if words.ours else None
+    named = _candidates(own, rest, services.services_in)
+    return Found(
+        orders=_beside_ours(_candidates(own, rest, orders.orders_in), spoken),
+        ips=_reported(report, _candidates(own, rest, ips.ips_in)),
+        services=named,
+        invoices=_candidates(own, rest, orders.invoices_in),
+        hosts=_beside_ours(_hosts(own, rest, named), spoken),
+        customers=_candidates(own, rest, customers.customers_in),
+    )
+
+
+def named_in(text: str) -> tuple[str, ...]:
+    """The orders, addresses and services that a text names, each once."""
+    return _values([candidate for find in _NAMED for candidate in find(evened(text)[:MAX_SEARCHED])])
+
+
+def _values(candidates: Candidates | list[Candidate]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(candidate.value for candidate in candidates if not candidate.quoted))
+
+
+def _candidates(own: str, rest: str, find: Callable[[str], Candidates]) -> Candidates:
+    first = {c.value: c for c in find(evened(own)[:MAX_SEARCHED])}
+    quoted = {c.value: c for c in find(evened(rest)[:MAX_SEARCHED])} if rest else {}
+    extra = [replace(c, quoted=True) for value, c in quoted.items() if value not in first]
+    return (*first.values(), *extra)
+
+
+def _reported(report: DeliveryReport | None, found: Candidates) -> Candidates:
+    """The addresses, first the one that a feedback report is about (RFC 5965 section 3.2: Source-IP)."""
+    said = report.source_ip if report is not None else ""
+    first = tuple(replace(one, words=f"Source-IP: {said}") for one in ips.ips_in(said)[:1]) if said else ()
+    return (*first, *(one for one in found if not first or one.value != first[0].value))
+
+
+def _hosts(own: str, rest: str, named: Candidates) -> Candidates:
+    """Hosts, with the short names of machines that are none of the services' names."""
+    found = _candidates(own, rest, hosts.hosts_in)
+    # "storage2" has as many letters as the opaque name of a service, and is a machine until the directory knows better
+    opaque = (one for one in named if one.words.startswith("service:") or services.leaning([one.value]) > LIKE_A_WORD)
+    known = {candidate.value for candidate in (*found, *opaque)}
+    short = (*machines.machines_in(own), *called.called_in(own[:MAX_SEARCHED]))
+    short = tuple(one for one in short if tokens.find(one.value) is None)  # "server down [T-7K2M9QX]"
+    return (*found, *{c.value: c for c in short if c.value not in known}.values())
+
+
+def _beside_ours(found: Candidates, spoken: str | None) -> Candidates:
+    """Without what only the lines of a quoted mail of ours say; ``spoken``: the other lines, ``None`` where none is
+    quoted."""
+    if spoken is None:
+        return found
+    return tuple(one for one in found if one.quoted or one.value in spoken)
