@@ -37,6 +37,7 @@ from gateway.model import ClaimedItem, Envelope, Person, RawMessage, Role, Ticke
 from gateway.pipeline import Hand, Judge
 from gateway.tickets import desk, incidents, listing, outgoing, people, purge, retention, rounds, views, worklist
 from gateway.tickets.desk import Outcome
+from gateway.tickets.occasion import Occasion
 from gateway.tickets.settings import Retention
 from tests.peers.harness import TO, LoopbackPeers, config_text, write_accounts
 from tests.peers.reading import InProcess
@@ -88,7 +89,7 @@ class Desk:
     def committed(self, claimed: inbox.Claimed, incoming: Any) -> Outcome:
         """Its outcome."""
         office = self.desk.office
-        job = lambda c: desk.commit(c, claimed, incoming, None, office, utc_now(), True)  # noqa: E731
+        job = lambda c: desk.commit(Occasion(c, claimed, incoming, office, utc_now(), direct=True))  # noqa: E731
         return self.store.write_now(job)
 
     def sent(self, sending: ClaimedItem) -> None:

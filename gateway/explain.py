@@ -24,6 +24,7 @@ from gateway.read.author import author_of
 from gateway.read.reader import Readers
 from gateway.replies.render import Templates
 from gateway.tickets import copies, desk, replays, staffmail
+from gateway.tickets.occasion import Occasion
 from gateway.verify.dns import Resolver
 
 
@@ -100,7 +101,7 @@ class Explainer:
         return await self._judged(inbox.Claimed(message, 1, taken.raw, taken.envelope, 0, False), readers, reasons)
 
     async def explained(self, raw: bytes, given: Given, readers: Readers) -> dict[str, Any]:
-        """The object of ``explain --json``."""
+        """What would become of a raw mail: the object of ``explain --json`` (docs/json.md)."""
         raw = with_crlf(raw)
         reasons: list[str] = []
         mail_from = given.mail_from if given.mail_from is not None else return_path(raw)
@@ -141,7 +142,7 @@ class Explainer:
             staffs = staffmail.judged(connection, seen, self._desk.office, now, lock=False)
             if staffs is not None:
                 return seen, staffmail.foreseen(seen, staffs)
-            return seen, desk.considered(connection, seen, self._desk.office, now)
+            return seen, desk.considered(Occasion(connection, claimed, seen, self._desk.office, now))
 
         incoming, decision = await self._store.read(decided)
         return as_json(incoming, decision, [*reasons, *more])
@@ -205,7 +206,7 @@ def _evidence(incoming: Incoming) -> list[str]:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """The same for a person."""
+    """The object of ``explain --json`` as lines for a person."""
     auth, facts = found["authentication"], found["facts"]
     lines = [
         f"message     {found['message_id'] or '(no Message-ID)'}",

@@ -44,6 +44,7 @@ from gateway.read.hints import Hints
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.unreadable import unreadable
 from gateway.tickets import arrivals, blocks, desk, silences
+from gateway.tickets.occasion import Occasion
 from gateway.tickets.outgoing import Office
 from gateway.turns import AHEAD_MS, LEAD_MS, Place, Turns, is_first
 from gateway.verify import accounts, reachable, spam_marks
@@ -312,8 +313,6 @@ class Replies(Protocol):
 
 
 class _Held(Hand):
-    """A hand of the pipeline."""
-
     def __init__(self, claimed: inbox.Claimed, place: Place, pipeline: Pipeline) -> None:
         super().__init__(claimed, place)
         self._pipeline = pipeline
@@ -575,31 +574,19 @@ class Pipeline:
 
     async def _commit(self, held: _Held, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:
         office, now, claimed = self._around().office, self._clock(), held.claimed
+        direct = claimed.arrival is None and not claimed.recheck and self._replies.reserve()
 
-        def ours(job: Callable[[Connection], desk.Outcome | None]) -> Callable[[Connection], desk.Outcome | None]:
+        def job(connection: Connection) -> desk.Outcome | None:
             """Nothing is written once somebody else may be at it: this process may have stood still for long."""
+            if held.late(self._clock()):
+                raise LostClaim
+            if claimed.arrival is not None:
+                inbox.hold_arrival(connection, claimed)
+            return arrivals.commit(Occasion(connection, claimed, incoming, office, now, bounced, direct))
 
-            def checked(connection: Connection) -> desk.Outcome | None:
-                if held.late(self._clock()):
-                    raise LostClaim
-                if claimed.arrival is not None:
-                    inbox.hold_arrival(connection, claimed)
-                return job(connection)
-
-            return checked
-
-        if claimed.arrival is not None:
-            arrival = partial(arrivals.commit_arrival, claimed=claimed, incoming=incoming, bounced_row=bounced)
-            return await self._store.write_patiently(ours(partial(arrival, office=office, now=now)))
-        if claimed.recheck > 0:
-            recheck = partial(desk.commit_recheck, claimed=claimed, incoming=incoming, office=office, now=now)
-            return await self._store.write_patiently(ours(recheck))
-        direct = self._replies.reserve()
         outcome = None
         try:
-            outcome = await self._store.write_patiently(
-                ours(lambda connection: desk.commit(connection, claimed, incoming, bounced, office, now, direct))
-            )
+            outcome = await self._store.write_patiently(job)
         finally:
             if direct:
                 self._replies.take(outcome.sending if outcome is not None else None)

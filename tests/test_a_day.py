@@ -25,6 +25,7 @@ from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
 from gateway.tickets import desk, ownership, people, rounds
+from gateway.tickets.occasion import Occasion
 from gateway.tickets.report import Span, report
 from tests.samples import ACCOUNT_TEXT, JOE, RULES, envelope, incoming, mail, office
 
@@ -115,7 +116,7 @@ class Service:
         def job(c: Any) -> desk.Outcome:
             inbox.accept(c, RawMessage(raw, what.envelope), digest_of(raw))
             (claimed,), _ = inbox.claim(c, now, 1, 60)
-            return desk.commit(c, claimed, what, None, self.office, now)
+            return desk.commit(Occasion(c, claimed, what, self.office, now))
 
         customer.reference = self.store.write_now(job).reference or ""
 

@@ -17,6 +17,7 @@ from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
 from gateway.tickets import arrivals, desk, held, outgoing, people, views
 from gateway.tickets.listing import EVERYTHING
+from gateway.tickets.occasion import Occasion
 from tests.samples import (
     FAIL,
     JOE,
@@ -53,7 +54,7 @@ def arrives(at: Desk, what: Incoming, raw: bytes, now: datetime = NOW) -> desk.O
 
 def judged(at: Desk, what: Incoming, now: datetime = NOW) -> desk.Outcome | None:
     (claimed,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, now, 1, 60))
-    return at.store.write_now(lambda c: arrivals.commit_arrival(c, claimed, what, None, at.office, now))
+    return at.store.write_now(lambda c: arrivals.commit_arrival(Occasion(c, claimed, what, at.office, now)))
 
 
 def message(at: Desk) -> Any:
@@ -143,11 +144,11 @@ def comes(at: Desk, what: Incoming, raw: bytes, now: datetime = NOW) -> None:
     for _ in range(9):
         found, _parked = at.store.write_now(lambda c: inbox.claim(c, now, 1, 60))
         for claimed in found:
-            at.store.write_now(lambda c, claimed=claimed: desk.commit(c, claimed, what, None, at.office, now))  # type: ignore[misc]
+            at.store.write_now(lambda c, claimed=claimed: desk.commit(Occasion(c, claimed, what, at.office, now)))  # type: ignore[misc]
         again = at.store.write_now(lambda c: inbox.claim_arrivals(c, now, 1, 60))
         for claimed in again:
             at.store.write_now(
-                lambda c, claimed=claimed: arrivals.commit_arrival(c, claimed, what, None, at.office, now)
+                lambda c, claimed=claimed: arrivals.commit_arrival(Occasion(c, claimed, what, at.office, now))
             )  # type: ignore[misc]
         if not found and not again:
             return
@@ -729,11 +730,11 @@ def test_an_arrival_waits_for_a_release(at: Desk) -> None:
     (claimed,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60))
     assert at.store.write_now(lambda c: inbox.release(c, message(at).id, NOW))
     genuine = incoming(GENUINE)
-    assert at.store.write_now(lambda c: arrivals.commit_arrival(c, claimed, genuine, None, at.office, NOW)) is None
+    assert at.store.write_now(lambda c: arrivals.commit_arrival(Occasion(c, claimed, genuine, at.office, NOW))) is None
     assert at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60)) == [], "the release comes first"
     (released,), _ = at.store.write_now(lambda c: inbox.claim(c, NOW, 1, 60))
     what = replace(incoming(verdict=FAIL), released=True)
-    first = at.store.write_now(lambda c: desk.commit(c, released, what, None, at.office, NOW))
+    first = at.store.write_now(lambda c: desk.commit(Occasion(c, released, what, at.office, NOW)))
     outcome = judged(at, genuine)
     assert outcome is not None and outcome.reference == first.reference
     assert at.customers() == [("received", "anna@example.de")]
@@ -746,9 +747,9 @@ def test_an_arrival_that_somebody_else_has_is_not_written(at: Desk) -> None:
     (mine,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60))
     (theirs,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW + 2 * MINUTE, 1, 60))
     what = incoming(GENUINE)
-    assert at.store.write_now(lambda c: arrivals.commit_arrival(c, theirs, what, None, at.office, NOW)) is not None
+    assert at.store.write_now(lambda c: arrivals.commit_arrival(Occasion(c, theirs, what, at.office, NOW))) is not None
     with pytest.raises(LostClaim):
-        at.store.write_now(lambda c: arrivals.commit_arrival(c, mine, what, None, at.office, NOW))
+        at.store.write_now(lambda c: arrivals.commit_arrival(Occasion(c, mine, what, at.office, NOW)))
     assert len(at.customers()) == 1
 
 
@@ -771,7 +772,7 @@ def test_arrivals_that_race_answer_once(store: Store, database: str) -> None:
 
     def one(claim: inbox.Claimed, to: Store, what: Incoming) -> None:
         together.wait(30)
-        outcomes.append(to.write_now(lambda c: arrivals.commit_arrival(c, claim, what, None, at.office, NOW)))
+        outcomes.append(to.write_now(lambda c: arrivals.commit_arrival(Occasion(c, claim, what, at.office, NOW))))
 
     tasks = [
         threading.Thread(target=one, args=(claim, (store, other)[number % 2], incoming(bytes(claim.raw), verdict=verdict)))
@@ -867,7 +868,7 @@ def test_what_is_recorded_and_ties_to_nothing_of_ours_is_in_the_digest(at: Desk,
     assert at.store.write_now(lambda c: inbox.release(c, row["id"], NOW)), "staff bring it to the desk"
     (claimed,), _ = at.store.write_now(lambda c: inbox.claim(c, NOW, 1, 60))
     what = replace(incoming(raw, verdict=NONE, match=STRANGER), released=True)
-    again = at.store.write_now(lambda c: desk.commit(c, claimed, what, None, at.office, NOW))
+    again = at.store.write_now(lambda c: desk.commit(Occasion(c, claimed, what, at.office, NOW)))
     assert again.decision.disposition == "opened"
 
 
@@ -964,7 +965,7 @@ def test_two_copies_that_were_released_keep_what_comes_with_both_signatures(at: 
         raw = mail(OUTAGE_TEXT, Message_ID=f"<{'one' if number == 1 else 'two'}@evil.example>")
         verdict = replace(PASS, signatures=("one" if number == 1 else "two",))
         what = replace(incoming(raw, verdict=verdict), released=True)
-        at.store.write_now(lambda c, a=again, w=what: desk.commit(c, a, w, None, at.office, NOW + MINUTE))  # type: ignore[misc]
+        at.store.write_now(lambda c, a=again, w=what: desk.commit(Occasion(c, a, w, at.office, NOW + MINUTE)))  # type: ignore[misc]
     genuine = mail(OUTAGE_TEXT, Message_ID="<genuine@example.de>")
     comes(at, incoming(genuine, verdict=replace(SENT, signatures=("one", "two"))), genuine, LATER)
     assert {row.state for row in noted(at)} == {"done"}

@@ -20,7 +20,8 @@ from gateway.ingest.identity import digest_of
 from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Account, AccountMatch, Incoming, RawMessage, Turn, Verdict
 from gateway.tickets import budgets, desk
-from gateway.tickets.settings import Replies
+from gateway.tickets.occasion import (Occasion)
+from gateway.tickets.settings import (Replies)
 from tests.samples import ACCOUNT_TEXT, NONE, NOW, PASS, REGISTERED, STRANGER, envelope, incoming, mail, office
 from tests.test_desk import MINUTE, Desk
 
@@ -51,7 +52,7 @@ def all_of(at: Desk, mails: Iterable[tuple[Incoming, bytes]], now: Any = NOW) ->
             accepted = inbox.accept(connection, RawMessage(raw, what.envelope), digest_of(raw), now + MINUTE)
             assert accepted.created
             claimed = inbox.claim_of(accepted, RawMessage(raw, what.envelope), now + MINUTE, Turn("smtp", 0))
-            found.append(desk.commit(connection, claimed, what, None, at.office, now))
+            found.append(desk.commit(Occasion(connection, claimed, what, at.office, now)))
         return found
 
     return at.store.write_now(job)

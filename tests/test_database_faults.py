@@ -29,6 +29,7 @@ from gateway.ingest.identity import digest_of
 from gateway.model import InboxState, RawMessage
 from gateway.pipeline import Pipeline, _Held
 from gateway.tickets import desk, outgoing, people, rounds
+from gateway.tickets.occasion import Occasion
 from gateway.turns import Place
 from tests.conftest import Cluster
 from tests.peers.harness import LoopbackPeers, Running, until
@@ -128,7 +129,9 @@ class Way:
         what = incoming(self.raw)
         yield lambda c: inbox.accept(c, RawMessage(self.raw, what.envelope), digest_of(self.raw))
         yield self._claim
-        yield lambda c: setattr(self, "reference", desk.commit(c, self.claimed, what, None, self.office, NOW).reference)
+        yield lambda c: setattr(
+            self, "reference", desk.commit(Occasion(c, self.claimed, what, self.office, NOW)).reference
+        )
         yield lambda c: setattr(self, "rows", outbox_rows.claim(c, NOW, 50, 60))
         for row in self.rows:
             if row.item.kind == "auto":

@@ -17,6 +17,7 @@ from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, OutboxItem, RawMessage, TicketState
 from gateway.tickets import arrivals, desk, outgoing, people, rounds, views
 from gateway.tickets.listing import Filter
+from gateway.tickets.occasion import Occasion
 from tests.samples import (
     FAIL,
     JOE,
@@ -51,7 +52,7 @@ class Desk:
         message = RawMessage(given, what.envelope)
         self.store.write_now(lambda c: inbox.accept(c, message, digest_of(given)))
         (claimed,), _ = self.store.write_now(lambda c: inbox.claim(c, now, 1, 60))
-        return self.store.write_now(lambda c: desk.commit(c, claimed, what, bounced, self.office, now))
+        return self.store.write_now(lambda c: desk.commit(Occasion(c, claimed, what, self.office, now, bounced)))
 
     def show(self, reference: str | None) -> dict[str, Any]:
         return self.store.read_now(lambda c: views.ticket_show(c, people.ticket(c, reference or "")))
@@ -288,7 +289,7 @@ def recheck(at: Desk, what: Incoming, now: datetime) -> desk.Outcome | None:
     claimed, _ = at.store.write_now(lambda c: inbox.claim(c, now, 1, 60))
     if not claimed:
         return None
-    return at.store.write_now(lambda c: desk.commit_recheck(c, claimed[0], what, at.office, now))
+    return at.store.write_now(lambda c: desk.commit_recheck(Occasion(c, claimed[0], what, at.office, now)))
 
 
 def test_a_check_that_could_not_be_made_is_repeated_and_answered_once(at: Desk) -> None:
@@ -326,7 +327,7 @@ def test_a_recheck_that_fails_marks_the_ticket_forged_and_mutes_it(at: Desk) -> 
 def arrive(at: Desk, what: Incoming, raw: bytes) -> desk.Outcome | None:
     at.store.write_now(lambda c: inbox.accept(c, RawMessage(raw, what.envelope), digest_of(raw)))
     (claimed,) = at.store.write_now(lambda c: inbox.claim_arrivals(c, NOW, 1, 60))
-    return at.store.write_now(lambda c: arrivals.commit_arrival(c, claimed, what, None, at.office, NOW))
+    return at.store.write_now(lambda c: arrivals.commit_arrival(Occasion(c, claimed, what, at.office, NOW)))
 
 
 def test_a_forged_copy_first_does_not_silence_the_genuine_one(at: Desk) -> None:
@@ -398,7 +399,7 @@ def test_release_opens_the_ticket_and_its_clock_starts_then(at: Desk) -> None:
     assert at.store.write_now(lambda c: inbox.release(c, row["id"], later))
     (claimed,), _ = at.store.write_now(lambda c: inbox.claim(c, later, 1, 60))
     what = replace(incoming(verdict=FAIL), released=True)
-    outcome = at.store.write_now(lambda c: desk.commit(c, claimed, what, None, at.office, later))
+    outcome = at.store.write_now(lambda c: desk.commit(Occasion(c, claimed, what, at.office, later)))
     assert at.show(outcome.reference)["target_at"] == (later + 15 * MINUTE).isoformat()
     assert at.customers() == []
 

@@ -15,6 +15,7 @@ from gateway.database.store import Store
 from gateway.model import Disposition, Envelope, Incoming
 from gateway.pipeline import Hand, Judge
 from gateway.tickets import desk
+from gateway.tickets.occasion import Occasion
 from gateway.verify.dns import Answer, Status, ZoneResolver
 from tests.peers.harness import write_accounts
 from tests.peers.reading import InProcess
@@ -53,7 +54,9 @@ class Tried:
     def decided(self, raw: bytes, own: bool = False, dns: bool = True, **envelope: object) -> tuple[str, list[str]]:
         """(what becomes of it, the reasons); ``own``: it comes from the author's server; ``dns``: which answers."""
         incoming = self.incoming(raw, own, dns, **envelope)
-        decision = self.store.read_now(lambda c: desk.considered(c, incoming, self.desk.office, NOW))
+        claimed = inbox.Claimed(0, 1, raw, incoming.envelope, 0, False)
+        look = lambda c: desk.considered(Occasion(c, claimed, incoming, self.desk.office, NOW))  # noqa: E731
+        decision = self.store.read_now(look)
         return str(decision.disposition), list(decision.reasons)
 
     def incoming(self, raw: bytes, own: bool, dns: bool, **envelope: object) -> Incoming:

@@ -23,6 +23,7 @@ from gateway.database import inbox, tables
 from gateway.database.store import Store
 from gateway.model import (ClaimedItem, OutboxItem, RawMessage, Turn)
 from gateway.tickets import (aftermath, desk, openings, outgoing, people, rounds, views)
+from gateway.tickets.occasion import (Occasion)
 from gateway.tickets.settings import (Replies)
 from tests.peers.harness import (until)
 from tests.samples import (JIM, JO, JOE, NONE, NOW, PASS, died, envelope, incoming, mail)
@@ -56,9 +57,9 @@ class Scene:
     def _build(self, c: Connection, answered: bool) -> None:
         whose = self.at.office
         c.execute(tables.suppressions.delete())  # the bounce of another scene
-        self.reference = desk.commit(c, *self._accepted(c, "first", PASS), None, whose, NOW).reference or ""
+        self.reference = desk.commit(Occasion(c, *self._accepted(c, "first", PASS), whose, NOW)).reference or ""
         self.pending = self._accepted(c, "pending", NONE)
-        desk.commit(c, *self.pending, None, whose, NOW)
+        desk.commit(Occasion(c, *self.pending, whose, NOW))
         ticket = people.ticket(c, self.reference).id
         mine = select(tables.outbox).where(tables.outbox.c.ticket_id == ticket)
         (self.acknowledged,) = c.execute(mine.where(tables.outbox.c.kind == "auto")).all()
@@ -90,8 +91,8 @@ class Scene:
             "close": lambda c: people.close(c, reference, JIM, whose, LATER),
             "reopen": lambda c: people.reopen(c, reference, JIM, whose, LATER),
             "release": lambda c: people.release(c, self.pending[0].id, JIM, whose, LATER),
-            "follow-up": lambda c: desk.commit(c, *self.follow, None, whose, LATER),
-            "no proof": lambda c: desk.commit(c, *self.unproven, None, whose, LATER),
+            "follow-up": lambda c: desk.commit(Occasion(c, *self.follow, whose, LATER)),
+            "no proof": lambda c: desk.commit(Occasion(c, *self.unproven, whose, LATER)),
             "clock": lambda c: rounds.tick(c, whose, NOW + 16 * MINUTE),
             "bounce": lambda c: aftermath.record_bounce(c, self.acknowledged.id, "5.1.1", whose, LATER),
             "dead": lambda c: died(c, self.answer_row, "550", whose, LATER) if self.answer_row else None,

@@ -58,6 +58,7 @@ from gateway.tickets import (
     threads,
 )
 from gateway.tickets.greeting import greeted
+from gateway.tickets.occasion import Occasion
 from gateway.tickets.outgoing import Office, Reply
 
 MAX_ENTRY, MAX_SUBJECT = 200_000, 300
@@ -89,46 +90,31 @@ def pointers(incoming: Incoming) -> threads.Pointers:
     )
 
 
-def considered(
-    connection: Connection,
-    incoming: Incoming,
-    office: Office,
-    now: datetime,
-    *,
-    binding: bool = False,
-    joins: bool = True,
-) -> Decision:
+def considered(at: Occasion, *, binding: bool = False, joins: bool = True) -> Decision:
     """Matches the thread, reads the budgets and decides; writes nothing. ``commit`` and ``explain`` both begin so; what
     a ``binding`` one is decided on holds until the transaction ends, whatever a person or the clock does meanwhile, and
     it waits for those of other nodes where they could spend a budget twice. ``joins``: the same request again goes to
     the first."""
-    author = incoming.reading.author.address
-    accounts = tuple(account.account for account in incoming.match.accounts)
-    thread = threads.find(connection, pointers(incoming), author, accounts, office.keys, now, lock=binding)
-    return decided(connection, incoming, thread, office, now, binding=binding, joins=joins)
+    author = at.incoming.reading.author.address
+    accounts = tuple(account.account for account in at.incoming.match.accounts)
+    looked_for = pointers(at.incoming)
+    thread = threads.find(at.connection, looked_for, author, accounts, at.office.keys, at.now, lock=binding)
+    return decided(at, thread, binding=binding, joins=joins)
 
 
-def decided(
-    connection: Connection,
-    incoming: Incoming,
-    thread: Thread | None,
-    office: Office,
-    now: datetime,
-    *,
-    binding: bool = True,
-    joins: bool = False,
-) -> Decision:
+def decided(at: Occasion, thread: Thread | None, *, binding: bool = True, joins: bool = False) -> Decision:
     """The decision by what the budgets say now."""
-    trust, _ = policy.trust_of(incoming, office.rules)
+    connection, incoming, rules = at.connection, at.incoming, at.office.rules
+    trust, _ = policy.trust_of(incoming, rules)
     goes_on = thread.ticket_id if thread is not None and thread.party else None
-    spent = budgets.read(connection, incoming, trust, goes_on, office.replies, now)
+    spent = budgets.read(connection, incoming, trust, goes_on, at.office.replies, at.now)
     if joins and thread is None and spent.same is not None:
         thread = threads.same_request(connection, spent.same, incoming, lock=binding)
-    decision = policy.decide(incoming, thread, spent, now, office.rules)
+    decision = policy.decide(incoming, thread, spent, at.now, rules)
     if binding and decision.reply is not None and spent.near and budgets.alone(connection):
-        spent = budgets.read(connection, incoming, trust, goes_on, office.replies, now)
-        decision = policy.decide(incoming, thread, spent, now, office.rules)
-    return budgets.with_copies_in_reach(connection, _unasked(decision, incoming), office.replies, now)
+        spent = budgets.read(connection, incoming, trust, goes_on, at.office.replies, at.now)
+        decision = policy.decide(incoming, thread, spent, at.now, rules)
+    return budgets.with_copies_in_reach(connection, _unasked(decision, incoming), at.office.replies, at.now)
 
 
 def _unasked(decision: Decision, incoming: Incoming) -> Decision:
@@ -138,89 +124,93 @@ def _unasked(decision: Decision, incoming: Incoming) -> Decision:
     return decision
 
 
-def commit(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, bounced_row: int | None, office: Office,
-    now: datetime, direct: bool = False,
-) -> Outcome:  # fmt: skip
-    """Matches, decides and writes one mail. ``direct``: the reply is claimed as it is written, to be sent at once.
+def commit(at: Occasion) -> Outcome:
+    """Matches, decides and writes one mail.
 
     Raises:
         LostClaim: the row is not ours any more; nothing was written.
     """
-    incoming, first = replays.claimed(connection, incoming, claimed.id)
-    if first is not None and claimed.arrival is None and not incoming.released:
-        return _handed_over(connection, claimed, incoming, first, office, now)
-    if office.answers(incoming.reading.author.address):
-        staffs = _staffs(connection, claimed, incoming, office, now)
-        if staffs is not None:
-            return staffs
-    decision = considered(connection, incoming, office, now, binding=True, joins=claimed.arrival is None)
+    incoming, first = replays.claimed(at.connection, at.incoming, at.claimed.id)
+    at = at.of(incoming)
+    if first is not None and at.claimed.arrival is None and not incoming.released:
+        return _handed_over(at, first)
+    done = staffs(at) if at.office.answers(incoming.reading.author.address) else None
+    if done is not None:
+        return done
+    decision = considered(at, binding=True, joins=at.claimed.arrival is None)
     reasons = list(decision.reasons)
-    ticket: Ticket | None = None
-    entry: int | None = None
-    if decision.disposition is Disposition.OPENED:
-        ticket = _open(connection, claimed, incoming, decision, office, now)
-        entry = _entry(connection, ticket.id, claimed.id, incoming, _status_of(decision))
-    elif decision.disposition in (Disposition.APPENDED, Disposition.PENDING) and decision.thread is not None:
-        ticket = _append(connection, incoming, decision, office)
-        entry = _entry(connection, ticket.id, claimed.id, incoming, _status_of(decision))
-    elif decision.mail_class is MailClass.BOUNCE and not decision.notify:
-        reason, ours = _bounce(connection, incoming, bounced_row, office, now)
+    place = _written(at, decision)
+    if place is None and decision.mail_class is MailClass.BOUNCE and not decision.notify:
+        reason, ours = _bounce(at)
         reasons.append(reason)
         if not ours:  # somebody may have written it after all: staff can see that
             decision = replace(decision, notify="digest")
-    if entry is not None and ticket is not None:
-        _details(connection, ticket.id, entry, incoming, decision)
-    replied, sending = None, None
-    if ticket:
-        replied, sending = _acknowledge(connection, claimed, ticket, incoming, decision, office, now, direct)
-    _tell(connection, claimed, ticket, incoming, decision, office, now, entry)
-    reference = ticket.reference if ticket else None
-    _trace(connection, claimed.id, ticket, reasons, now)
-    _finish(connection, claimed, incoming, decision, ticket, entry, office, now)
-    return Outcome(decision, reference, replied, sending)
+    replied, sending = acknowledge(at, place.ticket, decision) if place else (None, None)
+    _tell(at, decision, place)
+    trace(at, place.ticket if place else None, reasons)
+    finish(at, decision, place)
+    return Outcome(decision, place.ticket.reference if place else None, replied, sending)
 
 
-def _handed_over(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, first: int, office: Office, now: datetime
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the words of a mail stand: the ticket, and the entry in it."""
+
+    ticket: Ticket
+    entry: int
+
+
+def _written(at: Occasion, decision: Decision) -> Place | None:
+    """The words of the mail in a ticket of their own or in the one that they belong to; ``None``: in neither."""
+    if decision.disposition is Disposition.OPENED:
+        ticket = _open(at, decision)
+    elif decision.disposition in (Disposition.APPENDED, Disposition.PENDING) and decision.thread is not None:
+        ticket = append(at, decision)
+    else:
+        return None
+    place = Place(ticket, new_entry(at, ticket.id, status_of(decision)))
+    details(at, place, decision)
+    return place
+
+
+def _handed_over(at: Occasion, first: int) -> Outcome:
     """Another arrival of a message that is known, under another Message-ID: it is looked at as one."""
-    why = copies.handed_over(connection, claimed, first)
-    decision = policy.decide(incoming, None, Budgets(), now, office.rules)
+    incoming = at.incoming
+    why = copies.handed_over(at.connection, at.claimed, first)
+    decision = policy.decide(incoming, None, Budgets(), at.now, at.office.rules)
     decision = replace(decision, disposition=Disposition.RECORDED, reply=None, notify="", silence=why, account=None)
-    _trace(connection, claimed.id, None, [*incoming.verdict.reasons, f"{why}: it bears the same signature"], now)
+    trace(at, None, [*incoming.verdict.reasons, f"{why}: it bears the same signature"])
     inbox.finish(
-        connection,
-        claimed,
+        at.connection,
+        at.claimed,
         state=InboxState.DONE,
         disposition=Disposition.RECORDED,
         reason=why,
         due_at=None,
         recheck=0,
-        done_at=now,
+        done_at=at.now,
         **_told_by(incoming, decision),
-        ticket_id=copies.place_of(connection, first),
+        ticket_id=copies.place_of(at.connection, first),
         entry_id=None,
     )
     return Outcome(decision, None, None, handed_over=True)
 
 
-def _staffs(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, office: Office, now: datetime
-) -> Outcome | None:
+def staffs(at: Occasion) -> Outcome | None:
     """A staff mail is carried out, or goes back; ``None``: it is none."""
-    done = staffmail.carried_out(connection, claimed, incoming, office, now)
+    claimed, incoming = at.claimed, at.incoming
+    done = staffmail.carried_out(at.connection, claimed, incoming, at.office, at.now)
     if done is None:
         return None
-    _trace(connection, claimed.id, done.ticket, list(done.reasons), now)
-    due = _recheck_at(claimed.recheck, now, office) if done.again else None
+    trace(at, done.ticket, list(done.reasons))
+    due = _recheck_at(at) if done.again else None
     inbox.finish(
-        connection,
+        at.connection,
         claimed,
         **staffmail.state_of(done),
         due_at=due,
         recheck=claimed.recheck + 1 if due else 0,
-        done_at=now,
+        done_at=at.now,
         message_id=(incoming.reading.parsed.message_id or "")[:998] or None,
         author=incoming.reading.author.address,
         authenticated=incoming.verdict.authenticated,
@@ -237,12 +227,9 @@ def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Ticket:
     raise IntegrityError("no free reference", None, ValueError("twenty references in a row were taken"))
 
 
-def _open(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, office: Office,
-    now: datetime
-) -> Ticket:  # fmt: skip
-    reading = incoming.reading
-    started = now if incoming.released else incoming.envelope.received_at
+def _open(at: Occasion, decision: Decision) -> Ticket:
+    incoming, reading = at.incoming, at.incoming.reading
+    started = at.now if incoming.released else incoming.envelope.received_at
     values: dict[str, Any] = {
         "state": TicketState.OPEN,
         "account": decision.account.account if decision.account else None,
@@ -259,12 +246,12 @@ def _open(
         "breached": False,
         "version": 0 if decision.silent else 1,
     }
-    values |= _said(incoming, decision, office)
-    values |= clock.columns(clock.new_round(started, office.rules), 1) if decision.clock else clock.STOPPED
-    return _new_reference(connection, values)
+    values |= said(at, decision)
+    values |= clock.columns(clock.new_round(started, at.office.rules), 1) if decision.clock else clock.STOPPED
+    return _new_reference(at.connection, values)
 
 
-def _said(incoming: Incoming, decision: Decision, office: Office) -> dict[str, Any]:
+def said(at: Occasion, decision: Decision) -> dict[str, Any]:
     """What the words make of a ticket."""
     return {
         "question": decision.question,
@@ -273,67 +260,76 @@ def _said(incoming: Incoming, decision: Decision, office: Office) -> dict[str, A
         "sensitive": list(decision.sensitive),
         "marks": list(decision.marks),
         "missing": list(decision.missing),
-        "language": incoming.reading.language,
-        "reply_language": policy.language_for(incoming, decision.trust, office.rules),
-        "subject": incoming.reading.parsed.subject,
+        "language": at.incoming.reading.language,
+        "reply_language": policy.language_for(at.incoming, decision.trust, at.office.rules),
+        "subject": at.incoming.reading.parsed.subject,
     }
 
 
-def _append(connection: Connection, incoming: Incoming, decision: Decision, office: Office) -> Ticket:
+def append(at: Occasion, decision: Decision) -> Ticket:
+    """A follow-up moves the ticket that it belongs to; the ticket as it stands then."""
     assert decision.thread is not None
-    row = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == decision.thread.ticket_id))
-    if decision.silent:
-        if decision.disposition is Disposition.APPENDED and set(decision.marks) - set(row.marks):
-            change(connection, tickets, row.id, {"marks": list(dict.fromkeys([*row.marks, *decision.marks]))})
-        return row
+    chosen = select(tickets).where(tickets.c.id == decision.thread.ticket_id)
+    row = typed.one(at.connection, Ticket, chosen)
+    appended = decision.disposition is Disposition.APPENDED
     values: dict[str, Any] = {}
-    if decision.disposition is Disposition.APPENDED:
-        told = policy.told_in(incoming, decision.trust)
-        missing = [one for one in row.missing if one not in told]
-        values |= {"version": row.version + 1, "snoozed_until": None, "missing": missing}
-        before = [mark for mark in row.marks if not (decision.critical and mark == RECOVERED)]  # it fell again
-        values["marks"] = list(dict.fromkeys([*before, *(m for m in decision.marks if m != "critical")]))
-        if row.state != TicketState.OPEN:
-            values |= {"state": TicketState.OPEN, "closed_at": None}
-        if decision.critical and not row.critical:
-            values["critical"] = True
-            values["marks"] = list(dict.fromkeys([*values["marks"], "critical"]))
-            if decision.trust is Trust.VERIFIED and row.account is not None:
-                values["priority"] = Priority.HIGH
+    if decision.silent:
+        if appended and set(decision.marks) - set(row.marks):
+            values["marks"] = list(dict.fromkeys([*row.marks, *decision.marks]))
+            change(at.connection, tickets, row.id, values)
+        return row
+    if appended:
+        values |= _appended(at.incoming, decision, row)
     if decision.clock:
-        running = clock.new_round(incoming.envelope.received_at, office.rules)
+        running = clock.new_round(at.incoming.envelope.received_at, at.office.rules)
         values |= clock.columns(running, row.round + 1, bool(row.owner))
     if values:
-        change(connection, tickets, row.id, values)
-    return typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.id))
+        change(at.connection, tickets, row.id, values)
+    return typed.one(at.connection, Ticket, chosen)
 
 
-def _status_of(decision: Decision) -> str:
+def _appended(incoming: Incoming, decision: Decision, row: Ticket) -> dict[str, Any]:
+    """What a follow-up that is shown makes of its ticket."""
+    told = policy.told_in(incoming, decision.trust)
+    missing = [one for one in row.missing if one not in told]
+    before = [mark for mark in row.marks if not (decision.critical and mark == RECOVERED)]  # it fell again
+    marks = [*before, *(mark for mark in decision.marks if mark != "critical")]
+    values: dict[str, Any] = {"version": row.version + 1, "snoozed_until": None, "missing": missing}
+    if row.state != TicketState.OPEN:
+        values |= {"state": TicketState.OPEN, "closed_at": None}
+    if decision.critical and not row.critical:
+        values["critical"], marks = True, [*marks, "critical"]
+        if decision.trust is Trust.VERIFIED and row.account is not None:
+            values["priority"] = Priority.HIGH
+    return values | {"marks": list(dict.fromkeys(marks))}
+
+
+def status_of(decision: Decision) -> str:
     """How a contribution stands in its ticket: shown, pending or silent."""
     return "pending" if decision.disposition is Disposition.PENDING else "silent" if decision.silent else "shown"
 
 
-def _words_of(incoming: Incoming) -> tuple[str, str]:
+def words_of(incoming: Incoming) -> tuple[str, str]:
     """(the new words, the full text where that is more), as they are kept."""
     reading = incoming.reading
     more = reading.masked_full_text if reading.masked_full_text != reading.masked_text else ""
     return reading.masked_text[:MAX_ENTRY], more[:MAX_ENTRY]
 
 
-def _entry(connection: Connection, ticket_id: int, message: int, incoming: Incoming, status: str) -> int:
-    reading = incoming.reading
-    text, full_text = _words_of(incoming)
+def new_entry(at: Occasion, ticket_id: int, status: str) -> int:
+    """The words of the mail as an entry of a ticket: its id."""
+    text, full_text = words_of(at.incoming)
     values = {
         "ticket_id": ticket_id,
-        "message_id": message,
+        "message_id": at.claimed.id,
         "direction": "in",
-        "author": reading.author.address or "",
+        "author": at.incoming.reading.author.address or "",
         "text": text,
         "full_text": full_text,
-        "at": incoming.envelope.received_at,
+        "at": at.incoming.envelope.received_at,
         "status": status,
     }
-    return int(put(connection, entries, values))
+    return int(put(at.connection, entries, values))
 
 
 def _files(connection: Connection, entry: int, incoming: Incoming) -> None:
@@ -344,23 +340,26 @@ def _files(connection: Connection, entry: int, incoming: Incoming) -> None:
     put_all(connection, attachments, files)
 
 
-def _details(connection: Connection, ticket_id: int, entry: int, incoming: Incoming, decision: Decision) -> None:
-    parsed = incoming.reading.parsed
-    _files(connection, entry, incoming)
-    if decision.disposition is not Disposition.PENDING:
-        rows = [
-            {"ticket_id": ticket_id, "entry_id": entry, "kind": kind, "value": fact.value, "quoted": fact.quoted,
-             "ownership": fact.ownership, "words": fact.words[:200]}
-            for kind in FACT_KINDS
-            for fact in incoming.facts.of(kind)
-        ]  # fmt: skip
-        if incoming.facts.incident_started_at is not None:
-            began = incoming.facts.incident_started_at.isoformat()
-            rows.append({"ticket_id": ticket_id, "entry_id": entry, "kind": "incident", "value": began, "quoted": False,
-                         "ownership": Ownership.UNKNOWN, "words": incoming.reading.started_words[:200]})  # fmt: skip
-        put_all(connection, facts, rows)
-    if parsed.message_id and len(parsed.message_id) <= 255 and decision.disposition is not Disposition.PENDING:
-        put_once(connection, thread_ids, {"rfc_id": parsed.message_id, "ticket_id": ticket_id, "ours": False})
+def details(at: Occasion, place: Place, decision: Decision) -> None:
+    """Attachments, facts and the Message-ID beside an entry; of one that is held back the attachments alone."""
+    _files(at.connection, place.entry, at.incoming)
+    if decision.disposition is Disposition.PENDING:
+        return
+    incoming, here = at.incoming, {"ticket_id": place.ticket.id, "entry_id": place.entry}
+    rows = [
+        here | {"kind": kind, "value": fact.value, "quoted": fact.quoted, "ownership": fact.ownership,
+                "words": fact.words[:200]}
+        for kind in FACT_KINDS
+        for fact in incoming.facts.of(kind)
+    ]  # fmt: skip
+    if incoming.facts.incident_started_at is not None:
+        began = incoming.facts.incident_started_at.isoformat()
+        rows.append(here | {"kind": "incident", "value": began, "quoted": False, "ownership": Ownership.UNKNOWN,
+                            "words": incoming.reading.started_words[:200]})  # fmt: skip
+    put_all(at.connection, facts, rows)
+    rfc_id = incoming.reading.parsed.message_id
+    if rfc_id and len(rfc_id) <= 255:
+        put_once(at.connection, thread_ids, {"rfc_id": rfc_id, "ticket_id": place.ticket.id, "ours": False})
 
 
 def _greeted(incoming: Incoming, decision: Decision) -> str:
@@ -396,49 +395,42 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
     }
 
 
-def _acknowledge(
-    connection: Connection, claimed: inbox.Claimed, ticket: Ticket, incoming: Incoming, decision: Decision,
-    office: Office,
-    now: datetime, direct: bool = False,
-) -> tuple[str | None, ClaimedItem | None]:  # fmt: skip
+def acknowledge(at: Occasion, ticket: Ticket, decision: Decision) -> tuple[str | None, ClaimedItem | None]:
     """(the template of the reply, the first of its rows when it was claimed for sending). Nobody is answered twice for
     one mail, however often it arrives."""
-    if decision.reply is None or (claimed.arrival is not None and _acknowledged(connection, claimed.id)):
+    if decision.reply is None or (at.claimed.arrival is not None and _acknowledged(at.connection, at.claimed.id)):
         return None, None
+    incoming, plan = at.incoming, decision.reply
     sending: ClaimedItem | None = None
-    for index, recipient in enumerate(decision.reply.to):
+    for index, recipient in enumerate(plan.to):
         context = reply_context(incoming, decision, ticket, index == 0)
-        known = office.board.since(incoming.facts) if decision.trust is Trust.VERIFIED else None
+        known = at.office.board.since(incoming.facts) if decision.trust is Trust.VERIFIED else None
         context |= {"incident_since": known.isoformat()} if known is not None else {}
-        item = OutboxItem(
-            f"m{claimed.id}", decision.reply.template, decision.reply.language, recipient, "auto", context, ticket.id
-        )
         reply = Reply(
-            item,
+            OutboxItem(f"m{at.claimed.id}", plan.template, plan.language, recipient, "auto", context, ticket.id),
             reference=ticket.reference,
             urgent=ticket.priority == Priority.HIGH or ticket.critical,
             stamp=budgets.stamp(incoming, decision.trust),
-            since=claimed.envelope.received_at,
+            since=at.claimed.envelope.received_at,
         )
-        if direct and index == 0 and len(decision.reply.to) == 1:
-            sending = outgoing.write_claimed(connection, reply, office, now)
+        if at.direct and len(plan.to) == 1:
+            sending = outgoing.write_claimed(at.connection, reply, at.office, at.now)
         else:
-            outgoing.write(connection, reply, office, now)
-    return decision.reply.template, sending
+            outgoing.write(at.connection, reply, at.office, at.now)
+    return plan.template, sending
 
 
-def _bounce(
-    connection: Connection, incoming: Incoming, row: int | None, office: Office, now: datetime
-) -> tuple[str, bool]:
+def _bounce(at: Occasion) -> tuple[str, bool]:
     """(what a bounce is about, whether that is known to be ours), for the trace. It counts where it came to the signed
     return address of a reply; one that only names our Message-ID may be forged by anybody who got the reply, and is
     only noted."""
-    report = incoming.reading.parsed.report
+    connection, row, now = at.connection, at.bounced_row, at.now
+    report = at.incoming.reading.parsed.report
     why = f"{report.action} {report.status}".strip() if report else ""
     if report is not None and report.action in ("delayed", "delivered", "relayed", "expanded"):
         return f"a report that a reply was {report.action}: nothing to do", row is not None
     if row is not None:
-        about = aftermath.record_bounce(connection, row, why, office, now)
+        about = aftermath.record_bounce(connection, row, why, at.office, now)
         what = f"bounce of a reply of ticket {about}" if about else "bounce of a mail of ours without a ticket"
         return what, True
     original = report.original_message_id if report else None
@@ -451,40 +443,47 @@ def _bounce(
     return line, True
 
 
-def _tell(
-    connection: Connection, claimed: inbox.Claimed, ticket: Ticket | None, incoming: Incoming, decision: Decision,
-    office: Office,
-    now: datetime, entry: int | None,
-) -> None:  # fmt: skip
-    if not decision.notify:
-        return
-    author = incoming.reading.author.address or "(nobody)"
-    kind = str(decision.mail_class)
-    told = f"m{claimed.id}" if claimed.arrival is None else f"m{claimed.id}.a{claimed.arrival}"
-    if decision.notify == "now" and ticket is not None and entry is not None:
-        more = briefing.of_mail(incoming, decision, claimed.id, entry, office.rules)
-        if decision.thread is not None and tokens.find(incoming.reading.parsed.subject) == ticket.reference:
-            more["subject"] = ticket.subject  # what it is about; a reply has the subject of our mail
-        if decision.disposition is Disposition.OPENED and nudges.only(incoming.reading.text):
-            more["open_too"] = briefing.open_too(connection, ticket)
-        outgoing.tell(connection, ticket, "staff_new", told, more, office, now)
+def _tell(at: Occasion, decision: Decision, place: Place | None) -> None:
+    """Staff hear of it at once, with the digest, or not."""
+    if decision.notify == "now" and place is not None:
+        outgoing.tell(at.connection, place.ticket, "staff_new", at.event, _told(at, decision, place), at.office, at.now)
     elif decision.notify == "now":
-        why = "it looks forged" if decision.trust is Trust.FAILED else _short_reason(incoming, decision)
-        line = (
-            f'an outage is reported by {author} ("{_named(incoming)}"), and set aside: {why}. To read it: gateway '
-            "messages "
-            f"show {claimed.id}. To let it in: gateway messages release {claimed.id}"
-        )
-        for address in office.staff.get("technical", ()):
-            reply = Reply(outgoing.alert(told, address, "quarantine", line, now), stamp=budgets.Stamp("none"))
-            outgoing.write_to_staff(connection, reply, line, office, now)
-    else:
-        what = ticket.reference if ticket is not None else f"message {claimed.id}"
-        why = f" ({decision.class_reason})" if decision.class_reason else ""
-        line = f'{what} from {author}, "{_named(incoming)}": {decision.disposition}, {decision.trust}{why}'
-        outgoing.notice(
-            connection, outgoing.RIDES_ALONG if incoming.echo or office.answers(author) else kind, line, now
-        )
+        _tell_of_what_is_held(at, decision)
+    elif decision.notify:
+        _tell_in_the_digest(at, decision, place)
+
+
+def _told(at: Occasion, decision: Decision, place: Place) -> dict[str, Any]:
+    """What a notification says of a mail in its ticket."""
+    incoming, ticket = at.incoming, place.ticket
+    more = briefing.of_mail(incoming, decision, at.claimed.id, place.entry, at.office.rules)
+    if decision.thread is not None and tokens.find(incoming.reading.parsed.subject) == ticket.reference:
+        more["subject"] = ticket.subject  # what it is about; a reply has the subject of our mail
+    if decision.disposition is Disposition.OPENED and nudges.only(incoming.reading.text):
+        more["open_too"] = briefing.open_too(at.connection, ticket)
+    return more
+
+
+def _tell_of_what_is_held(at: Occasion, decision: Decision) -> None:
+    """An outage that is set aside: staff are told where to read it."""
+    why = "it looks forged" if decision.trust is Trust.FAILED else _short_reason(at.incoming, decision)
+    author, number = at.incoming.reading.author.address or "(nobody)", at.claimed.id
+    line = (
+        f'an outage is reported by {author} ("{_named(at.incoming)}"), and set aside: {why}. To read it: gateway '
+        f"messages show {number}. To let it in: gateway messages release {number}"
+    )
+    for address in at.office.staff.get("technical", ()):
+        reply = Reply(outgoing.alert(at.event, address, "quarantine", line, at.now), stamp=budgets.Stamp("none"))
+        outgoing.write_to_staff(at.connection, reply, line, at.office, at.now)
+
+
+def _tell_in_the_digest(at: Occasion, decision: Decision, place: Place | None) -> None:
+    what = place.ticket.reference if place is not None else f"message {at.claimed.id}"
+    why = f" ({decision.class_reason})" if decision.class_reason else ""
+    author = at.incoming.reading.author.address or "(nobody)"
+    line = f'{what} from {author}, "{_named(at.incoming)}": {decision.disposition}, {decision.trust}{why}'
+    along = at.incoming.echo or at.office.answers(author)
+    outgoing.notice(at.connection, outgoing.RIDES_ALONG if along else str(decision.mail_class), line, at.now)
 
 
 def _named(incoming: Incoming) -> str:
@@ -492,29 +491,31 @@ def _named(incoming: Incoming) -> str:
     return " ".join(incoming.reading.parsed.subject.split())[:80] or "no subject"
 
 
-def _trace(connection: Connection, message: int, ticket: Ticket | None, reasons: list[str], now: datetime) -> None:
+def trace(at: Occasion, ticket: Ticket | None, reasons: list[str]) -> None:
+    """Why it was decided so, a line each, beside the mail and its ticket."""
     ticket_id = ticket.id if ticket else None
-    put(connection, traces, {"message_id": message, "ticket_id": ticket_id, "at": now, "lines": reasons})
+    put(at.connection, traces, {"message_id": at.claimed.id, "ticket_id": ticket_id, "at": at.now, "lines": reasons})
 
 
-def _finish(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, decision: Decision, ticket: Ticket | None,
-    entry: int | None,
-    office: Office, now: datetime,
-) -> None:  # fmt: skip
+def finish(at: Occasion, decision: Decision, place: Place | None) -> None:
+    """What the row of the mail says of its end.
+
+    Raises:
+        LostClaim: the row is not ours any more.
+    """
     quarantined = decision.disposition is Disposition.QUARANTINED
     inbox.finish(
-        connection,
-        claimed,
+        at.connection,
+        at.claimed,
         state=InboxState.QUARANTINED if quarantined else InboxState.DONE,
         disposition=decision.disposition,
-        reason=_short_reason(incoming, decision),
-        due_at=_recheck_at(claimed.recheck, now, office) if decision.recheck else None,
+        reason=_short_reason(at.incoming, decision),
+        due_at=_recheck_at(at) if decision.recheck else None,
         recheck=1 if decision.recheck else 0,
-        done_at=now,
-        **_told_by(incoming, decision),
-        ticket_id=ticket.id if ticket else None,
-        entry_id=entry,
+        done_at=at.now,
+        **_told_by(at.incoming, decision),
+        ticket_id=place.ticket.id if place else None,
+        entry_id=place.entry if place else None,
     )
 
 
@@ -541,12 +542,13 @@ def _short_reason(incoming: Incoming, decision: Decision) -> str:
     return decision.silence
 
 
-def _recheck_at(done: int, now: datetime, office: Office) -> datetime | None:
+def _recheck_at(at: Occasion) -> datetime | None:
     """When the next recheck is due; offsets count from the first look."""
-    if done >= len(office.rechecks):
+    done, offsets = at.claimed.recheck, at.office.rechecks
+    if done >= len(offsets):
         return None
-    before = office.rechecks[done - 1] if done else 0.0
-    return now + timedelta(seconds=office.rechecks[done] - before)
+    before = offsets[done - 1] if done else 0.0
+    return at.now + timedelta(seconds=offsets[done] - before)
 
 
 # --------------------------------------------------------------------------- rechecks
@@ -557,57 +559,52 @@ def is_final(recheck: int, office: Office) -> bool:
     return recheck >= max(1, len(office.rechecks) - 1)
 
 
-def commit_recheck(
-    connection: Connection, claimed: inbox.Claimed, incoming: Incoming, office: Office, now: datetime
-) -> Outcome:  # fmt: skip
+def commit_recheck(at: Occasion) -> Outcome:
     """Another look at a mail whose checks could not be made; may raise trust and write the reply, once."""
+    connection, claimed = at.connection, at.claimed
     row = typed.one(connection, Message, select(messages).where(messages.c.id == claimed.id).with_for_update())
-    ticket = typed.first(connection, Ticket, select(tickets).where(tickets.c.id == row.ticket_id).with_for_update())
-    final = is_final(claimed.recheck, office)
-    incoming, first = replays.claimed(connection, replace(incoming, final=final), claimed.id)
+    chosen = select(tickets).where(tickets.c.id == row.ticket_id).with_for_update()
+    ticket = typed.first(connection, Ticket, chosen)
+    final = is_final(claimed.recheck, at.office)
+    incoming, first = replays.claimed(connection, replace(at.incoming, final=final), claimed.id)
+    at = at.of(incoming)
     if first is not None and not row.released:
         copies.given_up(connection, row, first)
-        return _handed_over(connection, claimed, incoming, first, office, now)
-    if staffmail.is_staffs(row):
-        staffs = _staffs(connection, claimed, incoming, office, now)
-        if staffs is not None:
-            return staffs
-    decision = decided(connection, incoming, None, office, now)
-    unsure = incoming.verdict.temperror or not incoming.match.usable
-    replied = None
-    if ticket is not None:
-        if decision.trust is Trust.FAILED:
-            marks = list(dict.fromkeys([*ticket.marks, "forged"]))
-            _update(
-                connection, ticket.id, trust=Trust.FAILED, marks=marks, silence="forged", account=None, **clock.STOPPED
-            )
-        elif not unsure:
-            _raise_trust(connection, ticket, incoming, decision)
-        ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == ticket.id))
-        answered = ticket.first_response_at is not None or ticket.state == TicketState.CLOSED
-        if (
-            decision.trust is not Trust.FAILED
-            and not decision.recheck
-            and not answered
-            and not _acknowledged(connection, claimed.id)
-        ):
-            replied, _ = _acknowledge(connection, claimed, ticket, incoming, decision, office, now)
-            _update(connection, ticket.id, silence=decision.silence)
-    _trace(connection, claimed.id, ticket, [f"recheck {claimed.recheck}", *decision.reasons], now)
-    more = unsure and claimed.recheck < len(office.rechecks)
+        return _handed_over(at, first)
+    done = staffs(at) if staffmail.is_staffs(row) else None
+    if done is not None:
+        return done
+    decision = decided(at, None)
+    ticket, replied = _looked_at_again(at, ticket, decision) if ticket is not None else (None, None)
+    trace(at, ticket, [f"recheck {claimed.recheck}", *decision.reasons])
+    more = at.unsure and claimed.recheck < len(at.office.rechecks)
     inbox.finish(
         connection,
         claimed,
-        due_at=_recheck_at(claimed.recheck, now, office) if more else None,
+        due_at=_recheck_at(at) if more else None,
         recheck=claimed.recheck + 1 if more else 0,
-        trust=decision.trust if not unsure else row.trust,
+        trust=row.trust if at.unsure else decision.trust,
         authenticated=incoming.verdict.authenticated,
     )
     return Outcome(decision, ticket.reference if ticket else None, replied)
 
 
-def _update(connection: Connection, ticket_id: int, **values: Any) -> None:
-    change(connection, tickets, ticket_id, values)
+def _looked_at_again(at: Occasion, ticket: Ticket, decision: Decision) -> tuple[Ticket, str | None]:
+    """(the ticket as it stands now, the template of the reply that could be written now)."""
+    if decision.trust is Trust.FAILED:
+        marks = list(dict.fromkeys([*ticket.marks, "forged"]))
+        values = {"trust": Trust.FAILED, "marks": marks, "silence": "forged", "account": None, **clock.STOPPED}
+        change(at.connection, tickets, ticket.id, values)
+    elif not at.unsure:
+        raise_trust(at, ticket, decision)
+    ticket = typed.one(at.connection, Ticket, select(tickets).where(tickets.c.id == ticket.id))
+    answered = ticket.first_response_at is not None or ticket.state == TicketState.CLOSED
+    decidable = decision.trust is not Trust.FAILED and not decision.recheck
+    if not decidable or answered or _acknowledged(at.connection, at.claimed.id):
+        return ticket, None
+    replied, _ = acknowledge(at, ticket, decision)
+    change(at.connection, tickets, ticket.id, {"silence": decision.silence})
+    return ticket, replied
 
 
 def _acknowledged(connection: Connection, message: int) -> bool:
@@ -615,16 +612,16 @@ def _acknowledged(connection: Connection, message: int) -> bool:
     return connection.execute(found).first() is not None
 
 
-def _raise_trust(connection: Connection, ticket: Ticket, incoming: Incoming, decision: Decision) -> None:
+def raise_trust(at: Occasion, ticket: Ticket, decision: Decision) -> None:
+    """A ticket is trusted as far as the best look at its mail; never less than before."""
     order = (Trust.FAILED, Trust.UNKNOWN, Trust.UNVERIFIED, Trust.VERIFIED)
     if order.index(decision.trust) <= order.index(Trust(ticket.trust)):
         return
-    _update(
-        connection,
-        ticket.id,
-        trust=decision.trust,
-        account=decision.account.account if decision.account else None,
-        accounts=[account.account for account in incoming.match.accounts],
-        priority=decision.priority,
-        missing=list(decision.missing),
-    )
+    values = {
+        "trust": decision.trust,
+        "account": decision.account.account if decision.account else None,
+        "accounts": [account.account for account in at.incoming.match.accounts],
+        "priority": decision.priority,
+        "missing": list(decision.missing),
+    }
+    change(at.connection, tickets, ticket.id, values)
