@@ -20,8 +20,8 @@ from gateway.ingest.identity import digest_of
 from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Account, AccountMatch, Incoming, RawMessage, Turn, Verdict
 from gateway.tickets import budgets, desk
-from gateway.tickets.occasion import (Occasion)
-from gateway.tickets.settings import (Replies)
+from gateway.tickets.occasion import Occasion
+from gateway.tickets.settings import Replies
 from tests.samples import ACCOUNT_TEXT, NONE, NOW, PASS, REGISTERED, STRANGER, envelope, incoming, mail, office
 from tests.test_desk import MINUTE, Desk
 

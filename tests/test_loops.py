@@ -22,8 +22,8 @@ from gateway.demo import ZONE
 from gateway.model import AccountMatch
 from gateway.peers import Taken
 from gateway.tickets import likeness, outgoing
-from gateway.tickets.settings import (Replies)
-from tests.peers.harness import (LoopbackPeers, Running, until)
+from gateway.tickets.settings import Replies
+from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import ACCOUNT_TEXT, FAIL, NOW, OUTAGE_TEXT, PASS, REGISTERED, STRANGER, incoming, mail
 from tests.test_budgets import all_of, answered, by
 from tests.test_daemon import signed

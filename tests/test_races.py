@@ -21,12 +21,12 @@ from sqlalchemy import Connection, select, text, update
 
 from gateway.database import inbox, tables
 from gateway.database.store import Store
-from gateway.model import (ClaimedItem, OutboxItem, RawMessage, Turn)
-from gateway.tickets import (aftermath, desk, openings, outgoing, people, rounds, views)
-from gateway.tickets.occasion import (Occasion)
-from gateway.tickets.settings import (Replies)
-from tests.peers.harness import (until)
-from tests.samples import (JIM, JO, JOE, NONE, NOW, PASS, died, envelope, incoming, mail)
+from gateway.model import ClaimedItem, OutboxItem, RawMessage, Turn
+from gateway.tickets import aftermath, desk, openings, outgoing, people, rounds, views
+from gateway.tickets.occasion import Occasion
+from gateway.tickets.settings import Replies
+from tests.peers.harness import until
+from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, died, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk, sent
 
 LATER = NOW + 10 * MINUTE

@@ -13,7 +13,12 @@ from gateway.cli import context
 from gateway.cli.output import Json, fail, safe
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from gateway.config import Settings
+    from gateway.explain import Explainer, Given
+    from gateway.read.fork_server import ForkServer
+    from gateway.read.reader import Readers
 
 app = typer.Typer()
 
@@ -35,53 +40,68 @@ def explain(
 ) -> None:
     """Show what would happen to each mail and why; nothing is written or sent."""
     import asyncio
-    from datetime import UTC, datetime
 
     if not files and not message:
         fail("name a file, - for standard input, or --message with the number of a mail", 2)
 
     from gateway.read.fork_server import ForkServer
-    from gateway.read.reader import Readers
 
     server = ForkServer("gateway.read.reading")
     server.begin_as_fork()  # it loads what reading needs, beside what we need ourselves
 
     from gateway import config, log
-    from gateway.database.store import utc_now
-    from gateway.explain import Explainer, Given
+    from gateway.explain import Given
 
-    given_path = context.path()
-    settings = (
-        config.Settings() if given_path == config.DEFAULT_PATH and not Path(given_path).exists() else context.settings()
-    )
-    try:
-        moment = datetime.fromisoformat(now) if now else utc_now()
-    except ValueError:
-        fail(f"--now {now!r} is no ISO 8601 time", 2)
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    given = Given(peer, helo, mail_from, tuple(rcpt or ()), moment)
+    bare = context.path() == config.DEFAULT_PATH and not Path(config.DEFAULT_PATH).exists()
+    settings = config.Settings() if bare else context.settings()
+    given = Given(peer, helo, mail_from, tuple(rcpt or ()), _moment(now))
     log.configure()
+    wanted: list[int | str] = [*(message or ()), *(files or ())]
+    raise typer.Exit(asyncio.run(_each(settings, server, wanted, given, as_json)))
 
-    async def every() -> int:
-        readers = Readers(1, settings.gateway.read_limit, server=server)
-        await readers.start()
-        failed = False
-        try:
-            with Explainer(settings, utc_now) as explainer:
-                for number in message or []:
-                    failed |= not _shown(await explainer.stored(number, readers), f"no message {number}", as_json)
-                for file in files or []:
-                    try:
-                        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-                        found, why = await explainer.explained(raw, given, readers), ""
-                    except OSError as error:
-                        found, why = None, f"{file}: {error}"
-                    failed |= not _shown(found, why, as_json)
-        finally:
-            readers.stop()
-        return int(failed)
 
-    raise typer.Exit(asyncio.run(every()))
+async def _each(settings: Settings, server: ForkServer, wanted: list[int | str], given: Given, as_json: bool) -> int:
+    """Shows what would happen to each mail, as soon as it is known; the exit status."""
+    from gateway.database.store import utc_now
+    from gateway.explain import Explainer
+    from gateway.read.reader import Readers
+
+    readers, failed = Readers(1, settings.gateway.read_limit, server=server), False
+    await readers.start()
+    try:
+        with Explainer(settings, utc_now) as explainer:
+            for one in wanted:
+                found, why = await _explained(explainer, readers, one, given)
+                failed |= not _shown(found, why, as_json)
+    finally:
+        readers.stop()
+    return int(failed)
+
+
+async def _explained(
+    explainer: Explainer, readers: Readers, wanted: int | str, given: Given
+) -> tuple[dict[str, Any] | None, str]:
+    """(what would happen to a mail of the inbox or of a file, or why that cannot be told)."""
+    if isinstance(wanted, int):
+        return await explainer.stored(wanted, readers), f"no message {wanted}"
+    try:
+        raw = sys.stdin.buffer.read() if wanted == "-" else Path(wanted).read_bytes()
+        return await explainer.explained(raw, given, readers), ""
+    except OSError as error:
+        return None, f"{wanted}: {error}"
+
+
+def _moment(written: str | None) -> datetime:
+    """The time of receipt that was named, else now."""
+    from datetime import UTC, datetime
+
+    from gateway.database.store import utc_now
+
+    try:
+        moment = datetime.fromisoformat(written) if written else utc_now()
+    except ValueError:
+        fail(f"--now {written!r} is no ISO 8601 time", 2)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _shown(found: dict[str, Any] | None, why: str, as_json: bool) -> bool:

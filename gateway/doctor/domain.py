@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -70,43 +71,52 @@ async def _addresses(host: str, resolver: Resolver) -> list[str]:
     return found
 
 
-async def _records(name: str, begins: str, resolver: Resolver) -> tuple[Answer, list[str]]:
-    found = await resolver.lookup(name, "TXT")
-    return found, [value for value in found.values if value.lower().replace(" ", "").startswith(begins)]
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """A TXT record of which there must be one: of what kind, where, and what is told where there is none."""
+
+    kind: str
+    domain: str
+    name: str
+    missing: Finding
+
+    async def only(self, resolver: Resolver) -> str | Finding:
+        """The record, or what is wrong."""
+        found = await resolver.lookup(self.name, "TXT")
+        if found.failed:
+            return _failed(self.kind, self.name, found)
+        begins = f"v={self.kind}1"
+        records = [value for value in found.values if value.lower().replace(" ", "").startswith(begins)]
+        if len(records) > 1:
+            many = f"{self.domain} publishes {len(records)} {self.kind.upper()} records, which counts as none"
+            return wrong(self.kind, many, "keep one of them")
+        return records[0] if records else self.missing
 
 
 async def _spf(domain: str, resolver: Resolver) -> Finding:
-    found, records = await _records(domain, "v=spf1", resolver)
-    if found.failed:
-        return _failed("spf", domain, found)
-    if not records:
-        do = f'publish a TXT record at {domain} that names the relay, such as "v=spf1 mx -all"'
-        return wrong("spf", f"{domain} publishes no SPF record: our replies look like anybody's", do)
-    if len(records) > 1:
-        return wrong("spf", f"{domain} publishes {len(records)} SPF records, which counts as none", "keep one of them")
-    last = records[0].split()[-1].lower()
+    do = f'publish a TXT record at {domain} that names the relay, such as "v=spf1 mx -all"'
+    missing = wrong("spf", f"{domain} publishes no SPF record: our replies look like anybody's", do)
+    record = await _Published("spf", domain, domain, missing).only(resolver)
+    if isinstance(record, Finding):
+        return record
+    last = record.split()[-1].lower()
     if last in ("+all", "all"):
-        return wrong("spf", f"{domain}: {records[0]} lets everybody send as us", "end it with -all")
+        return wrong("spf", f"{domain}: {record} lets everybody send as us", "end it with -all")
     if last == "?all":
-        return doubt("spf", f"{domain}: {records[0]} says nothing of others", "end it with -all")
-    return ok("spf", f"{domain}: {records[0]}")
+        return doubt("spf", f"{domain}: {record} says nothing of others", "end it with -all")
+    return ok("spf", f"{domain}: {record}")
 
 
 async def _dmarc(domain: str, resolver: Resolver) -> Finding:
     name = f"_dmarc.{domain}"
-    found, records = await _records(name, "v=dmarc1", resolver)
-    if found.failed:
-        return _failed("dmarc", name, found)
-    if not records:
-        do = f'publish TXT at {name}: "v=DMARC1; p=none; rua=mailto:postmaster@{domain}", and p=reject later'
-        return wrong("dmarc", f"{domain} publishes no DMARC record", do)
-    if len(records) > 1:
-        return wrong(
-            "dmarc", f"{domain} publishes {len(records)} DMARC records, which counts as none", "keep one of them"
-        )
-    if "p=none" in records[0].lower().replace(" ", ""):
-        return doubt("dmarc", f"{domain}: {records[0]}", "p=quarantine or p=reject keeps others from writing as us")
-    return ok("dmarc", f"{domain}: {records[0]}")
+    do = f'publish TXT at {name}: "v=DMARC1; p=none; rua=mailto:postmaster@{domain}", and p=reject later'
+    missing = wrong("dmarc", f"{domain} publishes no DMARC record", do)
+    record = await _Published("dmarc", domain, name, missing).only(resolver)
+    if isinstance(record, Finding):
+        return record
+    if "p=none" in record.lower().replace(" ", ""):
+        return doubt("dmarc", f"{domain}: {record}", "p=quarantine or p=reject keeps others from writing as us")
+    return ok("dmarc", f"{domain}: {record}")
 
 
 def published(key: SigningKey) -> bytes:

@@ -22,20 +22,16 @@ class Finding:
 
 
 def ok(name: str, what: str) -> Finding:
-    """All is well."""
     return Finding(name, "ok", what)
 
 
 def wrong(name: str, what: str, do: str) -> Finding:
-    """It does not work."""
     return Finding(name, "wrong", what, do)
 
 
 def doubt(name: str, what: str, do: str) -> Finding:
-    """It works, and may hurt."""
     return Finding(name, "doubt", what, do)
 
 
 def skipped(name: str, what: str) -> Finding:
-    """Not looked at, and why."""
     return Finding(name, "skipped", what)

@@ -65,33 +65,25 @@ class Mailbox:
             try:
                 self._session()
                 continue
-            except Refused as error:
-                state, wait, why = "auth_failed", _REFUSED, str(error)
-            except TokenRefused as error:
-                state, wait, why = "auth_failed", _REFUSED, f"the token server refuses: {error}"
-            except (Away, TokenUnavailable) as error:
-                state, wait, why = "away", _NETWORK, str(error)
-            except DiskFull as error:
-                state, wait, why = "away", _NETWORK, str(error) or "the disk of the gateway is full"
-            except Unavailable as error:
-                state, wait, why = "away", _NETWORK, str(error)
-            except (IMAPClientError, OSError, EOFError) as error:
-                state, wait, why = "away", _NETWORK, words(error)
             except Exception as error:  # the one broad net of this thread: a server may answer anything
-                log.loop_fault("mailbox", error)
-                state, wait, why = "away", _NETWORK, type(error).__name__
+                why = _why(error)
+                refused = isinstance(error, Refused | TokenRefused)
             if self._halt.is_set():
                 break
             if (self._clock() - began).total_seconds() >= STEADY_S:
                 self._failures = 0
-            self._failures += 1
-            seconds = _backoff(wait, self._failures)
-            log.source(self._account.name, state, why)
-            self._report(
-                state=state, error=why[:300], connected_since=None,
-                next_retry_at=self._clock() + timedelta(seconds=seconds),
-            )  # fmt: skip
-            self._halt.pause(seconds)
+            self._pause("auth_failed" if refused else "away", why)
+
+    def _pause(self, state: str, why: str) -> None:
+        """Tells why it is not read, and waits for the next try."""
+        self._failures += 1
+        seconds = _backoff(_REFUSED if state == "auth_failed" else _NETWORK, self._failures)
+        log.source(self._account.name, state, why)
+        self._report(
+            state=state, error=why[:300], connected_since=None,
+            next_retry_at=self._clock() + timedelta(seconds=seconds),
+        )  # fmt: skip
+        self._halt.pause(seconds)
 
     def _report(self, **values: Any) -> None:
         if self._tokens is not None:
@@ -237,3 +229,17 @@ def _buffered(client: IMAPClient) -> bool:
         return False
     finally:
         sock.settimeout(timeout)
+
+
+def _why(error: Exception) -> str:
+    """Why a mailbox is not read, in words."""
+    if isinstance(error, TokenRefused):
+        return f"the token server refuses: {error}"
+    if isinstance(error, DiskFull):
+        return str(error) or "the disk of the gateway is full"
+    if isinstance(error, Refused | Away | TokenUnavailable | Unavailable):
+        return str(error)
+    if isinstance(error, IMAPClientError | OSError | EOFError):
+        return words(error)
+    log.loop_fault("mailbox", error)
+    return type(error).__name__

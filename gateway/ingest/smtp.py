@@ -101,37 +101,42 @@ class MailSession(Connection):
         line = await self._line()
         if line is None:
             return await self._fault(TOO_LONG)
-        verb, _, rest = line.rstrip(b"\r\n").partition(b" ")
-        try:
-            name, argument = verb.decode("ascii").upper(), rest.decode("utf-8").strip()
-        except UnicodeDecodeError:
+        command = _command(line)
+        if command is None:
             return await self._fault(BAD_SYNTAX)
-        if b"\x00" in line or not name:
-            return await self._fault(BAD_SYNTAX)
+        name, argument = command
         if name in HTTP:  # a browser that was made to post a mail
             await self.say(NO_WEB_SERVER)
             return False
-        handler = self._COMMANDS.get(name)
-        if handler is None:
-            return await self._fault(
-                NOT_IMPLEMENTED if name in ("EXPN", "BDAT", "AUTH", "TURN", "ETRN") else UNKNOWN_COMMAND
-            )
+        if name not in self._COMMANDS:
+            known = name in ("EXPN", "BDAT", "AUTH", "TURN", "ETRN")
+            return await self._fault(NOT_IMPLEMENTED if known else UNKNOWN_COMMAND)
         if len(line) > (COMMAND_LIMIT if name in ("MAIL", "RCPT", "XFORWARD", "XCLIENT") else 514):
             return await self._fault(TOO_LONG)
-        if name in JUNK:
-            self._junk += 1
-            self._errors += self._junk > JUNK_LIMIT
-            if self._errors > self._ingest.policy.smtp.max_errors:
-                await self.say(TOO_MANY_ERRORS)
-                return False
+        if name in JUNK and self._too_much_junk():
+            await self.say(TOO_MANY_ERRORS)
+            return False
+        return await self._answered(name, await self._handled(name, argument))
+
+    def _too_much_junk(self) -> bool:
+        """Counts a command that leads to no mail."""
+        self._junk += 1
+        self._errors += self._junk > JUNK_LIMIT
+        return self._errors > self._ingest.policy.smtp.max_errors
+
+    async def _handled(self, name: str, argument: str) -> Reply | None:
+        """What a command does; a fault of ours is one reply, and nothing of it reaches the peer."""
         try:
-            reply = await handler(self, argument)
+            return await self._COMMANDS[name](self, argument)
         except (ConnectionError, asyncio.IncompleteReadError, TlsFailed):
             raise
-        except Exception as error:  # nothing of it reaches the peer
+        except Exception as error:
             incident = new_incident()
             log.session_fault(incident, error)
-            reply = incident_reply(incident)
+            return incident_reply(incident)
+
+    async def _answered(self, name: str, reply: Reply | None) -> bool:
+        """The reply of a command; ``None``: it was given already. False ends the session."""
         if reply is None:
             return True
         if reply.code >= 500:
@@ -240,17 +245,20 @@ class MailSession(Connection):
                 declared = int(value)
                 if declared > policy.smtp.max_size:
                     return TOO_BIG
-            elif name == "BODY":
-                if value.upper() not in ("7BIT", "8BITMIME"):
-                    return BAD_ARGUMENT
-            elif name == "X-SENDER" and value.upper() == "UNKNOWN" and self._trusted:
-                self._sender_known = False
-            elif name == "SMTPUTF8" and not equals and policy.smtputf8():
-                self._international = True
-            elif name != "AUTH":
-                return UNKNOWN_PARAMETER
-        if not self._ingest.limits.disk_has_room(declared):
-            return NO_SPACE
+            elif (refusal := self._mail_parameter(name, value, not equals)) is not None:
+                return refusal
+        return None if self._ingest.limits.disk_has_room(declared) else NO_SPACE
+
+    def _mail_parameter(self, name: str, value: str, bare: bool) -> Reply | None:
+        """A parameter other than SIZE; ``bare``: it has no value."""
+        if name == "BODY":
+            return None if value.upper() in ("7BIT", "8BITMIME") else BAD_ARGUMENT
+        if name == "X-SENDER" and value.upper() == "UNKNOWN" and self._trusted:
+            self._sender_known = False
+        elif name == "SMTPUTF8" and bare and self._ingest.policy.smtputf8():
+            self._international = True
+        elif name != "AUTH":
+            return UNKNOWN_PARAMETER
         return None
 
     async def _rcpt_command(self, argument: str) -> Reply | None:
@@ -425,3 +433,13 @@ class MailSession(Connection):
         "XFORWARD": _xforward_command,
         "XCLIENT": _xclient_command,
     }
+
+
+def _command(line: bytes) -> tuple[str, str] | None:
+    """(the verb in capitals, its argument) of a line; ``None`` where it is none."""
+    verb, _, rest = line.rstrip(b"\r\n").partition(b" ")
+    try:
+        name, argument = verb.decode("ascii").upper(), rest.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return None
+    return (name, argument) if name and b"\x00" not in line else None

@@ -143,45 +143,53 @@ def neighbourhood(address: str) -> str:
 def lexed(text: str) -> list[tuple[str, str]] | None:
     """(kind, text) of quoted strings, comments, specials and words; ``None`` when a quote or comment never ends."""
     tokens: list[tuple[str, str]] = []
-    position, size = 0, len(text)
-    while position < size:
+    position = 0
+    while position < len(text):
         char = text[position]
         if char in " \t":
             position += 1
-        elif char == '"':
-            end, content = position + 1, []
-            while end < size and text[end] != '"':
-                if text[end] == "\\" and end + 1 < size:
-                    end += 1
-                content.append(text[end])
-                end += 1
-            if end >= size:
-                return None
-            tokens.append(("quoted", "".join(content)))
-            position = end + 1
-        elif char == "(":
-            depth, end = 1, position + 1
-            while end < size and depth:
-                if text[end] == "\\":
-                    end += 1
-                elif text[end] == "(":
-                    depth += 1
-                elif text[end] == ")":
-                    depth -= 1
-                end += 1
-            if depth:
-                return None
-            tokens.append(("comment", text[position + 1 : end - 1]))
-            position = end
         elif char in "<>,;:[]\\":
             tokens.append(("special", char))
             position += 1
         else:
-            end = position
-            while end < size and text[end] not in ' \t"(<>,;:[]\\)':
-                end += 1
-            if end == position:
+            kind, found = (
+                ("quoted", _quoted) if char == '"' else ("comment", _comment) if char == "(" else ("word", _word)
+            )
+            piece = found(text, position)
+            if piece is None:
                 return None
-            tokens.append(("word", text[position:end]))
-            position = end
+            tokens.append((kind, piece[0]))
+            position = piece[1]
     return tokens
+
+
+def _quoted(text: str, start: int) -> tuple[str, int] | None:
+    """(what a quoted string says, where it ends)."""
+    content, end = [], start + 1
+    while end < len(text) and text[end] != '"':
+        if text[end] == "\\" and end + 1 < len(text):
+            end += 1
+        content.append(text[end])
+        end += 1
+    return ("".join(content), end + 1) if end < len(text) else None
+
+
+def _comment(text: str, start: int) -> tuple[str, int] | None:
+    """(what a comment says, with those inside it, where it ends)."""
+    depth, end = 1, start + 1
+    while end < len(text) and depth:
+        if text[end] == "\\":
+            end += 1
+        elif text[end] == "(":
+            depth += 1
+        elif text[end] == ")":
+            depth -= 1
+        end += 1
+    return None if depth else (text[start + 1 : end - 1], end)
+
+
+def _word(text: str, start: int) -> tuple[str, int] | None:
+    end = start
+    while end < len(text) and text[end] not in ' \t"(<>,;:[]\\)':
+        end += 1
+    return (text[start:end], end) if end > start else None

@@ -170,6 +170,11 @@ def _by_grammar(value: str) -> Author:
         if len(parts) != 1 or parts[0][0] != "word":
             return malformed("no single address in the From header field")
         return _author(parts[0][1], "")
+    return _in_brackets(parts, kinds)
+
+
+def _in_brackets(parts: list[tuple[str, str]], kinds: list[str]) -> Author:
+    """``name <address>`` and nothing else."""
     if kinds != ["<", ">"] or parts[-1] != ("special", ">"):
         return malformed("the From header field is no plain name <address>")
     opening = parts.index(("special", "<"))

@@ -91,7 +91,7 @@ class Reader:
     sources: list[Text] = field(default_factory=list)
 
     def bodies(self, root: Part) -> Bodies:
-        """The texts of the mail."""
+        """The texts of the mail whose outermost part this is."""
         found = self._of(root)
         if not any(text.said for text in found.chosen):
             self._promote(found)

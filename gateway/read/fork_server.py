@@ -77,7 +77,6 @@ class Child:
                 os.kill(self.pid, signal.SIGKILL)
 
     def kill(self) -> None:
-        """Ends it."""
         self.strike()
         self.ended(5.0)
         with self._lock:
@@ -117,7 +116,6 @@ class _Fork:
         self.poll()
 
     def kill(self) -> None:
-        """Ends it."""
         if not self._gone:
             os.kill(self.pid, signal.SIGKILL)
 
@@ -297,7 +295,6 @@ class _Children:
                 os.close(told)
 
     def kill(self) -> None:
-        """Ends them all."""
         for pid in list(self._status):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)

@@ -244,21 +244,11 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, said: _Text, machine:
     field = any(_first(parsed, name) for name in _RETURNED_BY)
     field = field or "report-type=delivery-status" in _first(parsed, "content-type").replace('"', "").lower()
     if sender == "null":
-        if words.RESPONDER.match(said.subject) or words.AWAY.search(said.head[:600]):
-            return ""
-        told = bool(words.REPORTS.search(said.head[:3000])) and _exchanged(said)
-        if subject or field or told or (parsed.report is not None and parsed.report.action):
-            return "null sender, with the words of a bounce"
-        return ""
+        tells = subject or field or _tells(parsed, said)
+        return "null sender, with the words of a bounce" if tells and not _responds(said) else ""
     if sender == "person" and not words.BOUNCED.search(said.subject):
         return ""
-    begun = words.REPORTS.search(said.top)
-    # a program begins with its report, people with their words
-    reports = (
-        begun is not None
-        and begun.start() <= len(said.top.partition("\n")[0])
-        and not words.FORWARDED.match(said.subject)
-    )
+    reports = _begins_with_a_report(said)
     if sender == "role":
         if field or (reports and _returns(parsed, said) and not _wanted(said)):
             return "from a mailbox of programs, with the words of a bounce"
@@ -272,6 +262,26 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, said: _Text, machine:
     if len(said.head) < 500 and re.match(r"(?i)(?:re|aw)\s?:", said.subject) and _returns(parsed, said):
         return "the subject and nothing but the words of a bounce"
     return ""
+
+
+def _responds(said: _Text) -> bool:
+    """Whether it speaks for somebody who is away."""
+    return bool(words.RESPONDER.match(said.subject) or words.AWAY.search(said.head[:600]))
+
+
+def _tells(parsed: ParsedMessage, said: _Text) -> bool:
+    """Whether it tells what became of a mail, as a report or in words."""
+    if parsed.report is not None and parsed.report.action:
+        return True
+    return bool(words.REPORTS.search(said.head[:3000])) and _exchanged(said)
+
+
+def _begins_with_a_report(said: _Text) -> bool:
+    """A program begins with its report, people with their words."""
+    begun = words.REPORTS.search(said.top)
+    if begun is None or words.FORWARDED.match(said.subject):
+        return False
+    return begun.start() <= len(said.top.partition("\n")[0])
 
 
 def _wanted(said: _Text) -> bool:

@@ -76,7 +76,6 @@ def _header_block(raw: bytes | bytearray) -> bytes:
 
 
 def _shows_trouble(file: Attachment) -> bool:
-    """A picture or a log."""
     return file.type.startswith("image/") or "log" in file.filename
 
 

@@ -192,15 +192,7 @@ def _open(part: Part, search: _Search, notes: list[str]) -> None:
         if _may_unpack(part, search):
             _fragment(part, notes)
     elif part.kind.startswith("multipart/"):
-        found = _multipart(part, search, notes)
-        if not found and part.encoding and _may_unpack(part, search):
-            _decode(part)
-            found = _multipart(part, search, notes)
-            if found:
-                notes.append("a multipart in a transfer encoding")
-        if not found:
-            notes.append("multipart without its boundary")
-            _as_text(part)
+        _open_multipart(part, search, notes)
     elif (
         part.kind == "text/plain"
         and part.encoding == transfer.AS_IS
@@ -208,6 +200,19 @@ def _open(part: Part, search: _Search, notes: list[str]) -> None:
     ):
         if not _late(part, notes):
             _unannounced(part, search, notes)
+
+
+def _open_multipart(part: Part, search: _Search, notes: list[str]) -> None:
+    """Its parts, or its words where there are none."""
+    if _multipart(part, search, notes):
+        return
+    if part.encoding and _may_unpack(part, search):
+        _decode(part)
+        if _multipart(part, search, notes):
+            notes.append("a multipart in a transfer encoding")
+            return
+    notes.append("multipart without its boundary")
+    _as_text(part)
 
 
 def _late(part: Part, notes: list[str]) -> bool:

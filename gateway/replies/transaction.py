@@ -39,6 +39,10 @@ def words(said: bytes | str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_WORDS]
 
 
+class _Dead(Exception):
+    """The connection had ended before the relay said anything to this mail."""
+
+
 class Closed(Exception):
     """The connection is gone, silent, or says what is no SMTP: ``why``. ``replies``: those that came before."""
 
@@ -153,35 +157,12 @@ class Connection(asyncio.Protocol):
     async def send(self, message: Outgoing) -> Sent | None:
         """One transaction; ``None`` when the connection was dead before the relay said anything to it."""
         paths = message.mail_from + message.rcpt_to
-        if not _PATH.fullmatch(paths) or not paths.isprintable() or not message.rcpt_to:
-            return Sent(False, True, 0, "an address of the envelope cannot be sent")
-        if not paths.isascii() and not self._smtputf8:
-            return Sent(False, True, 0, "the relay offers no SMTPUTF8, which the recipient's address needs (RFC 6531)")
-        parameters = f" SIZE={len(message.raw)}" if self._size else ""
-        if not paths.isascii():
-            parameters += " SMTPUTF8"
-        commands = [
-            ("MAIL FROM", f"MAIL FROM:<{message.mail_from}>{parameters}\r\n".encode()),
-            ("RCPT TO", f"RCPT TO:<{message.rcpt_to}>\r\n".encode()),
-            ("DATA", b"DATA\r\n"),
-        ]
-        for batch in [commands] if self._pipelining else [[command] for command in commands]:
-            stages = [stage for stage, _ in batch]
-            try:
-                replies, why = await self._ask(b"".join(octets for _, octets in batch), len(batch)), ""
-            except Closed as closed:
-                replies, why = closed.replies, closed.why
-            for stage, reply in zip(stages, replies, strict=False):
-                if reply.code // 100 != (3 if stage == "DATA" else 2):
-                    taking = stage != "DATA" and any(later.code == 354 for later in replies)
-                    ours = reply.code in _LOGIN or (
-                        stage == "MAIL FROM" and paths.isascii() and reply.code not in _OF_THE_MAIL
-                    )
-                    return await self._refused(stage, reply, taking, ours)
-            if why and not replies and stages[0] == "MAIL FROM":
-                return None
-            if why:
-                return Sent(False, False, 0, f"{stages[len(replies)]}: {why}")
+        try:
+            wrong = self._unsendable(paths, message.rcpt_to) or await self._begun(message, paths.isascii())
+        except _Dead:
+            return None
+        if wrong is not None:
+            return wrong
         if not message.ours():
             self._fail("closed")  # the relay forgets a mail without its final dot
             return Sent(False, False, 0, "it was held up, and somebody else may be sending it")
@@ -192,6 +173,48 @@ class Connection(asyncio.Protocol):
         if reply.code // 100 == 2:
             return Sent(True, False, reply.code, str(reply))
         return await self._refused("the content", reply, False, reply.code in _LOGIN)
+
+    def _unsendable(self, paths: str, to: str) -> Sent | None:
+        """Why no command can be made of these addresses."""
+        if not _PATH.fullmatch(paths) or not paths.isprintable() or not to:
+            return Sent(False, True, 0, "an address of the envelope cannot be sent")
+        if not paths.isascii() and not self._smtputf8:
+            return Sent(False, True, 0, "the relay offers no SMTPUTF8, which the recipient's address needs (RFC 6531)")
+        return None
+
+    def _commands(self, message: Outgoing, plain: bool) -> list[tuple[str, bytes]]:
+        """(stage, octets) of what comes before the content; not ``plain``: with addresses beyond ASCII."""
+        parameters = f" SIZE={len(message.raw)}" if self._size else ""
+        parameters += "" if plain else " SMTPUTF8"
+        return [
+            ("MAIL FROM", f"MAIL FROM:<{message.mail_from}>{parameters}\r\n".encode()),
+            ("RCPT TO", f"RCPT TO:<{message.rcpt_to}>\r\n".encode()),
+            ("DATA", b"DATA\r\n"),
+        ]
+
+    async def _begun(self, message: Outgoing, plain: bool) -> Sent | None:
+        """Sends all but the content, as pipelined as the relay takes it; what went wrong.
+
+        Raises:
+            _Dead: the connection was, before the relay said anything to it.
+        """
+        commands = self._commands(message, plain)
+        for batch in [commands] if self._pipelining else [[command] for command in commands]:
+            stages = [stage for stage, _ in batch]
+            try:
+                replies, why = await self._ask(b"".join(octets for _, octets in batch), len(batch)), ""
+            except Closed as closed:
+                replies, why = closed.replies, closed.why
+            for stage, reply in zip(stages, replies, strict=False):
+                if reply.code // 100 != (3 if stage == "DATA" else 2):
+                    taking = stage != "DATA" and any(later.code == 354 for later in replies)
+                    ours = reply.code in _LOGIN or (stage == "MAIL FROM" and plain and reply.code not in _OF_THE_MAIL)
+                    return await self._refused(stage, reply, taking, ours)
+            if why and not replies and stages[0] == "MAIL FROM":
+                raise _Dead
+            if why:
+                return Sent(False, False, 0, f"{stages[len(replies)]}: {why}")
+        return None
 
     async def _refused(self, stage: str, reply: Reply, waiting: bool, ours: bool) -> Sent:
         """The outcome of a refusal; the connection is made ready for the next mail, or closed. ``waiting``: the relay

@@ -5,6 +5,7 @@ No I/O, no clock, no settings look-up. Every silence has its reason in ``silence
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from gateway.model import (
     ABUSE,
     RECOVERED,
     SAME_REQUEST,
+    Account,
     AuthorStatus,
     Budgets,
     Candidate,
@@ -147,75 +149,102 @@ class _Draft:
     reply: ReplyPlan | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A mail with what counts of it before anything is decided."""
+
+    incoming: Incoming
+    now: datetime
+    rules: Rules
+    trust: Trust
+    why: str  #: this trust
+    kind: MailClass
+    class_why: str
+
+    @property
+    def account(self) -> Account | None:
+        """The account that it is about, as far as its author is believed."""
+        return self.incoming.match.settled if self.trust is Trust.VERIFIED else None
+
+
 def decide(incoming: Incoming, thread: Thread | None, budgets: Budgets, now: datetime, rules: Rules) -> Decision:
     """The decision for one mail. ``thread`` is the candidate its identifiers point at, if any."""
-    trust, why = trust_of(incoming, rules)
-    kind, class_why = class_of(incoming)
-    draft = _routed(incoming, kind, thread, trust, now, rules)
+    case = _Case(incoming, now, rules, *trust_of(incoming, rules), *class_of(incoming))
+    draft = _routed(case, thread)
     if incoming.silent:  # old mail of a mailbox: nobody waits for it
         draft.clock, draft.notify = False, ""
-    reading, topics = incoming.reading, incoming.reading.topics
-    missing = missing_of(incoming, trust)
-    draft.marks += reading.parsed.marks
-    if reading.author.status is AuthorStatus.MALFORMED:
-        draft.marks.append("malformed author")
-    wants_reply = draft.disposition is Disposition.OPENED and not draft.silent
-    if wants_reply and not draft.recheck:
-        draft.silence = _silence(incoming, trust, budgets, now, rules)
-        if not draft.silence:
-            draft.reply = _reply(incoming, trust, rules)
-    elif draft.recheck:
-        draft.silence = CHECKED_AGAIN
-    elif not draft.silence:
-        draft.silence = incoming.echo or {
-            Disposition.APPENDED: "follow-ups are not acknowledged",
-            Disposition.PENDING: "a contribution without proof is not acknowledged",
-        }.get(draft.disposition, "machine mail is never answered")
-    draft.marks += _flagged(incoming, draft)
-    account = incoming.match.settled if trust is Trust.VERIFIED else None
-    if trust is Trust.VERIFIED and account is None:
-        draft.marks.append("account not settled")
-    reasons = [*incoming.verdict.reasons, f"trust={trust} ({why})"]
-    if incoming.verdict.sent:
-        reasons.append(OWN_SERVER)
-    if not incoming.match.usable:
-        reasons.append(incoming.match.reason)
-    if class_why:
-        reasons.append(f"class={kind} ({class_why})")
-    if incoming.blocked:
-        reasons.append(f"blocked: {incoming.blocked}")
-    if incoming.spared:
-        reasons.append(f"not blocked: {incoming.spared}")
-    reasons += [f"terms {line}" for line in topics.terms]
-    if draft.thread is not None:
-        note = f" ({draft.thread.note})" if draft.thread.note else ""
-        reasons.append(f"thread {draft.thread.reference} by {named_by(draft.thread)}: {draft.outcome}{note}")
-    reasons.append(
-        f"no reply: {draft.silence}" if draft.reply is None else f"reply {draft.reply.template} ({draft.reply.why})"
-    )
+    _answered(case, draft, budgets)
+    topics = incoming.reading.topics
     return Decision(
         disposition=draft.disposition,
-        mail_class=kind,
-        class_reason=class_why,
-        trust=trust,
-        account=account,
+        mail_class=case.kind,
+        class_reason=case.class_why,
+        trust=case.trust,
+        account=case.account,
         question=topics.question,
         department=topics.department,
-        priority=Priority.HIGH if topics.critical and trust is Trust.VERIFIED else Priority.NORMAL,
+        priority=Priority.HIGH if topics.critical and case.trust is Trust.VERIFIED else Priority.NORMAL,
         critical=topics.critical,
         sensitive=topics.sensitive,
-        missing=missing,
+        missing=missing_of(incoming, case.trust),
         reply=draft.reply,
         thread=draft.thread,
         outcome=draft.outcome,
         clock=draft.clock,
         silent=draft.silent,
         recheck=draft.recheck,
-        marks=tuple(draft.marks),
+        marks=tuple(_marks(case, draft)),
         notify=draft.notify,
         silence="" if draft.reply else draft.silence,
-        reasons=tuple(reasons),
+        reasons=tuple(_reasons(case, draft)),
     )
+
+
+def _answered(case: _Case, draft: _Draft, budgets: Budgets) -> None:
+    """The reply of a mail that opens a ticket, or why there is none."""
+    if draft.recheck:
+        draft.silence = CHECKED_AGAIN
+    elif draft.disposition is Disposition.OPENED and not draft.silent:
+        draft.silence = _silence(case, budgets)
+        draft.reply = None if draft.silence else _reply(case)
+    elif not draft.silence:
+        draft.silence = case.incoming.echo or {
+            Disposition.APPENDED: "follow-ups are not acknowledged",
+            Disposition.PENDING: "a contribution without proof is not acknowledged",
+        }.get(draft.disposition, "machine mail is never answered")
+
+
+def _marks(case: _Case, draft: _Draft) -> Iterator[str]:
+    """What staff see on the ticket."""
+    yield from draft.marks
+    yield from case.incoming.reading.parsed.marks
+    if case.incoming.reading.author.status is AuthorStatus.MALFORMED:
+        yield "malformed author"
+    yield from _flagged(case.incoming, draft)
+    if case.trust is Trust.VERIFIED and case.account is None:
+        yield "account not settled"
+
+
+def _reasons(case: _Case, draft: _Draft) -> Iterator[str]:
+    """Why it was decided so, a line each."""
+    incoming = case.incoming
+    yield from incoming.verdict.reasons
+    yield f"trust={case.trust} ({case.why})"
+    if incoming.verdict.sent:
+        yield OWN_SERVER
+    if not incoming.match.usable:
+        yield incoming.match.reason
+    if case.class_why:
+        yield f"class={case.kind} ({case.class_why})"
+    if incoming.blocked:
+        yield f"blocked: {incoming.blocked}"
+    if incoming.spared:
+        yield f"not blocked: {incoming.spared}"
+    yield from (f"terms {line}" for line in incoming.reading.topics.terms)
+    if draft.thread is not None:
+        note = f" ({draft.thread.note})" if draft.thread.note else ""
+        yield f"thread {draft.thread.reference} by {named_by(draft.thread)}: {draft.outcome}{note}"
+    yield f"reply {draft.reply.template} ({draft.reply.why})" if draft.reply else f"no reply: {draft.silence}"
 
 
 def _flagged(incoming: Incoming, draft: _Draft) -> list[str]:
@@ -242,30 +271,35 @@ def is_firm(line: str) -> bool:
     return line.startswith("thread ") and (by in ("token", "subject") or by.endswith(" of ours"))
 
 
-def _routed(
-    incoming: Incoming, kind: MailClass, thread: Thread | None, trust: Trust, now: datetime, rules: Rules
-) -> _Draft:
-    """Where the mail goes."""
-    critical = incoming.reading.topics.critical
+def _routed(case: _Case, thread: Thread | None) -> _Draft:
+    incoming, kind = case.incoming, case.kind
     if incoming.is_own:
         return _Draft(Disposition.IGNORED)
-    if kind is MailClass.BOUNCE and not incoming.released:
-        return _Draft(Disposition.RECORDED)
     if not incoming.released:
-        if incoming.blocked:
-            return _Draft(Disposition.QUARANTINED, notify="digest", silence=f"blocked: {incoming.blocked}")
-        if trust is Trust.FAILED:
-            notify = "now" if critical and kind is MailClass.HUMAN else "digest"
-            return _Draft(Disposition.QUARANTINED, notify=notify, silence="the author failed verification")
-    if (kind is not MailClass.HUMAN or incoming.echo) and not incoming.released:
-        return _unattended(incoming, kind, thread, trust)
-    unsure = (incoming.verdict.temperror or not incoming.match.usable) and not incoming.final
+        if kind is MailClass.BOUNCE:
+            return _Draft(Disposition.RECORDED)
+        if (aside := _set_aside(case)) is not None:
+            return aside
+        if kind is not MailClass.HUMAN or incoming.echo:
+            return _unattended(incoming, kind, thread, case.trust)
     if thread is not None:
-        draft = _threaded(incoming, thread, now, rules)
+        draft = _threaded(incoming, thread, case.now, case.rules)
         if draft is not None:
             return draft
-        return _Draft(Disposition.OPENED, clock=True, recheck=unsure, thread=thread, outcome="linked", notify="now")
-    return _Draft(Disposition.OPENED, clock=True, recheck=unsure, notify="now")
+    unsure = (incoming.verdict.temperror or not incoming.match.usable) and not incoming.final
+    outcome = "" if thread is None else "linked"
+    return _Draft(Disposition.OPENED, clock=True, recheck=unsure, thread=thread, outcome=outcome, notify="now")
+
+
+def _set_aside(case: _Case) -> _Draft | None:
+    """Of a blocked sender, or forged."""
+    if case.incoming.blocked:
+        return _Draft(Disposition.QUARANTINED, notify="digest", silence=f"blocked: {case.incoming.blocked}")
+    if case.trust is Trust.FAILED:
+        outage = case.incoming.reading.topics.critical and case.kind is MailClass.HUMAN
+        silence = "the author failed verification"
+        return _Draft(Disposition.QUARANTINED, notify="now" if outage else "digest", silence=silence)
+    return None
 
 
 def _unattended(incoming: Incoming, kind: MailClass, thread: Thread | None, trust: Trust) -> _Draft:
@@ -349,23 +383,32 @@ def is_of_its_copy(silence: str) -> bool:
     return bool(silence) and not silence.startswith(_WHATEVER_COPY)
 
 
-def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, rules: Rules) -> str:
+def _silence(case: _Case, budgets: Budgets) -> str:
     """Why nobody is acknowledged, or ``""`` (No cannon)."""
-    reading, verdict = incoming.reading, incoming.verdict
+    return _hushed(case) or _spent(case, budgets)
+
+
+def _hushed(case: _Case) -> str:
+    """What speaks against any answer to this mail."""
+    incoming = case.incoming
     if incoming.silent:
         return BROUGHT_IN
-    if class_of(incoming)[0] is not MailClass.HUMAN:
+    if case.kind is not MailClass.HUMAN:
         return "machine mail is never answered"
-    if reading.author.status is AuthorStatus.MALFORMED:
+    if incoming.reading.author.status is AuthorStatus.MALFORMED:
         return "the author is malformed"
-    if trust is Trust.FAILED:
+    if case.trust is Trust.FAILED:
         return "the author failed verification"
     if why := of_this_copy(incoming):
         return why
-    if (now - incoming.envelope.received_at).total_seconds() > rules.ack_max_age_s:
-        return TOO_OLD
-    if not verdict.authenticated and budgets.last_to_author is not None:
-        if (now - budgets.last_to_author).total_seconds() < rules.unauthenticated_gap_s:
+    old = (case.now - incoming.envelope.received_at).total_seconds() > case.rules.ack_max_age_s
+    return TOO_OLD if old else ""
+
+
+def _spent(case: _Case, budgets: Budgets) -> str:
+    """What speaks against another answer now."""
+    if not case.incoming.verdict.authenticated and budgets.last_to_author is not None:
+        if (case.now - budgets.last_to_author).total_seconds() < case.rules.unauthenticated_gap_s:
             return ONCE_A_DAY
     if budgets.came_back:
         return f"{CAME_BACK}{budgets.came_back}"
@@ -374,16 +417,15 @@ def _silence(incoming: Incoming, trust: Trust, budgets: Budgets, now: datetime, 
     return f"{BUDGET_SPENT}{budgets.spent}" if budgets.spent else ""
 
 
-def _reply(incoming: Incoming, trust: Trust, rules: Rules) -> ReplyPlan:
-    topics = incoming.reading.topics
-    account = incoming.match.settled if trust is Trust.VERIFIED else None
-    template, why = _template(incoming, trust)
+def _reply(case: _Case) -> ReplyPlan:
+    incoming, topics = case.incoming, case.incoming.reading.topics
+    template, why = _template(incoming, case.trust)
     to = [incoming.reading.author.address or ""]
-    if trust is Trust.VERIFIED and account is not None and not topics.sensitive and not incoming.reading.secrets_masked:
+    if case.account is not None and not topics.sensitive and not incoming.reading.secrets_masked:
         author = to[0].lower()
         copies = incoming.match.support_addresses
-        to += [address for address in copies if address.lower() != author and not rules.owns(address)]
-    return ReplyPlan(template, language_for(incoming, trust, rules), tuple(to), why)
+        to += [address for address in copies if address.lower() != author and not case.rules.owns(address)]
+    return ReplyPlan(template, language_for(incoming, case.trust, case.rules), tuple(to), why)
 
 
 def _template(incoming: Incoming, trust: Trust) -> tuple[str, str]:

@@ -67,11 +67,22 @@ def _token(text: str, place: int) -> tuple[str, int]:
 def services_in(text: str) -> tuple[Candidate, ...]:
     """Candidates; the directory says which of them are services. A stated one has ``words`` beginning ``service:``."""
     found: dict[str, Candidate] = {}
+    _stated(text, found)
+    _opaque(text, found)
+    _dotted(text, found)
+    return tuple(found.values())
+
+
+def _stated(text: str, found: dict[str, Candidate]) -> None:
     for at in _STATED.places(lowered(text), MAX * 4):
         match = _CALLED.match(text, at)
         if match and (at == 0 or text[at - 1] not in ".-"):
             value = match[1].lower()
             found.setdefault(value, Candidate(value, "service: " + match[0].strip()[:80]))
+
+
+def _opaque(text: str, found: dict[str, Candidate]) -> None:
+    """Names as the Client Area gives them."""
     last, done = len(text), 0
     for start, end in numbers(text):
         if start < done or not ((start and text[start - 1].isalpha()) or (end < last and text[end].isalpha())):
@@ -86,7 +97,11 @@ def services_in(text: str) -> tuple[Candidate, ...]:
         said = _SAID.search(text, max(0, opaque.start() - 24), opaque.start())
         found.setdefault(value, Candidate(value, ("service: " if said else "") + around(text, *opaque.span())))
         if len(found) >= MAX * 4:
-            break
+            return
+
+
+def _dotted(text: str, found: dict[str, Candidate]) -> None:
+    """Hosts, and what stands before their first dot."""
     dot = text.find(".")
     while dot >= 0 and len(found) < MAX * 8:
         end = dot + 1
@@ -99,4 +114,3 @@ def services_in(text: str) -> tuple[Candidate, ...]:
                 if is_opaque(first):
                     found.setdefault(first, Candidate(first, token[:80]))
         dot = text.find(".", end)
-    return tuple(found.values())

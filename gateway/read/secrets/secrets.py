@@ -132,7 +132,6 @@ def _without_keys(text: str, masking: _Masking) -> str:
 
 
 def _places(text: str) -> list[int]:
-    """Where labels may begin."""
     return _BEGINNINGS.places(lowered(text), MAX_LABELLED)
 
 

@@ -263,7 +263,6 @@ def _compound(found: ByTopic) -> str:
 
 
 def _denying(found: ByTopic) -> dict[str, str]:
-    """The expressions of ``Denying``."""
     requests, lacks, negations = ([stem for _, stem in found.get(name, ())] for name in ("denial", "without", "not"))
     nots = _any_of([replace(stem, exact=True) for stem in negations])
     return {

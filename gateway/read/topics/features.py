@@ -45,7 +45,6 @@ def words_of(text: str) -> list[str]:
 
 
 def _words(chunk: str) -> list[str]:
-    """The words between two blanks."""
     if chunk.isalpha():
         return [chunk]
     bare = chunk.strip(_ENDS)

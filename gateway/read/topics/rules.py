@@ -90,7 +90,7 @@ class _Weights:
 
 
 def heard(asked: Asked) -> Heard:
-    """What the rules find."""
+    """What the rules find in a mail: the weight of each topic, the signs of an outage, the entries that decided."""
     subject, text, terms = evened(asked.subject), evened(asked.text)[:MAX_TEXT], list[str]()
     named = tuple(dict.fromkeys((*asked.named, *machines(f"{subject}\n{text}"))))
     accents = asked.language not in NO_ACCENTS  # it may have lost them

@@ -478,7 +478,7 @@ def _trimmed(lines: list[str], first: bool, blank: bool) -> str:
 
 
 def _may_close(line: str) -> bool:
-    """Cheap: most lines cannot."""
+    """Whether a line may close a mail; most cannot, and this is cheap."""
     if line[:1].isalpha():
         return line[:3].lower() in _CLOSING
     bare = line.lstrip(" \t*_")
