@@ -208,7 +208,7 @@ def accepted(taken: Taken, source: str, mail_from: str | None, peer: str | None)
 
 
 def refused(peer: str | None, code: int, why: str) -> None:
-    """A peer heard a refusal."""
+    """A peer heard a refusal: SMTP code and words."""
     _emit("info", "refused", {"peer": peer, "code": code, "why": why})
 
 
@@ -223,7 +223,7 @@ def accept_failed(incident: str, error: BaseException) -> None:
 
 
 def decided(message: int, disposition: str, trust: str, ticket: str | None, reply: str | None, why: str) -> None:
-    """What became of a mail."""
+    """What became of a mail, with the template of its reply or why there is none."""
     fields = {"message": message, "disposition": disposition, "trust": trust, "ticket": ticket, "reply": reply}
     _emit("info", "decided", fields | {"why": why or None})
 

@@ -90,7 +90,7 @@ class Node:
 
     @property
     def desk(self) -> Desk:
-        """What serves now."""
+        """The settings and all that follows from them, as a reload last left them."""
         return self._reloading.desk
 
     @property
@@ -325,7 +325,7 @@ class Node:
             self._hearing.cancel()
 
     async def close(self) -> None:
-        """Ends whatever was begun."""
+        """Ends whatever was begun, also where the start failed half-way."""
         self.silence()
         self._readers.stop()
         if hasattr(self, "sources"):

@@ -135,11 +135,11 @@ class Place:
         self.owed = 0  #: until when its sender is behind the others because of it
 
     def order(self) -> int:
-        """Where it stands now."""
+        """Where the mail stands in the order of service now: the lowest is next."""
         return self._turns.order(self.turn)
 
     def spend(self, seconds: float) -> None:
-        """It took so much CPU."""
+        """The mail took so many seconds of CPU; its sender owes them."""
         self.spent += seconds
         self.owed = max(self.owed, self._turns.charge(self.turn.sender, seconds))
 

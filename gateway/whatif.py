@@ -169,7 +169,7 @@ class Summary:
     steps: Counter[str] = field(default_factory=Counter)
 
     def add(self, found: dict[str, Any]) -> None:
-        """Counts one mail."""
+        """Counts a mail: what would be decided otherwise, or that its bytes are gone."""
         if "changes" not in found:
             self.without_bytes += 1
             return
@@ -188,7 +188,7 @@ class Summary:
 
 
 def worded(value: Any) -> str:
-    """A value in a line."""
+    """A value of a decision as it is told in a line."""
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "nothing"
     return {None: "none", True: "yes", False: "no"}.get(value, str(value))

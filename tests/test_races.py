@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select, text, update
 from gateway.database import inbox, tables
 from gateway.database.store import Store
 from gateway.model import ClaimedItem, OutboxItem, RawMessage, Turn
-from gateway.tickets import aftermath, desk, openings, outgoing, people, rounds, views
+from gateway.tickets import aftermath, desk, openings, people, rounds, views
 from gateway.tickets.occasion import Occasion
 from gateway.tickets.settings import Replies
 from tests.peers.harness import until

@@ -21,7 +21,7 @@ class Pulse:
         self._woken = 0.0
 
     def loops(self) -> tuple[Periodic, ...]:
-        """What runs."""
+        """The loops of this room, for ``Node.parts``."""
         interval = systemd.watchdog_interval()
         lag = Periodic("lag", self._pause, self._lag)
         return (lag,) if interval is None else (lag, Periodic("watchdog", lambda: interval, self._watchdog))

@@ -33,7 +33,7 @@ def local(value: str, zone: str) -> str:
 
 
 def zone_of(settings: Settings) -> str:
-    """The configured zone."""
+    """The configured zone, in which commands read and print times."""
     return settings.gateway.timezone
 
 

@@ -27,7 +27,7 @@ def safe(value: object) -> str:
 
 
 def line(value: object) -> str:
-    """The same on one line."""
+    """``safe`` on one line: for a cell of a table."""
     return safe(" ".join(str(value).split("\n")) if value is not None else "")
 
 

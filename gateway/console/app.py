@@ -44,7 +44,7 @@ HINT = "the console is off until a user exists: gateway users add NAME --role ad
 
 
 def build(service: Service) -> ASGIApp:
-    """The console of a service."""
+    """The console as an application: its pages over what ``service`` lends it."""
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # strangers write no lines of our log
     entrance = door.Door(service)
     feed = live.Feed(service)

@@ -129,7 +129,7 @@ class Visit:
         return may(self.who, right)
 
     def page(self, template: str, status: int = 200, /, **values: Any) -> Response:
-        """A page of ours."""
+        """A template of the console with what every page shows: who asks, what he may, the time and zone."""
         common = {
             "me": self.who, "may": self.may, "here": self.request.url.path, "now": self.service.clock(),
             "zone": self.service.desk().settings.gateway.timezone,
@@ -143,7 +143,7 @@ class Visit:
         return value.replace("\r\n", "\n").replace("\x00", "")[:limit] if isinstance(value, str) else ""
 
     def asked(self, name: str, limit: int = 200) -> str:
-        """A parameter of the query."""
+        """A parameter of the query, without NUL, at most ``limit`` characters; empty where there is none."""
         return self.request.query_params.get(name, "").replace("\x00", "")[:limit]
 
     def numbers(self, name: str) -> list[int]:
@@ -218,7 +218,7 @@ class Door:
         return RedirectResponse("/login" if then == "/" else f"/login?then={pages.quoted(then)}", 303)
 
     async def who(self, request: Request, place: Place) -> users.Who | None:
-        """Whose session the cookie is."""
+        """The user whose session the cookie is; ``None``: nobody, or the way here is not trusted."""
         token = request.cookies.get(place.cookie, "")
         if not token or not place.trusted or len(token) > 100:
             return None

@@ -48,7 +48,7 @@ def _rows(connection: Connection, tab: str) -> list[Any]:
 
 
 async def page(visit: Visit) -> Response:
-    """The list."""
+    """The list of mail that waits for a person, one tab a state."""
     tab = visit.asked("tab") if visit.asked("tab") in TABS else "quarantined"
     rows = await visit.service.ask(lambda connection: _rows(connection, tab))
     response = visit.page("held.html", rows=rows, tab=tab, tabs=TABS, said=said_of(visit))

@@ -59,7 +59,7 @@ class _Watcher:
 
 
 class Feed:
-    """The browsers that watch."""
+    """The browsers that watch for changes, each over one connection that stays open."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

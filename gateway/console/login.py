@@ -52,7 +52,7 @@ class Login:
         return door.shielded(response)
 
     async def form(self, request: Request) -> Response:
-        """The login page."""
+        """The login page; who is in already goes to the queue."""
         place = request.state.place
         if await self._door.who(request, place) is not None:
             return door.shielded(RedirectResponse("/", 303))
@@ -87,7 +87,7 @@ class Login:
         return door.shielded(response)
 
     async def log_in(self, request: Request) -> Response:
-        """A try."""
+        """A try with password and code: a session, or the same words whatever was wrong."""
         place, form = request.state.place, await request.form(max_files=0, max_fields=10, max_part_size=4096)
         if not place.trusted:
             return self._page(request, 403, NO_TLS)

@@ -80,7 +80,7 @@ def cut(whole: str, shown: str) -> str:
 
 
 def octets(value: int) -> str:
-    """A size."""
+    """``1536`` -> ``2 KB``: a size as people read it."""
     if value < 1024:
         return f"{value} B"
     return f"{value / 1024:.0f} KB" if value < 1024**2 else f"{value / 1024**2:.1f}".removesuffix(".0") + " MB"
@@ -136,11 +136,11 @@ def _environment() -> Environment:
 
 
 def text(template: str, **values: Any) -> str:
-    """A template as text."""
+    """A template of the console, rendered; what it is given is escaped."""
     return _environment().get_template(template).render(**values)
 
 
 def response(template: str, status: int = 200, **values: Any) -> Response:
-    """A template as a page."""
+    """A template of the console as a page of HTML."""
     values.setdefault("status", status)
     return HTMLResponse(text(template, **values), status)

@@ -30,7 +30,7 @@ CATCH_UPS = 20  #: batches that a search waits for; what is older is indexed by 
 
 
 def wanted_of(visit: Visit) -> Wanted:
-    """The filters in the address."""
+    """The filters in the address; what is none there is as if it were not said."""
     given = {f.name: visit.asked(f.name, 120).strip() for f in fields(Wanted)}
     given["state"] = given["state"] if given["state"] in worklist.STATES else "open"
     if given["state"] == "mine":

@@ -30,7 +30,7 @@ def _nobody() -> str:
 
 
 def hashed(password: str) -> str:
-    """How a password is kept."""
+    """The Argon2id hash by which a password is kept."""
     return _HASHER.hash(password)
 
 

@@ -37,7 +37,7 @@ def _rows(connection: Connection, tab: str, staff: bool) -> list[Any]:
 
 
 async def page(visit: Visit) -> Response:
-    """The list."""
+    """The list of replies, one tab a state."""
     tab = visit.asked("tab") if visit.asked("tab") in TABS else "dead"
     staff = visit.asked("to") == "staff"
     rows = await visit.service.ask(lambda connection: _rows(connection, tab, staff))

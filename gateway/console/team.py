@@ -17,7 +17,7 @@ PAGE = 100
 
 
 async def page(visit: Visit) -> Response:
-    """The users."""
+    """The users, with what each may."""
     return await _page(visit)
 
 

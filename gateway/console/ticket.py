@@ -58,7 +58,7 @@ _SNOOZE = {"1h": timedelta(hours=1), "4h": timedelta(hours=4), "1d": timedelta(d
 
 
 def reference_of(visit: Visit) -> str:
-    """The reference in the address."""
+    """The reference in the address of a page, at most 20 characters; there may be no such ticket."""
     return str(visit.request.path_params["reference"])[:20]
 
 
@@ -165,7 +165,7 @@ async def talk(visit: Visit) -> Response:
 
 
 async def beside(visit: Visit) -> Response:
-    """What stands beside it."""
+    """What stands beside a conversation: facts, account, other tickets."""
     values = await _values(visit)
     row = values["case"].row
     account = await visit.service.compute(lambda: visit.service.account(row.account) if row.account else None)
@@ -194,7 +194,7 @@ async def presence(visit: Visit) -> Response:
 
 
 async def draft(visit: Visit) -> Response:
-    """Keeps what is being written."""
+    """Keeps an answer that is being written, each user his own."""
     now, words = visit.service.clock(), visit.field("text", LONGEST)
 
     def kept(connection: Connection) -> None:

@@ -191,7 +191,11 @@ def give_back(connection: Connection, claimed: ClaimedItem, now: datetime, error
 
 
 def mark_dead(connection: Connection, claimed: ClaimedItem, error: str, now: datetime) -> None:
-    """Given up, and visible."""
+    """Given up: it is seen in ``status`` until a person settles it.
+
+    Raises:
+        LostClaim: the row is not ours any more.
+    """
     _mark(connection, claimed, state=OutboxState.DEAD, next_at=None, last_error=error[:300], dead_at=now)
 
 
@@ -340,7 +344,7 @@ class StoredQueue:
         await self._store.write(lambda connection: mark_sent(connection, claimed, now, answer[:300]))
 
     async def later(self, claimed: ClaimedItem, error: str, next_at: datetime) -> None:
-        """Not now."""
+        """The relay did not take it now."""
         await self._marked(claimed, lambda connection: mark_later(connection, claimed, error, next_at))
 
     async def lighter(self, claimed: ClaimedItem, error: str, now: datetime) -> None:
@@ -348,7 +352,7 @@ class StoredQueue:
         await self._marked(claimed, lambda connection: mark_lighter(connection, claimed, error, now))
 
     async def dead(self, claimed: ClaimedItem, error: str, now: datetime) -> None:
-        """Given up."""
+        """Given up; the desk does about it what it does."""
 
         def job(connection: Connection) -> None:
             mark_dead(connection, claimed, error, now)

@@ -44,7 +44,6 @@ def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
 
 
 def _cursor(connection: Connection) -> Any:
-    """The driver's own cursor."""
     driver: Any = connection.connection.dbapi_connection
     return driver.cursor()
 
@@ -79,7 +78,7 @@ class Statement:
         return cursor
 
     def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Executes it for each row."""
+        """Executes it for each of these rows, in one call of the driver."""
         cursor = _cursor(connection)
         try:
             cursor.executemany(self._sql, [self._parameters(row) for row in rows])
@@ -133,7 +132,7 @@ class Query(Statement):
         self._converted = [(index, converter) for index, converter in enumerate(convert) if converter is not None]
 
     def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
-        """Every row."""
+        """All rows of the answer, each a named tuple of the columns."""
         found = []
         try:
             rows = self.run(connection, values).fetchall()  # SQLite looks for a row when it is asked for it

@@ -586,7 +586,7 @@ class Store:
             raise told from error.__cause__
 
     async def read(self, job: Callable[[Connection], T]) -> T:
-        """``read_now`` on a thread."""
+        """``read_now`` on a thread of the readers: the event loop goes on."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self.read_now, job)
 
     # -- SQLite's write-ahead log

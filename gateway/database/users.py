@@ -51,7 +51,7 @@ class Who:
 
 
 def digest(token: str) -> str:
-    """How a token is kept."""
+    """The SHA-256 of a token, in hex: all that is kept of it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -276,7 +276,7 @@ def touch(connection: Connection, of: str, now: datetime) -> None:
 
 
 def end(connection: Connection, of: str) -> None:
-    """Ends a session."""
+    """Ends the session with this digest; no fault where there is none."""
     connection.execute(delete(console_sessions).where(console_sessions.c.digest == of))
 
 

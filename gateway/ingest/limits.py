@@ -109,7 +109,7 @@ class Limits:
 
     @property
     def bounds(self) -> Smtp:
-        """What counts now."""
+        """The limits that count now; a reload sets others."""
         return self._bounds
 
     @bounds.setter

@@ -58,7 +58,7 @@ class StoredLedger:
         return self._store.write_now(job)
 
     def known(self, cursor: Cursor, above: int) -> dict[int, str]:
-        """``{uid: state}`` above a UID."""
+        """``{uid: state}`` of the mails of this folder above a UID."""
         return self._store.read_now(lambda connection: mailboxes.known(connection, cursor, above))
 
     def store(self, cursor: Cursor, uid: int, state: str, message: RawMessage) -> Future[Accepted]:
@@ -102,20 +102,20 @@ class StoredLedger:
         self._store.write_now(lambda connection: mailboxes.poisoned(connection, cursor, uid, line, now))
 
     def moved(self, cursor: Cursor, uids: Iterable[int]) -> None:
-        """Out of the folder."""
+        """These mails were moved out of the folder, as was wanted."""
         self._store.write_now(lambda connection: mailboxes.moved(connection, cursor, uids))
 
     def kept(self, cursor: Cursor, uids: Iterable[int]) -> None:
-        """They stay in the folder."""
+        """These mails stay in the folder: the server can do no better."""
         self._store.write_now(lambda connection: mailboxes.kept(connection, cursor, uids))
 
     def reconciled(self, cursor: Cursor, on_server: set[int]) -> None:
-        """The daily comparison is done."""
+        """The daily comparison with the UIDs that are ``on_server``: the others are forgotten."""
         now = self._clock()
         self._store.write_now(lambda connection: mailboxes.reconciled(connection, cursor, on_server, now))
 
     def report(self, **values: Any) -> None:
-        """How the account stands."""
+        """Columns of ``sources`` that tell how the account stands, for ``status``."""
         self._store.write_now(lambda connection: mailboxes.report(connection, self._name, self._base | values))
 
 

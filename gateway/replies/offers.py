@@ -19,7 +19,7 @@ class Offers:
         self._asked: Transport | None = None
 
     def loops(self) -> tuple[Periodic, ...]:
-        """What runs."""
+        """The loops of this room, for ``Node.parts``."""
         return (Periodic("relay", lambda: LOOK_S, self._look, first=0.0),)
 
     async def _look(self) -> None:

@@ -24,7 +24,7 @@ _NETWORK = (OSError, aiosmtplib.SMTPConnectError, aiosmtplib.SMTPServerDisconnec
 
 
 class Transport(Protocol):
-    """Whatever takes a built message."""
+    """Takes a built message to the relay; the tests have their own."""
 
     def send(self, message: Outgoing) -> Awaitable[Sent]:
         """Hands one message over; never raises."""
@@ -192,7 +192,7 @@ class Relay:
             return Sent(True, False, 250, "")
 
     async def ask(self) -> bool:
-        """Whether it answered."""
+        """Whether the relay answers and lets us in now."""
         return (await self.asked()).ok
 
     async def close(self) -> None:

@@ -21,13 +21,12 @@ _REFUSED = re.compile(r"RCPT TO: 55\d (5\.(?:1\.(?:1|2|3|6|10)|2\.1))(?![\d.])")
 
 
 class Aftermath:
-    """See ``database.outbox.Aftermath``."""
+    """What the desk does when a reply does not arrive, as ``database.outbox`` asks for it."""
 
     def __init__(self, office: Callable[[], Office]) -> None:
         self._office = office
 
     def promise_s(self) -> float:
-        """The limit of a first answer."""
         return self._office().rules.limit_s
 
     def died(self, connection: Connection, item: OutboxItem, error: str, now: datetime) -> None:
@@ -35,11 +34,9 @@ class Aftermath:
         given_up(connection, item, error, self._office(), now)
 
     def amiss(self, connection: Connection, problem: str, now: datetime) -> None:
-        """Notes it, and tells staff once."""
         conditions.begin(connection, conditions.RELAY, problem, self._office(), now)
 
     def well(self, connection: Connection) -> None:
-        """It is over."""
         conditions.end(connection, conditions.RELAY)
 
 

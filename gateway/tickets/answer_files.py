@@ -137,5 +137,5 @@ def places(connection: Connection, ticket: Any, sha256: str) -> list[int]:
 
 
 def total(rows: Sequence[Any]) -> int:
-    """Octets of files together."""
+    """The octets of these files together."""
     return sum(int(row.size) for row in rows)

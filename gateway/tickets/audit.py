@@ -27,7 +27,7 @@ class Act:
 
 
 def write(connection: Connection, act: Act, by: Person, now: datetime) -> None:
-    """Adds a line."""
+    """Adds a line to the audit: who did what to which thing, and when."""
     values = {"at": now, "who": by.name[:100], "what": act.what, "kind": act.kind, "object": act.object[:100]}
     put(connection, audit, values | {"detail": dict(act.detail)})
 

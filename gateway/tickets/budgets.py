@@ -72,7 +72,7 @@ UNCOUNTED = Stamp()
 
 
 def proof_of(incoming: Incoming, trust: Trust) -> str:
-    """The degree of proof."""
+    """By what the replies to a mail are counted: ``verified``, ``proven`` or ``none``."""
     if trust is Trust.VERIFIED:
         return "verified"
     return "proven" if incoming.verdict.authenticated else "none"

@@ -45,7 +45,7 @@ class Clockwork:
     _said_at: datetime | None = field(default=None, init=False)
 
     def loops(self) -> tuple[Periodic, ...]:
-        """What runs."""
+        """The loops of this room, for ``Node.parts``."""
         return (
             Periodic("clock", lambda: AGAIN_S if self._more else CLOCK_S, self._clocks),
             Periodic("incidents", lambda: INCIDENTS_S, self._incidents),

@@ -56,7 +56,7 @@ _ADDRESS = re.compile(rb"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~\x80-\xff-]{1,64}@[A-Za-z0
 
 
 def mark_of(key: bytes, address: str) -> str:
-    """The tombstone of an address."""
+    """The tombstone of an address: a keyed digest, so that nobody reads the address out of it."""
     return hmac.new(key, b"erased:" + address.lower().encode(), hashlib.sha256).hexdigest()
 
 

@@ -66,7 +66,7 @@ class Check:
 
 
 def from_json(found: dict[str, Any]) -> Check:
-    """What ``as_json`` made."""
+    """The object that ``as_json`` made, as another node wrote it."""
     since = datetime.fromisoformat(found["since"]) if found.get("since") else None
     return Check(found["name"], found["problem"], since, found["do"], found["blocks"])
 

@@ -80,7 +80,7 @@ def listed(connection: Connection) -> list[dict[str, Any]]:
 
 
 def read(connection: Connection) -> Held:
-    """Every hold."""
+    """What every legal hold keeps, by kind."""
     found: dict[str, set[str]] = {"ticket": set(), "account": set(), "address": set()}
     for row in connection.execute(select(holds.c.kind, holds.c.value)).all():
         found[row.kind].add(row.value)

@@ -227,7 +227,7 @@ def tickets_of(connection: Connection, numbers: Sequence[int]) -> dict[int, list
 
 
 def known(connection: Connection) -> tuple[Known, ...]:
-    """The confirmed incidents."""
+    """The incidents that a person confirmed and that go on."""
     i = incidents.c
     rows = connection.execute(select(i.kind, i.value, i.known_since).where(i.state == "confirmed")).all()
     return tuple(Known(row.kind, row.value, row.known_since) for row in rows)

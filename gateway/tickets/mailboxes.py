@@ -144,7 +144,7 @@ def keep_only(connection: Connection, names: Iterable[str]) -> None:
 
 
 def rows(connection: Connection) -> list[SourceState]:
-    """Every account, by name."""
+    """How every mailbox stands, by name."""
     return typed.every(connection, SourceState, select(sources).order_by(sources.c.name))
 
 

@@ -35,7 +35,7 @@ class Restored:
         return self.at is not None and since is not None and self.queued != "send" and since < self.at
 
     def instead(self, now: datetime) -> dict[str, Any]:
-        """What its row holds then."""
+        """The columns of such a reply, held or given up, instead of those of one that waits."""
         if self.queued == "discard":
             return {"state": OutboxState.DEAD, "next_at": None, "dead_at": now, "last_error": rows.DISCARDED}
         return {"state": OutboxState.HELD, "next_at": None, "last_error": HELD}

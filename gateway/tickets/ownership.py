@@ -49,7 +49,7 @@ def watch(connection: Connection, reference: str, who: str, by: Person, now: dat
 
 
 def unwatch(connection: Connection, reference: str, who: str, by: Person, now: datetime) -> None:
-    """``who`` gets them no more."""
+    """``who`` gets no more notifications of this ticket."""
     row = at_work(connection, reference, by)
     if who not in row.watchers:
         return
@@ -75,7 +75,7 @@ def snooze(connection: Connection, reference: str, until: datetime, by: Person, 
 
 
 def wake(connection: Connection, reference: str, by: Person, now: datetime) -> None:
-    """Ends a snooze."""
+    """Ends a snooze before its time."""
     row = at_work(connection, reference, by)
     if row.snoozed_until is not None:
         changed(connection, row, Change("wake", "snoozed no more", {"snoozed_until": None}), by, now)

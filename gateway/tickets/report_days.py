@@ -54,13 +54,13 @@ class Day:
     silence: dict[str, int] = field(default_factory=dict)
 
     def as_text(self) -> str:
-        """As it is kept."""
+        """The day as the database keeps it, in JSON."""
         groups = [[*key, one.unanswered, one.breached, one.delays] for key, one in self.groups.items()]
         return json.dumps([groups, self.hours, self.silence], separators=(",", ":"))
 
     @classmethod
     def of_text(cls, kept: str) -> Day:
-        """What ``as_text`` made."""
+        """The day that ``as_text`` wrote."""
         groups, hours, silence = json.loads(kept)
         made = {
             (key, language): Group(delays, unanswered, breached)
@@ -82,7 +82,7 @@ class Watch:
         return datetime.combine(day, time.min, ZoneInfo(self.zone)).astimezone(UTC)
 
     def day_of(self, moment: datetime) -> date:
-        """The day of a moment."""
+        """The day of a moment in the zone of the desk."""
         return moment.astimezone(ZoneInfo(self.zone)).date()
 
     def open_from(self, clock: datetime) -> date:

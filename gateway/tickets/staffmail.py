@@ -225,7 +225,7 @@ def carried_out(
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One staff mail in hand."""
+    """A staff mail in hand, with all that its steps write by."""
 
     connection: Connection
     claimed: inbox.Claimed

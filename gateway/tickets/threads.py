@@ -42,8 +42,6 @@ class Pointers:
 
 @dataclass(frozen=True, slots=True)
 class _Author:
-    """Whose mail it is."""
-
     address: str | None
     accounts: frozenset[str]
 
@@ -54,7 +52,7 @@ class _Author:
         return (row.author or "").lower() == self.address.lower() or row.account in self.accounts
 
     def is_party_of(self) -> ColumnElement[bool]:
-        """The same as a condition."""
+        """``is_party`` as a condition of a query."""
         assert self.address is not None
         return or_(func.lower(tickets.c.author) == self.address.lower(), among(tickets.c.account, self.accounts))
 

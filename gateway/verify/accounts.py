@@ -114,7 +114,7 @@ class _Claims:
         self.claimed: set[str] = set()
 
     def facts(self, candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]]) -> tuple[Fact, ...]:
-        """Those of these candidates."""
+        """These candidates as facts, each with whose it is."""
         return tuple(self._fact(candidate, owners(candidate.value)) for candidate in candidates)
 
     def _fact(self, candidate: Candidate, owners: frozenset[str]) -> Fact:

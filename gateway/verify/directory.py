@@ -380,12 +380,12 @@ class Directory:
             self._local.held = None
 
     def count(self) -> int:
-        """The number of accounts."""
+        """How many accounts the directory holds; 0 before the first load."""
         found = self._all("select count(*) from accounts")
         return int(found[0][0]) if found else 0
 
     def account(self, account: str) -> Account | None:
-        """One account by its id."""
+        """The account with this id; ``None`` where the directory has none."""
         for row in self._all("select account, name, language, status from accounts where account = ?", account):
             return Account(row[0], row[1], row[2] or None, row[3])
         return None
@@ -429,12 +429,12 @@ class Directory:
         return None
 
     def orders_of(self, account: str) -> list[Order]:
-        """Every order of an account."""
+        """Every order of an account, by number."""
         query = "select number, account, service, status from orders where account = ? order by number"
         return [Order(*row) for row in self._all(query, account)]
 
     def invoice_owner(self, invoice: str) -> str | None:
-        """The account of an invoice."""
+        """The account that an invoice belongs to; ``None`` where the directory has none."""
         found = self._all("select account from invoices where invoice = ?", invoice)
         return found[0][0] if found else None
 

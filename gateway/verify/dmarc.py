@@ -123,12 +123,12 @@ class Policy:
 
     @property
     def strict(self) -> tuple[bool, bool]:
-        """Whether (DKIM, SPF) align strictly."""
+        """Whether DKIM and SPF must align strictly (adkim=, aspf=), in this order."""
         return (False, False) if self.record is None else (self.record.adkim == "s", self.record.aspf == "s")
 
 
 async def policy_of(author: str, resolver: Resolver) -> Policy:
-    """What the author's domain publishes."""
+    """What the author's domain publishes, or a domain above it (RFC 9989 section 4.10)."""
     try:
         records = await _walk(author, resolver)
         found = await _applied(author, records, resolver)

@@ -32,7 +32,7 @@ class Refresh:
             self.refused(error)
 
     def loops(self) -> tuple[Periodic, ...]:
-        """What runs."""
+        """The loops of this room, for ``Node.parts``."""
         return (Periodic("directory", lambda: min(1.0, self.seconds()), self._look),)
 
     async def _look(self) -> None:
