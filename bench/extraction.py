@@ -156,13 +156,13 @@ def main() -> None:
     html = mail("text/html", f"<html><body><table>{rows}</table>{old}</body></html>"[:50_000])
     for name, raw in (("new words", plain), ("answer with its history", answer), ("HTML", html)):
         parsed = parse(raw)
-        new, full = reading._split(parsed)
+        new, full = reading._split(parsed, HINTS)
         count = itertools.count()
         whole = spent(lambda raw=raw, count=count: reading.read(raw + b"%d\r\n" % next(count), HINTS), 60)
         form = spent(lambda raw=raw: form_of(raw), 60)
         print(f"{name} of {len(raw)} octets: {whole:.2f} CPU ms, extraction {whole - form:.2f}")
         for part, call in {
-            "parse": lambda raw=raw: parse(raw), "words and quotes": lambda parsed=parsed: reading._split(parsed), "secrets": lambda new=new: secrets.mask(new),
+            "parse": lambda raw=raw: parse(raw), "words and quotes": lambda parsed=parsed: reading._split(parsed, HINTS), "secrets": lambda new=new: secrets.mask(new),
             "orders": lambda new=new: (orders._called.cache_clear(), orders.orders_in(new)), "ips": lambda new=new: ips.ips_in(new),
             "services": lambda new=new: services.services_in(new), "topics": lambda new=new: topics.topics_of("x", new, True),
             "times": lambda new=new: times.incident_start("x", new, HINTS.received_at, ZoneInfo("Europe/Berlin")),

@@ -101,6 +101,7 @@ def test_postgresql_is_restarted(cluster: Cluster, peers: LoopbackPeers, tmp_pat
         cluster.stop()
         code, words = daemon.send(signed(1), "ops@shop.example")
         assert code == 451 and b"incident" in words
+        until(lambda: daemon.named("accept_failed"))  # its log is read beside the dialogue
         assert "does not answer" in daemon.named("accept_failed")[0]["why"]
         assert daemon.command("status").returncode != 0
         assert daemon.metrics()["gateway_database_up"] == 0
