@@ -61,7 +61,7 @@ def another(address: str) -> str:
     """An address of the same family that nobody can foresee."""
     if ":" in address:
         return str(ipaddress.IPv6Address((0x2 << 124) | secrets.randbits(124)))
-    return str(ipaddress.IPv4Address((1 + secrets.randbelow(9)) << 24 | secrets.randbits(24)))
+    return str(ipaddress.IPv4Address((1 + secrets.randbelow(223)) << 24 | secrets.randbits(24)))
 
 
 def _path(trace: spftrace.Trace, ipv6: bool) -> list[_Step]:
@@ -90,13 +90,19 @@ async def _lax(step: _Step, sender: str, address: str, by_address: bool) -> str:
         return "passes by what the peer says of itself"
     if by_address:
         return ""
-    everywhere = step.name == "exists" and not _names_the_address(step.spec, ipv6)
-    if step.name == "all" or everywhere or (step.name == "ptr" and is_suffix(step.spec)):
+    if step.name == "all" or await _everywhere(step, sender, address):
         return "lets everybody send"
     if step.name in ("ip4", "ip6", "a", "mx") and step.bits is not None:
         if int(step.bits) < _NARROWEST[ipv6] and not _at_home(step.spec, step.bits):
             return "passes a large part of the Internet"
     return ""
+
+
+async def _everywhere(step: _Step, sender: str, address: str) -> bool:
+    """Whether a name is there for each address, or is the end of the names of very many."""
+    if step.name == "ptr" and step.spec:
+        return is_suffix(await _expanded(step.spec, *_TWO_PEERS[0], sender, address))
+    return step.name == "exists" and not _names_the_address(step.spec, ":" in address)
 
 
 def _at_home(address: str, bits: str) -> bool:
