@@ -18,7 +18,9 @@ def directory_of(settings: Settings) -> Directory:
 def address_rules(settings: Settings) -> AddressRules:
     """Which addresses of the directory are the same mailbox, and which are ours."""
     chosen = settings.directory
-    ours = map(one_spelling, (settings.gateway.address, *settings.recipients))
+    ours = {one_spelling(address) for address in (settings.gateway.address, *settings.recipients)}
+    replies = one_spelling(settings.gateway.replies_at)
+    ours |= {f"{address.rpartition('@')[0]}@{replies}" for address in ours} | {f"bounces@{replies}"}
     ignored = frozenset(domain.lower() for domain in chosen.ignore_dots)
     return AddressRules(chosen.ignore_plus_tags, ignored, frozenset(ours))
 

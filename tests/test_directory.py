@@ -181,6 +181,8 @@ def test_what_can_match_nobody_or_everybody_is_refused_with_its_row(tmp_path: Pa
         ("invoices.csv", "1\x7f,1"),
     ):
         assert "control character" in wrong(file, line)
+    assert "the order holds" in wrong("orders.csv", "44\x02444,1,x,active,")
+    assert wrong("accounts.csv", "4,Do\x0bra\x1b[2J,de,active") == "" and made.account("4").name == "Do ra [2J"  # type: ignore[union-attr]
     assert wrong("accounts.csv", '4,"Dora\nand Sons",de,active') == "" and made.account("4").name == "Dora and Sons"  # type: ignore[union-attr]
     made.close()
 
