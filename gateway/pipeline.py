@@ -276,12 +276,14 @@ def _authors(reading: Reading) -> tuple[str, ...]:
 
 def _spared(mark: spam_marks.Mark, critical: bool, verdict: Verdict, match: AccountMatch) -> str:
     """Why a filter's mark does not keep a mail from the desk, or ``""``. A proven customer's outage is heard whatever a
-    filter takes it for, and his mail whatever his own filter does; so is one whose proof could not be looked up."""
-    if not (verdict.authenticated or verdict.temperror) or not (match.accounts or not match.usable):
-        return ""
-    if critical:
+    filter takes it for, and his mail whatever his own filter does; an outage also where his proof could not be looked
+    up."""
+    perhaps = (verdict.authenticated or verdict.temperror) and (match.accounts or not match.usable)
+    if critical and perhaps:
         return f"{mark.why}, but a customer reports an outage"
-    return "" if mark.hosts else f"{mark.why}, but perhaps that was the sender's own filter"
+    if not mark.hosts and verdict.authenticated and match.accounts:
+        return f"{mark.why}, but perhaps that was the sender's own filter"
+    return ""
 
 
 def _within(client: str | None, networks: tuple[accounts.Network, ...]) -> bool:

@@ -62,17 +62,23 @@ def one_spelling(address: str) -> str:
 
 
 _COMMENT = re.compile(r"\([^()]*\)")
+_ESCAPED = re.compile(r"\\[()]")
+_MAX_NESTED = 100
 _AROUND = re.compile(r"(?<![ \t\r\n])[ \t\r\n]*([.@])[ \t\r\n]*")
 _PLAIN = re.compile(r'[^\s<>()\[\],;:"@]*')
+_HOST = re.compile(r"[^\s!-,/:-@\[-^`{-~]*")  #: no ASCII sign but those of a domain name
 MAX_NAMED = 1000  #: of one text
 
 
 def named_in(text: str) -> tuple[str, ...]:
     """Every address that a text may be read to name, in ``one_spelling``: for who looks for one, not for who takes one
     for the author. Comments and blanks in it do not count (RFC 5322 section 3.4.1)."""
-    text = unicodedata.normalize("NFKC", text)
-    for _ in range(3):
-        text = _COMMENT.sub(" ", text)
+    text = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
+    text = _ESCAPED.sub(" ", text)
+    for _ in range(_MAX_NESTED):
+        text, removed = _COMMENT.subn(" ", text)
+        if not removed:
+            break
     text = _AROUND.sub(r"\1", text)
     ats = (at for at, char in enumerate(text) if char == "@")
     found = (_around(text[max(0, at - 200) : at], text[at + 1 : at + 256]) for at in ats)
@@ -81,15 +87,16 @@ def named_in(text: str) -> tuple[str, ...]:
 
 def _around(before: str, behind: str) -> str:
     """The address whose ``@`` stands between these."""
+    domain = _begin(_HOST, behind)
+    if not domain:
+        return ""
     quoted = before.endswith('"') and '"' in before[:-1]
-    local = before[before.rindex('"', 0, -1) :] if quoted else _plain(before[::-1])[::-1]
-    domain = _plain(behind)
-    return one_spelling(f"{local}@{domain}") if domain else ""
+    local = before[before.rindex('"', 0, -1) :] if quoted else _begin(_PLAIN, before[::-1])[::-1]
+    return one_spelling(f"{local}@{domain}")
 
 
-def _plain(text: str) -> str:
-    """The begin of a text that is of an address."""
-    found = _PLAIN.match(text)
+def _begin(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.match(text)
     return found[0] if found is not None else ""
 
 

@@ -29,16 +29,14 @@ class Mark:
 
 
 def marked(header_block: bytes, wanted: Iterable[str]) -> Mark | None:
-    """The mark that stands highest among the fields; ``wanted``: names, or ``Name: how the value begins``. Where the
-    host wrote a field of that name, what came with the mail below it says nothing."""
+    """The mark that stands highest among the fields; ``wanted``: names, or ``Name: how the value begins``."""
     fields = fields_of(header_block, MOST)
-    border, found = _border(fields), []
+    found = []
     for one in wanted:
-        name, _, value = one.partition(":")
-        places = [at for at, (its, _) in enumerate(fields) if its == name.strip().lower()]
-        its_own = [at for at in places if at < border]
-        found += [(at, name.strip()) for at in its_own or places if _begins(fields[at][1].strip(), value.strip())]
-    return Mark(f"its host marked it: {min(found)[1]}", min(found)[0] < border) if found else None
+        name, _, value = (part.strip() for part in one.partition(":"))
+        places = (at for at, (its, text) in enumerate(fields) if its == name.lower() and _begins(text.strip(), value))
+        found += [(at, name) for at in places]
+    return Mark(f"its host marked it: {min(found)[1]}", min(found)[0] < _border(fields)) if found else None
 
 
 def _begins(text: str, word: str) -> bool:
