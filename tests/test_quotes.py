@@ -70,3 +70,15 @@ def test_who_said_it_introduces_a_quote(line: str) -> None:
 
 def test_a_word_that_only_looks_like_a_divider_is_the_authors() -> None:
     assert quotes.new_words("Antwort: ja.\nReply: yes.\n") == "Antwort: ja.\nReply: yes."
+
+
+@pytest.mark.parametrize(
+    "first", ["On 22 Nov 2026 at 14:00, Anna <anna@x.example>", "2026-11-22 14:00 Anna <anna@x.example>"]
+)
+def test_a_long_text_is_no_attribution_whatever_it_begins_and_ends_with(first: str) -> None:
+    """Folded over lines one has a few words: what was told at length is the author's, and so is what stands below."""
+    long = "looked at it with us and saw that the cable and the backplane are fine, so that only the disk is left; " * 4
+    text = f"Hello,\n\n{first}\n{long}and then she wrote:\n\nPlease replace the disk today."
+    assert quotes.new_words(text) == text
+    short = f"Hello,\n\n{first}\nlooked at it and wrote:\n\n> Please replace the disk today."
+    assert quotes.new_words(short) == "Hello,"
