@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from gateway.doctor import domain
+from bench.dovecot import (Dovecot)
+from bench.harness import (LoopbackPeers, Running, free_port)
+from bench.nsd import (Nsd)
+from bench.postfix import (Postfix)
+from gateway import (config)
+from gateway.doctor import (domain, wires)
 from gateway.doctor.finding import Finding
 from gateway.replies.sign import load_key
 from gateway.verify.dns import ZoneResolver
@@ -144,3 +150,18 @@ def test_a_configuration_that_cannot_be_used_is_said_first(tmp_path: Path, optio
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1 and done.stdout.startswith("WRONG  configuration")
     assert "did you mean 'max_size'?" in done.stdout
+
+
+def test_a_listener_that_stands_still_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service that is stopped by a signal or a debugger still has its sockets: the system takes connections."""
+    monkeypatch.setattr(wires, "TIMEOUT_S", 0.2)
+    where = tmp_path / "lmtp.sock"
+    with socket.socket(socket.AF_UNIX) as unix, socket.create_server(("127.0.0.1", 0)) as inet:
+        unix.bind(str(where))
+        unix.listen()
+        urls = (f"lmtp://{where}", f"lmtp://127.0.0.1:{inet.getsockname()[1]}")
+        found = [wires._listener(config.Settings(), url) for url in urls]
+    assert [one.state for one in found] == ["wrong", "wrong"]
+    assert all(url in one.what and "timed out" in one.what for url, one in zip(urls, found, strict=True))

@@ -47,7 +47,7 @@ def _dial(url: str, hostname: str) -> smtplib.SMTP:
     host, _, port = ("", "", "0") if where.startswith("/") else where.rpartition(":")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.strip("[]"), host.strip("[]"))  # noqa: S104
     if scheme == "lmtp":
-        return smtplib.LMTP(host or where, int(port), hostname)
+        return smtplib.LMTP(host or where, int(port), hostname, timeout=TIMEOUT_S)
     return smtplib.SMTP(host, int(port), hostname, timeout=TIMEOUT_S)
 
 
