@@ -53,7 +53,9 @@ PAGES = {
     "search, a word of every mail": "/?state=all&words=server",
     "search, three words": "/?state=all&words=disk+slow+raid",
     "rows, for what is new": "/queue/rows",
-    "ticket": "/tickets/{}",
+    "ticket": "/tickets/{0}",
+    "ticket that waits": "/tickets/{1}",
+    "ticket of no account": "/tickets/{2}",
     "outbox": "/outbox?tab=sent",
     "outbox, to staff": "/outbox?tab=sent&to=staff",
     "held": "/held",
@@ -83,7 +85,7 @@ def _ticket(number: int, now: datetime) -> dict[str, Any]:
     answered = None if state == "open" else at + timedelta(minutes=CHANCE.expovariate(1 / 9))
     running = {"round_started_at": at, "target_at": at + timedelta(minutes=15), "limit_at": at + timedelta(minutes=30)}
     values = {
-        "id": number, "reference": REFERENCES[number], "state": state, "account": str(40000 + number % 9000), "accounts": [],
+        "id": number, "reference": REFERENCES[number], "state": state, "account": str(40000 + number % 9000) if number % 50 != 2 else None, "accounts": [],
         "author": f"customer{number % 12000}@example{number % 3000}.de", "author_name": "Anna Schmidt", "question": "account",
         "trust": CHANCE.choice(("verified", "verified", "verified", "unverified", "unknown")), "sensitive": [], "marks": [],
         "department": CHANCE.choice(("technical", "technical", "financial")), "priority": "high" if number % 40 == 0 else "normal",
@@ -251,18 +253,16 @@ async def measured(store: Store, folder: Path, server: Callable[[], float]) -> l
 
     token = store.write_now(entered)
     transport = httpx.ASGITransport(app=app.build(lent))
-    reference = store.read_now(
-        lambda connection: connection.execute(text("select reference from tickets where id = 50000")).scalar()
-    )
+    shown = [REFERENCES[number] for number in (50_000, TICKETS - 99, TICKETS - 98)]
     async with httpx.AsyncClient(
         transport=transport, base_url="http://127.0.0.1:8080", cookies={"gateway": token}
     ) as client:
         plans = {}
         for name, path in PAGES.items():
             with listened() as heard:
-                await client.get(path.format(reference))
+                await client.get(path.format(*shown))
             plans[name] = planned(store, heard)
-            here, there, waited, size = await _cost(client, path.format(reference), server)
+            here, there, waited, size = await _cost(client, path.format(*shown), server)
             print(f"{name:30} {here:7.1f} ms CPU {there:7.1f} ms of the server {waited:7.1f} ms {size / 1024:6.0f} KB")
     for name, lines in plans.items():
         print(f"\n{name}", *lines, sep="\n")

@@ -154,6 +154,12 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     expect(olena.locator("#texts h3").first).to_have_text("uk (of this ticket)")
     expect(olena.locator("#text-shown")).to_contain_text("Вітаємо")
     assert violations(olena) == []
+    olena.keyboard.type("nonsense")
+    expect(olena.locator("#text-shown")).to_contain_text("No ready text has these words")
+    olena.keyboard.press("Escape")  # once, and the caret is in the words
+    expect(olena.locator("#texts[open]")).to_have_count(0)
+    expect(olena.locator("#words-of-answer:focus")).to_have_count(1)
+    olena.keyboard.press("Control+;")
     olena.keyboard.type("перезаван")
     olena.keyboard.press("Enter")
     expect(words).to_have_value(re.compile("Ми перезавантажили"))
@@ -243,6 +249,14 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     olena.keyboard.press("h")
     expect(olena.get_by_role("heading", name="Held mail")).to_be_visible()
     live(olena).keyboard.press("j")
+    olena.keyboard.press("Enter")
+    expect(olena.get_by_role("heading", name="Password")).to_be_visible()
+    live(olena).keyboard.press("f")
+    expect(olena.frame_locator("#formatted iframe").locator("body")).to_contain_text("plain text")
+    found = violations(olena)
+    olena.keyboard.press("u")
+    expect(olena.get_by_role("heading", name="Held mail")).to_be_visible()
+    live(olena).keyboard.press("j")
     olena.keyboard.press("x")
     reached(olena, "Release")
     olena.keyboard.press("Enter")
@@ -267,7 +281,6 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     expect(olena.get_by_role("heading", name="Incidents")).to_be_visible()
 
     # nothing on any page keeps anybody out, in either scheme
-    found: list[str] = []
     for scheme in ("light", "dark"):
         olena.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         for path in (*PAGES, f"/tickets/{reference}", "/held/2"):

@@ -97,6 +97,7 @@ def test_a_held_mail_is_looked_at_as_a_ticket_s_and_does_nothing(world: World, p
                 person.name[:-2] in ("lead", "admin")
             )
             sealed(person.get(f"/held/{key}/page"), "Hello")
+            assert "attr(href)" in person.get(f"/held/{key}/page").text  # where each link leads
             source = person.get(f"/held/{key}/source")
             assert source.headers["content-type"].startswith("text/plain") and "sandbox" in source.headers["content-security-policy"]  # fmt: skip
             assert "<script>alert(6)" in source.text
@@ -192,6 +193,8 @@ def test_a_file_that_is_spoken_of_and_forgotten_is_asked_about(world: World, peo
     assert agent.post(f"{path}/answer", text=words, do="send", fileless="1").status_code == 409 and sent() == before
     assert agent.post(f"{path}/answer", text=words, do="send", gaps="[service]", fileless="1").status_code == 303
     assert sent() == before + 1 and agent.post(f"{path}/undo").status_code == 303
+    assert agent.post(f"{path}/answer", text="Alles gut.", do="send", gaps="[service]").status_code == 303  # filled in
+    assert agent.post(f"{path}/undo").status_code == 303
     seen = re.search(r'name="seen" value="(\d+)"', agent.get(path).text)[1]  # type: ignore[index]
     filed = {"csrf": agent.csrf, "text": "Anbei die Rechnung.", "do": "send", "seen": seen}
     assert agent.client.post(f"{path}/answer", data=filed, files=file).status_code == 303 and sent() == before + 1

@@ -488,6 +488,58 @@ def test_mine_is_what_i_have_not_closed_and_an_incident_has_its_tickets(store: S
     assert store.read_now(worklist.trouble)["incidents"] == 1
 
 
+def test_the_last_act_alone_is_taken_back(store: Store) -> None:
+    whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
+    spam, *both = (opened(store, name) for name in "abc")
+    store.write_now(lambda c: people.close(c, spam, boss, whose, NOW, spam=True))
+    later = NOW + timedelta(seconds=2)
+    for one in both:
+        store.write_now(lambda c, one=one: people.close(c, one, boss, whose, later))  # type: ignore[misc]
+    undo, until = store.read_now(lambda c: undoing.lately(c, boss, later))
+    assert undo == dict.fromkeys(both, "close") and until == later + timedelta(seconds=10)
+    store.write_now(lambda c: undoing.undo(c, spam, boss, later))  # on its own page still
+
+
+def test_other_conversations_of_the_author_are_offered(store: Store) -> None:
+    whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
+
+    def came(subject: str, **values: Any) -> str:
+        reference = opened(store, subject, **values)
+
+        def mail(connection: Any) -> None:
+            row = connection.execute(select(tickets).where(tickets.c.reference == reference)).one()
+            put(connection, messages, {
+                "digest": reference, "source": "smtp", "received_at": NOW, "rcpt_tos": [], "client_reason": "", "trusted": False, "tls": True,
+                "size": 9, "state": "done", "reason": "", "attempts": 1, "suspect": False, "recheck": 0, "released": False, "authenticated": False,
+                "author": row.author, "trust": row.trust, "subject": subject, "ticket_id": row.id, "turn": 1, "claim": 1, "sender": "",
+            })  # fmt: skip
+
+        store.write_now(mail)
+        return reference
+
+    for account in ("10023", None):
+        author = f"x{account}@example.de"
+        made = {
+            name: came(name, account=account, author=author)
+            for name in ("lag", "Re: lag", "other", "closed", "answered")
+        }
+        came("vacation", account=account, author=author, round=0)
+        came("stranger", account=account, author="somebody@example.de")
+        store.write_now(lambda c, made=made: people.close(c, made["closed"], boss, whose, NOW))  # type: ignore[misc]
+        store.write_now(lambda c, made=made: people.answer(c, made["answered"], "We look.", boss, whose, NOW))  # type: ignore[misc]
+        row = store.read_now(
+            lambda c, made=made: c.execute(select(tickets).where(tickets.c.reference == made["lag"])).one()
+        )  # type: ignore[misc]
+        case = store.read_now(lambda c, row=row: casefile.read(c, row, boss, NOW))  # type: ignore[misc]
+        assert [(one.subject, one.state) for one in case.same] == [
+            ("Re: lag", "open"),
+            ("other", "open"),
+            ("answered", "waiting"),
+        ]
+        others = {one.subject for one in case.others}
+        assert {"closed", "other", "vacation"} <= others and ("stranger" in others) is (account is not None)
+
+
 def test_a_mail_is_split_off_with_what_it_brought(store: Store) -> None:
     whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
     first = opened(store, "outage", minutes=5, owner="olena", priority="high", critical=True)

@@ -90,7 +90,7 @@ async def _looked(visit: Visit, how: str) -> tuple[Any, list[str], str | None, b
 async def formatted(visit: Visit) -> Response:
     """The mail's HTML, made safe, for a frame."""
     row, _, _, octets = await _looked(visit, "view html")
-    return await inside.mail(visit, octets, row)
+    return await inside.mail(visit, octets, row, held=True)
 
 
 async def source(visit: Visit) -> Response:

@@ -26,14 +26,15 @@ async def read(visit: Visit, raw: bytes | bytearray, mail_from: str | None, at: 
         return None, f"This mail cannot be read: {type(error).__name__}. Its source can be downloaded."
 
 
-async def mail(visit: Visit, raw: bytes | bytearray, row: Any) -> Response:
-    """The HTML of a mail of the inbox."""
+async def mail(visit: Visit, raw: bytes | bytearray, row: Any, held: bool = False) -> Response:
+    """The HTML of a mail of the inbox; of one that is ``held`` it says where the links lead."""
     reading, trouble = await read(visit, raw, row.mail_from, row.received_at)
     if reading is None:
         return framed(mail_html.written(trouble, ""))
     if not reading.parsed.html:
         return framed(mail_html.plain(reading.language or ""))
-    return framed(await _html(visit, raw, reading))
+    shown = await _html(visit, raw, reading)
+    return framed(mail_html.told(shown) if held else shown)
 
 
 async def attached_mail(visit: Visit, octets: bytes) -> Response:

@@ -57,6 +57,7 @@ _STYLE = (
     ".gone{display:inline-block;padding:0 .4em;border:1px dashed "
     "#8a93a0;border-radius:4px;color:#5b6470;font-size:.85em}"
 )
+_LEADS = 'a[href]::after{content:" [" attr(href) "]";color:#5b6470;font-size:.85em}'
 TOO_LARGE = (
     "<p>The formatting of this mail is too large to be shown safely. Its words are in the ticket, and <i>Download</i> "
     "has all of it.</p>"
@@ -133,6 +134,11 @@ def written(words: str, language: str) -> str:
     """The page of plain words."""
     body = f"<pre>{escape(str(pages.harmless(words)))}</pre>"
     return _PAGE.format(language=escape(language or "und"), style=_STYLE, body=body)
+
+
+def told(page: str) -> str:
+    """A page that says where each of its links leads."""
+    return page.replace("</style>", _LEADS + "</style>", 1)
 
 
 def headed(page: str, head: str) -> str:

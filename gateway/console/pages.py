@@ -96,13 +96,20 @@ _WORDS = {
     "staff_breach": "limit passed", "staff_digest": "digest", "staff_undelivered": "not delivered",
     "staff_owner": "new owner", "staff_held": "held mail", "staff_refused": "answer refused",
     "email_change": "change of e-mail address", "suspended_payment": "suspended, unpaid",
-    "suspended_violation": "suspended for abuse",
+    "suspended_violation": "suspended for abuse", "destructive": "what it asks for cannot be undone",
 }  # fmt: skip
 
 
 def word(value: str) -> str:
     """What a person says for a word of the program."""
     return _WORDS.get(value, value.replace("_", " "))
+
+
+def said(value: str) -> str:
+    """A line of the directory, its states as a person says them."""
+    for state in ("suspended_payment", "suspended_violation"):
+        value = value.replace(state, _WORDS[state])
+    return value
 
 
 def quoted(text: str) -> str:
@@ -131,7 +138,7 @@ def _environment() -> Environment:
     made.globals["static"] = lambda name: f"/static/{name}?{versions[name]}"
     made.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
     made.filters |= {"moment": moment, "until": until, "octets": octets, "since": since, "quoted": quoted, "cut": cut}
-    made.filters |= {"word": word, "opens": kinds.opens}
+    made.filters |= {"word": word, "opens": kinds.opens, "said": said}
     return made
 
 

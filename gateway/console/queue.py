@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -106,7 +107,9 @@ async def _drawn(visit: Visit, which: _List, known: Mapping[str, Any]) -> tuple[
 
     counts, rows, more = await visit.service.ask(read)
     office = visit.service.desk().office
+    authors = Counter(row["author"] for row in rows if row["author"] and row["round_started_at"])
     for row in rows:
+        row["theirs"] = authors[row["author"]] if row["round_started_at"] else 0
         row["imitates"] = imitates(row["author_name"] or "", row["author"], office)
     values = {"rows": rows, "more": more, "now": now, "zone": zone, **known}
     drawn = await visit.service.compute(lambda: pages.text("queue_list.html", **values))
@@ -153,13 +156,13 @@ async def _indexed(visit: Visit) -> None:
 async def bulk(visit: Visit) -> Response:
     """Does one thing to every chosen ticket; each is a transaction of its own, and what does not work is said."""
     chosen = [value for value in visit.form.getlist("ticket") if isinstance(value, str)][:200]
-    then, what = visit.field("then", 500), visit.field("do")
+    then, what, now = visit.field("then", 500), visit.field("do"), visit.service.clock()
     done, wrong = 0, ""
     if what == "merge" and chosen:
         return await _merged(visit, chosen, f"/?{then}" if then else "/")
     for reference in chosen:
         try:
-            await visit.service.change(lambda connection, one=reference: _one(connection, one, what, visit))  # type: ignore[misc]
+            await visit.service.change(lambda connection, one=reference: _one(connection, one, what, (visit, now)))  # type: ignore[misc]
             done += 1
         except Told as error:
             wrong = str(error)
@@ -190,8 +193,9 @@ async def _merged(visit: Visit, chosen: list[str], then: str) -> Response:
     return back(then, told)
 
 
-def _one(connection: Connection, reference: str, what: str, visit: Visit) -> None:
-    by, now = visit.person, visit.service.clock()
+def _one(connection: Connection, reference: str, what: str, of: tuple[Visit, datetime]) -> None:
+    visit, now = of
+    by = visit.person
     if what == "take":
         ownership.assign(connection, reference, by.name, by, now)
     elif what in ("close", "spam"):

@@ -270,7 +270,7 @@ async def _doubts(visit: Visit, words: str) -> dict[str, Any]:
     gaps = ready.gaps(visit.service.desk().templates, words)
     has_files: bool = await visit.service.ask(lambda connection: _has_files(connection, visit))
     said = "" if has_files else promised.file_in(words)
-    agreed = visit.field("gaps", 500) == " ".join(gaps) and (not said or bool(visit.field("fileless")))
+    agreed = (not gaps or visit.field("gaps", 500) == " ".join(gaps)) and (not said or bool(visit.field("fileless")))
     return {} if agreed or await _is_sent(visit, words) else {"gaps": gaps, "fileless": said}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, not_, select
+from sqlalchemy import Connection, and_, not_, select
 
 from gateway.database import typed
 from gateway.database.among import among
@@ -29,6 +29,7 @@ from gateway.model import Person, TicketState
 from gateway.tickets import corrections, labels, merging, presence
 
 OTHERS = 20  #: of the account's other tickets, the newest
+MAILS = 200  #: of an author, the latest, by which his tickets are found
 MANY = 500  #: entries of one conversation, the newest
 
 
@@ -56,7 +57,7 @@ class Case:
     others: list[Ticket]
     sent: list[OutboxRow]
     why: list[tuple[datetime, int, str]]
-    same: list[Ticket]  #: open ones of the very same author
+    same: list[Ticket]  #: those of the very same author that are not over
     corrections: list[dict[str, Any]]
     there: list[dict[str, Any]]
 
@@ -129,7 +130,14 @@ def _facts(connection: Connection, family: dict[int, str]) -> dict[str, list[Fac
     return found
 
 
-_BRIEF = (tickets.c.reference, tickets.c.subject, tickets.c.state, tickets.c.opened_at, tickets.c.critical)
+_BRIEF = (
+    tickets.c.id,
+    tickets.c.reference,
+    tickets.c.subject,
+    tickets.c.state,
+    tickets.c.opened_at,
+    tickets.c.critical,
+)
 
 
 def _tickets(connection: Connection, references: list[str]) -> list[Ticket]:
@@ -140,20 +148,36 @@ def _tickets(connection: Connection, references: list[str]) -> list[Ticket]:
 def _others(connection: Connection, row: Ticket, family: dict[int, str]) -> list[Ticket]:
     """The account's other tickets; without an account, those of the same author."""
     t = tickets.c
-    same = t.account == row.account if row.account is not None else t.author == row.author
     if row.account is None and not row.author:
         return []
+    same = t.account == row.account if row.account is not None else _of_author(row)
     chosen = select(*_BRIEF).where(same, not_(among(t.id, family)), t.merged_into.is_(None))
     return typed.part(connection, Ticket, chosen.order_by(t.id.desc()).limit(OTHERS))
 
 
+def _of_author(row: Ticket) -> Any:
+    """The tickets that the author's latest mails opened: found by the mails, whose authors are indexed."""
+    t, m = tickets.c, messages.c
+    mails = (m.author == row.author, m.ticket_id.is_not(None))
+    latest = select(m.ticket_id).where(*mails).order_by(m.id.desc()).limit(MAILS)
+    return and_(t.id.in_(latest), t.author == row.author)
+
+
 def _same(connection: Connection, row: Ticket) -> list[Ticket]:
-    """Other tickets of the same author that wait for us too, the gravest and oldest first."""
+    """Other conversations of the same author that are not over, of the same subject and the gravest first; none of what
+    a machine of his wrote."""
     t = tickets.c
-    if not row.author or row.state != TicketState.OPEN:
+    if not row.author or row.state == TicketState.CLOSED or not row.round:
         return []
-    open_ = (t.author == row.author, t.id != row.id, t.merged_into.is_(None), t.state == TicketState.OPEN)
-    return typed.part(connection, Ticket, select(*_BRIEF).where(*open_).order_by(t.critical.desc(), t.id).limit(3))
+    open_ = (_of_author(row), t.id != row.id, t.merged_into.is_(None), t.state != TicketState.CLOSED, t.round > 0)
+    found = typed.part(connection, Ticket, select(*_BRIEF).where(*open_).order_by(t.id.desc()).limit(OTHERS))
+    mine = _bare(row.subject)
+    return sorted(found, key=lambda one: (_bare(one.subject) != mine, not one.critical, one.state, one.id))[:3]
+
+
+def _bare(subject: str) -> str:
+    """A subject without "Re:"."""
+    return subject.casefold().rpartition(":")[2].strip()
 
 
 def _why(connection: Connection, family: dict[int, str]) -> list[tuple[datetime, int, str]]:

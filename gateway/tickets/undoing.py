@@ -94,10 +94,13 @@ def _answered(lines: list[Audit], close: Audit) -> bool:
 
 
 def lately(connection: Connection, by: Person, now: datetime) -> tuple[dict[str, str], datetime | None]:
-    """({reference: what was done to it} that the person can take back, until when)."""
+    """({reference: what was done to it} by the last act that the person can take back, until when). What was done to
+    many at once was done at one moment."""
     found = _lately(connection, by, now, UNDO_S)
     last = max((done.at for done in found.values()), default=None)
-    return {name: done.what for name, done in found.items()}, last + timedelta(seconds=UNDO_S) if last else None
+    if last is None:
+        return {}, None
+    return {name: done.what for name, done in found.items() if done.at == last}, last + timedelta(seconds=UNDO_S)
 
 
 def undo(connection: Connection, reference: str, by: Person, now: datetime) -> None:

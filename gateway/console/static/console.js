@@ -190,6 +190,7 @@
   const texts = $("#texts"), find = $("#find-text");
   function insert(text) {
     texts.close();
+    words.blur();  // the dialog has given the focus back without the selection: what is inserted could not be undone
     words.focus();
     const start = words.selectionStart, blank = !words.value || /\n\n$/.test(words.value.slice(0, start)) || start === 0;
     const whole = blank ? text : `\n\n${text}`;
@@ -221,6 +222,7 @@
     }
     $("#found-texts").replaceChildren(...parts);
     show(found()[0]);
+    if (!parts.length) $("#text-shown").textContent = "No ready text has these words. Esc closes.";
   }
   function choose() {
     if (!texts || texts.open) return;
@@ -234,6 +236,7 @@
   texts?.addEventListener("click", (event) => { const one = event.target.closest("[data-text]"); if (one) insert(one.dataset.text); });
   texts?.addEventListener("focusin", (event) => { if (event.target.dataset.text) show(event.target); });
   texts?.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") { event.preventDefault(); texts.close(); words.focus(); return; }  // once, also where words stand in the search
     const by = { ArrowDown: 1, ArrowUp: -1 }[event.key], rows = found(), at = rows.findIndex((one) => one.classList.contains("at"));
     if (by) { event.preventDefault(); show(rows[Math.min(rows.length - 1, Math.max(0, at + by))]); find.focus(); }
     else if (event.key === "Enter" && event.target === find && rows[at]) { event.preventDefault(); event.stopPropagation(); insert(rows[at].dataset.text); }
@@ -256,7 +259,7 @@
     if (files?.length) $("#draft-state").textContent = "Attaching …";
     const answer = await fetch(`${base}/files`, { method: "POST", body, headers: { "x-csrf-token": csrf, "x-part": "1" } }).catch(() => null);
     $("#draft-state").textContent = answer && (answer.ok || answer.status === 409) ? "" : answer?.status === 413 ? "Too large" : "The file could not be attached";
-    if (answer && (answer.ok || answer.status === 409)) { $("#files").innerHTML = await answer.text(); kept = words.value; }
+    if (answer && (answer.ok || answer.status === 409)) { $("#files").innerHTML = await answer.text(); kept = words.value; if ($("#files li")) $("#fileless")?.remove(); }
     $("#file").value = "";
   }
   if (form) {
@@ -338,13 +341,18 @@
   $("#keys-on")?.addEventListener("change", (event) => localStorage.setItem("keys", event.target.checked ? "on" : "off"));
 
   // keys
-  function neighbour(by) {  // of the list that was seen last
+  function place() {  // in the list that was seen last; of a ticket that was not in it, that of the one before
     const list = JSON.parse(sessionStorage.getItem("list") ?? "[]"), at = list.indexOf(ticket.dataset.reference);
-    const to = list[at + by];
+    if (at >= 0) sessionStorage.setItem("place", at);
+    return { list, at: at >= 0 ? at : Number(sessionStorage.getItem("place") ?? -1) };
+  }
+  if (ticket) place();
+  function neighbour(by) {
+    const { list, at } = place(), to = list[at + by];
     if (to) location.href = `/tickets/${to}`;
     else location.href = "/";
   }
-  function remember() { if ($("form[action='/queue/bulk']")) sessionStorage.setItem("list", JSON.stringify(all("li.ticket").map((one) => one.id))); }
+  function remember() { if ($("form[action='/queue/bulk']")) { sessionStorage.setItem("list", JSON.stringify(all("li.ticket").map((one) => one.id))); sessionStorage.removeItem("place"); } }
   function step(by) {
     const rows = all("li.ticket");
     if (ticket) return neighbour(by);
@@ -370,16 +378,18 @@
     if (box?.dataset.remember !== undefined) setTimeout(() => localStorage.setItem(`fold-${box.id}`, box.open ? "open" : "shut"));
   });
   folded();
-  function formatted() {  // of the newest mail
-    const key = $("details.original[data-frame] > summary kbd"), box = key?.closest("details");
+  function look(within) {  // at the newest mail, or at what is attached to it
+    const box = $(`${within} > details.original > summary kbd`)?.closest("details");
     if (box) { box.open = !box.open; box.scrollIntoView({ block: box.open ? "start" : "nearest" }); $("summary", box).focus({ preventScroll: true }); }
   }
   const keys = {
     j: () => step(1), k: () => step(-1), "?": help, "/": () => ($("#words")?.offsetParent ? focus("#words") : (location.href = "/")), u: () => { location.href = $("#up")?.href ?? "/"; },
     x: () => { const box = document.activeElement.closest("li.ticket")?.querySelector(".pick input"); if (box) { box.checked = !box.checked; chose(); } },
+    X: () => { const row = document.activeElement.closest("li.ticket"); if (row) { for (const one of all("li.ticket")) if (one.dataset.author === row.dataset.author) $(".pick input", one).checked = true; chose(); } },
+    ".": () => focus($("#main [data-first]") ? "#main [data-first]" : "#main form input:not([type=hidden], [type=checkbox]), #main form button"), o: () => look(".files li"), f: () => look("footer"),
     r: () => focus("#words-of-answer"), n: () => unfold("note", "#note-text"), p: preview, z: () => $("#undo")?.requestSubmit(),
     a: () => bulk("take") || $("#take button")?.click(), t: () => bulk("tag") || focus("#tag"), s: () => bulk("snooze") || focus("#snooze"), c: () => unfold("correct"),
-    w: () => unfold("why"), f: formatted, ";": choose, m: () => { if (bulk("merge")) return; if ($("#merge-same")) $("#merge-same").click(); else unfold("linked", "#merge-to"); }, e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(), B: () => $("#block")?.click(), h: () => $("#wait")?.click(),
+    w: () => unfold("why"), ";": choose, m: () => { if (bulk("merge")) return; if ($("#merge-same")) $("#merge-same").click(); else unfold("linked", "#merge-to"); }, e: () => bulk("close") || $("#close")?.click(), "!": () => bulk("spam") || $("#spam")?.click(), B: () => $("#block")?.click(), h: () => $("#wait")?.click(),
   };
   let going = 0;
   document.addEventListener("keydown", (event) => {
