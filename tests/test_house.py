@@ -196,3 +196,16 @@ def test_every_bench_that_is_told_of_is_there() -> None:
     for name in told:
         text = (ROOT / "bench" / f"{name}.py").read_text()
         assert '__name__ == "__main__"' in text, name
+
+
+def test_a_mail_never_comes_back_into_a_room_that_it_left() -> None:
+    # the database is the one that is come back to, gateway/mail the floor that all stand on
+    walk = (ROOT / "docs" / "flow.md").read_text().partition("**Taken in**")[2].partition("**By people**")[0]
+    stays = re.findall(r"^\d+\. .*(?:\n {4}.*)*", walk, re.M)
+    assert 20 <= len(stays) <= 40
+    rooms: list[str] = []
+    for stay in stays:
+        for room in set(re.findall(r"`gateway/(\w+)/", stay)) - {"database", "mail"}:
+            assert room not in rooms[:-1], f"{room} again: {stay}"
+            rooms += [room] if rooms[-1:] != [room] else []
+    assert rooms == ["ingest", "read", "verify", "tickets", "replies"]
