@@ -266,10 +266,10 @@ def test_a_ticket_whose_data_the_database_refuses_stops_no_other(store: Store, m
     codes = ("SQLITE_TOOBIG", "SQLITE_READONLY") if store.is_sqlite else ("22001", "25006")
     real, code = outgoing.tell, ""
 
-    def tell(connection: Any, row: Any, *more: Any, **given: Any) -> Any:
-        if row.reference == first:
+    def tell(connection: Any, what: Any, *more: Any, **given: Any) -> Any:
+        if what.ticket.reference == first:
             raise OperationalError("x", None, made(store, code))
-        return real(connection, row, *more, **given)
+        return real(connection, what, *more, **given)
 
     monkeypatch.setattr(outgoing, "tell", tell)
     whose, code = office(store.keys, store.key_id), codes[1]

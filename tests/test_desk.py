@@ -241,11 +241,11 @@ def test_a_ticket_that_the_clock_cannot_do_stops_no_other(at: Desk, monkeypatch:
     second = at.take(incoming(mail("two")), mail("two"))
     real = outgoing.tell
 
-    def tell(connection: Any, row: Any, *more: Any, **given: Any) -> Any:
-        if row.reference == first.reference:
-            real(connection, row, *more, **given)
+    def tell(connection: Any, what: Any, *more: Any, **given: Any) -> Any:
+        if what.ticket.reference == first.reference:
+            real(connection, what, *more, **given)
             raise KeyError("nobody expected it")
-        return real(connection, row, *more, **given)
+        return real(connection, what, *more, **given)
 
     monkeypatch.setattr(outgoing, "tell", tell)
     assert at.tick(NOW + 15 * MINUTE) == ["target"]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gateway.config import Settings
     from gateway.explain import Explainer, Given
+    from gateway.ingest.pipe import Handed
     from gateway.read.fork_server import ForkServer
     from gateway.read.reader import Readers
 
@@ -137,21 +138,19 @@ def accept(
     except OSError as error:
         fail(f"{file}: {error}", 75)
     sender = mail_from if mail_from is not None else return_path(raw)
-    to = rcpt or settings.recipients[0]
+    handed = pipe.Handed(sender, rcpt or settings.recipients[0], peer, helo)
     if direct:
-        raise typer.Exit(_accept_directly(settings, raw, sender, to, peer, helo))
+        raise typer.Exit(_accept_directly(settings, raw, handed))
     where = settings.lmtp_socket
     if where is None:
         fail("no lmtp listener is configured; --direct writes the database itself", 75)
-    code, said = pipe.hand_over(where, raw, pipe.Handed(sender, to, peer, helo))
+    code, said = pipe.hand_over(where, raw, handed)
     if code:
         print(f"gateway: {safe(said)}", file=sys.stderr)
     raise typer.Exit(code)
 
 
-def _accept_directly(
-    settings: Settings, raw: bytes, sender: str | None, to: str, peer: str | None, helo: str | None
-) -> int:
+def _accept_directly(settings: Settings, raw: bytes, handed: Handed) -> int:
     from gateway import service
     from gateway.database import inbox
     from gateway.database.store import DiskFull, Store, StoreError, utc_now
@@ -160,13 +159,13 @@ def _accept_directly(
     from gateway.ingest.room import DiskRoom
     from gateway.model import Envelope, RawMessage
 
-    if len(raw) > settings.smtp.max_size or not service.policy(settings, lambda: True).accepts_recipient(to):
+    if len(raw) > settings.smtp.max_size or not service.policy(settings, lambda: True).accepts_recipient(handed.rcpt):
         print("gateway: refused: too big, or no such mailbox", file=sys.stderr)
         return 65
-    client, name = (peer, helo) if peer else received_client(raw[:65536])
-    envelope = Envelope(
-        sender, (to,), client, helo or name, "pipe", utc_now(), True, False, "" if client else NO_CLIENT
-    )
+    client, name = (handed.peer, handed.helo) if handed.peer else received_client(raw[:65536])
+    reason = "" if client else NO_CLIENT
+    helo = handed.helo or name
+    envelope = Envelope(handed.mail_from, (handed.rcpt,), client, helo, "pipe", utc_now(), True, False, reason)
     store = Store(settings.database_url)
     try:
         settings.gateway.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import context, moments
 from gateway.cli.output import PAGE, Json, Limit, fail, safe, show_fields, show_pages
 from gateway.model import OutboxState
+
+if TYPE_CHECKING:
+    from gateway.database.outbox import Choice
 
 app = typer.Typer(no_args_is_help=True, help="Replies: list, show, retry, discard.")
 
@@ -59,32 +62,36 @@ def outbox_show(reply: Annotated[int, typer.Argument(metavar="ID")], as_json: Js
 @app.command("retry")
 def outbox_retry(rows: Rows = None, state: RowState = None, since: Since = None, every: Every = False) -> None:
     """Try dead or waiting replies now: by number, by --state and --since, or --all."""
-    _settle_rows("retry", "are due now", rows or [], state, since, every)
+    _settle("retry", "are due now", _chosen(rows or [], state, since, every))
 
 
 @app.command("discard")
 def outbox_discard(rows: Rows = None, state: RowState = None, since: Since = None, every: Every = False) -> None:
     """Give dead or waiting replies up on purpose: by number, by --state and --since, or --all."""
-    _settle_rows("drop", "are discarded", rows or [], state, since, every)
+    _settle("drop", "are discarded", _chosen(rows or [], state, since, every))
 
 
-def _settle_rows(function: str, done: str, ids: list[int], state: str | None, since: str | None, every: bool) -> None:
-    from gateway.database import outbox
+def _chosen(ids: list[int], state: str | None, since: str | None, every: bool) -> Choice:
+    """The rows that a person named; ends the command where that is not clear."""
+    from gateway.database.outbox import Choice
     from gateway.database.store import utc_now
-    from gateway.tickets import held
 
-    now = utc_now()
     if state not in (None, "dead", "queued", "held"):
         fail(f"--state is dead, queued or held, not {safe(state)}", 2)
     if bool(ids) == bool(state or since or every):
         fail("name the rows by number, or choose them by --state, --since or --all", 2)
-    choice = outbox.Choice(
-        tuple(ids), OutboxState(state) if state else None, moments.past(since, now) if since else None
-    )
+    moment = moments.past(since, utc_now()) if since else None
+    return Choice(tuple(ids), OutboxState(state) if state else None, moment)
+
+
+def _settle(function: str, done: str, choice: Choice) -> None:
+    from gateway.database.store import utc_now
+    from gateway.tickets import held
+
+    act, now = getattr(held, function), utc_now()
     with context.store(write=True) as (_, store):
-        act = getattr(held, function)
         found = store.write_now(lambda connection: act(connection, choice, context.person(), now))
     print(f"{len(found)} replies {done}")
-    missing = sorted(set(ids) - set(found))
+    missing = sorted(set(choice.ids) - set(found))
     if missing:
         fail(f"neither dead, waiting nor held: {', '.join(str(row) for row in missing)}")

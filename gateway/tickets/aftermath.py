@@ -13,7 +13,7 @@ from gateway.database.statements import change
 from gateway.database.tables import OutboxRow, outbox, tickets
 from gateway.model import OutboxItem, TicketState
 from gateway.tickets import budgets, conditions, openings
-from gateway.tickets.outgoing import Office, tell
+from gateway.tickets.outgoing import Notification, Office, tell
 
 #: codes that say of an address that there is none, or none any more (RFC 3463 sections 3.2, 3.3)
 _NOBODY = re.compile(r"(?<![\d.])5\.(?:1\.(?:1|2|3|6|10)|2\.1)(?![\d.])")
@@ -84,5 +84,5 @@ def undelivered(connection: Connection, outbox_id: int, why: str, office: Office
         # a row that is tried again has a new time
         event = f"o{outbox_id}.undelivered.{(sent.retry_from or sent.created_at).isoformat()}"
         more = {"why": why, "event": "undelivered"}
-        tell(connection, row, "staff_undelivered", event, more, office, now)
+        tell(connection, Notification(row, "staff_undelivered", event, more), office, now)
     return ticket_id

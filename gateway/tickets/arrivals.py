@@ -37,7 +37,7 @@ from gateway.database.tables import (
     traces,
 )
 from gateway.model import Decision, Disposition, InboxState, Incoming, MailClass, Priority, TicketState, Trust
-from gateway.tickets import briefing, clock, copies, desk, openings, outgoing, policy, replays, staffmail
+from gateway.tickets import briefing, clock, copies, desk, openings, policy, replays, staffmail
 from gateway.tickets.occasion import Occasion
 
 #: what was never read, what is forged, what nothing speaks against, what is proven
@@ -247,7 +247,7 @@ def _reads_otherwise(at: Occasion, ticket: Ticket, graver: bool) -> None:
             values["priority"] = Priority.HIGH
     change(at.connection, tickets, ticket.id, values | {"marks": list(dict.fromkeys(marks))})
     more = {"subject": at.incoming.reading.parsed.subject, "event": "appended"}
-    outgoing.tell(at.connection, ticket, "staff_new", at.event, more, at.office, at.now)
+    at.tell(ticket, at.event, more)
 
 
 def _titled(connection: Connection, row: Message, incoming: Incoming) -> Incoming:
@@ -279,7 +279,7 @@ def _came_again(at: Occasion, row: Message, beside: bool) -> bool:
     ticket = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == ticket.id))
     desk.acknowledge(at, ticket, decision)
     more = briefing.of_mail(incoming, decision, at.claimed.id, row.entry_id or 0, at.office.rules)
-    outgoing.tell(connection, ticket, "staff_new", f"{at.event}.again", more, at.office, at.now)
+    at.tell(ticket, f"{at.event}.again", more)
     return True
 
 
@@ -509,7 +509,7 @@ def _ended(at: Occasion, decision: Decision, place: desk.Place, appears: bool) -
         replied, _ = desk.acknowledge(at, ticket, decision)
     if appears:
         more = briefing.of_mail(at.incoming, decision, at.claimed.id, place.entry, at.office.rules)
-        outgoing.tell(at.connection, ticket, "staff_new", at.event, more, at.office, at.now)
+        at.tell(ticket, at.event, more)
     desk.trace(at, ticket, ["a better copy arrived", *decision.reasons])
     desk.finish(at, decision, desk.Place(ticket, place.entry))
     return desk.Outcome(decision, ticket.reference, replied)

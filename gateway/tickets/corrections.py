@@ -18,7 +18,7 @@ from gateway.database.tables import Correction, Entry, Ticket, corrections, entr
 from gateway.model import Department, Ownership, Person, Priority, Question, TicketState, Trust
 from gateway.tickets import openings, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
-from gateway.tickets.outgoing import Office
+from gateway.tickets.outgoing import Notification, Office
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _follow_up(connection: Connection, before: Ticket, wrong: dict[str, Any], of
         openings.again(connection, row, office.rules, now)
     if ("department" in wrong or urgent) and row.state != TicketState.CLOSED:
         event = f"t{row.id}.c{now.timestamp():.0f}"
-        outgoing.tell(connection, row, "staff_new", event, _more(connection, row), office, now)
+        outgoing.tell(connection, Notification(row, "staff_new", event, _more(connection, row)), office, now)
 
 
 def _more(connection: Connection, row: Ticket) -> dict[str, Any]:

@@ -446,7 +446,7 @@ def _bounce(at: Occasion) -> tuple[str, bool]:
 def _tell(at: Occasion, decision: Decision, place: Place | None) -> None:
     """Staff hear of it at once, with the digest, or not."""
     if decision.notify == "now" and place is not None:
-        outgoing.tell(at.connection, place.ticket, "staff_new", at.event, _told(at, decision, place), at.office, at.now)
+        at.tell(place.ticket, at.event, _told(at, decision, place))
     elif decision.notify == "now":
         _tell_of_what_is_held(at, decision)
     elif decision.notify:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from gateway.database import inbox
+from gateway.database.tables import Ticket
 from gateway.model import Incoming
-from gateway.tickets.outgoing import Office
+from gateway.tickets import outgoing
+from gateway.tickets.outgoing import Notification, Office
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,10 @@ class Occasion:
     def of(self, incoming: Incoming) -> Occasion:
         """The same, as the mail counts here."""
         return self if incoming is self.incoming else replace(self, incoming=incoming)
+
+    def tell(self, ticket: Ticket, event: str, more: Mapping[str, Any]) -> None:
+        """Staff hear at once what the mail is to this ticket."""
+        outgoing.tell(self.connection, Notification(ticket, "staff_new", event, more), self.office, self.now)
 
     @property
     def unsure(self) -> bool:

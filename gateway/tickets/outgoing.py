@@ -138,16 +138,23 @@ def alert(event: str, address: str, kind: str, line: str, now: datetime) -> Outb
     return OutboxItem(event, "staff_digest", "en", address, "staff", {"lines": lines})
 
 
-def tell(
-    connection: Connection, ticket: Ticket, template: str, event: str, more: Mapping[str, Any], office: Office,
-    now: datetime,
-    *, escalate: bool = False,
-) -> None:  # fmt: skip
-    """A staff notification to the ticket's department, owner and watchers (and the escalation addresses)."""
-    to = [*office.staff.get(ticket.department, ()), *concerned(ticket, office)]
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What staff are told of a ticket: by which template, about which event (told once), with what besides the ticket
+    itself. Without a ``text`` in it, the conversation as it is."""
+
+    ticket: Ticket
+    template: str
+    event: str
+    more: Mapping[str, Any]
+
+
+def tell(connection: Connection, what: Notification, office: Office, now: datetime, *, escalate: bool = False) -> None:
+    """A notification to the ticket's department, owner and watchers (and the escalation addresses)."""
+    to = [*office.staff.get(what.ticket.department, ()), *concerned(what.ticket, office)]
     if escalate:
         to += office.staff.get("escalation", ())
-    tell_these(connection, to, ticket, template, event, more, office, now)
+    tell_these(connection, to, what, office, now)
 
 
 def concerned(ticket: Ticket, office: Office) -> list[str]:
@@ -156,30 +163,25 @@ def concerned(ticket: Ticket, office: Office) -> list[str]:
     return [address for address in found if address is not None]
 
 
-def tell_these(
-    connection: Connection, to: Iterable[str], ticket: Ticket, template: str, event: str, more: Mapping[str, Any],
-    office: Office, now: datetime,
-) -> None:  # fmt: skip
-    """A staff notification about a ticket to these addresses. Without a ``text`` in it, the conversation as it is."""
-    told = more if "text" in more else briefing.of_conversation(connection, ticket) | dict(more)
+def tell_these(connection: Connection, to: Iterable[str], what: Notification, office: Office, now: datetime) -> None:
+    """A notification to these addresses."""
+    if "text" not in what.more:
+        what = replace(what, more=briefing.of_conversation(connection, what.ticket) | dict(what.more))
     for address in dict.fromkeys(to):
-        tell_one(connection, ticket, template, event, address, told, office, now)
+        tell_one(connection, address, what, office, now)
 
 
-def tell_one(
-    connection: Connection, ticket: Ticket, template: str, event: str, address: str, more: Mapping[str, Any],
-    office: Office,
-    now: datetime,
-) -> None:  # fmt: skip
-    """A staff notification to one address, which answers by mail where it may."""
-    context = briefing.of_ticket(ticket) | dict(more)
+def tell_one(connection: Connection, address: str, what: Notification, office: Office, now: datetime) -> None:
+    """A notification to one address, which answers by mail where it may."""
+    ticket = what.ticket
+    context = briefing.of_ticket(ticket) | dict(what.more)
     token = office.staff_token(ticket.reference, address)
     context |= {"reply_to": token, "in_reply_to": f"{ticket.reference}.thread@{office.domain}"}
     stamp = budgets.Stamp(proof="verified" if ticket.trust == "verified" else "none")
     urgent = ticket.priority == "high" or ticket.critical
-    item = OutboxItem(event, template, "en", address, "staff", context, ticket.id)
+    item = OutboxItem(what.event, what.template, "en", address, "staff", context, ticket.id)
     reply = Reply(item, urgent=urgent, stamp=stamp)
-    write_to_staff(connection, reply, f"{template} about {ticket.reference}", office, now)
+    write_to_staff(connection, reply, f"{what.template} about {ticket.reference}", office, now)
 
 
 def write_to_staff(connection: Connection, reply: Reply, about: str, office: Office, now: datetime) -> None:

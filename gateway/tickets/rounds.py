@@ -16,7 +16,7 @@ from gateway.database.faults import Fault
 from gateway.database.tables import Ticket, entries, outbox, tickets
 from gateway.model import OutboxItem, TicketState, Trust
 from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored, thanks
-from gateway.tickets.outgoing import Office, Reply
+from gateway.tickets.outgoing import Notification, Office, Reply
 from gateway.tickets.people import last_ids
 from gateway.tickets.policy import BUDGET_SPENT
 
@@ -95,11 +95,12 @@ def _remind(
         return
     event = f"t{row.id}.r{row.round}.{what}"
     if what != "owner":
-        outgoing.tell(connection, row, f"staff_{what}", event, more, office, now, escalate=what == "breach")
+        told = Notification(row, f"staff_{what}", event, more)
+        outgoing.tell(connection, told, office, now, escalate=what == "breach")
         return
     address = office.address_of(row.owner)
     if address is not None:
-        outgoing.tell_these(connection, [address], row, "staff_owner", event, more, office, now)
+        outgoing.tell_these(connection, [address], Notification(row, "staff_owner", event, more), office, now)
 
 
 def _awake(connection: Connection, row: Ticket, office: Office, now: datetime) -> Done:
@@ -110,7 +111,8 @@ def _awake(connection: Connection, row: Ticket, office: Office, now: datetime) -
     connection.execute(update(tickets).where(tickets.c.id == row.id).values(snoozed_until=None))
     event = f"t{row.id}.s{until.timestamp():.0f}.awake"
     to = outgoing.concerned(row, office) or office.staff.get(row.department, ())
-    outgoing.tell_these(connection, to, row, "staff_owner", event, {"event": "awake"}, office, now)
+    told = Notification(row, "staff_owner", event, {"event": "awake"})
+    outgoing.tell_these(connection, to, told, office, now)
     return [(row.reference, "awake", (now - until).total_seconds())]
 
 

@@ -50,7 +50,7 @@ from gateway.tickets import (
     signatures,
     staff_words,
 )
-from gateway.tickets.outgoing import Office, Reply
+from gateway.tickets.outgoing import Notification, Office, Reply
 from gateway.tickets.signatures import Parted
 
 TOKEN_LIFE = timedelta(days=180)
@@ -551,9 +551,8 @@ class _Work:
             "why": why, "again": True, "event": "held", "held": shown.in_mail(text[:4000]),
             "news": self._news(), "seen": entry,
         }  # fmt: skip
-        outgoing.tell_one(
-            self.connection, self.case.ticket, "staff_held", self.event, self.who, more, self.office, self.now
-        )
+        told = Notification(self.case.ticket, "staff_held", self.event, more)
+        outgoing.tell_one(self.connection, self.who, told, self.office, self.now)
         return self.done(Disposition.RECORDED, f"{HELD}: {why}", entry, "staff_held")
 
     def _own_after_all(self) -> None:
