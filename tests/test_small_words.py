@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from gateway.read.author import author_of
 from gateway.tickets import thanks
 from gateway.tickets.greeting import greeted
+from tests.samples import incoming, mail
+
+WRITTEN = Path(__file__).parent / "labelled" / "thanks.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -51,3 +57,14 @@ def test_what_is_only_thanks_waits_for_nothing(text: str, only: bool) -> None:
 def test_a_name_is_shown_as_it_is_meant(field: str, name: str) -> None:
     found = author_of(f"From: {field}\r\n".encode())
     assert (found.address, found.display_name) == ("a@b.example", name)
+
+
+def test_thanks_as_people_write_them_are_heard_and_nothing_else_is() -> None:
+    """As the mail programs of seven languages send them: with signatures, and with our mail below."""
+    wrong = []
+    for line in WRITTEN.read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        words = incoming(mail(one["text"], "Re: Disk [T-7K2M9QX]")).reading.masked_text
+        if thanks.only(words) != one["only"]:
+            wrong.append((one["language"], one["only"], words))
+    assert wrong == []

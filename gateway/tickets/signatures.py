@@ -114,6 +114,27 @@ def parted(text: str, by: Colleague, earlier: Iterable[str] = ()) -> Parted:
     return _cut(lines, _repeated(lines, by, known))
 
 
+def closes(line: str) -> bool:
+    """Whether a line is nothing but a closing formula."""
+    return _CLOSING.fullmatch(line.strip()) is not None
+
+
+def may_sign(lines: Sequence[str], named: bool = False) -> bool:
+    """Whether anybody's signature may consist of these filled lines: contact data, or names and titles beside some. A
+    name alone is one as well, and so is nothing below a name (``named``)."""
+    if len(lines) > LINES or any(map(_ANSWERS.search, lines)):
+        return False
+    if not any(map(_HARD.search, lines)):
+        return (named and not lines) or (0 < len(lines) <= 2 and all(_may_be_name(line, "") for line in lines))
+    return all(_alike(line) if _HARD.search(line) else _is_title(line) for line in lines)
+
+
+def _is_title(line: str) -> bool:
+    """Whether a line is a name, a title or a company: a few words that begin with capitals."""
+    words = [word for word in re.findall(r"[^\W\d_]+", line) if len(word) > 1]
+    return len(line) <= 60 and not _SENTENCE.search(line) and sum(map(str.islower, words)) <= 1 < 2 * len(words)
+
+
 def _cut(lines: Sequence[str], begin: int) -> Parted:
     words = "\n".join(lines[:begin]).rstrip()
     return Parted(words, "\n".join(lines[begin:]).strip()) if words else Parted("\n".join(lines))
