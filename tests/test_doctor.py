@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bench.dovecot import Dovecot
+from bench.harness import LoopbackPeers, Running, free_port
+from bench.nsd import Nsd
+from bench.postfix import Postfix
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from bench.dovecot import (Dovecot)
-from bench.harness import (LoopbackPeers, Running, free_port)
-from bench.nsd import (Nsd)
-from bench.postfix import (Postfix)
-from gateway import (config)
-from gateway.doctor import (domain, wires)
+from gateway import config
+from gateway.doctor import domain, wires
 from gateway.doctor.finding import Finding
 from gateway.replies.sign import load_key
 from gateway.verify.dns import ZoneResolver
