@@ -12,10 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bench.dovecot import Dovecot
-from bench.harness import LoopbackPeers, Running, free_port
-from bench.nsd import Nsd
-from bench.postfix import Postfix
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
