@@ -1,4 +1,5 @@
-"""TOML to typed, frozen settings: every default and every refusal lives here.
+"""TOML to typed, frozen settings: the whole of the sections, which stand in ``settings.py`` of the rooms that use them
+with every default and every refusal.
 
 A fault is reported as ``file:key: what and why``. Unknown keys are refused with the nearest known one. Secrets are
 read from files or from the systemd credentials folder, never from the TOML itself.
