@@ -109,18 +109,13 @@ def signing_keys(settings: Settings, path: str = "config.toml") -> tuple[Signing
 def sender(settings: Settings, key: bytes, path: str = "config.toml") -> Sender:
     """Who replies come from. ConfigError when a signing key cannot be used."""
     return Sender(
-        address=settings.gateway.address,
-        name=settings.gateway.name,
-        domain=settings.gateway.replies_at,
+        gateway=settings.gateway,
         envelope=settings.replies.envelope,
-        client_area_url=settings.gateway.client_area_url,
-        chat_url=settings.gateway.chat_url,
         secret=key,
         signing=signing_keys(settings, path),
         promise=Promise(
             _minutes(settings.clock.target), _minutes(settings.clock.limit), _minutes(settings.clock.client_area_reply)
         ),
-        timezone=settings.gateway.timezone,
         hours={str(department): hours for department, hours in settings.staff.hours.items()},
     )
 

@@ -13,6 +13,7 @@ import pytest
 from gateway import check
 from gateway.check import Findings
 from gateway.replies.render import RenderError, Sender, Templates, samples
+from gateway.settings import Gateway
 from tests.certificates import self_signed
 from tests.peers.harness import write_accounts
 from tests.test_directory import FILES
@@ -137,7 +138,11 @@ def test_a_template_that_grows_with_its_values_is_cut_off_when_a_mail_is_written
     (tmp_path / "received.en.txt.j2").write_text(
         "Your orders, every one of them: {% for item in orders %}" + "x" * 1000 + "{% endfor %}"
     )
-    sender = Sender("a@b.example", "A", "b.example", "verp", "https://x.example/", "https://y.example/", b"s" * 32)
+    sender = Sender(
+        Gateway(address="a@b.example", name="A", client_area_url="https://x.example/", chat_url="https://y.example/"),
+        "verp",
+        b"s" * 32,
+    )
     templates = Templates(tmp_path)
     assert templates.problems(sender) == []
     with pytest.raises(RenderError, match="TooMuch"):

@@ -13,11 +13,11 @@ import pytest
 
 from gateway.replies import preview
 from gateway.replies.render import NAMES, STAFF, Sender, Templates
-from gateway.settings import Hours
+from gateway.settings import Gateway, Hours
 
 GOLDEN = Path(__file__).parent / "golden"
 SENDER = Sender(
-    "support@introserv.com", "INTROSERV Support", "introserv.com", "verp", "https://portal.example/", "https://chat.example/", b"s" * 32,
+    Gateway(address="support@introserv.com", name="INTROSERV Support", client_area_url="https://portal.example/", chat_url="https://chat.example/"), "verp", b"s" * 32,
     hours={"financial": Hours(0, 4, "09:00", "18:00")},
 )  # fmt: skip
 LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")

@@ -20,6 +20,7 @@ from gateway.model import AccountMatch, OutboxItem
 from gateway.read.words import quotes
 from gateway.replies import render
 from gateway.replies.render import Sender, Templates
+from gateway.settings import Gateway
 from gateway.tickets import desk, nudges, people
 from gateway.tickets.settings import Replies
 from tests.samples import JOE, NONE, NOW, REGISTERED, RULES, STRANGER, envelope, incoming, mail, office
@@ -28,7 +29,7 @@ from tests.test_desk import MINUTE, Desk
 GOLDEN = Path(__file__).parent / "golden" / "shift.txt"
 TEMPLATES = Templates(None)
 SENDER = Sender(
-    "support@introserv.com", "INTROSERV Support", "introserv.com", "verp", "https://portal.example/", "https://chat.example/", b"s" * 32
+    Gateway(address="support@introserv.com", name="INTROSERV Support", client_area_url="https://portal.example/", chat_url="https://chat.example/"), "verp", b"s" * 32
 )  # fmt: skip
 SEVEN = replace(RULES, languages=("de", "en", "es", "fr", "it", "ru", "uk"))
 REFERENCE = re.compile(r"T-[0-9A-Z]{7}")

@@ -17,18 +17,26 @@ from gateway.model import OutboxItem
 from gateway.read.words import quotes
 from gateway.replies import render
 from gateway.replies.render import Promise, RenderError, Sender, Templates, build, reply_subject, samples
-from gateway.settings import Hours
+from gateway.settings import Gateway, Hours
 
 TEMPLATES = Templates(None)
 SENDER = Sender(
-    "support@introserv.com",
-    "INTROSERV Support",
-    "introserv.com",
+    Gateway(
+        address="support@introserv.com",
+        name="INTROSERV Support",
+        client_area_url="https://portal.example/",
+        chat_url="https://chat.example/",
+    ),
     "verp",
-    "https://portal.example/",
-    "https://chat.example/",
     b"s" * 32,
 )
+
+
+def ours(**changes: str) -> Sender:
+    """The sender of another ``[gateway]``."""
+    return replace(SENDER, gateway=SENDER.gateway.model_copy(update=changes))
+
+
 WHEN = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 BASE, *_, ASKED = samples("received")
 ITEM = OutboxItem("m1", "received", "en", "anna@example.de", "auto", BASE, 1, 7, "abc.tag@introserv.com", WHEN)
@@ -58,7 +66,7 @@ def test_no_header_can_be_injected(subject: str, name: str, parent: str, referen
     context = BASE | {
         "subject": subject, "account_name": name, "in_reply_to": parent, "references": references, "reply_to": token
     }  # fmt: skip
-    message = build(replace(ITEM, context=context), replace(SENDER, name=name), TEMPLATES)
+    message = build(replace(ITEM, context=context), ours(name=name), TEMPLATES)
     names = header_names(message.raw)
     assert len(names) == len(set(names))
     assert set(names) - {"Reply-To"} <= EXPECTED
@@ -181,7 +189,7 @@ def test_plural_forms_and_moments_are_those_of_the_language() -> None:
 
 def test_the_zone_that_is_assumed_is_the_configured_one() -> None:
     def received(language: str, timezone: str) -> str:
-        return TEMPLATES.text("received", language, render.variables(replace(SENDER, timezone=timezone), ASKED))
+        return TEMPLATES.text("received", language, render.variables(ours(timezone=timezone), ASKED))
 
     assert "we assume CET/CEST otherwise" in received("en", "Europe/Berlin")
     assert "von MEZ/MESZ aus" in received("de", "Europe/Berlin")
@@ -331,7 +339,7 @@ def test_an_odd_recipient_is_refused_before_the_relay_sees_it(recipient: str) ->
 
 
 def test_a_recipient_beyond_ascii_stands_in_utf_8_and_nothing_else_does() -> None:
-    message = build(replace(ITEM, recipient="用户@xn--fsqu00a.example"), replace(SENDER, name="Müller"), TEMPLATES)
+    message = build(replace(ITEM, recipient="用户@xn--fsqu00a.example"), ours(name="Müller"), TEMPLATES)
     assert message.rcpt_to == "用户@xn--fsqu00a.example"
     lines = message.raw.partition(b"\r\n\r\n")[0].split(b"\r\n")
     assert [line.decode() for line in lines if not line.isascii()] == ["To: <用户@xn--fsqu00a.example>"]

@@ -11,11 +11,11 @@ from playwright.sync_api import Browser
 
 from gateway.replies import preview
 from gateway.replies.render import NAMES, Sender, Templates
+from gateway.settings import Gateway
 
 LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")
 SENDER = Sender(
-    "support@introserv.com", "INTROSERV Support", "introserv.com", "verp", "https://portal.example/very/long/way/to/the/tickets",
-    "https://chat.example/", b"s" * 32,
+    Gateway(address="support@introserv.com", name="INTROSERV Support", client_area_url="https://portal.example/very/long/way/to/the/tickets", chat_url="https://chat.example/"), "verp", b"s" * 32,
 )  # fmt: skip
 SCREENS = {"wide": (1200, "light"), "phone": (375, "light"), "small phone": (320, "dark")}
 AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}

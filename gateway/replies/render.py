@@ -36,7 +36,7 @@ from gateway.model import FENCE, Enclosure, OutboxItem, Outgoing
 from gateway.replies import localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
-from gateway.settings import Hours, Problem
+from gateway.settings import Gateway, Hours, Problem
 
 NAMES = (
     "received", "received_general", "verification_needed", "emergency", "status", "answer", "closed", "abuse_notice"
@@ -76,19 +76,14 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a reply comes from. ``envelope``: ``verp``, ``address`` or ``null``. ``hours``: of the departments that do
-    not work around the clock."""
+    """Who a reply comes from, by ``[gateway]``. ``envelope``: ``verp``, ``address`` or ``null``. ``hours``: of the
+    departments that do not work around the clock."""
 
-    address: str
-    name: str
-    domain: str
+    gateway: Gateway
     envelope: str
-    client_area_url: str
-    chat_url: str
     secret: bytes
     signing: tuple[SigningKey, ...] = ()
     promise: Promise = Promise()
-    timezone: str = "Europe/Berlin"
     hours: Mapping[str, Hours] = field(default_factory=dict)
 
 
@@ -363,14 +358,14 @@ def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
         **_ABSENT,
         **context,
         "fence": FENCE,
-        "name": sender.name,
-        "address": sender.address,
-        "client_area_url": sender.client_area_url,
-        "chat_url": sender.chat_url,
+        "name": sender.gateway.name,
+        "address": sender.gateway.address,
+        "client_area_url": sender.gateway.client_area_url,
+        "chat_url": sender.gateway.chat_url,
         "target_minutes": sender.promise.target,
         "limit_minutes": sender.promise.limit,
         "ticket_minutes": sender.promise.ticket,
-        "timezone": sender.timezone,
+        "timezone": sender.gateway.timezone,
         "opening": sender.hours.get(str(context.get("department") or "")),
     }
 
@@ -425,14 +420,14 @@ def headers_for(item: OutboxItem, sender: Sender, subject: str) -> list[tuple[st
     context = item.context
     reply_to = str(context.get("reply_to") or "")
     fields = [
-        ("From", f"{_name(sender.name)} <{sender.address}>".strip()),
+        ("From", f"{_name(sender.gateway.name)} <{sender.gateway.address}>".strip()),
         ("To", f"<{item.recipient}>"),
         ("Subject", _encoded(subject)),
         ("Date", email.utils.format_datetime(item.created_at)),
         ("Message-ID", f"<{item.rfc_id}>"),
     ]
     if reply_to and _ATOM.fullmatch(reply_to):
-        fields.append(("Reply-To", f"{_name(sender.name)} <{reply_to}>".strip()))
+        fields.append(("Reply-To", f"{_name(sender.gateway.name)} <{reply_to}>".strip()))
     parent = str(context.get("in_reply_to") or "")
     if parent and _ID.fullmatch(parent):
         fields.append(("In-Reply-To", f"<{parent}>"))
@@ -458,7 +453,7 @@ def subject_of(item: OutboxItem, sender: Sender, words: Mapping[str, str]) -> st
         return f"[{reference}] " + neutral(own.format(account=item.context.get("account") or ""))
     if item.context.get("verified") and item.context.get("subject"):
         return reply_subject(str(item.context["subject"]), reference)
-    return f"[{reference}] " + words["subject_fixed"].format(name=neutral(sender.name))
+    return f"[{reference}] " + words["subject_fixed"].format(name=neutral(sender.gateway.name))
 
 
 def staff_subject(item: OutboxItem, reference: str, words: Mapping[str, str]) -> str:
@@ -660,8 +655,8 @@ def build(item: OutboxItem, sender: Sender, templates: Templates, files: Sequenc
         if not _as_meant(raw, fields):
             raise RenderError("the built headers are not the intended ones")
     mail_from = {
-        "verp": guard.bounce_address(sender.secret, item.id, sender.domain),
-        "address": sender.address,
+        "verp": guard.bounce_address(sender.secret, item.id, sender.gateway.replies_at),
+        "address": sender.gateway.address,
         "null": "",
     }
     if sender.signing:
