@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +18,7 @@ import pytest
 from gateway.database.inbox import Claimed
 from gateway.model import Reading, Turn
 from gateway.pipeline import DEATHS, Hand, Judge
-from gateway.read.fork_server import ForkServer
+from gateway.read.fork_server import ForkServer, name_of
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.reading import Hints, read
 from tests.samples import envelope
@@ -182,6 +183,36 @@ def test_a_fork_server_that_dies_is_started_anew() -> None:
             assert readers.server_pid != before
 
     run(work, 30.0)
+
+
+def _here(wire: socket.socket, _: Callable[..., Any]) -> None:
+    wire.sendall(b"here")
+
+
+def test_a_fork_server_that_died_meanwhile_is_found_before_it_is_asked() -> None:
+    """The first child after it is no failure: no mail waits for the next try."""
+    server = ForkServer("gateway.model")
+
+    def heard() -> bytes:
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                child = server.fork(_here, name_of(_here), theirs)
+            ours.settimeout(60)
+            said = ours.recv(10)
+            child.kill()
+            return said
+
+    try:
+        assert heard() == b"here"
+        for _ in range(2):
+            before = server.pid
+            assert before is not None
+            os.kill(before, signal.SIGKILL)
+            os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
+            assert heard() == b"here" and server.pid != before
+    finally:
+        server.stop()
 
 
 def test_a_command_forks_its_fork_server_and_one_that_dies_is_started_anew() -> None:
