@@ -149,6 +149,7 @@ def test_a_long_list_is_shown_a_page_at_a_time(at: Desk, shell: Shell, monkeypat
     assert read == [2, 2, 1, 2, 2]
     assert shell("list", "--limit", "3", "--json").stdout.splitlines() == whole[0].splitlines()[:3]
     assert shell("messages", "list", "--limit", "3", "--json").stdout.splitlines() == whole[2].splitlines()[:3]
+    assert "2026-11-22 19:00:00 CET" in shell("messages", "list").stdout, "a table has the zone of whoever reads it"
     table = shell("list").stdout
     assert sum(reference in table for reference in references) == 5 and table.count("reference") == 3
     assert shell("list", "--account", "99999").stdout.startswith("reference"), "an empty list has its heading"

@@ -23,7 +23,7 @@ def messages_list(
     sender: Annotated[str | None, typer.Option("--from", help="A part of the author or envelope sender.")] = None,
     subject: Annotated[str | None, typer.Option(help="A part of the subject.")] = None,
     message_id: Annotated[str | None, typer.Option("--message-id", help="The mail's Message-ID.")] = None,
-    since: Annotated[str | None, typer.Option(help="Received since then: 2h, 3d, or 2026-11-22T14:00Z.")] = None,
+    since: Annotated[str | None, typer.Option(help="Received since then: 2h, 3d, or 2026-11-22T14:00.")] = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
@@ -31,11 +31,13 @@ def messages_list(
     from gateway.database.store import utc_now
     from gateway.tickets import search
 
-    start = moments.past(since, utc_now()) if since else None
-    wanted = search.Search(state, disposition, sender, subject, message_id, start, limit)
-    with context.store() as (_, store):
+    with context.store() as (settings, store):
+        zone = moments.zone_of(settings)
+        start = moments.past(since, utc_now(), zone=zone) if since else None
+        wanted = search.Search(state, disposition, sender, subject, message_id, start, limit)
         read = lambda page: store.read_now(lambda connection: search.inbox_rows(connection, page))  # noqa: E731
-        show_pages(search.pages(read, wanted, PAGE), COLUMNS, as_json)
+        pages = search.pages(read, wanted, PAGE)
+        show_pages(pages if as_json else moments.shown(pages, zone), COLUMNS, as_json)
 
 
 @app.command("show")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from gateway.cli.output import fail, safe
@@ -30,6 +31,16 @@ def future(words: str, now: datetime, zone: str) -> datetime:
 def local(value: str, zone: str) -> str:
     """A time of ISO 8601 in a zone, with the name of that: ``2026-11-22 15:04:05 CET``."""
     return f"{datetime.fromisoformat(value).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def shown(pages: Iterable[list[dict[str, Any]]], zone: str) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a list with their times in the zone of whoever reads them."""
+    for page in pages:
+        yield [{name: _of(name, value, zone) for name, value in row.items()} for row in page]
+
+
+def _of(name: str, value: Any, zone: str) -> Any:
+    return local(value, zone) if value and name.endswith("_at") else value
 
 
 def zone_of(settings: Settings) -> str:

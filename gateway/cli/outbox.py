@@ -32,7 +32,7 @@ def outbox_list(
     to: Annotated[str | None, typer.Option(help="A part of the recipient's address.")] = None,
     subject: Annotated[str | None, typer.Option(help="A part of the ticket's subject.")] = None,
     message_id: Annotated[str | None, typer.Option("--message-id", help="The reply's Message-ID.")] = None,
-    since: Annotated[str | None, typer.Option(help="Written since then: 2h, 3d, or 2026-11-22T14:00Z.")] = None,
+    since: Annotated[str | None, typer.Option(help="Written since then: 2h, 3d, or 2026-11-22T14:00.")] = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
@@ -40,11 +40,13 @@ def outbox_list(
     from gateway.database.store import utc_now
     from gateway.tickets import search
 
-    start = moments.past(since, utc_now()) if since else None
-    wanted = search.Search(state, None, to, subject, message_id, start, limit)
-    with context.store() as (_, store):
+    with context.store() as (settings, store):
+        zone = moments.zone_of(settings)
+        start = moments.past(since, utc_now(), zone=zone) if since else None
+        wanted = search.Search(state, None, to, subject, message_id, start, limit)
         read = lambda page: store.read_now(lambda connection: search.outbox_rows(connection, page))  # noqa: E731
-        show_pages(search.pages(read, wanted, PAGE), COLUMNS, as_json)
+        pages = search.pages(read, wanted, PAGE)
+        show_pages(pages if as_json else moments.shown(pages, zone), COLUMNS, as_json)
 
 
 @app.command("show")

@@ -50,7 +50,7 @@ def tickets_list(
         then = moments.past(since, utc_now(), zone=zone) if since else None
         wanted = Filter(state, account, department, priority, who, tag, trust, language, then)
         pages = _pages(store, wanted, limit)
-        show_pages(pages if as_json else ([_in_zone(row, zone) for row in page] for page in pages), _COLUMNS, as_json)
+        show_pages(pages if as_json else moments.shown(pages, zone), _COLUMNS, as_json)
 
 
 def _pages(store: Store, wanted: Filter, limit: int) -> Iterator[list[dict[str, Any]]]:
@@ -64,10 +64,6 @@ def _pages(store: Store, wanted: Filter, limit: int) -> Iterator[list[dict[str, 
     for start in range(0, max(1, len(ids)), PAGE):
         some = ids[start : start + PAGE].tolist()
         yield store.read_now(lambda connection, some=some: views.ticket_page(connection, some))  # type: ignore[misc]
-
-
-def _in_zone(row: dict[str, Any], zone: str) -> dict[str, Any]:
-    return row | {"limit_at": row["limit_at"] and moments.local(row["limit_at"], zone)}
 
 
 @app.command("show")

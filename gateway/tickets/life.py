@@ -177,7 +177,8 @@ def _reply_steps(row: OutboxRow) -> list[Step]:
         steps.append(Step(row.dead_at, "given up", f"{name}{tries}: {row.last_error}"))
     else:
         why = f": {row.last_error}" if row.last_error else ""
-        steps.append(Step(None, "waits", f"{name}{tries}{why}; next try {_moment(row.next_at)}"))
+        steps.append(Step(None, "waits", f"{name}{tries}{why}"))
+        steps.append(Step(row.next_at, "next try", name))
     if row.bounced:
         steps.append(Step(None, "bounced", f"{name}: {row.bounced}"))
     return steps
@@ -185,10 +186,6 @@ def _reply_steps(row: OutboxRow) -> list[Step]:
 
 def _reply_life(row: OutboxRow) -> Life:
     return Life(None, f"outbox {row.id}: {row.template} to {row.recipient}", tuple(_reply_steps(row)))
-
-
-def _moment(at: datetime | None) -> str:
-    return at.isoformat(timespec="seconds") if at is not None else "unknown"
 
 
 def _now(row: Row[Any]) -> list[Step]:
