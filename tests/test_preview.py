@@ -16,9 +16,10 @@ SHOWN = {
 LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")
 
 
-def preview(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def preview(tmp_path: Path, *arguments: str, more: str = "") -> subprocess.CompletedProcess[str]:
     config = tmp_path / "config.toml"
-    config.write_text(f'[gateway]\nstate_dir = "{tmp_path}"\nname = "Example Support"\n[clock]\ntarget = "7m"\n')
+    given = f'[gateway]\nstate_dir = "{tmp_path}"\nname = "Example Support"\n[clock]\ntarget = "7m"\n{more}'
+    config.write_text(given)
     command = [sys.executable, "-m", "gateway", "--config", str(config), "templates", "preview", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -54,3 +55,11 @@ def test_one_template_is_printed_and_neither_or_both_is_refused(tmp_path: Path) 
     for arguments in ((), ("closed", "--all", str(tmp_path / "x"))):
         done = preview(tmp_path, *arguments)
         assert (done.returncode, done.stderr) == (2, "gateway: name a template, or give --all FOLDER\n")
+
+
+def test_a_template_that_cannot_be_shown_says_why(tmp_path: Path) -> None:
+    (tmp_path / "received.de.txt.j2").write_text("Hallo {{ nmae }}\n")
+    more = f'[replies]\ntemplates_dir = "{tmp_path}"\n'
+    done = preview(tmp_path, "received", "--language", "de", more=more)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "gateway: template received.de.txt.j2: UndefinedError: 'nmae' is undefined\n"

@@ -51,7 +51,8 @@ def templates_preview(
         else:
             print(templates.text(str(name), language, variables(sender, samples(str(name))[0])))
     except RenderError as error:
-        fail(str(error))
+        why = error.__cause__  # what it quotes are samples, no customer's words
+        fail(f"{error}: {why}" if why is not None and str(why) else str(error))
 
 
 def _write_all(templates: Templates, sender: Sender, folder: Path) -> None:
