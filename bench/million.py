@@ -1,7 +1,7 @@
 """What a million tickets cost: ``python -m bench.million [--tickets 1000000] [--postgresql] [--purge 100000]``.
 
 Each operation in CPU milliseconds on a database with two thousand open tickets and on one with a past as well, so that it has so many
-in all; turn by turn in the same run, of this process and, with PostgreSQL, of the server's. Then a purge, and how long mail waited meanwhile for its acceptance and its commit.
+in all; turn by turn in the same run, of this process and, with PostgreSQL, of the server's. Then a purge beside mail (``bench/purging.py``).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event, text
 
+from bench import purging
 from bench.copies import OPEN, SPAN_S, multiply
 from bench.postgresql import PostgreSQL
 from bench.throughput import signed_mails
@@ -35,7 +36,8 @@ from gateway.demo import ZONE
 from gateway.ingest.identity import digest_of
 from gateway.model import ClaimedItem, Envelope, Person, RawMessage, Role, TicketState
 from gateway.pipeline import Hand, Judge
-from gateway.tickets import desk, incidents, listing, outgoing, people, purge, retention, rounds, views, worklist
+from gateway.read.reading import (read)
+from gateway.tickets import (desk, incidents, listing, outgoing, people, purge, retention, rounds, views, worklist)
 from gateway.tickets.desk import Outcome
 from gateway.tickets.occasion import Occasion
 from gateway.tickets.settings import Retention
@@ -145,7 +147,7 @@ def operations(one: Desk) -> dict[str, tuple[int, Callable[[], None]]]:
         "outbox list --state dead": (10, ask(lambda c: views.outbox_list(c, "dead", 10))),
         "console: the queue": (5, ask(lambda c: worklist.rows(c, pages, utc_now()))),
         "console: counts": (5, ask(lambda c: (worklist.counts(c, utc_now()), worklist.trouble(c), worklist.stamp(c)))),
-        "console: choices": (5, ask(worklist.choices)),
+        "console: choices": (5, ask(lambda c: worklist.choices(c, utc_now()))),
         "clock: what is due": (20, ask(rounds.next_due)),
         "claims: what is due": (20, ask(lambda c: inbox.anything_due(c, utc_now()))),
         "outbox: what is due": (20, ask(lambda c: outbox_turns.due(c, utc_now(), 16))),
@@ -235,102 +237,15 @@ def planned(one: Desk) -> None:
             print(*(f"    {line}" for line in plan), sep="\n")
 
 
-WINDOW_S = 10.0  #: with the purge and without it, in turn: what others do on the machine meets both alike
-LATE_S = 0.25
-
-
-class Steps:
-    """The store as a purge sees it: it works while ``open`` is set, and each of its transactions is timed."""
-
-    def __init__(self, store: Store) -> None:
-        self._store, self.open, self.stop = store, asyncio.Event(), asyncio.Event()
-        self.read = store.read
-        self.took: list[float] = []  #: seconds of each transaction, with its commit and its turn
-
-    async def write(self, job: Callable[[Connection], Any]) -> Any:
-        """One step."""
-        began = time.perf_counter()
-        done = await self._store.write(job)
-        self.took.append(time.perf_counter() - began)
-        return done
-
-    async def wait(self, pause: float) -> bool:
-        """The pause of a purge, and as long as it may not work."""
-        await asyncio.sleep(pause)
-        await self.open.wait()
-        return not self.stop.is_set()
-
-
-async def waits(one: Desk, seconds: float, done: Callable[[], bool]) -> list[float]:
-    """How long mails waited for their acceptance and their commit, one mail after another."""
-    found, ends = [], time.monotonic() + seconds
-    while time.monotonic() < ends and not done():
-        began = time.perf_counter()
-        claimed = await asyncio.to_thread(one.accepted, one.raw())
-        found.append(time.perf_counter() - began)
-        incoming = (await one.judge.incoming(Hand(claimed)))[0]
-        began = time.perf_counter()
-        await asyncio.to_thread(one.committed, claimed, incoming)
-        found.append(time.perf_counter() - began)
-        await asyncio.sleep(0.05)
-    return found
-
-
-def told(name: str, some: list[float]) -> None:
-    """Prints how they are spread."""
-    cut = statistics.quantiles(some, n=1000)
-    late = sum(one > LATE_S for one in some)
-    print(
-        f"  {name}: {len(some)} times, p50 {cut[499] * 1000:.1f} ms, p99 {cut[989] * 1000:.1f}, p99.9 {cut[998] * 1000:.1f}, "
-        f"max {max(some) * 1000:.1f}, {late} beyond {LATE_S * 1000:.0f}"
-    )
-
-
-async def purged(one: Desk, count: int, seconds: float) -> None:
-    """Purges ``count`` tickets while mail comes, in windows with and without it, and prints how long each waited."""
-    spaced = one.store.read_now(
-        lambda c: c.execute(text(f"select opened_at from tickets order by id limit 1 offset {count}")).scalar()
-    )
-    now = utc_now()
-    age = now - (purge_moment(spaced) if isinstance(spaced, str) else spaced)
-    total = lambda: one.store.read_now(lambda c: c.execute(text("select count(*) from tickets")).scalar_one())  # noqa: E731
-    steps, before, ends = Steps(one.store), total(), time.monotonic() + seconds
-    keep = Retention().model_copy(update={"tickets": age.total_seconds(), "records": None})
-    work = asyncio.create_task(purge.Purge(steps, keep, lambda: now, steps.wait).run())  # type: ignore[arg-type]
-    alone: list[float] = []
-    beside: list[float] = []
-    while time.monotonic() < ends and not work.done():
-        alone += await waits(one, WINDOW_S, work.done)
-        steps.open.set()
-        beside += await waits(one, WINDOW_S, work.done)
-        steps.open.clear()
-    finished = work.done()
-    steps.stop.set()
-    steps.open.set()
-    await work
-    removed = before - total() + (len(alone) + len(beside)) // 2
-    print(
-        f"purged about {removed} of {count} tickets{'' if finished else ', then stopped'}; load {os.getloadavg()[0]:.1f}"
-    )
-    told("accept or commit without a purge", alone)
-    told("accept or commit beside a purge", beside)
-    told("a step of the purge with its commit", steps.took)
-
-
-def purge_moment(said: str) -> Any:
-    """What SQLite keeps as text."""
-    from datetime import UTC, datetime
-
-    return datetime.fromisoformat(said).replace(tzinfo=UTC)
-
-
 async def main_of(given: argparse.Namespace) -> None:
     """Builds both databases and measures."""
     signed, public = signed_mails(1)
     del signed
     zone = {"bench._domainkey.example.de": {"TXT": [f"v=DKIM1; k=rsa; p={public}"]}}
+    spf = "v=spf1 ip4:192.0.2.1 ip4:127.0.0.1 -all"
+    times = purging.Times()
     peers = LoopbackPeers(
-        zone=ZONE | zone | {"example.de": {**ZONE.get("example.de", {}), "TXT": ["v=spf1 ip4:192.0.2.1 -all"]}}
+        ZONE | zone | {"example.de": {**ZONE.get("example.de", {}), "TXT": [spf]}}, lambda taken: times.heard(taken)
     )
     server = PostgreSQL() if given.postgresql else None
     generated = (_mail(number) for number in itertools.count(1))
@@ -361,7 +276,8 @@ async def main_of(given: argparse.Namespace) -> None:
             if given.rounds:
                 await measured(desks, server, given.rounds)
             if given.purge:
-                await purged(desks[LARGE], given.purge, given.seconds)
+                purging.first(given.priority)
+                purging.beside(desks[LARGE].store, folder / LARGE, peers, times, _mail, given.purge, given.seconds)
         finally:
             for one in desks.values():
                 await one.desk.relay.close()
@@ -374,7 +290,7 @@ async def main_of(given: argparse.Namespace) -> None:
 def _mail(number: int) -> bytes:
     stamp = time.time_ns()
     return (
-        f"From: Anna Schmidt <anna@example.de>\r\nTo: support@introserv.com\r\nSubject: Slow server {stamp} #123456\r\n"
+        f"From: Anna Schmidt <anna@example.de>\r\nTo: support@introserv.com\r\nSubject: Slow server {number:013} #123456\r\n"
         f"Message-ID: <million.{number}.{stamp}@example.de>\r\nDate: Sat, 28 Nov 2026 18:00:00 +0000\r\n"
         "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
         f"Hello,\r\n\r\nmy server 203.0.113.7 (r1z7og44) has been slow since 14:30 CET, case {stamp}.\r\n\r\nAnna\r\n"
@@ -390,8 +306,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="Of the operations; 0: only the purge.")
     parser.add_argument("--plans", action="store_true", help="Print the plan of every statement.")
     parser.add_argument("--folder", help="Where the databases lie.")
+    parser.add_argument("--priority", type=int, default=0, help="Of the purge and its mail, as nice has it.")
+    given = parser.parse_args()
     os.nice(10)
-    asyncio.run(main_of(parser.parse_args()))
+    asyncio.run(main_of(given))
     return 0
 
 
