@@ -36,11 +36,9 @@ from gateway.demo import ZONE
 from gateway.ingest.identity import digest_of
 from gateway.model import ClaimedItem, Envelope, Person, RawMessage, Role, TicketState
 from gateway.pipeline import Hand, Judge
-from gateway.read.reading import (read)
-from gateway.tickets import (desk, incidents, listing, outgoing, people, purge, retention, rounds, views, worklist)
+from gateway.tickets import desk, incidents, listing, outgoing, people, retention, rounds, views, worklist
 from gateway.tickets.desk import Outcome
 from gateway.tickets.occasion import Occasion
-from gateway.tickets.settings import Retention
 from tests.peers.harness import TO, LoopbackPeers, config_text, write_accounts
 from tests.peers.reading import InProcess
 

@@ -23,10 +23,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tests.peers.harness import TO, LoopbackPeers, Running, config_text, until
 from gateway.database.store import Store, utc_now
 from gateway.peers import Taken
 from gateway.tickets import rounds
+from tests.peers.harness import TO, LoopbackPeers, Running, config_text, until
 
 EVERY_S = 0.1
 AFTER_S = 60.0  #: of mail without a purge

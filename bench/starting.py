@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.harness import LoopbackPeers, Running, free_port
+from tests.peers.harness import LoopbackPeers, Running, free_port
 
 
 def once(service: Running, port: int) -> tuple[float, float, float]:
