@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -209,3 +210,13 @@ def test_a_mail_never_comes_back_into_a_room_that_it_left() -> None:
             assert room not in rooms[:-1], f"{room} again: {stay}"
             rooms += [room] if rooms[-1:] != [room] else []
     assert rooms == ["ingest", "read", "verify", "tickets", "replies"]
+
+
+def test_what_is_broken_on_purpose_stands_where_the_list_says_and_has_its_test() -> None:
+    breaks = tomllib.loads((ROOT / "bench" / "mutants.toml").read_text())["mutant"]
+    assert len(breaks) > 100
+    lost = [(one["file"], one["find"]) for one in breaks if (ROOT / one["file"]).read_text().count(one["find"]) != 1]
+    assert lost == []
+    for named in {test for one in breaks for test in one["tests"]}:
+        path, _, test = named.partition("::")
+        assert not test or f"def {test.partition('[')[0]}(" in (ROOT / path).read_text(), named
