@@ -34,8 +34,8 @@ from gateway.database import outbox as outbox_rows
 from gateway.database.store import Store, utc_now
 from gateway.demo import ZONE
 from gateway.ingest.identity import digest_of
+from gateway.judge import Hand, Judge
 from gateway.model import ClaimedItem, Envelope, Person, RawMessage, Role, TicketState
-from gateway.pipeline import Hand, Judge
 from gateway.tickets import desk, incidents, listing, outgoing, people, retention, rounds, views, worklist
 from gateway.tickets.desk import Outcome
 from gateway.tickets.occasion import Occasion

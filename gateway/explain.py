@@ -17,9 +17,9 @@ from gateway.database import inbox
 from gateway.database.store import Store, StoreError
 from gateway.ingest.client import return_path
 from gateway.ingest.identity import digest_of
+from gateway.judge import Hand, Judge
 from gateway.mail.header import header_end
 from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, mail_start
-from gateway.pipeline import Hand, Judge
 from gateway.read.author import author_of
 from gateway.read.reader import Readers
 from gateway.replies.render import Templates

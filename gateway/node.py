@@ -29,11 +29,12 @@ from gateway.ingest.connection import Ingest
 from gateway.ingest.limits import Limits
 from gateway.ingest.relays import KnownRelays, Watch
 from gateway.ingest.sources import Sources
+from gateway.judge import Judge
 from gateway.lending import Lender
 from gateway.mail.suffixes import registrable
 from gateway.model import Person, Sent
 from gateway.periodic import Periodic, Wait
-from gateway.pipeline import Judge, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.read.fork_server import ForkServer
 from gateway.read.reader import Readers, ReadFunction
 from gateway.reloading import Reloading

@@ -16,10 +16,10 @@ from gateway.database.store import Store
 from gateway.ingest.client import accepts
 from gateway.ingest.connection import Policy
 from gateway.ingest.settings import tls_context
+from gateway.judge import Surroundings
 from gateway.mail import guard, keyed
 from gateway.mail.address import with_a_label
 from gateway.model import Rules
-from gateway.pipeline import Surroundings
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key

@@ -24,8 +24,8 @@ from gateway.config import Settings
 from gateway.database import inbox, originals
 from gateway.database.store import Store
 from gateway.database.tables import messages, tickets
+from gateway.judge import Hand, Judge
 from gateway.model import Budgets, Decision, Disposition, InboxState, Incoming, Thread
-from gateway.pipeline import Hand, Judge
 from gateway.read.reader import Readers
 from gateway.tickets import copies, desk, policy, replays, threads
 from gateway.verify.dns import Resolver

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: what only the service, or a command that writes mail or reads it, has a use for
 HEAVY = (
     "aiosmtpd", "aiosmtplib", "alembic", "bs4", "cryptography", "dkim", "dns", "fastapi", "gateway.console", "gateway.daemon",
-    "gateway.ingest", "gateway.pipeline", "gateway.read", "gateway.replies", "gateway.verify", "httpx", "jinja2", "lxml",
+    "gateway.ingest", "gateway.judge", "gateway.pipeline", "gateway.read", "gateway.replies", "gateway.verify", "httpx", "jinja2", "lxml",
     "prometheus_client", "psycopg", "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.postgresql", "starlette", "tenacity",
     "uvloop",
 )  # fmt: skip

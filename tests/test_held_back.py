@@ -12,8 +12,8 @@ import pytest
 from gateway import config, service
 from gateway.database import inbox
 from gateway.database.store import Store
+from gateway.judge import Hand, Judge
 from gateway.model import Disposition, Envelope, Incoming
-from gateway.pipeline import Hand, Judge
 from gateway.tickets import desk
 from gateway.tickets.occasion import Occasion
 from gateway.verify.dns import Answer, Status, ZoneResolver

@@ -33,7 +33,8 @@ ALLOWED = {
     "tickets": {"model", "periodic", "database"} | FOUNDATION,
     "ingest": {"model", "tickets", "database", "turns", "networks"} | FOUNDATION,
     "checks": {"model", "periodic", "systemd", "tickets", "database", "verify"} | FOUNDATION,
-    "pipeline": {"model", "claims", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
+    "judge": {"model", "claims", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
+    "pipeline": {"model", "claims", "judge", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
     "config": {"settings"} | SECTIONS,
     "configured": {"config", "mail", "verify"},
     "enclosures": {"model", "read", "database"},
@@ -43,13 +44,13 @@ ALLOWED = {
     "http": {"log"},
     "console": {"model", "networks", "database", "tickets", "read", "replies"} | FOUNDATION,
     "lending": {"model", "service", "explain", "console", "tickets"} | NEIGHBOURS,
-    "service": {"model", "config", "configured", "ingest", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "service": {"model", "config", "configured", "ingest", "judge", "tickets"} | FOUNDATION | NEIGHBOURS,
     "check": {"config", "configured", "service", "tickets"} | FOUNDATION | NEIGHBOURS,
     "doctor": {"model", "config", "service", "check", "checks", "ingest", "usage", "tickets"} | FOUNDATION | NEIGHBOURS,
     "backup": {"config", "database", "tickets", "privacy"} | FOUNDATION,
     "privacy": {"database", "tickets"} | FOUNDATION,
-    "whatif": {"model", "config", "service", "pipeline", "tickets"} | FOUNDATION | NEIGHBOURS,
-    "explain": {"model", "config", "service", "pipeline", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "whatif": {"model", "config", "service", "judge", "tickets"} | FOUNDATION | NEIGHBOURS,
+    "explain": {"model", "config", "service", "judge", "ingest", "tickets"} | FOUNDATION | NEIGHBOURS,
 }
 
 

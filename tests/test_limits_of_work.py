@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from gateway.claims import LATE_S
 from gateway.database import inbox, tables
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
+from gateway.judge import Hand
 from gateway.model import ClaimedItem, Outgoing, RawMessage, Sent
-from gateway.pipeline import LATE_S, Hand, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.replies.outbox import Outbox, next_attempt
 from gateway.replies.render import Templates
 from tests.samples import NOW, envelope, mail

@@ -23,8 +23,9 @@ from gateway.database import inbox
 from gateway.database.store import Store, Unavailable
 from gateway.database.tables import messages
 from gateway.ingest.identity import digest_of
+from gateway.judge import Hand
 from gateway.model import ClaimedItem, OutboxItem, Outgoing, RawMessage, Sent
-from gateway.pipeline import Hand, Pipeline
+from gateway.pipeline import Pipeline
 from gateway.replies.outbox import LATE_S, Outbox
 from gateway.replies.render import Templates, samples
 from tests.conftest import Cluster

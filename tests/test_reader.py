@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from gateway.database.inbox import Claimed
+from gateway.judge import DEATHS, Hand, Judge
 from gateway.model import Reading, Turn
-from gateway.pipeline import DEATHS, Hand, Judge
 from gateway.read.fork_server import ForkServer, name_of
 from gateway.read.reader import NoReader, ReaderDied, ReaderFailed, Readers, TooSlow
 from gateway.read.reading import Hints, read
