@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 
 from gateway.mail.header import header_end
 from gateway.mail.limits import MAX_HEADER_BLOCK
-from gateway.model import Attachment, Author, ParsedMessage, Reading, mail_start
+from gateway.model import ABUSE, Attachment, Author, ParsedMessage, Reading, mail_start
 from gateway.read.author import author_of
 from gateway.read.facts.found import MAX_SEARCHED, found_in, named_in
 from gateway.read.hints import Hints
 from gateway.read.html import cites
 from gateway.read.machine import signs_of
-from gateway.read.machine_words import PASSED_ON, TAG
+from gateway.read.machine_words import FORWARDED, PASSED_ON, TAG
 from gateway.read.message import parse
 from gateway.read.secrets import secrets
 from gateway.read.secrets.masked import masked
@@ -36,7 +36,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     new, full = _split(parsed, hints)
     words = masked(parsed.subject, new, full)
     parsed = replace(parsed, subject=words.subject, attachments=tuple(map(_named, parsed.attachments)))
-    found = found_in(words, parsed.report)
+    found = found_in(words, parsed.report, _passes_on(parsed))
     started_at, started_words = times.incident_start(
         words.subject, words.new, hints.received_at, ZoneInfo(hints.timezone)
     )
@@ -52,8 +52,8 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         full_text=full,
         language=written_in or language.language_of(f"{words.subject} {new}"),
         signs=signs_of(parsed, hints.mail_from, full),
-        orders=found.orders,
-        ips=found.ips,
+        orders=(*found.orders, *found.bare),
+        ips=found.complained_of(words.subject) if ABUSE in told.flags else found.ips,
         services=found.services,
         invoices=found.invoices,
         started_at=started_at,
@@ -67,6 +67,12 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
         hosts=found.hosts,
         customers=found.customers,
     )
+
+
+def _passes_on(parsed: ParsedMessage) -> bool:
+    """Whether what stands below the author's words may be passed on by him: an answer stands above another's words."""
+    answers = bool(parsed.in_reply_to or parsed.references)
+    return not answers or bool(FORWARDED.match(TAG.sub("", parsed.subject)))
 
 
 def _header_block(raw: bytes | bytearray) -> bytes:

@@ -113,6 +113,10 @@ class _Claims:
         self._mine = frozenset(account.account for account in accounts)
         self.claimed: set[str] = set()
 
+    def mine(self, owners: frozenset[str]) -> bool:
+        """Whether one of these accounts is the author's."""
+        return bool(owners & self._mine)
+
     def facts(self, candidates: Iterable[Candidate], owners: Callable[[str], frozenset[str]]) -> tuple[Fact, ...]:
         """These candidates as facts, each with whose it is."""
         return tuple(self._fact(candidate, owners(candidate.value)) for candidate in candidates)
@@ -129,8 +133,9 @@ def _judged(
 ) -> tuple[Facts, AccountMatch]:
     owners, claims = _Owners(directory), _Claims(found.accounts)
     # a number that is nobody's order but somebody's invoice is an invoice, whatever it was called
-    called_orders = [c for c in reading.orders if owners.order(c.value) or not owners.invoice(c.value)]
-    billed = [*reading.invoices, *(c for c in reading.orders if c not in called_orders)]
+    numbers = [c for c in reading.orders if not c.weak or claims.mine(owners.order(c.value) or owners.invoice(c.value))]
+    called_orders = [c for c in numbers if owners.order(c.value) or not owners.invoice(c.value)]
+    billed = [*reading.invoices, *(c for c in numbers if c not in called_orders)]
     services = [c for c in reading.services if c.words.startswith("service:") or owners.service(c.value)]
     served = {candidate.value for candidate in services}
     hosts = [c for c in reading.hosts if c.value not in served and f"www.{c.value}" not in served]

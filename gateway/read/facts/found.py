@@ -10,7 +10,7 @@ from gateway.model import Candidate, DeliveryReport
 from gateway.read.facts import called, customers, hosts, ips, machines, orders, services
 from gateway.read.secrets.masked import Masked
 from gateway.read.tables import evened
-from gateway.read.words import quotes
+from gateway.read.words import alerts, quotes
 
 MAX_SEARCHED = 128 * 1024
 LIKE_A_WORD = 1.0  #: how little a name leans to a service's that is a word with a number
@@ -21,9 +21,11 @@ _NAMED = (orders.orders_in, ips.ips_in, services.services_in)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The candidates of each kind, the author's own first."""
+    """The candidates of each kind, the author's own first. ``bare``: numbers that are orders only where the directory
+    has them as the author's."""
 
     orders: Candidates
+    bare: Candidates
     ips: Candidates
     services: Candidates
     invoices: Candidates
@@ -48,14 +50,33 @@ class Found:
         named = services.leaning(c.value for c in self.services if not c.quoted)
         return named + OWN_HOST * any(not c.quoted for c in self.hosts)
 
+    def complained_of(self, subject: str) -> Candidates:
+        """The addresses of a report of abuse: what attacks is what the report is about, not who came by, where the
+        subject names it or nothing else is named."""
+        above = {one.value for one in ips.ips_in(evened(subject))}
+        sole = len(self.ips) == 1
+        return tuple(
+            replace(one, weak=False) if one.weak and not one.quoted and (sole or one.value in above) else one
+            for one in self.ips
+        )
 
-def found_in(words: Masked, report: DeliveryReport | None) -> Found:
-    """What these words name; ``report``: the feedback report that the mail is, whose address comes first."""
+
+def found_in(words: Masked, report: DeliveryReport | None, passes_on: bool = False) -> Found:
+    """What these words name.
+
+    Args:
+        report: the feedback report that the mail is, whose address comes first.
+        passes_on: what stands below the author's words may be an alert of a monitoring that he passes on: as much his.
+    """
     own, rest = words.own, words.rest
     spoken = quotes.unquoted(own).lower() if words.ours else None
+    if passes_on and rest and not words.ours and (alert := alerts.passed_on(rest[:MAX_SEARCHED])):
+        own = f"{own}\n\n{alert}"
     named = _candidates(own, rest, services.services_in)
+    called_so, bare = _orders(own, rest)
     return Found(
-        orders=_beside_ours(_candidates(own, rest, orders.orders_in), spoken),
+        orders=_beside_ours(called_so, spoken),
+        bare=_beside_ours(bare, spoken),
         ips=_reported(report, _candidates(own, rest, ips.ips_in)),
         services=named,
         invoices=_candidates(own, rest, orders.invoices_in),
@@ -80,6 +101,16 @@ def _candidates(own: str, rest: str, find: Callable[[str], Candidates]) -> Candi
     return (*first.values(), *extra)
 
 
+def _orders(own: str, rest: str) -> tuple[Candidates, Candidates]:
+    """(the orders that are called so, the numbers of the author's own words that may be one of his). A bare number is
+    called so where what he quotes calls it an order."""
+    called_so = _candidates(own, rest, orders.orders_in)
+    quoted = {candidate.value for candidate in called_so if candidate.quoted}
+    bare = {one.value: one for one in orders.bare_in(evened(own)[:MAX_SEARCHED])}
+    named = tuple(replace(bare[one.value], weak=False) if one.value in bare else one for one in called_so)
+    return named, tuple(one for one in bare.values() if one.value not in quoted)
+
+
 def _reported(report: DeliveryReport | None, found: Candidates) -> Candidates:
     """The addresses, first the one that a feedback report is about (RFC 5965 section 3.2: Source-IP)."""
     said = report.source_ip if report is not None else ""
@@ -93,6 +124,8 @@ def _hosts(own: str, rest: str, named: Candidates) -> Candidates:
     # "storage2" has as many letters as the opaque name of a service, and is a machine until the directory knows better
     opaque = (one for one in named if one.words.startswith("service:") or services.leaning([one.value]) > LIKE_A_WORD)
     known = {candidate.value for candidate in (*found, *opaque)}
+    # "hv2" beside "hv2.shop.example" is the same machine
+    known |= {candidate.value.partition(".")[0] for candidate in found if not candidate.quoted}
     short = (*machines.machines_in(own), *called.called_in(own[:MAX_SEARCHED]))
     short = tuple(one for one in short if tokens.find(one.value) is None)  # "server down [T-7K2M9QX]"
     return (*found, *{c.value: c for c in short if c.value not in known}.values())

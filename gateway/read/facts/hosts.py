@@ -98,6 +98,10 @@ _LOGS_IN = late(
     rf"\t][^\n@]{{0,200}}[\w.-]{{1,32}}@(?P<host>(?:{_LABEL}\.){{1,8}}[^\W\d_][\w-]{{1,62}})(?![\w@])",
     re.IGNORECASE,
 )
+#: "all boxes @shop.example": every address of a domain
+_BOXES = late(
+    rf"(?<![\w@.+*/\\%-])\*?@(?P<host>(?:{_LABEL}\.){{1,8}}(?P<last>[^\W\d_][\w-]{{1,62}}))(?![\w@/:])", re.IGNORECASE
+)
 #: "shop dot example", which nobody's program makes a link of
 _SPOKEN = late(
     rf"(?<![\w@.-])(?P<host>{_LABEL}(?:[ \t](?:dot|punkt|punto|point|точка)[ \t](?:{_LABEL})){{0,3}}[ \t](?:dot|punkt"
@@ -126,7 +130,7 @@ def _is_host(match: re.Match[str], line: str, beside: bool = False) -> bool:
         top = last.lower().encode("idna").decode() if not last.isascii() else last.lower()
     except UnicodeError:
         return False
-    if top not in _top_level() or lower in _NOBODYS or lower.removeprefix("www.") in _NOBODYS:
+    if top not in _top_level() or _is_nobodys(lower):
         return False
     if match["scheme"] and match["scheme"].lower() in ("file://", "data://"):
         return False
@@ -151,6 +155,13 @@ def _is_host(match: re.Match[str], line: str, beside: bool = False) -> bool:
             or bool(_HOST_WORD.search(before))
         )
     return True
+
+
+def _is_nobodys(host: str) -> bool:
+    """Whether a name is one that the whole world uses, or below one: ``autodiscover.outlook.com``."""
+    labels = host.split(".")
+    above = (".".join(labels[at:]) for at in range(1, len(labels) - 1))
+    return host in _NOBODYS or any(one in _NOBODYS and one != "co.kg" for one in above)
 
 
 def _names(line: str) -> Iterator[re.Match[str]]:
@@ -183,6 +194,10 @@ def _dotted(line: str) -> Iterator[tuple[str, str]]:
         last, value = match.end("host"), match["host"].lower()
         yield value.removeprefix("www.") if value.count(".") >= 2 else value, around(line, *match.span("host"))
     if "@" in line:
+        for match in _BOXES.finditer(line[:1000]):
+            host, top = match["host"].lower(), match["last"].lower()
+            if top in _top_level() and (top not in _AMBIGUOUS or host.count(".") >= 2) and not _is_nobodys(host):
+                yield host, around(line, *match.span())
         for login in _LOGS_IN.finditer(line[:1000]):
             yield login["host"].lower(), around(line, *login.span("host"))
 
