@@ -25,7 +25,12 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def kinds(cell: str) -> frozenset[str]:
     """The kinds of sensitive requests that a cell names."""
-    return frozenset(kind.replace("-", "") for kind in _SPLIT.split(cell.lower()) if kind not in ("", "-"))
+    return frozenset(plain for kind in _SPLIT.split(cell.lower()) if (plain := _plain(kind)))
+
+
+def _plain(kind: str) -> str:
+    """``email_change``, ``email-change`` and ``emailchange`` are one kind."""
+    return kind.replace("-", "").replace("_", "")
 
 
 def reading_of(row: Mapping[str, str], custom: str = "") -> Reading:
@@ -52,7 +57,7 @@ def judged(row: Mapping[str, str], reading: Reading) -> Iterator[tuple[str, bool
         if told.critical:
             yield "critical precision", critical, "an outage"
     if "sensitive" in row:
-        found = frozenset(kind.replace("-", "") for kind in told.sensitive)
+        found = frozenset(map(_plain, told.sensitive))
         yield "sensitive", found == kinds(row["sensitive"]), " ".join(sorted(found)) or "-"
     if row.get("language"):
         yield "language", reading.language == row["language"], str(reading.language)

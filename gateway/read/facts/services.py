@@ -23,6 +23,12 @@ _SAID = late(
     r"\t])?[\"'„“«`]?[ \xa0]?\Z",
     re.IGNORECASE,
 )
+#: "VAT ID (IE 6388047V)"
+_TAX = late(
+    rf"(?<!\w)(?:{alternation(words('numbers', 'tax'))})(?:[ \t]{{1,2}}(?:is|ist|est|es|è|to|is:))?[^\w\n]{{1,4}}"
+    r"(?:[a-z]{2}[ \t.-])?\Z",
+    re.IGNORECASE,
+)
 _HOST = late(
     r"(?<![\w.@/-])[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9][A-Za-z0-9-]{0,62}){0,5}\.[A-Za-z]{2,24}(?![\w@]|\.\w)"
 )
@@ -92,7 +98,7 @@ def _opaque(text: str, found: dict[str, Candidate]) -> None:
             continue
         done = opaque.end()
         value = opaque[0].lower()
-        if value in found:
+        if value in found or _TAX.search(text, max(0, opaque.start() - 32), opaque.start()):
             continue
         said = _SAID.search(text, max(0, opaque.start() - 24), opaque.start())
         found.setdefault(value, Candidate(value, ("service: " if said else "") + around(text, *opaque.span())))
