@@ -14,8 +14,8 @@ from gateway.database.store import Store, utc_now
 ROOT = Path(__file__).resolve().parents[1]
 #: what only the service, or a command that writes mail or reads it, has a use for
 HEAVY = (
-    "aiosmtpd", "aiosmtplib", "alembic", "bs4", "cryptography", "dkim", "dns", "fastapi", "gateway.console", "gateway.daemon",
-    "gateway.ingest", "gateway.judge", "gateway.pipeline", "gateway.read", "gateway.replies", "gateway.verify", "httpx", "jinja2", "lxml",
+    "aiosmtpd", "aiosmtplib", "alembic", "bs4", "cryptography", "dkim", "dns", "fastapi", "gateway.console.app", "gateway.daemon",
+    "gateway.ingest.smtp", "gateway.judge", "gateway.pipeline", "gateway.read.reading", "gateway.replies.render", "gateway.verify.directory", "gateway.verify.authenticate", "httpx", "jinja2", "lxml",
     "prometheus_client", "psycopg", "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.postgresql", "starlette", "tenacity",
     "uvloop",
 )  # fmt: skip

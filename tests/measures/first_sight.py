@@ -40,8 +40,8 @@ def reading_of(row: Mapping[str, str], custom: str = "") -> Reading:
     return read(raw, Hints("anna@example.de", AT, "Europe/Berlin", custom))
 
 
-def _values(found: Iterable[Candidate]) -> set[str]:
-    return {candidate.value for candidate in found if not candidate.quoted and not candidate.weak}
+def _values(found: Iterable[Candidate], quoted: bool) -> set[str]:
+    return {one.value for one in found if not one.weak and (quoted or not one.quoted)}
 
 
 def judged(row: Mapping[str, str], reading: Reading) -> Iterator[tuple[str, bool, str]]:
@@ -63,8 +63,8 @@ def judged(row: Mapping[str, str], reading: Reading) -> Iterator[tuple[str, bool
         yield "language", reading.language == row["language"], str(reading.language)
     for kind in SETS:
         if kind in row:
-            wanted, found = set(_SPLIT.split(row[kind].lower())) - {""}, _values(getattr(reading, kind))
+            wanted, found = set(_SPLIT.split(row[kind].lower())) - {""}, getattr(reading, kind)
             for value in wanted:
-                yield f"{kind} recall", value in found, f"{value} not found"
-            for value in found:
+                yield f"{kind} recall", value in _values(found, quoted=True), f"{value} not found"
+            for value in _values(found, quoted=False):
                 yield f"{kind} precision", value in wanted, f"{value} is none"

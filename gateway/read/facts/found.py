@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from gateway.mail import tokens
@@ -22,7 +22,8 @@ _NAMED = (orders.orders_in, ips.ips_in, services.services_in)
 @dataclass(frozen=True, slots=True)
 class Found:
     """The candidates of each kind, the author's own first. ``bare``: numbers that are orders only where the directory
-    has them as the author's."""
+    has them as the author's; ``passed_on``: values of an alert below his words, which he says himself: they are quoted,
+    and speak for his matter as his own."""
 
     orders: Candidates
     bare: Candidates
@@ -31,13 +32,16 @@ class Found:
     invoices: Candidates
     hosts: Candidates
     customers: Candidates
+    passed_on: frozenset[str] = frozenset()
+
+    def _said(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        return [one for one in candidates if not one.quoted or one.value in self.passed_on]
 
     @property
     def name_one(self) -> bool:
         """Whether something is named that belongs to an account."""
-        stated = (c for c in self.services if c.words.startswith("service:") and not c.quoted)
-        sure = (c for c in (*self.orders, *self.ips, *self.invoices) if not c.quoted and not c.weak)
-        return next(sure, None) is not None or next(stated, None) is not None
+        stated = any(one.words.startswith("service:") for one in self._said(self.services))
+        return stated or any(not one.weak for one in self._said((*self.orders, *self.ips, *self.invoices)))
 
     @property
     def values(self) -> tuple[str, ...]:
@@ -47,8 +51,8 @@ class Found:
     @property
     def leaning(self) -> float:
         """How much the names speak for a matter of an account."""
-        named = services.leaning(c.value for c in self.services if not c.quoted)
-        return named + OWN_HOST * any(not c.quoted for c in self.hosts)
+        named = services.leaning(one.value for one in self._said(self.services))
+        return named + OWN_HOST * bool(self._said(self.hosts))
 
     def complained_of(self, subject: str) -> Candidates:
         """The addresses of a report of abuse: what attacks is what the report is about, not who came by, where the
@@ -70,8 +74,7 @@ def found_in(words: Masked, report: DeliveryReport | None, passes_on: bool = Fal
     """
     own, rest = words.own, words.rest
     spoken = quotes.unquoted(own).lower() if words.ours else None
-    if passes_on and rest and not words.ours and (alert := alerts.passed_on(rest[:MAX_SEARCHED])):
-        own = f"{own}\n\n{alert}"
+    alert = alerts.passed_on(rest[:MAX_SEARCHED]) if passes_on and not words.ours else ""
     named = _candidates(own, rest, services.services_in)
     called_so, bare = _orders(own, rest)
     return Found(
@@ -82,6 +85,9 @@ def found_in(words: Masked, report: DeliveryReport | None, passes_on: bool = Fal
         invoices=_candidates(own, rest, orders.invoices_in),
         hosts=_beside_ours(_hosts(own, rest, named), spoken),
         customers=_candidates(own, rest, customers.customers_in),
+        passed_on=frozenset(one.value for find in (*_NAMED, hosts.hosts_in) for one in find(alert))
+        if alert
+        else frozenset(),
     )
 
 
@@ -125,7 +131,7 @@ def _hosts(own: str, rest: str, named: Candidates) -> Candidates:
     opaque = (one for one in named if one.words.startswith("service:") or services.leaning([one.value]) > LIKE_A_WORD)
     known = {candidate.value for candidate in (*found, *opaque)}
     # "hv2" beside "hv2.shop.example" is the same machine
-    known |= {candidate.value.partition(".")[0] for candidate in found if not candidate.quoted}
+    known |= {candidate.value.partition(".")[0] for candidate in found}
     short = (*machines.machines_in(own), *called.called_in(own[:MAX_SEARCHED]))
     short = tuple(one for one in short if tokens.find(one.value) is None)  # "server down [T-7K2M9QX]"
     return (*found, *{c.value: c for c in short if c.value not in known}.values())
