@@ -127,6 +127,7 @@ def _doubts(settings: Settings, path: str) -> Iterator[Problem]:
     yield from _roles(settings, path)
     if not settings.staff.technical:
         yield Problem(path, "staff.technical", "nobody is told of new tickets, reminders and overdue answers")
+    yield from _told_ourselves(settings, path)
     for who in settings.staff.may_answer:
         if who.startswith("*@") and who[2:] in PROVIDERS:
             why = f"{who} means anybody who has a mailbox there; name the addresses of your own people"
@@ -143,6 +144,16 @@ def _doubts(settings: Settings, path: str) -> Iterator[Problem]:
     if settings.replies.envelope != "verp":
         why = f"with {settings.replies.envelope!r} no bounce can be tied to the reply it is about"
         yield Problem(path, "replies.envelope", why)
+
+
+def _told_ourselves(settings: Settings, path: str) -> Iterator[Problem]:
+    """Staff addresses that are read by the gateway itself, which ignores what it sent."""
+    ours = {settings.gateway.address.lower(), *settings.recipients}
+    for key in ("technical", "financial", "escalation"):
+        for who in getattr(settings.staff, key):
+            if who.lower() in ours:
+                why = f"{who} is the gateway's own address: what it sends there comes back to it, and nobody reads it"
+                yield Problem(path, f"staff.{key}", why)
 
 
 def _roles(settings: Settings, path: str) -> Iterator[Problem]:

@@ -50,6 +50,7 @@ def test_a_sound_configuration_has_neither_problem_nor_warning(looked_at: Callab
     ("text", "key", "says"),
     [
         ('[staff]\ntechnical = []\n', "staff.technical", "nobody is told"),
+        ('[staff]\ntechnical = ["Support@introserv.com", "l1@introserv.com"]\n', "staff.technical", "nobody reads it"),
         ('[directory]\n', "directory.path", "nobody is verified"),
         ('[smtp]\ntrusted_relays = ["10.0.0.0/7"]\n', "smtp.trusted_relays", "33554432 addresses"),
         ('[database]\nurl = "postgresql+psycopg://gateway:secret@db/gateway"\n', "database.url", "url_file"),
