@@ -22,7 +22,7 @@ from gateway.replies.transaction import words
 
 TIMEOUT_S = 15.0
 SOON_DAYS = 14
-START = "systemctl start gateway; journalctl -u gateway -n 50 says why it does not listen"
+START = "systemctl restart gateway; journalctl -u gateway -n 50 says why it does not listen"
 
 
 def _said(error: BaseException) -> str:
