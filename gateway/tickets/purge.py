@@ -21,8 +21,10 @@ EVERY_S = 6 * 3600.0  #: between two purges of a service
 FIRST_S = 300.0  #: after the start
 #: a transaction of a purge that took longer, or not as long, makes the next one smaller or larger; its commit comes on
 #: top
-LONG_S, SHORT_S = 0.025, 0.01
-PAUSE = 4.0  #: times as long as it worked, the purge waits
+LONG_S, SHORT_S = 0.012, 0.005
+#: times as long as it worked, the purge waits: what it removes lies all over the file, and the disk writes it back for
+#: longer than the transaction took, while mail waits for the same disk
+PAUSE = 12.0
 
 
 def loops(store: Store, keep: Callable[[], Retention], steadiness: Steadiness, wait: Wait) -> tuple[Periodic, ...]:
@@ -76,7 +78,7 @@ class Purge:
             count, start = count + removed, start + len(ids)
             self._size = max(1, self._size // 2) if took_s > LONG_S else self._size
             self._size = min(retention.LOOK, self._size + 1) if took_s < SHORT_S else self._size
-            if not await self._wait(max(0.005, whole_s * PAUSE)):
+            if not await self._wait(max(0.05, whole_s * PAUSE)):
                 break
         return count
 
