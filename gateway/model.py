@@ -317,7 +317,9 @@ class Candidate:
 SENSITIVE = ("password", "access", "cancellation", "refund", "ownership", "reinstall", "email_change")
 #: what staff see of a mail besides: what it asks for cannot be undone; a third party's report; trouble, but no outage
 DESTRUCTIVE, ABUSE, COMES_AND_GOES, RECOVERED = "destructive", "abuse report", "comes and goes", "says it works again"
-FLAGS = (DESTRUCTIVE, ABUSE, COMES_AND_GOES, RECOVERED)
+#: a second matter of the mail, for another department than its own
+ALSO = {department: f"also asks: {department}" for department in Department}
+FLAGS = (DESTRUCTIVE, ABUSE, COMES_AND_GOES, RECOVERED, *ALSO.values())
 
 
 @portable

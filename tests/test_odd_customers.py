@@ -120,6 +120,12 @@ LONG_SIGNATURE = """Kind regards
 Robert "Bob" Archer | Senior Infrastructure Lead
 Bright Ledger Ltd | 4 Cannon Row | London EC4N 6AP
 T +44 20 7946 0123 | M +44 7700 900777"""
+TWO = """Moin,
+
+seit 6 Uhr ist der Shop 203.0.113.7 komplett weg, kein Ping nix.
+Und wenn ihr schon dabei seid: die Rechnung vom Oktober wurde zweimal abgebucht, bitte die 89 Euro zurück.
+
+Gruß Anna"""
 ABUSE = """Forwarded to me, what shall I do?
 
 -------- Forwarded message --------
@@ -141,6 +147,8 @@ def test_what_people_who_follow_no_rule_get(shift: Shift) -> None:
     between = "\n".join([*lines[: at + 1], "", "123456", "", *lines[at + 1 :]])
     shift.write("Answers between our questions", f"{ON}{between}\n\nThanks, Anna", f"Re: slow site [{slow.reference}]")
     shift.write("An answer below the whole of our mail", f"{quoted(ours, ON)}\n\nPing is 3 ms, MySQL takes all of the CPU.\n\nAnna", f"Re: slow site [{slow.reference}]")  # fmt: skip
+    both = shift.write("An outage and an invoice in one mail", TWO, "Shop tot + Rechnung")
+    assert (both.decision.department, both.decision.marks) == ("technical", ("critical", "also asks: financial"))
     down = shift.write(
         "An outage from a phone", "Server kaputt??? seit heute früh kommt nix mehr. bitte dringend!!!", "Server"
     )

@@ -331,7 +331,8 @@ def _staff_samples(base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str
         "news": "", "trust": "unknown", "event": "pending", "account_holder": "", "reference": "T-0000000",
     }  # fmt: skip
     again = {"said_by": "bob@example.de", "said_at": "2026-11-22T12:10:00+00:00", "digest": True}
-    return [full, bare, full | again | {"event": "appended", "trust": "unverified", "goes_to": "bob@example.de"}]
+    asked = {"event": "appended", "also": ["financial"], "thanks": True}
+    return [full, bare, full | again | asked | {"trust": "unverified", "goes_to": "bob@example.de"}]
 
 
 #: what a template may ask for that an older row does not have
@@ -340,6 +341,7 @@ _ABSENT: dict[str, Any] = {
     "reply_language": "en", "target_at": None, "limit_at": None, "facts": (), "text": "", "files": (), "left_out": (),
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
     "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
+    "also": (), "thanks": False,
 }  # fmt: skip
 
 

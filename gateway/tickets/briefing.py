@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import attachments, entries, facts, messages, tickets
-from gateway.model import FACT_KINDS, Decision, Incoming, Ownership, Rules, TicketState
-from gateway.tickets import policy, shown
+from gateway.model import ALSO, FACT_KINDS, Decision, Disposition, Incoming, Ownership, Rules, TicketState
+from gateway.tickets import policy, shown, thanks
 
 MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
 MAX_LISTED = 20  #: files and facts that are named
@@ -49,7 +49,7 @@ def of_ticket(ticket: Any) -> dict[str, Any]:
         "limit_at": _iso(ticket.limit_at),
         "subject": ticket.subject,
         "marks": list(ticket.marks),
-        "missing": list(ticket.missing),
+        "missing": [] if ticket.first_response_at is not None else list(ticket.missing),
     }
 
 
@@ -91,6 +91,8 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
         "text": words(reading.masked_text),
         "facts": known[:MAX_LISTED],
         "started_at": _iso(began),
+        "also": [str(other) for other, mark in ALSO.items() if mark in decision.marks],
+        "thanks": decision.disposition is Disposition.APPENDED and thanks.only(reading.masked_text),
     } | files(message, named)
 
 

@@ -150,8 +150,10 @@ class Notification:
 
 
 def tell(connection: Connection, what: Notification, office: Office, now: datetime, *, escalate: bool = False) -> None:
-    """A notification to the ticket's department, owner and watchers (and the escalation addresses)."""
-    to = [*office.staff.get(what.ticket.department, ()), *concerned(what.ticket, office)]
+    """A notification to the ticket's department, the one that its mail asks something too (``also``), owner and
+    watchers (and the escalation addresses)."""
+    departments = (what.ticket.department, *what.more.get("also", ()))
+    to = [*(one for name in departments for one in office.staff.get(name, ())), *concerned(what.ticket, office)]
     if escalate:
         to += office.staff.get("escalation", ())
     tell_these(connection, to, what, office, now)

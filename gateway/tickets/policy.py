@@ -11,6 +11,7 @@ from datetime import datetime
 
 from gateway.model import (
     ABUSE,
+    ALSO,
     RECOVERED,
     SAME_REQUEST,
     Account,
@@ -247,13 +248,17 @@ def _reasons(case: _Case, draft: _Draft) -> Iterator[str]:
     yield f"reply {draft.reply.template} ({draft.reply.why})" if draft.reply else f"no reply: {draft.silence}"
 
 
+#: what a later mail of a ticket adds to its marks
+_LATER = (RECOVERED, *ALSO.values())
+
+
 def _flagged(incoming: Incoming, draft: _Draft) -> list[str]:
     """What staff should see at once on the ticket: of the mail that opens it, and of a later one that it works again (a
-    person closes it; its clock goes on)."""
+    person closes it; its clock goes on) or that it has a second matter."""
     topics = incoming.reading.topics
     if draft.disposition is not Disposition.OPENED:
         appended = draft.disposition is Disposition.APPENDED and not draft.silent
-        return [RECOVERED] if appended and RECOVERED in topics.flags else []
+        return [flag for flag in topics.flags if flag in _LATER] if appended else []
     marks = ["critical", *topics.flags] if topics.critical else [*topics.flags]
     if incoming.abused:
         marks += [*((ABUSE,) if ABUSE not in topics.flags else ()), *map(ABOUT.format, incoming.abused)]

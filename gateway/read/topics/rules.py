@@ -69,6 +69,12 @@ class Heard:
     terms: tuple[str, ...]
     opinions: dict[str, float]
 
+    def weight(self, topic: str) -> float:
+        """The weight of a topic's words."""
+        begin = f"{topic} "
+        told = next((line for line in self.terms if line.startswith(begin)), "")
+        return float(told.removeprefix(begin).partition(":")[0]) if told else 0.0
+
     @property
     def comes_and_goes(self) -> bool:
         flaky = any(why.endswith(FLAKY) for why in self.dropped)

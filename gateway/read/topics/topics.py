@@ -9,8 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from gateway.model import ABUSE, COMES_AND_GOES, DESTRUCTIVE, RECOVERED, SENSITIVE, Department, Question, Topics
+from gateway.model import (
+    ABUSE,
+    ALSO,
+    COMES_AND_GOES,
+    DESTRUCTIVE,
+    RECOVERED,
+    SENSITIVE,
+    Department,
+    Question,
+    Topics,
+)
 from gateway.read.topics import learned
+from gateway.read.topics.beside import matters
 from gateway.read.topics.features import features
 from gateway.read.topics.learned import Leanings, Weights, leanings
 from gateway.read.topics.lexicon import files_of
@@ -31,7 +42,8 @@ def topics_of(
     language: str | None = None,
 ) -> Topics:
     """What a mail asks for; the arguments are those of ``rules.Asked``."""
-    found = heard(Asked(subject, text, names_a_fact, named, leaning, custom, language))
+    asked_of = Asked(subject, text, names_a_fact, named, leaning, custom, language)
+    found = heard(asked_of)
     leans = leanings(features(subject, text), found.opinions, weights_of(custom))
     terms = found.terms
     if leans.known < FAMILIAR:
@@ -42,13 +54,18 @@ def topics_of(
     account = not found.reported and (critical or bool(sensitive) or leans.towards("account") > 0)
     financial = not found.reported and leans.towards("financial") > 0
     asked = [kind for kind in SENSITIVE if kind in sensitive or kind in found.sensitive]
+    several = matters(asked_of, found)
+    financial = financial and not (critical and len(several) > 1)  # of an outage and a bill the outage goes first
+    department = Department.FINANCIAL if financial else Department.TECHNICAL
+    also = [other for other in several if other is not department] if len(several) > 1 else []
+    terms = (*terms, *(f'also {other}: "{several[other][:80]}"' for other in also))
     return Topics(
-        Department.FINANCIAL if financial else Department.TECHNICAL,
+        department,
         Question.ACCOUNT if account else Question.GENERAL,
         critical,
         sensitive,
         (*terms, *map(leans.told, ("critical", "account", "financial", *asked))),
-        _flags(found, critical, sensitive),
+        (*_flags(found, critical, sensitive), *(ALSO[other] for other in also)),
     )
 
 

@@ -1,0 +1,49 @@
+"""Whether a mail has a second matter, for the other department: an outage, and beside it an invoice.
+
+A matter is what a sentence is about by itself: money, where its words of money outweigh the others, or a machine, where
+it tells of trouble without a word of money. A mail is looked at sentence by sentence only where both kinds of words are
+in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+from gateway.model import Department
+from gateway.read.topics.rules import Asked, Heard, heard
+
+SENTENCES = 16  #: that are looked at
+SHORTEST = 12  #: letters of one that says something
+BILLED = 0.6  #: how far words of money must outweigh the others in a sentence
+MONEY = 2.0  #: weight of the words of money, in a sentence
+_ENDS = re.compile(r"(?<=[.!?…])\s+|\n\s*\n|\n(?=\s*(?:[-*•]|\d[.)])\s)|[;]\s+")
+
+
+def matters(asked: Asked, whole: Heard) -> dict[Department, str]:
+    """The matters of a mail in which ``whole`` was found, each with the sentence that is the first about it; fewer than
+    two where it has no second one."""
+    if whole.reported or whole.weight("financial") < MONEY:
+        return {}
+    found: dict[Department, str] = {}
+    for sentence in _sentences(asked.text):
+        about = _about(heard(replace(asked, subject="", text=sentence, names_a_fact=False)))
+        if about is not None:
+            found.setdefault(about, sentence)
+    return found
+
+
+def _sentences(text: str) -> Iterator[str]:
+    whole = (" ".join(one.split()) for one in _ENDS.split(text))
+    yield from islice((one for one in whole if len(one) >= SHORTEST), SENTENCES)
+
+
+def _about(found: Heard) -> Department | None:
+    """Which department a sentence is for; ``None``: it tells of nothing by itself."""
+    if found.opinions["=financial"] > 0 and found.weight("financial") >= MONEY:
+        return Department.FINANCIAL if found.opinions["=more financial"] >= BILLED else None
+    tells = bool(found.signs) or (found.opinions["=account"] > 0 and found.opinions["=more financial"] < 0)
+    tells = tells and found.weight("technical") > 0 and not found.weight("financial")
+    return Department.TECHNICAL if tells else None
