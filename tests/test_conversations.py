@@ -176,6 +176,28 @@ def test_what_cannot_be_carried_out_goes_back_with_the_reason(scene: Scene, word
     assert (scene.words(reference), scene.letters(OPS)) == (before, [])
 
 
+def test_a_reply_to_a_refusal_is_the_second_try(scene: Scene) -> None:
+    reference = asked(scene, "Hello,\n\nthe disk of tfz1cvkr is slow since we moved.\n")
+    scene.letter(OPS)
+    scene.answer(scene.letter(JOE), Mail(f"Joe <{JOE}>", "Note - the raid rebuilds"))
+    refused = scene.letter(JOE)
+    assert refused.subject.startswith(f"[{reference}] NOT ACCEPTED")
+    assert "To try again, reply to this email." in refused.text
+    scene.answer(refused, Mail(f"Joe <{JOE}>", "Close: It is fast again.\n\n" + refused.quoted()))
+    assert "It is fast again." in scene.letter(OPS).text
+    assert scene.ticket(reference)["state"] == "closed"
+
+
+def test_words_to_a_colleague_are_held_back(scene: Scene) -> None:
+    reference = asked(scene, "Hello,\n\nthe disk of tfz1cvkr is slow when we read much.\n")
+    scene.letter(OPS)
+    scene.answer(scene.letter(JOE), Mail(f"Joe <{JOE}>", "kim can you take this one?"))
+    held = scene.letter(JOE)
+    assert held.subject.startswith(f"[{reference}] NOT SENT")
+    assert 'it speaks to "kim", a colleague; to keep it internal, write note: above it' in held.text
+    assert scene.letters(OPS) == []
+
+
 # --------------------------------------------------------------------------- never
 
 

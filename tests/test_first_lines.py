@@ -43,6 +43,16 @@ def test_an_answer_stays_an_answer(text: str) -> None:
     assert orders(text) == orders(text).__class__(words=text.strip())
 
 
+@pytest.mark.parametrize("text", ["close", "Close.", "CLOSE\n\n", "close\n\nHello,\n\nthe disk is new."])
+def test_close_needs_no_colon_where_it_stands_alone(text: str) -> None:
+    assert orders(text).command == "close"
+
+
+@pytest.mark.parametrize("text", ["spam", "Spam.", "send", "note"])
+def test_a_command_alone_is_no_answer(text: str) -> None:
+    assert (orders(text).command, bool(orders(text).misspelt)) == ("", True)
+
+
 def test_an_owner_stands_before_another_command() -> None:
     assert (orders("owner: me\nnote: x").owner, orders("owner: me\nnote: x").command) == ("me", "note")
     assert (orders("owner:me note: x").owner, orders("owner:me note: x").command) == ("me", "note")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.read.author import author_of
-from gateway.tickets import thanks
+from gateway.tickets import addressed, nudges, thanks
 from gateway.tickets.greeting import greeted
 from tests.samples import incoming, mail
 
@@ -68,3 +68,43 @@ def test_thanks_as_people_write_them_are_heard_and_nothing_else_is() -> None:
         if thanks.only(words) != one["only"]:
             wrong.append((one["language"], one["only"], words))
     assert wrong == []
+
+
+STAFF = {"joe@staff.example", "kim.park@staff.example", "billing@staff.example"}
+
+
+@pytest.mark.parametrize(
+    ("words", "whom"),
+    [
+        ("joe can you take this one?", "joe"), ("@kim is it paid?", "kim"), ("Hi Joe, please look", "Joe"), ("Kim: your turn", "Kim"),
+        ("Hello Anna,\n\nthe disk is new.", ""), ("billing will answer you", ""), ("Joey can do it", ""), ("The disk is new.", ""),
+    ],
+)  # fmt: skip
+def test_words_to_a_colleague_are_no_answer(words: str, whom: str) -> None:
+    assert addressed.colleague(words, ["Anna Schmidt", "anna@example.de"], STAFF) == whom
+    assert addressed.colleague(words, ["Kim Joe Customer"], STAFF) == "", "he may be called so himself"
+
+
+@pytest.mark.parametrize(
+    ("words", "whom"),
+    [
+        ("Bonjour Camille,\n\nvotre IP", "Camille"), ("Guten Tag Frau Vogel,", "Vogel"), ("Здравствуйте, Игорь!", "Игорь"),
+        ("Buenos días:", ""), ("Hello Sol,", ""), ("Hello everybody,", ""), ("Camille has the server.", ""),
+    ],
+)  # fmt: skip
+def test_an_answer_that_greets_another_customer_is_asked_about(words: str, whom: str) -> None:
+    others = ["Camille Roux", "Katrin Vogel", "Игорь Панов"]
+    assert addressed.stranger(words, ["Librería Sol", "admin@libreriasol.example"], others) == whom
+    assert addressed.stranger(words, others, others) == "", "his own name"
+
+
+@pytest.mark.parametrize(
+    ("text", "earlier"),
+    [
+        ("Hello?? Anyone there? It is slow again.", True), ("Ich hatte letzte Woche gefragt, da kam nie was.", True),
+        ("Toujours pas de réponse !", True), ("nadie me contesta", True), ("Ancora nessuna risposta", True),
+        ("По тикету так и нет ответа!", True), ("Досі немає відповіді", True), ("The disk is slow.", False), ("Der Server antwortet nicht.", False),
+    ],
+)  # fmt: skip
+def test_who_writes_again_shows_what_is_open(text: str, earlier: bool) -> None:
+    assert nudges.among(text) is earlier

@@ -93,6 +93,9 @@ def _command(line: str) -> _Found:
     if word in COMMANDS and (mark[:1] not in ("", "-", "–", "—") or dressed):
         sure = ":" in mark or (word == "note" and (dressed or ";" in mark))
         return _Found(word, rest, not sure)
+    bare = not mark and not rest.strip(".! ")
+    if bare and word in COMMANDS:
+        return _Found(word, unsure=word != "close" or dressed)
     if word == "note" and (mark or not rest):
         return _Found(word, rest, unsure=True)
     if ":" not in mark:

@@ -34,9 +34,11 @@ from gateway.model import (
     OutboxItem,
     Person,
     Priority,
+    TicketState,
     Trust,
 )
 from gateway.tickets import (
+    addressed,
     briefing,
     budgets,
     conversation,
@@ -58,6 +60,7 @@ REFUSALS = (20, 3600.0)  #: mails that go back to one address, and in how many s
 UNPROVEN = (1, 3600.0)  #: of these such whose author is not proven
 SAME_WORDS = timedelta(hours=24)
 MARK = "staff mail"  #: how the reason of every message begins that was staff's
+OTHERS = 300  #: open tickets whose customers' names are looked at
 RECENT = 20_000  #: entries among which a colleague's other answers are looked for
 LOGO = 100 * 1024  #: octets of a picture that may be part of a signature
 HELD = f"{MARK}: not sent"
@@ -314,6 +317,8 @@ class _Work:
             raise _Hold("it holds what looks like a password or a security code, and these never travel by mail")
         if since := self._moved_on():
             raise _Hold(f"the conversation has moved on since the notification you answered ({since})")
+        if whom := self._meant_for(found.words):
+            raise _Hold(whom)
         if self._said_before(found.words):
             raise _Hold("you sent the same words on this ticket already")
         return self._acted([*did, "answer"], self._sent(found))
@@ -514,6 +519,21 @@ class _Work:
         )
         return self.connection.execute(query.order_by(o.id.desc()).limit(1)).first()
 
+    def _meant_for(self, words: str) -> str:
+        """Why an answer may be meant for somebody else: it speaks to a colleague, or greets another customer."""
+        ticket = self.case.ticket
+        customer = [ticket.author_name, ticket.author or "", ticket.account or "", *self._said()]
+        staff = {address for team in self.office.staff.values() for address in team}
+        if name := addressed.colleague(words, customer, staff - {self.who}):
+            return f'it speaks to "{name}", a colleague; to keep it internal, write note: above it'
+        t = tickets.c
+        others = select(t.author_name).where(
+            t.state != TicketState.CLOSED, t.id != ticket.id, t.author != ticket.author
+        )
+        names = self.connection.execute(others.order_by(t.id.desc()).limit(OTHERS)).scalars().all()
+        name = addressed.stranger(words, customer, names)
+        return f'it greets "{name}", and this ticket is from {ticket.author_name or ticket.author}' if name else ""
+
     def _said_before(self, text: str) -> bool:
         e = entries.c
         query = select(e.text).where(
@@ -596,10 +616,19 @@ class _Work:
             "reference": ticket.reference, "why": why, "subject": self.incoming.reading.parsed.subject,
             "in_reply_to": self.incoming.reading.parsed.message_id, "references": [],
             "held": shown.in_mail(self.incoming.reading.masked_text[:4000]) if back == REFUSALS else "",
-        }  # fmt: skip
+        } | self._reply_path()  # fmt: skip
         item = OutboxItem(self.event, "staff_refused", "en", self.who, "staff", context, ticket.id)
         reply = Reply(item, stamp=budgets.Stamp(proof=proof))
         return outgoing.write(self.connection, reply, self.office, self.now) is not None
+
+    def _reply_path(self) -> dict[str, Any]:
+        """Where a second try goes: who had the ticket's token may reply to the refusal as to the notification that he
+        answered first."""
+        if self.case.token is None:
+            return {}
+        told = self.case.told or self._last_told()
+        seen = {"seen": told.context["seen"]} if told is not None and "seen" in told.context else {}
+        return seen | {"reply_to": self.office.staff_token(self.case.ticket.reference, self.who)}
 
     def done(
         self,
