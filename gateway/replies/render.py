@@ -282,18 +282,19 @@ def samples(name: str) -> list[dict[str, Any]]:
         "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
         "missing": ["diagnostics"], "sensitive": [], "account_name": "Anna Example", "subject": "Server 203.0.113.7",
         "orders": ["123456"], "ips": ["203.0.113.7"],
-        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "started_at": "2026-11-22T14:30:00+01:00",
+        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "invoices": ["214382"],
+        "started_at": "2026-11-22T14:30:00+01:00",
         "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
     }  # fmt: skip
     empty: dict[str, Any] = base | {
         "verified": False, "department": "financial", "priority": "normal", "critical": False,
-        "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
+        "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [], "invoices": [],
         "started_at": None,
     }  # fmt: skip
     if name.startswith("staff"):
         about = {} if name in FENCED else {"reference": ""}
         return [sample | about for sample in _staff_samples(base, empty)]
-    asked = base | {"orders": [], "ips": [], "services": [], "started_at": None,
+    asked = base | {"orders": [], "ips": [], "services": [], "invoices": [], "started_at": None,
                     "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"]}  # fmt: skip
     if name == "abuse_notice":
         notice = {
@@ -341,7 +342,7 @@ _ABSENT: dict[str, Any] = {
     "reply_language": "en", "target_at": None, "limit_at": None, "facts": (), "text": "", "files": (), "left_out": (),
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
     "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
-    "also": (), "thanks": False,
+    "also": (), "thanks": False, "invoices": (),
 }  # fmt: skip
 
 

@@ -389,6 +389,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
         "orders": own("orders") if verified else [],
         "ips": own("ips") if verified else [],
         "services": own("services") if verified else [],
+        "invoices": own("invoices") if verified else [],
         "started_at": began.isoformat() if verified and began is not None else None,
         "in_reply_to": parsed.message_id,
         "references": list(parsed.references[-10:]),
