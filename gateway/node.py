@@ -301,7 +301,8 @@ class Node:
 
     def _places(self) -> Places:
         smtp = self.settings.smtp
-        return Places(self.settings.gateway.state_dir, smtp.min_free, smtp.tls_cert)
+        listen = smtp.listen if "ingest" in self.settings.node.roles else ()
+        return Places(self.settings.gateway.state_dir, smtp.min_free, smtp.tls_cert, listen)
 
     def _asked(self) -> tuple[Callable[[str, str], Awaitable[Answer]], str]:
         """What to ask the DNS with, and the domain."""

@@ -176,6 +176,9 @@ def test_mail_is_taken_before_what_reads_it_is_loaded(daemons: Any, peers: Loopb
     pipe.write_bytes(b"")
     until(lambda: len(peers.taken) == 1)
     assert daemon.named("started")
+    assert "lmtp.sock" not in daemon.command("status").stdout
+    (tmp_path / "lmtp.sock").unlink()  # a tidy /run: the socket is open, and nobody finds it
+    assert "lmtp.sock is gone" in daemon.command("status").stdout
 
 
 def _ignores(pid: int, wanted: signal.Signals) -> bool:

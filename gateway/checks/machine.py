@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +20,13 @@ START = "systemctl start gateway, then journalctl -u gateway -n 50"
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What of this machine is looked at: ``min_free`` in octets of the disk that ``state_dir`` is on."""
+    """What of this machine is looked at: ``min_free`` in octets of the disk that ``state_dir`` is on; ``listen``: the
+    listeners of mail as they are configured, where this process opens them."""
 
     state_dir: Path
     min_free: int
     tls_cert: Path | None
+    listen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,16 @@ def free_octets(folder: Path) -> int:
     """What the service could still write there."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
+
+
+def sockets(listen: Sequence[str]) -> Check:
+    """Whether the sockets in the file system are there: one whose file was removed hears nobody, and nothing fails."""
+    paths = [path for url in listen if (path := url.partition("://")[2]).startswith("/")]
+    gone = [path for path in paths if not Path(path).is_socket()]
+    if not gone:
+        return Check("connections")
+    what = f"the file of the socket {gone[0]} is gone: whoever delivers there finds nobody"
+    return Check("connections", what, None, "systemctl restart gateway", blocks=len(gone) == len(listen))
 
 
 def certificate(file: Path | None, now: datetime) -> Check:

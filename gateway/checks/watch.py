@@ -73,7 +73,11 @@ class HealthWatch:
 
     def _machine(self, now: datetime) -> list[Check]:
         at = self._places()
-        return [machine.disk(at.state_dir, at.min_free), machine.certificate(at.tls_cert, now)]
+        return [
+            machine.disk(at.state_dir, at.min_free),
+            machine.certificate(at.tls_cert, now),
+            machine.sockets(at.listen),
+        ]
 
     async def _stored(self, now: datetime) -> list[Check]:
         try:
