@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import attachments, entries, facts, messages, tickets
-from gateway.model import ALSO, FACT_KINDS, Decision, Disposition, Incoming, Ownership, Rules, TicketState
+from gateway.model import ALSO, FACT_KINDS, Decision, Disposition, Incoming, Ownership, Reading, Rules, TicketState
 from gateway.tickets import policy, shown, thanks
 
 MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
@@ -92,8 +92,14 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
         "facts": known[:MAX_LISTED],
         "started_at": _iso(began),
         "also": [str(other) for other, mark in ALSO.items() if mark in decision.marks],
-        "thanks": decision.disposition is Disposition.APPENDED and thanks.only(reading.masked_text),
+        "thanks": decision.disposition is Disposition.APPENDED and _thanked(reading),
     } | files(message, named)
+
+
+def _thanked(reading: Reading) -> bool:
+    """Whether its author only says thanks."""
+    author = reading.author
+    return thanks.only(reading.masked_text, thanks.names_of(author.address or "", author.display_name))
 
 
 def files(message: int, named: Sequence[tuple[str, str, int, str]]) -> dict[str, Any]:

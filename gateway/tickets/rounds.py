@@ -142,9 +142,13 @@ def _only_thanked(connection: Connection, row: Ticket) -> bool:
     if row.round < 2:
         return False
     e = entries.c
-    his = select(e.text).where(e.ticket_id == row.id, e.direction == "in", e.status == "shown")
-    newest = connection.execute(his.order_by(e.id.desc()).limit(1)).scalar()
-    return newest is not None and thanks.only(newest)
+    shown = select(e.text, e.author).where(e.ticket_id == row.id, e.status == "shown").order_by(e.id.desc())
+    newest = connection.execute(shown.where(e.direction == "in").limit(1)).first()
+    if newest is None:
+        return False
+    answered = connection.execute(shown.where(e.direction == "out").limit(1)).first()
+    known = (newest.author, row.author_name, answered.author if answered is not None else "")
+    return thanks.only(newest.text, thanks.names_of(*known))
 
 
 def _status(connection: Connection, row: Ticket, office: Office, now: datetime) -> None:

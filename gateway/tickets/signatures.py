@@ -124,9 +124,14 @@ def may_sign(lines: Sequence[str], named: bool = False) -> bool:
     name alone is one as well, and so is nothing below a name (``named``)."""
     if len(lines) > LINES or any(map(_ANSWERS.search, lines)):
         return False
-    if not any(map(_HARD.search, lines)):
+    if not has_contact(lines):
         return (named and not lines) or (0 < len(lines) <= 2 and all(_may_be_name(line, "") for line in lines))
     return all(_alike(line) if _HARD.search(line) else _is_title(line) for line in lines)
+
+
+def has_contact(lines: Iterable[str]) -> bool:
+    """Whether one of these lines is contact data: a phone, an address, a register."""
+    return any(map(_HARD.search, lines))
 
 
 def _is_title(line: str) -> bool:
