@@ -27,6 +27,7 @@ from gateway.read.message import parse
 from gateway.read.secrets import secrets
 from gateway.read.times import times
 from gateway.read.topics import topics
+from gateway.read.topics.rules import Asked
 from gateway.read.words import language, pasted, quotes
 from tests.hostile import CARRIERS, LINES
 from tests.hostile import mail as hostile_mail
@@ -164,7 +165,7 @@ def main() -> None:
         for part, call in {
             "parse": lambda raw=raw: parse(raw), "words and quotes": lambda parsed=parsed: reading._split(parsed, HINTS), "secrets": lambda new=new: secrets.mask(new),
             "orders": lambda new=new: (orders._called.cache_clear(), orders.orders_in(new)), "ips": lambda new=new: ips.ips_in(new),
-            "services": lambda new=new: services.services_in(new), "topics": lambda new=new: topics.topics_of("x", new, True),
+            "services": lambda new=new: services.services_in(new), "topics": lambda new=new: topics.topics_of(Asked("x", new, True)),
             "times": lambda new=new: times.incident_start("x", new, HINTS.received_at, ZoneInfo("Europe/Berlin")),
             "language": lambda new=new: language.language_of(new), "diagnostics": lambda new=new: pasted.has_diagnostics(new),
             "class": lambda parsed=parsed: signs_of(parsed, "a@b.example"), "quotes alone": lambda full=full: quotes.new_words(full),

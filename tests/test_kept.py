@@ -86,9 +86,10 @@ def test_who_forbids_python_to_write_beside_the_source_forbids_it_here(
 
 def test_the_topics_are_the_same_from_what_was_kept(tmp_path: Path) -> None:
     asks = (
+        "from gateway.read.topics.rules import Asked\n"
         "from gateway.read.topics.topics import topics_of\n"
         "for text in ('Our server is down since 10:00, please refund us', 'Der Server läuft nicht mehr'):\n"
-        "    print(topics_of('Frage', text, False))\n"
+        "    print(topics_of(Asked('Frage', text, False)))\n"
     )
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
     told = [

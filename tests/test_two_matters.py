@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.model import ALSO, Department
+from gateway.read.topics.rules import Asked
 from gateway.read.topics.topics import topics_of
 
 TECHNICAL, FINANCIAL = Department.TECHNICAL, Department.FINANCIAL
@@ -24,7 +25,7 @@ TECHNICAL, FINANCIAL = Department.TECHNICAL, Department.FINANCIAL
     ],
 )  # fmt: skip
 def test_a_second_matter_is_seen(text: str, first: Department | None) -> None:
-    found = topics_of("", text, True)
+    found = topics_of(Asked("", text, True))
     other = FINANCIAL if found.department is TECHNICAL else TECHNICAL
     assert [flag for flag in found.flags if flag in ALSO.values()] == [ALSO[other]]
     assert any(line.startswith(f'also {other}: "') for line in found.terms), "why is told"
@@ -42,4 +43,4 @@ def test_a_second_matter_is_seen(text: str, first: Department | None) -> None:
     ],
 )
 def test_one_matter_has_no_second(text: str) -> None:
-    assert not set(topics_of("", text, True).flags) & set(ALSO.values())
+    assert not set(topics_of(Asked("", text, True)).flags) & set(ALSO.values())

@@ -11,13 +11,13 @@ import tnefparse  # noqa: F401
 import gateway.read.reader
 import gateway.read.reading
 from gateway.read import late
-from gateway.read.topics import topics
+from gateway.read.topics import rules, topics
 from gateway.read.words import language, model
 
 language.prepare()
 for spoken in (None, *model.KNOWN):
     for text in ("e", "é"):  # with accents and without
-        topics.topics_of(text, text, False, language=spoken)
+        topics.topics_of(rules.Asked(text, text, False, language=spoken))
 gateway.read.reading, gateway.read.reader  # noqa: B018
 late.compile_all()
 gc.freeze()  # what is loaded here stays shared between the readers

@@ -24,6 +24,8 @@ from gateway.read.secrets import secrets
 from gateway.read.secrets.masked import masked
 from gateway.read.times import times
 from gateway.read.topics import topics
+from gateway.read.topics.rules import Asked
+from gateway.read.topics.spoken import languages_of
 from gateway.read.words import language, pasted, quotes
 
 PASTED, SECRET = 1.0, 2.0  #: what program output and a secret speak for a matter of an account
@@ -40,10 +42,11 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     started_at, started_words = times.incident_start(
         words.subject, words.new, hints.received_at, ZoneInfo(hints.timezone)
     )
-    written_in = language.language_of(new)
+    written_in, beside = languages_of(new)
     pasted_in = pasted.has_diagnostics(words.own[:MAX_SEARCHED])
     leaning = found.leaning + SECRET * bool(words.in_new) + PASTED * pasted_in
-    told = topics.topics_of(words.subject, words.new, found.name_one, found.values, leaning, hints.topics, written_in)
+    asked = Asked(words.subject, words.new, found.name_one, found.values, leaning, hints.topics, written_in, beside)
+    told = topics.topics_of(asked)
     return Reading(
         parsed=parsed,
         author=_author(block),
@@ -109,7 +112,7 @@ def _with_alarm(subject: str, new: str, more: str, hints: Hints) -> str:
 
     def alarms(text: str) -> bool:
         named = named_in(f"{subject}\n\n{text}")
-        return topics.topics_of(subject, text, True, named, 0.0, hints.topics, language.language_of(text)).critical
+        return topics.topics_of(Asked(subject, text, True, named, 0.0, hints.topics, *languages_of(text))).critical
 
     return more if more != new and alarms(more) and not alarms(new) else new
 

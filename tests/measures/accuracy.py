@@ -17,6 +17,7 @@ from gateway.model import Facts, Reading
 from gateway.read.html import html_to_text
 from gateway.read.reading import Hints, read
 from gateway.read.topics import topics
+from gateway.read.topics.rules import Asked
 from gateway.read.words import language, model, quotes
 from gateway.service import directory
 from gateway.verify import accounts
@@ -264,7 +265,7 @@ def departments(corpora: Path) -> dict[str, Score]:
             wanted = "technical"
         else:
             continue
-        found = topics.topics_of(row["subject"], row["body"], False)
+        found = topics.topics_of(Asked(row["subject"], row["body"], False))
         score.add(
             found.department == wanted, f"{row['id']} {row['lang']} {row['subject']}: {row['body'][:90]} {found.terms}"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,11 @@ SMALLEST = 0.08  #: a weight below it is left out
 #: what an opinion of the rules weighs more than was learned, where texts are about other things than these
 SURE = {"financial": {"=nothing but money": 1.5}}
 #: what is added to a label's leaning: requests are rare and bad to miss, and more people ask in general than among these texts
-LENIENT = {**dict.fromkeys(SENSITIVE, 0.15), "account": -0.2}
+LENIENT = {**dict.fromkeys(SENSITIVE, 0.15), "account": -0.2, "critical": -0.3}
+BESIDE = 0.8  #: of the texts that tell of no outage, how many are taught beside another once more; all that tell of one
+ENDS = (". ", "\n\n", "\n")  #: between two matters of one mail
+ABOVE = 0.3  #: of the mails of two matters, in how many the second comes first
+SEED = 1
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,49 @@ def _stranger(one: Mapping[str, Any]) -> Row:
     return Row(row.subject, row.text, row.labels, one["opinions"], one["language"])
 
 
+def of_two_matters(found: Sequence[Row]) -> list[Row]:
+    """Strangers' texts with one beside them that tells of no outage, in the same language: an outage stays one, whatever
+    else a mail asks for. They teach that alone."""
+    chance = random.Random(SEED)  # the same each time, no secret
+    texts = [row for row in found if row.opinions and row.labels["critical"] is not None]
+    others: dict[str, list[Row]] = {}
+    for row in texts:
+        if not row.labels["critical"] and row.labels["financial"] is not None:
+            others.setdefault(row.language, []).append(row)
+    return [
+        _joined(row, chance.choice(others[row.language]), chance)
+        for row in texts
+        if row.language in others and (row.labels["critical"] or chance.random() < BESIDE)
+    ]
+
+
+def _joined(row: Row, other: Row, chance: random.Random) -> Row:
+    """A mail of two matters."""
+    first, second = (other, row) if chance.random() < ABOVE else (row, other)
+    labels = {"critical": row.labels["critical"]}
+    text = first.text + chance.choice(ENDS) + second.text
+    return Row(row.subject, text, labels, _both(row.opinions, other.opinions), row.language)
+
+
+def _both(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """What the rules say of both texts together: what they say of either; what is weighed is summed."""
+    found = {}
+    for name in {**one, **other}:
+        values = [opinions[name] for opinions in (one, other) if name in opinions]
+        found[name] = max(-1.0, min(1.0, sum(values))) if name.startswith("=more") else max(values)
+    return found
+
+
 def learned_from(found: Sequence[Row], labels: Sequence[str] = LABELS) -> dict[str, dict[str, float]]:
     """The weights by label, as the file has them."""
-    seen = [features(row.subject, row.text) for row in found]
+    taught = [*found, *(of_two_matters(found) if "critical" in labels else ())]
+    seen = [features(row.subject, row.text) for row in taught]
     columns = {}
     for label in labels:
         examples = [
             Example(words, bool(row.labels[label]), row.opinions)
-            for words, row in zip(seen, found, strict=True)
-            if row.labels[label] is not None
+            for words, row in zip(seen, taught, strict=True)
+            if row.labels.get(label) is not None
         ]
         columns[label] = trained(examples)
         columns[label] = {name: round(weight, 2) for name, weight in columns[label].items() if abs(weight) >= SMALLEST}

@@ -8,8 +8,10 @@ codes of HTTP errors stay. Two texts that differ in such names only have the sam
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import pairwise
 
 MAX_CHUNKS = 300  #: of a text between blanks; what somebody wants stands among its first words
@@ -19,8 +21,8 @@ _WORD = re.compile(r"[^\W_]+")
 _EDGES = " \t.,;:()[]{}<>\"'«»„“”‚‘’…-–—*_|`´/\\=+~^"
 _MARKS = "?!"
 _ENDS = _EDGES + _MARKS
-_ACCENTS = dict.fromkeys(range(768, 880))
-_LETTERS = str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
+#: accents, and letters that are no other letter with one
+_PLAIN = dict.fromkeys(range(768, 880)) | str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
 
 
 def features(subject: str, text: str) -> frozenset[str]:
@@ -28,30 +30,34 @@ def features(subject: str, text: str) -> frozenset[str]:
     found: set[str] = set()
     for part in (subject, text):
         words = words_of(part)
-        found.update(words)
-        begun = [word[:BEGINS] for word in words]
-        found.update(f"{short}*" for short, word in zip(begun, words, strict=True) if short != word and word[0] != "<")
-        found.update(map(" ".join, pairwise(begun)))
+        once = set(words)
+        found |= once
+        found.update([f"{word[:BEGINS]}*" for word in once if len(word) > BEGINS and word[0] != "<"])
+        found.update(map(" ".join, pairwise([word[:BEGINS] for word in words])))
     return frozenset(found)
 
 
 def words_of(text: str) -> list[str]:
     """The words of a text in their order, in their one spelling."""
-    plain = unicodedata.normalize("NFD", text[: MAX_CHUNKS * MAX_CHUNK].lower()).translate(_ACCENTS).translate(_LETTERS)
     words: list[str] = []
-    for chunk in plain.split(maxsplit=MAX_CHUNKS)[:MAX_CHUNKS]:
+    for chunk in text[: MAX_CHUNKS * MAX_CHUNK].split(maxsplit=MAX_CHUNKS)[:MAX_CHUNKS]:
         words += _words(chunk[:MAX_CHUNK])
     return words
 
 
-def _words(chunk: str) -> list[str]:
+@functools.lru_cache(maxsize=8192)  # the next mails are of the same words
+def _words(written: str) -> Sequence[str]:
+    """The words between two blanks."""
+    chunk = written.lower()
+    if not chunk.isascii():
+        chunk = unicodedata.normalize("NFD", chunk).translate(_PLAIN)
     if chunk.isalpha():
-        return [chunk]
+        return (chunk,)
     bare = chunk.strip(_ENDS)
     marks = [mark for mark in _MARKS if mark in chunk[len(chunk.rstrip(_ENDS)) :]]
     if kind := _kind(bare):
-        return [kind, *marks]
-    return [*(_word(word) for word in _WORD.findall(bare)), *marks]
+        return (kind, *marks)
+    return (*(_word(word) for word in _WORD.findall(bare)), *marks)
 
 
 def _word(word: str) -> str:

@@ -9,7 +9,7 @@ label. So no rule has to foresee how an outage is told, and a rule is one voice 
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
@@ -33,7 +33,9 @@ class Leanings:
 
     sums: Row
     known: float  #: the share of its features that have weights, from 0 to 1
-    parts: tuple[tuple[str, float, Row], ...]  #: (feature or opinion, what it counts, its weights)
+    names: Sequence[str]  #: its features and opinions that have weights
+    counts: Sequence[float]  #: what each counts
+    rows: Sequence[Row]  #: the weights of each
 
     def towards(self, label: str) -> float:
         """How far it leans towards one of ``LABELS``."""
@@ -42,23 +44,38 @@ class Leanings:
     def told(self, label: str) -> str:
         """The sum, and the features and opinions that did most, with their part."""
         column = LABELS.index(label)
-        parts = [(name, counts * weights[column]) for name, counts, weights in self.parts if weights[column]]
-        heaviest = sorted(parts, key=lambda part: (-abs(part[1]), part[0]))[:NAMED]
+        parts = [count * row[column] for count, row in zip(self.counts, self.rows, strict=True)]
+        least = min(sorted(map(abs, parts))[-NAMED:], default=0.0)
+        large = [(name, part) for name, part in zip(self.names, parts, strict=True) if part and abs(part) >= least]
+        heaviest = sorted(large, key=lambda part: (-abs(part[1]), part[0]))[:NAMED]
         said = ", ".join(f"{name} {part:+.2f}" for name, part in heaviest)
         return f"learned {label} {self.sums[column]:+.2f}{': ' if said else ''}{said}"
 
 
 def leanings(features: Collection[str], opinions: Mapping[str, float], weights: Weights) -> Leanings:
     """How far a mail with these features, and these opinions of the rules, leans towards each label."""
-    known = [(name, weights[name]) for name in features if name in weights]
-    counts = len(known) ** -0.5 if known else 0.0
-    parts = [(name, counts, row) for name, row in known]
-    parts += [(name, value, weights[name]) for name, value in opinions.items() if name in weights]
-    words = map(sum, zip(*(row for _, row in known), strict=True)) if known else NOTHING
-    sums = [bias + counts * word for bias, word in zip(weights.get(BIAS, NOTHING), words, strict=True)]
-    for _, value, row in parts[len(known) :]:
-        sums = [total + value * weight for total, weight in zip(sums, row, strict=True)]
-    return Leanings(tuple(sums), len(known) / max(1, len(features)), tuple(parts))
+    names = [name for name in features if name in weights]
+    rows = [weights[name] for name in names]
+    known = len(rows)
+    count = known**-0.5 if known else 0.0
+    words = map(sum, zip(*rows, strict=True)) if known else NOTHING
+    sums = [bias + count * word for bias, word in zip(weights.get(BIAS, NOTHING), words, strict=True)]
+    said = {name: value for name, value in opinions.items() if name in weights}
+    for name, value in said.items():
+        rows.append(weights[name])
+        sums = [total + value * weight for total, weight in zip(sums, rows[-1], strict=True)]
+    counts = (*(count for _ in range(known)), *said.values())
+    return Leanings(tuple(sums), known / max(1, len(features)), (*names, *said), counts, rows)
+
+
+def leaning(
+    label: str, features: Collection[str], opinions: Mapping[str, float], weights: Weights
+) -> tuple[float, int]:
+    """(how far a text with these features leans towards one label, how many of them have weights)."""
+    column = LABELS.index(label)
+    words = [weights[name][column] for name in features if name in weights]
+    said = sum(value * weights[name][column] for name, value in opinions.items() if name in weights)
+    return weights.get(BIAS, NOTHING)[column] + sum(words) * max(1, len(words)) ** -0.5 + said, len(words)
 
 
 @functools.cache

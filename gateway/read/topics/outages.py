@@ -71,6 +71,15 @@ class _Sentence:
         return topic in self.hits
 
 
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What a mail tells of an outage."""
+
+    signs: Sequence[str] = ()  #: with what is down; empty where none is told of
+    dropped: Sequence[str] = ()  #: what was told of but does not count, each with why
+    around: str = ""  #: the sentence of the signs, with those beside it
+
+
 def _sentences(texts: Sequence[str], stems: Table, named: Collection[str]) -> list[_Sentence]:
     """The sentences with their hits; one search for all of them."""
     lowers = [stems.file.compound.sub(NAMED, without_addresses(marked(flattened(text), named))) for text in texts]
@@ -91,19 +100,18 @@ def _sentences(texts: Sequence[str], stems: Table, named: Collection[str]) -> li
     return found
 
 
-def incident(
-    subject: str, text: str, stems: Table, every: Table, named: Collection[str]
-) -> tuple[list[str], list[str]]:
-    """(the signs of an outage with what is down; what was told of but does not count, each with why).
+def incident(subject: str, text: str, stems: Table, every: Table, named: Collection[str]) -> Incident:
+    """What a mail tells of an outage.
 
     Args:
-        stems: of the language of the text.
+        stems: of the languages of the text.
         every: of every language, for the subject.
         named: what the mail names, in small letters: orders, addresses, services, hosts, machines.
     """
     written = _ABBREVIATION.sub(r"\1", _told(text))
     sentences = _SENTENCE.split(written)[:MAX_SENTENCES]
-    return _judged([*_sentences([subject], every, named), *_sentences(sentences, stems, named)])
+    signs, dropped, at = _judged([*_sentences([subject], every, named), *_sentences(sentences, stems, named)])
+    return Incident(signs, dropped, ". ".join(sentences[max(0, at - 2) : at + 1]) if signs else "")
 
 
 def _told(text: str) -> str:
@@ -121,11 +129,11 @@ def corrected_text(text: str, stems: Table) -> str:
     return found if found != lower else ""
 
 
-def _judged(told: Sequence[_Sentence]) -> tuple[list[str], list[str]]:
-    """The signs that count and those that do not; the first sentence is the subject."""
+def _judged(told: Sequence[_Sentence]) -> tuple[list[str], list[str], int]:
+    """(the signs that count, those that do not, the sentence of the first); the first sentence is the subject."""
     dropped: list[str] = []
     if sum(stem.weight for one in told for _, _, stem in one.hits.get("resolved", ()) if stem.weight >= TOLD_TWICE):
-        return [], [AGAIN]
+        return [], [AGAIN], 0
     fine = any(one.has("fine") for one in told)
     anywhere = [name for one in told for name in _things(one)]
     for at, one in enumerate(told):
@@ -145,9 +153,9 @@ def _judged(told: Sequence[_Sentence]) -> tuple[list[str], list[str]]:
         if not what and weight >= TOLD_TWICE:
             what = anywhere
         if what or any(rule in stem.rule for _, _, stem in signs for rule in UNNAMED_RULES):
-            return [*(f"{stem.name} {stem.weight:g}" for _, _, stem in signs), *what], dropped
+            return [*(f"{stem.name} {stem.weight:g}" for _, _, stem in signs), *what], dropped, at
         dropped.append(f"{signs[0][2].name}: {UNNAMED}")
-    return [], dropped
+    return [], dropped, 0
 
 
 def _signs(one: _Sentence, fine: bool) -> tuple[list[tuple[int, int, Stem]], list[str]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from gateway.model import SENSITIVE
 from gateway.read.facts.machines import machines
 from gateway.read.tables import evened, is_plain
-from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, corrected_text, incident
+from gateway.read.topics.outages import FLAKY, PAST, TROUBLE, UNNAMED, Incident, corrected_text, incident
 from gateway.read.topics.stem import INCIDENT, STATES
 from gateway.read.topics.stems import Found, score, table
 
@@ -47,6 +47,7 @@ class Asked:
         service. leaning: what else speaks for an account, as a weight: a name that looks like a service's, a secret.
         custom: the text of the admin's own topics file, if there is one.
         language: of the text, if it is known; the subject may be in any.
+        beside: other languages that paragraphs of the text are in.
     """
 
     subject: str
@@ -56,6 +57,7 @@ class Asked:
     leaning: float = 0.0
     custom: str = ""
     language: str | None = None
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Heard:
     reported: bool  #: it reports abuse
     terms: tuple[str, ...]
     opinions: dict[str, float]
+    around: str = ""  #: the sentence of the signs, with those beside it
 
     def weight(self, topic: str) -> float:
         """The weight of a topic's words."""
@@ -102,18 +105,20 @@ def heard(asked: Asked) -> Heard:
     accents = asked.language not in NO_ACCENTS  # it may have lost them
     plain, plain_above = accents and is_plain(text), accents and is_plain(subject)
     above = score(subject, table(asked.custom, plain=plain_above), named)
-    below = score(text, table(asked.custom, asked.language, plain=plain), named)
+    below = score(text, table(asked.custom, asked.language, plain=plain, beside=asked.beside), named)
 
     def of(topic: str) -> float:
         return _weight_of(topic, above, below, terms)
 
-    signs, dropped = list[str](), list[str]()
-    stems = table(asked.custom, asked.language, INCIDENT, plain)
-    told_of = any(found.weight.get(topic) for found in (above, below) for topic in STATES)
-    if told_of:
-        signs, dropped = incident(subject, text, stems, table(asked.custom, None, INCIDENT, plain_above), named)
-    if not signs and all(why.endswith(UNNAMED) for why in dropped) and (typed := corrected_text(text, stems)):
-        signs, dropped = incident(subject, typed, stems, table(asked.custom, None, INCIDENT, plain_above), named)
+    told = Incident()
+    stems = table(asked.custom, asked.language, INCIDENT, plain, asked.beside)
+    every = table(asked.custom, None, INCIDENT, plain_above)
+    if any(found.weight.get(topic) for found in (above, below) for topic in STATES):
+        told = incident(subject, text, stems, every, named)
+    unnamed = not told.signs and all(why.endswith(UNNAMED) for why in told.dropped)
+    if unnamed and (typed := corrected_text(text, stems)):
+        told = incident(subject, typed, stems, every, named)
+    signs, dropped = told.signs, told.dropped
     weights = _Weights(of("financial"), of("technical"), of("account"), of("general"))
     reported, sensitive = _requests(of, bool(signs), weights.account, above, below)
     weights = _with_leaning(weights, asked.leaning, dropped, terms)
@@ -123,7 +128,7 @@ def heard(asked: Asked) -> Heard:
     opinions = _on_outages(signs, dropped, bool(sensitive), asked.names_a_fact)
     opinions |= {f"={kind}": 1.0 for kind in sensitive}
     opinions |= _on_matters(weights, whose and not reported, reported, sensitive, signs, dropped)
-    found = Heard(signs, dropped, sensitive, reported, tuple(terms), opinions)
+    found = Heard(signs, dropped, sensitive, reported, tuple(terms), opinions, told.around)
     if found.recovered:
         opinions["=recovered"] = 1.0
     return found

@@ -16,6 +16,7 @@ from gateway.model import SENSITIVE, Department, Question, Topics
 from gateway.read.facts import ips, orders, services
 from gateway.read.topics.lexicon import entries
 from gateway.read.topics.rules import Asked
+from gateway.read.topics.spoken import languages_of
 from gateway.read.topics.topics import topics_of
 from gateway.read.words.language import language_of
 
@@ -98,13 +99,12 @@ def asked_of(subject: str, text: str, custom: str = "") -> Asked:
     names = bool(ordered or orders.invoices_in(whole) or addresses)
     leaning = services.leaning(candidate.value for candidate in called)
     named = tuple(dict.fromkeys(c.value for c in (*ordered, *addresses, *called)))
-    return Asked(subject, text, names, named, leaning, custom, language_of(text))
+    return Asked(subject, text, names, named, leaning, custom, *languages_of(text))
 
 
 def read_topics(subject: str, text: str, custom: str = "") -> Topics:
     """The topics of a text by itself."""
-    asked = asked_of(subject, text, custom)
-    return topics_of(subject, text, asked.names_a_fact, asked.named, asked.leaning, custom, asked.language)
+    return topics_of(asked_of(subject, text, custom))
 
 
 #: how the lines of ``Topics.terms`` begin that speak of a label

@@ -119,6 +119,7 @@ def table(
     language: str | None = None,
     topics: Collection[str] = (*PLAIN, *STATES, *SENSITIVE),
     plain: bool = False,
+    beside: Collection[str] = (),
 ) -> Table:
     """The table in this text of a topics file; without one, the file that comes with the package.
 
@@ -127,12 +128,14 @@ def table(
         topics: those that it will be asked for.
         plain: whether it will be asked about a text without accents, whose author may have left them out
             ("contrasena").
+        beside: other languages of the words that it will be asked about.
 
     Raises:
         TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
     """
     file = compiled(text, plain)
-    spoken = frozenset((language, KIN.get(language, ""), "en") if language in file.languages else file.languages)
+    known = language in file.languages
+    spoken = frozenset((language or "", KIN.get(language or "", ""), "en", *beside) if known else file.languages)
     kinds = frozenset(
         number
         for number, (code, topic, *_) in enumerate(file.plain["kinds"])

@@ -7,7 +7,7 @@ reports of abuse. What decided is told in ``terms``, rule by rule and word by wo
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gateway.model import (
     ABUSE,
@@ -20,53 +20,91 @@ from gateway.model import (
     Question,
     Topics,
 )
+from gateway.read.late import late
 from gateway.read.topics import learned
 from gateway.read.topics.beside import matters
 from gateway.read.topics.features import features
-from gateway.read.topics.learned import Leanings, Weights, leanings
+from gateway.read.topics.learned import Leanings, Weights, leaning, leanings
 from gateway.read.topics.lexicon import files_of
-from gateway.read.topics.rules import Asked, Heard, heard
+from gateway.read.topics.rules import MAX_TEXT, Asked, Heard, heard
 
+CLEAR = 0.3  #: how far a part of a mail by itself must lean to an outage for the whole to tell of one
+UNSIGNED = 0.6  #: the same of a paragraph in which the rules found no sign of one ...
+SAYS_MUCH = 15  #: ... and how much of it must be known: in "at our website" every word weighs too much
 SURE = 0.15  #: how far the words must lean away from an outage that the rules have found for it to be none
 FAMILIAR = 0.45  #: share of its features that must be known for a mail to be judged by them
+FAR = -0.8  #: how far a mail leans from an outage whose parts are not asked by themselves
+MAX_PARTS = 40  #: paragraphs
+WHOLE = "the whole mail"
+_PARTED = late(r"\n[ \t]{0,20}\n")
 REPORTED = ("access", "password")  #: that others try to get in is reported, not asked for
 
 
-def topics_of(
-    subject: str,
-    text: str,
-    names_a_fact: bool,
-    named: Collection[str] = (),
-    leaning: float = 0.0,
-    custom: str = "",
-    language: str | None = None,
-) -> Topics:
-    """What a mail asks for; the arguments are those of ``rules.Asked``."""
-    asked_of = Asked(subject, text, names_a_fact, named, leaning, custom, language)
-    found = heard(asked_of)
-    leans = leanings(features(subject, text), found.opinions, weights_of(custom))
+def topics_of(asked: Asked) -> Topics:
+    """What a mail asks for."""
+    found, weights = heard(asked), weights_of(asked.custom)
+    leans = leanings(features(asked.subject, asked.text), found.opinions, weights)
+    parts = _parts(asked, found, leans)
+    if leans.known < FAMILIAR and len(parts) > 1:
+        leans = _familiar(asked.subject, parts, found, weights)
     terms = found.terms
     if leans.known < FAMILIAR:
         terms = (*terms, f"learned nothing that counts: {leans.known:.0%} of its words and pairs are known")
         leans = leanings((), found.opinions, learned.RULES)
     sensitive = _requests(found, leans)
-    critical = leans.towards("critical") > (-SURE if found.signs else 0.0) or (bool(custom) and bool(found.signs))
-    account = not found.reported and (critical or bool(sensitive) or leans.towards("account") > 0)
+    outage = _outage(asked, found, leans, parts, weights)
+    account = not found.reported and (bool(outage) or bool(sensitive) or leans.towards("account") > 0)
+    several = matters(asked, found)
     financial = not found.reported and leans.towards("financial") > 0
-    asked = [kind for kind in SENSITIVE if kind in sensitive or kind in found.sensitive]
-    several = matters(asked_of, found)
-    financial = financial and not (critical and len(several) > 1)  # of an outage and a bill the outage goes first
+    financial = financial and not (outage and len(several) > 1)  # of an outage and a bill the outage goes first
     department = Department.FINANCIAL if financial else Department.TECHNICAL
     also = [other for other in several if other is not department] if len(several) > 1 else []
     terms = (*terms, *(f'also {other}: "{several[other][:80]}"' for other in also))
+    requests = [kind for kind in SENSITIVE if kind in sensitive or kind in found.sensitive]
+    told = map(leans.told, ("critical", "account", "financial", *requests))
     return Topics(
         department,
         Question.ACCOUNT if account else Question.GENERAL,
-        critical,
+        bool(outage),
         sensitive,
-        (*terms, *map(leans.told, ("critical", "account", "financial", *asked))),
-        (*_flags(found, critical, sensitive), *(ALSO[other] for other in also)),
+        (*terms, *told, *([outage] if outage and outage != WHOLE else [])),
+        (*_flags(found, bool(outage), sensitive), *(ALSO[other] for other in also)),
     )
+
+
+def _parts(asked: Asked, found: Heard, leans: Leanings) -> list[str]:
+    """The parts of a mail that are worth a look of their own: the words around the signs of an outage, and its
+    paragraphs where the whole is not far from one, or unknown."""
+    text = asked.text[:MAX_TEXT]
+    near = leans.known < FAMILIAR or leans.towards("critical") > FAR
+    paragraphs = [part for part in _PARTED.split(text)[:MAX_PARTS] if part.strip()] if near else []
+    return [*([found.around] if found.around else []), *(paragraphs if len(paragraphs) > 1 else [])]
+
+
+def _familiar(subject: str, parts: Sequence[str], found: Heard, weights: Weights) -> Leanings:
+    """How the parts of a mail lean that are of known words, where others are not."""
+    known: set[str] = set()
+    for part in parts:
+        own = features("", part)
+        if sum(name in weights for name in own) >= FAMILIAR * len(own):
+            known |= own
+    return leanings(known | features(subject, ""), found.opinions, weights)
+
+
+def _outage(asked: Asked, found: Heard, leans: Leanings, parts: Sequence[str], weights: Weights) -> str:
+    """What tells of an outage, for an explanation: the whole mail, or a part of it by itself, whatever else it asks
+    for; empty where nothing does."""
+    if leans.towards("critical") > (-SURE if found.signs else 0.0) or (asked.custom and found.signs):
+        return WHOLE
+    for part in parts:
+        signed = part == found.around
+        words = features(asked.subject if signed else "", part)
+        lean, known = leaning("critical", words, found.opinions, weights)
+        says = known >= FAMILIAR * len(words) and (signed or known >= SAYS_MUCH)
+        if says and lean > (CLEAR if signed else UNSIGNED):
+            told = leanings(words, found.opinions, weights).told("critical")
+            return told.replace("critical", "critical of a part by itself", 1)
+    return ""
 
 
 def _requests(found: Heard, leans: Leanings) -> tuple[str, ...]:

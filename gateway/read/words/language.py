@@ -38,7 +38,10 @@ _PASTED_MAIL = late(
 #: small and capital letters that none of them begins with, and many lines of people do
 _NEVER_FIRST = frozenset("bcgjklnopqwxzBCGJKLNOPQWXZ")
 FEWEST = 20  #: characters of the author's own words above it that tell a language
-_LATIN = late(r"[a-z]", re.IGNORECASE)
+SEEN = 6000  #: characters of a text in which its languages are looked for
+MAX_PARTS = 24  #: paragraphs
+HEAD = 160  #: characters of one by which it is quickly known
+_PARTED = late(r"\n[ \t]{0,20}\n")
 _FOREIGN = late(
     "[\u0370-\u03ff\u0590-\u06ff\u0900-\u0dff\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 )
@@ -69,7 +72,7 @@ def _prose(text: str) -> list[str]:
     """The words of prose lines, without names, numbers and pasted lines."""
     found: list[str] = []
     size = 0
-    for line in text[:6000].split("\n"):
+    for line in text[:SEEN].split("\n"):
         if not line.strip() or is_pasted(line):
             continue
         plain = line[:1000]
@@ -114,10 +117,30 @@ def language_of(text: str) -> str | None:
     return _language_of(text)
 
 
+def parts_of(text: str, written: str | None = None) -> dict[str, str]:
+    """The paragraphs of each language that a text is written in, joined, in the order in which the languages come; what
+    is too short to tell is left out. ``written``: the language of the whole, if it is known."""
+    found: dict[str, str] = {}
+    for part in _PARTED.split(text[:SEEN])[:MAX_PARTS]:
+        if len(part) < FEWEST:
+            continue
+        code = written if written and _speaks(written, part[:HEAD]) else _language_of(part)
+        if code is not None:
+            found[code] = f"{found[code]}\n\n{part}" if code in found else part
+    return found
+
+
+def _speaks(code: str, head: str) -> bool:
+    """Cheap: whether the commonest words of a paragraph's beginning are of the language, and of no other as many."""
+    words = _WORD.findall(head)
+    votes = _votes(words, head.isascii())
+    return bool(votes) and votes[0][0] == code and votes[0][1] >= max(2.0, len(words) * 0.2)
+
+
 def _first_pasted(text: str) -> int:
     """Where a line begins that opens a mail of a program; 0 where none does."""
     place = 0
-    for line in text[:6000].split("\n"):
+    for line in text[:SEEN].split("\n"):
         if line[:1] not in _NEVER_FIRST and _PASTED_MAIL.match(line.lstrip("> \t|")):
             return place
         place += len(line) + 1
