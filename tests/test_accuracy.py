@@ -113,8 +113,8 @@ def test_the_foreign_sets(measured: accuracy.Table) -> None:
 
 def test_a_wrong_reading_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The measurement itself: when a reader finds nothing, its figure falls."""
-    monkeypatch.setattr("gateway.read.reading.orders.orders_in", lambda text: ())
-    monkeypatch.setattr("gateway.read.reading.language.language_of", lambda text: "en")
+    monkeypatch.setattr("gateway.read.facts.found.orders.orders_in", lambda text: ())
+    monkeypatch.setattr("gateway.read.reading.languages_of", lambda text: ("en", ()))
     table = accuracy.labelled()
     assert table["de"]["orders recall"].right == 0
     assert table["de"]["language"].right == 0
