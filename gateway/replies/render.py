@@ -282,7 +282,7 @@ def samples(name: str) -> list[dict[str, Any]]:
         "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
         "missing": ["diagnostics"], "sensitive": [], "account_name": "Anna Example", "subject": "Server 203.0.113.7",
         "orders": ["123456"], "ips": ["203.0.113.7"],
-        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "invoices": ["214382"],
+        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "invoices": ["604983"],
         "started_at": "2026-11-22T14:30:00+01:00",
         "in_reply_to": "a@example.de", "references": [], "text": "Good evening,\n\nit runs again.",
     }  # fmt: skip
