@@ -658,7 +658,7 @@ def test_the_genuine_mail_belongs_to_another_thread(at: Desk) -> None:
     """The copy came without the token: its ticket is left for the one that the genuine mail belongs to."""
     first = at.take(incoming())
     token = at.outbox()[0].context["reply_to"]
-    raw = mail("It is still slow.", Message_ID="<m2@example.de>")
+    raw = mail("My server is still slow.", Message_ID="<m2@example.de>")
     copy = at.take(incoming(raw, verdict=NONE), raw)
     assert copy.reference != first.reference
     genuine = DIRECTLY + raw
