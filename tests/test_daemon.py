@@ -354,8 +354,8 @@ def test_the_watchdog_starves_when_something_hangs(
     daemon.stop(signal.SIGKILL)
 
 
-def next_mail_is_done(daemon: Any, peers: LoopbackPeers, number: int) -> bool:
-    """Sends a mail and waits for its reply; whether that came within 2 s."""
+def seconds_to_reply(daemon: Any, peers: LoopbackPeers, number: int) -> float:
+    """Sends a mail and waits for its reply."""
 
     def answered() -> bool:
         return any(f"Re: Disk {number} ".encode() in taken.raw for taken in peers.taken)
@@ -363,7 +363,7 @@ def next_mail_is_done(daemon: Any, peers: LoopbackPeers, number: int) -> bool:
     sent = time.monotonic()
     daemon.send(signed(number), "ops@shop.example")
     until(answered)
-    return time.monotonic() - sent < 2
+    return time.monotonic() - sent
 
 
 @pytest.mark.fault("X57")
@@ -371,21 +371,23 @@ def next_mail_is_done(daemon: Any, peers: LoopbackPeers, number: int) -> bool:
 def test_a_mail_that_makes_a_reader_sleep_or_die_is_a_ticket_and_holds_nobody_up(
     daemons: Any, peers: LoopbackPeers, fault: str, reason: str
 ) -> None:
-    """The next mail and the one after it are done within 2 s; a machine that stood still for so long may try three times."""
+    """The next mail and the one after it are done in little more than an ordinary mail takes on this machine just now; one
+    that stood still may try three times."""
     staff = {"technical": ["l1@introserv.example"]}
     daemon = daemons(peers, module="tests.odd_daemon", gateway={"read_limit": "4s"}, staff=staff)
     daemon.send(signed(0), "ops@shop.example")
     until(lambda: len(peers.taken) == 2)
     for times in (1, 2, 3):
-        daemon.send(f"{fault}: 1\r\n".encode() + signed(10 * times), "ops@shop.example")
-        soon = [next_mail_is_done(daemon, peers, 10 * times + 1)]
+        most = 2.0 + 5 * seconds_to_reply(daemon, peers, 10 * times)
+        daemon.send(f"{fault}: 1\r\n".encode() + signed(10 * times + 3), "ops@shop.example")
+        took = [seconds_to_reply(daemon, peers, 10 * times + 1)]
         until(lambda times=times: len(daemon.named("unreadable")) == times)  # type: ignore[misc]
-        soon.append(next_mail_is_done(daemon, peers, 10 * times + 2))
+        took.append(seconds_to_reply(daemon, peers, 10 * times + 2))
         assert reason in daemon.named("unreadable")[-1]["reason"]
-        if all(soon):
+        if max(took) < most:
             break
     else:
-        pytest.fail("never was the next mail done within 2 s")
+        pytest.fail(f"the next mails took {took} s, beside an ordinary one's {most}")
     assert daemon.rows("messages", "list", "--state", "failed") == []
     daemon.settled()
     shown = [
