@@ -5,6 +5,7 @@ A problem stops the service from starting, or a reload from taking effect; a war
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -25,7 +26,8 @@ from gateway.database import nodes
 from gateway.mail.address import PROVIDERS
 from gateway.replies.render import Templates
 from gateway.tickets import blocks
-from gateway.verify.directory import DIRECTORY, Directory, DirectoryError, build
+from gateway.verify.directory import DIRECTORY, WITHOUT, Directory, DirectoryError, build
+from gateway.verify.directory_rows import language_of
 from gateway.verify.directory_sources import Source
 from gateway.verify.lookup import customers_of
 
@@ -88,17 +90,27 @@ def _directory(settings: Settings, path: str, now: datetime, found: Findings) ->
         return
     with tempfile.TemporaryDirectory() as folder:
         try:
-            build(source, Path(folder) / DIRECTORY, now, address_rules(settings))
+            counts = build(source, Path(folder) / DIRECTORY, now, address_rules(settings))
         except DirectoryError as error:
             found.problems += error.problems
         else:
             found.warnings += _languages(source)
-            found.warnings += _blocked_customers(settings, path, Path(folder))
+            with contextlib.closing(Directory(Path(folder), None, 0.0, 0.0, address_rules(settings))) as directory:
+                found.warnings += _without_address(source, counts, directory)
+                found.warnings += _blocked_customers(settings, path, directory)
 
 
-def _blocked_customers(settings: Settings, path: str, folder: Path) -> Iterator[Problem]:
+def _without_address(source: Source, counts: dict[str, int], directory: Directory) -> Iterator[Problem]:
+    """Accounts whose people are strangers when they write."""
+    if without := counts[WITHOUT]:
+        accounts, some = f"account{'s' if counts['accounts'] > 1 else ''}", directory.without_address(5)
+        named = ", ".join(some) + (", ..." if without > len(some) else "")
+        why = f"{without} of {counts['accounts']} {accounts} without any address: nobody there is verified ({named})"
+        yield Problem(source.label("addresses"), "", why)
+
+
+def _blocked_customers(settings: Settings, path: str, directory: Directory) -> Iterator[Problem]:
     """Whose mail would not reach the desk by ``[block]``."""
-    directory = Directory(folder, None, 0.0, 0.0, address_rules(settings))
     for key in ("addresses", "domains"):
         for index, one in enumerate(getattr(settings.block, key)):
             whose = next((customers_of(directory, sender) for sender in blocks.entries([one])), (0, []))
@@ -106,13 +118,12 @@ def _blocked_customers(settings: Settings, path: str, folder: Path) -> Iterator[
                 some = ", ".join(account.account for account in whose[1])
                 why = f"{one} keeps the mail of {whose[0]} account{'s' if whose[0] > 1 else ''} from the desk ({some})"
                 yield Problem(path, f"block.{key}.{index}", why)
-    directory.close()
 
 
 def _languages(source: Source) -> Iterator[Problem]:
     told = 0
     for where, (account, _, language, _) in source.rows("accounts", []):
-        if language and not (len(language) == 2 and language.isascii() and language.islower()) and told < 5:
+        if language and not language_of(language) and told < 5:
             told += 1
             why = f"account {account!r}: {language!r} is not a two-letter language code and is ignored"
             yield Problem(source.label("accounts"), where, why)

@@ -277,9 +277,10 @@ def acted(who: str, what: str, thing: str) -> None:
         _emit("info", "acted", {"who": who, "what": what, "object": thing})
 
 
-def directory(accounts: int, addresses: int, orders: int) -> None:
-    """A directory was loaded."""
-    _emit("info", "directory", {"accounts": accounts, "addresses": addresses, "orders": orders})
+def directory(accounts: int, addresses: int, orders: int, without_address: int) -> None:
+    """A directory was loaded; ``without_address``: accounts whose people nobody knows when they write."""
+    counts = {"accounts": accounts, "addresses": addresses, "orders": orders, "without_address": without_address}
+    _emit("warning" if accounts and without_address == accounts else "info", "directory", counts)
 
 
 def deaf(why: str) -> None:

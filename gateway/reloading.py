@@ -15,7 +15,7 @@ from gateway.config import ConfigError, Problem, Settings
 from gateway.database import outbox
 from gateway.database.store import Store, Unavailable
 from gateway.service import Desk
-from gateway.verify.directory import Directory, DirectoryError
+from gateway.verify.directory import WITHOUT, Directory, DirectoryError
 from gateway.verify.dns import Resolver
 
 DO = "gateway check names every fault; correct it, then gateway reload"
@@ -134,7 +134,7 @@ def loaded(standing: Standing, counts: dict[str, int]) -> None:
     """The account directory was read; empty ``counts``: none is configured."""
     if counts:
         standing.clear("directory")
-        log.directory(counts["accounts"], counts["addresses"], counts["orders"])
+        log.directory(counts["accounts"], counts["addresses"], counts["orders"], counts[WITHOUT])
 
 
 def refused(standing: Standing, error: Exception) -> None:

@@ -50,6 +50,8 @@ OK, MALFORMED, FORGED = AuthorStatus.OK, AuthorStatus.MALFORMED, AuthorStatus.FO
         (b"From: <@route.example:a@x.example>\r\n", MALFORMED, None),
         (b'From: "a b"@x.example\r\n', MALFORMED, None),
         (b"From: a@[127.0.0.1]\r\n", MALFORMED, None),
+        (b"From: a@127.0.0.1\r\n", MALFORMED, None),
+        (b"From: a@x_.1x.example_.\r\n", OK, "a@x_.1x.example_"),
         (b"From: <>\r\n", MALFORMED, None),
         (b"From:\r\n", MALFORMED, None),
         (b"Subject: x\r\n", MALFORMED, None),

@@ -87,11 +87,26 @@ def test_an_account_that_is_named_twice_is_refused_with_its_line(
     accounts = tmp_path / "accounts" / "accounts.csv"
     accounts.write_text(FILES["accounts.csv"] + "2,Bob again,en,active\n")
     (problem,) = looked_at().problems
-    assert (problem.key, problem.problem) == ("line 5", "account '2' is named twice")
+    assert (problem.key, problem.problem) == ("line 5", "account '2' is named twice: line 3 says otherwise")
     accounts.write_text(FILES["accounts.csv"].replace(",de,", ",deutsch,"))
     found = looked_at()
     assert found.problems == []
     assert "'deutsch' is not a two-letter language code" in found.warnings[0].problem
+    accounts.write_text(FILES["accounts.csv"].replace(",de,", ",de-DE,").replace(",en,", ",EN,"))
+    assert (looked_at().problems, looked_at().warnings) == ([], [])
+
+
+def test_accounts_without_an_address_are_told_with_their_number(
+    looked_at: Callable[..., Findings], tmp_path: Path
+) -> None:
+    rows = "account,address,role\n1,anna@example.de,owner\n3,,owner\n"
+    (tmp_path / "accounts" / "addresses.csv").write_text(rows)
+    found = looked_at()
+    (warning,) = found.warnings
+    assert found.problems == [] and warning.file.endswith("addresses.csv")
+    assert warning.problem == "2 of 3 accounts without any address: nobody there is verified (2, 3)"
+    (tmp_path / "accounts" / "addresses.csv").write_text("account,address,role\n")
+    assert looked_at().warnings[0].problem.startswith("3 of 3 accounts without any address")
 
 
 @pytest.mark.parametrize(

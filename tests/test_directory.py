@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 
 from gateway import config, service
 from gateway.model import Author, AuthorStatus
+from gateway.read.author import author_of
 from gateway.verify.accounts import match
 from gateway.verify.directory import AddressRules, Directory, DirectoryError, canonical
 from gateway.verify.directory_sources import MAX_OCTETS
@@ -134,23 +135,25 @@ SOUND = (
     "Jürgen.Müller@straße.example",
     "x_1@sub-domain.example.co.uk.",
     "=?@x.example",
-    "a..b@docomo.example",
+    "a*b@x.example",
+    f"{'a' * 64}@x.example",
 )
 UNSOUND = (
     "Anna <anna@example.de>", "<anna@example.de>", "a@x.example;b@x.example", "a@x.example,b@x.example", "a@x.example b@x.example", "*@x.example",
     "anna*@x.example", "@x.example", "anna@", "anna", "a@b@x.example", "anna@localhost", "anna@x..example", "anna@-x.example", "anna@[192.0.2.1]", "mailto:a@x.example",
     '"anna"@x.example', "an na@x.example", "a@x.example/b", "an\u200bna@x.example", "\u212aevin@example.de", "anna@x.example\x00", "anna@x .example", "a\x1b@x.example",
-    "support@introserv.com", "Support+x@INTROSERV.com.",
+    "support@introserv.com", "Support+x@INTROSERV.com.", "a..b@docomo.example", "a.@x.example", f"{'a' * 65}@x.example", "anna@192.0.2.1",
+    f"anna@{'a.' * 130}example",
 )  # fmt: skip
 NO_NETWORK = (
     "0.0.0.0/0", "::/0", "203.0.0.0/8", "128.0.0.0/1", "0.0.0.0", "127.0.0.1", "224.0.0.5", "255.255.255.255", "::1", "fe80::1", "ff02::1", "2001::/16",
-    "203.0.113.7-9", "203.0.113", "*", "203.0.113.7/33", "203.0.113.7:80", "169.254.1.1", "203.0.113.7,203.0.113.8",
+    "203.0.113.0/0.0.0.255", "203.0.113.0/255.255.255.0", "::ffff:0:0/96", "::ffff:0:0/90", "2001:db8::1%eth0", "203.0.113.7/", "203.0.113.7/-1", "203.0.113.7-9", "203.0.113", "*", "203.0.113.7/33", "203.0.113.7:80", "169.254.1.1", "203.0.113.7,203.0.113.8",
 )  # fmt: skip
 
 
 def test_what_can_match_nobody_or_everybody_is_refused_with_its_row(tmp_path: Path) -> None:
     rules = AddressRules(ours=frozenset(["support@introserv.com"]))
-    made = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400, rules)
+    made = Directory(tmp_path, tmp_path / "accounts", 1.0, 86400, rules)
 
     def wrong(file: str, line: str) -> str:
         write_accounts(tmp_path, FILES | {file: FILES[file] + line + "\n"})
@@ -168,6 +171,8 @@ def test_what_can_match_nobody_or_everybody_is_refused_with_its_row(tmp_path: Pa
     for address in SOUND:
         assert wrong("addresses.csv", f"1,{address},support") == "", address
         assert made.roles_of(address) == {"1": {"support"}}
+        author = author_of(f"From: {address}".encode())
+        assert made.roles_of(author.address or "") == {"1": {"support"}}, address
     for address in UNSOUND:
         assert wrong("addresses.csv", f"1,{quoted(address)},support"), address
     assert "our own address" in wrong("addresses.csv", "1,support+a@introserv.com,owner")
@@ -175,16 +180,113 @@ def test_what_can_match_nobody_or_everybody_is_refused_with_its_row(tmp_path: Pa
         assert wrong("orders.csv", f"444444,1,x,active,{networks}") == "", networks
     for network in NO_NETWORK:
         assert wrong("orders.csv", f"444444,1,x,active,{quoted(network)}"), network
+        assert wrong("orders.csv", f"444444,1,x,cancelled,{quoted(network)}"), network
     for file, line in (
         ("accounts.csv", "4,An\x00na,de,active"),
         ("orders.csv", "444444,1,x\x1b[2J,active,"),
         ("invoices.csv", "1\x7f,1"),
     ):
         assert "control character" in wrong(file, line)
+    for file, line in (
+        ("accounts.csv", "4\u20285,Dora,de,active"),
+        ("orders.csv", "44\u20294444,1,x,active,"),
+        ("invoices.csv", "1\t7,1"),
+    ):
+        assert "line end" in wrong(file, line)
+    for file, line, thing in (
+        ("accounts.csv", ",Dora,de,active", "account"),
+        ("orders.csv", ",1,x,active,", "order"),
+        ("orders.csv", "#,1,x,active,", "order"),
+        ("invoices.csv", " ,1", "invoice"),
+    ):
+        assert f"the {thing} has no " in wrong(file, line)
+    assert wrong("orders.csv", '444444,1,x,active,"203.0.113.9\t203.0.113.10"') == ""
     assert "the order holds" in wrong("orders.csv", "44\x02444,1,x,active,")
     assert wrong("accounts.csv", "4,Do\x0bra\x1b[2J,de,active") == "" and made.account("4").name == "Do ra [2J"  # type: ignore[union-attr]
     assert wrong("accounts.csv", '4,"Dora\nand Sons",de,active') == "" and made.account("4").name == "Dora and Sons"  # type: ignore[union-attr]
     made.close()
+
+
+def test_an_address_with_its_mask_is_that_address_alone(tmp_path: Path) -> None:
+    rows = "1,1,,active,198.18.5.7/16 ::ffff:198.18.6.7 2001:db8::7/48\n2,2,,active,198.18.7.0/24 ::ffff:198.18.8.0/120 2001:db8:2::/48\n"
+    write_accounts(tmp_path, FILES | {"orders.csv": FILES["orders.csv"].splitlines()[0] + "\n" + rows})
+    made = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400)
+    made.reload(NOW)
+    for address in ("198.18.5.7", "198.18.6.7", "::ffff:198.18.5.7", "2001:db8::7"):
+        assert made.ip_owners(address) == {"1"}, address
+    for address in ("198.18.7.9", "198.18.8.9", "::ffff:198.18.8.9", "2001:db8:2::9"):
+        assert made.ip_owners(address) == {"2"}, address
+    for address in ("198.18.5.8", "198.18.77.77", "198.18.0.0", "2001:db8::8"):
+        assert made.ip_owners(address) == frozenset(), address
+    made.close()
+
+
+#: of accounts, orders and invoices: a row that is there, the same otherwise, and who it is
+REPEATS = (
+    ("accounts.csv", "2,Bob & Co,en,active", "2,Bob again,en,active", "account '2'", 3),
+    ("orders.csv", "222222,2,tfz1cvkr,active,203.0.113.0/24 2001:db8:1::/48", "222222,2,tfz1cvkr,active,203.0.113.0/24", "order '222222'", 3),
+    ("orders.csv", "#222222,2,tfz1cvkr,active,203.0.113.0/24 2001:db8:1::/48", "#222222,1,x,cancelled,", "order '222222'", 3),
+    ("orders.csv", "111111,1,r1z7og44,processed,203.0.113.7", "111111,2,r2,active,203.0.113.8", "order '111111'", 2),
+    ("invoices.csv", "214382,2", "214382,1", "invoice '214382'", 2),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "same", "other", "named", "first"), REPEATS)
+def test_what_repeats_is_passed_over_and_what_differs_is_refused_with_both_lines(
+    directory: Directory, tmp_path: Path, file: str, same: str, other: str, named: str, first: int
+) -> None:
+    lines = FILES[file].count("\n")
+    write_accounts(tmp_path, FILES | {file: FILES[file] + f"{same}\n{same}\n"})
+    assert directory.reload(NOW) == {
+        "accounts": 3, "addresses": 4, "orders": 3, "invoices": 1, "accounts without an address": 0
+    }  # fmt: skip
+    write_accounts(tmp_path, FILES | {file: FILES[file] + f"{same}\n{other}\n"})
+    with pytest.raises(DirectoryError) as refused:
+        directory.reload(NOW)
+    (problem,) = refused.value.problems
+    assert problem.key == f"line {lines + 2}" and problem.file.endswith(file)
+    assert problem.problem == f"{named} is named twice: line {first} says otherwise"
+    assert directory.order("111111").account == "1"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("table", ["addresses", "orders", "invoices"])
+def test_an_export_without_its_rows_is_refused_whatever_the_table(
+    directory: Directory, tmp_path: Path, table: str
+) -> None:
+    (tmp_path / "accounts" / f"{table}.csv").write_text(FILES[f"{table}.csv"].splitlines()[0] + "\n")
+    with pytest.raises(DirectoryError, match=rf"{table}.csv: (\d) of \1 {table} would vanish"):
+        directory.reload(NOW)
+    assert set(directory.roles_of("anna@example.de")) == {"1", "2"}
+    assert directory.invoice_owner("214382") == "2" and directory.ip_owners("203.0.113.7") == {"1"}
+
+
+def test_rows_are_read_as_people_and_their_programs_write_them(directory: Directory, tmp_path: Path) -> None:
+    files = {
+        "accounts.csv": "account,name,language,status,\n1,Anna,DE,active,\n,,,\n2,Bob & Co,en_GB.UTF-8,active,\n  , , ,,,,\n3,Carl,fr-CH,active, \n4,Dora,,active,\n",
+        "addresses.csv": "account,address,role\n1,anna@example.de,Owner\n,,\n2,bob@shop.example,BILLING\n3,,owner\n4,,\n\n2,anna@example.de,billing\n1,a@x.example,owner\n",
+        "orders.csv": FILES["orders.csv"].replace("active", "Active").replace("processed", "PROCESSED"),
+    }
+    write_accounts(tmp_path, files)
+    assert directory.reload(NOW) == {
+        "accounts": 4, "addresses": 4, "orders": 3, "invoices": 1, "accounts without an address": 2
+    }  # fmt: skip
+    assert [directory.account(one).language for one in "1234"] == ["de", "en", "fr", None]  # type: ignore[union-attr]
+    assert directory.roles_of("bob@shop.example") == {"2": {"billing"}}
+    assert directory.order("111111").status == directory.order("222222").status == "active"  # type: ignore[union-attr]
+    assert directory.without_address(5) == ["3", "4"] and directory.without_address(1) == ["3"]
+    for wrong, says in (("9,,owner\n", "account '9' is not among"), ("1,x@x.example,owner,more\n", "4 fields, not 3")):
+        write_accounts(tmp_path, {"addresses.csv": files["addresses.csv"] + wrong})
+        with pytest.raises(DirectoryError, match=rf"line 10: {says}"):
+            directory.reload(NOW)
+
+
+def test_a_quote_that_never_ends_is_refused_with_its_line(directory: Directory, tmp_path: Path) -> None:
+    rows = FILES["orders.csv"].replace("333333,3,oldname1,cancelled,198.51.100.1\n", "")
+    swallowed = '333333,3,oldname1,cancelled,"198.51.100.1\n444444,1,s,active,203.0.113.9\n'
+    write_accounts(tmp_path, {"orders.csv": rows + swallowed})
+    with pytest.raises(DirectoryError, match=r"orders.csv:line 4: cannot be read"):
+        directory.reload(NOW)
+    assert directory.order("333333") is not None
 
 
 def test_an_address_of_ours_in_the_directory_of_the_configuration_is_refused(tmp_path: Path) -> None:
@@ -279,7 +381,11 @@ def billing(database: str, tmp_path: Path) -> tuple[Any, config.Settings]:
 def test_the_accounts_come_from_queries_on_the_billing_database(database: str, tmp_path: Path) -> None:
     engine, settings = billing(database, tmp_path)
     made = service.directory(settings)
-    assert made.reload(NOW) == {"accounts": 2, "addresses": 2, "orders": 1}
+    with engine.begin() as connection:  # customers without an address, as an outer join gives them
+        connection.execute(text("insert into contacts values (2, null, 'owner'), (null, null, null)"))
+    assert made.reload(NOW) == {
+        "accounts": 2, "addresses": 2, "orders": 1, "invoices": 0, "accounts without an address": 0
+    }  # fmt: skip
     assert made.roles_of("anna@example.de") == {"1": {"owner"}}
     assert made.ip_owners("2001:db8:1::5") == made.service_owners("r1z7og44") == {"1"}
     assert made.order("123456").status == "active"  # type: ignore[union-attr]

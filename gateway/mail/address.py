@@ -9,6 +9,8 @@ import unicodedata
 from gateway.mail.suffixes import registrable
 
 MAX_LOCAL = 64  #: octets, RFC 5321 section 4.5.3.1.1
+MAX_DOMAIN = 253  #: characters, RFC 1035 section 2.3.4
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _DOT_ATOM = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~\x80-\U0010ffff-]+)*"
 )
@@ -40,6 +42,16 @@ def a_label(domain: str) -> str | None:
         return idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError:
         return None
+
+
+def plain_domain(domain: str) -> str | None:
+    """The domain of an author's address as A-label, without a final dot; ``None`` where it is no domain name (RFC 1035
+    section 2.3.1, with ``_`` and any digits), such as an IP address: no top-level domain is a number."""
+    host = a_label(domain.removesuffix("."))
+    if host is None or len(host) > MAX_DOMAIN:
+        return None
+    labels = host.split(".")
+    return host if all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit() else None
 
 
 def with_a_label(address: str) -> str:

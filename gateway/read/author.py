@@ -12,7 +12,7 @@ import binascii
 import re
 import unicodedata
 
-from gateway.mail.address import a_label, lexed, plain_local
+from gateway.mail.address import lexed, plain_domain, plain_local
 from gateway.mail.header import decode_words
 from gateway.model import Author, AuthorStatus, mail_start
 
@@ -21,7 +21,6 @@ _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _HIDDEN = re.compile(rb"\r[ \t\x00]*from[ \t\x00]*:", re.IGNORECASE)
 _NUL_NAME = re.compile(rb"(?:\A|\n)[^:\n]{0,10}f[\x00]*r[\x00]*o[\x00]*m[ \t]*\x00[ \t\x00]*:", re.IGNORECASE)
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\s]{0,2000})\?=")
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 
 MAX_NAME = 1000  #: characters of a display name that are read
 
@@ -199,8 +198,8 @@ def _author(spec: str, name: str) -> Author:
         return malformed("no address in the From header field")
     if not plain_local(local):
         return malformed("the local part of the address is not plain")
-    host = a_label(domain.removesuffix("."))
-    if host is None or len(host) > 253 or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+    host = plain_domain(domain)
+    if host is None:
         return malformed("the domain of the address is no domain name")
     return Author(AuthorStatus.OK, f"{local}@{host}", _shown(name), "")
 

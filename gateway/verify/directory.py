@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
-import re
 import sqlite3
 import threading
 import unicodedata
@@ -18,25 +17,26 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gateway.mail.address import a_label, one_spelling, visible
+from gateway.mail.address import a_label
 from gateway.model import Account, Told
 from gateway.settings import Problem, file_fault
+from gateway.verify.directory_repeats import Repeats
+from gateway.verify.directory_rows import (
+    ROLES,
+    STATUSES,
+    address_fault,
+    language_of,
+    network_of,
+    networks,
+    one_line,
+    unwritable,
+)
 from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 
 DIRECTORY = "directory.sqlite"  #: the last good set, in the state directory
 MAX_PROBLEMS = 20
 MAX_ROLES = 2000  #: addresses whose roles are kept at hand
 NOTE_S = 60.0  #: how often the state directory is told that the set is still current
-_LANGUAGE = re.compile(r"[a-z]{2}")
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?")
-_NO_LOCAL = re.compile(r'[\s<>()\[\],;:"\\@*]')  #: what no local part of an account's address has
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_NARROWEST = {4: 16, 6: 24}  #: of an order's network, in bits
-_NOBODYS = ("loopback", "multicast", "link_local", "unspecified", "reserved")
-ROLES = frozenset(("owner", "billing", "support", "abuse"))
-STATUSES = frozenset(
-    ("unprocessed", "processing", "active", "cancelled", "suspended_violation", "suspended_payment", "processed")
-)
 _SCHEMA = """
 create table meta (name text primary key, value text);
 create table accounts (account text primary key, name text, language text, status text) without rowid;
@@ -49,6 +49,11 @@ create table networks (version integer, prefix integer, network blob, account te
     primary key (version, prefix, network, number)) without rowid;
 create table invoices (invoice text primary key, account text) without rowid;
 """
+
+
+KEPT = {"accounts": 4, "addresses": 3, "orders": 4, "invoices": 2}  #: tables of a source and how many columns are kept
+WITHOUT = "accounts without an address"  #: among the counts
+Cells = Callable[[str, list[str]], tuple[str, ...] | None]  #: (where, row) -> what is kept of it
 
 
 class DirectoryError(Told):
@@ -95,31 +100,6 @@ def canonical(address: str, rules: AddressRules = AddressRules()) -> str:
     return f"{local}@{domain}"
 
 
-def _networks(text: str) -> Iterator[tuple[int, int, bytes]]:
-    """The networks of an order. ValueError: one is none, or nobody's own."""
-    for item in text.split():
-        network = ipaddress.ip_network(item, strict=False)
-        if network.prefixlen < _NARROWEST[network.version]:
-            raise ValueError(f"{item} is {network.num_addresses} addresses: larger than one order can be")
-        if (kind := next((kind for kind in _NOBODYS if getattr(network, f"is_{kind}")), "")) or int(network[0]) == 0:
-            raise ValueError(f"{item} is no address of a customer ({kind or 'unspecified'})")
-        yield network.version, network.prefixlen, network.network_address.packed
-
-
-def _address_fault(address: str, ours: frozenset[str]) -> str:
-    """What is wrong with an address of an account, or ``""``: one that no author can have would match nobody."""
-    local, at, domain = address.rpartition("@")
-    labels = (a_label(domain.removesuffix(".")) or "").split(".")
-    composed = unicodedata.normalize("NFC", local)
-    plain = visible(composed) and composed.isascii() == local.isascii()
-    if not (at and local and plain) or _NO_LOCAL.search(local):
-        return "is not an email address"
-    if len(labels) < 2 or not all(_LABEL.fullmatch(label) for label in labels):
-        return "is not an email address: its domain is no domain name"
-    name, _, host = one_spelling(address).rpartition("@")
-    return "is our own address" if f"{name.partition('+')[0]}@{host}" in ours else ""
-
-
 class _Building:
     """One reading of a source into a fresh file; a fault in any row refuses the whole."""
 
@@ -131,29 +111,34 @@ class _Building:
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(self._source.label(table), where, what))
 
-    def _read(self, table: str, statement: str, cells: Callable[[str, list[str]], tuple[str, ...] | None]) -> None:
-        source = self._source.rows(table, self.problems)
-        rows = (cells(where, row) for where, row in source if self._is_text(table, where, row))
-        self._connection.executemany(statement, (row for row in rows if row is not None))
+    def _rows(self, table: str, cells: Cells) -> Iterator[tuple[str, ...]]:
+        for where, row in self._source.rows(table, self.problems):
+            if column := unwritable(COLUMNS[table], row):
+                what = f"the {column} holds a control character or a line end: {' '.join(row)[:100]!r}"
+                self._fault(table, where, what)
+            elif (found := cells(where, row)) is not None:
+                yield found
 
-    def _is_text(self, table: str, where: str, row: list[str]) -> bool:
-        """Whether a row has no character that nobody can write or show, such as NUL."""
-        if not _CONTROL.search("\n".join(row)):
-            return True
-        cells = dict(zip(COLUMNS[table], row, strict=True))
-        cells["name"] = "\0" * cells.get("name", "").count("\0")  # people write names: what else is in one is left out
-        column = next((column for column, cell in cells.items() if _CONTROL.search(cell)), "")
-        if not column:
-            return True
-        self._fault(table, where, f"the {column} holds a control character: {' '.join(row)[:100]!r}")
-        return False
+    def _read(self, table: str, cells: Cells) -> None:
+        """Reads a table whose first column is its key."""
+        repeats = Repeats(self._connection)
+        places = ",".join("?" * KEPT[table])
+        statement = f"insert or ignore into {table} values ({places})"  # noqa: S608
+        self._connection.executemany(statement, repeats.watched(self._rows(table, cells)))
+        sign = "#" if table == "orders" else ""
+        again = ((where, row[0].removeprefix(sign), row[1:]) for where, row in self._source.rows(table, []))
+        for key, first, other in repeats.differing(again):
+            if len(self.problems) >= MAX_PROBLEMS:
+                break
+            self._fault(table, other, f"{table.removesuffix('s')} {key!r} is named twice: {first} says otherwise")
 
     def everything(self) -> None:
         """Reads every table, then looks for rows of accounts that are not there."""
-        self._read("accounts", "insert or replace into accounts values (?,?,?,?)", self._account)
-        self._read("addresses", "insert or ignore into addresses values (?,?,?)", self._address)
-        self._read("orders", "insert or replace into orders values (?,?,?,?)", self._order)
-        self._read("invoices", "insert or replace into invoices values (?,?)", lambda _, row: tuple(row))
+        self._read("accounts", self._account)
+        statement = "insert or ignore into addresses values (?,?,?)"
+        self._connection.executemany(statement, self._rows("addresses", self._address))
+        self._read("orders", self._order)
+        self._read("invoices", self._invoice)
         for table in ("addresses", "orders", "invoices"):
             self._orphans(table)
         if not self.problems and not self._connection.execute("select 1 from accounts").fetchone():
@@ -163,18 +148,17 @@ class _Building:
         account, name, language, status = row
         if not account:
             self._fault("accounts", where, "the account has no id")
-        elif self._connection.execute("select 1 from accounts where account = ?", (account,)).fetchone():
-            self._fault("accounts", where, f"account {account!r} is named twice")
-        else:
-            name = " ".join(_CONTROL.sub(" ", name).split())
-            return account, name, language if _LANGUAGE.fullmatch(language) else "", status
-        return None
+            return None
+        return account, one_line(name), language_of(language), status
 
     def _address(self, where: str, row: list[str]) -> tuple[str, ...] | None:
-        account, address, role = row
-        if role not in ROLES:
+        account, address, role = row[0], row[1], row[2].lower()
+        if not address:  # a customer without one: his account is there, and counted
+            if not self._connection.execute("select 1 from accounts where account = ?", (account,)).fetchone():
+                self._fault("addresses", where, f"account {account!r} is not among the accounts")
+        elif role not in ROLES:
             self._fault("addresses", where, f"unknown role {role!r}")
-        elif wrong := _address_fault(address, self._rules.ours):
+        elif wrong := address_fault(address, self._rules.ours):
             self._fault("addresses", where, f"{address[:200]!r} {wrong}")
         else:
             return canonical(address, self._rules), account, role
@@ -182,22 +166,35 @@ class _Building:
 
     def _order(self, where: str, row: list[str]) -> tuple[str, ...] | None:
         number, account, service, status, ips = row
-        if status not in STATUSES:
+        number, service, status = number.removeprefix("#"), service.lower(), status.lower()
+        if not number:
+            self._fault("orders", where, "the order has no number")
+        elif status not in STATUSES:
             self._fault("orders", where, f"unknown status {status!r}")
-            return None
-        number, service = number.removeprefix("#"), service.lower()
-        status = "active" if status == "processed" else status
-        if status != "cancelled":
-            if service:
-                self._connection.execute("insert or ignore into services values (?,?,?)", (service, account, number))
+        else:
             try:
-                for network in _networks(ips):
-                    self._connection.execute(
-                        "insert or ignore into networks values (?,?,?,?,?)", (*network, account, number)
-                    )
+                has = list(networks(ips))
             except ValueError as error:
                 self._fault("orders", where, str(error))
-        return number, account, service, status
+            else:
+                if status != "cancelled":
+                    self._owns(account, number, service, has)
+                return number, account, service, "active" if status == "processed" else status
+        return None
+
+    def _owns(self, account: str, number: str, service: str, has: list[tuple[int, int, bytes]]) -> None:
+        """What an order that is not cancelled gives its account."""
+        if service:
+            self._connection.execute("insert or ignore into services values (?,?,?)", (service, account, number))
+        for network in has:
+            self._connection.execute("insert or ignore into networks values (?,?,?,?,?)", (*network, account, number))
+
+    def _invoice(self, where: str, row: list[str]) -> tuple[str, ...] | None:
+        invoice, account = row
+        if invoice:
+            return invoice, account
+        self._fault("invoices", where, "the invoice has no number")
+        return None
 
     def _orphans(self, table: str) -> None:
         query = f"select distinct account from {table} where account not in (select account from accounts) limit 5"  # noqa: S608
@@ -222,16 +219,21 @@ def build(source: Source, target: Path, now: datetime, rules: AddressRules = Add
         raise DirectoryError([Problem(str(target), "", f"cannot be written: {file_fault(target, error)}")]) from error
 
 
+def _counts(all_of: Callable[[str], list[tuple[str, ...]]]) -> dict[str, int]:
+    """The rows of each table; none without a set."""
+    found = {table: all_of(f"select count(*) from {table}") for table in KEPT}  # noqa: S608
+    return {table: int(rows[0][0]) for table, rows in found.items() if rows}
+
+
 def _built(source: Source, target: Path, now: datetime, rules: AddressRules) -> dict[str, int]:
     target.unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(target)) as connection:
         connection.executescript("pragma journal_mode=off; pragma synchronous=off;" + _SCHEMA)
         building = _Building(source, connection, rules)
         building.everything()
-        counts = {
-            table: int(connection.execute(f"select count(*) from {table}").fetchone()[0])  # noqa: S608
-            for table in ("accounts", "addresses", "orders")
-        }
+        counts = _counts(lambda query: connection.execute(query).fetchall())
+        reached = connection.execute("select count(distinct account) from addresses").fetchone()[0]
+        counts[WITHOUT] = counts["accounts"] - int(reached)
         connection.execute("insert into meta values ('built_at', ?)", (now.isoformat(),))
         connection.commit()
     if building.problems:
@@ -319,12 +321,10 @@ class Directory:
         self._seen = self._source.fingerprint()
         fresh = self._file.with_suffix(".new")
         counts = build(self._source, fresh, now, self._rules)
-        before = self.count()
-        if before and counts["accounts"] < before * (1 - self._max_shrink):
+        if lost := self._lost(counts):
             fresh.unlink()
-            lost = before - counts["accounts"]
-            shrunk = f"{lost} of {before} accounts would vanish, more than max_shrink allows"
-            raise DirectoryError([Problem(self._source.label("accounts"), "", shrunk)])
+            labels = {table: self._source.label(table) for table in lost}
+            raise DirectoryError([Problem(labels[table], "", what) for table, what in lost.items()])
         try:
             os.replace(fresh, self._file)
         except OSError as error:
@@ -337,6 +337,15 @@ class Directory:
         self.checked_at = now
         self._note(now)
         return counts
+
+    def _lost(self, counts: Mapping[str, int]) -> dict[str, str]:
+        """{table: what is wrong} where a set has too few rows beside the one that is kept."""
+        kept = _counts(self._all)
+        return {
+            table: f"{before - counts[table]} of {before} {table} would vanish, more than max_shrink allows"
+            for table, before in kept.items()
+            if counts[table] < before * (1 - self._max_shrink)
+        }
 
     # -- looking up
 
@@ -422,6 +431,13 @@ class Directory:
         some = f"select distinct account from addresses {there} order by account limit ?3"  # noqa: S608
         return int(number[0][0]) if number else 0, [row[0] for row in self._all(some, *found, most)]
 
+    def without_address(self, most: int) -> list[str]:
+        """The first ``most`` accounts to which no address belongs. Looks at all."""
+        query = (
+            "select account from accounts where account not in (select account from addresses) order by account limit ?"
+        )
+        return [row[0] for row in self._all(query, most)]
+
     def addresses_of(self, account: str, role: str | None = None) -> list[tuple[str, str]]:
         """(address, role) pairs of an account."""
         found = self._all("select address, role from addresses where account = ? order by address, role", account)
@@ -459,7 +475,7 @@ class Directory:
 
     def ip_owners(self, value: str) -> frozenset[str]:
         """The accounts of the longest network that holds this address or network."""
-        network = ipaddress.ip_network(value, strict=False)
+        network = ipaddress.ip_network(network_of(value) if ":" in value else value, strict=False)
         address = int(network.network_address)
         width = network.max_prefixlen
         for length in self._prefixes(network.version):

@@ -57,6 +57,13 @@ def _opened(path: Path, most: int = MAX_OCTETS) -> io.TextIOWrapper:
     raise OSError("it is larger than it may be" if stat.S_ISREG(found.st_mode) else "it is no regular file")
 
 
+def _fits(row: list[str], width: int) -> bool:
+    """Whether a row has the cells of its table; programs write empty ones behind them, and rows of nothing."""
+    if len(row) > width and any(map(str.strip, row[width:])):
+        return False
+    return len(row) >= width and any(map(str.strip, row))
+
+
 class CsvFolder:
     """``accounts.csv``, ``addresses.csv``, ``orders.csv`` and optionally ``invoices.csv``: UTF-8, comma, header row."""
 
@@ -69,25 +76,27 @@ class CsvFolder:
 
     def rows(self, table: str, problems: list[Problem]) -> Iterator[tuple[str, list[str]]]:
         """See ``Source``."""
-        path, columns = self._folder / f"{table}.csv", COLUMNS[table]
+        path, line = self._folder / f"{table}.csv", 0
         try:
             with _opened(path) as file:
-                reader = csv.reader(file)
-                if [cell.strip() for cell in next(reader, [])] != list(columns):
-                    problems.append(Problem(str(path), "line 1", f"the header must be {','.join(columns)}"))
+                reader = csv.reader(file, strict=True)  # or a quote that never ends swallows rows
+                head, width = next(reader, []), len(COLUMNS[table])
+                if not _fits(head, width) or [cell.strip() for cell in head[:width]] != list(COLUMNS[table]):
+                    problems.append(Problem(str(path), "line 1", f"the header must be {','.join(COLUMNS[table])}"))
                     return
+                line = reader.line_num
                 for row in reader:
-                    if not row:
-                        continue
-                    where = f"line {reader.line_num}"
-                    if len(row) != len(columns):
-                        problems.append(Problem(str(path), where, f"{len(row)} fields, not {len(columns)}"))
-                        continue
-                    yield where, [cell.strip() for cell in row]
+                    line = reader.line_num
+                    if _fits(row, width):
+                        yield f"line {line}", [cell.strip() for cell in row[:width]]
+                    elif any(map(str.strip, row)):
+                        problems.append(Problem(str(path), f"line {line}", f"{len(row)} fields, not {width}"))
         except FileNotFoundError:
             if table != "invoices":
                 problems.append(Problem(str(path), "", "is missing"))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except csv.Error as error:
+            problems.append(Problem(str(path), f"line {line + 1}", f"cannot be read: {error}"))
+        except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem(str(path), "", f"cannot be read: {error}"))
 
     def fingerprint(self) -> tuple[tuple[str, int, int], ...]:
@@ -145,7 +154,9 @@ class SqlQueries:
                     found.close()
                     return
                 for number, row in enumerate(found, 1):
-                    yield f"row {number}", [_cell(value) for value in row]
+                    cells = [_cell(value) for value in row]
+                    if any(cells):
+                        yield f"row {number}", cells
         except (SQLAlchemyError, OSError, UnicodeDecodeError) as error:
             original = getattr(error, "orig", None)
             words = " ".join(str(original or type(error).__name__).split())[:200]
