@@ -21,7 +21,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from gateway import config, service
 from gateway.config import ConfigError, Problem, Settings
-from gateway.configured import address_rules
+from gateway.configured import address_rules, directory_of
 from gateway.database import nodes
 from gateway.mail.address import PROVIDERS
 from gateway.replies.render import Templates
@@ -95,9 +95,25 @@ def _directory(settings: Settings, path: str, now: datetime, found: Findings) ->
             found.problems += error.problems
         else:
             found.warnings += _languages(source)
+            found.warnings += _lost(settings, source, counts)
             with contextlib.closing(Directory(Path(folder), None, 0.0, 0.0, address_rules(settings))) as directory:
                 found.warnings += _without_address(source, counts, directory)
+                found.warnings += _of_several(source, directory)
                 found.warnings += _blocked_customers(settings, path, directory)
+
+
+def _lost(settings: Settings, source: Source, counts: dict[str, int]) -> Iterator[Problem]:
+    """What the set would lose beside the one that is kept: the service refuses it."""
+    with contextlib.closing(directory_of(settings)) as kept, contextlib.suppress(DirectoryError):
+        for table, what in kept.lost(counts).items():
+            yield Problem(source.label(table), "", f"{what}: the set is refused, the last good one serves")
+
+
+def _of_several(source: Source, directory: Directory) -> Iterator[Problem]:
+    """Networks that prove nothing about whose they are."""
+    for network, one, other in directory.of_several(5):
+        why = f"{network} is of orders of several accounts ({one}, {other}): whoever of them names it owns it"
+        yield Problem(source.label("orders"), "", why)
 
 
 def _without_address(source: Source, counts: dict[str, int], directory: Directory) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from gateway import check
 from gateway.check import Findings
 from gateway.replies.render import RenderError, Sender, Templates, samples
 from gateway.settings import Gateway
+from gateway.verify.directory import Directory
 from tests.certificates import self_signed
 from tests.peers.harness import write_accounts
 from tests.test_directory import FILES
@@ -107,6 +108,30 @@ def test_accounts_without_an_address_are_told_with_their_number(
     assert warning.problem == "2 of 3 accounts without any address: nobody there is verified (2, 3)"
     (tmp_path / "accounts" / "addresses.csv").write_text("account,address,role\n")
     assert looked_at().warnings[0].problem.startswith("3 of 3 accounts without any address")
+
+
+def test_a_set_that_the_service_would_refuse_beside_its_last_one_is_told(
+    looked_at: Callable[..., Findings], tmp_path: Path
+) -> None:
+    (tmp_path / "state").mkdir()
+    kept = Directory(tmp_path / "state", tmp_path / "accounts", 0.2, 86400)
+    kept.reload(NOW)
+    assert looked_at().warnings == []
+    (tmp_path / "accounts" / "orders.csv").write_text("order,account,service,status,ips\n")
+    found = looked_at()
+    (warning,) = found.warnings
+    assert found.problems == [] and warning.file.endswith("orders.csv")
+    assert warning.problem.startswith("3 of 3 orders would vanish, more than max_shrink allows: the set is refused")
+    kept.close()
+    (tmp_path / "state" / "directory.sqlite").write_bytes(b"no database" * 500)
+    assert looked_at().warnings == []
+
+
+def test_a_network_of_several_accounts_is_told(looked_at: Callable[..., Findings], tmp_path: Path) -> None:
+    more = "444444,1,,active,203.0.113.0/24 198.51.100.1\n555555,1,,active,203.0.113.7\n"
+    (tmp_path / "accounts" / "orders.csv").write_text(FILES["orders.csv"] + more)
+    (warning,) = looked_at().warnings
+    assert warning.problem.startswith("203.0.113.0/24 is of orders of several accounts (1, 2)")
 
 
 @pytest.mark.parametrize(

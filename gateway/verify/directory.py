@@ -321,7 +321,7 @@ class Directory:
         self._seen = self._source.fingerprint()
         fresh = self._file.with_suffix(".new")
         counts = build(self._source, fresh, now, self._rules)
-        if lost := self._lost(counts):
+        if lost := self.lost(counts):
             fresh.unlink()
             labels = {table: self._source.label(table) for table in lost}
             raise DirectoryError([Problem(labels[table], "", what) for table, what in lost.items()])
@@ -338,8 +338,8 @@ class Directory:
         self._note(now)
         return counts
 
-    def _lost(self, counts: Mapping[str, int]) -> dict[str, str]:
-        """{table: what is wrong} where a set has too few rows beside the one that is kept."""
+    def lost(self, counts: Mapping[str, int]) -> dict[str, str]:
+        """{table: what is wrong} where a set of so many rows has too few beside the one that is kept."""
         kept = _counts(self._all)
         return {
             table: f"{before - counts[table]} of {before} {table} would vanish, more than max_shrink allows"
@@ -430,6 +430,18 @@ class Directory:
         number = self._all(f"select count(distinct account) from addresses {there}", *found)  # noqa: S608
         some = f"select distinct account from addresses {there} order by account limit ?3"  # noqa: S608
         return int(number[0][0]) if number else 0, [row[0] for row in self._all(some, *found, most)]
+
+    def of_several(self, most: int) -> list[tuple[str, str, str]]:
+        """The first ``most`` networks that orders of several accounts have: (network, one account, another). Looks at
+        all."""
+        query = (
+            "select network, prefix, min(account), max(account) from networks group by version, prefix, network"
+            " having min(account) < max(account) limit ?"
+        )
+        return [
+            (str(ipaddress.ip_network((bytes(network), int(bits)))), one, other)  # type: ignore[arg-type]
+            for network, bits, one, other in self._all(query, most)
+        ]
 
     def without_address(self, most: int) -> list[str]:
         """The first ``most`` accounts to which no address belongs. Looks at all."""
