@@ -694,8 +694,10 @@ def test_a_reload_takes_another_directory_or_keeps_all_of_the_old(
         other,
         {
             "accounts.csv": "account,name,language,status\n7,Seven,en,active\n8,Eight,en,active\n",
-            "addresses.csv": "account,address,role\n7,seven@shop.example,owner\n",
-            "orders.csv": "order,account,service,status,ips\n",
+            "addresses.csv": "account,address,role\n7,seven@shop.example,owner\n"
+            + "".join(f"8,eight{n}@shop.example,owner\n" for n in range(9)),
+            "orders.csv": "order,account,service,status,ips\n" + "".join(f"70000{n},7,,active,\n" for n in range(9)),
+            "invoices.csv": "invoice,account\n" + "".join(f"80000{n},7\n" for n in range(9)),
         },
     )
     before = daemon.config.read_text()
