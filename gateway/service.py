@@ -179,6 +179,7 @@ def surroundings(
             settings.smtp.evaluate_private,
             frozenset(domain.lower() for domain in settings.verify.arc_sealers),
             _ours(settings),
+            keyed.digest(whose.keys[whose.key_id], "addresses tried for SPF"),
         ),
         directory=accounts,
         office=whose,

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from gateway.mail.header import RawMail
+from gateway.model import Envelope
+from gateway.read.author import author_of
 from gateway.verify import spf
+from gateway.verify.authenticate import Checks, authenticate
 from gateway.verify.dns import Answer, Status, ZoneResolver
-from tests.signing import OWN, ZONE, judged, mail, verdict_of, with_signature
+from tests.signing import ELSEWHERE, OURS, OWN, ZONE, judged, mail, verdict_of, with_signature
 
 UNSIGNED = mail()
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 def strangers(*domains: str) -> bytes:
@@ -154,6 +160,39 @@ def test_the_author_s_record_is_asked_first_and_a_stranger_s_names_last() -> Non
 def test_a_record_that_takes_all_its_time_leaves_the_rest_its_own() -> None:
     found = asyncio.run(_slowly(strangers("shop.example"), Slow(ZONE, lambda name: name.startswith("_dmarc"))))
     assert (found.dkim, found.dmarc, found.temperror) == ("pass", "temperror", True)
+
+
+class Half:
+    """Every other address has the name that an SPF record asks for; it keeps whose was asked."""
+
+    def __init__(self) -> None:
+        self._zone = ZoneResolver(ZONE | {"shop.example": {"TXT": ["v=spf1 exists:%{i}.half.example -all"]}})
+        self.asked: list[str] = []
+
+    async def lookup(self, name: str, rtype: str) -> Answer:
+        if not name.endswith(".half.example"):
+            return await self._zone.lookup(name, rtype)
+        self.asked.append(name)
+        there = int(name.split(".")[2]) % 2 == 1  # the client is there, and 240.0.0.1 is not
+        return Answer(Status.NOERROR, ("127.0.0.2",)) if there else Answer(Status.NXDOMAIN)
+
+
+def test_whether_a_record_passes_half_of_all_addresses_is_judged_alike_at_every_look() -> None:
+    def looked(secret: bytes, at: datetime = NOON) -> tuple[list[str], bool]:
+        raw, resolver = RawMail.of(UNSIGNED), Half()
+        envelope = Envelope("ops@shop.example", (), ELSEWHERE, "mx.shop.example", "smtp", at)
+        checks = Checks(resolver, 10, False, frozenset(), OURS, secret)
+        found = asyncio.run(authenticate(author_of(raw.header), envelope, raw, checks))
+        assert found.spf == "pass"
+        return resolver.asked, found.authenticated
+
+    first = [looked(bytes([n])) for n in range(24)]
+    assert first == [looked(bytes([n]), NOON.replace(hour=23)) for n in range(24)], "another process, the same day"
+    assert {proven for _, proven in first} == {True, False}
+    tried = {tuple(asked[1:]) for asked, _ in first}
+    assert len(tried) == 24, "nobody foresees them without the secret"
+    assert looked(b"\0", NOON + timedelta(days=1))[0] != first[0][0]
+    assert Checks(Half(), 10, False).secret != Checks(Half(), 10, False).secret
 
 
 @pytest.mark.parametrize(

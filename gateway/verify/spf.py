@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hmac
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -34,11 +35,29 @@ class SpfResult:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends, as the transport said: the address of the client, MAIL FROM and HELO; ``None`` where unknown."""
+    """Who sends, as the transport said: the address of the client, MAIL FROM and HELO; ``None`` where unknown. ``seed``
+    draws the addresses that are tried beside the client's: the same for one mail whenever it is judged."""
 
     client: str | None
     mail_from: str | None
     helo: str | None
+    seed: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What an evaluation is about (RFC 7208 section 4.1): the address, the sender and its domain, HELO; and what draws
+    other addresses."""
+
+    address: str
+    sender: str
+    domain: str
+    helo: str
+    seed: bytes
+
+    def drawn(self, number: int) -> str:
+        """An address that nobody foresees who has not the seed."""
+        return spf_doubt.another(self.address, hmac.digest(self.seed, f"{number} {self.domain}".encode(), "sha256"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,32 +144,33 @@ async def check(sender: Sender, resolver: Resolver, evaluate_private: bool, why:
     who, domain = _identity(sender.mail_from, sender.helo)
     if not domain:
         return SpfResult("none", "", "no domain in the envelope sender")
-    result, doubt = await _evaluated(address, who, domain, (sender.helo or domain)[:253], resolver)
+    case = _Case(address, who, domain, (sender.helo or domain)[:253], sender.seed)
+    result, doubt = await _evaluated(case, resolver)
     return SpfResult(result, domain, _explained(result, domain, address), doubt)
 
 
-async def _evaluated(address: str, sender: str, domain: str, helo: str, resolver: Resolver) -> tuple[str, str]:
+async def _evaluated(case: _Case, resolver: Resolver) -> tuple[str, str]:
     """(result, why a pass proves nobody)."""
-    answer = await resolver.lookup(domain, "TXT")
+    answer = await resolver.lookup(case.domain, "TXT")
     plain = None
     if answer.status is Status.NOERROR and all(len(value) <= MAX_RECORD for value in answer.values):
-        plain = spf_plain.result(answer.values, address)
+        plain = spf_plain.result(answer.values, case.address)
     if plain is not None and (plain != "pass" or not spf_doubt.perhaps(" ".join(answer.values).split())):
         return plain, ""
-    evaluator = spftrace.Evaluator(_Adapter(_Asked(resolver, domain, answer)), spftrace.Limits())
-    found = await evaluator.evaluate(address, sender, helo)
+    evaluator = spftrace.Evaluator(_Adapter(_Asked(resolver, case.domain, answer)), spftrace.Limits())
+    found = await evaluator.evaluate(case.address, case.sender, case.helo)
     if found.result != "pass":
         return found.result, ""
-    doubt, by_address = await spf_doubt.why(found.trace, sender, address)
-    if by_address and not doubt and await _pass_too(evaluator, address, sender, helo):
-        doubt = f"the SPF record of {domain} lets everybody send: it proves nobody"
+    doubt, by_address = await spf_doubt.why(found.trace, case.sender, case.address)
+    if by_address and not doubt and await _pass_too(evaluator, case):
+        doubt = f"the SPF record of {case.domain} lets everybody send: it proves nobody"
     return found.result, doubt
 
 
-async def _pass_too(evaluator: spftrace.Evaluator, address: str, sender: str, helo: str) -> bool:
+async def _pass_too(evaluator: spftrace.Evaluator, case: _Case) -> bool:
     """Whether addresses pass that nobody can foresee: one might be the domain's, two are not."""
-    for _ in range(2):
-        found = await evaluator.evaluate(spf_doubt.another(address), sender, helo)
+    for number in range(2):
+        found = await evaluator.evaluate(case.drawn(number), case.sender, case.helo)
         if found.result != "pass":
             return False
     return True

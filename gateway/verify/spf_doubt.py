@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -57,11 +56,12 @@ async def why(trace: spftrace.Trace, sender: str, address: str) -> tuple[str, bo
     return "", by_address
 
 
-def another(address: str) -> str:
-    """An address of the same family that nobody can foresee."""
+def another(address: str, drawn: bytes) -> str:
+    """An address of the same family, out of at least 16 octets that nobody can foresee: a global unicast one (RFC 4291
+    section 2.4), or one of IPv4 below 224.0.0.0."""
     if ":" in address:
-        return str(ipaddress.IPv6Address((0x2 << 124) | secrets.randbits(124)))
-    return str(ipaddress.IPv4Address((1 + secrets.randbelow(223)) << 24 | secrets.randbits(24)))
+        return str(ipaddress.IPv6Address((0x2 << 124) | int.from_bytes(drawn[:16]) >> 4))
+    return str(ipaddress.IPv4Address((1 + int.from_bytes(drawn[3:11]) % 223) << 24 | int.from_bytes(drawn[:3])))
 
 
 def _path(trace: spftrace.Trace, ipv6: bool) -> list[_Step]:
