@@ -4,11 +4,12 @@ Reads like DESIGN's "How a message flows" (docs/flow.md, stays 6 to 19)."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import ipaddress
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -45,6 +46,7 @@ from gateway.verify.directory import Directory
 from gateway.verify.dns import Asker, Bounded, Rank, asked_by
 
 DEATHS = 3  #: readers that die over a mail until it is to blame
+LONG_HEADER = 16 * 1024  #: octets; what takes the time that others wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Judge:
         if not (unanswerable or own or verdict.refused or reading.signs.form is not MailClass.HUMAN):
             unanswerable = await self._unreachable(hand, reading, verdict, around)
         mark = self._mark(envelope, reading, around)
+        blocked = await self._blocked(envelope, reading, around)
         spared = _spared(mark, reading.topics.critical, verdict, match) if mark is not None else ""
         return Incoming(
             envelope=envelope,
@@ -125,7 +128,7 @@ class Judge:
             verdict=verdict,
             match=match,
             facts=facts,
-            blocked=self._blocked(envelope, reading, around) or (mark.why if mark is not None and not spared else ""),
+            blocked=blocked or (mark.why if mark is not None and not spared else ""),
             spared=spared,
             unanswerable=unanswerable,
             is_own=own,
@@ -229,14 +232,13 @@ class Judge:
                 return row
         return None
 
-    def _blocked(self, envelope: Envelope, reading: Reading, around: Surroundings) -> str:
-        """What a person has blocked: the author, or whoever a From field names that names no single one."""
+    async def _blocked(self, envelope: Envelope, reading: Reading, around: Surroundings) -> str:
+        """What a person has blocked: the author, or whoever a From field names that names no single one. A long header
+        is looked through beside the loop."""
         lists = ((around.blocked, "in [block]"), (around.office.board.blocked, "on the block list"))
-        for listed, where in lists:
-            for name in _authors(reading) if listed else ():
-                if found := blocks.which(listed, name, envelope.mail_from):
-                    return f"{found} is {where}"
-        return ""
+        look = partial(_listed, [one for one in lists if one[0]], reading, envelope.mail_from)
+        beside = reading.author.address is None and len(reading.header_block) > LONG_HEADER
+        return await asyncio.to_thread(look) if beside else look()
 
     @staticmethod
     def _mark(envelope: Envelope, reading: Reading, around: Surroundings) -> spam_marks.Mark | None:
@@ -247,12 +249,19 @@ class Judge:
         return spam_marks.marked(reading.header_block, around.spam_headers) if envelope.trusted or name else None
 
 
+def _listed(lists: Sequence[tuple[frozenset[str], str]], reading: Reading, mail_from: str | None) -> str:
+    """What of these lists (entries, what the list is called) names a mail's author, or ``""``."""
+    names = _authors(reading) if lists else ()
+    found = ((blocks.which(listed, name, mail_from), where) for listed, where in lists for name in names)
+    return next((f"{entry} is {where}" for entry, where in found if entry), "")
+
+
 def _authors(reading: Reading) -> tuple[str, ...]:
     """Whom a mail is from; where its From field names no single author, everybody it may be read to name."""
     if reading.author.address is not None:
         return (reading.author.address,)
     said = who_is_named(reading.header_block)
-    return (*spelling.named_in(" , ".join([*said, *map(header.decode_words, said)])), "")
+    return (*spelling.named_in(" , ".join(dict.fromkeys([*said, *map(header.decode_words, said)]))), "")
 
 
 def _spared(mark: spam_marks.Mark, critical: bool, verdict: Verdict, match: AccountMatch) -> str:

@@ -100,6 +100,14 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tried]:
         ("bad@blocked.example' x", "x@y.example", "blocked.example"), (f"{'x' * 200_000} bad@blocked.example", "x@y.example", "blocked.example"),
         ("\r\n ".join(["x"] * 30) + " <bad@blocked.example>", "x@y.example", "blocked.example"),
         ("u\u0308ber <straße@blocked.example> x", "x@y.example", "blocked.example"), ("a@[192.0.2.1] <>", "x@y.example", ""),
+        # in the middle of what nobody writes so long, and behind very many others
+        (f"{'x' * 60_000} bad@blocked.example, {'y' * 60_000}", "x@y.example", "blocked.example"),
+        (f"{'a@b.example ' * 3000}{', '.join(f'a{n}@b.example' for n in range(3000))}, win@spam.example, {'z ' * 9000}", "x@y.example", "win@spam.example"),
+        (f"{'((' * 9000}bad@blocked.example {'x' * 9000}", "x@y.example", "blocked.example"),
+        # a comment, a quote or brackets in the middle of a word, or around the domain
+        ("w(c)in@spam.example", "x@y.example", "win@spam.example"), ("win@[spam.example]", "x@y.example", "win@spam.example"),
+        ("x <w(a(b)c)in@sp(d)am.example>", "x@y.example", "win@spam.example"), ("win@[ spam . example ] <>", "x@y.example", "win@spam.example"),
+        ('w"i"n@spam.example', "x@y.example", "win@spam.example"), (f"{'(' * 200}c{')' * 200}win@spam.example x", "x@y.example", "win@spam.example"),
         # who stands in the display name of another author is not the author
         ('"bad@blocked.example" <a@y.example>', "x@y.example", ""),
     ],
@@ -124,6 +132,7 @@ AMAVIS = "Received: from mx.introserv.example by localhost (mx.introserv.example
 STORE = "Received: from mx.introserv.example by imap3.introserv.example with LMTP; now\r\n"
 THEIRS = "Received: from app (app [10.0.0.5]) by mx.example.de (Postfix); Sun, 22 Nov 2026 17:59:10 +0000\r\n"
 LOCAL = "Received: from app by localhost with ESMTP; Sun, 22 Nov 2026 17:59:10 +0000\r\n"
+FETCHED = "Received: from mx.example.de (mx.example.de [198.51.100.10]) by localhost (Postfix); now\r\n"
 FLAG = "X-Spam-Flag: YES\r\n"
 
 
@@ -140,6 +149,10 @@ def flagged(*fields: str, text: str = GENERAL_TEXT, last: str = "") -> bytes:
         (flagged(RELAY, FLAG, AMAVIS, RELAY, THEIRS), True),  # amavis: between two lines of the relay
         (flagged(STORE, FLAG, RELAY, THEIRS), True),  # another host of the same house
         (flagged(RELAY, AMAVIS, FLAG, RELAY, THEIRS), True),
+        (flagged(AMAVIS, FLAG, RELAY, THEIRS), True),  # amavis hands over itself
+        (flagged(AMAVIS, RELAY, FLAG, THEIRS), False),
+        (flagged(AMAVIS, AMAVIS, RELAY, FLAG, RELAY, THEIRS), True),
+        (flagged(FETCHED, FLAG, THEIRS), False),  # not from its own machine: perhaps all that is ours
         (flagged(RELAY, FLAG, THEIRS), False),  # the sender's side, on top of what it had
         (flagged(RELAY, THEIRS, FLAG), False),
         (flagged(RELAY, FLAG), False),

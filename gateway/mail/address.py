@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 from gateway.mail.suffixes import registrable
 
@@ -73,28 +74,45 @@ def one_spelling(address: str) -> str:
     return f"{local.lower()}{at}{a_label(domain) or domain}"
 
 
-_COMMENT = re.compile(r"\([^()]*\)")
+_PARENTHESIS = re.compile(r"[()]")
 _ESCAPED = re.compile(r"\\[()]")
-_MAX_NESTED = 100
 _AROUND = re.compile(r"(?<![ \t\r\n])[ \t\r\n]*([.@])[ \t\r\n]*")
 _PLAIN = re.compile(r'[^\s<>()\[\],;:"@]*')
 _HOST = re.compile(r"[^\s!-,/:-@\[-^`{-~]*")  #: no ASCII sign but those of a domain name
-MAX_NAMED = 1000  #: of one text
+_SIGNS = re.compile(r"[\[\]\"\\]")
 
 
 def named_in(text: str) -> tuple[str, ...]:
     """Every address that a text may be read to name, in ``one_spelling``: for who looks for one, not for who takes one
-    for the author. Comments and blanks in it do not count (RFC 5322 section 3.4.1)."""
+    for the author. Comments and blanks in it do not count (RFC 5322 section 3.4.1): they part words, or stand in the
+    middle of one, as quotes and brackets do. Linear in the text."""
     text = "".join(char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf")
     text = _ESCAPED.sub(" ", text)
-    for _ in range(_MAX_NESTED):
-        text, removed = _COMMENT.subn(" ", text)
-        if not removed:
-            break
-    text = _AROUND.sub(r"\1", text)
-    ats = (at for at, char in enumerate(text) if char == "@")
-    found = (_around(text[max(0, at - 200) : at], text[at + 1 : at + 256]) for at in ats)
-    return tuple(dict.fromkeys(one for one in found if one))[:MAX_NAMED]
+    ways = (_without_comments(text, " "), _SIGNS.sub("", _without_comments(text, "")))
+    return tuple(dict.fromkeys(one for way in dict.fromkeys(ways) for one in _addresses(_AROUND.sub(r"\1", way))))
+
+
+def _without_comments(text: str, instead: str) -> str:
+    """A text without its outermost pairs of parentheses; one that has no partner stays."""
+    opened: list[int] = []
+    gone: list[tuple[int, int]] = []
+    for found in _PARENTHESIS.finditer(text):
+        if found[0] == "(":
+            opened.append(found.start())
+        elif opened:
+            begin = opened.pop()
+            while gone and gone[-1][0] > begin:
+                gone.pop()
+            gone.append((begin, found.end()))
+    stays = zip([0, *(end for _, end in gone)], [*(begin for begin, _ in gone), len(text)], strict=True)
+    return instead.join(text[begin:end] for begin, end in stays)
+
+
+def _addresses(text: str) -> Iterator[str]:
+    for at in re.finditer("@", text):
+        found = _around(text[max(0, at.start() - 200) : at.start()], text[at.end() : at.end() + 255])
+        if found:
+            yield found
 
 
 def _around(before: str, behind: str) -> str:

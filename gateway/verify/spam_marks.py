@@ -18,6 +18,7 @@ _BY = re.compile(r"(?:^|\s)by\s+([^\s;()]{1,255})", re.IGNORECASE)
 MAX_RECEIVED = 2000  #: characters of a Received field
 MOST = 100_000  #: fields that are looked at: a mark may stand below all that came with the mail
 _COMMENT = re.compile(r"\([^()]*\)")
+_LOOPBACK = re.compile(r"\[(?:IPv6:)?(?:127\.[\d.]+|::1)\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,15 @@ def _begins(text: str, word: str) -> bool:
 
 def _border(fields: Fields) -> int:
     """The place of the lowest Received field of the host which handed us the mail: of a run of them by its names. A
-    filter that calls itself by no public name (``localhost``) is passed over."""
+    filter that calls itself by no public name (``localhost``) is passed over; on top, where it got the mail from its
+    own machine."""
     lowest, host = 0, ""
     for at, (name, text) in enumerate(fields):
         if name == "received":
             by, public = _by(text)
-            if by == (host or by):
+            if not (host or public) and _LOOPBACK.search(text[:MAX_RECEIVED].partition(";")[0]):
+                lowest = at
+            elif by == (host or by):
                 lowest, host = at, by
             elif public:
                 break
