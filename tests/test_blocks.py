@@ -64,6 +64,11 @@ def test_the_list_and_what_it_blocks(store: Store) -> None:
         "support@introserv.com",
         "introserv.com",
         "com",
+        "co.uk",
+        "@com.br.",
+        "github.io",
+        "xn--p1ai",
+        "a.ck",
         "x" * 400 + ".de",
     ):
         with pytest.raises(Refused):
@@ -83,6 +88,23 @@ def test_the_list_and_what_it_blocks(store: Store) -> None:
     assert not store.write_now(lambda c: blocks.remove(c, "win@spam.example", BOSS, NOW))
     lines = store.read_now(lambda c: audit.of(c, "sender", "win@spam.example"))
     assert [line["what"] for line in lines] == ["unblock", "block"]
+    assert add("shop.co.uk") == "shop.co.uk" and add("win@co.uk") == "win@co.uk"
+
+
+def test_two_long_senders_that_begin_alike_are_two_in_the_audit(store: Store) -> None:
+    whose = office(store.keys, store.key_id)
+    one, two = (f"{'x' * 60}@{'y' * 60}.{name}.example" for name in ("one", "two"))
+    for sender in (one, two):
+        store.write_now(lambda c, sender=sender: blocks.add(c, sender, "", BOSS, whose, NOW))  # type: ignore[misc]
+    assert store.write_now(lambda c: blocks.remove(c, one, BOSS, NOW))
+    for sender, acts in ((one, ["unblock", "block"]), (two, ["block"])):
+        lines = store.read_now(lambda c, sender=sender: audit.of(c, "sender", sender))  # type: ignore[misc]
+        assert [line["what"] for line in lines] == acts and all(len(line["object"]) == 100 for line in lines)
+    assert len(store.read_now(blocks.blocked)) == 1
+    # the configuration's among them: known again, and each lifted by itself
+    assert store.write_now(lambda c: blocks.recorded(c, [one], BOSS, NOW)) == [("block", audit.named(one))]
+    assert store.write_now(lambda c: blocks.recorded(c, [one], BOSS, NOW)) == []
+    assert store.write_now(lambda c: blocks.recorded(c, [], BOSS, NOW)) == [("unblock", audit.named(one))]
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,16 +27,27 @@ class Act:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+WIDTH, DIGITS = 100, 16  #: characters of the column; hexadecimal digits of a digest behind what is cut
+
+
+def named(thing: str) -> str:
+    """The name of an object as a line holds it: a long one cut, with a digest of all of it, so that no two are one."""
+    if len(thing) <= WIDTH:
+        return thing
+    digest = hashlib.sha256(thing.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{thing[: WIDTH - DIGITS - 1]}~{digest[:DIGITS]}"
+
+
 def write(connection: Connection, act: Act, by: Person, now: datetime) -> None:
     """Adds a line to the audit: who did what to which thing, and when."""
-    values = {"at": now, "who": by.name[:100], "what": act.what, "kind": act.kind, "object": act.object[:100]}
+    values = {"at": now, "who": by.name[:100], "what": act.what, "kind": act.kind, "object": named(act.object)}
     put(connection, audit, values | {"detail": dict(act.detail)})
 
 
 def of(connection: Connection, kind: str, thing: str, limit: int = 200) -> list[dict[str, Any]]:
     """What was done to one object, newest first: ``at who what kind object detail``."""
     a = audit.c
-    chosen = select(audit).where(a.kind == kind, a.object == thing).order_by(a.id.desc()).limit(limit)
+    chosen = select(audit).where(a.kind == kind, a.object == named(thing)).order_by(a.id.desc()).limit(limit)
     return [_as_json(row) for row in typed.every(connection, Audit, chosen)]
 
 

@@ -14,6 +14,7 @@ from gateway.database.statements import put_once
 from gateway.database.tables import BlockedSender, blocked_senders
 from gateway.database.tables import audit as lines
 from gateway.mail.address import MAX_LOCAL, one_spelling, with_a_label
+from gateway.mail.suffixes import is_suffix
 from gateway.model import Person
 from gateway.tickets import audit, rights
 from gateway.tickets.audit import Act
@@ -65,11 +66,13 @@ def normal(what: str) -> str:
     """An address or domain as it is kept.
 
     Raises:
-        Refused: it is neither.
+        Refused: it is neither, or a public suffix: everybody's below it.
     """
     found = _entry(what)
     if not _is_entry(found) or "." not in found:
         raise Refused(f"{what[:100]!r} is neither an address nor a domain")
+    if "@" not in found and is_suffix(found):
+        raise Refused(f"below {found} anybody gets a domain: whoever means all of them writes it into [block] domains")
     return found
 
 
@@ -77,7 +80,7 @@ def add(connection: Connection, what: str, why: str, by: Person, office: Office,
     """Blocks an address, or a domain with everything below it, from the next mail on; what is blocked now.
 
     Raises:
-        Refused: it is neither, or ours.
+        Refused: it is neither, a public suffix, or ours.
         NotAllowed: the person is no admin.
     """
     rights.require(by, "block")
@@ -136,8 +139,8 @@ def recorded(connection: Connection, wanted: Iterable[str], by: Person, now: dat
         wanted: all addresses and domains that the configuration blocks now.
         by: whose configuration it is.
     """
-    kept = {one[:100] for one in senders(connection)}
-    known, now_blocked = blocked(connection), {_entry(one)[:100] for one in wanted} | kept
+    kept = set(map(audit.named, senders(connection)))
+    known, now_blocked = blocked(connection), {audit.named(_entry(one)) for one in wanted} | kept
     changes = [(BLOCK, one) for one in sorted(now_blocked - known)]
     changes += [(UNBLOCK, one) for one in sorted(known - now_blocked)]
     for what, one in changes:
