@@ -213,6 +213,52 @@ def test_html_that_would_stop_the_console_is_not_parsed(html: str) -> None:
     assert mail_html.TOO_LARGE in page and len(page) < 5000
 
 
+@pytest.mark.parametrize(
+    ("href", "said"),
+    [
+        ("http://evil.example/nigol/moc.vresortni.latrop//:sptth", "evil.example"), ("https:////Evil.example?x=1&amp;y", "evil.example"),
+        ("https://portal.introserv.com@evil.example", "evil.example"), ("https://evil.example\\@portal.introserv.com/", "evil.example"),
+        ("https://portal.introserv.com%2f@evil.example#@x", "evil.example"), ("https://x:y@[2001:db8::1]:8443/", "[2001:db8::1]:8443"),
+        ("https://\u0430pple.com:8080/", "xn--pple-43d.com:8080"), ("https://b\u00fccher&#12290;example", "xn--bcher-kva.example"),
+        ("https://evil%2Eexample/", "evil.example"), ("https://\U000e0041evil.example/", None), ("https://a&lt;b.example", None),
+        (f"https://portal.introserv.com.{'a' * 300}.evil.example/", "..." + f"{'a' * 300}.evil.example"[-253:]),
+        ("mailto:eve@evil.example?cc=x@y.example", "mailto:eve@evil.example"), (" https://ok.example/ ", "ok.example"), ("https:///", None),
+        ("https://evil.example/&#8238;nigol/moc", None), ("https://portal.introserv.com   @evil.example", None), ("https://x.example/&#10;y", None),
+        ("https://x.example/\u200by", None), ("https://x.example/&nbsp;y", None), ("javascript:alert(1)", None), ("//evil.example", None),
+    ],
+)  # fmt: skip
+def test_where_a_link_of_a_held_mail_leads_is_said_by_us(href: str, said: str | None) -> None:
+    """The mail can neither hide the words nor turn them round: a class of ours, which no mail has, resets everything."""
+    html = f'<bdo dir="rtl"><p dir="rtl" class="leads" title="<a href=x>">&#8238;<a href="{href}" class="leads"><b>our portal</a> &#8296;x</bdo>'
+    page = mail_html.told(mail_html.page(html, "en", lambda _: None)[0])
+    body = page.partition("<body>")[2]
+    assert ("href" in body.replace("<a href=x", "").replace("&lt;a href=x", "")) is (said is not None)
+    assert body.count('class="leads"') == (said is not None)
+    assert said is None or f'our portal</b><bdi class="leads" dir="ltr">{said}</bdi></a>' in body
+    assert "bdo" not in body and not re.search("[\u202a-\u202e\u2066-\u2069]", body)
+    style = page.partition("</style>")[0]
+    assert (
+        "attr(" not in style
+        and "[dir]{unicode-bidi:isolate}" in style
+        and "a[href]{direction:ltr;unicode-bidi:isolate}" in style
+    )
+    ours = style.partition(".leads{")[2].partition("}")[0]
+    assert (
+        ours.startswith("all:initial;direction:ltr;unicode-bidi:isolate-override;")
+        and "background:#" in ours
+        and ";color:#" in ours
+    )
+
+
+def test_links_in_one_another_are_told_apart() -> None:
+    html = '<a href="http://a.example"><table><tr><td><a href="http://b.example">in</a></table>out</a><a>nowhere</a>'
+    body = mail_html.told(mail_html.page(html, "en", lambda _: None)[0]).partition("<body>")[2]
+    assert re.findall(r'(\w+)<bdi class="leads" dir="ltr">([^<]*)</bdi>', body) == [
+        ("in", "b.example"),
+        ("out", "a.example"),
+    ]
+
+
 def test_a_newsletter_is_parsed() -> None:
     row = "<tr><td><p><b>Offer</b> &nbsp;&amp; <a href=https://x.example>more</a><br><img src='data:image/png;base64,%s'></td></tr>"
     page, _ = mail_html.page(

@@ -102,7 +102,7 @@ def _inside(entrance: door.Door, feed: live.Feed) -> list[BaseRoute]:
         ("POST /held", held.act, "release"),
         ("/held/{message:int}", held.show, "read"),
         ("/held/{message:int}/page", held.formatted, "read"),
-        ("/held/{message:int}/source", held.source, "read"),
+        ("/held/{message:int}/source", held.source, "release"),
         ("/held/{message:int}/raw", held.raw, "release"),
         ("/blocked", blocked.page, "read"),
         ("POST /blocked", blocked.act, "block"),

@@ -15,7 +15,7 @@ from html import escape
 import nh3
 from starlette.responses import HTMLResponse, Response
 
-from gateway.console import pages
+from gateway.console import links, pages
 
 MAX_HTML = 2 * 1024**2
 #: what takes a parser of HTML more than a fraction of a second: tags in all, elements and formatting (bold, colours)
@@ -30,7 +30,7 @@ POLICY = (
     "form-action 'none'; sandbox allow-popups allow-popups-to-escape-sandbox"
 )
 _TAGS = {
-    "a", "abbr", "address", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code", "col",
+    "a", "abbr", "address", "b", "bdi", "big", "blockquote", "br", "caption", "center", "cite", "code", "col",
     "colgroup", "dd", "del", "dfn", "div", "dl", "dt", "em", "font", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i",
     "img",
     "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s", "samp", "small", "span", "strike", "strong", "sub", "sup",
@@ -52,12 +52,17 @@ _PAGE = (
 )
 _STYLE = (
     ":root{color-scheme:light}body{margin:12px;font:15px/1.5 system-ui,sans-serif;color:#1a1d21;background:#fff;"
-    "overflow-wrap:anywhere}img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}"
+    "overflow-wrap:anywhere}[dir]{unicode-bidi:isolate}img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}"
     "blockquote{margin:.5em 0;padding-left:.8em;border-left:3px solid #c9ced6;color:#4b5563}a{color:#0b5cad}"
     ".gone{display:inline-block;padding:0 .4em;border:1px dashed "
     "#8a93a0;border-radius:4px;color:#5b6470;font-size:.85em}"
 )
-_LEADS = 'a[href]::after{content:" [" attr(href) "]";color:#5b6470;font-size:.85em}'
+#: a link and where it leads stay side by side, and nothing of the mail's reaches into our words
+_LEADS = (
+    "a[href]{direction:ltr;unicode-bidi:isolate}.leads{all:initial;direction:ltr;unicode-bidi:isolate-override;"
+    "display:inline-block;max-width:100%;margin:0 .3em;padding:0 .4em;border:1px solid #7a5d00;border-radius:4px;"
+    "background:#fff4c2;color:#1a1d21;font:13px/1.4 ui-monospace,monospace;overflow-wrap:anywhere}"
+)
 TOO_LARGE = (
     "<p>The formatting of this mail is too large to be shown safely. Its words are in the ticket, and <i>Download</i> "
     "has all of it.</p>"
@@ -70,7 +75,7 @@ def _kept(tag: str, attribute: str, value: str) -> str | None:
     if tag == "img" and attribute == "src":
         return value if value.lower().startswith("cid:") else None
     if attribute == "href":
-        return value if value.lower().startswith(("http://", "https://", "mailto:", "tel:")) else None
+        return links.kept(value)
     return value
 
 
@@ -137,8 +142,9 @@ def written(words: str, language: str) -> str:
 
 
 def told(page: str) -> str:
-    """A page that says where each of its links leads."""
-    return page.replace("</style>", _LEADS + "</style>", 1)
+    """A page that says where each of its links leads, in words of ours; its own run in one direction."""
+    head, body, rest = links.undirected(page).partition("<body>")
+    return head.replace("</style>", _LEADS + "</style>", 1) + body + links.labelled(rest)
 
 
 def headed(page: str, head: str) -> str:
