@@ -151,6 +151,11 @@ def test_one_click_blocks_and_is_taken_back(world: World) -> None:
     assert "Nobody is blocked." in admin.get("/blocked").text
     write(SPAM, "a third prize")
     assert reason_of_last(world)[0] == "done"
+    write(f"{'x' * 60}@{'y' * 60}.spam.example", "a long prize")  # longer than a line of the audit
+    long = rows(world, select(tickets.c.reference).order_by(tickets.c.id.desc()).limit(1))[0].reference
+    assert admin.post(f"/tickets/{long}/act", do="block").headers["location"] == "/"
+    assert "xxx@yyy" in admin.get("/blocked").text and admin.post("/queue/undo", ticket=long).status_code == 303
+    assert "Nobody is blocked." in admin.get("/blocked").text
 
     # of held mail: the forged customer is never blocked, whoever sent it is
     write("Anna Schmidt <anna@example.de>", "Password")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.database import typed
 from gateway.database.among import among
-from gateway.database.tables import Audit, Ticket, audit, tickets
+from gateway.database.tables import Audit, Ticket, audit, blocked_senders, tickets
 from gateway.model import Person, TicketState
 from gateway.tickets import blocks, rights
 from gateway.tickets.conversation import Change, Refused, at_work, changed, ticket
@@ -128,10 +128,8 @@ def _reopened(connection: Connection, row: Ticket, done: Done, by: Person, now: 
     if row.state != TicketState.CLOSED or row.closed_at != done.at:
         raise Refused(f"the close of {row.reference} cannot be taken back any more: open it again")
     changed(connection, row, Change("undo", "took the close back", _values(done.was, _CLOCK)), by, now)
-    a = audit.c
-    with_it = select(a.object).where(
-        a.kind == blocks.SENDER, a.what == blocks.BLOCK, a.who == by.name[:100], a.at == done.at
-    )
+    b = blocked_senders.c
+    with_it = select(b.sender).where(b.who == by.name[:100], b.at == done.at)
     for sender in connection.execute(with_it).scalars().all():
         blocks.remove(connection, sender, by, now)
 
