@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ import smtplib
 import socket
 import subprocess
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,14 +29,18 @@ from gateway.checks.watch import remedy
 from gateway.database import inbox
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
-from gateway.model import Envelope, RawMessage
+from gateway.mail import guard
+from gateway.model import SAME_REQUEST, Budgets, Envelope, Incoming, RawMessage, Thread, TicketState
 from gateway.peers import Taken
-from gateway.tickets import health, views
+from gateway.tickets import copies, health, staffmail, views
 from gateway.tickets.health import Check
+from gateway.tickets.policy import decide
 from gateway.tickets.silences import KINDS, kind_of
+from gateway.verify import reachable
+from gateway.verify.dns import Answer, Status
 from tests.conftest import NOW
 from tests.peers.harness import LoopbackPeers, Running, until
-from tests.samples import mail
+from tests.samples import FAIL, NONE, REFUSED, RULES, STRANGER, TEMPERROR, incoming, mail
 
 ROOT = Path(__file__).resolve().parents[1]
 MINUTE = timedelta(minutes=1)
@@ -72,8 +78,62 @@ def test_every_check_has_a_place_in_the_list() -> None:
 
 
 def test_every_silence_has_a_kind() -> None:
-    assert {kind_of(f"{start} and more") for start in KINDS} == set(KINDS.values())
+    """Of whatever keeps a mail silent, by those who say it."""
+    said = [*decided(), *of_the_address(), f"{copies.WHOLE}7", f"{staffmail.MARK}: closed", f"{staffmail.HELD}: why"]
+    assert all(said)
+    assert [why for why in said if kind_of(why) == "other"] == []
+    assert {kind_of(why) for why in said} == set(KINDS.values()), "a kind that nothing has any more"
     assert kind_of("whatever a mail says") == "other"
+
+
+def decided() -> list[str]:
+    """What ``decide`` says for each reason that it has."""
+    opened = Thread(1, "T-1", "token", TicketState.OPEN, True, True, None, False, True)
+    late, day = NOW + timedelta(days=3), replace(Budgets(), last_to_author=NOW)
+    suppressed = incoming(mail(X_Auto_Response_Suppress="All"))
+    cases: list[tuple[Incoming, Thread | None, Budgets, Any]] = [
+        (incoming(), opened, Budgets(), NOW),
+        (incoming(verdict=NONE), replace(opened, token_bound=False), Budgets(), NOW),
+        (incoming(), replace(opened, by=SAME_REQUEST), Budgets(), NOW),
+        (incoming(mail(Auto_Submitted="auto-replied")), None, Budgets(), NOW),
+        (incoming(silent=True), None, Budgets(), NOW),
+        (incoming(mail(author="nobody"), match=STRANGER), None, Budgets(), NOW),
+        (incoming(verdict=FAIL), None, Budgets(), NOW),
+        (suppressed, None, Budgets(), NOW),
+        (incoming(verdict=REFUSED), None, Budgets(), NOW),
+        (incoming(), None, Budgets(), late),
+        (incoming(verdict=NONE), None, day, NOW),
+        (incoming(), None, Budgets(came_back="550"), NOW),
+        (incoming(), None, Budgets(loop="9 in an hour"), NOW),
+        (incoming(), None, Budgets(spent="budget_total"), NOW),
+        (incoming(verdict=TEMPERROR), None, Budgets(), NOW),
+        (incoming(blocked="a person's list"), None, Budgets(), NOW),
+    ]
+    return [decide(given, thread, budgets, now, RULES).silence for given, thread, budgets, now in cases]
+
+
+class Nothing:
+    """A DNS in which no name exists."""
+
+    async def lookup(self, name: str, rtype: str) -> Answer:
+        return Answer(Status.NXDOMAIN)
+
+
+def of_the_address() -> list[str]:
+    """Why an address gets nothing automatic: all that ``guard`` and ``reachable`` say."""
+    ours = frozenset({"support@introserv.com"})
+    asked: list[tuple[str | None, str | None, bool]] = [
+        (None, "a@b.example", False), ("a@b.example", None, False), ("a@b.example", "", False),
+        ("noreply@b.example", "a@b.example", False), ("support@introserv.com", "a@b.example", False),
+        ("a@b.example", "a@b.example", True),
+    ]  # fmt: skip
+    domain = "introserv.com"
+    return [
+        *(guard.unanswerable(author, sender, ours, null_mx) for author, sender, null_mx in asked),
+        guard.echo("anna@example.de", (), ["anna@example.de"], domain),
+        guard.echo("anna@example.de", (guard.bounce_address(b"key", 1, domain),), [], domain),
+        *(asyncio.run(reachable.why_not(name, Nothing(), False)) for name in ("localhost", "gone.example")),
+    ]
 
 
 def test_whatever_is_counted_is_found_in_an_index(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, insert
 
+from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Account, AccountMatch
 from gateway.replies.render import Templates, samples, variables
@@ -96,6 +98,23 @@ def test_three_customers_of_one_network_and_what_the_fourth_hears(at: Desk) -> N
     assert at.store.read_now(incidents.known) == () and listed(at) == []
     with pytest.raises(incidents.NoIncident):
         at.store.write_now(lambda c: incidents.confirm(c, 1, "lea", None, NOW))
+
+
+def test_a_page_shows_the_newest_tickets_of_each_incident(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(incidents, "SHOWN", 2)
+    names = [took(at, number, f"my server 203.0.113.{number} is slow.") for number in range(1, 7)]
+
+    def tied(connection: Connection) -> None:
+        row = {"state": "suspected", "kind": "network", "opened_at": NOW, "known_since": NOW, "confirmed_by": ""}
+        connection.execute(insert(tables.incidents), [row | {"id": n, "value": f"10.0.{n}.0/24"} for n in (1, 2, 3)])
+        ties = [(1, 1), (2, 2), (2, 3), (2, 4), (2, 5), (2, 6)]  # the second has all the newest
+        values = [{"incident_id": incident, "ticket_id": ticket, "at": NOW} for incident, ticket in ties]
+        connection.execute(insert(tables.incident_tickets), values)
+
+    at.store.write_now(tied)
+    found = at.store.read_now(lambda c: incidents.tickets_of(c, [1, 2, 3]))
+    shown = {number: [row.reference for row in rows] for number, rows in found.items()}
+    assert shown == {1: names[:1], 2: [names[5], names[4]], 3: []}
 
 
 def test_one_person_or_strangers_make_no_incident(at: Desk) -> None:

@@ -23,6 +23,7 @@ from gateway.tickets.settings import Incidents
 
 LATEST = 5000  #: tickets that are looked at, at most
 BEGIN_S = 600  #: begins within the same ten minutes are the same
+SHOWN = 100  #: tickets of an incident that a page lists
 KINDS = ("network", "service", "server", "begin")  #: the widest first: one ticket makes one incident
 _LOCK = 0x696E63  # "inc"
 
@@ -214,14 +215,16 @@ def _as_json(connection: Connection, row: Incident) -> dict[str, Any]:
 
 
 def tickets_of(connection: Connection, numbers: Sequence[int]) -> dict[int, list[Any]]:
-    """The tickets of incidents as a page lists them, the newest 100 of each: by the incident's number."""
+    """The tickets of incidents as a page lists them, the newest ``SHOWN`` of each: by the incident's number."""
     t, i = tickets.c, incident_tickets.c
     found: dict[int, list[Any]] = {number: [] for number in numbers}
+    place = func.row_number().over(partition_by=i.incident_id, order_by=i.ticket_id.desc()).label("place")
+    ranked = select(i.incident_id, i.ticket_id, place).where(among(i.incident_id, numbers)).subquery()
     chosen = select(
-        i.incident_id, t.reference, t.subject, t.author, t.author_name, t.account, t.trust, t.state, t.opened_at
+        ranked.c.incident_id, t.reference, t.subject, t.author, t.author_name, t.account, t.trust, t.state, t.opened_at
     )
-    rows = chosen.join(tickets, t.id == i.ticket_id).where(among(i.incident_id, numbers)).order_by(t.id.desc())
-    for row in connection.execute(rows.limit(100 * max(1, len(numbers)))):
+    rows = chosen.join(tickets, t.id == ranked.c.ticket_id).where(ranked.c.place <= SHOWN)
+    for row in connection.execute(rows.order_by(t.id.desc())):
         found[row.incident_id].append(row)
     return found
 

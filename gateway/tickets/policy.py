@@ -35,7 +35,6 @@ from gateway.model import (
 
 #: an own address names the service, and an own service names the order
 _SAID_BY = {"services": ("services", "hosts", "ips"), "orders": ("orders", "services", "hosts")}
-#: how a silence begins that is the fault of others: a verified customer hears ``status``
 NO_REPLY_WANTED = "its sender wants no automatic reply"  #: why a mail is silent; the field that says so is not signed
 ONCE_A_DAY = "an address without proof is acknowledged once in 24 h"
 PERHAPS_A_LOOP = "perhaps a loop"
@@ -43,6 +42,7 @@ TOO_OLD = "the mail is older than ack_max_age"
 BROUGHT_IN = "taken in without acknowledgements"
 CHECKED_AGAIN = "a check could not be made; it is repeated"
 BUDGET_SPENT = "budget spent: "
+JOINS = "the same request again: it joins the first, which is acknowledged"
 #: how a silence begins that ends when the address takes mail again
 CAME_BACK = "mail to this address came back: "
 _WHATEVER_COPY = (ONCE_A_DAY, PERHAPS_A_LOOP, TOO_OLD, BROUGHT_IN, CHECKED_AGAIN, BUDGET_SPENT, CAME_BACK, "forged")
@@ -339,10 +339,9 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
             return None
     new_round = not thread.clock_running
     if thread.by == SAME_REQUEST and (incoming.verdict.authenticated or thread.token_bound):
-        why = "the same request again: it joins the first, which is acknowledged"
         told = "" if thread.token_bound else "now"  # it brings another file
         return _Draft(
-            Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", silence=why, notify=told
+            Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", silence=JOINS, notify=told
         )
     if incoming.verdict.authenticated:
         return _Draft(Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", notify="now")
