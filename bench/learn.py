@@ -3,25 +3,21 @@
 Without an argument it writes the file, the same each time. ``--folds`` writes nothing: each text of ``people.jsonl`` is judged by weights
 that were learned without it, and the table says how right the rules alone are and how right both together. ``--hear`` adds new texts
 to ``people.jsonl``, with what the rules say of them now: do it before a rule is changed for any of them, or the weights will
-believe the rules more than they deserve.
+believe the rules more than they deserve. A text with a blank label is refused.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from gateway.model import SENSITIVE
 from gateway.read.topics.learned import FILE, LABELS, written
-from gateway.read.topics.rules import heard
-from gateway.read.topics.scoring import asked_of
-from tests.measures.first_sight import rows
-from tests.measures.taught import PEOPLE, SMALLEST, by_feature, has, kinds_asked, known_rows, learned_from, people
+from tests.measures.heard import NotLabelled, hear
+from tests.measures.taught import SMALLEST, by_feature, has, known_rows, learned_from, people
 
 
 def folds(count: int) -> None:
@@ -76,32 +72,16 @@ TABLE: dict[str, Callable[[Told, int], str]] = {
 }
 
 
-def hear(path: Path) -> None:
-    """Adds the texts of a file (JSON lines or CSV) with what the rules say of them."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    found = [json.loads(line) for line in lines if line.strip()] if path.suffix == ".jsonl" else rows(path)
-    with PEOPLE.open("a", encoding="utf-8") as file:
-        for one in found:
-            file.write(json.dumps(_told(one), ensure_ascii=False) + "\n")
-
-
-def _told(one: Mapping[str, Any]) -> dict[str, Any]:
-    asked = sorted(kinds_asked(" ".join(one["sensitive"]) if isinstance(one["sensitive"], list) else one["sensitive"]))
-    critical = one["critical"] if isinstance(one["critical"], bool) else one["critical"].lower() == "yes"
-    opinions = {name: round(value, 2) for name, value in heard(asked_of(one["subject"], one["text"])).opinions.items()}
-    return {
-        **{name: one[name] for name in ("id", "language", "subject", "text", "department", "question") if name in one},
-        "critical": critical, "sensitive": asked, "opinions": opinions,
-    }  # fmt: skip
-
-
 def main(arguments: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folds", type=int, default=0, metavar="N")
     parser.add_argument("--hear", type=Path, metavar="FILE")
     options = parser.parse_args(None if arguments is None else list(arguments))
     if options.hear:
-        hear(options.hear)
+        try:
+            hear(options.hear)
+        except NotLabelled as error:
+            parser.error(str(error))
     elif options.folds:
         folds(options.folds)
     else:

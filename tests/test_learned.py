@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.service import topics_text
 from tests.labelled import FOLDER
 from tests.measures import taught
 from tests.measures.first_sight import judged, reading_of, rows
+from tests.measures.heard import NotLabelled, hear
 from tests.measures.learning import BIAS, Example, trained
 
 
@@ -133,3 +135,22 @@ def test_mails_that_neither_rules_nor_weights_were_made_with_are_understood() ->
     assert share["sensitive"] >= 0.97
     assert share["question"] >= 0.95
     assert share["department"] >= 0.96
+
+
+def test_a_text_with_a_blank_label_is_not_heard_as_no(tmp_path: Path) -> None:
+    """``gateway topics export`` leaves blank what nobody corrected."""
+    given, kept = tmp_path / "given.csv", tmp_path / "people.jsonl"
+    head, good = "subject,text,critical,sensitive,department\n", "box,My server is down,yes,-,technical\n"
+    for bad in ("box,Hello,,-,billing\n", "box,Hello,no,,billing\n", "box,Hello,no,-,\n", "box,Hello,maybe,-,x\n"):
+        given.write_text(head + good + bad)
+        with pytest.raises(NotLabelled, match="text 2"):
+            hear(given, kept)
+    given.write_text("subject,text,sensitive\nbox,Hello,-\n")
+    with pytest.raises(NotLabelled, match="no critical"):
+        hear(given, kept)
+    assert not kept.exists(), "all of a file, or nothing"
+    given.write_text(head + good)
+    hear(given, kept)
+    (line,) = kept.read_text().splitlines()
+    told = json.loads(line)
+    assert (told["critical"], told["sensitive"], told["department"]) == (True, [], "technical")
