@@ -1,6 +1,6 @@
 """What becomes of a mail up to its decision: read, verified, its author known, whose facts they are.
 
-Reads like DESIGN's "How a message flows" (docs/flow.md, stays 6 to 19)."""
+Reads like docs/flow.md, stays 6 to 21."""
 
 from __future__ import annotations
 
