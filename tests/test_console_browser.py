@@ -176,7 +176,7 @@ def test_a_day_at_the_desk(world: World, browser: Browser) -> None:
     olena.keyboard.press("Escape")
     olena.evaluate("document.activeElement.blur()")
     olena.keyboard.press("p")
-    expect(olena.frame_locator("#preview").locator("body")).to_contain_text("raid.txt (18 B)")
+    expect(olena.frame_locator("#preview").locator("body")).to_contain_text("raid.txt (18 bytes)")
     expect(olena.frame_locator("#preview").locator("body")).to_contain_text("Ми перезавантажили kv7x2y31")
     assert violations(olena) == []
     olena.keyboard.press("r")

@@ -184,7 +184,7 @@ def test_an_answer_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
     with pytest.raises(Refused):
         store.write_now(lambda c: answering.undo(c, reference, user, NOW + timedelta(minutes=2)))
     due = store.read_now(lambda c: c.execute(select(outbox.c.next_at)).scalar_one())
-    assert due == NOW + timedelta(minutes=1, seconds=answering.UNDO_S)
+    assert due == NOW + timedelta(minutes=1, seconds=undoing.UNDO_S)
 
 
 def test_an_answer_taken_back_leaves_nobody_waiting_without_a_clock(store: Store) -> None:

@@ -158,9 +158,7 @@ def person_of(who: users.Who) -> Person:
 
 
 def may(who: users.Who, right: str) -> bool:
-    """Whether a user has a right: one of the desk's, or ``audit``, which agents have not."""
-    if right == "audit":
-        return who.role in (Role.AUDITOR, Role.LEAD, Role.ADMIN)
+    """Whether a user has a right of ``rights.NEEDS``."""
     return rights.may(person_of(who), right)
 
 

@@ -229,6 +229,7 @@ def inside(then: str) -> str:
 
 
 def give_cookie(response: Response, place: door.Place, token: str) -> None:
+    """The browser keeps the session for ``SESSION_H`` hours; its name and scheme are those of the ``place``."""
     response.set_cookie(
         place.cookie, token, max_age=int(users.SESSION_H * 3600), path="/", secure=place.secure, httponly=True,
         samesite="lax",

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from gateway.console import kinds
+from gateway.replies.localized import sized
 
 FOLDER = Path(__file__).parent
 #: characters that change the order in which a line is read: a file name "gpj.exe" must not look like one of a picture
@@ -79,13 +80,6 @@ def cut(whole: str, shown: str) -> str:
     return rest if found and rest else whole
 
 
-def octets(value: int) -> str:
-    """``1536`` -> ``2 KB``: a size as people read it."""
-    if value < 1024:
-        return f"{value} B"
-    return f"{value / 1024:.0f} KB" if value < 1024**2 else f"{value / 1024**2:.1f}".removesuffix(".0") + " MB"
-
-
 #: what the program calls by one word, as a person says it
 _WORDS = {
     "auto_reply": "automatic", "bulk": "mass mail", "bounce": "delivery report", "report": "report of a machine",
@@ -137,7 +131,7 @@ def _environment() -> Environment:
     versions = _versions()
     made.globals["static"] = lambda name: f"/static/{name}?{versions[name]}"
     made.tests["match"] = lambda value, pattern: re.match(pattern, value) is not None
-    made.filters |= {"moment": moment, "until": until, "octets": octets, "since": since, "quoted": quoted, "cut": cut}
+    made.filters |= {"moment": moment, "until": until, "octets": sized, "since": since, "quoted": quoted, "cut": cut}
     made.filters |= {"word": word, "opens": kinds.opens, "said": said}
     return made
 

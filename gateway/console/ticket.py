@@ -45,6 +45,7 @@ from gateway.tickets import (
     people,
     rights,
     splitting,
+    undoing,
 )
 from gateway.tickets import presence as presences
 from gateway.tickets.conversation import MovedOn, Refused, ticket
@@ -117,7 +118,7 @@ def _undoing(draft: Any, now: Any) -> dict[str, Any]:
         return {"undo_until": None, "words": ""}
     if draft.outbox_id is None:
         return {"undo_until": None, "words": draft.text}
-    ends = draft.at + timedelta(seconds=answering.UNDO_S)
+    ends = draft.at + timedelta(seconds=undoing.UNDO_S)
     return {"undo_until": ends if ends > now else None, "words": ""}
 
 

@@ -34,7 +34,7 @@ def sized(octets: int) -> str:
     """A number of octets as people write it: ``18 KB``."""
     if octets < 1024:
         return f"{octets} bytes"
-    return f"{octets / 1024:.0f} KB" if octets < 1024**2 else f"{octets / 1024**2:.1f} MB"
+    return f"{octets / 1024:.0f} KB" if octets < 1024**2 else f"{octets / 1024**2:.1f}".removesuffix(".0") + " MB"
 
 
 @pass_context

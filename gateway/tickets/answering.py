@@ -22,8 +22,8 @@ from gateway.tickets import answer_files, audit, clock, people, word_index
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import Refused, ticket
 from gateway.tickets.outgoing import Office
+from gateway.tickets.undoing import UNDO_S
 
-UNDO_S = 10.0
 MAX_WORDS = 100_000
 #: what an answer changes of its ticket
 _CHANGED = (

@@ -17,7 +17,7 @@ from gateway.model import Person, TicketState
 from gateway.tickets import blocks, rights
 from gateway.tickets.conversation import Change, Refused, at_work, changed, ticket
 
-UNDO_S = 10.0
+UNDO_S = 10.0  #: in which a person may take back an answer or a click
 _LATE_S = 2.0  #: a click of the last moment is still on its way
 CLOSE, SNOOZE, MERGE = "close", "snooze", "merge"
 _CLOCK = (
