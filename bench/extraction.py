@@ -21,7 +21,7 @@ from gateway.mail.header import header_end
 from gateway.read import reading
 from gateway.read.author import author_of
 from gateway.read.facts import ips, orders, services
-from gateway.read.html import html_to_text
+from gateway.read.html import page
 from gateway.read.machine import signs_of
 from gateway.read.message import parse
 from gateway.read.secrets import secrets
@@ -169,7 +169,7 @@ def main() -> None:
             "times": lambda new=new: times.incident_start("x", new, HINTS.received_at, ZoneInfo("Europe/Berlin")),
             "language": lambda new=new: language.language_of(new), "diagnostics": lambda new=new: pasted.has_diagnostics(new),
             "class": lambda parsed=parsed: signs_of(parsed, "a@b.example"), "quotes alone": lambda full=full: quotes.new_words(full),
-            "HTML alone": lambda parsed=parsed: html_to_text(parsed.html),
+            "HTML alone": lambda parsed=parsed: page(parsed.html),
         }.items():  # fmt: skip
             print(f"  {part:18} {spent(call, 60):.3f}")
     for folder in map(Path, sys.argv[1:]):

@@ -149,7 +149,7 @@ class Explainer:
 
 
 def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str, Any]:
-    """The fixed fields of DESIGN's "Interfaces"."""
+    """The fixed fields of ``gateway explain --json`` (docs/json.md)."""
     reading, verdict = incoming.reading, incoming.verdict
     began = incoming.facts.incident_started_at
     thread = decision.thread

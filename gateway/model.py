@@ -76,7 +76,7 @@ class MailClass(StrEnum):
 
 
 class Trust(StrEnum):
-    """How far the author is believed; DESIGN "Words"."""
+    """How far the author is believed; docs/glossary.md, trust."""
 
     VERIFIED = "verified"
     UNVERIFIED = "unverified"

@@ -1,4 +1,4 @@
-"""The policy as a table: class, trust and question against what a customer gets (DESIGN "Policy")."""
+"""The policy as a table: class, trust and question against what a customer gets (docs/policy.md)."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def claim(
     connection: Connection, now: datetime, count: int, lease_s: float, promise_s: float = outbox_turns.PROMISE_S,
     left_too: bool = True,
 ) -> list[ClaimedItem]:  # fmt: skip
-    """Due rows in turn (see ``turns``). A status mail that a person's answer overtook is given up instead."""
+    """Due rows in turn (see ``outbox_turns``). A status mail that a person's answer overtook is given up instead."""
     lease = now + timedelta(seconds=lease_s)
     ours: list[ClaimedItem] = []
     cancelled = 0

@@ -16,7 +16,7 @@ from gateway.database.store import Store, StoreError, utc_now
 from gateway.doctor.finding import Finding, doubt, ok, skipped, wrong
 from gateway.model import Told
 
-TIME_ERROR, MICROSECONDS, DRIFT_S = 5, 16_000_000, 2.0
+TIME_ERROR, DRIFT_S = 5, 2.0
 DAMAGED = "stop the service and restore a backup; what can still be read: sqlite3 {path} .recover"
 
 

@@ -1,4 +1,4 @@
-"""Ticket references and reply tokens (DESIGN, Words).
+"""Ticket references and reply tokens (docs/glossary.md).
 
 A reference is ``T-`` and seven Crockford base32 characters, the last a check character; a token is a plus-address that
 carries it with an HMAC over reference and recipient, so that it is of use to that very recipient only.

@@ -204,12 +204,6 @@ def page(html: str) -> Page:
     return Page(words, whole, "\n".join(hidden or ())[:MAX_TEXT])
 
 
-def html_to_text(html: str) -> tuple[str, str]:
-    """(words without quoted blocks, all words that are shown) of an HTML body."""
-    found = page(html)
-    return found.words, found.whole
-
-
 def _walk(root: LexborNode, skip_quotes: bool, hidden: list[str] | None) -> str:
     """The text under a node. ``hidden`` takes what is not to be seen; ``None``: nothing can be."""
     pieces: list[str] = []

@@ -1,5 +1,5 @@
 """A further arrival of a mail that is known. The best one counts, whatever became of the first: whoever sends a copy
-ahead silences nobody (DESIGN, "How a message flows", 2).
+ahead silences nobody (docs/policy.md).
 
 Better is who is better verified, or a person where the first was a machine, or who may be answered where a field of the
 first wished for no answer. A better arrival is decided anew with its own bytes; what was acknowledged is not

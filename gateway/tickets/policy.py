@@ -1,4 +1,4 @@
-"""``decide``: what happens to a mail, as DESIGN's policy table says. Pure: values in, one ``Decision`` out.
+"""``decide``: what happens to a mail, as docs/policy.md says. Pure: values in, one ``Decision`` out.
 
 No I/O, no clock, no settings look-up. Every silence has its reason in ``silence`` and ``reasons``.
 """

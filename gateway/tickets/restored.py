@@ -16,7 +16,7 @@ from gateway.model import InboxState, OutboxItem, OutboxState, TicketState
 from gateway.tickets import clock
 from gateway.tickets.outgoing import HELD, Office, Reply, write_to_staff
 
-HOLD, SEND, DISCARD = "hold", "send", "discard"
+HOLD, DISCARD = "hold", "discard"
 LISTED = 100  #: tickets that the mail about a restore names
 
 

@@ -1,4 +1,4 @@
-"""What commands and health pages show: the fixed JSON objects of DESIGN's "Interfaces"."""
+"""What commands and health pages show: the fixed JSON objects of docs/json.md."""
 
 from __future__ import annotations
 

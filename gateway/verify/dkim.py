@@ -94,6 +94,11 @@ def mark_of(tags: dict[bytes, bytes]) -> str:
 
 
 def tag_list(value: bytes) -> dict[bytes, bytes]:
+    """The tags of a signature header (RFC 6376 section 3.2), at most 16 KiB.
+
+    Raises:
+        Refused: it is too long, or no tag list: ``permerror``.
+    """
     if len(value) > 16384:
         raise Refused("permerror", "signature header too long")
     try:

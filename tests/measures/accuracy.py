@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.config import load
 from gateway.model import Facts, Reading
-from gateway.read.html import html_to_text
+from gateway.read import html as pages
 from gateway.read.reading import Hints, read
 from gateway.read.topics import topics
 from gateway.read.topics.rules import Asked
@@ -205,7 +205,7 @@ def reply_sets(corpora: Path) -> Table:
             continue
         body = _text_of(corpora / "reply_quotequail" / row["file"])
         if expect["call"].endswith("_html"):
-            body = html_to_text(body)[0]
+            body = pages.page(body).words
         found = squeezed(quotes.new_words(body))
         score.add(found == (truth or squeezed(body)), f"{key}: {found!r} for {truth!r}")
     return table
@@ -228,7 +228,7 @@ def _quotequail(expect: dict[str, Any]) -> str | None:
         parts = [unwrapped.get(name, "") for name in ("text_top", "html_top", "text_bottom", "html_bottom")]
     else:
         parts = [chunk for shown, chunk in expect["chunks"] if shown]
-    plain = [html_to_text(part)[1] if "<" in part and "html" in expect["call"] else part for part in parts if part]
+    plain = [pages.page(part).whole if "<" in part and "html" in expect["call"] else part for part in parts if part]
     return squeezed(_SIGNED.split(_INTRODUCTION.sub("", "\n".join(plain)))[0])
 
 
@@ -299,8 +299,8 @@ def bodies(corpora: Path) -> Table:
         )
         wanted = [squeezed(_readable(part, found.parsed.plain)) for part in expect["text_body"]]
         have = squeezed(found.parsed.plain)
-        html = [squeezed(html_to_text(part)[1]) for part in expect["html_body"]]
-        shown = squeezed(html_to_text(found.parsed.html)[1])
+        html = [squeezed(pages.page(part).whole) for part in expect["html_body"]]
+        shown = squeezed(pages.page(found.parsed.html).whole)
         good = (not any(wanted) or any(part in have or have in part for part in wanted if part and have)) and (
             not any(html) or any(part in shown or part in have for part in html)
         )

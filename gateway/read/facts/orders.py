@@ -1,4 +1,4 @@
-"""Order and invoice numbers. ``#123456`` is an order; a ticket reference never is (DESIGN, Words)."""
+"""Order and invoice numbers. ``#123456`` is an order; a ticket reference never is (docs/glossary.md)."""
 
 from __future__ import annotations
 

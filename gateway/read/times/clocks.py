@@ -195,6 +195,7 @@ def zone_of(name: str, default: tzinfo) -> tzinfo | None:
 
 
 def matching(found: str, choices: Sequence[str]) -> bool:
+    """Whether words are among the choices (in small letters), however they are spaced, cased or apostrophed."""
     return " ".join(found.lower().split()).replace("’", "'") in choices
 
 

@@ -129,28 +129,28 @@ class File:
 
 
 @functools.lru_cache(maxsize=4)
-def compiled(text: str, plain: bool = False) -> File:
+def compiled(text: str, bare: bool = False) -> File:
     """The topics files of a text; without one, those that come with the package.
 
     Args:
-        plain: whether the words are those of who types no accents.
+        bare: whether the words are those of who types no accents.
 
     Raises:
         TopicsError: no TOML, an unknown topic, a weight that is no number, a stem that is no text.
     """
     if text:
-        return File(_worked_out(text, plain))
+        return File(_worked_out(text, bare))
     here = Path(__file__).parent
     made_of = sorted((*here.glob("*.toml"), *here.glob("*.py"), here.parent / "tables.py"))
-    return File(kept(__file__, "plain" if plain else "typed", made_of, lambda: _worked_out("", plain)))
+    return File(kept(__file__, "bare" if bare else "accented", made_of, lambda: _worked_out("", bare)))
 
 
-def _worked_out(text: str, plain: bool) -> Plain:
+def _worked_out(text: str, bare: bool) -> Plain:
     found: dict[str, list[tuple[str, Stem]]] = {}
     for entry in entries(text):
         if entry.topic not in TOPICS:
             raise TopicsError(f"{entry.topic}: no such topic; there are {', '.join(TOPICS)}")
-        found.setdefault(entry.topic, []).extend((entry.language, stem) for stem in stems_of(entry, plain))
+        found.setdefault(entry.topic, []).extend((entry.language, stem) for stem in stems_of(entry, bare))
     negations = frozenset(stem.text for _, stem in found.get("not", ()))
     stems: dict[str, list[Stem]] = {}
     for topic, own in found.items():
@@ -280,13 +280,13 @@ def _any_of(stems: Sequence[Stem]) -> str:
     return rf"(?<!\w)(?:{begins}|(?:{words})(?!\w))"
 
 
-def stems_of(entry: Written, plain: bool = False) -> list[Stem]:
+def stems_of(entry: Written, bare: bool = False) -> list[Stem]:
     """The stems that an entry stands for: each of its own words, with what must stand beside it.
 
     Args:
-        plain: typed without accents.
+        bare: typed without accents.
     """
-    groups = [(side, _typed(words, entry.language) if plain else words) for side, words in entry.groups]
+    groups = [(side, _bare(words, entry.language) if bare else words) for side, words in entry.groups]
     (_, own), *others = groups
     beside = tuple(_group(side, words, entry.barred if side else ()) for side, words in others)
     stems = [
@@ -298,7 +298,7 @@ def stems_of(entry: Written, plain: bool = False) -> list[Stem]:
     return stems
 
 
-def _typed(words: Sequence[str], language: str) -> tuple[str, ...]:
+def _bare(words: Sequence[str], language: str) -> tuple[str, ...]:
     """Words as they are typed without accents.
 
     One of which too little is left ("dê" is no "de") is left out, if others are left.
