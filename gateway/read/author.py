@@ -64,8 +64,7 @@ def who_is_named(header_block: bytes) -> list[str]:
 
 
 def _fields(block: bytes, wanted: bytes) -> list[bytes]:
-    pattern = rb"^" + wanted + rb"[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)"
-    return re.findall(pattern, block, re.IGNORECASE | re.MULTILINE)
+    return re.findall(rb"^" + wanted + rb"[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", block, re.IGNORECASE | re.MULTILINE)
 
 
 def _from_fields(block: bytes) -> tuple[list[bytes], str]:

@@ -9,6 +9,7 @@ label. So no rule has to foresee how an outage is told, and a rule is one voice 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -58,7 +59,7 @@ def leanings(features: Collection[str], opinions: Mapping[str, float], weights: 
     rows = [weights[name] for name in names]
     known = len(rows)
     count = known**-0.5 if known else 0.0
-    words = map(sum, zip(*rows, strict=True)) if known else NOTHING
+    words = map(math.fsum, zip(*rows, strict=True)) if known else NOTHING  # whatever the order of a set
     sums = [bias + count * word for bias, word in zip(weights.get(BIAS, NOTHING), words, strict=True)]
     said = {name: value for name, value in opinions.items() if name in weights}
     for name, value in said.items():
@@ -75,7 +76,7 @@ def leaning(
     column = LABELS.index(label)
     words = [weights[name][column] for name in features if name in weights]
     said = sum(value * weights[name][column] for name, value in opinions.items() if name in weights)
-    return weights.get(BIAS, NOTHING)[column] + sum(words) * max(1, len(words)) ** -0.5 + said, len(words)
+    return weights.get(BIAS, NOTHING)[column] + math.fsum(words) * max(1, len(words)) ** -0.5 + said, len(words)
 
 
 @functools.cache

@@ -31,6 +31,7 @@ from gateway.read.topics.rules import MAX_TEXT, Asked, Heard, heard
 CLEAR = 0.3  #: how far a part of a mail by itself must lean to an outage for the whole to tell of one
 UNSIGNED = 0.6  #: the same of a paragraph in which the rules found no sign of one ...
 SAYS_MUCH = 15  #: ... and how much of it must be known: in "at our website" every word weighs too much
+SAYS_LITTLE = 4  #: known features with which the words alone, without a sign, tell of nothing
 SURE = 0.15  #: how far the words must lean away from an outage that the rules have found for it to be none
 FAMILIAR = 0.45  #: share of its features that must be known for a mail to be judged by them
 FAR = -0.8  #: how far a mail leans from an outage whose parts are not asked by themselves
@@ -94,7 +95,8 @@ def _familiar(subject: str, parts: Sequence[str], found: Heard, weights: Weights
 def _outage(asked: Asked, found: Heard, leans: Leanings, parts: Sequence[str], weights: Weights) -> str:
     """What tells of an outage, for an explanation: the whole mail, or a part of it by itself, whatever else it asks
     for; empty where nothing does."""
-    if leans.towards("critical") > (-SURE if found.signs else 0.0) or (asked.custom and found.signs):
+    said = bool(found.signs) or len(leans.counts) - len(found.opinions) > SAYS_LITTLE
+    if (said and leans.towards("critical") > (-SURE if found.signs else 0.0)) or (asked.custom and found.signs):
         return WHOLE
     for part in parts:
         signed = part == found.around
