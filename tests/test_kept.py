@@ -100,7 +100,7 @@ def test_the_topics_are_the_same_from_what_was_kept(tmp_path: Path) -> None:
     ]
     assert told[0].stdout == told[1].stdout
     assert "refund" in told[0].stdout
-    assert {path.suffix for path in tmp_path.rglob("compiled.*")} >= {".typed", ".plain"}
+    assert {path.suffix for path in tmp_path.rglob("compiled.*")} >= {".accented", ".bare"}
 
 
 def test_many_octets_are_mapped_and_made_anew_when_their_source_changes(work: Work) -> None:
