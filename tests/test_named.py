@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.mail import tokens
 from gateway.model import Author, AuthorStatus, DeliveryReport, Fact, Reading
 from gateway.read.facts.found import Found, found_in
 from gateway.read.reading import Hints, read
@@ -151,3 +152,18 @@ def test_a_machine_is_named_once() -> None:
 )  # fmt: skip
 def test_names_of_domains_and_of_the_whole_world(text: str, hosts: list[str]) -> None:
     assert [c.value for c in reading(text).hosts] == hosts
+
+
+def test_our_own_words_and_numbers_tell_nothing_of_a_matter() -> None:
+    """Whatever number a ticket has, and whatever our mail said between whose lines he answers."""
+    reference = tokens.new()
+    subject = f"Re: slow site [{reference}]"
+    assert tokens.without(subject) == "Re: slow site "
+    assert tokens.without("T-shirts, [T-0000001]") == "T-shirts, [T-0000001]"  # none of ours
+    ours = "> -- reply above this line --\n>\n> Your server is down: we reply within 10 minutes.\n"
+    read_ = reading(
+        f"On Sun, 22 Nov 2026 at 19:02, INTROSERV Support <support@introserv.com> wrote:\n\n{ours}> When?\nLast week.",
+        subject,
+    )
+    assert not read_.topics.critical
+    assert not any(reference[2:].lower() in term.lower() for term in read_.topics.terms)

@@ -17,6 +17,7 @@ from gateway.mail import keyed
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _READ = str.maketrans({"O": "0", "I": "1", "L": "1"})
 _IN_TEXT = re.compile(r"(?<!\w)[TТ]-([0-9A-Za-z]{7})(?!\w)", re.IGNORECASE)
+_BRACKETED = re.compile(rf"\[?({_IN_TEXT.pattern})\]?", re.IGNORECASE)
 _TOKEN = re.compile(r"(?i)^[^@\s+]{1,64}\+([0-9a-z]{7})\.([0-9a-z]{1,6})\.([a-z2-7]{26})@")
 
 
@@ -51,6 +52,11 @@ def find(text: str) -> str | None:
         if reference is not None:
             return reference
     return None
+
+
+def without(text: str) -> str:
+    """A subject without the valid references in it, and without the brackets around them."""
+    return _BRACKETED.sub(lambda found: found[0] if normal(found[1]) is None else "", text)
 
 
 @dataclass(frozen=True, slots=True)

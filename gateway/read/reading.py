@@ -45,7 +45,7 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     written_in, beside = languages_of(new)
     pasted_in = pasted.has_diagnostics(words.own[:MAX_SEARCHED])
     leaning = found.leaning + SECRET * bool(words.in_new) + PASTED * pasted_in
-    asked = Asked(words.subject, words.new, found.name_one, found.values, leaning, hints.topics, written_in, beside)
+    asked = Asked(*words.spoken, found.name_one, found.values, leaning, hints.topics, written_in, beside)
     told = topics.topics_of(asked)
     return Reading(
         parsed=parsed,

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from gateway.mail import tokens
 from gateway.read.secrets import secrets
 from gateway.read.words import quotes
 
@@ -28,6 +29,13 @@ class Masked:
     def own(self) -> str:
         """What its author wrote."""
         return f"{self.subject}\n\n{self.new}"
+
+    @cached_property
+    def spoken(self) -> tuple[str, str]:
+        """Subject and new words as far as the author says them: without the number of a ticket of ours, and without the
+        lines of a mail of ours between which he answers."""
+        said = quotes.unquoted(self.new) if self.ours else self.new
+        return tokens.without(self.subject), said if said.strip() else self.new
 
     @cached_property
     def rest(self) -> str:
