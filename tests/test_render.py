@@ -243,6 +243,14 @@ def test_the_words_of_a_person_go_out_as_they_were_written() -> None:
     assert "<br>\n\u00a0\u00a0\u00a0 indented\u00a0\u00a0 twice<br>" in page.replace("\r\n", "\n")
 
 
+def test_indented_lines_of_a_person_are_lines_and_no_list() -> None:
+    words = "Hello,\n\nplease send us the output of:\n\n    ping 203.0.113.7\n    traceroute 203.0.113.7\n\n- the first\n  goes on\n- the second"
+    _, page = parts("answer", "en", BASE | {"text": words})
+    page = page.replace("\r\n", "\n").replace("\u00a0", " ")
+    assert '<p dir="auto">    ping 203.0.113.7<br>\n    traceroute 203.0.113.7</p>' in page
+    assert '<ul><li dir="auto">the first goes on</li><li dir="auto">the second</li></ul>' in page
+
+
 @pytest.mark.parametrize("name", render.NAMES)
 def test_typography_is_that_of_the_language(name: str) -> None:
     for context in samples(name):

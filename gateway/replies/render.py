@@ -566,7 +566,7 @@ def _block(lines: list[str]) -> str:
     if all(line.startswith("> ") or line == ">" for line in lines):
         quoted = "<br>\n".join(_linked(line[2:]) for line in lines)
         return f'<blockquote dir="auto" style="margin: 0 0 0 1em; font-style: italic">{quoted}</blockquote>'
-    if all(line.startswith(("- ", "  ")) for line in lines):
+    if lines[0].startswith("- ") and all(line.startswith(("- ", "  ")) for line in lines):
         return "<ul>" + "".join(f'<li dir="auto">{item}</li>' for item in _items(lines)) + "</ul>"
     return '<p dir="auto">' + "<br>\n".join(map(_linked, lines)) + "</p>"
 
