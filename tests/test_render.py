@@ -221,6 +221,30 @@ def test_a_status_names_the_team_its_hours_and_what_is_still_missing(language: s
         assert ("traceroute" in text, "#123456" in text) == (True, False)
 
 
+IF_BROKEN = {
+    "en": "if something does not work:", "de": "falls etwas nicht funktioniert:", "fr": "si quelque chose ne fonctionne pas :",
+    "es": "si algo no funciona:", "it": "se qualcosa non funziona:", "ru": "если что-то не работает:",
+    "uk": "якщо щось не працює:",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_tells_of_no_outage_is_asked_for_logs_only_if_something_is_broken(language: str) -> None:
+    """A customer who wants one more address has no traceroute to send."""
+    calm = {"missing": ["diagnostics"], "critical": False}
+    for name, changes, asked in (
+        ("received", calm, "if"),
+        ("status", calm, "if"),
+        ("status", calm | {"abuse": True}, "logs"),
+        ("emergency", calm | {"critical": True}, "logs"),
+    ):
+        text = " ".join(TEMPLATES.text(name, language, render.variables(SENDER, BASE | changes)).split())
+        assert ("traceroute" in text, IF_BROKEN[language].replace("\xa0", " ") in text) == (
+            asked == "logs",
+            asked == "if",
+        )
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", sorted(render.OURS))
 def test_plain_text_fits_a_terminal_and_links_stand_alone(name: str, language: str) -> None:

@@ -357,6 +357,7 @@ def variables(sender: Sender, context: Mapping[str, Any]) -> dict[str, Any]:
     """What a template sees: the row's context and who we are."""
     return {
         "started_at": None,
+        "abuse": False,
         "incident_since": None,
         **_ABSENT,
         **context,

@@ -27,6 +27,7 @@ from gateway.database.tables import (
 )
 from gateway.mail import tokens
 from gateway.model import (
+    ABUSE,
     FACT_KINDS,
     RECOVERED,
     Budgets,
@@ -382,6 +383,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
         "department": str(decision.department),
         "priority": str(decision.priority),
         "critical": decision.critical,
+        "abuse": ABUSE in decision.marks,
         "missing": list(decision.missing),
         "sensitive": list(decision.sensitive) if verified else [],
         "account_name": _greeted(incoming, decision) if verified and author_copy else "",

@@ -14,7 +14,7 @@ from gateway import log
 from gateway.database import faults, typed
 from gateway.database.faults import Fault
 from gateway.database.tables import Ticket, entries, outbox, tickets
-from gateway.model import OutboxItem, TicketState, Trust
+from gateway.model import ABUSE, OutboxItem, TicketState, Trust
 from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored, thanks
 from gateway.tickets.outgoing import Notification, Office, Reply
 from gateway.tickets.people import last_ids
@@ -159,6 +159,7 @@ def _status(connection: Connection, row: Ticket, office: Office, now: datetime) 
         "reference": row.reference,
         "verified": verified,
         "critical": row.critical,
+        "abuse": ABUSE in row.marks,
         "department": row.department,
         "priority": row.priority,
         "subject": row.subject if verified else "",
