@@ -47,15 +47,18 @@ class Settings(Section):
     """The whole configuration."""
 
     gateway: Gateway = Gateway()
-    node: Node = Node()
     database: Database = Database()
+    node: Node = Node()
     smtp: Smtp = Smtp()
+    imap: tuple[Imap, ...] = ()
+    maildir: tuple[Maildir, ...] = ()
     dns: Dns = Dns()
     verify: Verify = Verify()
     extract: Extract = Extract()
     block: Block = Block()
     directory: Directory = Directory()
     relay: Relay = Relay()
+    dkim: tuple[Dkim, ...] = ()
     replies: Replies = Replies()
     clock: Clock = Clock()
     staff: Staff = Staff()
@@ -64,9 +67,6 @@ class Settings(Section):
     canary: Canary = Canary()
     retention: Retention = Retention()
     incidents: Incidents = Incidents()
-    dkim: tuple[Dkim, ...] = ()
-    imap: tuple[Imap, ...] = ()
-    maildir: tuple[Maildir, ...] = ()
 
     @model_validator(mode="after")
     def _one_name_each(self) -> Settings:

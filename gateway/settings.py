@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
@@ -224,15 +224,25 @@ class Gateway(Section):
     """``[gateway]``: who we are."""
 
     address: Address = "support@introserv.com"
+    """The address customers write to, and the From of every reply."""
     name: str = "INTROSERV Support"
-    hostname: str | None = None
+    """The name beside it."""
+    hostname: str | None = Field(default=None, examples=["mx.introserv.com"])
+    """The name in our greeting; default: the machine's."""
     state_dir: Path = Path("/var/lib/gateway")
+    """Database, copy of the accounts, lock."""
     timezone: str = "Europe/Berlin"
+    """For times that customers write without a zone."""
     languages: tuple[str, ...] = ("en", "de", "fr", "es", "it", "ru", "uk")
+    """Languages of replies, two letters each, ``en`` among them; one is used once all its templates are there."""
     client_area_url: str = "https://portal.introserv.com/"
+    """Where customers log in; templates name it."""
     chat_url: str = "https://introserv.com/"
-    reply_domain: str | None = None
+    """Where the chat is; templates name it."""
+    reply_domain: str | None = Field(default=None, examples=["reply.introserv.com"])
+    """Domain of tokens and bounce addresses; default: the address's."""
     read_limit: Seconds = 20.0
+    """A mail that takes longer to read is set aside as failed."""
 
     @field_validator("timezone")
     @classmethod

@@ -1,4 +1,4 @@
-"""gateway(1) and gateway.toml(5) as roff, from the commands' own help, the settings' own docstrings and ``config.example.toml``.
+"""gateway(1) and gateway.toml(5) as roff, from the commands' own help and the settings' own docstrings.
 
 python packaging/manpages.py FOLDER
 """
@@ -9,12 +9,11 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import typer
-from pydantic import BaseModel
 
-from gateway import __version__, config
+from gateway import __version__, manual
 from gateway.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,7 +33,7 @@ def escaped(text: str) -> str:
 
 def plain(text: str) -> str:
     """A docstring without its marks, as one paragraph."""
-    return " ".join(text.replace("``", "").split())
+    return " ".join(text.replace("`", "").split())
 
 
 def heading(name: str, section: int, title: str) -> list[str]:
@@ -88,48 +87,17 @@ def commands_page() -> str:
     return "\n".join([*lines, ".SH SEE ALSO", "\\fBgateway.toml\\fR(5)"]) + "\n"
 
 
-def described() -> dict[tuple[str, str], tuple[str, str]]:
-    """``{(section, key): (default or example, comment)}`` of config.example.toml, where every key is documented."""
-    found: dict[tuple[str, str], tuple[str, str]] = {}
-    section, last = "", ("", "")
-    for line in (ROOT / "config.example.toml").read_text(encoding="utf-8").splitlines():
-        head = re.match(r"(?:# )?\[+(\w+)\]+", line)
-        key = re.match(r"(?:# )?(\w+) = (.*)$", line)
-        more = re.match(r"\s{10,}# (.*)$", line)
-        if head:
-            section = head[1]
-        elif key:
-            value, _, comment = key[2].partition("  #")
-            last = (section, key[1])
-            found[last] = (value.strip(), comment.strip(" #"))
-        elif more and last in found:
-            found[last] = (found[last][0], f"{found[last][1]} {more[1]}".strip())
-    return found
-
-
-def _model(annotation: Any) -> tuple[type[BaseModel], bool]:
-    """(the section's class, whether it may be repeated)."""
-    inner = get_args(annotation)
-    return (inner[0], True) if inner else (annotation, False)
-
-
 def settings_page() -> str:
     """gateway.toml(5)."""
-    known = described()
     lines = heading("gateway.toml", 5, "configuration of the e-mail gateway")
     lines += [".SH DESCRIPTION", escaped(
         "One TOML file, /etc/gateway/config.toml by default. Unknown keys are refused. Durations are written as 30s, 15m, 24h or 5d, sizes as "
         "25MB. Secrets are files or systemd credentials, never in this file. `gateway check` prints every fault."
     )]  # fmt: skip
-    for name, field in config.Settings.model_fields.items():
-        model, repeated = _model(field.annotation)
-        lines += [
-            f".SH {'[[' if repeated else '['}{name}{']]' if repeated else ']'}",
-            escaped(plain((model.__doc__ or "").partition(":")[2] or model.__doc__ or "")),
-        ]
-        for key in model.model_fields:
-            value, comment = known.get((name, key), ("", ""))
-            lines += [".TP", f"\\fB{key}\\fR = {escaped(value)}", escaped(comment) or "\\&"]
+    for part in manual.parts():
+        lines += [f".SH {part.title}", escaped(plain("\n".join(part.words)))]
+        for key in part.keys:
+            lines += [".TP", f"\\fB{key.name}\\fR = {escaped(key.value)}", escaped(plain(key.words))]
     return "\n".join([*lines, ".SH SEE ALSO", "\\fBgateway\\fR(1)"]) + "\n"
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from gateway import config
+from gateway import config, manual
 from gateway.ingest.settings import Oauth2
 from gateway.reloading import FIXED
-from gateway.settings import octets, seconds, secret
+from gateway.settings import Budget, Seconds, octets, seconds, secret
 
 ROOT = Path(__file__).resolve().parents[1]
 BAD = sorted((ROOT / "tests" / "bad_configs").glob("*.toml"))
@@ -101,19 +102,36 @@ def test_files_that_the_configuration_names_are_looked_at(tmp_path: Path) -> Non
     assert keys == {"relay.password_file", "smtp.tls_cert"}
 
 
-def test_the_documentation_names_every_key_and_those_that_need_a_restart() -> None:
-    part = (ROOT / "docs" / "configuration.md").read_text().partition("## Every key")[2]
-    written = {}
-    for section, keys in re.findall(r"(?m)^\| `(\[+\w+\]+)` \| (.*?) \|", part):
-        named = re.sub(r"`oauth2` \(.*?\)", "`oauth2`", keys)
-        written[section] = re.findall(r"`(\w+)`(\*?)", named)
-    wanted = {}
-    for name, field in config.Settings.model_fields.items():
-        inner = get_args(field.annotation)
-        fixed = {key for where, _, key in (one.partition(".") for one in FIXED) if where == name}
-        fixed |= {"url", "url_file"} if name == "database" else set()  # of both the URL is made
-        model = inner[0] if inner else field.annotation
-        keys = [(key, "*" if key in fixed else "") for key in model.model_fields]  # type: ignore[union-attr]
-        wanted[f"[[{name}]]" if inner else f"[{name}]"] = keys
-    assert written == wanted
-    assert all(f"`{key}`" in part for key in Oauth2.model_fields)
+@pytest.mark.parametrize(
+    ("file", "made", "command"),
+    [
+        ("docs/configuration.md", manual.page, "python -m gateway.manual > docs/configuration.md"),
+        ("config.example.toml", manual.example, "python -m gateway.manual example > config.example.toml"),
+    ],
+)
+def test_what_is_made_of_the_settings_is_as_they_are(file: str, made: Callable[[], str], command: str) -> None:
+    if (ROOT / file).read_text() != made():
+        pytest.fail(f"{file} is not what the settings say; write it anew: {command}")
+
+
+def test_every_key_says_what_it_does_and_which_need_a_restart() -> None:
+    parts = {part.title.strip("[]"): part for part in manual.parts()}
+    assert [*config.Settings.model_fields] == [name for name in parts if "." not in name]
+    assert {key.name for key in parts["imap.oauth2"].keys} == set(Oauth2.model_fields)
+    fixed = {f"{name}.{key.name}" for name, part in parts.items() for key in part.keys if key.restart}
+    assert fixed == {*FIXED} - {"database_url"} | {"database.url", "database.url_file"}
+    for name, part in parts.items():
+        assert part.words[0].endswith("."), name
+        for key in part.keys:
+            assert len(key.words.split()) > 1, f"{name}.{key.name}"
+
+
+def test_values_are_written_as_a_file_has_them() -> None:
+    (clock,) = (part for part in manual.parts() if part.title == "[clock]")
+    assert [(key.name, key.form, key.value) for key in clock.keys][:2] == [
+        ("target", "duration", '"15m"'), ("status_reply", "duration", '"25m"'),
+    ]  # fmt: skip
+    for seconds_, text in ((0, "0s"), (90, "90s"), (3600, "1h"), (86400, "24h"), (172800, "2d"), (5400, "90m")):
+        assert manual.toml_of(float(seconds_), Seconds) == f'"{text}"'
+    assert manual.toml_of((5, 3600.0), Budget) == '"5/1h"'
+    assert manual.toml_of({"joe": "joe@example.com"}, dict) == '{ joe = "joe@example.com" }'

@@ -36,6 +36,7 @@ ALLOWED = {
     "judge": {"model", "claims", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
     "pipeline": {"model", "claims", "judge", "tickets", "turns"} | FOUNDATION | NEIGHBOURS,
     "config": {"settings"} | SECTIONS,
+    "manual": {"config", "reloading", "settings"},
     "configured": {"config", "mail", "verify"},
     "enclosures": {"model", "read", "database"},
     "peers": {"verify"},

@@ -7,22 +7,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.settings import Fault, Section, secret, secret_faults
 
 
 class Http(Section):
-    """``[http]``: metrics, health and the console; empty ``listen`` turns it off. ``url``: the address by which people
-    reach the console, where that is not the listener's own (a proxy with TLS); ``hosts``: further names by which
-    metrics and health are asked; ``proxies``: peers whose X-Forwarded-For counts, and whose ``user_header`` names who
-    has logged in at the proxy."""
+    """``[http]``: metrics, health and the console (docs/console.md).
+
+    Behind a proxy with TLS, ``url`` is the address that people type: without it a session is given out on loopback
+    only.
+    """
 
     listen: str = "127.0.0.1:8080"
+    """Where the console, /metrics, /healthz and /readyz are served; "" turns them off."""
     url: str = ""
+    """How people reach the console, such as "https://desk.example.com"; default: the listener."""
     hosts: tuple[str, ...] = ()
+    """Further names by which /metrics and /readyz are asked, such as "gateway.example.com"."""
     proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Peers whose X-Forwarded-For counts."""
     user_header: str = ""
+    """Header in which these name the user who logged in there (single sign-on), such as "X-Remote-User"."""
 
     @field_validator("user_header")
     @classmethod
@@ -47,14 +53,20 @@ class Http(Section):
 
 
 class Oidc(Section):
-    """``[oidc]``: login to the console by OpenID Connect; off while ``issuer`` is empty. ``create``: the role of users
-    that are made at their first login; empty: only users that are there, found by ``[staff] people`` or a name that is
-    their address."""
+    """``[oidc]``: log in to the console by OpenID Connect (docs/console.md).
+
+    Needs the extra package: ``pip install 'introserv-mail-gateway[oidc]'``.
+    """
 
     issuer: str = ""
+    """Such as "https://login.example.com/realms/staff"; "" turns it off."""
     client_id: str = ""
-    secret_file: Path | None = None
+    """Our name there; its redirect URI is ``url`` of ``[http]``, then /login/oidc/back."""
+    secret_file: Path | None = Field(default=None, examples=["/etc/gateway/oidc-secret"])
+    """A file of mode 600, or the credential oidc-secret; none: a public client."""
     create: Literal["", "auditor", "agent", "lead", "admin"] = ""
+    """Role of a user made at the first login; "": only users that are there, found by ``people`` of ``[staff]`` or a
+    name that is their address."""
 
     @field_validator("issuer")
     @classmethod

@@ -16,14 +16,16 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class Node(Section):
-    """``[node]``: what this node does, where several share one PostgreSQL.
+    """``[node]``: what this node does, where several share one PostgreSQL (docs/growth.md).
 
     ``ingest`` takes mail in (listeners, mailboxes), ``work`` reads and decides it and minds the clocks, ``send`` hands
     replies to the relay, ``http`` serves the console; the health pages are served wherever ``[http] listen`` is set.
     """
 
-    name: Annotated[str, Field(pattern=NODE)] | None = None
+    name: Annotated[str, Field(pattern=NODE)] | None = Field(default=None, examples=["mx1"])
+    """In status, alerts and metrics; default: the machine's name."""
     roles: tuple[Role, ...] = ROLES
+    """What this node does."""
 
     @field_validator("roles")
     @classmethod
@@ -37,10 +39,12 @@ DATABASE_URL = re.compile(r"sqlite:///|postgresql\+psycopg://")
 
 
 class Database(Section):
-    """``[database]``: where everything is kept; default: SQLite in ``state_dir``."""
+    """``[database]``: where everything is kept (docs/install.md)."""
 
-    url: str | None = None
-    url_file: Path | None = None
+    url: str | None = Field(default=None, examples=["postgresql+psycopg://gateway@/gateway"])
+    """Where the database is; default: SQLite in ``state_dir``."""
+    url_file: Path | None = Field(default=None, examples=["/etc/gateway/database-url"])
+    """The same from a file of mode 600, for a URL with a password."""
 
     @field_validator("url")
     @classmethod

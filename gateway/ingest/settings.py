@@ -26,30 +26,55 @@ from gateway.settings import (
 
 
 class Smtp(Section):
-    """``[smtp]``: the listeners and their limits."""
+    """``[smtp]``: the listeners and their limits (docs/install.md)."""
 
     listen: tuple[str, ...] = ("smtp://127.0.0.1:8025", "lmtp:///run/gateway/lmtp.sock")
+    """``smtp://HOST:PORT``, ``lmtp://HOST:PORT`` or ``lmtp:///PATH``; ports below 1024: gateway.socket."""
     max_size: Octets = 25 * 1024**2
+    """The largest mail that is taken."""
     min_free: Octets = 64 * 1024**2
+    """Free space that stays in ``state_dir``; below it senders hear 452, mailboxes wait."""
     recipients: tuple[Address, ...] = ()
+    """The addresses that are the desk's; default: ``address`` of ``[gateway]``. A mail that its author signed for
+    another address of the company (sales@, a list) proves them only with SPF: name aliases here."""
     trusted_relays: tuple[RelayNetwork, ...] = ()
+    """Addresses or networks of MTAs that speak for others (XFORWARD, XCLIENT, Received)."""
     evaluate_private: bool = False
-    authserv_id: str | None = None
+    """Judge SPF for private and loopback addresses (tests)."""
+    authserv_id: str | None = Field(default=None, examples=["mx.introserv.com"])
+    """The name in Authentication-Results that a trusted relay writes; only these count."""
     bare_newline: Literal["keep", "reject"] = "keep"
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    """What a bare CR or LF in the content gets: it is kept, or with "reject" answered 550."""
+    tls_cert: Path | None = Field(default=None, examples=["/etc/gateway/tls/cert.pem"])
+    """Certificate for STARTTLS; with ``tls_key``, or neither."""
+    tls_key: Path | None = Field(default=None, examples=["/etc/gateway/tls/key.pem"])
+    """Its key."""
     max_connections: Annotated[int, Field(ge=1)] = 500
+    """Sessions at the same time; half of them at most for programs of this machine (LMTP socket)."""
     max_connections_per_address: Annotated[int, Field(ge=1)] = 20
+    """Of one address; trusted relays are exempt."""
     max_connections_per_network: Annotated[int, Field(ge=1)] = 60
+    """Of an IPv4 /24 or IPv6 /64 (a /48: twice as many); trusted relays are exempt."""
     reserved: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Part of ``max_connections`` and ``max_in_flight`` for trusted relays and hosts that verified customers' mail came
+    from lately; half of it for trusted relays alone."""
     max_recipients: Annotated[int, Field(ge=1)] = 100
+    """Recipients of one mail."""
     max_errors: Annotated[int, Field(ge=1)] = 10
+    """Refused commands until a session is closed."""
     max_in_flight: Octets = 256 * 1024**2
+    """Octets of all mails being received; above it senders hear 452. An address may hold an eighth, a network a
+    quarter, each at least one mail of ``max_size``."""
     idle_timeout: Seconds = 300.0
+    """Until a command that brings a mail nearer."""
     handshake_timeout: Seconds = 30.0
+    """For TLS."""
     data_timeout: Seconds = 180.0
+    """Between two blocks of data."""
     data_deadline: Seconds = 3600.0
+    """For the data of one mail."""
     session_deadline: Seconds = 7200.0
+    """After it a session ends with its transaction."""
 
     @field_validator("listen")
     @classmethod
@@ -102,15 +127,23 @@ _SCOPES = {"google": "https://mail.google.com/", "microsoft": "https://outlook.o
 
 
 class Oauth2(Section):
-    """``[imap.oauth2]``: XOAUTH2 instead of a password; a refresh token, or client credentials where there is none."""
+    """``[imap.oauth2]``: a table of the mailbox above it: XOAUTH2 with a refresh token, or with client credentials
+    where there is none."""
 
     provider: Literal["google", "microsoft", "other"] = "other"
+    """Whose login it is; ``google`` and ``microsoft`` have their token URL and scope."""
     tenant: str = "organizations"
-    client_id: str
-    client_secret_file: Path | None = None
-    refresh_token_file: Path | None = None
-    token_url: str | None = None
-    scope: str | None = None
+    """For ``microsoft``: the tenant."""
+    client_id: str = Field(examples=["..."])
+    """Our name there."""
+    client_secret_file: Path | None = Field(default=None, examples=["/etc/gateway/oauth2-secret"])
+    """A file of mode 600."""
+    refresh_token_file: Path | None = Field(default=None, examples=["/etc/gateway/oauth2-refresh"])
+    """A file of mode 600; without one, client credentials are used."""
+    token_url: str | None = Field(default=None, examples=["https://login.example.com/token"])
+    """For ``other``: where tokens come from."""
+    scope: str | None = Field(default=None, examples=["mail"])
+    """For ``other``: the scope that is asked for."""
 
     @property
     def url(self) -> str:
@@ -142,26 +175,47 @@ class Oauth2(Section):
 
 
 class Imap(Section):
-    """``[[imap]]``: a mailbox that is read."""
+    """``[[imap]]``: a mailbox that is read over IMAP; as many as you like (docs/install.md)."""
 
-    name: SourceName
-    host: str
-    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    name: SourceName = Field(examples=["support"])
+    """Its name in status, log and metrics: a-z, 0-9, -."""
+    host: str = Field(examples=["imap.example.com"])
+    """The server."""
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(default=None, examples=[993])
+    """Default: 993, or 143 without TLS from the start."""
     security: Literal["tls", "starttls", "none"] = "tls"
-    ca_file: Path | None = None
-    username: str
-    password_file: Path | None = None
-    oauth2: Oauth2 | None = None
+    """How the connection is protected; "none" for a server of this machine only."""
+    ca_file: Path | None = Field(default=None, examples=["/etc/gateway/imap-ca.pem"])
+    """Default: the system's certificates."""
+    username: str = Field(examples=["support@introserv.com"])
+    """Its login."""
+    password_file: Path | None = Field(default=None, examples=["/etc/gateway/imap-password"])
+    """A file of mode 600, or the credential imap-NAME, or ``oauth2``."""
+    oauth2: Oauth2 | None = Field(
+        default=None,
+        examples=[{"provider": "google", "client_id": "...", "client_secret_file": "...", "refresh_token_file": "..."}],
+    )
+    """XOAUTH2 instead of a password; its keys are below."""
     folder: Folder = "INBOX"
-    junk_folder: Folder | None = None
-    done_folder: Folder | None = None
-    failed_folder: Folder | None = None
+    """The folder that is read."""
+    junk_folder: Folder | None = Field(default=None, examples=["Junk"])
+    """Read too: what lies there is quarantined and reported in the digest."""
+    done_folder: Folder | None = Field(default=None, examples=["Gateway/Done"])
+    """Where a stored mail is moved to; made when it is missing. Without it, mails stay where they are."""
+    failed_folder: Folder | None = Field(default=None, examples=["Gateway/Failed"])
+    """Where a mail goes that cannot be fetched, or is larger than ``max_size``."""
     start_from: Literal["now", "all"] = "now"
+    """With "all", mail that was there before the first start is taken in too."""
     idle: Seconds = 480.0
+    """Renewed at least this often; under 9 minutes; 0s turns IDLE off."""
     poll_interval: Seconds = 120.0
+    """Checked this often, IDLE or not."""
     silence: Seconds = 600.0
+    """Not read for so long: staff are told, /readyz says no."""
     timeout: Seconds = 60.0
-    authserv_id: str | None = None
+    """A server that does not answer for so long is dead."""
+    authserv_id: str | None = Field(default=None, examples=["mx.google.com"])
+    """Whose Authentication-Results count for SPF; DKIM is always checked here."""
 
     @property
     def connects_to(self) -> int:
@@ -197,13 +251,19 @@ class Imap(Section):
 
 
 class Maildir(Section):
-    """``[[maildir]]``: a Maildir of this machine that is read."""
+    """``[[maildir]]``: a Maildir of this machine; what lies in ``new`` is stored, then moved to ``cur``
+    (docs/install.md)."""
 
-    name: SourceName
-    path: Path
+    name: SourceName = Field(examples=["local"])
+    """Its name in status, log and metrics: a-z, 0-9, -."""
+    path: Path = Field(examples=["/var/mail/support"])
+    """The folder with ``new`` and ``cur``."""
     poll_interval: Seconds = 1.0
+    """Checked this often."""
     silence: Seconds = 600.0
-    authserv_id: str | None = None
+    """Not read for so long: staff are told, /readyz says no."""
+    authserv_id: str | None = Field(default=None, examples=["mx.introserv.com"])
+    """Whose Authentication-Results count for SPF."""
 
     def file_faults(self) -> Iterator[Fault]:
         """Whether it is a Maildir."""

@@ -12,17 +12,26 @@ from gateway.settings import HOST, LOOPBACK, SELECTOR, Fault, Seconds, Section, 
 
 
 class Relay(Section):
-    """``[relay]``: the SMTP server that sends our replies."""
+    """``[relay]``: the SMTP server that sends our replies (docs/install.md)."""
 
     host: Annotated[str, Field(pattern=HOST)] = "127.0.0.1"
+    """A host name or an address."""
     port: Annotated[int, Field(ge=1, le=65535)] = 25
+    """Its port."""
     security: Literal["tls", "starttls", "none"] = "none"
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
+    """How the connection is protected; it never falls back. "none" sends no password but to this machine."""
+    username: str | None = Field(default=None, examples=["gateway"])
+    """The login, where the relay wants one."""
+    password_file: Path | None = Field(default=None, examples=["/etc/gateway/relay-password"])
+    """A file of mode 600, or the credential relay-password."""
+    ca_file: Path | None = Field(default=None, examples=["/etc/gateway/ca.pem"])
+    """Default: the system's certificates."""
     max_connections: Annotated[int, Field(ge=1, le=50)] = 4
+    """Replies that are sent at the same time."""
     timeout: Seconds = 60.0
+    """For each of its answers."""
     retry_for: Seconds = 5 * 86400.0
+    """A reply that the relay does not take for so long is given up."""
 
     @model_validator(mode="after")
     def _no_password_in_the_clear(self) -> Relay:
@@ -39,11 +48,18 @@ class Relay(Section):
 
 
 class Dkim(Section):
-    """``[[dkim]]``: a key that signs our replies; none where the relay signs."""
+    """``[[dkim]]``: a key that signs our replies; none where the relay signs.
 
-    selector: Annotated[str, Field(pattern=SELECTOR)]
-    key_file: Path
-    domain: str | None = None
+    ``openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out gw2026.pem`` makes one (mode 600); its public
+    half goes to ``gw2026._domainkey`` of the domain. An RSA and an Ed25519 key may stand side by side.
+    """
+
+    selector: Annotated[str, Field(pattern=SELECTOR)] = Field(examples=["gw2026"])
+    """Its public half is the TXT record SELECTOR._domainkey.DOMAIN."""
+    key_file: Path = Field(examples=["/etc/gateway/dkim/gw2026.pem"])
+    """PEM, RSA of 2048 bits or more, or Ed25519; mode 600."""
+    domain: str | None = Field(default=None, examples=["introserv.com"])
+    """Default: the address's."""
 
     def file_faults(self) -> Iterator[Fault]:
         """Whether the key can be read, and by us alone."""
