@@ -79,6 +79,11 @@ def _spoken(language: str) -> Any:
     return _locale(_LOCALES.get(language, language))
 
 
+def named(language: str) -> str:
+    """A language as operators read it: ``German (de)``."""
+    return f"{_locale('en').languages.get(language, 'unknown language')} ({language})"
+
+
 _ZONES: dict[tuple[object, ...], str] = {}  #: the names that were asked for: some zones, their seasons, some languages
 
 

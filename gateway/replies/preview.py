@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.model import OutboxItem
+from gateway.replies import localized
 from gateway.replies.render import (
     NAMES,
     OURS,
@@ -23,28 +24,54 @@ from gateway.replies.render import (
 
 #: what each of a template's samples shows (``render.samples``)
 CASES = {
-    "full": "a customer whose mail was understood, with one thing missing",
-    "bare": "somebody who proved nothing, and nothing is missing",
-    "incident": "a disturbance that is known already",
-    "sensitive": "a request that not everybody may make",
-    "asked": "nothing was understood, everything is asked for",
+    "full": "a customer's request was understood; one detail is still missing",
+    "bare": "the sender is not verified; nothing is missing",
+    "incident": "the problem is already known; several orders and addresses are named",
+    "sensitive": "a request that only some people may make",
+    "invoice": "a verified customer asks about invoices of the account",
+    "asked": "nothing was understood; every detail is asked for",
 }
-STAFF_CASES = {"full": "a new mail", "bare": "nothing is known", "follow-up": "the customer wrote again"}
+STAFF_CASES = {
+    "full": "a ticket with every detail",
+    "bare": "a ticket about which nothing is known",
+    "follow-up": "the same ticket after another message",
+}
 _MOMENT = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <style>
-body {{ font: 16px/1.5 sans-serif; margin: 1em; }}
+body {{ font: 16px/1.5 sans-serif; margin: 1em; overflow-wrap: anywhere; }}
 table {{ border-collapse: collapse; }}
-td, th {{ padding: .3em .8em; text-align: left; vertical-align: top; white-space: nowrap; }}
+td, th {{ padding: .2em .8em; text-align: left; vertical-align: top; }}
+td, th[scope=row] {{ white-space: nowrap; }}
+tr + tr {{ border-top: 1px solid gray; }}
+th small {{ font-weight: normal; }}
 iframe {{ width: 100%; max-width: 46em; height: 34em; border: 1px solid gray; background: Canvas; }}
+pre {{ white-space: pre-wrap; }}
+@media (max-width: 60em) {{
+  tr {{ display: flex; flex-wrap: wrap; padding: .4em 0; }}
+  th[scope=row] {{ flex: 0 0 100%; }}
+  td, th {{ padding: .2em .7em .2em 0; }}
+  td::before {{ content: attr(data-language) ": "; }}
+}}
 </style></head><body>
 <h1>{title}</h1>
 {body}
 </body></html>
 """
+#: each frame as high as its mail; without scripts, frames scroll
+_FIT = """<script>
+const fit = () => {
+  for (const frame of document.querySelectorAll("iframe")) {
+    frame.style.height = 0;
+    frame.style.height = `${frame.contentDocument.documentElement.scrollHeight + 2}px`;
+  }
+};
+addEventListener("load", fit);
+addEventListener("resize", fit);
+</script>"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +97,11 @@ def everything(templates: Templates, sender: Sender) -> Mapping[str, str]:
         RenderError: a template cannot be rendered.
     """
     shown = list(_rendered(templates, sender))
-    languages = list(dict.fromkeys(one.language for one in shown))
-    files = {"index.html": _PAGE.format(title="Reply templates", body=_index(shown, languages))}
-    for language in languages:
+    files = {"index.html": _PAGE.format(title="Reply templates", body=_index(shown))}
+    for language in _languages(shown):
         of_language = [one for one in shown if one.language == language]
-        title = f"Reply templates: {language}"
-        files[f"{language}.html"] = _PAGE.format(title=title, body="\n".join(map(_framed, of_language)))
+        title = f"Reply templates: {localized.named(language)}"
+        files[f"{language}.html"] = _PAGE.format(title=title, body=_sheet(of_language))
     for one in shown:
         files[f"{one.path}.txt"] = f"Subject: {one.subject}\n\n{one.text}"
         if one.page:
@@ -83,11 +109,14 @@ def everything(templates: Templates, sender: Sender) -> Mapping[str, str]:
     return files
 
 
+def _languages(shown: list[_Shown]) -> list[str]:
+    return list(dict.fromkeys(one.language for one in shown))
+
+
 def _rendered(templates: Templates, sender: Sender) -> Iterator[_Shown]:
-    for which in templates.names():
-        name, _, language = which.partition(".")
-        if name not in (*NAMES, *STAFF):
-            continue
+    every = (*NAMES, *STAFF)
+    ours = [which.split(".") for which in templates.names() if which.partition(".")[0] in every]
+    for name, language in sorted(ours, key=lambda one: (every.index(one[0]), one[1])):
         kind = "staff" if name in STAFF else "person" if name in ("answer", "closed", "abuse_notice") else "auto"
         seen: set[tuple[str, str]] = set()
         for case, context in zip(STAFF_CASES if kind == "staff" else CASES, samples(name), strict=False):
@@ -101,34 +130,55 @@ def _rendered(templates: Templates, sender: Sender) -> Iterator[_Shown]:
             yield _Shown(name, language, case, subject, wrapped(text) if name in OURS else text, page)
 
 
-def _index(shown: list[_Shown], languages: list[str]) -> str:
-    """A row for each template, a column for each language."""
-    head = "".join(f'<th><a href="{language}.html">{language}</a></th>' for language in languages)
-    rows = [f"<tr><th>template</th>{head}</tr>"]
-    for name in dict.fromkeys(one.name for one in shown):
-        cells = "".join(
-            f"<td>{'<br>'.join(_links(one) for one in shown if (one.name, one.language) == (name, language))}</td>"
-            for language in languages
-        )
-        rows.append(f"<tr><th>{name}</th>{cells}</tr>")
-    legend = "".join(f"<li>{case}: {what}</li>" for case, what in CASES.items())
-    return (
-        f"<p>Each language has a page with all of its templates.</p>\n<ul>{legend}</ul>\n<table>\n{''.join(rows)}\n</"
-        "table>"
+def _index(shown: list[_Shown]) -> str:
+    """What customers get and what staff get, each with its legend."""
+    customers = [one for one in shown if one.name in NAMES]
+    staff = [one for one in shown if one.name in STAFF]
+    return "\n".join(
+        [
+            "<p>The page of a language shows all of its mails.</p>",
+            f"<h2>To customers</h2>\n{_legend(CASES)}\n{_table(customers)}",
+            f"<h2>To staff</h2>\n{_legend(STAFF_CASES)}\n{_table(staff)}",
+        ]
     )
 
 
+def _legend(cases: Mapping[str, str]) -> str:
+    return f"<ul>{''.join(f'<li><b>{case}</b>: {what}</li>' for case, what in cases.items())}</ul>"
+
+
+def _table(shown: list[_Shown]) -> str:
+    """A row for each mail, a column for each language."""
+    languages = _languages(shown)
+    by_path = {one.path: one for one in shown}
+    head = "".join(f'<th><a href="{language}.html">{localized.named(language)}</a></th>' for language in languages)
+    rows = [f"<tr><th>Template</th>{head}</tr>"]
+    for name, case in dict.fromkeys((one.name, one.case) for one in shown):
+        cells = "".join(_cell(by_path.get(f"{language}/{name}.{case}"), language) for language in languages)
+        rows.append(f'<tr><th scope="row">{name} <small>{case}</small></th>{cells}</tr>')
+    return f"<table>\n{''.join(rows)}\n</table>"
+
+
+def _cell(one: _Shown | None, language: str) -> str:
+    return f'<td data-language="{language}">{_links(one) if one else "-"}</td>'
+
+
 def _links(one: _Shown) -> str:
-    page = f' <a href="{one.path}.html">html</a>' if one.page else ""
-    return f'{one.case}: <a href="{one.path}.txt">text</a>{page}'
+    page = f'<a href="{one.path}.html">html</a> ' if one.page else ""
+    return f'{page}<a href="{one.path}.txt">text</a>'
+
+
+def _sheet(shown: list[_Shown]) -> str:
+    """Every mail of a language, one below the other."""
+    return "\n".join(['<p><a href="index.html">All languages</a></p>', *map(_framed, shown), _FIT])
 
 
 def _framed(one: _Shown) -> str:
-    head = f"<h2>{one.name} ({one.case})</h2>\n<p>Subject: {html.escape(one.subject)}<br>{_links_from_page(one)}</p>"
+    """A mail as its program shows it, in a frame that can run nothing."""
+    what = (CASES if one.name in NAMES else STAFF_CASES)[one.case]
+    head = f"<h2>{one.name} ({one.case})</h2>\n<p>{what[0].upper()}{what[1:]}.<br>"
+    head += f"Subject: {html.escape(one.subject)}<br>{_links(one)}</p>"
     if not one.page:
         return f"{head}\n<pre>{html.escape(one.text)}</pre>"
-    return f'{head}\n<iframe src="{one.path}.html" title="{one.name}, {one.case}"></iframe>'
-
-
-def _links_from_page(one: _Shown) -> str:
-    return _links(one).partition(": ")[2]
+    page = html.escape(one.page)
+    return f'{head}\n<iframe sandbox="allow-same-origin" srcdoc="{page}" title="{one.name}, {one.case}"></iframe>'
