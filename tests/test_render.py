@@ -316,6 +316,12 @@ def test_a_staff_mail_says_in_its_subject_what_it_is(event: str, template: str, 
     assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == expected
 
 
+def test_why_an_answer_did_not_arrive_is_no_reason_of_trust() -> None:
+    text = TEMPLATES.text("staff_undelivered", "en", render.variables(SENDER, samples("staff_undelivered")[0]))
+    assert text.startswith("Our answer on T-0000000 did not reach anna@example.de: 550 5.1.1 no such user\n\nThe ticket")
+    assert "Trust:     VERIFIED\n" in text
+
+
 @pytest.mark.fault("X32")
 def test_customers_words_are_never_a_template() -> None:
     text, page = parts("received", "en", BASE | {"account_name": "{{ 7*7 }}<script>alert(1)</script>"})
