@@ -187,6 +187,23 @@ def test_plural_forms_and_moments_are_those_of_the_language() -> None:
     assert "2026 a la\u00a01:30 (CET)" in night
 
 
+@pytest.mark.parametrize(
+    ("language", "day", "said"),
+    [
+        ("fr", "01", "depuis le 1er\u00a0juillet 2026 à"), ("fr", "11", "depuis le 11\u00a0juillet"),
+        ("it", "01", "dal 1º\u00a0luglio 2026, ore"), ("it", "08", "problema dall’8\u00a0luglio"),
+        ("it", "11", "dall’11\u00a0luglio"), ("it", "10", "dal 10\u00a0luglio"), ("it", "18", "dal 18\u00a0luglio"),
+        ("ru", "01", "известно с 1\u00a0июля"), ("ru", "02", "известно со 2\u00a0июля"),
+        ("ru", "22", "известно с 22\u00a0июля"), ("de", "01", "seit dem 1.\u00a0Juli 2026"),
+        ("es", "01", "desde el 1\u00a0de julio"), ("uk", "01", "з 1\u00a0липня"), ("en", "01", "since 1 July 2026"),
+    ],
+)  # fmt: skip
+def test_a_day_is_said_with_the_word_before_it(language: str, day: str, said: str) -> None:
+    context = BASE | {"incident_since": f"2026-07-{day}T12:05:00+02:00"}
+    for name in ("received", "emergency", "status"):
+        assert said in TEMPLATES.text(name, language, render.variables(SENDER, context))
+
+
 def test_the_zone_that_is_assumed_is_the_configured_one() -> None:
     def received(language: str, timezone: str) -> str:
         return TEMPLATES.text("received", language, render.variables(ours(timezone=timezone), ASKED))

@@ -51,7 +51,8 @@ def moment(context: Context, value: str) -> str:
     when = datetime.fromisoformat(value).astimezone(ZoneInfo(str(context["timezone"])))
     time = format_time(when, "short", locale=locale) + _OF_THE_CLOCK.get(language, "")
     day = format_date(when, "long", locale=locale)
-    day = day if language == "en" else _DAY.sub("\\1\u00a0", day)  # English is what staff read too, in ASCII
+    if language != "en":  # which staff read too, in ASCII
+        day = _DAY.sub("\\1\u00a0", _FIRST_OF_MONTH.sub(_FIRST.get(language, "1"), day))
     return f"{day}{_joined(when, language)}{time} ({_zone_name(when, language)})"
 
 
@@ -62,7 +63,9 @@ def _joined(when: datetime, language: str) -> str:
     return {"fr": " à\u00a0", "it": ", ore\u00a0"}.get(language, ", ")
 
 
-_DAY = re.compile(r"^(\d+\.?) ")  #: a day of the month, which no line break parts from its month
+_FIRST_OF_MONTH = re.compile(r"^1(?= )")
+_FIRST = {"fr": "1er", "it": "1º"}  #: which CLDR writes as a plain 1
+_DAY = re.compile(r"^(\d\S*) ")  #: a day of the month, which no line break parts from its month
 _LOCALES = {"en": "en_GB"}  #: day before month, 24 hours
 _OF_THE_CLOCK = {"de": "\u00a0Uhr"}
 
