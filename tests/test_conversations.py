@@ -363,7 +363,7 @@ def test_a_party_at_a_domain_without_authentication(scene: Scene) -> None:
     assert scene.write(by_id)["disposition"] == "pending", "whoever saw a mail knows its Message-ID"
     held_back = scene.letters(JOE)[-1]
     assert held_back.subject == f"[{reference}] Unverified sender, technical: Question"
-    assert "A message from a sender without proof, held back: " in held_back.text
+    assert "A message from an unverified sender is held back: " in held_back.text
     number = next(row["id"] for row in scene.rows() if row["ticket"])
     assert f"To let it in: gateway messages release {number}\n" in held_back.text
 

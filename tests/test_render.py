@@ -166,6 +166,14 @@ def test_the_numbers_of_a_promise_come_from_the_configuration(language: str) -> 
         assert ("21\u00a0минуты" in text) == (language == "ru") or "21" not in text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_promise_of_one_number_names_it_once(language: str) -> None:
+    other = replace(SENDER, promise=Promise(target=30, limit=30, ticket=10))
+    for name in ("received", "received_general", "status"):
+        text = TEMPLATES.text(name, language, render.variables(other, BASE))
+        assert len(re.findall(r"(?<![\d:])30\b(?! \(CET)", text.replace("14:30", ""))) == 1, text
+
+
 def test_plural_forms_and_moments_are_those_of_the_language() -> None:
     def received(language: str, limit: int) -> str:
         other = replace(SENDER, promise=Promise(15, limit, 1))
@@ -210,7 +218,7 @@ def test_the_zone_that_is_assumed_is_the_configured_one() -> None:
 
     assert "we assume CET/CEST otherwise" in received("en", "Europe/Berlin")
     assert "von MEZ/MESZ aus" in received("de", "Europe/Berlin")
-    assert "мы исходим из MSK)" in received("ru", "Europe/Moscow")
+    assert "мы считаем, что это MSK)" in received("ru", "Europe/Moscow")
 
 
 HOURS = {
@@ -335,7 +343,9 @@ def test_a_staff_mail_says_in_its_subject_what_it_is(event: str, template: str, 
 
 def test_why_an_answer_did_not_arrive_is_no_reason_of_trust() -> None:
     text = TEMPLATES.text("staff_undelivered", "en", render.variables(SENDER, samples("staff_undelivered")[0]))
-    assert text.startswith("Our answer on T-0000000 did not reach anna@example.de: 550 5.1.1 no such user\n\nThe ticket")
+    assert text.startswith(
+        "Our answer on T-0000000 did not reach anna@example.de: 550 5.1.1 no such user\n\nThe ticket"
+    )
     assert "Trust:     VERIFIED\n" in text
 
 
