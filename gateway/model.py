@@ -433,6 +433,8 @@ class AccountMatch:
 
     ``settled`` is the one account the mail is about, when address, order, IP or service settle it.
     ``usable`` is false when the directory could not be read or is too old.
+    ``only_order`` is true when the settled account has one order that is not cancelled, and no other: it is known then
+    which one the mail is about.
     """
 
     accounts: tuple[Account, ...]
@@ -441,6 +443,7 @@ class AccountMatch:
     support_addresses: tuple[str, ...]
     usable: bool = True
     reason: str = ""
+    only_order: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,3 +135,33 @@ def test_a_host_is_whose_service_it_is_or_lies_below(tmp_path: Path) -> None:
         ("10023", "own"), ("10024", "foreign"), ("99999", "unknown")
     ]  # fmt: skip
     assert facts.orders == ()
+
+
+def test_services_of_the_author_are_found_by_the_names_he_gave_them(tmp_path: Path) -> None:
+    write_accounts(
+        tmp_path,
+        {
+            "accounts.csv": "account,name,language,status\n10023,Anna,de,active\n10024,Bob,en,active\n",
+            "addresses.csv": "account,address,role\n10023,anna@example.de,owner\n10024,bob@other.example,owner\n",
+            "orders.csv": "order,account,service,status,ips\n111111,10023,nwl-wms1,active,203.0.113.7\n"
+            "111112,10023,shop-db,active,203.0.113.9\n111113,10023,mail,active,\n111114,10023,old-db,cancelled,\n"
+            "222222,10024,web01,active,203.0.113.8\n222223,10024,web02,cancelled,\n",
+        },
+    )
+    directory = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400)
+    directory.reload(NOW)
+
+    def found(author: str, text: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]], bool]:
+        raw = f"From: {author}\r\nSubject: NWL-WMS1!!\r\n\r\nHello,\r\n{text}\r\n".encode()
+        reading = read(raw, Hints(author, NOW, "Europe/Berlin"))
+        facts, whose = judged(reading, match(Author(AuthorStatus.OK, author, "", ""), directory, NOW), directory)
+        services, hosts = ([(fact.value, str(fact.ownership)) for fact in of] for of in (facts.services, facts.hosts))
+        return services, hosts, whose.only_order
+
+    text = "shop-db and old-db are slow, my mail and web01 too; shop-db2 and new-shop-db are not."
+    services, hosts, only = found("anna@example.de", text)
+    assert services == [("nwl-wms1", "own"), ("shop-db", "own")], "one from the subject; a cancelled one is none"
+    assert ("web01", "unknown") in hosts, "a machine is called so at many customers: nothing says whose it is"
+    assert not only
+    assert found("bob@other.example", "web01 is slow")[::2] == ([("web01", "own")], True), "one order is left to him"
+    assert found("carl@third.example", "web01 is slow")[::2] == ([], False)

@@ -1,17 +1,25 @@
-"""Whose mail it is and whose facts it names: the author's address against the directory."""
+"""Whose mail it is and whose facts it names: the author's address against the directory.
+
+Names of services are whatever a customer called them (``nwl-wms1``, ``shop-db``), so the words alone do not tell them
+from other words: the author's own are looked for by name.
+"""
 
 from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.model import Account, AccountMatch, Author, Candidate, Fact, Facts, Ownership, Reading
-from gateway.verify.directory import Directory, DirectoryError
+from gateway.verify.directory import Directory, DirectoryError, Order
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NOBODY = AccountMatch((), {}, None, ())
+MAX_NAMED = 100  #: orders of an account whose services are looked for by name
+_SPECIAL = re.compile(r"[\d_.-]")  #: without one of these a name may be any word ("shop", "mail")
 _UNREADABLE = AccountMatch((), {}, None, (), False, "the directory cannot be read or is too old")
 
 
@@ -132,11 +140,13 @@ def _judged(
     reading: Reading, found: AccountMatch, directory: Directory, networks: Sequence[Network]
 ) -> tuple[Facts, AccountMatch]:
     owners, claims = _Owners(directory), _Claims(found.accounts)
+    held = {account.account: directory.held_by(account.account, MAX_NAMED + 1) for account in found.accounts}
     # a number that is nobody's order but somebody's invoice is an invoice, whatever it was called
     numbers = [c for c in reading.orders if not c.weak or claims.mine(owners.order(c.value) or owners.invoice(c.value))]
     called_orders = [c for c in numbers if owners.order(c.value) or not owners.invoice(c.value)]
     billed = [*reading.invoices, *(c for c in numbers if c not in called_orders)]
     services = [c for c in reading.services if c.words.startswith("service:") or owners.service(c.value)]
+    services += _named(reading, held.values(), {candidate.value for candidate in services})
     served = {candidate.value for candidate in services}
     hosts = [c for c in reading.hosts if c.value not in served and f"www.{c.value}" not in served]
     result = Facts(
@@ -151,7 +161,22 @@ def _judged(
     if found.settled is None and len(claims.claimed) == 1:
         (name,) = claims.claimed
         found = _settled(found, next(a for a in found.accounts if a.account == name), directory)
-    return result, found
+    only = found.settled is not None and len(held[found.settled.account]) == 1
+    return result, replace(found, only_order=only)
+
+
+def _named(reading: Reading, held: Iterable[Sequence[Order]], known: set[str]) -> list[Candidate]:
+    """The author's own services that the mail calls by name, beside those that are known."""
+    names = {order.service for orders in held if len(orders) <= MAX_NAMED for order in orders} - known
+    said = f"{reading.parsed.subject}\n{reading.text}"
+    lower = said.lower() if len(said.lower()) == len(said) else said
+    found: list[tuple[int, Candidate]] = []
+    for name in filter(_SPECIAL.search, names):
+        match = re.search(rf"(?<![\w@.-]){re.escape(name)}(?![\w@-]|\.\w)", lower)
+        if match is not None:
+            words = " ".join(said[max(0, match.start() - 30) : match.end() + 20].split())
+            found.append((match.start(), Candidate(name, words)))
+    return [candidate for _, candidate in sorted(found, key=lambda one: one[0])]
 
 
 def owners(found: Facts, directory: Directory) -> set[str]:

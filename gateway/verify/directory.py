@@ -466,6 +466,14 @@ class Directory:
         query = "select number, account, service, status from orders where account = ? order by number"
         return [Order(*row) for row in self._all(query, account)]
 
+    def held_by(self, account: str, most: int) -> list[Order]:
+        """The first ``most`` orders of an account that are not cancelled, by number."""
+        query = (
+            "select number, account, service, status from orders where account = ? and status != 'cancelled'"
+            " order by number limit ?"
+        )
+        return [Order(*row) for row in self._all(query, account, most)]
+
     def invoice_owner(self, invoice: str) -> str | None:
         """The account that an invoice belongs to; ``None`` where the directory has none."""
         found = self._all("select account from invoices where invoice = ?", invoice)
