@@ -271,6 +271,25 @@ def test_who_tells_of_no_outage_is_asked_for_logs_only_if_something_is_broken(la
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ["received", "verification_needed", "status"])
+def test_who_writes_about_an_invoice_is_asked_for_its_number_and_no_address(name: str, language: str) -> None:
+    plain = BASE | {
+        "missing": ["order_or_ip"],
+        "critical": False,
+        "services": [],
+        "ips": [],
+        "orders": [],
+        "verified": False,
+    }
+    technical, financial = (
+        TEMPLATES.text(name, language, render.variables(SENDER, plain | {"department": department}))
+        for department in ("technical", "financial")
+    )
+    assert ("IP" in technical, "#123456" in technical) == (True, True)
+    assert ("IP" in financial, "#123456" in financial) == (False, True)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", sorted(render.OURS))
 def test_plain_text_fits_a_terminal_and_links_stand_alone(name: str, language: str) -> None:
     for context in samples(name):
