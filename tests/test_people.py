@@ -367,6 +367,17 @@ def test_closing_tells_the_customer_who_knows_of_it(at: Desk) -> None:
     assert at.show(muted)["state"] == "closed"
 
 
+def test_who_ended_it_himself_with_thanks_is_not_told_that_it_ended(at: Desk) -> None:
+    for number, (words, told) in enumerate((("It runs, thank you!", 0), ("Thank you, but it is slow again.", 1)), 1):
+        reference = opened(at, number)
+        at.store.write_now(lambda c, r=reference: people.answer(c, r, "Done.", JOE, at.office, NOW))
+        raw = mail(words, f"Re: Disk [{reference}]", Message_ID=f"<thanks{number}@example.de>")
+        assert at.take(incoming(raw), raw, NOW + timedelta(minutes=1)).reference == reference
+        at.store.write_now(lambda c, r=reference: people.close(c, r, JOE, at.office, NOW, notify=True))
+        closed = [row for row in at.outbox() if row.template == "closed" and row.context["reference"] == reference]
+        assert (len(closed), at.show(reference)["state"]) == (told, "closed")
+
+
 def test_roles_and_the_audit_hold(at: Desk) -> None:
     first, second = opened(at, 1), opened(at, 2)
     for act in (

@@ -14,7 +14,7 @@ from gateway.database.statements import change, put
 from gateway.database.tables import Ticket, entries, tickets
 from gateway.mail import tokens
 from gateway.model import Person, Told
-from gateway.tickets import audit, rights
+from gateway.tickets import audit, rights, thanks
 from gateway.tickets.audit import Act
 
 
@@ -118,3 +118,18 @@ def must_not_have_moved(connection: Connection, row: Ticket, seen: int | None) -
     """Raises ``MovedOn`` when ``seen`` is given and is not the version of now."""
     if seen is not None and seen != row.version:
         raise MovedOn(row.reference, row.version, moved_since(connection, row, seen))
+
+
+def only_thanked(connection: Connection, row: Ticket) -> bool:
+    """Whether the customer's last words were thanks for an answer: he is told neither that his request has not been
+    forgotten nor that it was closed; staff are reminded of it all the same."""
+    if row.round < 2:
+        return False
+    e = entries.c
+    shown = select(e.text, e.author).where(e.ticket_id == row.id, e.status == "shown").order_by(e.id.desc())
+    newest = connection.execute(shown.where(e.direction == "in").limit(1)).first()
+    if newest is None:
+        return False
+    answered = connection.execute(shown.where(e.direction == "out").limit(1)).first()
+    known = (newest.author, row.author_name, answered.author if answered is not None else "")
+    return thanks.only(newest.text, thanks.names_of(*known))

@@ -25,6 +25,7 @@ from gateway.tickets.conversation import (
     at_work,
     changed,
     must_not_have_moved,
+    only_thanked,
     say,
     ticket,
 )
@@ -149,12 +150,12 @@ def close(
     connection: Connection, reference: str, by: Person, office: Office, now: datetime, *, spam: bool = False,
     notify: bool = False,
 ) -> str | None:  # fmt: skip
-    """Closes. ``notify``: the customer gets ``closed``, if he had anything from us before. With ``spam`` nothing is
-    sent and the author's address is returned, to be blocked."""
+    """Closes. ``notify``: the customer gets ``closed``, if he had anything from us before and did not end it himself
+    with thanks. With ``spam`` nothing is sent and the author's address is returned, to be blocked."""
     row = at_work(connection, reference, by)
     words = "closed as spam" if spam else "closed"
     values = {"state": TicketState.CLOSED, "closed_at": now, "snoozed_until": None, **clock.STOPPED}
-    told = notify and not spam and _knows_us(row)
+    told = notify and not spam and _knows_us(row) and not only_thanked(connection, row)
     detail = {"spam": spam, "notified": told, "was": undoing.was_closed(row)}
     changed(
         connection, row, Change("close", words + (", the customer is told" if told else ""), values, detail), by, now

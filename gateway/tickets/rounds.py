@@ -15,7 +15,8 @@ from gateway.database import faults, typed
 from gateway.database.faults import Fault
 from gateway.database.tables import Ticket, entries, outbox, tickets
 from gateway.model import ABUSE, OutboxItem, TicketState, Trust
-from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored, thanks
+from gateway.tickets import budgets, clock, conversation, incidents, outgoing, restored
+from gateway.tickets.conversation import only_thanked
 from gateway.tickets.outgoing import Notification, Office, Reply
 from gateway.tickets.people import last_ids
 from gateway.tickets.policy import BUDGET_SPENT
@@ -124,7 +125,7 @@ def _may_hear(connection: Connection, row: Ticket, office: Office, now: datetime
     denied = row.trust == Trust.VERIFIED and row.silence.startswith(BUDGET_SPENT)
     if row.silence and not denied:
         return False
-    if budgets.comes_back(connection, row.author, now) or _only_thanked(connection, row):
+    if budgets.comes_back(connection, row.author, now) or only_thanked(connection, row):
         return False
     last = connection.execute(
         select(func.max(outbox.c.created_at)).where(
@@ -135,20 +136,6 @@ def _may_hear(connection: Connection, row: Ticket, office: Office, now: datetime
         return denied and budgets.may_hear(connection, row.author, "", office.replies, now)
     quiet = timedelta(seconds=QUIET * office.rules.status_reply_s)
     return bool(now - last >= quiet)
-
-
-def _only_thanked(connection: Connection, row: Ticket) -> bool:
-    """Whether the round is about thanks for an answer; staff are reminded of it all the same."""
-    if row.round < 2:
-        return False
-    e = entries.c
-    shown = select(e.text, e.author).where(e.ticket_id == row.id, e.status == "shown").order_by(e.id.desc())
-    newest = connection.execute(shown.where(e.direction == "in").limit(1)).first()
-    if newest is None:
-        return False
-    answered = connection.execute(shown.where(e.direction == "out").limit(1)).first()
-    known = (newest.author, row.author_name, answered.author if answered is not None else "")
-    return thanks.only(newest.text, thanks.names_of(*known))
 
 
 def _status(connection: Connection, row: Ticket, office: Office, now: datetime) -> None:
