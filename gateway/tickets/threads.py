@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import ColumnElement, Connection, func, or_, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, or_, select
 
 from gateway.database import typed
 from gateway.database.among import among
+from gateway.database.statements import fetch
 from gateway.database.tables import Ticket, attachments, entries, outbox, thread_ids, tickets
 from gateway.mail import tokens
 from gateway.model import SAME_REQUEST, Incoming, Thread, TicketState
@@ -201,23 +202,39 @@ def _by_ids(connection: Connection, pointers: Pointers, author: _Author) -> Iter
             yield replace(_thread(by_ticket[ticket], by, author), firm=ticket in ours)
 
 
+#: what a mail that reads alike is asked first: most have another number in their subject
+_SUBJECT = select(tickets.c.subject).where(tickets.c.id == bindparam("ticket"))
+_T = tickets.c
+_OPEN = select(
+    _T.id, _T.reference, _T.state, _T.author, _T.account, _T.closed_at, _T.first_response_at, _T.round_started_at,
+    _T.merged_into, _T.subject, _T.department,
+).where(_T.id == bindparam("ticket"), _T.state != TicketState.CLOSED)  # fmt: skip
+_OPEN_LOCKED = _OPEN.with_for_update()
+_FIRST_WORDS = (
+    select(entries.c.id, entries.c.text)
+    .where(entries.c.ticket_id == bindparam("ticket"), entries.c.direction == "in")
+    .order_by(entries.c.id)
+    .limit(literal_column("1"))
+)
+_FILES = select(attachments.c.sha256).where(attachments.c.entry_id == bindparam("entry"))
+
+
 def same_request(connection: Connection, ticket_id: int, incoming: Incoming, lock: bool) -> Thread | None:
     """The open ticket of the same author that began with the same subject and words: he sent his mail again. It adds
     nothing, and counts as if it were bound to it, when it brings no other attachment."""
-    chosen = select(tickets).where(tickets.c.id == ticket_id, tickets.c.state != TicketState.CLOSED)
-    row = typed.first(connection, Ticket, chosen.with_for_update() if lock else chosen)
     author, parsed = incoming.reading.author.address, incoming.reading.parsed
-    if row is None or author is None or (row.author or "").lower() != author.lower():
+    subject = [row.subject.split() for row in fetch(connection, _SUBJECT, {"ticket": ticket_id})]
+    if author is None or subject != [parsed.subject.split()]:
         return None
-    e, a = entries.c, attachments.c
-    first = connection.execute(
-        select(e.id, e.text).where(e.ticket_id == row.id, e.direction == "in").order_by(e.id).limit(1)
-    ).first()
+    found = fetch(connection, _OPEN_LOCKED if lock else _OPEN, {"ticket": ticket_id})
+    if not found or (found[0].author or "").lower() != author.lower():
+        return None
+    first = fetch(connection, _FIRST_WORDS, {"ticket": ticket_id})
     words = (parsed.subject.split(), incoming.reading.masked_text.split())
-    if first is None or words != (row.subject.split(), first.text.split()):
+    if not first or words != (found[0].subject.split(), first[0].text.split()):
         return None
-    files = set(connection.execute(select(a.sha256).where(a.entry_id == first.id)).scalars())
+    files = {row.sha256 for row in fetch(connection, _FILES, {"entry": first[0].id})}
     known = {file.sha256 for file in parsed.attachments} <= files
     if not known and not incoming.verdict.authenticated:
         return None  # it brings something new, and nothing binds it to the first
-    return _thread(row, SAME_REQUEST, _Author(author, frozenset()), bound=known)
+    return _thread(found[0], SAME_REQUEST, _Author(author, frozenset()), bound=known)
