@@ -8,6 +8,7 @@ and a sketch of its words, the smallest of their hashes (A. Broder, "On the rese
 
 from __future__ import annotations
 
+import functools
 import re
 import string
 import zlib
@@ -26,8 +27,8 @@ _NOTHING = "0" * 8
 
 def _words(text: str) -> set[str]:
     """What stands between blanks and has no digit, without the punctuation around it."""
-    pieces = {piece.strip(_AROUND) for piece in set(text[:MAX_TEXT].casefold().split())}
-    return {piece for piece in pieces if piece and not _CHANGES.search(piece)}
+    pieces = {piece.strip(_AROUND) for piece in set(text.casefold().split())}
+    return {piece for piece in pieces if piece.isalpha() or (piece and not _CHANGES.search(piece))}
 
 
 def _mark(parts: Iterable[str]) -> str:
@@ -43,10 +44,17 @@ def named(incoming: Incoming) -> set[str]:
 
 def of(incoming: Incoming) -> str:
     """The likeness of a mail."""
-    subject = _words(incoming.reading.parsed.subject)
-    hashes = sorted({zlib.crc32(word.encode()) & 0xFFFF for word in _words(incoming.reading.masked_text)})
-    about = _mark(subject) if len(subject) > 2 else _NOTHING  # "Server down" says nothing of its author
-    return _mark(named(incoming)) + about + "".join(f"{number:04x}" for number in hashes[:SKETCH])
+    subject, words = incoming.reading.parsed.subject, incoming.reading.masked_text
+    return _mark(named(incoming)) + _said(subject[:MAX_TEXT], words[:MAX_TEXT])
+
+
+@functools.lru_cache(maxsize=8)  # a mail is compared when its budgets are read, and stamped when it is answered
+def _said(subject: str, text: str) -> str:
+    """The part of a likeness that is made of words."""
+    about = _words(subject)
+    hashes = sorted({zlib.crc32(word.encode()) & 0xFFFF for word in _words(text)})
+    mark = _mark(about) if len(about) > 2 else _NOTHING  # "Server down" says nothing of its author
+    return mark + "".join(f"{number:04x}" for number in hashes[:SKETCH])
 
 
 def alike(one: str, other: str) -> bool:
