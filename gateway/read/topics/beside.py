@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import islice
 
 from gateway.model import Department
-from gateway.read.topics.rules import Asked, Heard, heard
+from gateway.read.topics.rules import Asked, Heard, heard, scored
 
 SENTENCES = 16  #: that are looked at
 SHORTEST = 12  #: letters of one that says something
@@ -29,7 +29,7 @@ def matters(asked: Asked, whole: Heard) -> dict[Department, str]:
         return {}
     found: dict[Department, str] = {}
     for sentence in _sentences(asked.text):
-        about = _about(heard(replace(asked, subject="", text=sentence, names_a_fact=False)))
+        about = _about(replace(asked, subject="", text=sentence, names_a_fact=False))
         if about is not None:
             found.setdefault(about, sentence)
     return found
@@ -40,10 +40,17 @@ def _sentences(text: str) -> Iterator[str]:
     yield from islice((one for one in whole if len(one) >= SHORTEST), SENTENCES)
 
 
-def _about(found: Heard) -> Department | None:
-    """Which department a sentence is for; ``None``: it tells of nothing by itself."""
-    if found.opinions["=financial"] > 0 and found.weight("financial") >= MONEY:
+def _about(asked: Asked) -> Department | None:
+    """Which department a sentence is for; ``None``: it tells of nothing by itself.
+
+    Most sentences have no words of either kind, or too few of money: by their weights alone they are for none.
+    """
+    weights = scored(asked)
+    financial, technical = weights.shown("financial"), weights.shown("technical")
+    if financial < MONEY and (financial or technical <= 0):
+        return None
+    found = heard(asked, weights)
+    if found.opinions["=financial"] > 0 and financial >= MONEY:
         return Department.FINANCIAL if found.opinions["=more financial"] >= BILLED else None
     tells = bool(found.signs) or (found.opinions["=account"] > 0 and found.opinions["=more financial"] < 0)
-    tells = tells and found.weight("technical") > 0 and not found.weight("financial")
-    return Department.TECHNICAL if tells else None
+    return Department.TECHNICAL if tells and technical > 0 and not financial else None

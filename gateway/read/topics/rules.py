@@ -98,40 +98,73 @@ class _Weights:
     general: float
 
 
-def heard(asked: Asked) -> Heard:
-    """What the rules find in a mail: the weight of each topic, the signs of an outage, the entries that decided."""
-    subject, text, terms = evened(asked.subject), evened(asked.text)[:MAX_TEXT], list[str]()
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the words of a mail weigh, subject and text by themselves, before anybody asks what they come to."""
+
+    subject: str
+    text: str
+    named: tuple[str, ...]  #: with the machines that are called in it
+    plain: bool  #: whether the text may have lost its accents
+    plain_above: bool  #: whether the subject may
+    above: Found
+    below: Found
+
+    def shown(self, topic: str) -> float:
+        """The weight of a topic, as ``Heard.weight`` reads it from the terms."""
+        return float(f"{_total(topic, self.above, self.below):g}")
+
+
+def scored(asked: Asked) -> Scored:
+    """The weight of each topic in a mail: much less than to hear what it tells."""
+    subject, text = evened(asked.subject), evened(asked.text)[:MAX_TEXT]
     named = tuple(dict.fromkeys((*asked.named, *machines(f"{subject}\n{text}"))))
     accents = asked.language not in NO_ACCENTS  # it may have lost them
     plain, plain_above = accents and is_plain(text), accents and is_plain(subject)
     above = score(subject, table(asked.custom, plain=plain_above), named)
     below = score(text, table(asked.custom, asked.language, plain=plain, beside=asked.beside), named)
+    return Scored(subject, text, named, plain, plain_above, above, below)
+
+
+def heard(asked: Asked, found: Scored | None = None) -> Heard:
+    """What the rules find in a mail: the weight of each topic, the signs of an outage, the entries that decided.
+
+    ``found``: what ``scored`` said of it, where that is known.
+    """
+    found, terms = found or scored(asked), list[str]()
+    above, below = found.above, found.below
 
     def of(topic: str) -> float:
         return _weight_of(topic, above, below, terms)
 
-    told = Incident()
-    stems = table(asked.custom, asked.language, INCIDENT, plain, asked.beside)
-    every = table(asked.custom, None, INCIDENT, plain_above)
-    if any(found.weight.get(topic) for found in (above, below) for topic in STATES):
-        told = incident(subject, text, stems, every, named)
-    unnamed = not told.signs and all(why.endswith(UNNAMED) for why in told.dropped)
-    if unnamed and (typed := corrected_text(text, stems)):
-        told = incident(subject, typed, stems, every, named)
+    told = _incident(asked, found)
     signs, dropped = told.signs, told.dropped
     weights = _Weights(of("financial"), of("technical"), of("account"), of("general"))
     reported, sensitive = _requests(of, bool(signs), weights.account, above, below)
     weights = _with_leaning(weights, asked.leaning, dropped, terms)
     terms += [f"critical: {', '.join(signs[:6])}"] if signs else []
     terms += [f"no outage: {', '.join(dict.fromkeys(dropped[:4]))}"] if dropped and not signs else []
-    whose = asked.names_a_fact or bool(signs or sensitive) or _is_of_an_account(weights, "?" in text)
+    whose = asked.names_a_fact or bool(signs or sensitive) or _is_of_an_account(weights, "?" in found.text)
     opinions = _on_outages(signs, dropped, bool(sensitive), asked.names_a_fact)
     opinions |= {f"={kind}": 1.0 for kind in sensitive}
     opinions |= _on_matters(weights, whose and not reported, reported, sensitive, signs, dropped)
-    found = Heard(signs, dropped, sensitive, reported, tuple(terms), opinions, told.around)
-    if found.recovered:
+    result = Heard(signs, dropped, sensitive, reported, tuple(terms), opinions, told.around)
+    if result.recovered:
         opinions["=recovered"] = 1.0
-    return found
+    return result
+
+
+def _incident(asked: Asked, found: Scored) -> Incident:
+    """What a mail tells of an outage, with the typing errors of a short one corrected where it tells of none so."""
+    told = Incident()
+    stems = table(asked.custom, asked.language, INCIDENT, found.plain, asked.beside)
+    every = table(asked.custom, None, INCIDENT, found.plain_above)
+    if any(part.weight.get(topic) for part in (found.above, found.below) for topic in STATES):
+        told = incident(found.subject, found.text, stems, every, found.named)
+    unnamed = not told.signs and all(why.endswith(UNNAMED) for why in told.dropped)
+    if unnamed and (typed := corrected_text(found.text, stems)):
+        told = incident(found.subject, typed, stems, every, found.named)
+    return told
 
 
 def _requests(
@@ -223,9 +256,13 @@ def _erased(above: Found, below: Found) -> set[str]:
     return {"reinstall"}
 
 
+def _total(topic: str, above: Found, below: Found) -> float:
+    return above.weight.get(topic, 0.0) * SUBJECT_WEIGHT + below.weight.get(topic, 0.0)
+
+
 def _weight_of(topic: str, above: Found, below: Found, terms: list[str]) -> float:
     """The weight of a topic in subject and text; what gave it goes to ``terms``, the heaviest first."""
-    total = above.weight.get(topic, 0.0) * SUBJECT_WEIGHT + below.weight.get(topic, 0.0)
+    total = _total(topic, above, below)
     if total:
         found = {term: weight * SUBJECT_WEIGHT for term, weight in above.terms.get(topic, {}).items()}
         for term, weight in below.terms.get(topic, {}).items():

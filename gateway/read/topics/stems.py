@@ -290,6 +290,8 @@ def marked(lower: str, named: Collection[str]) -> str:
 
 def score(text: str, stems: Table, named: Collection[str] = ()) -> Found:
     """How much of each topic the text has; ``named`` are the things it names, in small letters."""
+    if not text:
+        return Found()  # a sentence by itself has no subject
     searched = Searched(without_addresses(marked(flattened(text), named)), stems.file)
     times: dict[Stem, int] = {}  #: how often each stands there
     for _, stem in counting(searched, stems):
