@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from gateway.replies import preview
-from gateway.replies.render import NAMES, Sender, Templates
+from gateway.replies.render import NAMES, Sender, Templates, samples, variables
 from gateway.settings import Gateway
 
 LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")
@@ -110,3 +110,21 @@ def test_the_pages_that_lead_to_the_mails_fit_and_show_them_whole(browser: Brows
     page.click('tr:has-text("received invoice") td[data-language=fr] >> text=text')
     assert "facture 605112" in page.content()
     context.close()
+
+
+LONG = "host-of-a-customer." * 7 + "x" * 120
+
+
+@pytest.mark.parametrize("language", ["de", "ru"])
+def test_a_phone_is_not_widened_by_long_names(browser: Browser, files: Path, language: str) -> None:
+    page = browser.new_page(viewport={"width": 320, "height": 800})
+    templates = Templates(None)
+    for name in ("received", "answer", "abuse_notice"):
+        many = {key: [LONG, "604983"] for key in ("orders", "ips", "services", "invoices")}
+        names = {"account_name": f"Anna {LONG}", "account": LONG, "about": LONG}
+        words = {"text": f"> {LONG}\n\n    {LONG}\n\nhttps://{LONG}/{LONG}"}
+        values = variables(SENDER, samples(name)[0] | many | names | words)
+        page.set_content(templates.page(name, language, values, templates.text(name, language, values)))
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, name
+        assert page.evaluate("document.body.innerText").count(LONG) >= 2, f"{name} leaves something out"
+    page.close()

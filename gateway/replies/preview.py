@@ -31,6 +31,8 @@ CASES = {
     "invoice": "a verified customer asks about invoices of the account",
     "asked": "nothing was understood; every detail is asked for",
 }
+PERSON = {"answer", "closed", "abuse_notice"}  #: what people send; only the greeting and the subject differ
+PERSON_CASES = {"full": "to a verified customer", "bare": "to somebody who is not verified"}
 STAFF_CASES = {
     "full": "a ticket with every detail",
     "bare": "a ticket about which nothing is known",
@@ -117,7 +119,7 @@ def _rendered(templates: Templates, sender: Sender) -> Iterator[_Shown]:
     every = (*NAMES, *STAFF)
     ours = [which.split(".") for which in templates.names() if which.partition(".")[0] in every]
     for name, language in sorted(ours, key=lambda one: (every.index(one[0]), one[1])):
-        kind = "staff" if name in STAFF else "person" if name in ("answer", "closed", "abuse_notice") else "auto"
+        kind = "staff" if name in STAFF else "person" if name in PERSON else "auto"
         seen: set[tuple[str, str]] = set()
         for case, context in zip(STAFF_CASES if kind == "staff" else CASES, samples(name), strict=False):
             values = variables(sender, context)
@@ -175,7 +177,7 @@ def _sheet(shown: list[_Shown]) -> str:
 
 def _framed(one: _Shown) -> str:
     """A mail as its program shows it, in a frame that can run nothing."""
-    what = (CASES if one.name in NAMES else STAFF_CASES)[one.case]
+    what = (STAFF_CASES if one.name in STAFF else CASES | (PERSON_CASES if one.name in PERSON else {}))[one.case]
     head = f"<h2>{one.name} ({one.case})</h2>\n<p>{what[0].upper()}{what[1:]}.<br>"
     head += f"Subject: {html.escape(one.subject)}<br>{_links(one)}</p>"
     if not one.page:
