@@ -25,10 +25,10 @@ from gateway.replies.render import (
 #: what each of a template's samples shows (``render.samples``)
 CASES = {
     "full": "a customer's request was understood; one detail is still missing",
-    "bare": "the sender is not verified; nothing is missing",
+    "bare": "a matter of money from a sender who is not verified",
     "incident": "the problem is already known; several orders and addresses are named",
     "sensitive": "a request that only some people may make",
-    "invoice": "a verified customer asks about invoices of the account",
+    "invoice": "a verified customer asks about invoices of the account; nothing is missing",
     "asked": "nothing was understood; every detail is asked for",
 }
 PERSON = {"answer", "closed", "abuse_notice"}  #: what people send; only the greeting and the subject differ

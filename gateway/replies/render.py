@@ -288,8 +288,8 @@ def samples(name: str) -> list[dict[str, Any]]:
     }  # fmt: skip
     empty: dict[str, Any] = base | {
         "verified": False, "department": "financial", "priority": "normal", "critical": False,
-        "missing": [], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [], "invoices": [],
-        "started_at": None,
+        "missing": ["order_or_ip"], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
+        "invoices": [], "started_at": None,
     }  # fmt: skip
     if name.startswith("staff"):
         return _staff_samples(name, base, empty)
@@ -303,9 +303,9 @@ def samples(name: str) -> list[dict[str, Any]]:
         base, empty, asked = base | notice, empty | notice, asked | notice
     known = {"incident_since": "2026-11-22T14:05:00+01:00", "orders": ["123456", "123457"],
              "ips": ["203.0.113.7", "2001:db8:12:3456::7"], "services": ["r1z7og44", "fs2.shop.example"]}  # fmt: skip
-    sensitive = {"sensitive": ["password"], "critical": False, "priority": "normal", "missing": []}
+    sensitive = {"sensitive": ["password"], "critical": False, "priority": "normal", "missing": ["diagnostics"]}
     invoice = empty | {"verified": True, "account_name": base["account_name"], "subject": base["subject"],
-                       "orders": base["orders"], "invoices": ["604983", "605112"]}  # fmt: skip
+                       "orders": base["orders"], "invoices": ["604983", "605112"], "missing": []}  # fmt: skip
     return [base, empty, base | known, base | sensitive, invoice, asked]
 
 
