@@ -53,6 +53,30 @@ def test_a_command_alone_is_no_answer(text: str) -> None:
     assert (orders(text).command, bool(orders(text).misspelt)) == ("", True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["pls close", "close pls, thx", "can be closed", "Please mark as spam.", "bitte schließen", "закрой пожалуйста"],
+)
+def test_what_becomes_of_the_ticket_is_no_answer_either(text: str) -> None:
+    """A customer has got "pls close" and asked what he was to close."""
+    assert (orders(text).command, orders(text).misspelt) == ("", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Can we close the ticket?",
+        "We close at noon.",
+        "Please close the browser.",
+        "It is closed now, the port that was open.",
+        "thanks",
+        "ok",
+    ],
+)
+def test_an_answer_that_speaks_of_closing_is_one(text: str) -> None:
+    assert orders(text) == orders(text).__class__(words=text)
+
+
 def test_an_owner_stands_before_another_command() -> None:
     assert (orders("owner: me\nnote: x").owner, orders("owner: me\nnote: x").command) == ("me", "note")
     assert (orders("owner:me note: x").owner, orders("owner:me note: x").command) == ("me", "note")

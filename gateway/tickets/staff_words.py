@@ -22,6 +22,17 @@ _EITHER = frozenset(
     "замітка"
     " нотатка примітка коментар внутреннее внутрішнє".split()
 )
+#: what is said to a colleague, or to the program: "pls close", "can be closed", "mark as spam"
+_ABOUT_IT = frozenset(
+    "close closed closing spam schließen schliessen geschlossen zumachen fermer clôturer cerrar chiudere закрыть закрой"
+    " закрити закрий".split()
+)
+_KINDLY = frozenset(
+    "pls plz please just can could may be it this that one is the ticket case as mark now up ok okay"
+    " thx thanks bitte kann das den dies ticket werden als markieren danke svp merci por favor per favore"
+    " пожалуйста плиз можно будь ласка тикет тікет".split()
+)
+MOST_KINDLY = 6  #: words of such an order
 _DRESS = r"\-\s*_\"'`«»„“”‘’>|#/@()\[\]•–—"
 _FIRST = re.compile(
     rf"^[{_DRESS}]*(?:\d[.)]\s*)?(?:(?P<inner>intern(?:al|e|a)?)[ -]{{1,3}})?(?P<word>[^\W\d_]{{2,14}})"
@@ -63,7 +74,8 @@ def orders(text: str) -> Orders:
             below = _hidden(words) if found.name in ("close", "send") else ""
             return Orders("", owner, words, misspelt=below) if below else Orders(found.name, owner, words)
         words = "\n".join(lines).strip()
-        return Orders("", owner, words, misspelt=lines[0].strip()[:80] if found.name else _hidden(words, 1))
+        meant = found.name or _is_about_the_ticket(words)
+        return Orders("", owner, words, misspelt=lines[0].strip()[:80] if meant else _hidden(words, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,17 @@ def _command(line: str) -> _Found:
     swapped = any(sorted(word) == sorted(command) for command in COMMANDS)
     near = written in _EITHER or swapped or difflib.get_close_matches(word, COMMANDS, 1, _NEAR)
     return _Found(word, unsure=True) if near else _Found()
+
+
+def _is_about_the_ticket(words: str) -> bool:
+    """Whether all that is said is what becomes of the ticket, kindly: nothing that a customer could make sense of."""
+    said = re.findall(r"[^\W\d_]+", words.lower()) if "?" not in words else []
+    orders = [word for word in said if word in _ABOUT_IT]
+    return (
+        len(orders) == 1
+        and 1 < len(said) <= MOST_KINDLY
+        and all(word in _KINDLY for word in said if word not in orders)
+    )
 
 
 def _hidden(words: str, first: int = 0) -> str:
