@@ -290,6 +290,16 @@ def test_who_writes_about_an_invoice_is_asked_for_its_number_and_no_address(name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_who_wrote_from_the_registered_address_is_not_sent_back_to_it(language: str) -> None:
+    """Without a signature of his server he would write again for ever; it says so to strangers as well."""
+    for verified in (False, True):
+        values = render.variables(SENDER, BASE | {"verified": verified, "sensitive": ["access"] if verified else []})
+        text = TEMPLATES.text("verification_needed", language, values)
+        below = text.partition(SENDER.gateway.client_area_url)[2]
+        assert below.split("\n\n")[1].count(AREA[language]) == 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", sorted(render.OURS))
 def test_plain_text_fits_a_terminal_and_links_stand_alone(name: str, language: str) -> None:
     for context in samples(name):
