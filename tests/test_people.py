@@ -15,6 +15,7 @@ from gateway.database import outbox as outbox_rows
 from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Account, AccountMatch, Department, Person, Priority, Role
+from gateway.replies import render
 from gateway.tickets import (
     addressees,
     answering,
@@ -35,6 +36,7 @@ from gateway.tickets.corrections import Right
 from gateway.tickets.rights import NotAllowed
 from tests.samples import ANNA, JIM, JOE, NONE, NOW, OUTAGE_TEXT, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
+from tests.test_render import SENDER, TEMPLATES
 
 MINUTE = timedelta(minutes=1)
 AGENT, AUDITOR = Person("ann", Role.AGENT), Person("paul", Role.AUDITOR)
@@ -442,3 +444,21 @@ def test_whom_the_configuration_blocks_is_in_the_audit_with_when_and_by_whom(sto
         ("unblock", by.name, (NOW + MINUTE).isoformat()),
         ("block", by.name, NOW.isoformat()),
     ]
+
+
+def test_staff_read_what_a_first_mail_passes_on_and_what_was_last_said(at: Desk) -> None:
+    """A customer wrote "see below" above a bounce, and later "yes please to both": neither says anything alone."""
+    bounce = "> This is the mail system at host mail.example.de.\r\n> 550 5.7.25 The IP address has no PTR record"
+    raw = mail(
+        f"Hello, my mails come back, see below.\r\n\r\n{bounce}", "Fwd: Undelivered", Message_ID="<b1@example.de>"
+    )
+    reference = at.take(incoming(raw), raw).reference or ""
+    told = [row.context for row in at.outbox() if row.template == "staff_new"]
+    assert "no PTR record" in told[-1]["below"] and "PTR" not in told[-1]["text"]
+    at.store.write_now(lambda c: people.answer(c, reference, "Shall I set the PTR and the SPF?", JOE, at.office, NOW))
+    raw = mail("Yes please to both.\r\n\r\n> Shall I set the PTR?", f"Re: Undelivered [{reference}]", In_Reply_To="<b1@example.de>", Message_ID="<b2@example.de>")  # fmt: skip
+    assert at.take(incoming(raw), raw, NOW + timedelta(minutes=1)).reference == reference
+    last = [row.context for row in at.outbox() if row.template == "staff_new"][-1]
+    assert (last["below"], last["answered"], last["thanks"]) == ("", "| Shall I set the PTR and the SPF?", False)
+    text = TEMPLATES.text("staff_new", "en", render.variables(SENDER, last))
+    assert f"Our last answer, from {JOE.name}" in text and text.index("Yes please") < text.index("Shall I set")

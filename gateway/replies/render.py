@@ -335,6 +335,8 @@ def _staff_samples(name: str, base: dict[str, Any], empty: dict[str, Any]) -> li
     }  # fmt: skip
     again = full | {"said_by": "bob@example.de", "said_at": "2026-11-22T12:10:00+00:00", "digest": True,
                     "also": ["financial"], "thanks": True, "trust": "unverified", "goes_to": "bob@example.de",
+                    "below": "| 550 5.1.1 no such user", "answered": "| We have restarted it.",
+                    "answered_by": "joe@example.com", "answered_at": "2026-11-22T12:05:00+00:00",
                     "why": "registered address, not proven"}  # fmt: skip
     events = _SAMPLE_EVENTS.get(name, ("", "", ""))
     about = {} if name in FENCED else {"reference": ""}
@@ -363,7 +365,7 @@ _ABSENT: dict[str, Any] = {
     "reply_language": "en", "target_at": None, "limit_at": None, "facts": (), "text": "", "files": (), "left_out": (),
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
     "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
-    "also": (), "thanks": False, "invoices": (),
+    "also": (), "thanks": False, "invoices": (), "below": "", "answered": "", "answered_by": "", "answered_at": None,
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Everything is put into the outbox row when it is written; the files are taken fr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ from gateway.tickets import policy, shown, thanks
 MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
 MAX_LISTED = 20  #: files and facts that are named
 MAX_WORDS = 6000  #: characters of the words
+MAX_BELOW = 2000  #: characters of what a first mail passes on or quotes
+MAX_ANSWERED = 500  #: characters of our last answer
 #: the parts of a signed mail that nobody opens
 SIGNED = frozenset(
     (
@@ -27,6 +30,8 @@ SIGNED = frozenset(
         "application/pgp-keys",
     )
 )
+_QUOTED = re.compile(r"^[ \t]{0,3}>", re.MULTILINE)
+_FIELD = re.compile(r"^[ \t*]{0,3}[^\W\d_][\w -]{1,20}[ \xa0]?\*?: \*?[ ]?\S", re.MULTILINE)  #: "From: anna@example.de"
 _CUT = "[... the rest is in the ticket]"
 
 
@@ -57,12 +62,30 @@ def _iso(moment: Any) -> str | None:
     return moment.isoformat() if moment is not None else None
 
 
-def words(text: str) -> str:
+def words(text: str, most: int = MAX_WORDS) -> str:
     """The words of a mail as staff read them: cut at a length, each line set off."""
     if not text.strip():
         return ""
-    cut = text if len(text) <= MAX_WORDS else f"{text[:MAX_WORDS].rstrip()}\n{_CUT}"
+    cut = text if len(text) <= most else f"{text[:most].rstrip()}\n{_CUT}"
     return shown.in_mail(cut)
+
+
+def _passed_on(reading: Reading) -> str:
+    """What stands below the author's words and is another's: the bounce, or the mail of his own customer, that he asks
+    about. A signature is none of it."""
+    whole = reading.masked_full_text
+    below = whole[len(reading.masked_text) :].strip() if whole.startswith(reading.masked_text) else ""
+    return below if _QUOTED.search(below) or len(_FIELD.findall(below)) > 1 else ""
+
+
+def last_answer(connection: Connection, ticket: Any) -> dict[str, Any]:
+    """What was last said to the customer, and by whom; nothing where nobody has answered."""
+    e = entries.c
+    said = select(e.text, e.author, e.at).where(e.ticket_id == ticket.id, e.direction == "out", e.status == "shown")
+    row = connection.execute(said.order_by(e.id.desc()).limit(1)).first()
+    if row is None:
+        return {}
+    return {"answered": words(row.text, MAX_ANSWERED), "answered_by": row.author, "answered_at": row.at.isoformat()}
 
 
 def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, rules: Rules) -> dict[str, Any]:
@@ -89,17 +112,18 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
         "spoken": reading.language,
         "subject": reading.parsed.subject,
         "text": words(reading.masked_text),
+        "below": words(_passed_on(reading), MAX_BELOW) if decision.thread is None else "",
         "facts": known[:MAX_LISTED],
         "started_at": _iso(began),
         "also": [str(other) for other, mark in ALSO.items() if mark in decision.marks],
-        "thanks": decision.disposition is Disposition.APPENDED and _thanked(reading),
+        "thanks": decision.disposition is Disposition.APPENDED and thanked(reading),
     } | files(message, named)
 
 
-def _thanked(reading: Reading) -> bool:
-    """Whether its author only says thanks."""
+def thanked(reading: Reading, answered_by: str = "") -> bool:
+    """Whether its author only says thanks, to who answered him or to all."""
     author = reading.author
-    return thanks.only(reading.masked_text, thanks.names_of(author.address or "", author.display_name))
+    return thanks.only(reading.masked_text, thanks.names_of(author.address or "", author.display_name, answered_by))
 
 
 def files(message: int, named: Sequence[tuple[str, str, int, str]]) -> dict[str, Any]:
@@ -140,6 +164,7 @@ def of_conversation(connection: Connection, ticket: Any) -> dict[str, Any]:
         "facts": _distinct(row for row in rows if row.kind != "incident"),
         "started_at": began,
         "left_out": _named(connection, newest) if newest is not None else [],
+        **last_answer(connection, ticket),
     }
 
 

@@ -462,6 +462,9 @@ def _told(at: Occasion, decision: Decision, place: Place) -> dict[str, Any]:
     more = briefing.of_mail(incoming, decision, at.claimed.id, place.entry, at.office.rules)
     if decision.thread is not None and tokens.find(incoming.reading.parsed.subject) == ticket.reference:
         more["subject"] = ticket.subject  # what it is about; a reply has the subject of our mail
+    if decision.disposition is Disposition.APPENDED:
+        answer = briefing.last_answer(at.connection, ticket)
+        more |= answer | {"thanks": briefing.thanked(incoming.reading, str(answer.get("answered_by", "")))}
     if decision.disposition is Disposition.OPENED and nudges.among(incoming.reading.text):
         more["open_too"] = briefing.open_too(at.connection, ticket)
     return more
