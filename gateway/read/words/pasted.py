@@ -58,6 +58,7 @@ _OUTPUT = late(
     r"[a-z][a-z_-]{4,40}[ \t]{1,20}0x[0-9a-f]{4}[ \t]|error \d{3,5}|"
     r"the connection to the server \S{1,80} was refused|unable to connect to the server: |error from server |"
     r"[ \t]{0,4}\d{1,2}\.\|-- |"
+    r"\d{1,3}: \S{1,20}: <[a-z,_]{2,99}> mtu |[ \t]{1,8}inet6? [\da-f.:]{3,45}(?:/|[ ]{1,2}netmask)|"
     r"[ \t]{0,4}\d{1,2}\.[ \t]{1,4}(?:\?\?\?|[\w-]{1,40}[.:][\w.:-]{1,60})[ \t]{2,60}\d{1,3}(?:\.\d)?%|"
     r"%cpu\(s\)|(?:kib|mib) (?:mem|swap)|tasks: \d|\[ {0,3}(?:id|\d{1,3})\] {1,4}(?:interval|\d{1,4}\.\d\d-)|md\d{1,3} "
     r": active|[ \t]{0,8}\d{5,15} blocks (?:super )?[\d.]{0,4} ?\[|(?:tcp|udp)[46]?[ \t]{2,12}\d|● "
