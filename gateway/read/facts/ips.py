@@ -120,9 +120,9 @@ def _value(address: str, prefix: str | None) -> str | None:
             address, parsed, prefix = str(parsed.ipv4_mapped), parsed.ipv4_mapped, None
         if not _usable(parsed) or str(parsed) in _PUBLIC_RESOLVERS or parsed in _EXCHANGE:
             return None
-        if prefix:
-            return str(ipaddress.ip_network(f"{parsed}{prefix}", strict=False))
-        return str(parsed)
+        network = ipaddress.ip_network(f"{parsed}{prefix or ''}", strict=False)
+        # an address with the length of its network, as panels and programs show it, is that address alone
+        return str(network if prefix and network.network_address == parsed else parsed)
     except ValueError:
         return None
 
