@@ -275,7 +275,7 @@ class Pipeline:
         log.decided(
             claimed.id, decision.disposition, decision.trust, outcome.reference, outcome.replied, decision.silence
         )
-        if decision.notify or (outcome.replied and not outcome.sending):
+        if (decision.notify and outcome.told) or (outcome.replied and not outcome.sending):
             self._replies.tell()
 
     async def _again(self, held: _Held, error: Exception) -> None:

@@ -115,9 +115,14 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
         "below": words(_passed_on(reading), MAX_BELOW) if decision.thread is None else "",
         "facts": known[:MAX_LISTED],
         "started_at": _iso(began),
-        "also": [str(other) for other, mark in ALSO.items() if mark in decision.marks],
+        "also": also(decision),
         "thanks": decision.disposition is Disposition.APPENDED and thanked(reading),
     } | files(message, named)
+
+
+def also(decision: Decision) -> list[str]:
+    """The departments beside its own that a mail asks something."""
+    return [str(other) for other, mark in ALSO.items() if mark in decision.marks]
 
 
 def thanked(reading: Reading, answered_by: str = "") -> bool:

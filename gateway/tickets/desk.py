@@ -74,6 +74,7 @@ class Outcome:
     replied: str | None
     sending: ClaimedItem | None = None  #: the reply, when it was claimed as it was written
     handed_over: bool = False  #: to the message that it is another arrival of, where it waits to be looked at
+    told: bool = True  #: staff may have mail that nobody has claimed
 
 
 def pointers(incoming: Incoming) -> threads.Pointers:
@@ -147,10 +148,10 @@ def commit(at: Occasion) -> Outcome:
         if not ours:  # somebody may have written it after all: staff can see that
             decision = replace(decision, notify="digest")
     replied, sending = acknowledge(at, place.ticket, decision) if place else (None, None)
-    _tell(at, decision, place)
+    told = _tell(at, decision, place)
     trace(at, place.ticket if place else None, reasons)
     finish(at, decision, place)
-    return Outcome(decision, place.ticket.reference if place else None, replied, sending)
+    return Outcome(decision, place.ticket.reference if place else None, replied, sending, told=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,14 +447,17 @@ def _bounce(at: Occasion) -> tuple[str, bool]:
     return line, True
 
 
-def _tell(at: Occasion, decision: Decision, place: Place | None) -> None:
-    """Staff hear of it at once, with the digest, or not."""
+def _tell(at: Occasion, decision: Decision, place: Place | None) -> bool:
+    """Staff hear of it at once, with the digest, or not; whether there may be a mail to them now."""
     if decision.notify == "now" and place is not None:
+        if not outgoing.hearers(place.ticket, briefing.also(decision), at.office):
+            return False  # nobody does: no words are made
         at.tell(place.ticket, at.event, _told(at, decision, place))
     elif decision.notify == "now":
         _tell_of_what_is_held(at, decision)
     elif decision.notify:
         _tell_in_the_digest(at, decision, place)
+    return decision.notify == "now"
 
 
 def _told(at: Occasion, decision: Decision, place: Place) -> dict[str, Any]:

@@ -150,13 +150,18 @@ class Notification:
 
 
 def tell(connection: Connection, what: Notification, office: Office, now: datetime, *, escalate: bool = False) -> None:
-    """A notification to the ticket's department, the one that its mail asks something too (``also``), owner and
-    watchers (and the escalation addresses)."""
-    departments = (what.ticket.department, *what.more.get("also", ()))
-    to = [*(one for name in departments for one in office.staff.get(name, ())), *concerned(what.ticket, office)]
+    """A notification to whoever hears of the ticket (and the escalation addresses)."""
+    to = hearers(what.ticket, what.more.get("also", ()), office)
     if escalate:
         to += office.staff.get("escalation", ())
     tell_these(connection, to, what, office, now)
+
+
+def hearers(ticket: Ticket, also: Iterable[str], office: Office) -> list[str]:
+    """The addresses of a ticket's department, of those that its mail asks something too (``also``), of its owner and
+    watchers."""
+    departments = (ticket.department, *also)
+    return [*(one for name in departments for one in office.staff.get(name, ())), *concerned(ticket, office)]
 
 
 def concerned(ticket: Ticket, office: Office) -> list[str]:
