@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam
+from sqlalchemy import Boolean, Connection, Integer, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 
@@ -39,6 +39,8 @@ def _converter(kind: Any, dialect: Dialect) -> Callable[[Any], Any] | None:
             return _sqlite_time
         if isinstance(kind, clean.CleanJson):
             return clean.written
+        if isinstance(kind, Boolean):
+            return None  # the driver writes 0 and 1 by itself
     convert: Callable[[Any], Any] | None = kind.dialect_impl(dialect).bind_processor(dialect)
     return convert
 
@@ -77,13 +79,14 @@ class Statement:
             raise self._wrapped(error) from error
         return cursor
 
-    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Executes it for each of these rows, in one call of the driver."""
+    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Executes it for each of these rows, in one call of the driver; how many rows it wrote."""
         cursor = _cursor(connection)
         try:
             cursor.executemany(self._sql, [self._parameters(row) for row in rows])
         except self._error as error:
             raise self._wrapped(error) from error
+        return int(cursor.rowcount)
 
     def _wrapped(self, error: Exception) -> BaseException:
         """The same exception that SQLAlchemy would raise."""
@@ -155,27 +158,42 @@ def fetch(connection: Connection, construct: Any, values: Mapping[str, Any]) -> 
     return found.rows(connection, values)
 
 
-def put(connection: Connection, table: Any, values: Mapping[str, Any]) -> Any:
-    """Inserts a row and returns its primary key."""
-    name = connection.dialect.name
-    statement = _prepared(connection, (table, "put"), tuple(values), lambda: _keyed(name, table, False))
-    return statement.run(connection, values).fetchone()[0]
+@functools.cache
+def _is_numbered(table: Any) -> bool:
+    """Whether a row's number in SQLite is its primary key."""
+    key = list(table.primary_key.columns)
+    return len(key) == 1 and isinstance(key[0].type, Integer)
 
 
-def put_once(connection: Connection, table: Any, values: Mapping[str, Any]) -> Any:
-    """Inserts a row unless a unique key is taken: its primary key, or ``None``."""
-    name = connection.dialect.name
-    statement = _prepared(connection, (table, "once"), tuple(values), lambda: _keyed(name, table, True))
+def _put(connection: Connection, table: Any, values: Mapping[str, Any], once: bool) -> Any:
+    name, columns = connection.dialect.name, tuple(values)
+    if name == "sqlite" and _is_numbered(table):  # RETURNING is a second step of the statement, this one costs nothing
+        statement = _prepared(connection, (table, "numbered", once), columns, lambda: _insert(name, table, once))
+        cursor = statement.run(connection, values)
+        return cursor.lastrowid if cursor.rowcount else None
+    statement = _prepared(connection, (table, "keyed", once), columns, lambda: _keyed(name, table, once))
     row = statement.run(connection, values).fetchone()
     return None if row is None else row[0]
 
 
-def put_all(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]], once: bool = False) -> None:
-    """Inserts rows with the same columns; ``once`` leaves out those whose unique key is taken."""
-    if rows:
-        name = connection.dialect.name
-        build = functools.partial(_insert, name, table, once)
-        _prepared(connection, (table, "all", once), tuple(rows[0]), build).run_many(connection, rows)
+def put(connection: Connection, table: Any, values: Mapping[str, Any]) -> Any:
+    """Inserts a row and returns its primary key."""
+    return _put(connection, table, values, False)
+
+
+def put_once(connection: Connection, table: Any, values: Mapping[str, Any]) -> Any:
+    """Inserts a row unless a unique key is taken: its primary key, or ``None``."""
+    return _put(connection, table, values, True)
+
+
+def put_all(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]], once: bool = False) -> int:
+    """Inserts rows with the same columns; ``once`` leaves out those whose unique key is taken. How many were
+    inserted."""
+    if not rows:
+        return 0
+    name = connection.dialect.name
+    build = functools.partial(_insert, name, table, once)
+    return _prepared(connection, (table, "all", once), tuple(rows[0]), build).run_many(connection, rows)
 
 
 def change(connection: Connection, table: Any, row: int, values: Mapping[str, Any]) -> int:

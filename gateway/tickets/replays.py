@@ -41,7 +41,8 @@ def claimed(connection: Connection, incoming: Incoming, message: int) -> Judged:
     """``judged``, and from now on what proves this mail belongs to this message: of two copies that are committed at
     the same time one is the first."""
     rows = [{"mark": mark, "message_id": message} for mark in sorted(incoming.verdict.signatures)]
-    put_all(connection, signatures, rows, once=True)
+    if put_all(connection, signatures, rows, once=True) == len(rows):
+        return incoming, None  # none came before, which is so of nearly every mail
     known = _known(connection, incoming)
     found, first = _judged(connection, incoming, message, known)
     if first is None and found is incoming:
