@@ -10,14 +10,14 @@ import io
 import signal
 import smtplib
 import tempfile
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-import dkim
-import nacl.signing
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 from rich.text import Text
 from sqlalchemy import Connection
@@ -29,10 +29,11 @@ from gateway.database import users
 from gateway.database.store import utc_now
 from gateway.model import Person
 from gateway.peers import Nameserver, Sink
+from gateway.replies.sign import SigningKey, signed
 from gateway.tickets import people, views
 
-KEY = nacl.signing.SigningKey(b"gateway demo, not a secret at all"[:32])
-_PUBLIC = base64.b64encode(KEY.verify_key.encode()).decode()
+KEY = Ed25519PrivateKey.from_private_bytes(b"gateway demo, not a secret at all"[:32])
+_PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
 _POLICY = "v=DMARC1; p=reject"
 ZONE: dict[str, Any] = {
     "example.de": {"MX": [[10, "mx.example.de"]], "TXT": ["v=spf1 ip4:127.0.0.0/8 -all"]},
@@ -152,13 +153,7 @@ def built(sample: Sample, number: int, now: datetime, bounced: str = "", extra: 
     raw = ("".join(f"{name}: {value}\n" for name, value in head.items()) + "\n" + body).replace("\n", "\r\n").encode()
     if not sample.signed:
         return raw
-    key = base64.b64encode(KEY.encode())
-    fields = [b"from", b"to", b"subject", b"date", b"message-id"]
-    signature = dkim.sign(
-        raw, b"demo", domain.encode(), key, signature_algorithm=b"ed25519-sha256",
-        canonicalize=(b"relaxed", b"relaxed"), include_headers=fields,
-    )  # fmt: skip
-    return bytes(signature) + raw
+    return signed(raw, [SigningKey(domain, "demo", KEY)], int(time.time()))
 
 
 def _send(port: int, mail_from: str, to: str, raw: bytes, helo: str) -> None:

@@ -43,8 +43,8 @@ def configure(stream: TextIO | None = None, as_json: bool | None = None) -> None
             _room = select.poll()
             _room.register(_stream.fileno(), select.POLLOUT)
     _json = bool(os.environ.get("JOURNAL_STREAM") or os.environ.get("INVOCATION_ID")) if as_json is None else as_json
-    for name in ("mail.log", "mail.debug", "aiosmtpd", "mailparser", "dkim", "alembic", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL if name in ("dkim", "mailparser") else logging.WARNING)
+    for name in ("mail.log", "mail.debug", "aiosmtpd", "mailparser", "alembic", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL if name == "mailparser" else logging.WARNING)
 
 
 def listen(listener: Callable[[dict[str, Any]], None]) -> Callable[[], None]:

@@ -204,7 +204,7 @@ def kept_mail(number: int, to: str = TO, names: str = "from:to:subject:date") ->
         text,
         b"demo",
         b"shop.example",
-        base64.b64encode(KEY.encode()),
+        base64.b64encode(KEY.private_bytes_raw()),
         signature_algorithm=b"ed25519-sha256",
         include_headers=[name.encode() for name in names.split(":")],
     )

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 
 SLICE = 256 * 1024
-_BLANKS = re.compile(rb"[ \t]+")
 _RUNS = re.compile(rb" {2,}")
 _RELAXED = {b"simple": False, b"relaxed": True}
 
@@ -30,7 +29,7 @@ def forms(written: bytes) -> tuple[bool, bool]:
 
 def value(written: bytes) -> bytes:
     """The value of a field in relaxed form, without a line end (RFC 6376 section 3.4.2)."""
-    return _BLANKS.sub(b" ", written.replace(b"\r\n", b"").replace(b"\n", b"")).strip()
+    return _runs(written.replace(b"\r\n", b"").replace(b"\n", b"")).strip()
 
 
 def field(name: bytes, written: bytes, relaxed: bool) -> bytes:
@@ -47,7 +46,7 @@ def body(raw: bytes | bytearray, start: int, relaxed: bool) -> Iterator[bytes]:
     for offset in range(start, len(raw), SLICE):
         piece = (carry + bytes(raw[offset : offset + SLICE])).replace(b"\r\n", b"\n")
         if relaxed:
-            piece = _single_blanks(piece)
+            piece = _runs(piece).replace(b" \n", b"\n")
         kept = _settled(piece, relaxed, offset + SLICE >= len(raw))
         carry = piece[len(kept) :]
         content = kept.rstrip(b"\n")
@@ -64,13 +63,11 @@ def _settled(piece: bytes, relaxed: bool, last: bool) -> bytes:
     return piece.rstrip(b" \r" if relaxed else b"\r")
 
 
-def _single_blanks(piece: bytes) -> bytes:
-    """Runs of blanks as one, none before a line end (RFC 6376 section 3.4.4). Most mail has none of them."""
+def _runs(piece: bytes) -> bytes:
+    """Each run of blanks as one (RFC 6376 sections 3.4.2, 3.4.4). Most mail has none."""
     if b"\t" in piece:
         piece = piece.replace(b"\t", b" ")
-    if b"  " in piece:
-        piece = _RUNS.sub(b" ", piece)
-    return piece.replace(b" \n", b"\n")
+    return _RUNS.sub(b" ", piece) if b"  " in piece else piece
 
 
 def body_digest(raw: bytes | bytearray, start: int, relaxed: bool) -> tuple[bytes, int]:

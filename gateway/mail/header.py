@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.mail.charsets import decode
-from gateway.mail.limits import MAX_FIELD, MAX_FIELDS, MAX_HEADER_BLOCK
+from gateway.mail.limits import MAX_FIELD, MAX_FIELDS, MAX_HEADER_BLOCK, MAX_LINES
 from gateway.model import mail_start
 
 
@@ -30,7 +30,10 @@ class RawMail:
 
 Fields = list[tuple[str, str]]  #: (lower-case name, value unfolded, octets beyond ASCII as surrogates), in order
 
+Written = tuple[bytes, bytes]  #: (name as it came, all that follows the colon with CRLF at each line's end)
+
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
+_WRITTEN = re.compile(rb"(?:([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*)|From [^\n]*)(?:\n|\Z)")
 _IN_ORDER = re.compile(rb"(?:(?:[!-9;-~]{1,200}[ \t]{0,20}:|[ \t])[^\n]*\n)*+(?=(\r?\n))")
 _EVERY = re.compile(rb"^([!-9;-~]{1,200})[ \t]{0,20}:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 #: fields that no sentence begins with: what follows a junk line is still the header when one of them does
@@ -118,6 +121,23 @@ def fields_of(block: bytes, most: int = MAX_FIELDS) -> Fields:
         if len(found) >= most:
             break
     return found
+
+
+def written_fields(block: bytes) -> list[Written] | None:
+    """Every field as it was written, for a signature, which covers its octets. ``None`` where a line is no field, or
+    there are more of them than are read: then two programs could see two headers."""
+    if len(block) > MAX_HEADER_BLOCK or block.count(b"\n") > MAX_LINES:
+        return None
+    lines = block.rstrip(b"\r\n").replace(b"\r\n", b"\n")
+    found: list[Written] = []
+    end = 0
+    for match in _WRITTEN.finditer(lines):
+        if match.start() != end:
+            return None
+        end = match.end()
+        if match[1] is not None:
+            found.append((match[1], match[2].replace(b"\n", b"\r\n") + b"\r\n"))
+    return found if end == len(lines) and len(found) <= MAX_FIELDS else None
 
 
 def octets(value: str) -> bytes:

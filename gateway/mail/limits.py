@@ -3,6 +3,7 @@
 MAX_HEADER_BLOCK = 256 * 1024  #: octets of a header, of the mail or of a part
 MAX_FIELD = 32 * 1024  #: octets of one header field
 MAX_FIELDS = 1000
+MAX_LINES = 4000  #: of a header whose signatures are looked at
 MAX_PARTS = 1000
 MAX_DEPTH = 50
 MAX_TEXT = 256 * 1024  #: characters of the words of a mail

@@ -32,6 +32,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 
 from gateway.mail import guard
 from gateway.mail.address import plain_local
+from gateway.mail.header import written_fields
 from gateway.model import FENCE, Enclosure, OutboxItem, Outgoing
 from gateway.replies import localized
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
@@ -705,24 +706,18 @@ def _multipart(kind: str, parts: Sequence[bytes]) -> bytes:
     return opening + f"\r\n--{boundary}\r\n".encode().join(parts) + f"\r\n--{boundary}--\r\n".encode()
 
 
-_STRUCTURE = ("content-type", "content-transfer-encoding")
+_STRUCTURE = (b"content-type", b"content-transfer-encoding")
+MAX_LINE = 998  #: octets without the line end (RFC 5322 section 2.1.1)
 
 
 def _as_meant(raw: bytes, fields: list[tuple[str, str]]) -> bool:
     """Whether the header block of the bytes has exactly the intended fields, once each, and nothing a parser could
     read otherwise (bare CR, LF or NUL)."""
     block, _, _ = raw.partition(b"\r\n\r\n")
-    if b"\x00" in block or b"\r" in block.replace(b"\r\n", b"") or b"\n" in block.replace(b"\r\n", b""):
+    if b"\x00" in block or block.count(b"\r") != block.count(b"\r\n") or block.count(b"\n") != block.count(b"\r\n"):
         return False
-    seen: list[tuple[str, str]] = []
-    for line in block.decode("utf-8", "replace").split("\r\n"):
-        if line[:1] in (" ", "\t"):
-            if not seen or not line.strip():
-                return False
-            seen[-1] = (seen[-1][0], f"{seen[-1][1]}\r\n{line}")
-        else:
-            name, colon, value = line.partition(":")
-            if not colon or len(line.encode()) > 998:
-                return False
-            seen.append((name, value.removeprefix(" ")))
-    return [item for item in seen if item[0].lower() not in _STRUCTURE] == fields
+    if any(len(line) > MAX_LINE or not line.strip() for line in block.split(b"\r\n")):
+        return False
+    meant = [(name.encode(), f" {value}\r\n".encode("utf-8", "replace")) for name, value in fields]
+    found = written_fields(block) or []
+    return [field for field in found if field[0].lower() not in _STRUCTURE] == meant

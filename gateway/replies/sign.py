@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
 from gateway.mail import canonical
+from gateway.mail.header import written_fields
 
 #: at most once in a mail: signed once more than they stand there, so that none can be added (RFC 6376 section 8.15)
 _SINGLETONS = (
@@ -64,9 +64,10 @@ def signed(raw: bytes, keys: Sequence[SigningKey], moment: int) -> bytes:
     """The message with one DKIM-Signature a key on top. ``moment``: seconds since 1970, for t=."""
     block = raw.partition(b"\r\n\r\n")[0]
     fields: dict[str, list[bytes]] = {}
-    for line in re.sub(rb"\r\n([ \t])", rb"\1", block).split(b"\r\n"):
-        written, _, content = line.partition(b":")
-        fields.setdefault(written.decode("ascii").strip().lower(), []).append(content)
+    written = written_fields(block)
+    assert written is not None, "a reply of ours with an odd header"
+    for field, content in written:
+        fields.setdefault(field.decode().lower(), []).append(content)
     names: list[str] = []
     lines: list[bytes] = []
     for name in _SIGNED:

@@ -19,10 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import dkim as dkimpy
-
 from gateway.mail import canonical
-from gateway.mail.header import RawMail
+from gateway.mail.header import RawMail, Written, written_fields
 from gateway.verify import dkim, dmarc
 from gateway.verify.addressees import Meant, Ours, meant_for
 from gateway.verify.authentication_results import Reported, reported
@@ -34,7 +32,6 @@ _KINDS = (b"arc-authentication-results", b"arc-message-signature", b"arc-seal")
 _INSTANCE = re.compile(rb"\s*i\s*=\s*(\d{1,2})\s*(?:;|$)")
 _B_TAG = re.compile(rb"([;\s]b\s*=|^b\s*=)[^;]*", re.DOTALL)
 _WHITE = re.compile(rb"\s+")
-_Field = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +83,9 @@ class _Broken(Exception):
         self.result, self.reason = result, reason
 
 
-def _sets(fields: Sequence[_Field]) -> list[dict[bytes, _Field]]:
+def _sets(fields: Sequence[Written]) -> list[dict[bytes, Written]]:
     """The ARC sets in order of their instance; RFC 8617 section 5.2 step 2 and 3A."""
-    found: dict[int, dict[bytes, _Field]] = {}
+    found: dict[int, dict[bytes, Written]] = {}
     for name, value in fields:
         kind = name.lower()
         if kind not in _KINDS:
@@ -103,7 +100,7 @@ def _sets(fields: Sequence[_Field]) -> list[dict[bytes, _Field]]:
     return [found[number] for number in sorted(found)]
 
 
-def _tags(field: _Field, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
+def _tags(field: Written, wanted: Sequence[bytes]) -> dict[bytes, bytes]:
     try:
         tags = dkim.tag_list(field[1])
     except dkim.Refused as refusal:
@@ -126,11 +123,11 @@ async def _key(tags: dict[bytes, bytes], resolver: Resolver) -> dkim.Key:
         raise _Broken("fail", f"{domain}: {refusal.reason}") from refusal
 
 
-def _canonical(field: _Field) -> bytes:
+def _canonical(field: Written) -> bytes:
     return canonical.field(*field, relaxed=True)
 
 
-def _seal_digests(sets: Sequence[dict[bytes, _Field]]) -> list[bytes]:
+def _seal_digests(sets: Sequence[dict[bytes, Written]]) -> list[bytes]:
     """What each set's seal covers: every field of the sets up to it, its own without b= (RFC 8617 section 5.1.1)."""
     digests, before = [], hashlib.sha256()
     for one in sets:
@@ -143,7 +140,7 @@ def _seal_digests(sets: Sequence[dict[bytes, _Field]]) -> list[bytes]:
     return digests
 
 
-def _message_holds(mail: Signed, field: _Field, tags: dict[bytes, bytes], key: dkim.Key) -> bool:
+def _message_holds(mail: Signed, field: Written, tags: dict[bytes, bytes], key: dkim.Key) -> bool:
     relaxed_header, relaxed_body = canonical.forms(tags.get(b"c", b"simple"))
     content, _ = canonical.body_digest(mail.raw, mail.body, relaxed_body)
     if b"l" in tags:
@@ -153,7 +150,7 @@ def _message_holds(mail: Signed, field: _Field, tags: dict[bytes, bytes], key: d
     include = [name.strip().lower() for name in tags[b"h"].split(b":")][:200]
     if b"arc-seal" in include or b"from" not in include:
         raise _Broken("fail", "h= names ARC-Seal, or not From")
-    return dkim.holds(key, tags[b"b"], dkim.header_digest(mail.fields, include, field, relaxed_header))
+    return dkim.holds(key, tags[b"b"], dkim.header_digest(mail, include, field, relaxed_header))
 
 
 async def verify(mail: RawMail, sealers: frozenset[str], resolver: Resolver) -> ArcResult:
@@ -161,14 +158,14 @@ async def verify(mail: RawMail, sealers: frozenset[str], resolver: Resolver) -> 
     count."""
     if b"arc-seal" not in mail.header.lower():
         return ArcResult("none", "no chain")
-    fields = dkim.header_fields(mail.header)
+    fields = written_fields(mail.header)
     if fields is None:
         return ArcResult("permerror", "the header is too large or odd")
     try:
         return await _chain(Signed(fields, mail.raw, mail.body), sealers, resolver)
     except _Broken as broken:
         return ArcResult(broken.result, broken.reason)
-    except (dkimpy.DKIMException, ValueError, KeyError, IndexError, TypeError, binascii.Error, OverflowError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, binascii.Error, OverflowError) as error:
         return ArcResult("permerror", f"cannot be evaluated ({type(error).__name__})")
 
 
@@ -243,7 +240,7 @@ async def vouched(chain: ArcResult, policy: dmarc.Policy, terms: Terms, resolver
 def _original(cover: Sealed, domain: str, terms: Terms) -> Vouch:
     """What it proves that a sealer saw a signature of the author's domain pass. The text of that signature says what it
     covered, if the seal covers the text: else somebody may have taken it away, or put another one there."""
-    texts = [value for name, value in cover.mail.fields if name.lower() == b"dkim-signature"]
+    texts = cover.mail.values(b"dkim-signature")
     marks = list(cover.marks)
     if not 0 < cover.names.count(b"dkim-signature") >= len(texts):
         return Vouch(True, True, "", cover.marks)

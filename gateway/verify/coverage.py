@@ -28,10 +28,11 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from gateway.mail.header import Written
 from gateway.verify.addressees import addressees
 
 #: fields that a mail has at most once (RFC 5322 section 3.6), and the one of RFC 2045 that says how to read the others
@@ -57,7 +58,6 @@ _HTML = re.compile(
 )
 _NO_BASE64 = re.compile(rb"[^A-Za-z0-9+/\r\n]")
 _BROKEN_QP = re.compile(rb"=(?![0-9A-Fa-f]{2}|[ \t]*\r?\n|[ \t]*\Z)")
-Field = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +77,28 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A mail as its verifier sees it: the fields in order, names as they came, and where the body begins in ``raw``."""
+    """A mail as its verifier sees it: the fields in order, names as they came, and where the body begins in ``raw``.
+    ``places``: where the fields of a name (in small letters) stand among them; found once, every signature asks."""
 
-    fields: Sequence[Field]
+    fields: Sequence[Written]
     raw: bytes | bytearray
     body: int
+    places: dict[bytes, list[int]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places: dict[bytes, list[int]] = {}
+        for index, (name, _) in enumerate(self.fields):
+            places.setdefault(name.lower(), []).append(index)
+        object.__setattr__(self, "places", places)
+
+    def values(self, name: bytes) -> list[bytes]:
+        """What the fields of this name say, in order."""
+        return [self.fields[index][1] for index in self.places.get(name, ())]
 
 
 def coverage(mail: Signed, names: Sequence[bytes], signed_at: int | None, now: datetime) -> Coverage:
     """What a signature over the fields ``names`` (h=, in small letters) proves. ``signed_at``: its t=."""
-    values: dict[bytes, list[bytes]] = {}
-    for name, value in mail.fields:
-        values.setdefault(name.strip().lower(), []).append(value)
-    deciding = {name: found for name, found in values.items() if name in SINGLETONS or name.startswith(b"content-")}
+    deciding = {name: mail.values(name) for name in mail.places if name in SINGLETONS or name.startswith(b"content-")}
     signed = frozenset(names)
     doubt = (
         _twofold(mail.fields)
@@ -102,7 +111,7 @@ def coverage(mail: Signed, names: Sequence[bytes], signed_at: int | None, now: d
     return Coverage(doubt, _recipients(deciding, signed), signed >= _THREADS, dated and titled)
 
 
-def _twofold(fields: Sequence[Field]) -> str:
+def _twofold(fields: Sequence[Written]) -> str:
     for _, value in fields:
         if b"\x00" in value or b"\r" in value.replace(b"\r\n", b""):
             return "the header holds a bare CR or NUL and can be read in two ways"
