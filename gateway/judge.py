@@ -44,6 +44,7 @@ from gateway.verify import accounts, reachable, spam_marks
 from gateway.verify.authenticate import Checks, authenticate, nobody
 from gateway.verify.directory import Directory
 from gateway.verify.dns import Asker, Bounded, Rank, asked_by
+from gateway.verify.settings import Verify
 
 DEATHS = 3  #: readers that die over a mail until it is to blame
 LONG_HEADER = 16 * 1024  #: octets; what takes the time that others wait
@@ -56,8 +57,7 @@ class Surroundings:
     checks: Checks
     directory: Directory
     office: Office
-    timezone: str
-    spam_headers: tuple[str, ...]
+    verify: Verify
     blocked: frozenset[str]  #: addresses and domains, as they are compared
     networks: tuple[accounts.Network, ...]  #: the company's own
     topics: str  #: the text of the admin's own topics file
@@ -99,7 +99,7 @@ class Judge:
         """
         claimed, around = hand.claimed, self._around()
         envelope = claimed.envelope
-        hints = Hints(envelope.mail_from, envelope.received_at, around.timezone, around.topics)
+        hints = Hints(envelope.mail_from, envelope.received_at, around.office.timezone, around.topics)
         try:
             reading = await self._read(hand, hints)
         except ReaderFailed as failure:
@@ -223,7 +223,7 @@ class Judge:
 
     @staticmethod
     def _staff(around: Surroundings) -> frozenset[str]:
-        return frozenset(address for addresses in around.office.staff.values() for address in addresses)
+        return frozenset(around.office.staff.everybody)
 
     def _bounced_row(self, recipients: tuple[str, ...], around: Surroundings) -> int | None:
         for recipient in recipients:
@@ -246,7 +246,7 @@ class Judge:
         kind, _, name = envelope.source.partition(":")
         if kind == "junk":
             return spam_marks.Mark(f"the mailbox {name} has it in its junk folder", True)
-        return spam_marks.marked(reading.header_block, around.spam_headers) if envelope.trusted or name else None
+        return spam_marks.marked(reading.header_block, around.verify.spam_headers) if envelope.trusted or name else None
 
 
 def _listed(lists: Sequence[tuple[frozenset[str], str]], reading: Reading, mail_from: str | None) -> str:

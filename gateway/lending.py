@@ -53,7 +53,7 @@ class Lender:
 
     async def _read(self, raw: bytes | bytearray, mail_from: str | None, received_at: datetime) -> Reading:
         around = self.desk().around
-        return await self.readers.read(raw, Hints(mail_from, received_at, around.timezone, around.topics))
+        return await self.readers.read(raw, Hints(mail_from, received_at, around.office.timezone, around.topics))
 
     def _orders(self, number: str) -> list[tuple[str, str, str]]:
         return [(order.number, order.service, order.status) for order in self.directory().orders_of(number)]

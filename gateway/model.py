@@ -530,26 +530,6 @@ class Budgets:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings that policy needs, as plain values."""
-
-    languages: tuple[str, ...]
-    default_language: str
-    ack_max_age_s: float
-    reopen_grace_s: float
-    target_s: float
-    status_reply_s: float
-    limit_s: float
-    own_addresses: frozenset[str]
-    unauthenticated_gap_s: float = 86400.0
-
-    def owns(self, address: str | None) -> bool:
-        """Whether mail to this address comes back to us: one of ``own_addresses``, or a plus-address of one."""
-        local, _, domain = (address or "").lower().rpartition("@")
-        return f"{local.partition('+')[0]}@{domain.rstrip('.')}" in self.own_addresses
-
-
-@dataclass(frozen=True, slots=True)
 class Incoming:
     """Everything ``decide`` looks at but the thread, the budgets and the clock."""
 

@@ -19,13 +19,13 @@ from gateway.ingest.settings import tls_context
 from gateway.judge import Surroundings
 from gateway.mail import guard, keyed
 from gateway.mail.address import with_a_label
-from gateway.model import Rules
 from gateway.replies.render import Promise, Sender, Templates
 from gateway.replies.send import Relay
 from gateway.replies.sign import KeyFault, SigningKey, load_key
 from gateway.settings import read_text, secret
 from gateway.tickets import blocks
 from gateway.tickets.outgoing import NEVER, Office, Restored
+from gateway.tickets.rules import Rules
 from gateway.verify.addressees import Ours
 from gateway.verify.authenticate import Checks
 from gateway.verify.directory import Directory
@@ -46,15 +46,10 @@ def rules(settings: Settings, templates: Templates) -> Rules:
     own |= {f"bounces@{settings.gateway.replies_at.lower()}"}
     there = set(templates.languages())
     return Rules(
+        replies=settings.replies,
+        clock=settings.clock,
         languages=tuple(language for language in settings.gateway.languages if language in there),
-        default_language="en",
-        ack_max_age_s=settings.replies.ack_max_age,
-        reopen_grace_s=settings.replies.reopen_grace,
-        target_s=settings.clock.target,
-        status_reply_s=settings.clock.status_reply,
-        limit_s=settings.clock.limit,
         own_addresses=frozenset(own),
-        unauthenticated_gap_s=settings.replies.budget_address[1],
     )
 
 
@@ -70,18 +65,11 @@ def office(settings: Settings, templates: Templates, store: Store) -> Office:
         rules=rules(settings, templates),
         address=settings.gateway.address,
         domain=settings.gateway.replies_at,
-        replies=settings.replies,
         keys=keys,
         key_id=key_id,
         new_message_id=message_ids(keys[key_id], settings.gateway.replies_at),
-        staff={
-            "technical": settings.staff.technical,
-            "financial": settings.staff.financial or settings.staff.technical,
-            "escalation": settings.staff.escalation,
-        },
-        people=settings.staff.people,
+        staff=settings.staff,
         rechecks=settings.verify.rechecks,
-        digest_every_s=settings.staff.digest_every,
         restored=Restored(*store.restored) if store.restored else NEVER,
         may_answer=tuple(map(with_a_label, settings.staff.may_answer)),
         timezone=settings.gateway.timezone,
@@ -183,8 +171,7 @@ def surroundings(
         ),
         directory=accounts,
         office=whose,
-        timezone=settings.gateway.timezone,
-        spam_headers=settings.verify.spam_headers,
+        verify=settings.verify,
         blocked=blocked(settings, path),
         networks=tuple(ip_network(network, strict=False) for network in settings.extract.networks),
         topics=topics_text(settings, path),

@@ -20,25 +20,21 @@ from gateway.model import (
     Ownership,
     Person,
     Role,
-    Rules,
     Verdict,
 )
 from gateway.read.reading import Hints, read
 from gateway.tickets import aftermath
 from gateway.tickets.outgoing import Office
-from gateway.tickets.settings import Replies
+from gateway.tickets.rules import Rules
+from gateway.tickets.settings import Clock, Replies, Staff
 
 NOW = datetime(2026, 11, 22, 18, 0, tzinfo=UTC)
 JOE, JIM, JO = (Person(name, Role.LEAD) for name in ("joe", "jim", "jo"))
 ANNA = Account("10023", "Anna Schmidt", "de", "active")
 RULES = Rules(
+    replies=Replies(),
+    clock=Clock(),
     languages=("de", "en"),
-    default_language="en",
-    ack_max_age_s=86400,
-    reopen_grace_s=14 * 86400,
-    target_s=900,
-    status_reply_s=1500,
-    limit_s=1800,
     own_addresses=frozenset(("support@introserv.com",)),
 )
 PASS = Verdict("pass", "example.de", "pass", "pass", "none", True, "dmarc", False, False, False, False, ("dmarc=pass",))
@@ -91,12 +87,19 @@ def incoming(
 _made = iter(range(10**9))
 
 
+STAFF = Staff(technical=("l1@introserv.com",), financial=("billing@introserv.com",), escalation=("boss@introserv.com",))
+
+
+def budgeted(rules: Rules = RULES, **keys: Any) -> Rules:
+    """Rules with other keys of ``[replies]``."""
+    return replace(rules, replies=Replies(**keys))
+
+
 def office(keys: dict[str, bytes], key_id: str, rules: Rules = RULES, **changes: Any) -> Office:
     given: dict[str, Any] = {
-        "rules": rules, "address": "support@introserv.com", "domain": "introserv.com", "replies": Replies(),
+        "rules": rules, "address": "support@introserv.com", "domain": "introserv.com",
         "keys": keys, "key_id": key_id, "new_message_id": lambda: f"reply.{next(_made)}@introserv.com",
-        "rechecks": (60.0, 300.0, 600.0, 1800.0), "digest_every_s": 3600.0,
-        "staff": {"technical": ("l1@introserv.com",), "financial": ("billing@introserv.com",), "escalation": ("boss@introserv.com",)},
+        "rechecks": (60.0, 300.0, 600.0, 1800.0), "staff": STAFF,
     }  # fmt: skip
     return Office(**(given | changes))
 

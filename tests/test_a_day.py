@@ -27,7 +27,7 @@ from gateway.model import Incoming, RawMessage
 from gateway.tickets import desk, ownership, people, rounds
 from gateway.tickets.occasion import Occasion
 from gateway.tickets.report import Span, report
-from tests.samples import ACCOUNT_TEXT, JOE, RULES, envelope, incoming, mail, office
+from tests.samples import ACCOUNT_TEXT, JOE, RULES, STAFF, envelope, incoming, mail, office
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CUSTOMERS = 500
@@ -104,7 +104,9 @@ class Service:
         self.store.close()
         self.store = Store(self._url)
         self.store.open(now)
-        self.office = office(self.store.keys, self.store.key_id, people={"joe": "joe@introserv.com"})
+        self.office = office(
+            self.store.keys, self.store.key_id, staff=STAFF.model_copy(update={"people": {"joe": "joe@introserv.com"}})
+        )
 
     def receive(self, customer: Customer) -> None:
         now = customer.wrote

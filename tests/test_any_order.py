@@ -15,8 +15,7 @@ from sqlalchemy import select
 
 from gateway.database import tables
 from gateway.database.store import Store
-from gateway.tickets.settings import Replies
-from tests.samples import NONE, NOW, PASS, envelope, incoming, mail, office
+from tests.samples import NONE, NOW, PASS, budgeted, envelope, incoming, mail, office
 from tests.test_arrivals import comes
 from tests.test_desk import Desk
 
@@ -121,9 +120,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     store.open(NOW)
     made = Desk(store)
     much = (10**6, 3600.0)
-    made.office = office(
-        store.keys, store.key_id, replies=Replies(budget_domain=much, budget_total=much, budget_address=much)
-    )
+    made.office = office(store.keys, store.key_id, budgeted(budget_domain=much, budget_total=much, budget_address=much))
     yield made
     store.close()
 

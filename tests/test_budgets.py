@@ -21,8 +21,19 @@ from gateway.mail.address import canonical, neighbourhood
 from gateway.model import Account, AccountMatch, Incoming, RawMessage, Turn, Verdict
 from gateway.tickets import budgets, desk
 from gateway.tickets.occasion import Occasion
-from gateway.tickets.settings import Replies
-from tests.samples import ACCOUNT_TEXT, NONE, NOW, PASS, REGISTERED, STRANGER, envelope, incoming, mail, office
+from tests.samples import (
+    ACCOUNT_TEXT,
+    NONE,
+    NOW,
+    PASS,
+    REGISTERED,
+    STRANGER,
+    budgeted,
+    envelope,
+    incoming,
+    mail,
+    office,
+)
 from tests.test_desk import MINUTE, Desk
 
 OUTAGE = "Hello, my server is down since 14:30 CET and nothing responds to ping."
@@ -143,7 +154,7 @@ def test_addresses_of_one_host_in_ipv6_are_one(at: Desk) -> None:
 
 
 def test_a_spent_budget_of_verified_customers_leaves_them_the_status_mail(at: Desk) -> None:
-    at.office = replace(at.office, replies=Replies(budget_domain=(3, 3600.0)))
+    at.office = replace(at.office, rules=budgeted(at.office.rules, budget_domain=(3, 3600.0)))
     match = lambda n: replace(REGISTERED, accounts=(Account(str(n), "", None, "active"),))  # noqa: E731
     mails = [by(f"user{n}@firm.example", n, OUTAGE, verdict=PASS, match=match(n)) for n in range(5)]
     outcomes = all_of(at, mails)
@@ -157,7 +168,7 @@ def test_a_spent_budget_of_verified_customers_leaves_them_the_status_mail(at: De
 
 def test_the_status_mail_has_a_cap_for_each_address_too(at: Desk) -> None:
     """Silenced by his neighbours, and still no cannon: the clock's mails to one address end as well."""
-    at.office = replace(at.office, replies=Replies(budget_domain=(3, 3600.0)))
+    at.office = replace(at.office, rules=budgeted(at.office.rules, budget_domain=(3, 3600.0)))
     all_of(at, [by(f"user{n}@firm.example", n, OUTAGE, verdict=PASS, match=REGISTERED) for n in range(3)])
     silenced = all_of(at, [by("anna@firm.example", n, OUTAGE, verdict=PASS, match=REGISTERED) for n in range(9)])
     assert answered(silenced) == 0
@@ -166,7 +177,7 @@ def test_the_status_mail_has_a_cap_for_each_address_too(at: Desk) -> None:
 
 
 def test_a_copy_has_a_cap_too_and_the_trace_says_so(at: Desk) -> None:
-    at.office = replace(at.office, replies=Replies(budget_domain=(2, 3600.0)))
+    at.office = replace(at.office, rules=budgeted(at.office.rules, budget_domain=(2, 3600.0)))
     match = replace(REGISTERED, support_addresses=("ops@other.example", "support+x@introserv.com"))
     outcomes = all_of(at, (by(f"user{n}@firm{n}.example", n, verdict=PASS, match=match) for n in range(3)))
     assert answered(outcomes) == 3
@@ -195,7 +206,7 @@ def test_nodes_that_count_at_once_spend_no_budget_twice(postgresql: Callable[[],
         node.open(NOW)
     desks = [Desk(node) for node in nodes]
     for one in desks:
-        one.office = office(nodes[0].keys, nodes[0].key_id, replies=Replies(budget_total=(10, 3600.0)))
+        one.office = office(nodes[0].keys, nodes[0].key_id, budgeted(budget_total=(10, 3600.0)))
     gate = threading.Barrier(len(desks))
 
     def work(index: int, one: Desk) -> None:

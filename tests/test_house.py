@@ -109,7 +109,13 @@ def test_only_the_store_opens_a_session_on_our_database() -> None:
 
 
 def test_policy_is_pure() -> None:
-    assert imported(ROOT / "gateway" / "tickets" / "policy.py") == {"model"}
+    tickets = ROOT / "gateway" / "tickets"
+    assert modules(tickets / "policy.py") == {"gateway.model", "gateway.tickets.rules"}
+    assert imports_of(tickets / "policy.py") == {"__future__", "collections", "dataclasses", "datetime", "gateway"}
+    # what it is given of the configuration is a value: two sections as they are, and what is made of others
+    assert modules(tickets / "rules.py") == {"gateway.tickets.settings"}
+    reads = r"\b(?:now|today|open|read_text|exists|file_faults|getenv|execute)\("
+    assert re.findall(reads, (tickets / "policy.py").read_text() + (tickets / "rules.py").read_text()) == []
 
 
 def test_nothing_sleeps_and_no_file_is_named_for_nothing() -> None:

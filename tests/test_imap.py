@@ -521,5 +521,5 @@ def test_staff_are_told_of_a_refused_account_once_however_often_it_is_looked_at(
     hour, up = at.clock.now + timedelta(hours=1), at.clock.now + timedelta(minutes=59)
     assert at.store.write_now(lambda c: mailboxes.alerts(c, office, hour, up)) == []
     rows = at.store.read_now(lambda c: c.execute(select(outbox.c.recipient, outbox.c.kind)).all())
-    addresses = {*office.staff["technical"], *office.staff["escalation"]}
+    addresses = {*office.staff.technical, *office.staff.escalation}
     assert sorted(row.recipient for row in rows) == sorted([*addresses, *addresses])

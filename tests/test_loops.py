@@ -22,9 +22,9 @@ from gateway.demo import ZONE
 from gateway.model import AccountMatch
 from gateway.peers import Taken
 from gateway.tickets import likeness, outgoing
-from gateway.tickets.settings import Replies
+from gateway.tickets.settings import Staff
 from tests.peers.harness import LoopbackPeers, Running, until
-from tests.samples import ACCOUNT_TEXT, FAIL, NOW, OUTAGE_TEXT, PASS, REGISTERED, STRANGER, incoming, mail
+from tests.samples import ACCOUNT_TEXT, FAIL, NOW, OUTAGE_TEXT, PASS, REGISTERED, STRANGER, budgeted, incoming, mail
 from tests.test_budgets import all_of, answered, by
 from tests.test_daemon import signed
 from tests.test_desk import MINUTE, Desk
@@ -174,7 +174,7 @@ def test_a_staff_address_that_answers_by_itself_makes_no_mail(robots: Callable[.
 
 
 def test_staff_addresses_have_a_cap_and_what_verified_customers_report_has_one_of_its_own(at: Desk) -> None:
-    at.office = replace(at.office, replies=Replies(budget_total=(20, 3600.0)))
+    at.office = replace(at.office, rules=budgeted(at.office.rules, budget_total=(20, 3600.0)))
     all_of(at, (by(f"user{n}@plain{n}.example", n) for n in range(50)))
     told = [row for row in at.outbox() if row.template == "staff_new"]
     assert len(told) == 20
@@ -184,7 +184,7 @@ def test_staff_addresses_have_a_cap_and_what_verified_customers_report_has_one_o
 
 
 def test_staff_mail_never_goes_to_ourselves(at: Desk) -> None:
-    at.office = replace(at.office, staff={"technical": ("support+l1@introserv.com", "l1@introserv.com")})
+    at.office = replace(at.office, staff=Staff(technical=("support+l1@introserv.com", "l1@introserv.com")))
     all_of(at, [by("anna@example.de", 1, verdict=PASS, match=REGISTERED)])
     assert {row.recipient for row in at.outbox() if row.kind == "staff"} == {"l1@introserv.com"}
 

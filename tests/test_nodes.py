@@ -21,6 +21,7 @@ from gateway.database.store import Store, utc_now
 from gateway.database.tables import outbox
 from gateway.demo import ACCOUNTS
 from gateway.tickets.health import Check, noted_elsewhere, stored
+from gateway.tickets.settings import Staff
 from tests.conftest import NOW
 from tests.peers.harness import LoopbackPeers, Running, until
 from tests.samples import office
@@ -147,7 +148,7 @@ def test_roles_that_nobody_could_serve_are_told_by_check(tmp_path: Path) -> None
 
 
 def test_what_every_node_finds_is_told_by_one_of_them(store: Store) -> None:
-    whom = office(store.keys, store.key_id, staff={"technical": ("boss@staff.example",)})
+    whom = office(store.keys, store.key_id, staff=Staff(technical=("boss@staff.example",)))
     several = [Standing(f"/var/lib/{name}", name) for name in ("mx1", "w1")]
 
     def round_of(problem: str, now: datetime) -> None:

@@ -22,8 +22,7 @@ from gateway.replies import render
 from gateway.replies.render import Sender, Templates
 from gateway.settings import Gateway
 from gateway.tickets import desk, nudges, people
-from gateway.tickets.settings import Replies
-from tests.samples import JOE, NONE, NOW, REGISTERED, RULES, STRANGER, envelope, incoming, mail, office
+from tests.samples import JOE, NONE, NOW, REGISTERED, RULES, STRANGER, budgeted, envelope, incoming, mail, office
 from tests.test_desk import MINUTE, Desk
 
 GOLDEN = Path(__file__).parent / "golden" / "shift.txt"
@@ -47,7 +46,7 @@ class Shift:
         store = Store(f"sqlite:///{folder / 'gateway.db'}")
         store.open(NOW)
         self.at = Desk(store)
-        self.at.office = office(store.keys, store.key_id, SEVEN, replies=Replies(budget_domain=(1000, 3600.0)))
+        self.at.office = office(store.keys, store.key_id, budgeted(SEVEN, budget_domain=(1000, 3600.0)))
         self.pages: list[str] = []
         self._count = 0
         self._names: dict[str, str] = {}
@@ -205,7 +204,7 @@ def test_what_a_follow_up_tells_is_not_missing_any_more(at: Desk) -> None:
 
 
 def test_an_outage_that_is_told_again_joins_the_first_whatever_the_budgets_are(at: Desk) -> None:
-    at.office = replace(at.office, replies=Replies(budget_domain=(1000, 3600.0)))
+    at.office = replace(at.office, rules=budgeted(at.office.rules, budget_domain=(1000, 3600.0)))
     text = "Hello, my server is down and nothing responds to ping."
     found = []
     for number in (1, 2):

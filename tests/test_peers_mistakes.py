@@ -198,7 +198,7 @@ def test_a_reply_to_a_long_closed_ticket_is_a_new_linked_one_and_its_numbers_sta
     at.store.write_now(lambda c: people.answer(c, first, "Replaced.", JOE, at.office, NOW + MINUTE))
     at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 2 * MINUTE))
     before = at.show(first)
-    grace = at.office.rules.reopen_grace_s / 60
+    grace = at.office.rules.replies.reopen_grace / 60
     within = took(at, 2, "It is slow again.", f"Re: Slow disk [{first}]", later=grace)
     assert within.reference == first
     at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + (grace + 1) * MINUTE))

@@ -34,7 +34,7 @@ from gateway.tickets import (
 from gateway.tickets.conversation import Merged, MovedOn, Refused
 from gateway.tickets.corrections import Right
 from gateway.tickets.rights import NotAllowed
-from tests.samples import ANNA, JIM, JOE, NONE, NOW, OUTAGE_TEXT, STRANGER, envelope, incoming, mail
+from tests.samples import ANNA, JIM, JOE, NONE, NOW, OUTAGE_TEXT, STAFF, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
 from tests.test_render import SENDER, TEMPLATES
 
@@ -262,7 +262,7 @@ def mails(at: Desk, template: str) -> list[tuple[str, str]]:
 
 
 def test_the_owner_is_reminded_before_the_department(at: Desk) -> None:
-    at.office = replace(at.office, people={"joe": "joe@introserv.com"})
+    at.office = replace(at.office, staff=STAFF.model_copy(update={"people": {"joe": "joe@introserv.com"}}))
     mine, late, nobodys = opened(at, 1), opened(at, 2), opened(at, 3)
     at.store.write_now(lambda c: ownership.assign(c, mine, "joe", JOE, NOW + MINUTE))
     at.store.write_now(lambda c: ownership.watch(c, mine, "ann@introserv.com", JOE, NOW + MINUTE))

@@ -24,9 +24,8 @@ from gateway.database.store import Store
 from gateway.model import ClaimedItem, OutboxItem, RawMessage, Turn
 from gateway.tickets import aftermath, desk, openings, people, rounds, views
 from gateway.tickets.occasion import Occasion
-from gateway.tickets.settings import Replies
 from tests.peers.harness import until
-from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, died, envelope, incoming, mail
+from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, budgeted, died, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk, sent
 
 LATER = NOW + 10 * MINUTE
@@ -50,7 +49,9 @@ class Scene:
 
     def __init__(self, store: Store, answered: bool) -> None:
         self.at, self.number, self.store = Desk(store), next(NUMBERS), store
-        self.at.office = replace(self.at.office, replies=Replies(budget_domain=(10**6, 1.0), budget_total=(10**6, 1.0)))
+        self.at.office = replace(
+            self.at.office, rules=budgeted(self.at.office.rules, budget_domain=(10**6, 1.0), budget_total=(10**6, 1.0))
+        )
         self.reference, self.answer_row = "", None
         store.write_now(lambda connection: self._build(connection, answered))
 

@@ -114,7 +114,7 @@ def test_what_is_counted_ahead_is_exact_whatever_changes(store: Store) -> None:
     ]  # fmt: skip
     written(store, asked)
     since = now - timedelta(days=19, hours=3)
-    watch = report_days.Watch("Europe/Berlin", now, RULES.limit_s)
+    watch = report_days.Watch("Europe/Berlin", now, RULES.clock.limit)
 
     def settled() -> int:
         while store.write_now(lambda c: report_days.settle(c, since, watch)):

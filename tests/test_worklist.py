@@ -583,7 +583,7 @@ def test_a_mail_is_split_off_with_what_it_brought(store: Store) -> None:
         "verified",
     )
     assert (new.priority, new.critical, new.owner, new.round, new.promised_at) == ("normal", False, "", 1, NOW)
-    assert new.limit_at == NOW + timedelta(seconds=RULES.limit_s) and old.version == 2 and old.limit_at is not None
+    assert new.limit_at == NOW + timedelta(seconds=RULES.clock.limit) and old.version == 2 and old.limit_at is not None
     case = store.read_now(lambda c: casefile.read(c, new, boss, NOW))
     assert [one.row.text for one in case.said if one.row.direction == "in"] == ["and the invoice?"]
     assert [(fact.kind, fact.value) for values in case.facts.values() for fact in values] == [("invoices", "231")]

@@ -60,8 +60,8 @@ def tell(
     to = [address for address in contact.addresses if not office.rules.owns(address)]
     if not to:
         raise Refused(f"the directory has no abuse contact and no owner of account {contact.account.account}")
-    language = contact.account.language if contact.account.language in office.rules.languages else None
-    notice = _Notice(contact.account, about, language or office.rules.default_language, _words(connection, row.id))
+    language = office.rules.language(contact.account.language)
+    notice = _Notice(contact.account, about, language, _words(connection, row.id))
     told = [address for address in to if outgoing.write(connection, notice.to(address, row), office, now)]
     if not told:
         raise Refused(f"the contacts of account {contact.account.account} were told already")

@@ -27,7 +27,7 @@ class Aftermath:
         self._office = office
 
     def promise_s(self) -> float:
-        return self._office().rules.limit_s
+        return self._office().rules.clock.limit
 
     def died(self, connection: Connection, item: OutboxItem, error: str, now: datetime) -> None:
         """See ``given_up``."""

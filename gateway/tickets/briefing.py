@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import attachments, entries, facts, messages, tickets
-from gateway.model import ALSO, FACT_KINDS, Decision, Disposition, Incoming, Ownership, Reading, Rules, TicketState
+from gateway.model import ALSO, FACT_KINDS, Decision, Disposition, Incoming, Ownership, Reading, TicketState
 from gateway.tickets import policy, shown, thanks
+from gateway.tickets.rules import Rules
 
 MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
 MAX_LISTED = 20  #: files and facts that are named

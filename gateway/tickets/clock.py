@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.database.tables import Ticket
-from gateway.model import Rules
+from gateway.tickets.rules import Rules
 
 OWNER, TARGET, STATUS, LIMIT = "owner", "target", "status", "limit"
 #: the owner is reminded after this part of ``target`` (10 of 15 min), the department after all of it
@@ -45,7 +45,8 @@ class Due:
 
 def new_round(started_at: datetime, rules: Rules) -> Round:
     """The round that starts at the receipt of a mail."""
-    moments = (started_at + timedelta(seconds=s) for s in (rules.target_s, rules.status_reply_s, rules.limit_s))
+    promise = rules.clock
+    moments = (started_at + timedelta(seconds=s) for s in (promise.target, promise.status_reply, promise.limit))
     return Round(started_at, *moments)
 
 

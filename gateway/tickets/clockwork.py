@@ -58,7 +58,7 @@ class Clockwork:
         due = await self.store.read(rounds.next_due)
         self._more = due is not None and due <= now and await self._tick(now)
         if time.monotonic() >= self._digest_at:
-            self._digest_at = time.monotonic() + min(DIGEST_S, self.office().digest_every_s)
+            self._digest_at = time.monotonic() + min(DIGEST_S, self.office().staff.digest_every)
             await self._digest(now)
 
     async def _put_right(self, moved: timedelta) -> None:

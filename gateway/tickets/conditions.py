@@ -20,7 +20,7 @@ def begin(connection: Connection, name: str, problem: str, office: Office, now: 
     if put_once(connection, conditions, {"name": name, "problem": problem, "since": now}) is None:
         return False
     event = f"condition.{name}.{now.isoformat()}"
-    for address in dict.fromkeys([*office.staff.get("technical", ()), *office.staff.get("escalation", ())]):
+    for address in dict.fromkeys([*office.staff.technical, *office.staff.escalation]):
         item = outgoing.alert(event, address, name, problem[:500], now)
         outgoing.write(connection, Reply(item, urgent=True), office, now)
     return True

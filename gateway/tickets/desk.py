@@ -109,14 +109,14 @@ def decided(at: Occasion, thread: Thread | None, *, binding: bool = True, joins:
     connection, incoming, rules = at.connection, at.incoming, at.office.rules
     trust, _ = policy.trust_of(incoming, rules)
     goes_on = thread.ticket_id if thread is not None and thread.party else None
-    spent = budgets.read(connection, incoming, trust, goes_on, at.office.replies, at.now)
+    spent = budgets.read(connection, incoming, trust, goes_on, at.office.rules.replies, at.now)
     if joins and thread is None and spent.same is not None:
         thread = threads.same_request(connection, spent.same, incoming, lock=binding)
     decision = policy.decide(incoming, thread, spent, at.now, rules)
     if binding and decision.reply is not None and spent.near and budgets.alone(connection):
-        spent = budgets.read(connection, incoming, trust, goes_on, at.office.replies, at.now)
+        spent = budgets.read(connection, incoming, trust, goes_on, at.office.rules.replies, at.now)
         decision = policy.decide(incoming, thread, spent, at.now, rules)
-    return budgets.with_copies_in_reach(connection, _unasked(decision, incoming), at.office.replies, at.now)
+    return budgets.with_copies_in_reach(connection, _unasked(decision, incoming), at.office.rules.replies, at.now)
 
 
 def _unasked(decision: Decision, incoming: Incoming) -> Decision:
@@ -482,7 +482,7 @@ def _tell_of_what_is_held(at: Occasion, decision: Decision) -> None:
         f'an outage is reported by {author} ("{_named(at.incoming)}"), and set aside: {why}. To read it: gateway '
         f"messages show {number}. To let it in: gateway messages release {number}"
     )
-    for address in at.office.staff.get("technical", ()):
+    for address in at.office.staff.technical:
         reply = Reply(outgoing.alert(at.event, address, "quarantine", line, at.now), stamp=budgets.Stamp("none"))
         outgoing.write_to_staff(at.connection, reply, line, at.office, at.now)
 

@@ -155,7 +155,7 @@ def _begun(connection: Connection, group: Group, office: Office, now: datetime) 
     _tie(connection, number, group.sign, group.rows, now)
     names = ", ".join(row.reference for row in group.rows[:10])
     line = f"{len(group.rows)} tickets about the {kind} {value} ({names}): gateway incidents confirm {number}"
-    for address in dict.fromkeys([*office.staff.get("technical", ()), *office.staff.get("escalation", ())]):
+    for address in dict.fromkeys([*office.staff.technical, *office.staff.escalation]):
         if not office.rules.owns(address):
             item = alert(f"incident.{number}", address, "incident", line[:500], now)
             write(connection, Reply(item, urgent=True), office, now)

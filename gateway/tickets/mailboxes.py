@@ -169,7 +169,7 @@ def alerts(connection: Connection, office: Office, now: datetime, started_at: da
         else:
             continue
         event = f"source.{row.name}.{now.isoformat()}"
-        for address in dict.fromkeys([*office.staff.get("technical", ()), *office.staff.get("escalation", ())]):
+        for address in dict.fromkeys([*office.staff.technical, *office.staff.escalation]):
             item = outgoing.alert(event[:80], address, "mailbox", line[:500], now)
             outgoing.write(connection, Reply(item, urgent=True), office, now)
         connection.execute(update(sources).where(sources.c.name == row.name).values(told_at=told))

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, or_, select, update
 from gateway.database import typed
 from gateway.database.inbox import LEASE_S
 from gateway.database.tables import Ticket, messages, outbox, tickets
-from gateway.model import InboxState, OutboxState, Rules, TicketState
+from gateway.model import InboxState, OutboxState, TicketState
 from gateway.tickets import clock
+from gateway.tickets.rules import Rules
 
 SLACK = timedelta(minutes=2)  #: of the clocks of several nodes
 MANY = 10_000  #: rounds that are put right at once

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, and_, or_, select
 from gateway.database import typed
 from gateway.database.statements import change
 from gateway.database.tables import UNWATCHED, Ticket, tickets
-from gateway.model import Rules, TicketState, Trust
+from gateway.model import TicketState, Trust
 from gateway.tickets import clock
+from gateway.tickets.rules import Rules
 
 
 def again(connection: Connection, row: Ticket, rules: Rules, now: datetime) -> None:

@@ -16,10 +16,11 @@ from gateway.database.statements import put
 from gateway.database.tables import Notice, Ticket, notices
 from gateway.mail import tokens
 from gateway.mail.address import with_a_label
-from gateway.model import ClaimedItem, OutboxItem, OutboxState, Rules
+from gateway.model import ClaimedItem, OutboxItem, OutboxState
 from gateway.tickets import briefing, budgets
 from gateway.tickets.board import Board
-from gateway.tickets.settings import Replies
+from gateway.tickets.rules import Rules
+from gateway.tickets.settings import Staff
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +48,24 @@ HELD = "held: it may have been sent before the restore"
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """Who we are, as far as rows are written: keys, addresses, [replies], staff by department."""
+    """Who we are, as far as rows are written: rules, keys, addresses, staff."""
 
     rules: Rules
     address: str
     domain: str
-    replies: Replies
     keys: Mapping[str, bytes]
     key_id: str
     new_message_id: Callable[[], str]
-    staff: Mapping[str, tuple[str, ...]]
+    staff: Staff
     rechecks: tuple[float, ...]
-    digest_every_s: float
     restored: Restored = NEVER
     board: Board = field(default_factory=Board)
-    people: Mapping[str, str] = field(default_factory=dict)  #: the address of a user's name
     timezone: str = "UTC"  #: in which staff read times
     may_answer: tuple[str, ...] = ()  #: addresses of staff, and ``*@domain``
 
     def address_of(self, name: str) -> str | None:
         """Where a person of ours gets mail: a name that is an address, or one that the configuration knows."""
-        return name if "@" in name else self.people.get(name)
+        return name if "@" in name else self.staff.people.get(name)
 
     def answers(self, address: str | None) -> bool:
         """Whether mail from this address may be staff's."""
@@ -76,7 +74,7 @@ class Office:
 
     def staff_token(self, reference: str, address: str) -> str | None:
         """Where this staff address answers the ticket by mail; ``None`` where it may not."""
-        if not self.replies.plus_address or not self.answers(address):
+        if not self.rules.replies.plus_address or not self.answers(address):
             return None
         secret = self.keys[self.key_id]
         return tokens.token_address(self.address, self.domain, reference, address, self.key_id, secret, tokens.STAFF)
@@ -112,7 +110,7 @@ def write_claimed(connection: Connection, reply: Reply, office: Office, now: dat
 def _addressed(reply: Reply, office: Office, now: datetime) -> OutboxItem:
     """The item with its Message-ID and, for a customer, with his own way back to the ticket."""
     context, item = dict(reply.item.context), reply.item
-    if reply.reference is not None and office.replies.plus_address and item.kind != "staff":
+    if reply.reference is not None and office.rules.replies.plus_address and item.kind != "staff":
         secret = office.keys[office.key_id]
         context["reply_to"] = tokens.token_address(
             office.address, office.domain, reply.reference, item.recipient, office.key_id, secret
@@ -153,7 +151,7 @@ def tell(connection: Connection, what: Notification, office: Office, now: dateti
     """A notification to whoever hears of the ticket (and the escalation addresses)."""
     to = hearers(what.ticket, what.more.get("also", ()), office)
     if escalate:
-        to += office.staff.get("escalation", ())
+        to += office.staff.escalation
     tell_these(connection, to, what, office, now)
 
 
@@ -197,7 +195,7 @@ def write_to_staff(connection: Connection, reply: Reply, about: str, office: Off
     address = reply.item.recipient
     if office.rules.owns(address):
         notice(connection, RIDES_ALONG, f"{about} was not sent to {address}: it is our own address", now)
-    elif budgets.may_tell(connection, address, reply.stamp.proof, office.replies, now):
+    elif budgets.may_tell(connection, address, reply.stamp.proof, office.rules.replies, now):
         write(connection, reply, office, now)
     else:
         notice(connection, "budget", f"{about} was not sent to {address}: budget_total is spent", now)
@@ -217,11 +215,11 @@ def digest(connection: Connection, office: Office, now: datetime) -> int:
     waiting = typed.every(
         connection, Notice, select(notices).where(notices.c.told_at.is_(None)).order_by(notices.c.id).limit(500)
     )
-    to = [address for address in office.staff.get("technical", ()) if not office.rules.owns(address)]
+    to = [address for address in office.staff.technical if not office.rules.owns(address)]
     if not to or not anything_to_tell(connection):
         return 0
     last = connection.execute(select(func.max(notices.c.told_at))).scalar()
-    if last is not None and (now - last).total_seconds() < office.digest_every_s:
+    if last is not None and (now - last).total_seconds() < office.staff.digest_every:
         return 0
     lines = [{"at": row.at.isoformat(timespec="seconds"), "kind": row.kind, "line": row.line} for row in waiting]
     told = {"lines": lines, "digest": True}

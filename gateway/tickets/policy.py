@@ -27,11 +27,11 @@ from gateway.model import (
     Priority,
     Question,
     ReplyPlan,
-    Rules,
     Thread,
     TicketState,
     Trust,
 )
+from gateway.tickets.rules import Rules
 
 #: an own address names the service, and an own service names the order
 _SAID_BY = {"services": ("services", "hosts", "ips"), "orders": ("orders", "services", "hosts")}
@@ -333,7 +333,7 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
     if not thread.party or _another_matter(incoming, thread):
         return None
     if thread.state is TicketState.CLOSED and thread.closed_at is not None:
-        if (now - thread.closed_at).total_seconds() > rules.reopen_grace_s:
+        if (now - thread.closed_at).total_seconds() > rules.replies.reopen_grace:
             return None
         topics = incoming.reading.topics
         certain = topics.critical or topics.department is Department.FINANCIAL  # technical is what is not known as well
@@ -407,14 +407,14 @@ def _hushed(case: _Case) -> str:
         return "the author failed verification"
     if why := of_this_copy(incoming):
         return why
-    old = (case.now - incoming.envelope.received_at).total_seconds() > case.rules.ack_max_age_s
+    old = (case.now - incoming.envelope.received_at).total_seconds() > case.rules.replies.ack_max_age
     return TOO_OLD if old else ""
 
 
 def _spent(case: _Case, budgets: Budgets) -> str:
     """What speaks against another answer now."""
     if not case.incoming.verdict.authenticated and budgets.last_to_author is not None:
-        if (case.now - budgets.last_to_author).total_seconds() < case.rules.unauthenticated_gap_s:
+        if (case.now - budgets.last_to_author).total_seconds() < case.rules.replies.budget_address[1]:
             return ONCE_A_DAY
     if budgets.came_back:
         return f"{CAME_BACK}{budgets.came_back}"
@@ -471,5 +471,5 @@ def language_for(incoming: Incoming, trust: Trust, rules: Rules) -> str:
         wanted = [settled.language if trust is Trust.VERIFIED and settled else None, stated or None]
     for language in wanted:
         if language is not None:
-            return language if language in rules.languages else rules.default_language
-    return rules.default_language
+            return rules.language(language)
+    return rules.language(None)

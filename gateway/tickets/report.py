@@ -20,9 +20,10 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import tickets
-from gateway.model import Rules, TicketState
+from gateway.model import TicketState
 from gateway.tickets import report_days
 from gateway.tickets.report_days import Day, Group, Watch
+from gateway.tickets.rules import Rules
 
 K = TypeVar("K")
 _P50, _P95 = 50, 95
@@ -50,8 +51,8 @@ def report(connection: Connection, span: Span, rules: Rules) -> dict[str, Any]:
         "since": span.since.isoformat(),
         "until": span.now.isoformat(),
         "timezone": span.zone,
-        "target_s": rules.target_s,
-        "limit_s": rules.limit_s,
+        "target_s": rules.clock.target,
+        "limit_s": rules.clock.limit,
         **_promise(days, rules),
         "hours": _hours(days),
         "silence": _silence(days),
@@ -67,7 +68,7 @@ def in_time(connection: Connection, now: datetime) -> int:
 
 def watch_of(span: Span, rules: Rules) -> Watch:
     """How the days of a span are counted."""
-    return Watch(span.zone, span.now, rules.limit_s)
+    return Watch(span.zone, span.now, rules.clock.limit)
 
 
 # --------------------------------------------------------------------------- the promise
@@ -110,7 +111,7 @@ def _promise(days: Mapping[date, Day], rules: Rules) -> dict[str, Any]:
 
 def _rows_of(spans: Iterable[tuple[str, tuple[Day, ...]]], rules: Rules) -> list[dict[str, Any]]:
     """The rows of days or weeks that had any ticket."""
-    limits = (rules.target_s, rules.limit_s)
+    limits = (rules.clock.target, rules.clock.limit)
     rows = [
         _once((key, *limits), its, lambda days, key=key: _row(key, [_whole(days)], rules))  # type: ignore[misc]
         for key, its in spans
@@ -166,7 +167,7 @@ def _row(key: str, pieces: Sequence[_Piece], rules: Rules) -> dict[str, Any]:
     """As it is reported."""
     delays = [piece.delays for piece in pieces if piece.delays]
     answered = sum(map(len, delays))
-    within = (_up_to(delays, round(limit * 1000)) for limit in (rules.target_s, rules.limit_s))
+    within = (_up_to(delays, round(limit * 1000)) for limit in (rules.clock.target, rules.clock.limit))
     counts = {"key": key, "tickets": sum(piece.tickets for piece in pieces), "answered": answered}
     counts |= dict(zip(("within_target", "within_limit"), within, strict=True))
     counts |= {"breached": sum(piece.breached for piece in pieces)}

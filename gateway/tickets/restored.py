@@ -82,7 +82,7 @@ def _tell(connection: Connection, rows: Sequence[Any], office: Office, now: date
     """One mail for each department with its tickets, and to the escalation with all."""
     chosen: dict[str, dict[int, Any]] = {}
     for row in rows:
-        for address in (*office.staff.get(row.department, ()), *office.staff.get("escalation", ())):
+        for address in (*office.staff.team(row.department), *office.staff.escalation):
             chosen.setdefault(address, {})[row.id] = row
     for address, his in chosen.items():
         named = [{"at": one.opened_at.isoformat(), "kind": "overdue", "line": _line(one)} for one in his.values()]

@@ -111,7 +111,7 @@ def _awake(connection: Connection, row: Ticket, office: Office, now: datetime) -
     conversation.noted(connection, row, "the snooze is over", now)
     connection.execute(update(tickets).where(tickets.c.id == row.id).values(snoozed_until=None))
     event = f"t{row.id}.s{until.timestamp():.0f}.awake"
-    to = outgoing.concerned(row, office) or office.staff.get(row.department, ())
+    to = outgoing.concerned(row, office) or office.staff.team(row.department)
     told = Notification(row, "staff_owner", event, {"event": "awake"})
     outgoing.tell_these(connection, to, told, office, now)
     return [(row.reference, "awake", (now - until).total_seconds())]
@@ -133,8 +133,8 @@ def _may_hear(connection: Connection, row: Ticket, office: Office, now: datetime
         )
     ).scalar()
     if last is None:
-        return denied and budgets.may_hear(connection, row.author, "", office.replies, now)
-    quiet = timedelta(seconds=QUIET * office.rules.status_reply_s)
+        return denied and budgets.may_hear(connection, row.author, "", office.rules.replies, now)
+    quiet = timedelta(seconds=QUIET * office.rules.clock.status_reply)
     return bool(now - last >= quiet)
 
 

@@ -94,6 +94,15 @@ class Staff(Section):
     digest_every: Seconds = 3600.0
     """News that can wait are mailed this often."""
 
+    def team(self, department: str) -> tuple[str, ...]:
+        """Who gets mail about tickets of a department; nobody where it has no addresses."""
+        return {"technical": self.technical, "financial": self.financial or self.technical}.get(department, ())
+
+    @property
+    def everybody(self) -> tuple[str, ...]:
+        """The addresses of all teams."""
+        return (*self.technical, *self.financial, *self.escalation)
+
 
 class Block(Section):
     """``[block]``: authors whose mail goes to quarantine, beside the list that the console and ``gateway blocks``

@@ -523,7 +523,7 @@ class _Work:
         """Why an answer may be meant for somebody else: it speaks to a colleague, or greets another customer."""
         ticket = self.case.ticket
         customer = [ticket.author_name, ticket.author or "", ticket.account or "", *self._said()]
-        staff = {address for team in self.office.staff.values() for address in team}
+        staff = set(self.office.staff.everybody)
         if name := addressed.colleague(words, customer, staff - {self.who}):
             return f'it speaks to "{name}", a colleague; to keep it internal, write note: above it'
         t = tickets.c
