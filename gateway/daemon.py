@@ -57,11 +57,10 @@ class Daemon:
         loop.add_signal_handler(
             signal.SIGHUP, self.node.reload.set
         )  # one that comes too early is answered after the start
-        try:
+        async with contextlib.AsyncExitStack() as undo:
+            undo.push_async_callback(self._close)
             await self._start()
-        except BaseException:
-            await self._close()
-            raise
+            undo.pop_all()
         self._started()
         began = time.monotonic()
         try:

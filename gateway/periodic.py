@@ -26,6 +26,6 @@ class Periodic:
         while await wait(pause):
             try:
                 await self.job()
-            except Exception as error:  # the one broad net of all of them
+            except Exception as error:  # the one broad net of all periodic work: its next time may go well
                 log.loop_fault(self.name, error)
             pause = self.seconds()

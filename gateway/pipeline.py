@@ -296,7 +296,7 @@ class Pipeline:
             await self._store.write(
                 lambda connection: inbox.hand_back(connection, [claimed], self._clock(), wait_s, reason)
             )
-        except Exception as fault:
+        except Exception as fault:  # the database is away: it is handed back with the next claim
             log.loop_fault("pipeline", fault)
             self._back.append((claimed, wait_s, reason))
 
@@ -316,7 +316,7 @@ class Pipeline:
 
         try:
             await self._store.write(job)
-        except Exception as error:  # this node knows it
+        except Exception as error:  # a help to other nodes, not a need: this one knows it
             log.loop_fault("pipeline", error)
 
     async def _commit(self, held: _Held, incoming: Incoming, bounced: int | None) -> desk.Outcome | None:

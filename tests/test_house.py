@@ -130,6 +130,20 @@ def test_only_one_module_assigns_the_inbox_state() -> None:
             assert "state=InboxState" not in path.read_text(), path
 
 
+def broad_nets(source: str) -> list[str]:
+    """The lines of a module that catch everything and do not say why."""
+    caught = re.findall(r"(?m)^ *except(?:\s*:| .*\b(?:Base)?Exception\b).*$", source)
+    return [line.strip() for line in caught if not re.search(r":  # (?:\S+ ){3,}\S+$", line)]
+
+
+def test_what_catches_everything_says_why() -> None:
+    unsaid = {str(path.relative_to(ROOT)): lines for path in FILES if (lines := broad_nets(path.read_text()))}
+    assert unsaid == {}
+    wrong = "try:\n    f()\nexcept:\n    pass\nexcept (OSError, Exception):\n    pass\nexcept BaseException as e:  # as above\n"
+    assert len(broad_nets(wrong)) == 3
+    assert broad_nets("except Exception as error:  # a library over hostile input\nexcept faults.ExceptionGroup:") == []
+
+
 def _assigned(function: ast.AST) -> dict[str, list[ast.expr]]:
     """What each name of a function is set to."""
     found: dict[str, list[ast.expr]] = {}

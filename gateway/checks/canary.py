@@ -42,7 +42,7 @@ class Canary:
         while await wait(LOOK_S):
             try:
                 await self._turn()
-            except Exception as error:  # the one broad net of this loop
+            except Exception as error:  # the one broad net of this loop: the next look is in a moment
                 log.loop_fault("canary", error)
 
     async def _turn(self) -> None:

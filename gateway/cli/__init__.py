@@ -114,7 +114,7 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # each kind has its words and its exit code; what nobody expected is raised again
         sys.exit(_told(error))
 
 

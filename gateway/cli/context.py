@@ -60,11 +60,10 @@ def opened(found: Settings) -> Store:
     store = Store(found.database_url)
     if store.path is not None and not store.path.exists():
         raise StoreError(f"there is no database at {store.path}; start the service once")
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(store.close)
         store.load_keys()
-    except BaseException:
-        store.close()
-        raise
+        undo.pop_all()
     return store
 
 

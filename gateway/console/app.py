@@ -191,7 +191,7 @@ class _Answered:
             raise
         except ClientDisconnect:
             raise ConnectionResetError from None
-        except Exception as error:
+        except Exception as error:  # every fault of ours is a page with its number
             if begun:
                 raise
             response = await self._failed(Request(scope), error)

@@ -14,6 +14,7 @@ from gateway.console.mail_html import framed
 from gateway.mail.charsets import decode
 from gateway.model import Reading
 from gateway.read.attachments import pictures
+from gateway.read.reader import NoReader, ReaderFailed, TooSlow
 
 MAX_TEXT = 256 * 1024
 
@@ -22,7 +23,7 @@ async def read(visit: Visit, raw: bytes | bytearray, mail_from: str | None, at: 
     """(the reading by the killable reader, why there is none)."""
     try:
         return await visit.service.read(raw, mail_from, at), ""
-    except Exception as error:  # over which the reader died before, perhaps: the page says so
+    except (ReaderFailed, NoReader, TooSlow) as error:
         return None, f"This mail cannot be read: {type(error).__name__}. Its source can be downloaded."
 
 

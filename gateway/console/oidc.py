@@ -100,7 +100,7 @@ class Provider:
             return self._refused(403, NO_TLS)
         try:
             found = await self._described()
-        except Exception as error:
+        except Exception as error:  # whatever the provider answered, or the package is missing
             log.warning("oidc_unreachable", issuer=self._settings.issuer, error=type(error).__name__)
             return self._refused(503, MISSING if isinstance(error, ImportError) else AWAY)
         values = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}

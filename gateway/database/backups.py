@@ -73,15 +73,14 @@ def make(database: Path, now: datetime) -> Path:
         raise NoRoom(f"no room for the copy before the migration: {needed} octets are needed in {database.parent}")
     target = database.with_name(f"{database.name}.{now:%Y%m%dT%H%M%S}.backup")
     part = target.with_name(target.name + _PART)
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(clean, database)
         with contextlib.closing(sqlite3.connect(database)) as source, contextlib.closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
         _sync(part)
         part.rename(target)
         _sync(database.parent)
-    except BaseException:
-        clean(database)
-        raise
+        undo.pop_all()
     for old in sorted(database.parent.glob(f"{database.name}.*.backup"))[:-KEPT]:
         old.unlink()
     return target

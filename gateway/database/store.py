@@ -424,7 +424,7 @@ class Store:
             self.trouble = str(told)
             _tell_all(group, (), told)
             return told
-        except BaseException as error:
+        except BaseException as error:  # each of the group waits for an outcome, and gets this one
             told = _told(error)
             unusable = isinstance(told, Unavailable) and faults.of(error) is not Fault.CONFLICT
             if unusable:  # a new connection may reach the new primary
@@ -455,7 +455,7 @@ class Store:
                 self._connection = self._writer_engine.connect()
             self._check_files()
             transaction = self._connection.begin()
-        except Exception as error:
+        except Exception as error:  # whatever it is: nothing was done yet, so all may be tried again
             raise _NotBegun from error
         with transaction:
             return [job(self._connection) for job in jobs]

@@ -83,7 +83,7 @@ class Acceptor:
                 await self._store.write(partial(originals.stage, staged=staged, seq=seq, piece=piece))
             mail = partial(inbox.accept, message=message, digest=digest, staged=staged, turn=turn)
             return await self._store.write(mail)
-        except BaseException:
+        except BaseException:  # cut off as well: what was staged goes, and the fault is raised again
             self._store.submit(lambda connection: originals.abandon(connection, staged))
             raise
 

@@ -118,16 +118,15 @@ class Mailbox:
             )  # fmt: skip
         except (OSError, EOFError, IMAPClientError) as error:
             raise Away(f"connecting: {words(error)}") from error
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._leave, client)
             _bounded(client, LITERAL)
             client.normalise_times = False
             if account.security == "starttls":
                 client.starttls(context)
             self._login(client)
             self._folders.learn_names(client)
-        except BaseException:
-            self._leave(client)
-            raise
+            undo.pop_all()
         return client
 
     def _login(self, client: IMAPClient) -> None:

@@ -278,7 +278,7 @@ class Folders:
             return
         try:
             contents = self._fetched(client, keys[0], batch)
-        except Exception:
+        except Exception:  # whatever the server answered: these mails are fetched one by one, and it is raised again
             if not self._halt.is_set():
                 self._alone.update(keys)
                 if len(batch) == 1:

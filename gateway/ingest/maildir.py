@@ -74,7 +74,7 @@ class Maildir:
         self._state, self._reported = state, now.timestamp()
         try:
             self._ledger.report(**values)
-        except Exception:  # the database is away too; the next report tells
+        except Exception:  # the database is away too, and the folder is still to be read; the next report tells
             self._reported = 0.0
 
     def look(self) -> int:

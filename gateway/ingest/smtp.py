@@ -130,7 +130,7 @@ class MailSession(Connection):
             return await self._COMMANDS[name](self, argument)
         except (ConnectionError, asyncio.IncompleteReadError, TlsFailed):
             raise
-        except Exception as error:
+        except Exception as error:  # every fault of ours: nothing of it may reach the peer
             incident = new_incident()
             log.session_fault(incident, error)
             return incident_reply(incident)

@@ -147,7 +147,7 @@ class ForkServer:
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             try:
                 serve(theirs.detach(), self._preload)
-            except BaseException:
+            except BaseException:  # the fork ends here: nothing may run on in a copy of the command
                 sys.excepthook(*sys.exc_info())
             finally:
                 os._exit(0)
@@ -178,7 +178,7 @@ class ForkServer:
                 self._control.settimeout(ANSWER_S)
                 if len(said) < _PID.size:
                     raise EOFError("the fork server ended")
-            except BaseException:
+            except BaseException:  # a time-out and an interrupt too, and it is raised again
                 os.close(status)
                 self._end()  # what it says later would be taken for the answer to the next question
                 raise
@@ -202,14 +202,13 @@ class ForkServer:
             f"import sys; sys.path[:] = {sys.path!r}; from gateway.read.fork_server import serve; "
             f"serve({theirs.fileno()}, {self._preload!r})"
         )
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(ours.close)
             with theirs:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", code], pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL
                 )
-        except BaseException:
-            ours.close()
-            raise
+            undo.pop_all()
         self._listen(ours)
 
     def _listen(self, ours: socket.socket) -> None:
@@ -274,7 +273,7 @@ class _Children:
             with socket.socket(fileno=wire) as given:
                 _imported(*target)(given, _imported(*argument))
             code = 0
-        except BaseException:
+        except BaseException:  # the child ends here: nothing may run on in a copy of the server
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(code)

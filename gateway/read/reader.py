@@ -79,7 +79,7 @@ def _serve(wire: socket.socket, read: ReadFunction) -> None:
         try:
             outcome: object = read(raw, hints)
             payload = pickle.dumps((True, _portable(outcome), _cpu() - before))
-        except BaseException as error:
+        except BaseException as error:  # exhausted memory and depth too: the mail is set aside, not the reader
             payload = pickle.dumps((False, f"{type(error).__name__} at {log.where(error)}", _cpu() - before))
         size = len(raw)
         del raw

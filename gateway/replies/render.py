@@ -21,14 +21,14 @@ import time
 import tomllib
 import unicodedata
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.header import Header
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
 
 from gateway.mail import guard
 from gateway.mail.address import plain_local
@@ -195,10 +195,7 @@ class Templates:
             RenderError: it is not there, or cannot be rendered.
         """
         which = f"{name}.{language}.txt.j2"
-        try:
-            text = rendered(self._environment.get_template(which), _spoken(values, language))
-        except Exception as error:  # a template is an admin's program: whatever it raises is its fault
-            raise RenderError(f"template {which}: {type(error).__name__}") from error
+        text = _made(self._environment.get_template, which, language, values)
         return re.sub(r"\n{3,}", "\n\n", text).strip()[:MAX_BODY] + "\n"
 
     def page(self, name: str, language: str, values: Mapping[str, Any], text: str) -> str:
@@ -210,10 +207,7 @@ class Templates:
         which = f"{name}.{language}.html.j2"
         if which not in self._available:
             return html_of(text, language)
-        try:
-            return rendered(self._pages.get_template(which), _spoken(values, language))
-        except Exception as error:
-            raise RenderError(f"template {which}: {type(error).__name__}") from error
+        return _made(self._pages.get_template, which, language, values)
 
     def problems(self, sender: Sender) -> list[Problem]:
         """Every template tried with every kind of values; a fault a line."""
@@ -368,6 +362,13 @@ _ABSENT: dict[str, Any] = {
     "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
     "also": (), "thanks": False, "invoices": (), "below": "", "answered": "", "answered_by": "", "answered_at": None,
 }  # fmt: skip
+
+
+def _made(template: Callable[[str], Template], which: str, language: str, values: Mapping[str, Any]) -> str:
+    try:
+        return rendered(template(which), _spoken(values, language))
+    except Exception as error:  # a template is an admin's program: whatever it raises is its fault
+        raise RenderError(f"template {which}: {type(error).__name__}") from error
 
 
 def _spoken(values: Mapping[str, Any], language: str) -> dict[str, Any]:

@@ -109,11 +109,11 @@ class Relay:
             local_hostname=self._hostname,
             timeout=chosen.timeout,
         )
-        try:
-            return await self._ready(client)
-        except BaseException:
-            client.close()
-            raise
+        with contextlib.ExitStack() as undo:
+            undo.callback(client.close)
+            ready = await self._ready(client)
+            undo.pop_all()
+            return ready
 
     async def _ready(self, client: aiosmtplib.SMTP) -> Connection:
         """Greeted, encrypted, logged in."""

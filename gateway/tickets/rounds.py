@@ -61,7 +61,7 @@ def _guarded(
     try:
         with connection.begin_nested():
             return work(connection, row, office, now)
-    except Exception as error:
+    except Exception as error:  # this ticket's own fault; one of the database is raised again
         if faults.of(error) not in (None, Fault.MAIL):
             raise
         log.loop_fault(f"clock of {row.reference}", error)
