@@ -21,7 +21,7 @@ from gateway.checks.standing import Standing
 from gateway.checks.watch import HealthWatch
 from gateway.claims import Bell
 from gateway.config import Settings
-from gateway.database import bell, inbox, nodes, originals, outbox
+from gateway.database import bell, inbox, nodes, originals, outbox, rings
 from gateway.database.store import Store, Unavailable
 from gateway.enclosures import Enclosures
 from gateway.ingest.acceptor import Acceptor
@@ -152,7 +152,7 @@ class Node:
         if not store.is_sqlite:
             label = nodes.label(self.standing.name, self.roles, self.standing.node)
             self._bell = bell.PostgresBell(
-                store, label, {bell.MAILS: self._mails_wait, bell.REPLIES: self._replies_wait}
+                store, label, {rings.MAILS: self._mails_wait, rings.REPLIES: self._replies_wait}
             )
         relays = KnownRelays()
         self.relays = Watch(store, relays, clock)

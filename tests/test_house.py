@@ -89,6 +89,25 @@ def modules(path: Path) -> set[str]:
     return {node.module for node in nodes if node.module and node.module.startswith("gateway")}
 
 
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_file_imports_one_that_imports_it() -> None:
+    # wherever the import stands: at the top, in a function, for the types alone
+    names = {module(path) for path in FILES}
+    needs: dict[str, set[str]] = {}
+    for path in FILES:
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        whole = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}
+        faces = {str(node.module) for node in nodes}
+        needs[module(path)] = ((whole | faces) & names) - {module(path)}
+    assert sum(map(len, needs.values())) > 1000
+    while free := [name for name, others in needs.items() if not others]:
+        needs = {name: others - set(free) for name, others in needs.items() if name not in free}
+    assert needs == {}
+
+
 def test_a_section_stands_in_the_room_that_uses_it_and_knows_no_other() -> None:
     whole = modules(ROOT / "gateway" / "config.py")
     assert whole == {f"gateway.{name}.settings" for name in SECTIONS} | {"gateway.settings"}

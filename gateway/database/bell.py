@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import psycopg
-from sqlalchemy import Connection, make_url
+from sqlalchemy import make_url
 
 from gateway import log, metrics
 from gateway.claims import Bell
 from gateway.database import faults
+from gateway.database.rings import MAILS, REPLIES, ring
 from gateway.database.store import Store, libpq_patience
 
-MAILS, REPLIES = "gateway_mails", "gateway_replies"
 QUIET_S = 0.05  #: between two rings of a node
 POLL_S = 2.0  #: between two looks of a node that hears the others
 ASKED_S = 10.0  #: a connection that has been silent for so long is asked whether it is there
@@ -117,9 +117,3 @@ class PostgresBell(Bell):
     def _hears(self, up: bool) -> None:
         self.up = up
         metrics.LISTENING.set(up)
-
-
-def ring(connection: Connection, channels: list[str], who: str = "") -> None:
-    """Tells every node that listens but ``who``."""
-    for channel in channels:
-        connection.exec_driver_sql("select pg_notify(%s, %s)", (channel, who))

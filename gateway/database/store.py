@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from gateway import log
-from gateway.database import backups, faults, originals, tables
+from gateway.database import backups, faults, originals, rings, tables
 from gateway.database.faults import Fault
 from gateway.database.statements import put_once
 from gateway.model import Temporary, Told
@@ -339,10 +339,8 @@ class Store:
 
     def _ring(self) -> None:
         """What was written last is looked for at once by whoever listens (``bell.py``)."""
-        from gateway.database import bell
-
         with contextlib.suppress(StoreError, SQLAlchemyError):
-            self.read_now(lambda connection: bell.ring(connection, [bell.MAILS, bell.REPLIES]))
+            self.read_now(lambda connection: rings.ring(connection, [rings.MAILS, rings.REPLIES]))
 
     def _dispose(self) -> None:
         self._writer_engine.dispose()

@@ -6,12 +6,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gateway.networks import networks
-
-if TYPE_CHECKING:
-    from gateway.ingest.limits import Hold
 
 PACE = 16 * 1024  #: octets a second; data that comes slower is slow
 CREDIT_S = 5.0  #: a pause that is not slow
@@ -29,6 +26,15 @@ class Standing(IntEnum):
     TRUSTED = 2  #: our own relay or socket
 
 
+class Held(Protocol):
+    """The octets of the mail that is received on a connection; ``kept``: it is being stored."""
+
+    octets: int
+    kept: bool
+
+    def give_back(self) -> None: ...
+
+
 class Seat:
     """A connection that was let in, and how it gets on."""
 
@@ -39,7 +45,7 @@ class Seat:
     ) -> None:
         self.networks = networks(address) if address else (LOCAL,)
         self.standing, self.give_way, self._clock = standing, give_way, clock
-        self.hold: Hold | None = None
+        self.hold: Held | None = None
         self._slow_at = clock() + GREETING_S
 
     def progress(self, octets: int) -> None:

@@ -1,1 +1,1 @@
-"""Tickets: the tables, the one store, the references, the threads, the policy and the clock."""
+"""Tickets: what becomes of a mail (policy, desk), their threads, clock, people, search and reports."""
