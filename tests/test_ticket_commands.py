@@ -12,8 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app, context
-from gateway.cli import messages as cli_messages
-from gateway.cli import outbox as cli_outbox
+from gateway.cli import listing as cli_listing
 from gateway.cli import tickets as cli_tickets
 from gateway.database.store import Store
 from gateway.tickets import audit, people, views
@@ -143,7 +142,7 @@ def test_a_long_list_is_shown_a_page_at_a_time(at: Desk, shell: Shell, monkeypat
     read: list[int] = []
     real = views._tickets
     monkeypatch.setattr(views, "_tickets", lambda c, rows: (read.append(len(rows)), real(c, rows))[1])
-    for module in (cli_tickets, cli_messages, cli_outbox):
+    for module in (cli_tickets, cli_listing):
         monkeypatch.setattr(module, "PAGE", 2)
     assert [shell(*one, "--json").stdout for one in lists] == whole
     assert read == [2, 2, 1, 2, 2]

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli import context, moments
-from gateway.cli.output import PAGE, Force, Json, Limit, fail, show_fields, show_pages, write_octets
+from gateway.cli.listing import Listing, listed
+from gateway.cli.output import Force, Json, Limit, fail, show_fields, write_octets
 from gateway.model import Disposition, InboxState
 
 app = typer.Typer(no_args_is_help=True, help="The inbox: list, show, raw, replay, release, discard.")
@@ -28,16 +29,10 @@ def messages_list(
     as_json: Json = False,
 ) -> None:
     """List received mail, newest first."""
-    from gateway.database.store import utc_now
     from gateway.tickets import search
 
-    with context.store() as (settings, store):
-        zone = moments.zone_of(settings)
-        start = moments.past(since, utc_now(), zone=zone) if since else None
-        wanted = search.Search(state, disposition, sender, subject, message_id, start, limit)
-        read = lambda page: store.read_now(lambda connection: search.inbox_rows(connection, page))  # noqa: E731
-        pages = search.pages(read, wanted, PAGE)
-        show_pages(pages if as_json else moments.shown(pages, zone), COLUMNS, as_json)
+    wanted = search.Search(state, disposition, sender, subject, message_id, limit=limit)
+    listed(Listing(search.inbox_rows, COLUMNS, as_json), wanted, since)
 
 
 @app.command("show")

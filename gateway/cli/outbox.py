@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli import context, moments
-from gateway.cli.output import PAGE, Json, Limit, fail, safe, show_fields, show_pages
+from gateway.cli.listing import Listing, listed
+from gateway.cli.output import Json, Limit, fail, safe, show_fields
 from gateway.model import OutboxState
 
 if TYPE_CHECKING:
@@ -37,16 +38,10 @@ def outbox_list(
     as_json: Json = False,
 ) -> None:
     """List replies and staff mail, newest first."""
-    from gateway.database.store import utc_now
     from gateway.tickets import search
 
-    with context.store() as (settings, store):
-        zone = moments.zone_of(settings)
-        start = moments.past(since, utc_now(), zone=zone) if since else None
-        wanted = search.Search(state, None, to, subject, message_id, start, limit)
-        read = lambda page: store.read_now(lambda connection: search.outbox_rows(connection, page))  # noqa: E731
-        pages = search.pages(read, wanted, PAGE)
-        show_pages(pages if as_json else moments.shown(pages, zone), COLUMNS, as_json)
+    wanted = search.Search(state, None, to, subject, message_id, limit=limit)
+    listed(Listing(search.outbox_rows, COLUMNS, as_json), wanted, since)
 
 
 @app.command("show")

@@ -12,6 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, or_, select
 
 from gateway.database.tables import messages, outbox, tickets
 
+Column = ColumnElement[Any]
+
 
 @dataclass(frozen=True, slots=True)
 class Search:
@@ -29,24 +31,38 @@ class Search:
     before: int | None = None  #: only rows with a smaller id: the next page
 
 
-def _inbox(wanted: Search) -> list[ColumnElement[bool]]:
-    m, found = messages.c, []
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """Where it is looked for, in a table."""
+
+    id: Column
+    state: Column
+    addresses: tuple[Column, ...]
+    subject: Column
+    message_id: Column
+    at: Column
+
+
+def _conditions(of: _Columns, wanted: Search) -> Iterator[ColumnElement[bool]]:
     if wanted.state:
-        found.append(m.state == wanted.state)
-    if wanted.disposition:
-        found.append(m.disposition == wanted.disposition)
+        yield of.state == wanted.state
     if wanted.address:
         part = wanted.address.strip("<> ")
-        found.append(or_(m.author.icontains(part, autoescape=True), m.mail_from.icontains(part, autoescape=True)))
+        yield or_(*(address.icontains(part, autoescape=True) for address in of.addresses))
     if wanted.subject:
-        found.append(m.subject.icontains(wanted.subject, autoescape=True))
+        yield of.subject.icontains(wanted.subject, autoescape=True)
     if wanted.message_id:
-        found.append(m.message_id == wanted.message_id.strip("<> "))
+        yield of.message_id == wanted.message_id.strip("<> ")
     if wanted.since:
-        found.append(m.received_at >= wanted.since)
+        yield of.at >= wanted.since
     if wanted.before is not None:
-        found.append(m.id < wanted.before)
-    return found
+        yield of.id < wanted.before
+
+
+def _inbox(wanted: Search) -> list[ColumnElement[bool]]:
+    m = messages.c
+    where = _Columns(m.id, m.state, (m.author, m.mail_from), m.subject, m.message_id, m.received_at)
+    return [*_conditions(where, wanted), *([m.disposition == wanted.disposition] if wanted.disposition else [])]
 
 
 def inbox_rows(connection: Connection, wanted: Search) -> list[dict[str, Any]]:
@@ -100,20 +116,9 @@ def inbox_show(connection: Connection, message: int) -> dict[str, Any] | None:
 
 
 def _outbox(wanted: Search) -> list[ColumnElement[bool]]:
-    o, found = outbox.c, []
-    if wanted.state:
-        found.append(o.state == wanted.state)
-    if wanted.address:
-        found.append(o.recipient.icontains(wanted.address.strip("<> "), autoescape=True))
-    if wanted.subject:
-        found.append(tickets.c.subject.icontains(wanted.subject, autoescape=True))
-    if wanted.message_id:
-        found.append(o.rfc_id == wanted.message_id.strip("<> "))
-    if wanted.since:
-        found.append(o.created_at >= wanted.since)
-    if wanted.before is not None:
-        found.append(o.id < wanted.before)
-    return found
+    o = outbox.c
+    where = _Columns(o.id, o.state, (o.recipient,), tickets.c.subject, o.rfc_id, o.created_at)
+    return [*_conditions(where, wanted)]
 
 
 Rows = Callable[[Search], list[dict[str, Any]]]
