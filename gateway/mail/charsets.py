@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 SAMPLE = 2048  #: octets that the detection looks at, from the first that is beyond ASCII
 _WHATWG = {
@@ -171,32 +172,58 @@ def decode(data: bytes, label: str | None, html: bool = False, hint: str = "") -
         )
     if declared in _WIDE:
         return _wide(data, label, declared)
-    sample = _sample(data)
+    given = _Given(data, label, declared, _sample(data))
+    found = _whole(given) or _damaged(given) or _named(given, html, hint)
+    if found is not None:
+        return found
+    guessed = detected(given.sample)
+    return data.decode(guessed, "replace"), _note(label, guessed)
+
+
+class _Given(NamedTuple):
+    """Octets that are no ASCII, the label they came with and its codec, and some of the octets that are none."""
+
+    data: bytes
+    label: str | None
+    declared: str | None
+    sample: bytes
+
+
+def _whole(given: _Given) -> tuple[str, str] | None:
+    """As UTF-8, or as it is declared, where every octet fits."""
+    data, label, declared, sample = given
     utf8 = _as_utf8(data)
     if utf8 is not None and not (
         declared in _MULTIBYTE and len(_UTF8_MANY.findall(sample)) < 4 and _strict(data, declared)
     ):
         return utf8, _note(label, "utf-8")
-    if (
-        declared is not None
-        and (strict := _strict(data, declared)) is not None
-        and _plausible(strict, declared, sample)
-    ):
-        return strict, ""
+    strict = _strict(data, declared) if declared is not None else None
+    return (strict, "") if strict is not None and _plausible(strict, declared or "", sample) else None
+
+
+def _damaged(given: _Given) -> tuple[str, str] | None:
+    """As it is declared, or as UTF-8, where all but a few octets fit: a character or two was cut."""
+    data, label, declared, sample = given
     if declared in _MULTIBYTE or (declared == "utf-8" and _UTF8_MANY.search(sample)):  # else no octet of it is UTF-8
         text = data.decode(declared, "replace")
-        if text.count("\ufffd") * 20 <= len(text):  # a character or two was cut
+        if text.count("\ufffd") * 20 <= len(text):
             return text, f"charset: damaged {_shown(label)}"
     if len(_UTF8_MANY.findall(sample)) > 4:
         text = data.decode("utf-8", "replace")
         if text.count("\ufffd") * 50 <= len(text):
             return text, f"charset: {_shown(label)}, read as damaged utf-8"
-    named = codec_of(_meta(data)) if html else codec_of(hint)
-    if named is not None and named not in _WIDE and named != declared and (strict := _strict(data, named)) is not None:
-        if named == "cp1252" or _plausible(strict, named, sample):
-            return strict, _note(label, named)
-    guessed = detected(sample)
-    return data.decode(guessed, "replace"), _note(label, guessed)
+    return None
+
+
+def _named(given: _Given, html: bool, hint: str) -> tuple[str, str] | None:
+    """As something else than the label says it is: a ``<meta>``, or the mail around it."""
+    named = codec_of(_meta(given.data)) if html else codec_of(hint)
+    if named is None or named in _WIDE or named == given.declared:
+        return None
+    strict = _strict(given.data, named)
+    if strict is None or not (named == "cp1252" or _plausible(strict, named, given.sample)):
+        return None
+    return strict, _note(given.label, named)
 
 
 def _shown(label: str | None) -> str:
