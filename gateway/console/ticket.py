@@ -201,8 +201,8 @@ async def draft(visit: Visit) -> Response:
     def kept(connection: Connection) -> None:
         row = ticket(connection, reference_of(visit))
         known = answering.kept(connection, visit.who.id, row.id)
-        sent = known is not None and known.outbox_id is not None
-        if not sent or (words.strip() and not known.text.startswith(words)):  # else a late echo of what was sent
+        sent = known.text if known is not None and known.outbox_id is not None else None
+        if sent is None or (words.strip() and not sent.startswith(words)):  # else a late echo of what was sent
             answering.keep(connection, visit.who.id, row.id, words, now)
 
     await visit.service.change(kept)

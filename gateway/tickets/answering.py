@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, select, update
 
+from gateway.database import typed
 from gateway.database.among import among
-from gateway.database.console_tables import drafts
+from gateway.database.console_tables import Draft, drafts
 from gateway.database.statements import change, put_once
-from gateway.database.tables import entries, outbox, thread_ids, tickets
+from gateway.database.tables import Entry, OutboxRow, Ticket, entries, outbox, thread_ids, tickets
 from gateway.model import OutboxState, Person, TicketState
 from gateway.tickets import answer_files, audit, clock, people, word_index
 from gateway.tickets.audit import Act
@@ -44,10 +45,10 @@ def keep(connection: Connection, user_id: int, ticket_id: int, text: str, now: d
         put_once(connection, drafts, {"user_id": user_id, "ticket_id": ticket_id, **values})
 
 
-def kept(connection: Connection, user_id: int, ticket_id: int) -> Any:
+def kept(connection: Connection, user_id: int, ticket_id: int) -> Draft | None:
     """The draft of a user, or ``None``."""
     d = drafts.c
-    return connection.execute(select(drafts).where(d.user_id == user_id, d.ticket_id == ticket_id)).first()
+    return typed.first(connection, Draft, select(drafts).where(d.user_id == user_id, d.ticket_id == ticket_id))
 
 
 def begun(connection: Connection, user_id: int) -> list[str]:
@@ -84,7 +85,7 @@ def send(
     return row
 
 
-def _same(connection: Connection, row: int) -> Any:
+def _same(connection: Connection, row: int) -> ColumnElement[bool]:
     """The mails of the answer that this outbox row is of."""
     o = outbox.c
     entry = connection.execute(select(o.entry_id).where(o.id == row)).scalar()
@@ -112,30 +113,35 @@ def undo(connection: Connection, reference: str, user: tuple[int, Person], now: 
     if row.merged_into is not None:
         raise Refused(f"{row.reference} was merged into another ticket meanwhile: the answer goes out")
     its = _same(connection, draft.outbox_id)
-    mails = connection.execute(select(outbox).where(its).order_by(outbox.c.id).with_for_update()).all()
-    if not mails or any(one.state != OutboxState.QUEUED or one.attempts or one.next_at <= now for one in mails):
+    mails = typed.every(connection, OutboxRow, select(outbox).where(its).order_by(outbox.c.id).with_for_update())
+    entry = mails[0].entry_id if mails else None
+    if entry is None or not all(_waits(one, now) for one in mails):
         raise Refused("it is too late: the answer is on its way")
-    sent = mails[0]
     connection.execute(delete(outbox).where(its))
     connection.execute(delete(thread_ids).where(among(thread_ids.c.rfc_id, [one.rfc_id for one in mails])))
-    later = _later_answer(connection, row.id, sent.entry_id)
-    connection.execute(delete(entries).where(entries.c.id == sent.entry_id))
-    answer_files.take_back(connection, sent.entry_id)
-    word_index.forget(connection, [sent.entry_id])  # SQLite gives the id away again
+    later = _later_answer(connection, row.id, entry)
+    connection.execute(delete(entries).where(entries.c.id == entry))
+    answer_files.take_back(connection, entry)
+    word_index.forget(connection, [entry])  # SQLite gives the id away again
     _restored(connection, row, draft, later)
     connection.execute(update(drafts).where(drafts.c.id == draft.id).values(outbox_id=None, before={}, at=now))
     audit.write(connection, Act("undo", "ticket", row.reference, {"outbox": draft.outbox_id}), user[1], now)
     return str(draft.text)
 
 
-def _later_answer(connection: Connection, ticket_id: int, entry: int) -> Any:
+def _waits(mail: OutboxRow, now: datetime) -> bool:
+    """Whether it is not due yet, and nobody has tried to send it."""
+    return mail.state == OutboxState.QUEUED and not mail.attempts and mail.next_at is not None and mail.next_at > now
+
+
+def _later_answer(connection: Connection, ticket_id: int, entry: int) -> Entry | None:
     """The first answer after this one, by anybody and by any way, or ``None``."""
     e = entries.c
     chosen = select(e.id, e.at).where(e.ticket_id == ticket_id, e.direction == "out", e.id > entry)
-    return connection.execute(chosen.order_by(e.id).limit(1)).first()
+    return typed.first(connection, Entry, chosen.order_by(e.id).limit(1))
 
 
-def _restored(connection: Connection, row: Any, draft: Any, later: Any) -> None:
+def _restored(connection: Connection, row: Ticket, draft: Draft, later: Entry | None) -> None:
     """The ticket without the answer. Where another one came after it, that one answers; else it is as it was and its
     clock runs on, whatever else happened meanwhile: what nobody answered never goes without."""
     was = {name: _revived(draft.before[name]) for name in _CHANGED}
@@ -152,7 +158,7 @@ def _restored(connection: Connection, row: Any, draft: Any, later: Any) -> None:
     change(connection, tickets, row.id, values)
 
 
-def _is_older(row: Any, was: Mapping[str, Any]) -> bool:
+def _is_older(row: Ticket, was: Mapping[str, Any]) -> bool:
     started = was["round_started_at"]
     return started is None or row.round_started_at <= started
 
@@ -165,7 +171,7 @@ def _watched(was: Mapping[str, Any], owned: bool) -> dict[str, Any]:
     return {"clock_next_at": clock.next_at(running, frozenset(was["clock_done"]), owned)}
 
 
-def _hand_over(connection: Connection, draft: Any, later: Any) -> None:
+def _hand_over(connection: Connection, draft: Draft, later: Entry) -> None:
     """The next answer can be taken back too, perhaps: then the ticket is as it was before this one."""
     d, o = drafts.c, outbox.c
     of_it = select(o.id).where(o.entry_id == later.id)

@@ -16,10 +16,19 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, or_, select
 
-from gateway.database import inbox
+from gateway.database import inbox, typed
 from gateway.database.among import among
 from gateway.database.statements import change, put_all
-from gateway.database.tables import attachments, entries, messages, outbox, tickets
+from gateway.database.tables import (
+    Entry,
+    OutboxRow,
+    Ticket,
+    attachments,
+    entries,
+    messages,
+    outbox,
+    tickets,
+)
 from gateway.mail import tokens
 from gateway.mail.suffixes import registrable
 from gateway.mail.tokens import Token
@@ -72,9 +81,9 @@ class Judged:
     ``back`` within which budget that is said to its author (``None``: not at all). ``later``: a check could not be
     made."""
 
-    ticket: Any = None
+    ticket: Ticket
     token: Token | None = None
-    told: Any = None  #: the notification it answers
+    told: OutboxRow | None = None  #: the notification it answers
     refused: str = ""
     back: tuple[int, float] | None = None
     later: bool = False
@@ -87,7 +96,7 @@ class _Refusal(Exception):
 class _Hold(Exception):
     """An answer that is kept until its author says ``send:``. ``held``: the entry of one that was kept before."""
 
-    def __init__(self, why: str, held: Any = None) -> None:
+    def __init__(self, why: str, held: Entry | None = None) -> None:
         super().__init__(why)
         self.held = held
 
@@ -144,7 +153,7 @@ def _unproven(incoming: Incoming, case: Judged) -> Judged:
     return replace(case, refused=why + more, back=None if verdict.refused or verdict.enforced else UNPROVEN)
 
 
-def _misdirected(found: Sequence[Token], told: Any) -> str:
+def _misdirected(found: Sequence[Token], told: OutboxRow | None) -> str:
     if found:
         return (
             "the address it was sent to was made for somebody else; reply to a notification that you got yourself, "
@@ -154,12 +163,12 @@ def _misdirected(found: Sequence[Token], told: Any) -> str:
     return "it was not sent to the reply address of the notification; use Reply, so that it goes to its Reply-To"
 
 
-def _unless_answers_refusal(told: Any) -> tuple[int, float] | None:
+def _unless_answers_refusal(told: OutboxRow | None) -> tuple[int, float] | None:
     """A program that answers what comes back to it gets no more."""
     return None if told is not None and told.template == "staff_refused" else REFUSALS
 
 
-def _notification(connection: Connection, incoming: Incoming) -> Any:
+def _notification(connection: Connection, incoming: Incoming) -> OutboxRow | None:
     """The newest staff mail of ours that this mail answers."""
     parsed = incoming.reading.parsed
     ids = sorted({*parsed.in_reply_to[:20], *parsed.references[-20:]})
@@ -167,22 +176,22 @@ def _notification(connection: Connection, incoming: Incoming) -> Any:
         return None
     o = outbox.c
     query = select(outbox).where(among(o.rfc_id, ids), o.kind == "staff", o.ticket_id.is_not(None))
-    return connection.execute(query.order_by(o.id.desc()).limit(1)).first()
+    return typed.first(connection, OutboxRow, query.order_by(o.id.desc()).limit(1))
 
 
-def _ticket_of(connection: Connection, found: Sequence[Token], told: Any, lock: bool) -> Any:
+def _ticket_of(connection: Connection, found: Sequence[Token], told: OutboxRow | None, lock: bool) -> Ticket | None:
     conditions = [tickets.c.reference == token.reference for token in found]
     if told is not None:
         conditions.append(tickets.c.id == told.ticket_id)
     for condition in conditions:
         query = select(tickets).where(condition)
-        row = connection.execute(query.with_for_update() if lock else query).first()
+        row = typed.first(connection, Ticket, query.with_for_update() if lock else query)
         if row is not None:
             return row
     return None
 
 
-def _given(connection: Connection, ticket: Any, address: str, now: datetime) -> bool:
+def _given(connection: Connection, ticket: Ticket, address: str, now: datetime) -> bool:
     """Whether the staff token of this ticket was sent to the address, not too long ago."""
     o = outbox.c
     whose = (o.ticket_id == ticket.id, o.kind == "staff", func.lower(o.recipient) == address.lower())
@@ -199,7 +208,7 @@ class Done:
 
     decision: Decision
     reasons: tuple[str, ...]
-    ticket: Any
+    ticket: Ticket
     entry: int | None
     replied: str | None
     again: bool = False
@@ -330,7 +339,7 @@ class _Work:
             text = staff_words.orders(masked).words if masked != self.incoming.reading.text else words
             return self._acted([*did, "answer"], self._sent(self._checked(text)))
         held = self._held()
-        if held is None:
+        if held is None or held.message_id is None:
             raise _Refusal("nothing of yours is held back on this ticket; write the words below send:")
         if since := self._moved_on():
             raise _Hold(f"somebody wrote after you had read that it is held back ({since})", held)
@@ -512,12 +521,12 @@ class _Work:
             f"{at:%d %B}"
         )
 
-    def _last_told(self) -> Any:
+    def _last_told(self) -> OutboxRow | None:
         o = outbox.c
         query = select(outbox).where(
             o.ticket_id == self.case.ticket.id, o.kind == "staff", func.lower(o.recipient) == self.who.lower()
         )
-        return self.connection.execute(query.order_by(o.id.desc()).limit(1)).first()
+        return typed.first(self.connection, OutboxRow, query.order_by(o.id.desc()).limit(1))
 
     def _meant_for(self, words: str) -> str:
         """Why an answer may be meant for somebody else: it speaks to a colleague, or greets another customer."""
@@ -541,7 +550,7 @@ class _Work:
         )
         return text in self.connection.execute(query).scalars().all()
 
-    def _held(self) -> Any:
+    def _held(self) -> Entry | None:
         """The entry of the newest answer of this author that was held back."""
         m, e = messages.c, entries.c
         query = (
@@ -549,7 +558,7 @@ class _Work:
             .join(messages, m.id == e.message_id)
             .where(e.ticket_id == self.case.ticket.id, e.author == self.who, m.reason.startswith(HELD))
         )
-        return self.connection.execute(query.order_by(e.id.desc()).limit(1)).first()
+        return typed.first(self.connection, Entry, query.order_by(e.id.desc()).limit(1))
 
     # -- outcomes
 
@@ -557,7 +566,7 @@ class _Work:
         sent = "answer" if "answer" in did else None
         return self.done(Disposition.APPENDED, f"{MARK}: {', '.join(did)}", entry, sent)
 
-    def hold(self, why: str, held: Any = None) -> Done:
+    def hold(self, why: str, held: Entry | None = None) -> Done:
         """Keeps the answer on the ticket, unsent, and asks its author. ``held``: the entry of the one that is kept
         again."""
         self._own_after_all()
