@@ -8,6 +8,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def write_export(store: Store, what: str, target: Path, now: datetime) -> dict[s
         archive.writestr("export.json", json.dumps(about, ensure_ascii=False, indent=1))
         raws = 0
         for key in store.read_now(lambda connection: list(export.mails_of(connection, what))):
-            data = bytes(store.read_now(lambda connection, key=key: originals.load(connection, key)))  # type: ignore[misc]
+            data = bytes(store.read_now(partial(originals.load, key=key)))
             if data:
                 archive.writestr(f"mails/{key}.eml", data)
                 raws += 1

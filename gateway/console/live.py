@@ -8,6 +8,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from starlette.responses import Response, StreamingResponse
 
@@ -114,7 +115,7 @@ class Feed:
                 before = await self._seen(before, looks)
                 if looks % SWEPT == 0:
                     now = self._service.clock()
-                    await self._service.change(lambda connection: presence.sweep(connection, now))  # noqa: B023 - awaited here
+                    await self._service.change(partial(presence.sweep, now=now))
             await asyncio.sleep(LOOK_S)
 
     async def _seen(self, before: worklist.Marks | None, looks: int) -> worklist.Marks:

@@ -149,7 +149,8 @@ class Login:
     def _welcome(self, name: str, secret: str, token: str, said: str = "", status: int = 200) -> Response:
         issuer = self._service.desk().settings.gateway.name
         picture = segno.make(secrets.uri(secret, name, issuer), error="m")
-        svg = Markup(picture.svg_inline(scale=4, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None))  # noqa: S704 - of base32 and a quoted name
+        drawn = picture.svg_inline(scale=4, border=2, dark="#000", light="#fff", svgclass="qr", lineclass=None)
+        svg = Markup(drawn)  # noqa: S704 - of base32 and a quoted name
         values = {"name": name, "secret": secret, "proof": self._proof(token, secret), "token": token, "picture": svg}
         return door.shielded(
             pages.response("welcome.html", status, **values, said=said, desk_name=issuer, me=None, here="")

@@ -52,7 +52,8 @@ _PAGE = (
 )
 _STYLE = (
     ":root{color-scheme:light}body{margin:12px;font:15px/1.5 system-ui,sans-serif;color:#1a1d21;background:#fff;"
-    "overflow-wrap:anywhere}[dir]{unicode-bidi:isolate}img{max-width:100%;height:auto}table{max-width:100%}pre{white-space:pre-wrap}"
+    "overflow-wrap:anywhere}[dir]{unicode-bidi:isolate}img{max-width:100%;height:auto}table{max-width:100%}"
+    "pre{white-space:pre-wrap}"
     "blockquote{margin:.5em 0;padding-left:.8em;border-left:3px solid #c9ced6;color:#4b5563}a{color:#0b5cad}"
     ".gone{display:inline-block;padding:0 .4em;border:1px dashed "
     "#8a93a0;border-radius:4px;color:#5b6470;font-size:.85em}"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -139,7 +140,7 @@ async def undo(visit: Visit) -> Response:
     chosen = [value for value in visit.form.getlist("ticket") if isinstance(value, str)][:200]
     by, now = visit.person, visit.service.clock()
     for reference in chosen:
-        await visit.service.change(lambda connection, one=reference: undoing.undo(connection, one, by, now))  # type: ignore[misc]
+        await visit.service.change(partial(undoing.undo, reference=reference, by=by, now=now))
     visit.service.desk().office.board.blocked = await visit.service.ask(blocks.senders)
     what = chosen[0] if len(chosen) == 1 else f"{len(chosen)} tickets"
     return back(f"/tickets/{chosen[0]}" if len(chosen) == 1 else "/", f"Taken back: {what} as before.")
@@ -162,7 +163,7 @@ async def bulk(visit: Visit) -> Response:
         return await _merged(visit, chosen, f"/?{then}" if then else "/")
     for reference in chosen:
         try:
-            await visit.service.change(lambda connection, one=reference: _one(connection, one, what, (visit, now)))  # type: ignore[misc]
+            await visit.service.change(partial(_one, reference=reference, what=what, of=(visit, now)))
             done += 1
         except Told as error:
             wrong = str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -65,7 +66,7 @@ async def _one(visit: Visit, draft: Draft, given: UploadFile) -> None:
     for seq in range(size // originals.PIECE + 1):
         piece = await given.read(originals.PIECE)
         digest.update(piece)
-        await visit.service.change(lambda connection, at=seq, part=piece: originals.stage(connection, place, at, part))  # type: ignore[misc]
+        await visit.service.change(partial(originals.stage, staged=place, seq=seq, piece=piece))
     name = named(given.filename or "") or "unnamed"
     file = File(name, guessed(name), size, digest.hexdigest(), place)
     await visit.service.change(lambda connection: answer_files.add(connection, draft, file, now))

@@ -58,7 +58,8 @@ def counts(database: Path) -> dict[str, int]:
     with contextlib.closing(_open(database)) as connection:
         there = {row[0] for row in connection.execute("select name from sqlite_master where type = 'table'")}
         names = sorted(there & set(METADATA.tables))
-        return {name: int(connection.execute(f"select count(*) from {name}").fetchone()[0]) for name in names}  # noqa: S608
+        counted = {name: connection.execute(f"select count(*) from {name}") for name in names}  # noqa: S608
+        return {name: int(rows.fetchone()[0]) for name, rows in counted.items()}
 
 
 def _open(database: Path) -> sqlite3.Connection:

@@ -334,7 +334,8 @@ class Store:
         self._readers.shutdown(wait=True, cancel_futures=True)
         if self.is_sqlite and self.path is not None and self.path.exists():
             with contextlib.suppress(SQLAlchemyError, sqlite3.Error), self._writer_engine.connect() as connection:
-                connection.connection.dbapi_connection.execute("pragma wal_checkpoint(truncate)")  # type: ignore[union-attr]
+                plain: Any = connection.connection.dbapi_connection
+                plain.execute("pragma wal_checkpoint(truncate)")
         self._dispose()
 
     def _ring(self) -> None:

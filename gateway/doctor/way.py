@@ -40,7 +40,8 @@ async def _probed(settings: Settings, store: Store, seconds: float) -> Finding:
         return wrong("probe", f"the relay did not take it: {sent.detail}", do)
     try:
         async with asyncio.timeout(seconds):
-            while await store.read(partial(probe.arrived, message_id=message_id)) is None:  # noqa: ASYNC110 - a table tells nobody
+            # a table tells nobody: it is asked again and again
+            while await store.read(partial(probe.arrived, message_id=message_id)) is None:  # noqa: ASYNC110
                 await asyncio.sleep(LOOK_S)
     except TimeoutError:
         what = f"the relay took it ({sent.detail}), and it has not come to us within {seconds:.0f} s"

@@ -124,8 +124,12 @@ def _relay_help(detail: str) -> str:
 async def mailboxes(settings: Settings) -> AsyncIterator[Finding]:
     """Whether each mailbox lets us in."""
     for account in settings.imap:
-        for finding in await asyncio.to_thread(lambda account=account: list(_mailbox(account, settings))):  # type: ignore[misc]
+        for finding in await asyncio.to_thread(_all_of_mailbox, account, settings):
             yield finding
+
+
+def _all_of_mailbox(account: Any, settings: Settings) -> list[Finding]:
+    return list(_mailbox(account, settings))
 
 
 def _mailbox(account: Any, settings: Settings) -> Iterator[Finding]:

@@ -65,7 +65,8 @@ def posted(url: str, form: bytes, seconds: float) -> tuple[int, bytes]:
     Raises:
         OSError: there is none within these seconds.
     """
-    request = urllib.request.Request(url, form, {"Accept": "application/json"})  # noqa: S310 - config allows https, and http to this machine
+    # the configuration allows https, and http to this machine
+    request = urllib.request.Request(url, form, {"Accept": "application/json"})  # noqa: S310
     try:
         response = _OPENER.open(request, timeout=seconds)
     except urllib.error.HTTPError as error:

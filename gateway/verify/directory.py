@@ -197,7 +197,8 @@ class _Building:
         return None
 
     def _orphans(self, table: str) -> None:
-        query = f"select distinct account from {table} where account not in (select account from accounts) limit 5"  # noqa: S608
+        unknown = "account not in (select account from accounts)"
+        query = f"select distinct account from {table} where {unknown} limit 5"  # noqa: S608
         lost = {row[0] for row in self._connection.execute(query)}
         if not lost:
             return

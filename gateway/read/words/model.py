@@ -32,7 +32,8 @@ class Model:
     def __init__(self, octets: memoryview) -> None:
         (size,) = _HEAD.unpack_from(octets)
         start = _HEAD.size + size
-        self._languages, self._priors, sizes, codes = marshal.loads(octets[_HEAD.size : start])  # noqa: S302 - we wrote it
+        head = marshal.loads(octets[_HEAD.size : start])  # noqa: S302 - we wrote it
+        self._languages, self._priors, sizes, codes = head
         parts = []
         for length in sizes:
             parts.append(octets[start : start + length])
