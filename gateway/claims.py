@@ -38,7 +38,7 @@ H = TypeVar("H", bound=Hand)  # type: ignore[type-arg]
 
 
 class Desk(Protocol[H]):
-    """What a loop works on."""
+    """One of the two queues, as ``ClaimLoop`` sees it: how it is claimed, worked on and renewed."""
 
     def places(self) -> int:
         """How many may be in work at a time, now."""
@@ -74,10 +74,10 @@ class Bell:
     others."""
 
     def mails(self) -> None:
-        """A mail waits."""
+        """Tells other nodes that a mail waits in the inbox."""
 
     def replies(self) -> None:
-        """A reply waits."""
+        """Tells other nodes that a reply waits in the outbox."""
 
     def poll(self, seconds: float) -> float:
         """The seconds between two looks, where ``seconds`` are right for a node that hears nothing."""
@@ -137,7 +137,7 @@ class ClaimLoop(Generic[H]):
         self.reserved += 1
 
     def release(self) -> None:
-        """The place is not needed."""
+        """Gives back a place from ``reserve``: nothing was written, or somebody else took it."""
         self.reserved -= 1
         self._stirred.set()
 
@@ -175,12 +175,12 @@ class ClaimLoop(Generic[H]):
             self._claiming = 0
 
     def stir(self) -> None:
-        """A place became free."""
+        """Looks for more to claim at once, where more may wait: a place became free."""
         if self._sure or not self.clear:
             self._stirred.set()
 
     def begin(self, hand: H) -> None:
-        """Work on a claim."""
+        """Works on a claim in a task of its own; ``held`` has it until it ends."""
         task = asyncio.create_task(self._desk.work(hand))
         self.held[task] = hand
         task.add_done_callback(self._let_go)

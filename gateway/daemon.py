@@ -151,7 +151,7 @@ class Daemon:
 
     @property
     def stopping(self) -> bool:
-        """Whether it drains."""
+        """Whether it was told to stop and drains."""
         return self._stop.is_set()
 
     async def pause(self, seconds: float) -> None:

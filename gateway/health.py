@@ -67,7 +67,7 @@ class Health:
         self._ready, self._refresh, self._usage, self._report, self._ours = ready, refresh, usage, report, ours
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request, one answer."""
+        """Answers one request within 10 s, then closes the connection."""
         try:
             async with asyncio.timeout(10):
                 request = await reader.readuntil(b"\r\n\r\n")

@@ -209,7 +209,7 @@ class Connection:
             await self._write(self._wire.send(h11.EndOfMessage()))
 
     def cut(self) -> None:
-        """Ends it now."""
+        """Ends the connection now, whatever was still to be written."""
         self._writer.transport.abort()
 
 

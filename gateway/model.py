@@ -419,7 +419,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One account of the directory."""
+    """One account of the directory; ``language``: two letters, or ``None`` where it has none."""
 
     account: str
     name: str
@@ -448,7 +448,7 @@ class AccountMatch:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A candidate with its ownership."""
+    """Something that a mail names, and whose it is; ``quoted``: only in text that its author did not write."""
 
     value: str
     ownership: Ownership
@@ -467,7 +467,7 @@ FACT_KINDS = ("orders", "ips", "services", "hosts", "customers", "invoices")
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The facts of one mail."""
+    """What one mail names, by kind, each value once; ``incident_started_at`` with its zone."""
 
     orders: tuple[Fact, ...] = ()
     ips: tuple[Fact, ...] = ()

@@ -141,7 +141,7 @@ class Node:
         blocks.recorded(connection, wanted, Person(owner(Path(self._path))), self._clock())
 
     def _tidy(self, connection: Connection, now: datetime) -> None:
-        """What the last service left."""
+        """Frees what the last service had claimed (SQLite: nobody else can hold it) and mail that was half stored."""
         if self.store.is_sqlite:
             inbox.free_all(connection, now)
             outbox.free_all(connection, now)
@@ -267,7 +267,7 @@ class Node:
             await self.sources.apply(desk.settings)
 
     def lender(self) -> Lender:
-        """What the console works with."""
+        """What the console gets of this node, and nothing else of it."""
 
         def wake() -> None:
             self.outbox.tell()

@@ -35,7 +35,7 @@ __all__ = ["directory", "directory_source"]
 
 
 def hostname(settings: Settings) -> str:
-    """The name we greet with."""
+    """The name we greet with: configured, else the machine's full name."""
     return settings.gateway.hostname or socket.getfqdn()
 
 

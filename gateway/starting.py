@@ -54,6 +54,6 @@ class StateLock:
         return self._file.read().strip() or "?"
 
     def close(self) -> None:
-        """Lets it go."""
+        """Lets the lock go: another service may start."""
         if self._file is not None:
             self._file.close()

@@ -55,7 +55,7 @@ class Standing:
         self._noted[name] = Check(name, problem, None, do, blocks)
 
     def clear(self, name: str) -> None:
-        """It is well again."""
+        """Forgets what was noted under this name: it is well again."""
         self._noted.pop(name, None)
 
     # -- looking
@@ -100,7 +100,7 @@ class Standing:
             conditions.end(connection, self._key(name))
 
     def was_told(self, fresh: list[Check], over: list[str]) -> None:
-        """After the commit."""
+        """Logs what staff were told, once the transaction that tells them is committed."""
         for check in fresh:
             log.problem(check.name, check.line)
         for name in over:

@@ -60,7 +60,7 @@ class HealthWatch:
     # -- looking
 
     async def look(self) -> list[Check]:
-        """Every problem there is now."""
+        """Looks at everything; the problems there are now, most of them cheap to find."""
         trouble = await self._store.answers()
         now = self._clock()
         found = [self._database(trouble), *self._looks(), *self._machine(now)]

@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="The account directory: sync, looku
 
 @app.command("sync")
 def accounts_sync() -> None:
-    """Read the directory now."""
+    """Read the account directory now, and say what was read or why not."""
     from gateway.configured import directory_of
     from gateway.database.store import utc_now
 
@@ -30,7 +30,7 @@ def accounts_sync() -> None:
 def accounts_lookup(
     what: Annotated[str, typer.Argument(help="An address, order, IP or service name.")], as_json: Json = False
 ) -> None:
-    """Which account it belongs to."""
+    """Show which accounts an address, order, IP or service belongs to."""
     from gateway.configured import directory_of
     from gateway.verify.lookup import accounts_of
 

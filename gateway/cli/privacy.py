@@ -147,7 +147,7 @@ def privacy_unhold(what: Annotated[str, typer.Argument(metavar="TICKET|ACCOUNT|A
 
 @app.command("holds")
 def privacy_holds(as_json: Json = False) -> None:
-    """Every legal hold."""
+    """List the legal holds: whose, why, since when, by whom."""
     from gateway.tickets import holds
 
     with context.store() as (_, store):

@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def run() -> None:
-    """The service, in the foreground."""
+    """Run the service in the foreground until SIGTERM or Ctrl-C."""
     import signal
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the service can reload, there is nothing to reload

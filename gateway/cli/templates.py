@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Reply templates: list, preview.")
 
 @app.command("list")
 def templates_list(as_json: Json = False) -> None:
-    """The templates that are there."""
+    """List the templates that are there, shipped and your own."""
     from gateway.replies.render import Templates
 
     rows = [

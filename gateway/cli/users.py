@@ -34,7 +34,7 @@ def _show_link(root: str, token: str) -> None:
 
 @app.command("list")
 def users_list(as_json: Json = False) -> None:
-    """List the users."""
+    """List the users of the console with their roles."""
     from gateway.database import users
 
     with context.store() as (_, store):

@@ -99,7 +99,7 @@ async def source(visit: Visit) -> Response:
 
 
 async def raw(visit: Visit) -> Response:
-    """The mail, byte for byte."""
+    """The mail as it came, as a file to download. 404 where its bytes were purged."""
     row, _, _, octets = await _looked(visit, "download mail")
     if not octets:
         raise HTTPException(404)

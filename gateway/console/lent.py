@@ -77,7 +77,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.threads, self.store.read_now, job)
 
     async def change(self, job: Callable[[Connection], T]) -> T:
-        """Commits."""
+        """What ``job`` gives, in a transaction that is committed before this returns."""
         return await self.store.write(job)
 
     async def compute(self, job: Callable[[], T]) -> T:

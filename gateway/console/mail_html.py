@@ -137,7 +137,7 @@ def framed(page: str) -> Response:
 
 
 def written(words: str, language: str) -> str:
-    """The page of plain words."""
+    """A page of plain words for the frame of a mail, escaped; ``language``: of the words, or empty."""
     body = f"<pre>{escape(str(pages.harmless(words)))}</pre>"
     return _PAGE.format(language=escape(language or "und"), style=_STYLE, body=body)
 

@@ -92,7 +92,7 @@ class Provider:
     # -- there and back
 
     async def leave(self, request: Request) -> Response:
-        """To the provider."""
+        """Redirects to the provider's login, with state, nonce and PKCE verifier sealed in a cookie."""
         place = request.state.place
         if not self._settings.issuer:
             return self._refused(404, "There is no such page.")

@@ -112,7 +112,7 @@ def quoted(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """What ``quoted`` made."""
+    """The text that ``quoted`` made fit for an address."""
     return unquote(text)
 
 

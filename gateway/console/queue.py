@@ -118,7 +118,7 @@ async def _drawn(visit: Visit, which: _List, known: Mapping[str, Any]) -> tuple[
 
 
 def _more(connection: Connection, user_id: int, now: datetime) -> dict[str, Any]:
-    """What stands around the list."""
+    """What the page shows beside the list: trouble, choices of its filters, saved views."""
     choices = worklist.choices(connection, now)
     return {"trouble": worklist.trouble(connection), "choices": choices, "views": _views(connection, user_id)}
 

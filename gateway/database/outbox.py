@@ -289,7 +289,7 @@ class Aftermath(Protocol):
         ...
 
     def died(self, connection: Connection, item: OutboxItem, error: str, now: datetime) -> None:
-        """The item was given up."""
+        """The item was given up after ``error``: says so on its ticket, in the same transaction."""
         ...
 
     def amiss(self, connection: Connection, problem: str, now: datetime) -> None:
@@ -348,7 +348,7 @@ class StoredQueue:
         await self._marked(claimed, lambda connection: mark_later(connection, claimed, error, next_at))
 
     async def lighter(self, claimed: ClaimedItem, error: str, now: datetime) -> None:
-        """Again, without its files."""
+        """Makes it due again without its files: the relay takes no mail of this size."""
         await self._marked(claimed, lambda connection: mark_lighter(connection, claimed, error, now))
 
     async def dead(self, claimed: ClaimedItem, error: str, now: datetime) -> None:

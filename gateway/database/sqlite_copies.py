@@ -48,7 +48,7 @@ def _hand_over(database: Path) -> None:
 
 
 def schema(database: Path) -> str:
-    """The revision of its schema."""
+    """The Alembic revision of the schema of a copy. ``sqlite3.Error`` where it is no database of ours."""
     with contextlib.closing(_open(database)) as connection:
         return str(connection.execute("select version_num from alembic_version").fetchone()[0])
 

@@ -261,7 +261,7 @@ class Store:
 
     @property
     def path(self) -> Path | None:
-        """The SQLite file, or ``None``."""
+        """The SQLite file; ``None`` on PostgreSQL."""
         return Path(self.url.removeprefix("sqlite:///")) if self.is_sqlite else None
 
     # -- life
@@ -367,7 +367,7 @@ class Store:
         upgrade(self._writer_engine, _migrations())
 
     def _backup(self, now: datetime) -> None:
-        """A copy before a migration."""
+        """A copy beside the SQLite file before a migration. ``StoreError`` where there is no room for it."""
         assert self.path is not None
         try:
             backups.make(self.path, now)
@@ -615,5 +615,5 @@ class Store:
 
 
 def utc_now() -> datetime:
-    """The clock of the service."""
+    """The clock of the service: now, with its zone, UTC."""
     return datetime.now(UTC)

@@ -21,7 +21,7 @@ DAMAGED = "stop the service and restore a backup; what can still be read: sqlite
 
 
 def configuration(path: str, now: datetime) -> Iterator[Finding]:
-    """What ``gateway check`` finds."""
+    """Each problem and warning of ``gateway check`` as a finding."""
     found = check.everything(path, now)
     for problem in found.problems:
         yield wrong("configuration", str(problem), "correct it, then gateway reload")
@@ -42,7 +42,7 @@ def process(settings: Settings, answers: bool) -> Finding:
 
 
 def disk(settings: Settings) -> Finding:
-    """Room for mail."""
+    """Whether ``state_dir`` has more free space than ``min_free``."""
     folder = settings.gateway.state_dir
     seen = machine.disk(folder, settings.smtp.min_free)
     if seen.problem:
@@ -109,7 +109,7 @@ def clock() -> Finding:
 
 
 def accounts(settings: Settings, now: datetime) -> Finding:
-    """Whether the accounts are current."""
+    """Whether the account directory can be read and is younger than ``max_age``."""
     if not settings.directory.configured:
         return doubt("directory", "no accounts are configured: nobody is verified", "set directory.path")
     found = service.directory(settings)

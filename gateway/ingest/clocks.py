@@ -59,7 +59,7 @@ class Clocks:
         self._arm()
 
     def heard(self) -> None:
-        """Octets came."""
+        """Notes that octets came: the deadline of a pause counts from now."""
         self._heard = self._loop.time()
 
     def cancel(self) -> None:

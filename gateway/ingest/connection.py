@@ -226,7 +226,7 @@ class Connection(SMTP):  # type: ignore[misc]
             self._hang_up(OVERDUE[what])
 
     def _give_way(self) -> None:
-        """Somebody faster needs the room."""
+        """Ends the session with 421: it is slow, and somebody faster needs its room."""
         metrics.GAVE_WAY.inc()
         self._hang_up(TOO_SLOW)
 

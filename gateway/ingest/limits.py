@@ -43,7 +43,7 @@ class Room:
 
 
 def seats(smtp: Smtp) -> Room:
-    """What there is of connections."""
+    """How many connections there are: in all, for an address, a network, and programs of this machine."""
     total = smtp.max_connections
     network = smtp.max_connections_per_network
     shares = (smtp.max_connections_per_address, network, 2 * network)

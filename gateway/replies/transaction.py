@@ -93,7 +93,7 @@ class Connection(asyncio.Protocol):
             self._fail("its reply is no SMTP")
 
     def eof_received(self) -> bool:
-        """The relay closes."""
+        """The relay closes its side: so does the transport."""
         return False
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -103,7 +103,7 @@ _TO_MAILBOX = _O.canonical == bindparam("canonical")
 
 
 def _first(name: str, *where: ColumnElement[bool]) -> ScalarSelect[int]:
-    """The first row since ``<name>_since``."""
+    """A subquery: the oldest row of the outbox since ``<name>_since`` that meets these conditions."""
     recent = _O.created_at > bindparam(f"{name}_since")
     return select(_O.id).where(*where, recent).order_by(_O.created_at).limit(literal_column("1")).scalar_subquery()
 

@@ -83,7 +83,7 @@ class Clockwork:
         return moved_clock.hasten(connection, self.longest(), self.office().rules, now, moved)
 
     async def _tick(self, now: datetime) -> bool:
-        """Whether something was done."""
+        """Does what is due, for at most ``SLICE_S``; whether anything was."""
         done = await self.store.write(partial(rounds.tick, office=self.office(), now=now, working_s=SLICE_S))
         for reference, what, late in done:
             metrics.LATE.labels(what).inc()

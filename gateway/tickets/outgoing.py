@@ -169,7 +169,7 @@ def concerned(ticket: Ticket, office: Office) -> list[str]:
 
 
 def tell_these(connection: Connection, to: Iterable[str], what: Notification, office: Office, now: datetime) -> None:
-    """A notification to these addresses."""
+    """Writes a notification to each of these addresses, to each once."""
     if "text" not in what.more:
         what = replace(what, more=briefing.of_conversation(connection, what.ticket) | dict(what.more))
     for address in dict.fromkeys(to):

@@ -26,7 +26,7 @@ def here(connection: Connection, ticket_id: int, by: Person, writing: bool, now:
 
 
 def gone(connection: Connection, ticket_id: int, by: Person) -> None:
-    """The person has closed it."""
+    """Forgets that a person has the ticket open: it was closed in the browser."""
     p = presence.c
     connection.execute(delete(presence).where(p.ticket_id == ticket_id, p.who == by.name[:100]))
 

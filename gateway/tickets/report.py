@@ -152,7 +152,7 @@ def _kinds(its: tuple[Day, ...]) -> Kinds:
 
 
 def _whole(its: tuple[Day, ...]) -> _Piece:
-    """Some days as one."""
+    """All groups of some days as one piece."""
     return _piece([group for day in its for group in day.groups.values()])
 
 
@@ -164,7 +164,7 @@ def _piece(groups: Sequence[Group]) -> _Piece:
 
 
 def _row(key: str, pieces: Sequence[_Piece], rules: Rules) -> dict[str, Any]:
-    """As it is reported."""
+    """A line of the report: tickets, answered, within target and limit; percentiles of the delay in seconds."""
     delays = [piece.delays for piece in pieces if piece.delays]
     answered = sum(map(len, delays))
     within = (_up_to(delays, round(limit * 1000)) for limit in (rules.clock.target, rules.clock.limit))

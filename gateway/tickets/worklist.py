@@ -215,7 +215,7 @@ def touched(connection: Connection, before: Marks, now: Marks) -> set[str] | Non
 
 
 def stamp(connection: Connection) -> str:
-    """``marks`` as a word."""
+    """``marks`` as a word: a page that has another one is out of date."""
     return ".".join(str(one) for one in marks(connection))
 
 
