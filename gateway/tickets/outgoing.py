@@ -159,7 +159,7 @@ def hearers(ticket: Ticket, also: Iterable[str], office: Office) -> list[str]:
     """The addresses of a ticket's department, of those that its mail asks something too (``also``), of its owner and
     watchers."""
     departments = (ticket.department, *also)
-    return [*(one for name in departments for one in office.staff.get(name, ())), *concerned(ticket, office)]
+    return [*(one for name in departments for one in office.staff.team(name)), *concerned(ticket, office)]
 
 
 def concerned(ticket: Ticket, office: Office) -> list[str]:
