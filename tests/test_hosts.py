@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.model import Author, AuthorStatus, Facts
+from gateway.model import Author, AuthorStatus, Budgets, Facts
 from gateway.read.facts.called import called_in
 from gateway.read.facts.customers import customers_in
 from gateway.read.facts.hosts import hosts_in
 from gateway.read.facts.machines import machines_in
 from gateway.read.reading import Hints, read
+from gateway.tickets import briefing
+from gateway.tickets.policy import decide
 from gateway.verify.accounts import judged, match
 from gateway.verify.directory import Directory
 from tests.peers.harness import write_accounts
-from tests.samples import NOW
+from tests.samples import NOW, RULES, incoming, mail
 
 HOSTS = [
     ("my site shop.example is down", ["shop.example"]), ("https://www.Shop.Example/cart?x=1 gives 502", ["shop.example"]), ("www.shop.example", ["shop.example"]),
@@ -165,3 +169,35 @@ def test_services_of_the_author_are_found_by_the_names_he_gave_them(tmp_path: Pa
     assert not only
     assert found("bob@other.example", "web01 is slow")[::2] == ([("web01", "own")], True), "one order is left to him"
     assert found("carl@third.example", "web01 is slow")[::2] == ([], False)
+
+
+def test_staff_see_which_orders_the_author_has_or_which_accounts(tmp_path: Path) -> None:
+    many = "".join(f"30000{number},10024,node-{number},active,\n" for number in range(1, 7))
+    write_accounts(
+        tmp_path,
+        {
+            "accounts.csv": "account,name,language,status\n10023,Anna,de,active\n10024,Bob,en,active\n",
+            "addresses.csv": "account,address,role\n10023,anna@example.de,owner\n10024,bob@other.example,owner\n"
+            "10023,eva@example.de,owner\n10024,eva@example.de,support\n",
+            "orders.csv": "order,account,service,status,ips\n111111,10023,shop-db,suspended_payment,\n"
+            f"111112,10023,old-db,cancelled,\n{many}",
+        },
+    )
+    directory = Directory(tmp_path, tmp_path / "accounts", 0.2, 86400)
+    directory.reload(NOW)
+
+    def told(author: str, text: str) -> dict[str, Any]:
+        raw = mail(text, author=author)
+        reading = read(raw, Hints(author, NOW, "Europe/Berlin"))
+        facts, whose = judged(reading, match(Author(AuthorStatus.OK, author, "", ""), directory, NOW), directory)
+        what = replace(incoming(raw, match=whose), facts=facts)
+        return briefing.of_mail(what, decide(what, None, Budgets(), NOW, RULES), 1, 1, RULES)
+
+    assert told("anna@example.de", "It is slow.")["has"] == ["#111111 shop-db (suspended_payment)"]
+    assert told("bob@other.example", "It is slow.")["has"] == [], "six are no help"
+    assert told("bob@other.example", "node-3 and order 300005 are slow.")["has"] == [
+        "#300003 node-3 (active)", "#300005 node-5 (active)"
+    ]  # fmt: skip
+    assert told("eva@example.de", "It is slow.")["accounts"] == ["10023 (Anna)", "10024 (Bob)"]
+    settled = told("eva@example.de", "shop-db is slow.")
+    assert (settled["accounts"], settled["has"]) == ([], ["#111111 shop-db (suspended_payment)"])

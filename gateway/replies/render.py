@@ -318,15 +318,17 @@ def _staff_samples(name: str, base: dict[str, Any], empty: dict[str, Any]) -> li
         "left_out": [{"filename": "dump.pcap", "type": "application/octet-stream", "size": 44040192}], "more_files": 2,
         "reply_to": "support+t.a.b@example.com", "message": 12, "again": True, "held": "| We have restarted it.",
         "news": "| It runs again.", "open_too": ["T-0000001: Slow disk"],
+        "has": ["#123456 r1z7og44 (active)", "#123457 k3x9vtqa (suspended_payment)"],
         "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}],
     }  # fmt: skip
     none: dict[str, Any] = {
-        name: [] for name in ("marks", "lines", "facts", "files", "left_out", "missing", "open_too")
+        name: [] for name in ("marks", "lines", "facts", "files", "left_out", "missing", "open_too", "has")
     }
     bare = full | empty | none | {
         "account": None, "author": "", "author_name": "", "goes_to": "", "spoken": None, "target_at": None, "why": "",
         "limit_at": None, "at_once": True, "text": "", "more_files": 0, "reply_to": None, "again": False, "held": "",
         "news": "", "trust": "unknown", "account_holder": "", "reference": "T-0000000",
+        "accounts": ["10023 (Anna Example)", "10024 (Shop Example Ltd)"],
     }  # fmt: skip
     again = full | {"said_by": "bob@example.de", "said_at": "2026-11-22T12:10:00+00:00", "digest": True,
                     "also": ["financial"], "thanks": True, "trust": "unverified", "goes_to": "bob@example.de",
@@ -361,6 +363,7 @@ _ABSENT: dict[str, Any] = {
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
     "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
     "also": (), "thanks": False, "invoices": (), "below": "", "answered": "", "answered_by": "", "answered_at": None,
+    "has": (), "accounts": (),
 }  # fmt: skip
 
 

@@ -13,13 +13,24 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import attachments, entries, facts, messages, tickets
-from gateway.model import ALSO, FACT_KINDS, Decision, Disposition, Incoming, Ownership, Reading, TicketState
+from gateway.model import (
+    ALSO,
+    FACT_KINDS,
+    Decision,
+    Disposition,
+    Incoming,
+    Ownership,
+    Reading,
+    TicketState,
+    Trust,
+)
 from gateway.tickets import policy, shown, thanks
 from gateway.tickets.rules import Rules
 
 MAX_FILES = 10 * 1024**2  #: octets of files in one staff mail
 MAX_LISTED = 20  #: files and facts that are named
 MAX_WORDS = 6000  #: characters of the words
+MAX_ACCOUNTS = 10  #: of one author
 MAX_BELOW = 2000  #: characters of what a first mail passes on or quotes
 MAX_ANSWERED = 500  #: characters of our last answer
 #: the parts of a signed mail that nobody opens
@@ -110,6 +121,8 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
         "author": reading.author.address or "(nobody)",
         "author_name": reading.author.display_name[:200],
         "account_holder": decision.account.name if decision.account else "",
+        "has": list(incoming.match.orders) if decision.account else [],
+        "accounts": _possible(incoming, decision),
         "spoken": reading.language,
         "subject": reading.parsed.subject,
         "text": words(reading.masked_text),
@@ -124,6 +137,13 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
 def also(decision: Decision) -> list[str]:
     """The departments beside its own that a mail asks something."""
     return [str(other) for other, mark in ALSO.items() if mark in decision.marks]
+
+
+def _possible(incoming: Incoming, decision: Decision) -> list[str]:
+    """The accounts of a proven author of several, where nothing settles which one he means."""
+    if decision.account is not None or decision.trust is not Trust.VERIFIED:
+        return []
+    return [f"{one.account} ({one.name})" for one in incoming.match.accounts[:MAX_ACCOUNTS]]
 
 
 def thanked(reading: Reading, answered_by: str = "") -> bool:

@@ -19,6 +19,7 @@ from gateway.verify.directory import Directory, DirectoryError, Order
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NOBODY = AccountMatch((), {}, None, ())
 MAX_NAMED = 100  #: orders of an account whose services are looked for by name
+MAX_SHOWN = 4  #: orders that staff are shown of an account
 _SPECIAL = re.compile(r"[\d_.-]")  #: without one of these a name may be any word ("shop", "mail")
 _UNREADABLE = AccountMatch((), {}, None, (), False, "the directory cannot be read or is too old")
 
@@ -161,8 +162,17 @@ def _judged(
     if found.settled is None and len(claims.claimed) == 1:
         (name,) = claims.claimed
         found = _settled(found, next(a for a in found.accounts if a.account == name), directory)
-    only = found.settled is not None and len(held[found.settled.account]) == 1
-    return result, replace(found, only_order=only)
+    if found.settled is None:
+        return result, found
+    has = held[found.settled.account]
+    return result, replace(found, only_order=len(has) == 1, orders=_shown(has, result))
+
+
+def _shown(has: Sequence[Order], named: Facts) -> tuple[str, ...]:
+    """All orders where there are few, or those that the mail names, in words."""
+    said = {fact.value for fact in (*named.orders, *named.services)}
+    few = has if len(has) <= MAX_SHOWN else [one for one in has if {one.number, one.service} & said][:MAX_SHOWN]
+    return tuple(" ".join(filter(None, (f"#{one.number}", one.service, f"({one.status})"))) for one in few)
 
 
 def _named(reading: Reading, held: Iterable[Sequence[Order]], known: set[str]) -> list[Candidate]:
