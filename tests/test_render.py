@@ -299,6 +299,20 @@ def test_who_wrote_from_the_registered_address_is_not_sent_back_to_it(language: 
         assert below.split("\n\n")[1].count(AREA[language]) == 1
 
 
+@pytest.mark.parametrize("name", ["staff_owner", "staff_alert", "staff_breach"])
+def test_a_reminder_does_not_deny_the_answers_that_were_given(name: str) -> None:
+    fresh = samples(name)[0] | {"event": "", "answered": ""}
+    later = fresh | {
+        "answered": "| It runs.",
+        "answered_by": "joe@example.com",
+        "answered_at": "2026-11-22T12:05:00+00:00",
+    }
+    first, again = (
+        TEMPLATES.text(name, "en", render.variables(SENDER, one)).partition("***")[0] for one in (fresh, later)
+    )
+    assert ("newest message" in first, "newest message" in again) == (False, True)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", sorted(render.OURS))
 def test_plain_text_fits_a_terminal_and_links_stand_alone(name: str, language: str) -> None:
