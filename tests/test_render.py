@@ -314,6 +314,14 @@ def test_a_reminder_does_not_deny_the_answers_that_were_given(name: str) -> None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_who_cannot_log_in_is_not_told_that_the_client_area_is_faster(language: str) -> None:
+    url = SENDER.gateway.client_area_url
+    for sensitive, told in ((["password"], False), (["access"], False), (["refund"], True), ([], True)):
+        values = render.variables(SENDER, BASE | {"critical": False, "sensitive": sensitive})
+        assert (url in TEMPLATES.text("received", language, values)) == told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("name", sorted(render.OURS))
 def test_plain_text_fits_a_terminal_and_links_stand_alone(name: str, language: str) -> None:
     for context in samples(name):
