@@ -281,6 +281,17 @@ def test_a_reply_that_misses_the_token_goes_back(scene: Scene) -> None:
     assert scene.sent() == before, "what answers a refusal hears nothing more"
 
 
+def test_a_new_mail_of_staff_under_a_tickets_number_goes_back(scene: Scene) -> None:
+    """Written to the desk instead of answered: it became a silent ticket of its own, of which nobody heard."""
+    reference = asked(scene)
+    scene.letter(OPS)
+    subject = f"Re: {scene.letter(JOE).subject}"
+    done = scene.write(Mail(f"Joe <{JOE}>", "The disk is new.", subject))
+    assert (done["disposition"], done["ticket"]) == ("recorded", reference)
+    assert "use Reply, so that it goes to its Reply-To" in scene.letters(JOE)[-1].text
+    assert scene.letters(OPS) == []
+
+
 def test_refusals_of_one_address_are_bounded(scene: Scene) -> None:
     asked(scene)
     acknowledgement = scene.letter(OPS)

@@ -266,6 +266,22 @@ def test_the_same_request_again_joins_the_first_and_is_not_acknowledged_twice(at
     assert len({first.reference, other.reference, late.reference, after.reference}) == 4
 
 
+def test_the_same_request_again_after_an_answer_is_told_to_staff(at: Desk) -> None:
+    """It opens the ticket and starts a clock: who is to answer must hear of it."""
+
+    def again(number: int, now: datetime) -> desk.Outcome:
+        raw = mail(ACCOUNT_TEXT, Message_ID=f"<again{number}@example.de>")
+        return at.take(incoming(raw, envelope_=envelope(received_at=now)), raw, now=now)
+
+    reference = again(1, NOW).reference or ""
+    at.store.write_now(lambda c: people.answer(c, reference, "Delete the logs.", JOE, at.office, NOW + MINUTE))
+    assert again(2, NOW + 3 * MINUTE).reference == reference
+    told = [row.context["event"] for row in at.outbox() if row.template == "staff_new"]
+    assert (told[-1], len(told), at.show(reference)["state"]) == ("appended", 2, "open")
+    again(3, NOW + 4 * MINUTE)
+    assert sum(row.template == "staff_new" for row in at.outbox()) == 2, "of a third one they know already"
+
+
 def test_a_stranger_who_sends_the_same_again_joins_his_first_unless_he_brings_something_new(at: Desk) -> None:
     def again(number: int, **changes: Any) -> desk.Outcome:
         raw = mail(author="eve@other.example", Message_ID=f"<s{number}@other.example>")

@@ -341,7 +341,7 @@ def _threaded(incoming: Incoming, thread: Thread, now: datetime, rules: Rules) -
             return None
     new_round = not thread.clock_running
     if thread.by == SAME_REQUEST and (incoming.verdict.authenticated or thread.token_bound):
-        told = "" if thread.token_bound else "now"  # it brings another file
+        told = "" if thread.token_bound and not new_round else "now"  # it brings another file, or came after an answer
         return _Draft(
             Disposition.APPENDED, clock=new_round, thread=thread, outcome="appended", silence=JOINS, notify=told
         )

@@ -66,6 +66,7 @@ from gateway.tickets.signatures import Parted
 
 TOKEN_LIFE = timedelta(days=180)
 REFUSALS = (20, 3600.0)  #: mails that go back to one address, and in how many seconds
+MISDIRECTED = (5, 3600.0)  #: of these such that only name a ticket: nothing tells whether a program answers a refusal
 UNPROVEN = (1, 3600.0)  #: of these such whose author is not proven
 SAME_WORDS = timedelta(hours=24)
 MARK = "staff mail"  #: how the reason of every message begins that was staff's
@@ -126,7 +127,7 @@ def _of_tokens(
     proven = incoming.verdict.authenticated or incoming.from_staff_relay
     told = _notification(connection, incoming)
     if not mine and not (proven and (found or told is not None)):
-        return None
+        return _named_only(connection, incoming, now, lock) if proven else None
     ticket = _ticket_of(connection, [*mine, *found], told, lock)
     if ticket is None:
         return None
@@ -141,6 +142,18 @@ def _of_tokens(
         why = "the address you replied to has expired; reply to a newer notification, or use: gateway tickets reply"
         return replace(case, refused=why)
     return replace(case, token=mine[0])
+
+
+def _named_only(connection: Connection, incoming: Incoming, now: datetime, lock: bool) -> Judged | None:
+    """A new mail to the desk by who got a notification, under the number of its ticket: he meant to answer it."""
+    reference = tokens.find(incoming.reading.parsed.subject)
+    if reference is None:
+        return None
+    query = select(tickets).where(tickets.c.reference == reference)
+    ticket = typed.first(connection, Ticket, query.with_for_update() if lock else query)
+    if ticket is None or not _given(connection, ticket, incoming.reading.author.address or "", now):
+        return None
+    return Judged(ticket, refused=_misdirected((), None), back=MISDIRECTED)
 
 
 def _unproven(incoming: Incoming, case: Judged) -> Judged:
