@@ -314,6 +314,15 @@ def test_a_reminder_does_not_deny_the_answers_that_were_given(name: str) -> None
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_who_only_asks_for_an_offer_hears_that_he_is_answered_all_the_same(language: str) -> None:
+    """What is asked is not known for sure: a shop that wanted a quotation was only told to prove who it is."""
+    for verified in (False, True):
+        values = render.variables(SENDER, BASE | {"verified": verified, "sensitive": ["access"] if verified else []})
+        text = TEMPLATES.text("verification_needed", language, values)
+        assert bool(re.search(r"15.{1,5}30", text)) == (not verified), text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_who_cannot_log_in_is_not_told_that_the_client_area_is_faster(language: str) -> None:
     url = SENDER.gateway.client_area_url
     for sensitive, told in ((["password"], False), (["access"], False), (["refund"], True), ([], True)):
