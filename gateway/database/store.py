@@ -34,7 +34,7 @@ from gateway.model import Temporary, Told
 
 T = TypeVar("T")
 GROUP = 64
-GATHER_S = 0.005  #: how long a commit waits for company when the last one had some
+GATHER_S = 0.01  #: how long a commit waits for company when the last one had some
 CHECKPOINT_OCTETS = 4 * 1024**2
 CONFLICTS = 3  #: tries of a transaction that others are in the way of, before the last
 PATIENT_S = 120.0  #: a failover takes a minute
@@ -388,26 +388,25 @@ class Store:
     def _write_loop(self) -> None:
         stop = company = False
         while not stop:
-            item = self._queue.get()
-            ends = time.monotonic() + GATHER_S if company else 0.0
-            group: list[_Write] = []
-            while True:
-                if item is None:
-                    stop = True
-                    break
-                group.append(item)
-                if len(group) >= GROUP:
-                    break
-                left = ends - time.monotonic()
-                try:
-                    item = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
-                except queue.Empty:
-                    break
+            group, stop = self._gathered(company)
             if group:
                 company = len(group) > 1
                 self._commit_group(group)
-            del group, item  # a mail of 25 MB is not kept while waiting for the next
+            del group  # a mail of 25 MB is not kept while waiting for the next
         self._let_go(invalidate=False)
+
+    def _gathered(self, company: bool) -> tuple[list[_Write], bool]:
+        """(what is committed together next, whether nothing comes after it). Where company is expected the thread
+        sleeps through the wait: to be woken for each write would cost a fight for the interpreter each time."""
+        item, group = self._queue.get(), []
+        if company and self._queue.qsize() < GROUP - 1:
+            self._closing.wait(GATHER_S)
+        while item is not None:
+            group.append(item)
+            if len(group) == GROUP or self._queue.empty():
+                break
+            item = self._queue.get()
+        return group, item is None
 
     def _commit_group(self, group: list[_Write]) -> BaseException | None:
         """One transaction for the group; if it fails, one for each. Where none can be begun, all fail at once: why."""
