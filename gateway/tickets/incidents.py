@@ -4,17 +4,19 @@ to it and staff are told once. It is only suspected then; customers hear of it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, bindparam, func, select, text, update
 
 from gateway.database import typed
 from gateway.database.among import among
-from gateway.database.statements import put, put_once
+from gateway.database.statements import fetch, put, put_once
 from gateway.database.tables import Incident, facts, incident_tickets, incidents, tickets
 from gateway.model import Ownership, TicketState, Told, Trust
 from gateway.tickets.board import Known
@@ -35,36 +37,39 @@ class NoIncident(Told):
 Sign = tuple[str, str]
 
 
-def signs_of(kind: str, value: str, rule: Incidents) -> Iterable[Sign]:
-    """What a fact of a ticket may have in common with others."""
+@functools.lru_cache(maxsize=8192)  # a fact is looked at time and again until ``within`` is over, and many are equal
+def sign_of(kind: str, value: str, network_v4: int, network_v6: int) -> Sign | None:
+    """What a fact of a ticket may have in common with others. The lengths are of the prefixes that make a network."""
     if kind == "services":
-        yield "service", value
-    elif kind == "orders":
-        yield "server", value
-    elif kind == "incident":
+        return "service", value
+    if kind == "orders":
+        return "server", value
+    if kind == "incident":
         began = int(datetime.fromisoformat(value).timestamp()) // BEGIN_S * BEGIN_S
-        yield "begin", datetime.fromtimestamp(began, UTC).isoformat()
-    elif kind == "ips":
-        try:
-            length = rule.network_v4 if ip_address(value).version == 4 else rule.network_v6
-            yield "network", str(ip_network(f"{value}/{length}", strict=False))
-        except ValueError:  # it is a network already, or none
-            return
+        return "begin", datetime.fromtimestamp(began, UTC).isoformat()
+    if kind == "ips":
+        with contextlib.suppress(ValueError):  # it is a network already, or none
+            length = network_v4 if ip_address(value).version == 4 else network_v6
+            return "network", str(ip_network(f"{value}/{length}", strict=False))
+    return None
 
 
-def _recent(connection: Connection, rule: Incidents, now: datetime) -> list[Any]:
-    t = tickets.c
-    newest = connection.execute(select(func.max(t.id))).scalar() or 0
-    chosen = select(t.id, t.author, t.account, t.opened_at, t.critical, t.reference).where(
-        t.id > newest - LATEST,
-        t.opened_at >= now - timedelta(seconds=rule.within),
-        t.state != TicketState.CLOSED,
-        t.merged_into.is_(None),
-    )
-    chosen = chosen.where(t.promised_at.is_not(None))  # a program wrote the others: an automatic answer, a report
-    if not rule.unverified:
-        chosen = chosen.where(t.trust == Trust.VERIFIED)
-    return list(connection.execute(chosen.order_by(t.id)).all())
+_T, _F = tickets.c, facts.c
+_RECENT = select(_T.id, _T.author, _T.account, _T.opened_at, _T.critical, _T.reference).where(
+    _T.id > select(func.max(_T.id)).scalar_subquery() - LATEST,
+    _T.opened_at >= bindparam("since"),
+    _T.state != TicketState.CLOSED,
+    _T.merged_into.is_(None),
+    _T.promised_at.is_not(None),  # a program wrote the others: an automatic answer, a report
+)
+_RECENT_VERIFIED = _RECENT.where(_T.trust == Trust.VERIFIED)
+#: in the order of the tickets, all of them from the first: that is one walk along an index, however many there are
+_SAID = (
+    select(_F.ticket_id, _F.kind, _F.value, _F.ownership)
+    .where(_F.ticket_id >= bindparam("first"), _F.quoted.is_(False))
+    .order_by(_F.ticket_id, _F.id)
+)
+_TIED = select(incident_tickets.c.ticket_id).where(incident_tickets.c.ticket_id >= bindparam("first"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +86,30 @@ class Group:
         return len({account.get(author, author) for row in self.rows for author in (str(row.author).lower(),)})
 
 
+def _recent(connection: Connection, rule: Incidents, now: datetime) -> dict[int, Any]:
+    chosen = _RECENT if rule.unverified else _RECENT_VERIFIED
+    return {row.id: row for row in fetch(connection, chosen, {"since": now - timedelta(seconds=rule.within)})}
+
+
 def groups(connection: Connection, rule: Incidents, now: datetime) -> list[Group]:
     """The tickets of the last minutes by what they have in common, the widest kind first."""
-    rows = {row.id: row for row in _recent(connection, rule, now)}
-    if not rows:
-        return []
-    f = facts.c
-    said = connection.execute(
-        select(f.ticket_id, f.kind, f.value, f.ownership).where(among(f.ticket_id, rows), f.quoted.is_(False))
-    ).all()
+    rows = _recent(connection, rule, now)
     found: dict[Sign, dict[int, Any]] = {}
-    for fact in said:
-        about_begin = fact.kind == "incident" and rows[fact.ticket_id].critical
-        if about_begin or fact.ownership == Ownership.OWN or (rule.unverified and fact.kind != "incident"):
-            for sign in signs_of(fact.kind, fact.value, rule):
-                found.setdefault(sign, {})[fact.ticket_id] = rows[fact.ticket_id]
+    for fact in fetch(connection, _SAID, {"first": min(rows)}) if rows else ():
+        row = rows.get(fact.ticket_id)
+        if row is not None and _counts(fact, row, rule):
+            sign = sign_of(fact.kind, fact.value, rule.network_v4, rule.network_v6)
+            if sign is not None:
+                found.setdefault(sign, {})[row.id] = row
     made = [Group(sign, tuple(tied.values())) for sign, tied in found.items()]
     return sorted(made, key=lambda group: (KINDS.index(group.sign[0]), -len(group.rows), group.sign[1]))
+
+
+def _counts(fact: Any, row: Any, rule: Incidents) -> bool:
+    """Whether a fact tells what its ticket is about: one of its author's own, or when an outage began."""
+    if fact.kind == "incident":
+        return bool(row.critical) or fact.ownership == Ownership.OWN
+    return rule.unverified or fact.ownership == Ownership.OWN
 
 
 def _open(connection: Connection) -> dict[Sign, Incident]:
@@ -105,21 +117,22 @@ def _open(connection: Connection) -> dict[Sign, Incident]:
     return {(row.kind, row.value): row for row in rows}
 
 
-def _tied(connection: Connection, ids: Sequence[int]) -> set[int]:
-    i = incident_tickets.c
-    return set(connection.execute(select(i.ticket_id).where(among(i.ticket_id, ids))).scalars())
+def _tied(connection: Connection, grouped: Sequence[Group]) -> set[int]:
+    """The tickets that are tied to an incident already, as far as they are in a group."""
+    first = min((row.id for group in grouped for row in group.rows), default=None)
+    return set() if first is None else {row.ticket_id for row in fetch(connection, _TIED, {"first": first})}
 
 
 def due(connection: Connection, rule: Incidents, now: datetime) -> bool:
     """Whether ``look`` would write anything; a read."""
     if not rule.tickets:
         return False
-    known = _open(connection)
-    for group in groups(connection, rule, now):
-        free = len(group.rows) - len(_tied(connection, [row.id for row in group.rows]))
-        if free and (group.sign in known or group.authors >= rule.tickets):
-            return True
-    return False
+    grouped = groups(connection, rule, now)
+    known, tied = _open(connection), _tied(connection, grouped)
+    return any(
+        any(row.id not in tied for row in group.rows) and (group.sign in known or group.authors >= rule.tickets)
+        for group in grouped
+    )
 
 
 def look(connection: Connection, rule: Incidents, office: Office, now: datetime) -> list[str]:
@@ -128,15 +141,17 @@ def look(connection: Connection, rule: Incidents, office: Office, now: datetime)
         return []
     if connection.dialect.name == "postgresql":  # nodes do so one after the other
         connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-    known, lines = _open(connection), []
-    for group in groups(connection, rule, now):
-        tied = _tied(connection, [row.id for row in group.rows])
+    grouped = groups(connection, rule, now)
+    known, tied, lines = _open(connection), _tied(connection, grouped), []
+    for group in grouped:
         free = [row for row in group.rows if row.id not in tied]
         incident = known.get(group.sign)
         if incident is None and free and group.authors >= rule.tickets:
             lines.append(_begun(connection, group, office, now))
+            tied.update(row.id for row in group.rows)
         elif incident is not None:
             _tie(connection, incident.id, group.sign, free, now)
+            tied.update(row.id for row in free)
     return lines
 
 
