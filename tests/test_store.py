@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, func, select, text
 
 from gateway.database import console_tables, inbox, migrate, originals, tables
+from gateway.database import store as stores
 from gateway.database.store import LostClaim, NewerSchema, Store, StoreError, _migrations, head
 from gateway.ingest.acceptor import Acceptor
 from gateway.ingest.identity import digest_of
@@ -288,6 +289,29 @@ def test_durability_is_switched_on(store: Store) -> None:
         assert modes == ("wal", 2)
     else:
         assert store.read_now(lambda c: c.execute(text("show synchronous_commit")).scalar()) == "on"
+
+
+def test_the_log_is_checkpointed_as_it_grows_and_when_it_is_written_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.path is None:
+        return  # PostgreSQL sees to its own
+    path, wal = store.path, Path(f"{store.path}-wal")
+    mega = 1024**2
+    monkeypatch.setattr(stores, "CHECKPOINT_OCTETS", mega)
+    monkeypatch.setattr(stores, "CHECKPOINT_WRITES", 3)
+
+    def wrote(octets: int) -> bool:
+        """Whether the log did not grow by it."""
+        before = wal.stat().st_size
+        store.write_now(lambda c: originals.stage(c, originals.staging(NOW), 0, bytes(octets)))
+        return wal.stat().st_size == before
+
+    wrote(3 * mega)
+    until(lambda: path.stat().st_size > 3 * mega)
+    until(lambda: wrote(1), what="the log is written again from its beginning")
+    assert all(wrote(mega // 2) for _ in range(3))
+    until(lambda: path.stat().st_size > 4 * mega)
 
 
 def test_a_closed_store_says_so(store: Store) -> None:

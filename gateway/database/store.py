@@ -36,6 +36,8 @@ T = TypeVar("T")
 GROUP = 64
 GATHER_S = 0.01  #: how long a commit waits for company when the last one had some
 CHECKPOINT_OCTETS = 4 * 1024**2
+#: between two checkpoints of a log that does not grow: it is written again from its beginning and keeps its size
+CHECKPOINT_WRITES = 500
 CONFLICTS = 3  #: tries of a transaction that others are in the way of, before the last
 PATIENT_S = 120.0  #: a failover takes a minute
 ANSWER_S = 3.0
@@ -239,7 +241,7 @@ class Store:
         self._removed = ""  #: which of them is not the one that is open any more
         self._trouble, self._troubled_at = "", -1e9
         self._probed_at = -PROBED_S
-        self._wrote = False
+        self._wrote = 0  #: writes that were committed
         self.keys: dict[str, bytes] = {}
         self.key_id = ""
         self.restored: tuple[datetime, str] | None = None  #: when a copy was last put back; hold, send or discard
@@ -433,7 +435,8 @@ class Store:
                 self.trouble = str(told) if unusable else self.trouble
                 _tell_all(group, (), told)
         else:
-            self.trouble, self._wrote = "", True
+            self.trouble = ""
+            self._wrote += len(group)
             _tell_all(group, results)
             _count(len(group), time.perf_counter() - began, time.thread_time() - cpu)
         self._commits.set()
@@ -593,24 +596,31 @@ class Store:
         """Checkpoints beside the writer, so that no sender waits for it."""
         assert self.path is not None
         wal = self.path.with_name(self.path.name + "-wal")
+        wrote = size = 0  # at the last checkpoint
         while not self._closing.is_set():
             self._commits.wait()
             self._commits.clear()
             if self._closing.wait(0.2):
                 return
             try:
-                if wal.exists() and wal.stat().st_size >= CHECKPOINT_OCTETS:
-                    with contextlib.closing(
-                        sqlite3.connect(self.path, timeout=10.0, isolation_level=None)
-                    ) as connection:
-                        connection.execute("pragma synchronous=full")
-                        connection.execute("pragma wal_checkpoint(passive)")
-                        if wal.stat().st_size >= CHECKPOINT_OCTETS * 16:
-                            connection.execute("pragma busy_timeout=200")
-                            connection.execute("pragma wal_checkpoint(truncate)")
+                found = wal.stat().st_size if wal.exists() else 0
+                enough = found > size or self._wrote - wrote >= CHECKPOINT_WRITES
+                if found >= CHECKPOINT_OCTETS and enough:
+                    wrote = self._wrote
+                    size = self._checkpointed(wal)
             except (sqlite3.Error, OSError) as error:
                 log.warning("checkpoint_failed", error=type(error).__name__)
                 self._closing.wait(1.0)
+
+    def _checkpointed(self, wal: Path) -> int:
+        """One checkpoint; the octets of the log's file after it."""
+        with contextlib.closing(sqlite3.connect(str(self.path), timeout=10.0, isolation_level=None)) as connection:
+            connection.execute("pragma synchronous=full")
+            connection.execute("pragma wal_checkpoint(passive)")
+            if wal.stat().st_size >= CHECKPOINT_OCTETS * 16:
+                connection.execute("pragma busy_timeout=200")
+                connection.execute("pragma wal_checkpoint(truncate)")
+        return wal.stat().st_size
 
 
 def utc_now() -> datetime:
