@@ -106,9 +106,10 @@ class Judge:
             reading = await self._unread(claimed, str(failure))
         own = guard.is_own(reading.parsed, around.office.keys)
         bounced = self._bounced_row((*envelope.rcpt_tos, *reading.parsed.recipients), around)
-        verdict = nobody(reading.author)
         match, facts = accounts.NOBODY, Facts()
-        if not own and reading.signs.form is not MailClass.BOUNCE:
+        if own or reading.signs.form is MailClass.BOUNCE:
+            verdict = nobody(reading.author)
+        else:
             verdict = await self._verdict(hand, reading, around)
             cpu = time.thread_time()
             match = accounts.match(reading.author, around.directory, self._clock())

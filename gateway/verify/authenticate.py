@@ -3,10 +3,11 @@ decides."""
 
 from __future__ import annotations
 
+import functools
 import hmac
 import secrets
 from dataclasses import dataclass, field, replace
-from datetime import UTC
+from datetime import UTC, date
 
 from gateway.mail.header import RawMail
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
@@ -76,6 +77,12 @@ async def authenticate(
     return conclude(replace(seen, dkim=(*found.refused, *seen.dkim, *strange), notes=notes))
 
 
+@functools.lru_cache(maxsize=4)
+def _seed(secret: bytes, day: date) -> bytes:
+    """Of a day, so that the same mail is judged alike at a recheck."""
+    return hmac.digest(secret, day.isoformat().encode(), "sha256")
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """The checks of one mail, within its time."""
@@ -87,8 +94,7 @@ class _Look:
 
     @property
     def _sender(self) -> spf.Sender:
-        day = self.envelope.received_at.astimezone(UTC).date().isoformat()
-        seed = hmac.digest(self.checks.secret, day.encode(), "sha256")  # the same mail is judged alike at a recheck
+        seed = _seed(self.checks.secret, self.envelope.received_at.astimezone(UTC).date())
         return spf.Sender(self.envelope.client, self.envelope.mail_from, self.envelope.helo, seed)
 
     async def spf(self) -> spf.SpfResult:

@@ -113,7 +113,7 @@ def coverage(mail: Signed, names: Sequence[bytes], signed_at: int | None, now: d
 
 def _twofold(fields: Sequence[Written]) -> str:
     for _, value in fields:
-        if b"\x00" in value or b"\r" in value.replace(b"\r\n", b""):
+        if b"\x00" in value or value.count(b"\r") != value.count(b"\r\n"):
             return "the header holds a bare CR or NUL and can be read in two ways"
     return ""
 
@@ -170,21 +170,15 @@ class _Shape:
     def __init__(self, mail: Signed) -> None:
         self._mail = mail
 
-    def _lines(self) -> tuple[list[bytes], list[bytes]]:
-        """The lines at the beginning and at the end that are not empty, without blanks behind them."""
-        raw, body = self._mail.raw, self._mail.body
-        first = bytes(raw[body : body + _EDGE]).split(b"\n")
-        last = bytes(raw[max(body, len(raw) - _EDGE) :]).split(b"\n")
-        return [line.rstrip() for line in first if line.strip()], [line.rstrip() for line in last if line.strip()]
-
     def _boundary(self) -> bytes:
         """The boundary between whose lines the whole body stands, or ``b""``: only a sentence about MIME may precede
         it."""
-        first, last = self._lines()
-        closing = last[-1] if last else b""
+        raw, body = self._mail.raw, self._mail.body
+        closing = bytes(raw[max(body, len(raw) - _EDGE) :]).rstrip().rpartition(b"\n")[2]
         if not (closing.startswith(b"--") and closing.endswith(b"--") and len(closing) > 4):
             return b""
         delimiter = closing[:-2]
+        first = [line.rstrip() for line in bytes(raw[body : body + _EDGE]).split(b"\n") if line.strip()]
         if delimiter not in first:
             return b""
         before = b" ".join(first[: first.index(delimiter)])

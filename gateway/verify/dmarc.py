@@ -6,6 +6,7 @@ domains agree and, as a belt, their registrable domains agree too: public suffix
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class DmarcResult:
     unsure: bool = False  #: something that could align could not be checked
 
 
+@functools.lru_cache(maxsize=256)  # a record is read once, not for each mail
 def parse(domain: str, text: str) -> Record | None:
     """A record, or ``None`` when it is none (RFC 9989 section 4.7)."""
     pieces = text[:4096].split(";")

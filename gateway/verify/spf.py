@@ -87,6 +87,7 @@ class _Adapter(spftrace.BaseResolver):
         return str(answer.status), values
 
 
+@functools.lru_cache(maxsize=1024)  # one mail asks for it in five places
 def _identity(mail_from: str | None, helo: str | None) -> tuple[str, str]:
     """(sender to check, its domain) or ("", ""): MAIL FROM, or HELO for the null sender (RFC 7208 section 2.4)."""
     if mail_from:
@@ -153,10 +154,11 @@ async def _evaluated(case: _Case, resolver: Resolver) -> tuple[str, str]:
     """(result, why a pass proves nobody)."""
     answer = await resolver.lookup(case.domain, "TXT")
     plain = None
-    if answer.status is Status.NOERROR and all(len(value) <= MAX_RECORD for value in answer.values):
+    if not answer.failed and all(len(value) <= MAX_RECORD for value in answer.values):
         plain = spf_plain.result(answer.values, case.address)
-    if plain is not None and (plain != "pass" or not spf_doubt.perhaps(" ".join(answer.values).split())):
-        return plain, ""
+    if plain is not None:
+        told, term = plain
+        return told, spf_doubt.of_term(term, case.domain, case.address) if told == "pass" else ""
     evaluator = spftrace.Evaluator(_Adapter(_Asked(resolver, case.domain, answer)), spftrace.Limits())
     found = await evaluator.evaluate(case.address, case.sender, case.helo)
     if found.result != "pass":
@@ -199,13 +201,16 @@ def _local(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return (address.is_private and not documentation) or address.is_loopback or address.is_link_local
 
 
+_SAID = {
+    "pass": "{domain} lists {client}",
+    "fail": "the SPF record of {domain} does not list {client}",
+    "softfail": "the SPF record of {domain} does not list {client} (softfail)",
+    "neutral": "the SPF record of {domain} says nothing of {client}",
+    "none": "{domain} publishes no SPF record",
+    "permerror": "the SPF record of {domain} cannot be evaluated",
+    "temperror": "the SPF record of {domain} could not be looked up",
+}
+
+
 def _explained(result: str, domain: str, client: str) -> str:
-    return {
-        "pass": f"{domain} lists {client}",
-        "fail": f"the SPF record of {domain} does not list {client}",
-        "softfail": f"the SPF record of {domain} does not list {client} (softfail)",
-        "neutral": f"the SPF record of {domain} says nothing of {client}",
-        "none": f"{domain} publishes no SPF record",
-        "permerror": f"the SPF record of {domain} cannot be evaluated",
-        "temperror": f"the SPF record of {domain} could not be looked up",
-    }.get(result, "")
+    return _SAID.get(result, "").format(domain=domain, client=client)

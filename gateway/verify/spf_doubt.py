@@ -3,9 +3,9 @@ passed holds for everybody, for a part of the Internet, or for whoever says the 
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import spftrace
@@ -36,12 +36,12 @@ class _Step:
     bits: str | None
 
 
-def perhaps(terms: Iterable[str]) -> bool:
-    """Whether a pass by one of these terms of a plain record may prove nobody: everybody, or a large network."""
-    passing = (term for term in terms if term[0] not in "-~?")
-    found = [match for term in passing if (match := _TERM.fullmatch(term)) is not None]
-    most = max(_NARROWEST.values())
-    return any(one[1].lower() == "all" or (one[3] is not None and int(one[3]) < most) for one in found)
+@functools.lru_cache(maxsize=256)
+def of_term(raw: str, domain: str, address: str) -> str:
+    """Why a pass by this term of a plain record (``ip4``, ``ip6``, ``all``) proves nobody, or ``""``."""
+    match = _TERM.fullmatch(raw)
+    step = _step(raw, match, ":" in address) if match is not None else None
+    return _said(step, domain, _wide(step, ":" in address)) if step is not None else ""
 
 
 async def why(trace: spftrace.Trace, sender: str, address: str) -> tuple[str, bool]:
@@ -49,11 +49,14 @@ async def why(trace: spftrace.Trace, sender: str, address: str) -> tuple[str, bo
     whether it passes all of them)."""
     ipv6, by_address = ":" in address, False
     for step in _path(trace, ipv6):
-        if reason := await _lax(step, sender, address, by_address):
-            domain = sender.rpartition("@")[2]
-            return f"the SPF record of {domain} {reason} ({step.raw[:60]}): it proves nobody", by_address
+        if doubt := _said(step, sender.rpartition("@")[2], await _lax(step, sender, address, by_address)):
+            return doubt, by_address
         by_address |= _names_the_address(step.spec, ipv6)
     return "", by_address
+
+
+def _said(step: _Step, domain: str, reason: str) -> str:
+    return f"the SPF record of {domain} {reason} ({step.raw[:60]}): it proves nobody" if reason else ""
 
 
 def another(address: str, drawn: bytes) -> str:
@@ -90,7 +93,12 @@ async def _lax(step: _Step, sender: str, address: str, by_address: bool) -> str:
         return "passes by what the peer says of itself"
     if by_address:
         return ""
-    if step.name == "all" or await _everywhere(step, sender, address):
+    return "lets everybody send" if await _everywhere(step, sender, address) else _wide(step, ipv6)
+
+
+def _wide(step: _Step, ipv6: bool) -> str:
+    """What is lax about the addresses that a term names, or ``""``."""
+    if step.name == "all":
         return "lets everybody send"
     if step.name in ("ip4", "ip6", "a", "mx") and step.bits is not None:
         if int(step.bits) < _NARROWEST[ipv6] and not _at_home(step.spec, step.bits):

@@ -1,5 +1,6 @@
-"""SPF records that name addresses only (``ip4``, ``ip6``, ``all``; RFC 7208 sections 5.1 and 5.6): their result needs
-no further question, no macro and no limit. Most mail servers of their own have such a one; each is read once.
+"""SPF records that name addresses only (``ip4``, ``ip6``, ``all``; RFC 7208 sections 5.1 and 5.6), or none at all:
+their result needs no further question, no macro and no limit. Most mail servers of their own have such a one; each is
+read once.
 """
 
 from __future__ import annotations
@@ -20,20 +21,17 @@ spftrace.evaluator.parse = parsed  # type: ignore[attr-defined]
 
 
 @functools.lru_cache(maxsize=256)
-def _terms(values: tuple[str, ...]) -> tuple[tuple[_Network | None, str], ...] | None:
-    """(network, result) of each mechanism of the one record among these texts, ``None`` standing for everybody;
-    ``None`` where it is not plain."""
-    records = [value for value in values if spftrace.parser.VERSION_RE.match(value)]
-    if len(records) != 1:
-        return None
+def _terms(text: str) -> tuple[tuple[_Network | None, str, str], ...] | None:
+    """(network, result, term) of each mechanism of a record, ``None`` standing for everybody; ``None`` where it is not
+    plain."""
     try:
-        record = parsed(records[0])
+        record = parsed(text)
     except spftrace.SpfPermError:
         return None
     mechanisms = [term for term in record.terms if term.is_mechanism]
     if record.redirect is not None or any(term.name not in _PLAIN for term in mechanisms):
         return None
-    return tuple((_network(term), _RESULTS[term.qualifier]) for term in mechanisms)
+    return tuple((_network(term), _RESULTS[term.qualifier], term.raw) for term in mechanisms)
 
 
 def _network(term: spftrace.parser.Term) -> _Network | None:
@@ -42,13 +40,18 @@ def _network(term: spftrace.parser.Term) -> _Network | None:
     return ipaddress.ip_network(f"{term.arg}/{term.cidr4 if term.name == 'ip4' else term.cidr6}", strict=False)
 
 
-def result(values: tuple[str, ...], client: str) -> str | None:
-    """The result for a client's address of a domain with these TXT records; ``None`` where its record is not plain."""
-    terms = _terms(values)
+@functools.lru_cache(maxsize=256)  # a domain's mails come from a few addresses
+def result(values: tuple[str, ...], client: str) -> tuple[str, str] | None:
+    """(result for a client's address, the term that told it) of a domain with these TXT records; ``None`` where its
+    record is not plain."""
+    records = [value for value in values if spftrace.parser.VERSION_RE.match(value)]
+    if not records:
+        return "none", ""
+    terms = _terms(records[0]) if len(records) == 1 else None
     if terms is None:
         return None
     address = ipaddress.ip_address(client)
-    for network, told in terms:
+    for network, told, term in terms:
         if network is None or (network.version == address.version and address in network):
-            return told
-    return "neutral"
+            return told, term
+    return "neutral", ""
