@@ -55,8 +55,8 @@ class Leanings:
 
 def leanings(features: Collection[str], opinions: Mapping[str, float], weights: Weights) -> Leanings:
     """How far a mail with these features, and these opinions of the rules, leans towards each label."""
-    names = [name for name in features if name in weights]
-    rows = [weights[name] for name in names]
+    weighed = {name: row for name in features if (row := weights.get(name)) is not None}
+    names, rows = list(weighed), list(weighed.values())
     known = len(rows)
     count = known**-0.5 if known else 0.0
     words = map(math.fsum, zip(*rows, strict=True)) if known else NOTHING  # whatever the order of a set
@@ -74,7 +74,7 @@ def leaning(
 ) -> tuple[float, int]:
     """(how far a text with these features leans towards one label, how many of them have weights)."""
     column = LABELS.index(label)
-    words = [weights[name][column] for name in features if name in weights]
+    words = [row[column] for name in features if (row := weights.get(name)) is not None]
     said = sum(value * weights[name][column] for name, value in opinions.items() if name in weights)
     return weights.get(BIAS, NOTHING)[column] + math.fsum(words) * max(1, len(words)) ** -0.5 + said, len(words)
 
@@ -94,12 +94,18 @@ def parsed(text: str) -> Weights:
         ValueError: a weight that is no number, or too many.
     """
     found: dict[str, Row] = {}
+    # each number and each row is there once: what a mail asks for stays in the processor's caches
+    numbers: dict[str, float] = {"": 0.0}
+    rows: dict[Row, Row] = {}
     for line in text.split("\n"):
         if line and not line.startswith("#\t"):
             name, *cells = line.split("\t")
-            values = [float(cell) if cell else 0.0 for cell in cells]
-            found[name] = (*values, *NOTHING[len(values) :])
-            if len(values) > len(LABELS):
+            for cell in cells:
+                if cell not in numbers:
+                    numbers[cell] = float(cell)
+            row = (*map(numbers.__getitem__, cells), *NOTHING[len(cells) :])
+            found[name] = rows.setdefault(row, row)
+            if len(cells) > len(LABELS):
                 raise ValueError(f"{name}: more than {len(LABELS)} weights")
     return found
 
