@@ -26,7 +26,10 @@ def clean(text: str) -> str:
 
 def clean_line(text: str, limit: int = 1000) -> str:
     """One line of at most ``limit`` characters, blanks collapsed."""
-    return " ".join(clean(text[: limit * 4]).split())[:limit]
+    text = text[: limit * 4]
+    if not (text.isascii() and text.isprintable()):  # a header's fields mostly are
+        text = clean(text)
+    return " ".join(text.split())[:limit]
 
 
 def clean_type(kind: str) -> str:

@@ -8,12 +8,15 @@ words count depends on who wrote, which is known later (``gateway/tickets/policy
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.model import MachineSigns, MailClass, ParsedMessage
 from gateway.read import machine_words as words
 
 HEAD = 6000  #: characters of a text that are looked at
+TOP_LINES = 8  #: with words, by which a report has begun
 AT_ONCE = 420  #: in which a mail says that it is automatic, if it begins with that
 _STATED = (
     "x-autoreply", "x-autorespond", "x-autoresponder", "x-autoresponse", "x-autoreply-from", "x-mail-autoreply",
@@ -43,6 +46,7 @@ _ROLE = re.compile(
     r"\S+[-.](?:admin|owner|request|bounces?)|owner-\S+)$"
 )
 _LOCAL = re.compile(r"\"?([^\s<>,;:\"()\\]{1,64}|[^\"<>@]{1,64})\"?(?:\\)?@")
+_A_WORD = re.compile(r"\w")
 _MARKUP = re.compile(r"<[^<>]{0,400}>")
 _DMARC_FILE = re.compile(r"(?i)^[^!\s]{1,255}![^!\s]{1,255}!\d{9,11}!\d{9,11}(?:!\S{1,80})?\.(?:xml|zip|gz|xml\.gz)$")
 _DMARC_SUBJECT = re.compile(r"(?i)^\W*report domain:\s*\S+.{0,200}submitter:")
@@ -86,18 +90,23 @@ def _first(parsed: ParsedMessage, name: str) -> str:
     return parsed.headers.get(name, ("",))[0].strip()
 
 
+def _present(parsed: ParsedMessage, names: Iterable[str]) -> list[str]:
+    """Those of these fields that the mail has, in their order; a person's mail has none of most."""
+    return [name for name in names if name in parsed.headers]
+
+
 def _said(parsed: ParsedMessage, text: str | None) -> _Text:
     if text is None:
         text = parsed.plain if parsed.plain.strip() else _MARKUP.sub(" ", parsed.html[: HEAD * 8])
     head = text.lstrip()[:HEAD]
-    lines = [line.strip() for line in head.split("\n") if re.search(r"\w", line)]
+    lines = islice((line.strip() for line in head.split("\n") if _A_WORD.search(line)), TOP_LINES)
     subject = parsed.subject
     for _ in range(3):
         tag = words.TAG.match(subject)
         if tag is None or words.RESPONDER.match(subject) or words.BOUNCED.search(tag[0]) or not subject[tag.end() :]:
             break
         subject = subject[tag.end() :]
-    return _Text(head, "\n".join(lines[:8])[:900], bool(words.PASSED_ON.match(subject)), subject)
+    return _Text(head, "\n".join(lines)[:900], bool(words.PASSED_ON.match(subject)), subject)
 
 
 # --------------------------------------------------------------------------- what the form says
@@ -114,10 +123,10 @@ def _form(parsed: ParsedMessage, mail_from: str | None, said: _Text, notice: boo
     found = _submitted(parsed) or _stated(parsed, precedence)
     if found is not None:
         return found
-    for name in _LIST_FIELDS:
+    for name in _present(parsed, _LIST_FIELDS):
         if _first(parsed, name):
             return MailClass.BULK, name
-    if named := re.search(r"\b(?:bulk|list|junk)\b", precedence):
+    if precedence and (named := re.search(r"\b(?:bulk|list|junk)\b", precedence)):
         return MailClass.BULK, f"Precedence: {named[0]}"
     if mail_from == "":
         return MailClass.AUTO_REPLY, "null sender"
@@ -142,7 +151,7 @@ def _stated(parsed: ParsedMessage, precedence: str) -> tuple[MailClass, str] | N
     """Other fields in which programs say that they answer; ``precedence``: in small letters."""
     if "auto_reply" in precedence or "auto-reply" in precedence:
         return MailClass.AUTO_REPLY, "Precedence: auto_reply"
-    for name in _STATED:
+    for name in _present(parsed, _STATED):
         if _first(parsed, name).lower() not in ("", "no", "false", "0"):
             return MailClass.AUTO_REPLY, name
     if _first(parsed, "x-apple-action").lower() == "vacation":
@@ -196,7 +205,7 @@ def _suppressed(parsed: ParsedMessage) -> str:
     """The field by which the author's side wants no automatic reply. It says nothing about who wrote."""
     if re.search(r"(?i)\b(?:all|autoreply|oof)\b", " ".join(parsed.headers.get("x-auto-response-suppress", ()))):
         return "X-Auto-Response-Suppress"
-    for name in _LOOP_FIELDS:
+    for name in _present(parsed, _LOOP_FIELDS):
         if _first(parsed, name).lower() not in ("", "no", "false", "0"):
             return name
     return ""
@@ -240,14 +249,15 @@ def _bounced(parsed: ParsedMessage, mail_from: str | None, said: _Text, machine:
     if sender == "daemon":
         # that of an automatic reply may be a daemon's too
         return "" if words.RESPONDER.match(said.subject) else "from a mail system"
-    subject = bool(words.BOUNCED.search(said.subject)) and not said.passed_on
-    field = any(_first(parsed, name) for name in _RETURNED_BY)
+    named = words.BOUNCED.search(said.subject) is not None
+    if sender == "person" and not named:
+        return ""  # most mails
+    subject = named and not said.passed_on
+    field = any(_first(parsed, name) for name in _present(parsed, _RETURNED_BY))
     field = field or "report-type=delivery-status" in _first(parsed, "content-type").replace('"', "").lower()
     if sender == "null":
         tells = subject or field or _tells(parsed, said)
         return "null sender, with the words of a bounce" if tells and not _responds(said) else ""
-    if sender == "person" and not words.BOUNCED.search(said.subject):
-        return ""
     reports = _begins_with_a_report(said)
     if sender == "role":
         if field or (reports and _returns(parsed, said) and not _wanted(said)):
@@ -341,12 +351,14 @@ def _looks_reported(parsed: ParsedMessage, said: _Text) -> str:
     return ""
 
 
+def _may_say_automatic(text: str) -> bool:
+    """Cheap: whether the words for it begin somewhere at the beginning of a text."""
+    lower = text[:AT_ONCE].lower()
+    return any(sign in lower for sign in words.AUTOMATIC_SIGNS)
+
+
 def _says_automatic_at_once(own: str) -> bool:
-    head = own[:AT_ONCE]
-    lower = head.lower()
-    if not any(sign in lower for sign in words.AUTOMATIC_SIGNS):
-        return False
-    found = words.SAYS_AUTOMATIC.search(head)
+    found = words.SAYS_AUTOMATIC.search(own[:AT_ONCE]) if _may_say_automatic(own) else None
     return found is not None and found.start() < 300
 
 
@@ -356,6 +368,8 @@ def _replied(parsed: ParsedMessage, said: _Text) -> tuple[str, bool]:
     ended = bool(words.RESPONDED.search(said.subject))
     responder = ended or (bool(words.RESPONDER.match(said.subject)) and not said.passed_on)
     perhaps = bool(words.PERHAPS_RESPONDER.match(said.subject)) and not said.passed_on
+    if not (responder or perhaps or _may_say_automatic(said.head)):
+        return "", False
     own = _above(said)[:1200]
     if not (responder or perhaps or _says_automatic_at_once(own)) or words.WANTS.search(own):
         return "", False
