@@ -75,12 +75,14 @@ def _serve(wire: socket.socket, read: ReadFunction) -> None:
             hints, raw = _asked(wire)
         except (EOFError, OSError):
             return
-        before = _cpu()
+        before = time.process_time()
         try:
             outcome: object = read(raw, hints)
-            payload = pickle.dumps((True, _portable(outcome), _cpu() - before))
+            payload = pickle.dumps((True, _portable(outcome), time.process_time() - before))
         except BaseException as error:  # exhausted memory and depth too: the mail is set aside, not the reader
-            payload = pickle.dumps((False, f"{type(error).__name__} at {log.where(error)}", _cpu() - before))
+            payload = pickle.dumps(
+                (False, f"{type(error).__name__} at {log.where(error)}", time.process_time() - before)
+            )
         size = len(raw)
         del raw
         with contextlib.suppress(OSError):
@@ -117,11 +119,6 @@ def _some(piece: bytes) -> bytes:
     if not piece:
         raise EOFError
     return piece
-
-
-def _cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _portable(outcome: object) -> object:

@@ -37,7 +37,8 @@ def read(raw: bytes | bytearray, hints: Hints) -> Reading:
     block, parsed = _header_block(raw), parse(raw)
     new, full = _split(parsed, hints)
     words = masked(parsed.subject, new, full)
-    parsed = replace(parsed, subject=words.subject, attachments=tuple(map(_named, parsed.attachments)))
+    if words.subject != parsed.subject or parsed.attachments:  # most mails have neither a secret there nor a file
+        parsed = replace(parsed, subject=words.subject, attachments=tuple(map(_named, parsed.attachments)))
     found = found_in(words, parsed.report, _passes_on(parsed))
     started_at, started_words = times.incident_start(
         words.subject, words.new, hints.received_at, ZoneInfo(hints.timezone)

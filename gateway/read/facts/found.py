@@ -73,18 +73,19 @@ def found_in(words: Masked, report: DeliveryReport | None, passes_on: bool = Fal
         passes_on: what stands below the author's words may be an alert of a monitoring that he passes on: as much his.
     """
     own, rest = words.own, words.rest
+    said, below = _searched(own), _searched(rest)
     spoken = quotes.unquoted(own).lower() if words.ours else None
     alert = alerts.passed_on(rest[:MAX_SEARCHED]) if passes_on and not words.ours else ""
-    named = _candidates(own, rest, services.services_in)
-    called_so, bare = _orders(own, rest)
+    named = _candidates(said, below, services.services_in)
+    called_so, bare = _orders(said, below)
     return Found(
         orders=_beside_ours(called_so, spoken),
         bare=_beside_ours(bare, spoken),
-        ips=_reported(report, _candidates(own, rest, ips.ips_in)),
+        ips=_reported(report, _candidates(said, below, ips.ips_in)),
         services=named,
-        invoices=_candidates(own, rest, orders.invoices_in),
-        hosts=_beside_ours(_hosts(own, rest, named), spoken),
-        customers=_candidates(own, rest, customers.customers_in),
+        invoices=_candidates(said, below, orders.invoices_in),
+        hosts=_beside_ours(_hosts(own, _candidates(said, below, hosts.hosts_in), named), spoken),
+        customers=_candidates(said, below, customers.customers_in),
         passed_on=frozenset(one.value for find in (*_NAMED, hosts.hosts_in) for one in find(alert))
         if alert
         else frozenset(),
@@ -93,16 +94,23 @@ def found_in(words: Masked, report: DeliveryReport | None, passes_on: bool = Fal
 
 def named_in(text: str) -> tuple[str, ...]:
     """The orders, addresses and services that a text names, each once."""
-    return _values([candidate for find in _NAMED for candidate in find(evened(text)[:MAX_SEARCHED])])
+    return _values([candidate for find in _NAMED for candidate in find(_searched(text))])
 
 
 def _values(candidates: Candidates | list[Candidate]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(candidate.value for candidate in candidates if not candidate.quoted))
 
 
+def _searched(text: str) -> str:
+    """As much of a text as is searched, with one blank between words."""
+    return evened(text)[:MAX_SEARCHED]
+
+
 def _candidates(own: str, rest: str, find: Callable[[str], Candidates]) -> Candidates:
-    first = {c.value: c for c in find(evened(own)[:MAX_SEARCHED])}
-    quoted = {c.value: c for c in find(evened(rest)[:MAX_SEARCHED])} if rest else {}
+    first = {c.value: c for c in find(own)}
+    if not rest:
+        return tuple(first.values())
+    quoted = {c.value: c for c in find(rest)}
     extra = [replace(c, quoted=True) for value, c in quoted.items() if value not in first]
     return (*first.values(), *extra)
 
@@ -112,7 +120,7 @@ def _orders(own: str, rest: str) -> tuple[Candidates, Candidates]:
     called so where what he quotes calls it an order."""
     called_so = _candidates(own, rest, orders.orders_in)
     quoted = {candidate.value for candidate in called_so if candidate.quoted}
-    bare = {one.value: one for one in orders.bare_in(evened(own)[:MAX_SEARCHED])}
+    bare = {one.value: one for one in orders.bare_in(own)}
     named = tuple(replace(bare[one.value], weak=False) if one.value in bare else one for one in called_so)
     return named, tuple(one for one in bare.values() if one.value not in quoted)
 
@@ -124,9 +132,8 @@ def _reported(report: DeliveryReport | None, found: Candidates) -> Candidates:
     return (*first, *(one for one in found if not first or one.value != first[0].value))
 
 
-def _hosts(own: str, rest: str, named: Candidates) -> Candidates:
-    """Hosts, with the short names of machines that are none of the services' names."""
-    found = _candidates(own, rest, hosts.hosts_in)
+def _hosts(own: str, found: Candidates, named: Candidates) -> Candidates:
+    """Hosts that were found, with the short names of machines that are none of the services' names."""
     # "storage2" has as many letters as the opaque name of a service, and is a machine until the directory knows better
     opaque = (one for one in named if one.words.startswith("service:") or services.leaning([one.value]) > LIKE_A_WORD)
     known = {candidate.value for candidate in (*found, *opaque)}

@@ -19,7 +19,9 @@ SENTENCES = 16  #: that are looked at
 SHORTEST = 12  #: letters of one that says something
 BILLED = 0.6  #: how far words of money must outweigh the others in a sentence
 MONEY = 2.0  #: weight of the words of money, in a sentence
-_ENDS = re.compile(r"(?<=[.!?…])\s+|\n\s*\n|\n(?=\s*(?:[-*•]|\d[.)])\s)|[;]\s+")
+#: behind a full stop, at an empty line, before an item of a list, behind a semicolon; all that it can begin with comes
+#: first, which is searched for fast
+_ENDS = re.compile(r"[\s;](?:(?<=[.!?…]\s)\s*|(?<=\n)(?:\s*\n|(?=\s*(?:[-*•]|\d[.)])\s))|(?<=;)\s+)")
 
 
 def matters(asked: Asked, whole: Heard) -> dict[Department, str]:

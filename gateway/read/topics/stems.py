@@ -180,10 +180,10 @@ class Searched:
     def has_beside(self, start: int, end: int, beside: Sequence[Keyed]) -> bool:
         """Whether of each group one stands beside the stem from ``start`` to ``end``."""
         low, high = self.around(start, end)
-        return all(
-            self._stands(group, start, end, *self._side(group, start, end, low, high)) is not group.absent
-            for group in beside
-        )
+        for group in beside:
+            if self._stands(group, start, end, *self._side(group, start, end, low, high)) is group.absent:
+                return False
+        return True
 
     def may_have_beside(self, start: int, end: int, beside: Sequence[Keyed]) -> bool:
         """Cheap: whether of each group one stands somewhere around these places; mostly it does not."""
@@ -203,14 +203,17 @@ class Searched:
     def _stands(self, group: Keyed, start: int, end: int, low: int, high: int) -> bool:
         """Whether one of the group stands within these bounds, but not in the stem itself."""
         for key in self.present(group):
-            text, places = self._keys[key], self.places[key]
+            places = self.places[key]
             at = bisect_left(places, low)
+            if at == len(places) or places[at] >= high:
+                continue
+            text = self._keys[key]
             while at < len(places) and (stop := places[at] + len(text)) <= high:
                 if (places[at] >= end or stop <= start) and self.lower.startswith(text, places[at]):
                     if self._near(group, start, end, places[at], stop):
                         return True
                 at += 1
-        return any(
+        return bool(group.signs) and any(
             (
                 (before := self.lower.rfind(sign, low, start)) >= 0
                 and self._near(group, start, end, before, before + len(sign))

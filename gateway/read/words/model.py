@@ -12,7 +12,6 @@ import marshal
 import math
 import struct
 import unicodedata
-from collections import Counter
 from importlib.util import find_spec
 from operator import itemgetter
 from pathlib import Path
@@ -55,7 +54,7 @@ class Model:
 
     def _scores(self, octets: bytes) -> list[float]:
         times: dict[int, list[int]] = {}  #: the n-grams that stand there so often
-        for gram, count in Counter(self._grams_in(octets)).items():
+        for gram, count in self._grams_in(octets).items():
             times.setdefault(count, []).append(gram)
         if not times:
             return [0.0] * len(self._languages)
@@ -66,14 +65,14 @@ class Model:
             scores = [score + weight * one for score, one in zip(scores, sums, strict=True)]
         return scores
 
-    def _grams_in(self, octets: bytes) -> list[int]:
-        """The longest n-gram that ends at each octet, where one does."""
-        state, found = 0, []
+    def _grams_in(self, octets: bytes) -> dict[int, int]:
+        """How often each n-gram is the longest that ends at an octet."""
+        state, found = 0, dict[int, int]()
         rows, grams, following = self._rows, self._grams, self._next
         for octet in octets:
             state = following[(rows[state] << 8) + octet]
             if (gram := grams[state]) >= 0:
-                found.append(gram)
+                found[gram] = found.get(gram, 0) + 1
         return found
 
 
