@@ -104,6 +104,8 @@ def _split(parsed: ParsedMessage, hints: Hints) -> tuple[str, str]:
     new = quotes.new_words(words, first) or whole
     if first and quotes.hangs_on_a_blank(words):
         new = _with_alarm(parsed.subject, new, quotes.new_words(words, first, blank=False), hints)
+    if new == whole:
+        new = whole  # one text, which goes through the pipe once
     return new, f"{whole}\n\n{parsed.beside}".strip() if parsed.beside else whole
 
 

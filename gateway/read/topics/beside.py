@@ -8,7 +8,7 @@ in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -16,6 +16,7 @@ from gateway.model import Department
 from gateway.read.topics.rules import Asked, Heard, heard, scored
 
 SENTENCES = 16  #: that are looked at
+MATTERS = 2  #: that a mail can have: one of each department
 SHORTEST = 12  #: letters of one that says something
 BILLED = 0.6  #: how far words of money must outweigh the others in a sentence
 MONEY = 2.0  #: weight of the words of money, in a sentence
@@ -31,9 +32,11 @@ def matters(asked: Asked, whole: Heard) -> dict[Department, str]:
         return {}
     found: dict[Department, str] = {}
     for sentence in _sentences(asked.text):
-        about = _about(replace(asked, subject="", text=sentence, names_a_fact=False))
+        about = _about(replace(asked, subject="", text=sentence, names_a_fact=False), found)
         if about is not None:
-            found.setdefault(about, sentence)
+            found[about] = sentence
+        if len(found) == MATTERS:
+            break
     return found
 
 
@@ -42,17 +45,21 @@ def _sentences(text: str) -> Iterator[str]:
     yield from islice((one for one in whole if len(one) >= SHORTEST), SENTENCES)
 
 
-def _about(asked: Asked) -> Department | None:
-    """Which department a sentence is for; ``None``: it tells of nothing by itself.
+def _about(asked: Asked, known: Container[Department]) -> Department | None:
+    """Which department a sentence is for; ``None``: it tells of nothing by itself, or of one that is known.
 
-    Most sentences have no words of either kind, or too few of money: by their weights alone they are for none.
+    Most sentences have no words of either kind, or too few of money: by their weights alone they are for none. Which
+    one it can be for at all is known by them too.
     """
     weights = scored(asked)
     financial, technical = weights.shown("financial"), weights.shown("technical")
     if financial < MONEY and (financial or technical <= 0):
         return None
+    if (Department.FINANCIAL if financial else Department.TECHNICAL) in known:
+        return None
     found = heard(asked, weights)
-    if found.opinions["=financial"] > 0 and financial >= MONEY:
-        return Department.FINANCIAL if found.opinions["=more financial"] >= BILLED else None
+    if financial:
+        billed = found.opinions["=financial"] > 0 and found.opinions["=more financial"] >= BILLED
+        return Department.FINANCIAL if billed else None
     tells = bool(found.signs) or (found.opinions["=account"] > 0 and found.opinions["=more financial"] < 0)
-    return Department.TECHNICAL if tells and technical > 0 and not financial else None
+    return Department.TECHNICAL if tells else None

@@ -13,6 +13,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from operator import itemgetter, mul
 
 from gateway.model import SENSITIVE
 
@@ -45,7 +46,7 @@ class Leanings:
     def told(self, label: str) -> str:
         """The sum, and the features and opinions that did most, with their part."""
         column = LABELS.index(label)
-        parts = [count * row[column] for count, row in zip(self.counts, self.rows, strict=True)]
+        parts = list(map(mul, self.counts, map(itemgetter(column), self.rows)))
         least = min(sorted(map(abs, parts))[-NAMED:], default=0.0)
         large = [(name, part) for name, part in zip(self.names, parts, strict=True) if part and abs(part) >= least]
         heaviest = sorted(large, key=lambda part: (-abs(part[1]), part[0]))[:NAMED]
