@@ -43,7 +43,8 @@ def counted(files: dict[str, str]) -> dict[str, tuple[int, int]]:
 
 
 def begun(files: dict[str, str]) -> Iterator[tuple[str, str, str, str]]:
-    """(file, class, word, the other word of the class that it begins with)."""
+    """(file, class, word, the other word of the class that it begins with). A word of an outage may still be needed
+    whole: a typing error is mended by the words that are there ("injoingable", by "injoignable")."""
     for name, text in files.items():
         for of, words in lexicon.loaded(name, text).get("class", {}).items():
             open_ended = [word for word in words if not word.endswith("=")]
