@@ -12,7 +12,8 @@ import pytest
 
 from gateway import check
 from gateway.check import Findings
-from gateway.replies.render import RenderError, Sender, Templates, samples
+from gateway.replies.render import RenderError, Sender, Templates
+from gateway.replies.samples import samples
 from gateway.settings import Gateway
 from gateway.verify.directory import Directory
 from tests.certificates import self_signed

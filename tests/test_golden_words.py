@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.replies import preview
-from gateway.replies.render import NAMES, STAFF, Sender, Templates
+from gateway.replies.render import Sender, Templates
+from gateway.replies.samples import NAMES, STAFF
 from gateway.settings import Gateway, Hours
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, insert
 from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Account, AccountMatch
-from gateway.replies.render import Templates, samples, variables
+from gateway.replies.render import Templates, variables
+from gateway.replies.samples import samples
 from gateway.tickets import incidents
 from gateway.tickets.board import Known
 from gateway.tickets.settings import Incidents

@@ -18,8 +18,9 @@ import pytest
 from gateway.database.store import Store
 from gateway.model import AccountMatch, OutboxItem
 from gateway.read.words import quotes
-from gateway.replies import render
+from gateway.replies import page, render
 from gateway.replies.render import Sender, Templates
+from gateway.replies.samples import samples
 from gateway.settings import Gateway
 from gateway.tickets import desk, nudges, people
 from tests.samples import JOE, NONE, NOW, REGISTERED, RULES, STRANGER, budgeted, envelope, incoming, mail, office
@@ -100,7 +101,7 @@ def _set_off(text: str) -> str:
 def _rendered(row: Any) -> tuple[str, str]:
     item = OutboxItem("", row.template, row.language, row.recipient, row.kind, row.context)
     text = TEMPLATES.text(row.template, row.language, render.variables(SENDER, row.context))
-    return render.subject_of(item, SENDER, TEMPLATES.words(row.language)), render.wrapped(text)
+    return render.subject_of(item, SENDER, TEMPLATES.words(row.language)), page.wrapped(text)
 
 
 def quoted(text: str, head: str = "") -> str:
@@ -186,8 +187,8 @@ def test_who_only_asks_for_news_is_asked_for_nothing(text: str, only: bool) -> N
 
 @pytest.mark.parametrize("language", SEVEN.languages)
 def test_words_below_our_whole_mail_are_found(language: str) -> None:
-    ours = TEMPLATES.text("received", language, render.variables(SENDER, render.samples("received")[0]))
-    below = quoted(render.wrapped(ours), ON)
+    ours = TEMPLATES.text("received", language, render.variables(SENDER, samples("received")[0]))
+    below = quoted(page.wrapped(ours), ON)
     assert quotes.new_words(f"{below}\n\nIt is slow again.\n") == "It is slow again."
     assert quotes.new_words(f"Yes.\n\n{below}\n\nMore below.\n") == "Yes.", "words above were all there was to say"
     between = below.replace("#123456", "#123456\n\nthat is right\n", 1)
@@ -216,7 +217,7 @@ def test_an_outage_that_is_told_again_joins_the_first_whatever_the_budgets_are(a
 
 
 def test_the_example_of_our_own_mail_is_no_order_of_somebody() -> None:
-    ours = TEMPLATES.text("received", "en", render.variables(SENDER, render.samples("received")[-1]))
+    ours = TEMPLATES.text("received", "en", render.variables(SENDER, samples("received")[-1]))
     for words in (
         f"It is slow.\n\n{quoted(ours, ON)}",
         f"{quoted(ours, ON)}\n\nIt is slow.",

@@ -27,7 +27,8 @@ from gateway.judge import Hand
 from gateway.model import ClaimedItem, OutboxItem, Outgoing, RawMessage, Sent
 from gateway.pipeline import Pipeline
 from gateway.replies.outbox import LATE_S, Outbox
-from gateway.replies.render import Templates, samples
+from gateway.replies.render import Templates
+from gateway.replies.samples import samples
 from tests.conftest import Cluster
 from tests.peers.harness import LoopbackPeers, Running, until
 from tests.test_faults import signed

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.replies.render import NAMES, STAFF
+from gateway.replies.samples import NAMES, STAFF
 
 SHOWN = {
     "received": {"full", "bare", "incident", "asked"}, "verification_needed": {"full", "bare", "sensitive", "asked"},

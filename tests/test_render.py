@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from gateway.model import OutboxItem
 from gateway.read.words import quotes
 from gateway.replies import render
-from gateway.replies.render import Promise, RenderError, Sender, Templates, build, reply_subject, samples
+from gateway.replies.page import COLUMNS
+from gateway.replies.render import Promise, RenderError, Sender, Templates, build, reply_subject
+from gateway.replies.samples import NAMES, OURS, samples
 from gateway.settings import Gateway, Hours
 
 TEMPLATES = Templates(None)
@@ -146,7 +148,7 @@ def test_the_replies_state_the_facts_of_the_desk(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", render.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_a_customer_quotes_of_a_reply_is_cut_at_its_marker(name: str, language: str) -> None:
     text, page = parts(name, language, BASE | {"text": "Es läuft wieder."})
     first = text.splitlines()[0]
@@ -331,11 +333,11 @@ def test_who_cannot_log_in_is_not_told_that_the_client_area_is_faster(language: 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("name", sorted(render.OURS))
+@pytest.mark.parametrize("name", sorted(OURS))
 def test_plain_text_fits_a_terminal_and_links_stand_alone(name: str, language: str) -> None:
     for context in samples(name):
         for line in parts(name, language, context)[0].splitlines():
-            assert len(line) <= render.COLUMNS, line
+            assert len(line) <= COLUMNS, line
             assert "://" not in line or re.fullmatch(r"(?:  )?https://\S+", line), line
 
 
@@ -360,7 +362,7 @@ def test_indented_lines_of_a_person_are_lines_and_no_list() -> None:
     assert '<ul><li dir="auto">the first goes on</li><li dir="auto">the second</li></ul>' in page
 
 
-@pytest.mark.parametrize("name", render.NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_typography_is_that_of_the_language(name: str) -> None:
     for context in samples(name):
         context = context | {"text": "Words.", "subject": "x", "about": "x"}

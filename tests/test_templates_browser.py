@@ -10,7 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from gateway.replies import preview
-from gateway.replies.render import NAMES, Sender, Templates, samples, variables
+from gateway.replies.render import Sender, Templates, variables
+from gateway.replies.samples import NAMES, samples
 from gateway.settings import Gateway
 
 LANGUAGES = ("de", "en", "es", "fr", "it", "ru", "uk")

@@ -38,7 +38,8 @@ def templates_preview(
 ) -> None:
     """Show a template with sample values, or write all of them with an index page."""
     from gateway import service
-    from gateway.replies.render import RenderError, Templates, samples, variables
+    from gateway.replies.render import RenderError, Templates, variables
+    from gateway.replies.samples import samples
 
     if (name is None) == (all_to is None):
         fail("name a template, or give --all FOLDER", 2)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gateway.console.door import Visit
 from gateway.console.mail_html import framed
-from gateway.replies import render
+from gateway.replies import render, samples
 from gateway.tickets import worklist
 
 MAX_MAIL = 25 * 1024**2
@@ -41,15 +41,15 @@ async def status(visit: Visit) -> Response:
 async def templates(visit: Visit) -> Response:
     """Every template in every language."""
     desk = visit.service.desk()
-    return visit.page("templates.html", names=render.NAMES, languages=desk.templates.languages())
+    return visit.page("templates.html", names=samples.NAMES, languages=desk.templates.languages())
 
 
 async def template(visit: Visit) -> Response:
     """One template with sample values, in the page that a mail program shows."""
     name, language = visit.request.path_params["name"], visit.request.path_params["language"]
     desk = visit.service.desk()
-    if name not in render.NAMES or language not in desk.templates.languages():
+    if name not in samples.NAMES or language not in desk.templates.languages():
         raise HTTPException(404)
-    values = render.variables(desk.sender, render.samples(name)[0])
+    values = render.variables(desk.sender, samples.samples(name)[0])
     text = desk.templates.text(name, language, values)
     return framed(desk.templates.page(name, language, values, text))

@@ -10,19 +10,11 @@ from datetime import UTC, datetime
 
 from gateway.model import OutboxItem
 from gateway.replies import localized
-from gateway.replies.render import (
-    NAMES,
-    OURS,
-    STAFF,
-    Sender,
-    Templates,
-    samples,
-    subject_of,
-    variables,
-    wrapped,
-)
+from gateway.replies.page import wrapped
+from gateway.replies.render import Sender, Templates, subject_of, variables
+from gateway.replies.samples import NAMES, OURS, STAFF, samples
 
-#: what each of a template's samples shows (``render.samples``)
+#: what each of a template's samples shows (``samples``)
 CASES = {
     "full": "a customer's request was understood; one detail is still missing",
     "bare": "a matter of money from a sender who is not verified",

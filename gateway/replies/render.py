@@ -11,12 +11,9 @@ import base64
 import contextlib
 import difflib
 import email.utils
-import functools
-import html
 import quopri
 import re
 import secrets as random
-import textwrap
 import time
 import tomllib
 import unicodedata
@@ -35,20 +32,12 @@ from gateway.mail.address import plain_local
 from gateway.mail.header import written_fields
 from gateway.model import FENCE, Enclosure, OutboxItem, Outgoing
 from gateway.replies import localized
+from gateway.replies.page import html_of, wrapped
+from gateway.replies.samples import FENCED, NAMES, OURS, STAFF, samples
 from gateway.replies.sandbox import BoundedSandbox, bounded, rendered
 from gateway.replies.sign import SigningKey, signed
 from gateway.settings import Gateway, Hours, Problem
 
-NAMES = (
-    "received", "received_general", "verification_needed", "emergency", "status", "answer", "closed", "abuse_notice"
-)  # fmt: skip
-STAFF = (
-    "staff_new", "staff_alert", "staff_breach", "staff_digest", "staff_undelivered", "staff_owner", "staff_held",
-    "staff_refused",
-)  # fmt: skip
-FENCED = frozenset(STAFF) - {"staff_digest"}  #: what staff answer by mail, or may
-OURS = frozenset(NAMES) - {"answer", "abuse_notice"}  #: none of their words are another's
-COLUMNS = 76  #: of a line of ours in plain text
 WORDS = "words"  #: words.<language>.toml holds the short texts of a language
 MAX_BODY = 200_000
 MIN_BODY = 20  #: characters; a shorter text would be a blank mail
@@ -271,91 +260,6 @@ class Templates:
         return found
 
 
-def samples(name: str) -> list[dict[str, Any]]:
-    """Contexts that reach every branch of a template, for ``check`` and ``preview``."""
-    base: dict[str, Any] = {
-        "reference": "T-0000000", "verified": True, "department": "technical", "priority": "high", "critical": True,
-        "missing": ["diagnostics"], "sensitive": [], "account_name": "Anna Example", "subject": "Server 203.0.113.7",
-        "orders": ["123456"], "ips": ["203.0.113.7"],
-        "account": "10023", "about": "203.0.113.7", "services": ["r1z7og44"], "invoices": ["604983"],
-        "started_at": "2026-11-22T14:30:00+01:00",
-        "in_reply_to": "a@example.de", "references": [], "text": _ANSWER,
-    }  # fmt: skip
-    empty: dict[str, Any] = base | {
-        "verified": False, "department": "financial", "priority": "normal", "critical": False,
-        "missing": ["order_or_ip"], "account_name": "", "subject": "", "orders": [], "ips": [], "services": [],
-        "invoices": [], "started_at": None,
-    }  # fmt: skip
-    if name.startswith("staff"):
-        return _staff_samples(name, base, empty)
-    asked = base | {"orders": [], "ips": [], "services": [], "invoices": [], "started_at": None,
-                    "missing": ["order_or_ip", "service", "description", "started_at", "diagnostics"]}  # fmt: skip
-    if name == "abuse_notice":
-        notice = {
-            "text": "> We receive login attempts from 203.0.113.7.\n>\n> Nov 22 14:05:11 sshd[811]: Failed password "
-            "for root"
-        }
-        base, empty, asked = base | notice, empty | notice, asked | notice
-    known = {"incident_since": "2026-11-22T14:05:00+01:00", "orders": ["123456", "123457"],
-             "ips": ["203.0.113.7", "2001:db8:12:3456::7"], "services": ["r1z7og44", "fs2.shop.example"]}  # fmt: skip
-    sensitive = {"sensitive": ["password"], "critical": False, "priority": "normal", "missing": ["diagnostics"]}
-    invoice = empty | {"verified": True, "account_name": base["account_name"], "subject": base["subject"],
-                       "orders": base["orders"], "invoices": ["604983", "605112"], "missing": []}  # fmt: skip
-    return [base, empty, base | known, base | sensitive, invoice, asked]
-
-
-def _staff_samples(name: str, base: dict[str, Any], empty: dict[str, Any]) -> list[dict[str, Any]]:
-    words = "| Guten Abend,\n|\n| der Server 203.0.113.7 antwortet seit 14:30 nicht mehr."
-    full = base | {
-        "trust": "verified", "why": "registered address, proven by dmarc", "account": "10023",
-        "account_holder": "Anna Example",
-        "author": "anna@example.de", "author_name": "Anna Example", "goes_to": "anna@example.de", "spoken": "de",
-        "reply_language": "de", "opened_at": "2026-11-22T12:00:00+00:00", "target_at": "2026-11-22T12:15:00+00:00",
-        "limit_at": "2026-11-22T12:30:00+00:00", "marks": ["critical"], "late_s": 12, "at_once": False,
-        "facts": [{"kind": "orders", "value": "123456", "ownership": "own", "quoted": False},
-                  {"kind": "ips", "value": "198.51.100.9", "ownership": "foreign", "quoted": True}],
-        "text": words, "files": [{"filename": "error.png", "type": "image/png", "size": 18211}],
-        "left_out": [{"filename": "dump.pcap", "type": "application/octet-stream", "size": 44040192}], "more_files": 2,
-        "reply_to": "support+t.a.b@example.com", "message": 12, "again": True, "held": "| We have restarted it.",
-        "news": "| It runs again.", "open_too": ["T-0000001: Slow disk"],
-        "has": ["#123456 r1z7og44 (active)", "#123457 k3x9vtqa (suspended_payment)"],
-        "lines": [{"at": "2026-11-22T12:00:00+00:00", "kind": "bulk", "line": "message 1"}],
-    }  # fmt: skip
-    none: dict[str, Any] = {
-        name: [] for name in ("marks", "lines", "facts", "files", "left_out", "missing", "open_too", "has")
-    }
-    bare = full | empty | none | {
-        "account": None, "author": "", "author_name": "", "goes_to": "", "spoken": None, "target_at": None, "why": "",
-        "limit_at": None, "at_once": True, "text": "", "more_files": 0, "reply_to": None, "again": False, "held": "",
-        "news": "", "trust": "unknown", "account_holder": "", "reference": "T-0000000",
-        "accounts": ["10023 (Anna Example)", "10024 (Shop Example Ltd)"],
-    }  # fmt: skip
-    again = full | {"said_by": "bob@example.de", "said_at": "2026-11-22T12:10:00+00:00", "digest": True,
-                    "also": ["financial"], "thanks": True, "trust": "unverified", "goes_to": "bob@example.de",
-                    "below": "| 550 5.1.1 no such user", "answered": "| We have restarted it.",
-                    "answered_by": "joe@example.com", "answered_at": "2026-11-22T12:05:00+00:00",
-                    "why": "registered address, not proven"}  # fmt: skip
-    events = _SAMPLE_EVENTS.get(name, ("", "", ""))
-    about = {} if name in FENCED else {"reference": ""}
-    about |= {"why": _SAMPLE_WHY[name]} if name in _SAMPLE_WHY else {}
-    return [one | about | {"event": event} for one, event in zip((full, bare, again), events, strict=True)]
-
-
-#: what happened in each of the samples, for the templates that tell of more than one thing
-_SAMPLE_EVENTS = {"staff_new": ("new", "pending", "appended"), "staff_owner": ("", "", "awake")}
-#: for the templates that give a reason of their own
-_SAMPLE_WHY = {
-    "staff_undelivered": "550 5.1.1 no such user",
-    "staff_held": "you sent the same words on this ticket already",
-    "staff_refused": "T-0000001 was merged into another ticket; answer that one",
-}
-#: of a person to a customer, with words and commands
-_ANSWER = (
-    "Hello Anna,\n\nThe server is reachable again. If it goes offline again, please send us the output of:\n\n"
-    "    ping -c 20 203.0.113.7\n    traceroute 203.0.113.7"
-)
-
-
 #: what a template may ask for that an older row does not have
 _ABSENT: dict[str, Any] = {
     "started_at": None, "why": "", "author_name": "", "account_holder": "", "goes_to": "", "spoken": None,
@@ -539,100 +443,6 @@ def _part(content_type: str, text: str) -> bytes:
     charset = "us-ascii" if encoding == "7bit" else "utf-8"
     header = f"Content-Type: {content_type}; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
     return header.encode() + body
-
-
-def wrapped(text: str) -> str:
-    """Plain text with lines that fit a terminal; items of a list hang, and an address is never broken."""
-    return "\n".join(line if len(line) <= COLUMNS else _pieces(line) for line in text.split("\n"))
-
-
-@functools.lru_cache(maxsize=256)  # most lines are the template's
-def _pieces(line: str) -> str:
-    if _LINK.search(line):
-        return line
-    hang = "  " if line.startswith("- ") else ""
-    options = {"break_long_words": False, "break_on_hyphens": False}
-    return "\n".join(textwrap.wrap(line, COLUMNS, subsequent_indent=hang, **options))  # type: ignore[arg-type]
-
-
-_LINK = re.compile(r"https?://[^\s<>\"]{1,500}")
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="{language}"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">
-<title>{title}</title></head><body style="margin: 0; padding: 16px">
-<div style="max-width: 40em; font-family: sans-serif; font-size: 16px; line-height: 1.5; overflow-wrap: anywhere">
-{blocks}
-</div></body></html>
-"""
-
-
-def html_of(text: str, language: str = "en") -> str:
-    """The text as simple HTML: paragraphs, line breaks, lists and links; everything escaped. It sets no colour, and
-    links have that of the words, so that a mail program's dark mode keeps its contrast, names its language for screen
-    readers, and loads nothing. The line above which one answers is small, so that the words are seen first."""
-    marker, _, words = text.strip().partition("\n\n") if text.startswith("-- ") else ("", "", text.strip())
-    blocks = [f'<p style="margin: 0; font-size: 12px">{html.escape(marker)}</p>'] if marker else []
-    blocks += [_block(block.split("\n")) for block in words.split("\n\n")]
-    return _PAGE.format(language=language, title=html.escape(_gist(words)), blocks="\n".join(blocks))
-
-
-_GREETING = 60  #: characters of a first line that greets
-
-
-def _gist(words: str) -> str:
-    """The first sentence behind the greeting, as a title."""
-    first, _, rest = words.partition("\n\n")
-    greets = rest and len(first) <= _GREETING and first.endswith((",", "!", ":"))
-    sentence = re.split(r"(?<=[.!?])\s", rest if greets else first, maxsplit=1)[0]
-    return " ".join(sentence.split())[:120]
-
-
-def _block(lines: list[str]) -> str:
-    """One paragraph, list or quotation; ``dir``: words of any script read from their own side."""
-    if all(line.startswith("> ") or line == ">" for line in lines):
-        quoted = "<br>\n".join(_linked(line[2:]) for line in lines)
-        return f'<blockquote dir="auto" style="margin: 0 0 0 1em; font-style: italic">{quoted}</blockquote>'
-    if lines[0].startswith("- ") and all(line.startswith(("- ", "  ")) for line in lines):
-        return "<ul>" + "".join(f'<li dir="auto">{item}</li>' for item in _items(lines)) + "</ul>"
-    return '<p dir="auto">' + "<br>\n".join(map(_linked, lines)) + "</p>"
-
-
-def _items(lines: list[str]) -> list[str]:
-    """The items of a list; a line that goes on with a link keeps it on a line of its own."""
-    items: list[str] = []
-    for line in lines:
-        if line.startswith("- ") or not items:
-            items.append(_linked(line[2:].strip()))
-        else:
-            items[-1] += ("<br>\n" if _LINK.match(line.strip()) else " ") + _linked(line.strip())
-    return items
-
-
-@functools.lru_cache(maxsize=256)  # most lines are the template's
-def _linked(line: str) -> str:
-    pieces, position = [], 0
-    for found in _LINK.finditer(line):
-        url = html.escape(found[0].rstrip(".,;:)"), quote=True)
-        pieces.append(_whole(line[position : found.start()]))
-        pieces.append(f'<a href="{url}" style="color: inherit">{url}</a>')
-        position = found.start() + len(found[0].rstrip(".,;:)"))
-    pieces.append(_whole(line[position:]))
-    return "".join(pieces)
-
-
-#: what a narrow page must not break: a reference, a range, and "E-Mail"
-_WHOLE = re.compile(r"\bT-[0-9A-Z]{7}\b|\b[Ee]-[Mm]ail|\b\d[\d:]{0,6}–\d[\d:]{0,6}\b")
-
-_BLANKS = re.compile(r"^ +(?=\S)|  +")
-
-
-def _whole(words: str) -> str:
-    """Escaped, with the pieces that belong together kept together, and blanks that make columns kept as they are."""
-    spaced = _BLANKS.sub(lambda blanks: "\u00a0" * (len(blanks[0]) - 1) + " ", words)
-    return _WHOLE.sub(r'<span style="white-space: nowrap">\g<0></span>', html.escape(spaced))
 
 
 def _international(address: str) -> bool:
