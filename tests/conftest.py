@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from gateway.database.store import Store
-from tests.peers.harness import LoopbackPeers
+from tests.peers.harness import LoopbackPeers, Running
 from tests.peers.postgres import PG, Cluster
 from tests.peers.postgres import as_user as as_user
 from tests.scores import SCORES
@@ -108,3 +109,18 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture
+def daemons(tmp_path: Path) -> Iterator[Any]:
+    """Starts daemons in the test's folder and ends them afterwards."""
+    started: list[Running] = []
+
+    def start(peers: LoopbackPeers | None, **options: Any) -> Running:
+        started.append(Running(tmp_path, peers, **options))
+        return started[-1]
+
+    yield start
+    for daemon in started:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.stop(signal.SIGKILL)

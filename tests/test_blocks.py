@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +15,7 @@ from gateway.model import Person, Role
 from gateway.tickets import audit, blocks
 from gateway.tickets.conversation import Refused
 from gateway.tickets.rights import NotAllowed
-from tests.peers.console_world import World, settled
+from tests.peers.console_world import World, rows, settled
 from tests.peers.harness import LoopbackPeers, until
 from tests.samples import NOW, office
 
@@ -114,10 +113,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     yield made
     made.close()
     peers.close()
-
-
-def rows(world: World, statement: Any) -> list[Any]:
-    return world.store.read_now(lambda connection: list(connection.execute(statement).all()))
 
 
 def reason_of_last(world: World) -> tuple[str, str]:

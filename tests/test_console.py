@@ -22,7 +22,7 @@ from gateway.console.imitation import imitates
 from gateway.database.console_tables import console_sessions
 from gateway.database.statements import put
 from gateway.database.tables import audit, entries, incident_tickets, incidents, messages, outbox, tickets
-from tests.peers.console_world import PASSWORD, Person, World, settled
+from tests.peers.console_world import PASSWORD, Person, World, everyone, rows, settled
 from tests.peers.harness import LoopbackPeers, until
 from tests.samples import office as outgoing_office
 
@@ -73,11 +73,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def people(world: World) -> dict[str, Person]:
-    return {role: world.person(f"{role}-1", role) for role in ("agent", "lead", "admin", "auditor")}
-
-
-def rows(world: World, statement: Any) -> list[Any]:
-    return world.store.read_now(lambda connection: list(connection.execute(statement).all()))
+    return everyone(world)
 
 
 def reference_of(world: World, subject: str) -> str:

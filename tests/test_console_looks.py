@@ -15,7 +15,7 @@ from gateway import demo
 from gateway.console import pages, promised
 from gateway.database.statements import put
 from gateway.database.tables import audit, incident_tickets, incidents, messages, outbox, tickets
-from tests.peers.console_world import PASSWORD, Person, World, settled
+from tests.peers.console_world import PASSWORD, Person, World, everyone, rows, settled
 from tests.peers.harness import LoopbackPeers, write_accounts
 from tests.test_console import EVIL, HTML
 
@@ -63,11 +63,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def people(world: World) -> dict[str, Person]:
-    return {role: world.person(f"{role}-1", role) for role in ("agent", "lead", "admin", "auditor")}
-
-
-def rows(world: World, statement: Any) -> list[Any]:
-    return world.store.read_now(lambda connection: list(connection.execute(statement).all()))
+    return everyone(world)
 
 
 def path_of(world: World, subject: str) -> str:

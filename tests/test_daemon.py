@@ -32,21 +32,6 @@ from tests.peers.harness import TO, LoopbackPeers, Running, free_port, until, wr
 from tests.samples import mail
 
 
-@pytest.fixture
-def daemons(tmp_path: Path) -> Iterator[Any]:
-    """Starts daemons in the test's folder and ends them afterwards."""
-    started: list[Running] = []
-
-    def start(peers: LoopbackPeers | None, **options: Any) -> Running:
-        started.append(Running(tmp_path, peers, **options))
-        return started[-1]
-
-    yield start
-    for daemon in started:
-        if daemon.process is not None and daemon.process.poll() is None:
-            daemon.stop(signal.SIGKILL)
-
-
 def signed(number: int, text: str = "Hello,\n\nthe disk of tfz1cvkr (#234567) is slow. Please have a look.\n") -> bytes:
     """A genuine mail of a registered customer."""
     return built(Sample("", "Shop Ops <ops@shop.example>", f"Disk {number}", text), number, utc_now())

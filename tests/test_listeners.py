@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,21 +28,6 @@ from tests.peers.harness import LoopbackPeers, Running, until
 from tests.test_daemon import signed
 
 DAYS = timedelta(days=1)
-
-
-@pytest.fixture
-def daemons(tmp_path: Path) -> Iterator[Any]:
-    """Starts daemons in the test's folder and ends them afterwards."""
-    started: list[Running] = []
-
-    def start(peers: LoopbackPeers, **options: Any) -> Running:
-        started.append(Running(tmp_path, peers, **options))
-        return started[-1]
-
-    yield start
-    for daemon in started:
-        if daemon.process is not None and daemon.process.poll() is None:
-            daemon.stop(signal.SIGKILL)
 
 
 @contextlib.contextmanager

@@ -101,3 +101,13 @@ def settled(world: World, count: int) -> None:
         return len(rows) >= count and all(row["state"] not in ("pending", "processing") for row in rows)
 
     until(done, 30, "the mails")
+
+
+def everyone(world: World) -> dict[str, Person]:
+    """A user of each role."""
+    return {role: world.person(f"{role}-1", role) for role in ("agent", "lead", "admin", "auditor")}
+
+
+def rows(world: World, statement: Any) -> list[Any]:
+    """What the database of the service has, seen from outside."""
+    return world.store.read_now(lambda connection: list(connection.execute(statement).all()))
