@@ -44,9 +44,8 @@ def test_what_is_no_reference(text: str) -> None:
 @pytest.mark.fault("X48")
 def test_a_token_is_bound_to_its_recipient_only() -> None:
     reference = tokens.new()
-    address = tokens.token_address(
-        "support@introserv.com", "introserv.com", reference, "Anna@example.de", "a", KEYS["a"]
-    )
+    mint = tokens.Mint("support@introserv.com", "introserv.com", "a", KEYS["a"])
+    address = mint.address_of(reference, "Anna@example.de")
     assert len(address.partition("@")[0]) <= 64
     for spelling in (address, address.upper()):
         (token,) = tokens.tokens([spelling])

@@ -75,13 +75,21 @@ def _mac(secret: bytes, reference: str, recipient: str, whose: str = CUSTOMER) -
     return keyed.tag(secret, f"{whose}\n{reference}\n{recipient.lower()}", 26)
 
 
-def token_address(
-    address: str, domain: str, reference: str, recipient: str, key_id: str, secret: bytes, whose: str = CUSTOMER
-) -> str:
-    """The Reply-To of one reply: ``support+<reference>.<key>.<mac>@domain``. ``whose``: the customer's, or staff's."""
-    local = address.partition("@")[0]
-    tag = f"{reference.removeprefix('T-')}.{key_id}.{_mac(secret, reference, recipient, whose)}".lower()
-    return f"{local}+{tag}@{domain}"
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """What tokens are made with: the desk's ``address``, the ``domain`` that they are at, the key of now by its id."""
+
+    address: str
+    domain: str
+    key_id: str
+    secret: bytes
+
+    def address_of(self, reference: str, recipient: str, whose: str = CUSTOMER) -> str:
+        """The Reply-To of one reply: ``support+<reference>.<key>.<mac>@domain``. ``whose``: the customer's, or
+        staff's."""
+        local = self.address.partition("@")[0]
+        tag = f"{reference.removeprefix('T-')}.{self.key_id}.{_mac(self.secret, reference, recipient, whose)}"
+        return f"{local}+{tag.lower()}@{self.domain}"
 
 
 def tokens(addresses: Iterable[str]) -> list[Token]:

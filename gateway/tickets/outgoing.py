@@ -72,12 +72,16 @@ class Office:
         whole = with_a_label((address or "").lower())
         return whole in self.may_answer or f"*@{whole.rpartition('@')[2]}" in self.may_answer
 
+    @property
+    def mint(self) -> tokens.Mint:
+        """Makes the addresses by which an answer finds its ticket."""
+        return tokens.Mint(self.address, self.domain, self.key_id, self.keys[self.key_id])
+
     def staff_token(self, reference: str, address: str) -> str | None:
         """Where this staff address answers the ticket by mail; ``None`` where it may not."""
         if not self.rules.replies.plus_address or not self.answers(address):
             return None
-        secret = self.keys[self.key_id]
-        return tokens.token_address(self.address, self.domain, reference, address, self.key_id, secret, tokens.STAFF)
+        return self.mint.address_of(reference, address, tokens.STAFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +115,7 @@ def _addressed(reply: Reply, office: Office, now: datetime) -> OutboxItem:
     """The item with its Message-ID and, for a customer, with his own way back to the ticket."""
     context, item = dict(reply.item.context), reply.item
     if reply.reference is not None and office.rules.replies.plus_address and item.kind != "staff":
-        secret = office.keys[office.key_id]
-        context["reply_to"] = tokens.token_address(
-            office.address, office.domain, reply.reference, item.recipient, office.key_id, secret
-        )
+        context["reply_to"] = office.mint.address_of(reply.reference, item.recipient)
     return replace(item, context=context, rfc_id=office.new_message_id(), created_at=now)
 
 
