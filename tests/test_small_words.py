@@ -61,7 +61,7 @@ def test_a_name_is_shown_as_it_is_meant(field: str, name: str) -> None:
 
 #: who wrote them and whom they thank
 NAMES = thanks.names_of(
-    "Anna Schmidt", "Joe", "Tom Weak", "Katrin Vogel", "Meier", "Camille Roux", "Pedro", "Marco Ferri", "Игорь Панов",
+    "Anna Schmidt", "Joe", "Kim", "Tom Weak", "Katrin Vogel", "Meier", "Camille Roux", "Pedro", "Marco Ferri", "Игорь Панов",
     "Оксана Бойко",
 )  # fmt: skip
 

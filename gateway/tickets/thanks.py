@@ -67,6 +67,11 @@ _CLOSING = _Words(
 )
 #: what stands between them and asks for nothing
 _SMALL = _Words(
+    "sono lei êtes bin einen relieved likewise sunday saturday monday"
+    " sonntag samstag beruhigt erleichtert ebenfalls ebenso gleichfalls"
+    " adorable rassuré rassurée soulagé soulagée aussi dimanche samedi tranquill* più anche sollevat* sabato"
+    " tranquilo tranquila más también igualmente domingo sábado тоже взаимно спокойнее воскресенья також навзаєм"
+    " спокійніше неділі "
     "re saved saving checked tested advent christmas weihnachten geprüft getestet beides sauvez sauvé sauvée sauvés"
     " vérifié testé comprobado probado verificato controllato provato проверил* перевірил* перевірив зашел зашла зайшов"
     " зайшла швидкість быстроту "
