@@ -101,6 +101,16 @@ def test_three_customers_of_one_network_and_what_the_fourth_hears(at: Desk) -> N
         at.store.write_now(lambda c: incidents.confirm(c, 1, "lea", None, NOW))
 
 
+def test_outages_that_began_together_are_told_in_the_time_of_staff(at: Desk) -> None:
+    at.office = replace(at.office, timezone="Europe/Berlin")
+    for number in (21, 22, 23):
+        took(at, number, "my server is down, no ping at all, since 18:34 CET.")
+    (line,) = look(at)
+    assert line.startswith("3 tickets about outages that began about 18:30 (CET) (T-")
+    reference = listed(at)[0]["tickets"][0]
+    assert "incident 1: outages that began about 18:30 (CET)" in at.show(reference)["marks"]
+
+
 def test_a_page_shows_the_newest_tickets_of_each_incident(at: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incidents, "SHOWN", 2)
     names = [took(at, number, f"my server 203.0.113.{number} is slow.") for number in range(1, 7)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, bindparam, func, select, text, update
 
@@ -150,7 +151,7 @@ def look(connection: Connection, rule: Incidents, office: Office, now: datetime)
             lines.append(_begun(connection, group, office, now))
             tied.update(row.id for row in group.rows)
         elif incident is not None:
-            _tie(connection, incident.id, group.sign, free, now)
+            _tie(connection, incident.id, group.sign, free, office, now)
             tied.update(row.id for row in free)
     return lines
 
@@ -167,9 +168,10 @@ def _begun(connection: Connection, group: Group, office: Office, now: datetime) 
         "confirmed_by": "",
     }
     number = int(put(connection, incidents, values))
-    _tie(connection, number, group.sign, group.rows, now)
+    _tie(connection, number, group.sign, group.rows, office, now)
     names = ", ".join(row.reference for row in group.rows[:10])
-    line = f"{len(group.rows)} tickets about the {kind} {value} ({names}): gateway incidents confirm {number}"
+    about = _about(group.sign, office)
+    line = f"{len(group.rows)} tickets about {about} ({names}): gateway incidents confirm {number}"
     for address in dict.fromkeys([*office.staff.technical, *office.staff.escalation]):
         if not office.rules.owns(address):
             item = alert(f"incident.{number}", address, "incident", line[:500], now)
@@ -177,8 +179,19 @@ def _begun(connection: Connection, group: Group, office: Office, now: datetime) 
     return line
 
 
-def _tie(connection: Connection, number: int, sign: Sign, rows: Sequence[Any], now: datetime) -> None:
-    mark = f"incident {number}: {sign[0]} {sign[1]}"
+def _about(sign: Sign, office: Office) -> str:
+    """What tickets have in common, as people say it; a begin is told to the ten minutes that it was counted by."""
+    kind, value = sign
+    if kind != "begin":
+        return f"the {kind} {value}"
+    began = datetime.fromisoformat(value).astimezone(ZoneInfo(office.timezone))
+    return f"outages that began about {began:%H:%M} ({began:%Z})"
+
+
+def _tie(
+    connection: Connection, number: int, sign: Sign, rows: Sequence[Any], office: Office, now: datetime
+) -> None:  # fmt: skip
+    mark = f"incident {number}: {_about(sign, office).removeprefix('the ')}"
     for row in rows:
         if put_once(connection, incident_tickets, {"incident_id": number, "ticket_id": row.id, "at": now}) is not None:
             found = connection.execute(select(tickets.c.marks).where(tickets.c.id == row.id)).scalar_one()
