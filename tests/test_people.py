@@ -14,7 +14,7 @@ from gateway import log
 from gateway.database import outbox as outbox_rows
 from gateway.database import tables
 from gateway.database.store import Store
-from gateway.model import Account, AccountMatch, Department, Person, Priority, Role
+from gateway.model import Account, AccountMatch, Department, Fact, Ownership, Person, Priority, Role
 from gateway.replies import render
 from gateway.tickets import (
     addressees,
@@ -462,3 +462,22 @@ def test_staff_read_what_a_first_mail_passes_on_and_what_was_last_said(at: Desk)
     assert (last["below"], last["answered"], last["thanks"]) == ("", "| Shall I set the PTR and the SPF?", False)
     text = TEMPLATES.text("staff_new", "en", render.variables(SENDER, last))
     assert f"Our last answer, from {JOE.name}" in text and text.index("Yes please") < text.index("Shall I set")
+
+
+def test_staff_read_no_facts_that_tell_nothing(at: Desk) -> None:
+    text = (
+        "The disk of order #123456 is slow, see www.example.de and db7.example.net.\r\n\r\n-- \r\nAnna, www.example.de"
+    )
+    raw = mail(text, "Disk", Message_ID="<f1@example.de>")
+    given = incoming(raw)
+    hosts = tuple(Fact(host.value, Ownership.UNKNOWN, quoted=host.quoted) for host in given.reading.hosts)
+    given = replace(given, facts=replace(given.facts, hosts=hosts))
+    reference = at.take(given, raw).reference or ""
+    told = [row.context["facts"] for row in at.outbox() if row.template == "staff_new"][-1]
+    assert [(fact["kind"], fact["value"]) for fact in told] == [("orders", "123456"), ("hosts", "db7.example.net")]
+    raw = mail("Still slow.\r\n\r\n> We look at #123456.", f"Re: Disk [{reference}]", Message_ID="<f2@example.de>")
+    given = incoming(raw)
+    quoted = (Fact("123456", Ownership.OWN, quoted=True), Fact("234567", Ownership.FOREIGN, quoted=True))
+    at.take(replace(given, facts=replace(given.facts, orders=quoted)), raw, NOW + timedelta(minutes=1))
+    told = [row.context["facts"] for row in at.outbox() if row.template == "staff_new"][-1]
+    assert [fact["value"] for fact in told] == ["234567"], "what is another customer's is told wherever it stands"

@@ -18,6 +18,7 @@ from gateway.model import (
     FACT_KINDS,
     Decision,
     Disposition,
+    Fact,
     Incoming,
     Ownership,
     Reading,
@@ -104,11 +105,12 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
     """What a mail adds that was decided on just now. ``message`` and ``entry``: where it is kept."""
     reading = incoming.reading
     _, why = policy.trust_of(incoming, rules)
+    follows = decision.disposition is Disposition.APPENDED
     known = [
         {"kind": kind, "value": fact.value, "ownership": str(fact.ownership), "quoted": fact.quoted}
         for kind in FACT_KINDS
         for fact in incoming.facts.of(kind)
-        if not (kind == "hosts" and fact.quoted and fact.ownership is Ownership.UNKNOWN)
+        if _tells(kind, fact, incoming, follows)
     ]
     began = incoming.facts.incident_started_at
     named = [(a.filename, a.type, a.size, a.sha256) for a in reading.parsed.attachments]
@@ -137,6 +139,18 @@ def of_mail(incoming: Incoming, decision: Decision, message: int, entry: int, ru
 def also(decision: Decision) -> list[str]:
     """The departments beside its own that a mail asks something."""
     return [str(other) for other, mark in ALSO.items() if mark in decision.marks]
+
+
+def _tells(kind: str, fact: Fact, incoming: Incoming, follows: bool) -> bool:
+    """Whether a fact is worth a line. What a follow-up quotes is mostly our own answer, and an unknown host tells
+    nothing where it is quoted or the author's own domain, as signatures have it. What is another customer's always
+    does."""
+    if fact.ownership is Ownership.FOREIGN:
+        return True
+    if fact.ownership is Ownership.UNKNOWN and kind == "hosts":
+        domain = (incoming.reading.author.address or "").rpartition("@")[2]
+        return not fact.quoted and fact.value.removeprefix("www.") != domain
+    return not (follows and fact.quoted)
 
 
 def _possible(incoming: Incoming, decision: Decision) -> list[str]:
