@@ -31,7 +31,12 @@ def peer_address(peername: Any) -> str | None:
     """The address of a socket's ``peername``: IPv4 behind IPv6 is IPv4, without a zone. ``None`` for a UNIX socket."""
     if not isinstance(peername, tuple) or not peername:
         return None
-    return str(_plain(str(peername[0])) or peername[0])
+    return _spelt(str(peername[0]))
+
+
+@lru_cache(maxsize=4096)
+def _spelt(address: str) -> str:
+    return str(_plain(address) or address)
 
 
 @lru_cache(maxsize=4096)

@@ -68,7 +68,7 @@ class Tally:
     def __init__(self, shown: Callable[[float], None]) -> None:
         self._shown = shown
         self.total = 0
-        self._standing = dict.fromkeys(Standing, 0)
+        self._standing = [0 for _ in Standing]
         self.network: Counter[str] = Counter()
 
     def add(self, seat: Seat, amount: int) -> None:
@@ -83,4 +83,4 @@ class Tally:
 
     def up_to(self, standing: Standing) -> int:
         """What everybody up to a standing takes."""
-        return sum(self._standing[lower] for lower in Standing if lower <= standing)
+        return sum(self._standing[: standing + 1])

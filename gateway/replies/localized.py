@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -44,16 +44,27 @@ def moment(context: Context, value: str) -> str:
     Raises:
         ValueError: ``value`` is not a time of ISO 8601.
     """
-    from babel.dates import format_date, format_time
-
     language = str(context["language"])
-    locale = _spoken(language)
     when = datetime.fromisoformat(value).astimezone(ZoneInfo(str(context["timezone"])))
-    time = format_time(when, "short", locale=locale) + _OF_THE_CLOCK.get(language, "")
-    day = format_date(when, "long", locale=locale)
-    if language != "en":  # which staff read too, in ASCII
-        day = _DAY.sub("\\1\u00a0", _FIRST_OF_MONTH.sub(_FIRST.get(language, "1"), day))
-    return f"{day}{_joined(when, language)}{time} ({_zone_name(when, language)})"
+    clock = _clock(when.time().replace(second=0, microsecond=0), language)
+    return f"{_day(when.date(), language)}{_joined(when, language)}{clock} ({_zone_name(when, language)})"
+
+
+@functools.lru_cache(maxsize=256)  # most moments are of these days; Babel takes long for each
+def _day(day: date, language: str) -> str:
+    from babel.dates import format_date
+
+    written = format_date(day, "long", locale=_spoken(language))
+    if language == "en":  # which staff read too, in ASCII
+        return str(written)
+    return _DAY.sub("\\1\u00a0", _FIRST_OF_MONTH.sub(_FIRST.get(language, "1"), written))
+
+
+@functools.lru_cache(maxsize=1440)
+def _clock(minute: time, language: str) -> str:
+    from babel.dates import format_time
+
+    return str(format_time(minute, "short", locale=_spoken(language))) + _OF_THE_CLOCK.get(language, "")
 
 
 def _joined(when: datetime, language: str) -> str:

@@ -44,7 +44,7 @@ def html_of(text: str, language: str = "en") -> str:
     readers, and loads nothing. The line above which one answers is small, so that the words are seen first."""
     marker, _, words = text.strip().partition("\n\n") if text.startswith("-- ") else ("", "", text.strip())
     blocks = [f'<p style="margin: 0; font-size: 12px">{html.escape(marker)}</p>'] if marker else []
-    blocks += [_block(block.split("\n")) for block in words.split("\n\n")]
+    blocks += map(_block, words.split("\n\n"))
     return _PAGE.format(language=language, title=html.escape(_gist(words)), blocks="\n".join(blocks))
 
 
@@ -59,8 +59,10 @@ def _gist(words: str) -> str:
     return " ".join(sentence.split())[:120]
 
 
-def _block(lines: list[str]) -> str:
+@functools.lru_cache(maxsize=128)  # most paragraphs are the template's
+def _block(text: str) -> str:
     """One paragraph, list or quotation; ``dir``: words of any script read from their own side."""
+    lines = text.split("\n")
     if all(line.startswith("> ") or line == ">" for line in lines):
         quoted = "<br>\n".join(_linked(line[2:]) for line in lines)
         return f'<blockquote dir="auto" style="margin: 0 0 0 1em; font-style: italic">{quoted}</blockquote>'

@@ -36,7 +36,9 @@ class Reply(NamedTuple):
 def words(said: bytes | str) -> str:
     """What a relay said, on one line, as it may be shown to a person."""
     text = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_WORDS]
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return " ".join(text.split())[:MAX_WORDS]
 
 
 class _Dead(Exception):

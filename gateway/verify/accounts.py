@@ -6,7 +6,6 @@ from other words: the author's own are looked for by name.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -87,18 +86,19 @@ def _nobodys(reading: Reading) -> Facts:
 
 
 class _Owners:
-    """Whose each fact is, by the directory; several rules ask for the same one."""
+    """Whose each fact is, by the directory, which keeps its answers: several rules ask for the same one."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
-        self.service, self.ip = functools.cache(directory.service_owners), functools.cache(directory.ip_owners)
-        self.order, self.invoice = functools.cache(self._order), functools.cache(self._invoice)
+        self.service, self.ip = directory.service_owners, directory.ip_owners
 
-    def _order(self, number: str) -> frozenset[str]:
+    def order(self, number: str) -> frozenset[str]:
+        """Of the account that ordered it."""
         order = self._directory.order(number)
         return frozenset((order.account,)) if order else frozenset()
 
-    def _invoice(self, number: str) -> frozenset[str]:
+    def invoice(self, number: str) -> frozenset[str]:
+        """Of the account that was billed."""
         owner = self._directory.invoice_owner(number)
         return frozenset((owner,)) if owner else frozenset()
 

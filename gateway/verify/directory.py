@@ -36,6 +36,7 @@ from gateway.verify.directory_sources import COLUMNS, CsvFolder, Source
 DIRECTORY = "directory.sqlite"  #: the last good set, in the state directory
 MAX_PROBLEMS = 20
 MAX_ROLES = 2000  #: addresses whose roles are kept at hand
+MAX_KEPT = 4000  #: answers that are
 NOTE_S = 60.0  #: how often the state directory is told that the set is still current
 _SCHEMA = """
 create table meta (name text primary key, value text);
@@ -258,6 +259,7 @@ class Directory:
         self._generation = 0
         self._lengths: dict[tuple[int, int], tuple[int, ...]] = {}
         self._roles: dict[tuple[int, str], Mapping[str, frozenset[str]]] = {}
+        self._kept: dict[tuple[object, ...], list[tuple[str, ...]]] = {}
         self._seen: tuple[tuple[str, int, int], ...] = ()
         self._good: tuple[tuple[str, int, int], ...] = ()
         self.checked_at: datetime | None = None
@@ -387,6 +389,19 @@ class Directory:
             self.fault = f"{self._file} cannot be read: {file_fault(self._file, error)}"
             raise DirectoryError([Problem(str(self._file), "", "cannot be read")]) from error
 
+    def _asked(self, query: str, *values: object) -> list[tuple[str, ...]]:
+        """``_all`` for what is looked up by its key. The last answers of this set are kept: several parts ask the same
+        of one mail, and all mails of a conversation name the same account, order and address."""
+        key = (self._generation, query, *values)
+        known = self._kept.get(key) if self._there else None
+        if known is None:
+            known = self._all(query, *values)
+            if len(self._kept) >= MAX_KEPT:
+                self._kept.clear()
+            if self._there:
+                self._kept[key] = known
+        return known
+
     def close(self) -> None:
         """Closes this thread's connection."""
         held = getattr(self._local, "held", None)
@@ -401,7 +416,7 @@ class Directory:
 
     def account(self, account: str) -> Account | None:
         """The account with this id; ``None`` where the directory has none."""
-        for row in self._all("select account, name, language, status from accounts where account = ?", account):
+        for row in self._asked("select account, name, language, status from accounts where account = ?", account):
             return Account(row[0], row[1], row[2] or None, row[3])
         return None
 
@@ -453,12 +468,12 @@ class Directory:
 
     def addresses_of(self, account: str, role: str | None = None) -> list[tuple[str, str]]:
         """(address, role) pairs of an account."""
-        found = self._all("select address, role from addresses where account = ? order by address, role", account)
+        found = self._asked("select address, role from addresses where account = ? order by address, role", account)
         return [(address, its) for address, its in found if role is None or its == role]
 
     def order(self, number: str) -> Order | None:
         """One order by its number without ``#``."""
-        for row in self._all("select number, account, service, status from orders where number = ?", number):
+        for row in self._asked("select number, account, service, status from orders where number = ?", number):
             return Order(*row)
         return None
 
@@ -477,12 +492,13 @@ class Directory:
 
     def invoice_owner(self, invoice: str) -> str | None:
         """The account that an invoice belongs to; ``None`` where the directory has none."""
-        found = self._all("select account from invoices where invoice = ?", invoice)
+        found = self._asked("select account from invoices where invoice = ?", invoice)
         return found[0][0] if found else None
 
     def service_owners(self, service: str) -> frozenset[str]:
         """The accounts that have a service of this name."""
-        return frozenset(row[0] for row in self._all("select account from services where service = ?", service.lower()))
+        found = self._asked("select account from services where service = ?", service.lower())
+        return frozenset(row[0] for row in found)
 
     def _prefixes(self, version: int) -> tuple[int, ...]:
         """The prefix lengths that occur, longest first; looked up once a set."""
@@ -503,7 +519,7 @@ class Directory:
             if length > network.prefixlen:
                 continue
             start = (address >> (width - length) << (width - length)).to_bytes(width // 8, "big")
-            found = self._all(
+            found = self._asked(
                 "select account from networks where version = ? and prefix = ? and network = ?",
                 network.version,
                 length,
