@@ -530,7 +530,8 @@ def _as_meant(raw: bytes, fields: list[tuple[str, str]]) -> bool:
     block, _, _ = raw.partition(b"\r\n\r\n")
     if b"\x00" in block or block.count(b"\r") != block.count(b"\r\n") or block.count(b"\n") != block.count(b"\r\n"):
         return False
-    if any(len(line) > MAX_LINE or not line.strip() for line in block.split(b"\r\n")):
+    lines = block.split(b"\r\n")
+    if max(map(len, lines)) > MAX_LINE or not all(map(bytes.strip, lines)):
         return False
     meant = [(name.encode(), f" {value}\r\n".encode("utf-8", "replace")) for name, value in fields]
     found = written_fields(block) or []

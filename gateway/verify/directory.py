@@ -7,6 +7,7 @@ cost no memory. It is the directory's own; it has nothing to do with the ticket 
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import sqlite3
@@ -99,6 +100,12 @@ def canonical(address: str, rules: AddressRules = AddressRules()) -> str:
     if domain in rules.ignore_dots:
         local = local.replace(".", "") or local
     return f"{local}@{domain}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _parsed(value: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """An address or network that was asked for. ValueError where it is none."""
+    return ipaddress.ip_network(network_of(value) if ":" in value else value, strict=False)
 
 
 class _Building:
@@ -512,7 +519,7 @@ class Directory:
 
     def ip_owners(self, value: str) -> frozenset[str]:
         """The accounts of the longest network that holds this address or network."""
-        network = ipaddress.ip_network(network_of(value) if ":" in value else value, strict=False)
+        network = _parsed(value)
         address = int(network.network_address)
         width = network.max_prefixlen
         for length in self._prefixes(network.version):
