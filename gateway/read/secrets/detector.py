@@ -47,9 +47,10 @@ class Detector:
         """The numbers of its signs among what is looked for in every mail."""
         return self._numbers
 
-    def has_literal(self, lower: str) -> bool:
-        """Whether one of the signs that are characters is in a text."""
-        return any(rare in lower and literal in lower for rare, literal in self._rare)
+    @property
+    def literals(self) -> list[tuple[str, str]]:
+        """The signs that are characters, each behind that one of its characters that fewest texts have."""
+        return self._rare
 
     def windows(self, text: str, lower: str) -> list[tuple[int, int]]:
         """(begin, end) of the lines that have a sign, joined where they touch."""
@@ -103,13 +104,15 @@ class Detectors:
         for signs, (first, *_) in self._by_signs.items():
             for number in first.keys:
                 self._by_key.setdefault(number, []).append(signs)
-        self._literal = [signs for signs, (first, *_) in self._by_signs.items() if "!" in signs[0]]
+        self._literal = [(*sign, signs) for signs, (first, *_) in self._by_signs.items() for sign in first.literals]
 
     def matches(self, text: str, lower: str) -> Iterator[re.Match[str]]:
         """What they find and accept; ``lower``: the same text in small letters."""
         found = EVERY_MAIL.places(lower).keys() & self._by_key.keys()
         asked = dict.fromkeys(signs for number in found for signs in self._by_key[number])
-        asked |= dict.fromkeys(signs for signs in self._literal if self._by_signs[signs][0].has_literal(lower))
+        for rare, literal, signs in self._literal:
+            if rare in lower and literal in lower:
+                asked[signs] = None
         for signs in asked:
             windows = self._by_signs[signs][0].windows(text, lower)
             for detector in self._by_signs[signs]:
