@@ -235,13 +235,6 @@ def test_who_reports_abuse_is_asked_for_nothing_but_evidence() -> None:
     assert decide(told, None, Budgets(), NOW, RULES).missing == ()
 
 
-def test_a_stranger_who_named_a_machine_is_not_asked_for_its_name() -> None:
-    """By his words alone: an address or a host says which service he means, whether or not there is one."""
-    for words in ("My server web13.shop.example is slow.", "My server 198.51.100.9 is slow."):
-        assert "service" not in missing_of(incoming(mail(words), match=STRANGER, verdict=NONE), Trust.UNKNOWN)
-    assert "service" in missing_of(incoming(mail("My server is slow."), match=STRANGER, verdict=NONE), Trust.UNKNOWN)
-
-
 def test_who_has_one_order_is_not_asked_which_one_it_is_about() -> None:
     raw = mail("Hello, my site is down again.", "DOWN AGAIN")
     one = replace(REGISTERED, only_order=True)

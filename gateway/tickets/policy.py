@@ -129,11 +129,11 @@ def _names(incoming: Incoming, trust: Trust, kind: str) -> bool:
     """Whether a mail names something of this kind. For anybody but a verified customer it is the words that count, not
     what the directory knows of them: an answer that asks for the service name only when there is no such service tells
     a stranger which services, hosts and addresses are here."""
-    kinds = _SAID_BY.get(kind, (kind,))
     if trust is Trust.VERIFIED:
+        kinds = _SAID_BY.get(kind, (kind,))
         return any(fact.ownership is Ownership.OWN for one in kinds for fact in incoming.facts.of(one))
-    named: list[tuple[Candidate, ...]] = [getattr(incoming.reading, one) for one in kinds]
-    return any(not candidate.weak for candidates in named for candidate in candidates)
+    named: tuple[Candidate, ...] = getattr(incoming.reading, kind)
+    return any(not candidate.weak for candidate in named)
 
 
 @dataclass(slots=True)
