@@ -433,9 +433,8 @@ class AccountMatch:
 
     ``settled`` is the one account the mail is about, when address, order, IP or service settle it.
     ``usable`` is false when the directory could not be read or is too old.
-    ``only_order`` is true when the settled account has one order that is not cancelled, and no other: it is known then
-    which one the mail is about. ``orders`` are those of the settled account that staff may want to see, as
-    "#123456 r1z7og44 (active)": all of a few, or those that the mail names.
+    ``orders`` are those of the settled account that staff may want to see, as "#123456 r1z7og44 (active)": all of a
+    few, or those that the mail names.
     """
 
     accounts: tuple[Account, ...]
@@ -444,7 +443,6 @@ class AccountMatch:
     support_addresses: tuple[str, ...]
     usable: bool = True
     reason: str = ""
-    only_order: bool = False
     orders: tuple[str, ...] = ()
 
 

@@ -235,17 +235,6 @@ def test_who_reports_abuse_is_asked_for_nothing_but_evidence() -> None:
     assert decide(told, None, Budgets(), NOW, RULES).missing == ()
 
 
-def test_who_has_one_order_is_not_asked_which_one_it_is_about() -> None:
-    raw = mail("Hello, my site is down again.", "DOWN AGAIN")
-    one = replace(REGISTERED, only_order=True)
-    asked = {
-        name: missing_of(incoming(raw, match=of), Trust.VERIFIED) for name, of in (("one", one), ("more", REGISTERED))
-    }
-    assert asked["more"] == ("order_or_ip", "service", "started_at", "diagnostics")
-    assert asked["one"] == ("started_at", "diagnostics")
-    assert missing_of(incoming(raw, match=one), Trust.UNVERIFIED) == asked["more"], "a stranger learns nothing by it"
-
-
 def test_what_cannot_be_undone_is_marked() -> None:
     raw = mail("Hello, please delete my server of order #123456, thank you.")
     assert "destructive" in decide(incoming(raw), None, Budgets(), NOW, RULES).marks

@@ -120,8 +120,6 @@ def told_in(incoming: Incoming, trust: Trust) -> set[str]:
         "started_at": incoming.facts.incident_started_at is not None,
         "diagnostics": reading.diagnostics,
     }
-    if trust is Trust.VERIFIED and incoming.match.only_order:
-        told |= {"order_or_ip": True, "service": True}  # there is no other
     return {one for one, is_told in told.items() if is_told}
 
 

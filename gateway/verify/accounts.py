@@ -165,7 +165,7 @@ def _judged(
     if found.settled is None:
         return result, found
     has = held[found.settled.account]
-    return result, replace(found, only_order=len(has) == 1, orders=_shown(has, result))
+    return result, replace(found, orders=_shown(has, result))
 
 
 def _shown(has: Sequence[Order], named: Facts) -> tuple[str, ...]:
