@@ -72,6 +72,8 @@ _SMALL = _Words(
     " adorable rassuré rassurée soulagé soulagée aussi dimanche samedi tranquill* più anche sollevat* sabato"
     " tranquilo tranquila más también igualmente domingo sábado тоже взаимно спокойнее воскресенья також навзаєм"
     " спокійніше неділі "
+    "understood klar verstanden entendido vale compris accord capito понятно ясно понял поняла зрозуміло зрозумів"
+    " зрозуміла "
     "re saved saving checked tested advent christmas weihnachten geprüft getestet beides sauvez sauvé sauvée sauvés"
     " vérifié testé comprobado probado verificato controllato provato проверил* перевірил* перевірив зашел зашла зайшов"
     " зайшла швидкість быстроту "
