@@ -325,6 +325,15 @@ def test_who_only_asks_for_an_offer_hears_that_he_is_answered_all_the_same(langu
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_who_reports_abuse_is_told_nothing_of_chats_and_accounts(language: str) -> None:
+    for abuse in (False, True):
+        values = render.variables(SENDER, BASE | {"verified": False, "abuse": abuse})
+        text = TEMPLATES.text("received_general", language, values)
+        asked = (SENDER.gateway.chat_url in text, SENDER.gateway.client_area_url in text, "T-0000000" in text)
+        assert asked == (not abuse, not abuse, True)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_who_cannot_log_in_is_not_told_that_the_client_area_is_faster(language: str) -> None:
     url = SENDER.gateway.client_area_url
     for sensitive, told in ((["password"], False), (["access"], False), (["refund"], True), ([], True)):
