@@ -1,7 +1,8 @@
-"""Learns ``gateway/read/topics/learned.tsv`` from the labelled texts; ``python -m bench.learn [--folds 5] [--hear FILE]``.
+"""Learns ``gateway/read/topics/learned.tsv`` from the labelled texts; ``python -m bench.learn [--folds 5 | --strangers] [--hear FILE]``.
 
 Without an argument it writes the file, the same each time. ``--folds`` writes nothing: each text of ``people.jsonl`` is judged by weights
-that were learned without it, and the table says how right the rules alone are and how right both together. ``--hear`` adds new texts
+that were learned without it, and the table says how right the rules alone are and how right both together. ``--strangers`` is stricter: each is
+judged by what was learned from other writers' batches (``w-en``, ``w2b``, as its ``id`` begins), so nobody's habits help. ``--hear`` adds new texts
 to ``people.jsonl``, with what the rules say of them now: do it before a rule is changed for any of them, or the weights will
 believe the rules more than they deserve. A text with a blank label is refused.
 """
@@ -17,23 +18,24 @@ from pathlib import Path
 from gateway.model import SENSITIVE
 from gateway.read.topics.learned import FILE, LABELS, written
 from tests.measures.heard import NotLabelled, hear
-from tests.measures.taught import SMALLEST, by_feature, has, known_rows, learned_from, people
+from tests.measures.taught import SMALLEST, Row, by_feature, has, known_rows, learned_from, people
 
 
-def folds(count: int) -> None:
-    """Prints how right people's texts are read by weights that did not see them."""
-    strangers, known = people(), list(known_rows())
+def folds(strangers: Sequence[Row], parts: Sequence[object]) -> None:
+    """Prints how right people's texts are read by weights that did not see the part that they belong to."""
+    known = list(known_rows())
     told: dict[str, list[tuple[bool, bool, bool]]] = {label: [] for label in LABELS}
-    for fold in range(count):
-        held = strangers[fold::count]
-        kept = [row for at, row in enumerate(strangers) if at % count != fold]
-        columns = learned_from([*known, *kept])
-        weights = by_feature(columns)
+    for part in dict.fromkeys(parts):
+        held, kept = (
+            [row for row, own in zip(strangers, parts, strict=True) if (own == part) is belongs]
+            for belongs in (True, False)
+        )
+        weights = by_feature(learned_from([*known, *kept]))
         for row in held:
             for label in LABELS:
                 if (wanted := row.labels[label]) is not None:
                     told[label].append((wanted, row.opinions.get(f"={label}", 0) > 0, has(label, row, weights)))
-    print(f"{len(strangers)} texts of people, {count} folds, with {len(known)} others")
+    print(f"{len(strangers)} texts of people in {len(set(parts))} parts, with {len(known)} others")
     print("| | rules alone | learned with them |\n|---|---|---|")
     for name, of in TABLE.items():
         print(f"| {name} | {of(told, 1)} | {of(told, 2)} |")
@@ -75,6 +77,7 @@ TABLE: dict[str, Callable[[Told, int], str]] = {
 def main(arguments: Iterable[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folds", type=int, default=0, metavar="N")
+    parser.add_argument("--strangers", action="store_true")
     parser.add_argument("--hear", type=Path, metavar="FILE")
     options = parser.parse_args(None if arguments is None else list(arguments))
     if options.hear:
@@ -82,8 +85,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
             hear(options.hear)
         except NotLabelled as error:
             parser.error(str(error))
-    elif options.folds:
-        folds(options.folds)
+    elif options.folds or options.strangers:
+        strangers = people()
+        folds(strangers, [row.batch if options.strangers else at % options.folds for at, row in enumerate(strangers)])
     else:
         text = written(learned_from([*known_rows(), *people()]), SMALLEST)
         Path(str(resources.files("gateway.read.topics").joinpath(FILE))).write_text(text, encoding="utf-8")

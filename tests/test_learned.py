@@ -10,8 +10,9 @@ import pytest
 from gateway.config import ConfigError, load
 from gateway.model import Question
 from gateway.read.topics import learned
-from gateway.read.topics.features import MAX_CHUNKS, features, words_of
+from gateway.read.topics.features import MAX_CHUNKS, features, features_of, spelt, words_of
 from gateway.read.topics.scoring import decided, read_topics
+from gateway.read.topics.senses import senses_of, spoken
 from gateway.read.topics.topics import weights_of
 from gateway.service import topics_text
 from tests.labelled import FOLDER
@@ -58,20 +59,83 @@ def test_a_label_is_learned_and_an_opinion_weighs_what_it_is_worth() -> None:
 
 
 def test_a_leaning_tells_what_decided() -> None:
-    row = (1.0, *learned.NOTHING[1:])
-    weights = {BIAS: (-1.5, *learned.NOTHING[1:]), "dead": row, "box": (0.5, *row[1:]), "=critical": row}
+    weights = {BIAS: only(-1.5), "dead": only(1.0), "box": only(0.5), "=critical": only(1.0)}
     found = learned.leanings({"dead", "box", "unheard-of"}, {"=critical": 1.0, "=past": 1.0}, weights)
     assert found.towards("critical") == pytest.approx(-1.5 + 1.5 / 2**0.5 + 1.0)
     assert found.told("critical") == "learned critical +0.56: =critical +1.00, dead +0.71, box +0.35"
     assert found.told("account") == "learned account +0.00"
-    assert learned.leanings((), {}, {}).sums == learned.NOTHING
+    assert learned.leanings((), {}, {}).sums == learned.NOTHING.each
+    assert learned.leaning("critical", {"dead", "box"}, {"=critical": 1.0}, weights) == (
+        pytest.approx(found.sums[0]),
+        2,
+    )
+
+
+def only(critical: float) -> learned.Row:
+    """A row that speaks of outages alone."""
+    return learned.row((critical, *learned.NOTHING.each[1:]))
+
+
+def test_weights_of_either_sign_add_up_beside_one_another() -> None:
+    """Ten weights lie in one number: what one of them lacks must not be taken from the next."""
+    one, other = ([(-1) ** at * at * step for at in range(len(learned.LABELS))] for step in (1.37, -0.88))
+    weights = {"a": learned.row(one), "b": learned.row(other), "=c": learned.row(one)}
+    wanted = [(a + b) / 2**0.5 - 0.25 * a for a, b in zip(one, other, strict=True)]
+    assert learned.leanings({"a", "b"}, {"=c": -0.25}, weights).sums == pytest.approx(wanted)
+
+
+def test_senses_count_by_themselves_and_are_named() -> None:
+    weights = {"dead": only(0.5), "box": only(0.5), "{downish}": only(1.0), "ask:{price}": only(-0.5)}
+    found = learned.leanings({"dead", "box", "x", "y"}, {}, weights, {"{downish}", "ask:{price}", "{unknown}"})
+    assert found.towards("critical") == pytest.approx((0.5 + 0.5) / 2**0.5 + (1.0 - 0.5) / 2**0.5)
+    assert (found.known, found.words) == (0.5, 2)
+    assert "{downish} +0.71" in found.told("critical")
+
+
+def test_senses_are_the_same_in_every_language() -> None:
+    texts = {
+        "en": "How much does a second address cost per month?",
+        "de": "Wie viel kostet eine zweite Adresse im Monat?",
+        "it": "Quanto costa un secondo indirizzo al mese?",
+        "ru": "Сколько стоит второй адрес в месяц?",
+    }
+    said = {code: senses_of(spelt("", text), spoken([code])) for code, text in texts.items()}
+    assert all({"{price}", "{howmuch}", "ask:{price}", "ask:{howmuch}"} <= found for found in said.values()), said
+    assert not any(name.startswith(("about:", "last:")) for found in said.values() for name in found)
+
+
+def test_where_a_sense_stands_counts_as_well() -> None:
+    found = senses_of(
+        spelt("price", "The server is down. It cost 3.50 so far; web13 works\nPlease refund it"), spoken(["en"])
+    )
+    assert {
+        "about:{price}",
+        "{price}",
+        "{downish}",
+        "{server}",
+        "{works}",
+        "{refundword}",
+        "last:{refundword}",
+    } <= found
+    assert not {"last:{server}", "ask:{server}", "about:{server}"} & found
+    assert not any(name.startswith("ask:") for name in found)
+    assert senses_of(spelt("", "")) == frozenset()
+    assert "{refundword}" not in senses_of(spelt("", "bitte um Rückerstattung"), spoken(["ru"]))  # no word of Russian
+
+
+def test_sentences_have_the_words_of_the_text() -> None:
+    text = "Nothing works. Why?\n\nThe box died; again 10:20 " + "word " * 400
+    told = spelt("", text)
+    assert [len(words) for words in told.sentences[:4]] == [2, 2, 3, 1 + 1 + MAX_CHUNKS - 8]
+    assert [word for words in told.sentences for word in words] == words_of(text)
+    assert features_of(told) == features("", text)
 
 
 def test_a_file_of_weights_is_read_as_it_was_written() -> None:
     columns = {label: {"a": 0.25, "b c": -1.5, "d": 0.01} if label == "account" else {} for label in learned.LABELS}
     text = learned.written(columns, 0.08)
     assert text.splitlines()[1:] == ["a\t\t.25", "b c\t\t-1.50"]
-    assert {name: row[1] for name, row in learned.parsed(text).items()} == {"a": 0.25, "b c": -1.5}
+    assert {name: row.each[1] for name, row in learned.parsed(text).items()} == {"a": 0.25, "b c": -1.5}
 
 
 @pytest.mark.parametrize("line", ["word\tmuch", "word" + "\t1" * (len(learned.LABELS) + 1)])
@@ -104,7 +168,9 @@ def test_the_weights_are_what_the_texts_teach() -> None:
     assert len(texts) > 9000
     weights = taught.learned_from(texts, ["refund"])["refund"]
     column = learned.LABELS.index("refund")
-    assert {name: row[column] for name, row in learned.built_in().items() if row[column]} == pytest.approx(weights)
+    assert {name: row.each[column] for name, row in learned.built_in().items() if row.each[column]} == pytest.approx(
+        weights
+    )
 
 
 def test_texts_that_it_did_not_learn_from_are_understood() -> None:

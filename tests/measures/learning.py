@@ -2,8 +2,8 @@
 time.
 
 An L2-regularised support vector machine with squared hinge loss, solved in its dual by coordinate descent (Hsieh et
-al., ICML 2008, algorithm 1; what liblinear does). A text is its features, each of the length 1/sqrt(how many), and its
-opinions, which count whole.
+al., ICML 2008, algorithm 1; what liblinear does). A text is its features, each of the length 1/sqrt(how many), its
+senses, which are measured the same by themselves, and its opinions, which count whole.
 """
 
 from __future__ import annotations
@@ -18,27 +18,31 @@ COST = 5.0  #: of a text on the wrong side, beside the size of the weights
 ROUNDS = 60  #: over all texts at most
 ENOUGH = 0.01  #: the largest step of a round at which it is done
 RARE = 3  #: texts that a feature must stand in
+SENSES = 0.7  #: how far all senses of a text count beside its features
+SELDOM = 30  #: texts that a sense must stand in: there are few, and each is of many words
 SEED = 1
 
 
 @dataclass(frozen=True)
 class Example:
-    """A text whose label is known: its features, ``opinions`` of others on it (from -1 to 1), and whether it has the
-    label."""
+    """A text whose label is known: its features and senses, ``opinions`` of others on it (from -1 to 1), and whether it
+    has the label."""
 
     features: frozenset[str]
     is_so: bool
     opinions: Mapping[str, float] = field(default_factory=dict)
+    senses: frozenset[str] = frozenset()
 
 
 def trained(examples: Sequence[Example], cost: float = COST, rare: int = RARE) -> dict[str, float]:
     """The weight of each feature and opinion for the label; positive speaks for it. ``BIAS`` is what a text without
     words has."""
-    known = _known((example.features for example in examples), rare)
+    senses = _known((example.senses for example in examples), SELDOM)
+    known = _known((example.features for example in examples), rare) | senses
     numbers: dict[str, int] = {BIAS: 0}
     rows = [_row(example, known, numbers) for example in examples]
     weights = _descent(rows, [1.0 if example.is_so else -1.0 for example in examples], len(numbers), cost)
-    return {name: weights[number] for name, number in numbers.items()}
+    return {name: weights[number] * (SENSES if name in senses else 1.0) for name, number in numbers.items()}
 
 
 def _known(texts: Iterable[Collection[str]], rare: int = RARE) -> frozenset[str]:
@@ -51,11 +55,15 @@ def _known(texts: Iterable[Collection[str]], rare: int = RARE) -> frozenset[str]
 
 def _row(example: Example, known: frozenset[str], numbers: dict[str, int]) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """(numbers of its features, what each counts)."""
-    features = sorted(example.features & known)
-    length = len(features) ** -0.5 if features else 0.0
-    names = [BIAS, *features, *example.opinions]
-    values = (1.0, *(length for _ in features), *example.opinions.values())
+    features, senses = sorted(example.features & known), sorted(example.senses & known)
+    names = [BIAS, *features, *senses, *example.opinions]
+    values = (1.0, *_lengths(features), *_lengths(senses, SENSES), *example.opinions.values())
     return tuple(numbers.setdefault(name, len(numbers)) for name in names), values
+
+
+def _lengths(names: Sequence[str], together: float = 1.0) -> list[float]:
+    """What each of so many counts; ``together`` is the length of all."""
+    return [together * len(names) ** -0.5] * len(names) if names else []
 
 
 def _descent(

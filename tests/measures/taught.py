@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import random
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.model import SENSITIVE
-from gateway.read.topics.features import features
-from gateway.read.topics.learned import LABELS, leanings
+from gateway.read.topics.features import features_of, spelt
+from gateway.read.topics.learned import LABELS, Weights, leanings
+from gateway.read.topics.learned import row as packed
+from gateway.read.topics.senses import senses_of, spoken
+from gateway.read.words.language import language_of, parts_of
 from tests import labelled
 from tests.measures.first_sight import rows
 from tests.measures.learning import BIAS, Example, trained
 
 PEOPLE = labelled.FOLDER / "people.jsonl"
 SMALLEST = 0.08  #: a weight below it is left out
-#: what an opinion of the rules weighs more than was learned, where texts are about other things than these
-SURE = {"financial": {"=nothing but money": 1.5}}
 #: what is added to a label's leaning: requests are rare and bad to miss, and more people ask in general than among these texts
 LENIENT = {**dict.fromkeys(SENSITIVE, 0.15), "account": -0.2, "critical": -0.3}
+#: labels that are learned from senses too: what they are about is said in few words, which outages and requests are not
+MEANT = ("account", "financial")
 BESIDE = 0.8  #: of the texts that tell of no outage, how many are taught beside another once more; all that tell of one
 ENDS = (". ", "\n\n", "\n")  #: between two matters of one mail
 ABOVE = 0.3  #: of the mails of two matters, in how many the second comes first
 SEED = 1
+_BATCH = re.compile(r"w-..|[a-z]+(?:\d+[a-z]?(?=-))?")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """A labelled text; a label that is None is not known."""
 
@@ -36,6 +42,7 @@ class Row:
     labels: Mapping[str, bool | None]
     opinions: Mapping[str, float] = field(default_factory=dict)
     language: str = ""
+    batch: str = ""  #: who wrote it, as its ``id`` begins
 
 
 def known_rows() -> Iterator[Row]:
@@ -100,7 +107,8 @@ def people() -> list[Row]:
 def _stranger(one: Mapping[str, Any]) -> Row:
     words = one["subject"], one["text"]
     row = _row(words, one["critical"], one["sensitive"], one.get("question"), one.get("department"))
-    return Row(row.subject, row.text, row.labels, one["opinions"], one["language"])
+    batch = begin[0] if (begin := _BATCH.match(one.get("id", ""))) else ""
+    return Row(row.subject, row.text, row.labels, one["opinions"], one["language"], batch)
 
 
 def of_two_matters(found: Sequence[Row]) -> list[Row]:
@@ -139,28 +147,41 @@ def _both(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, flo
 def learned_from(found: Sequence[Row], labels: Sequence[str] = LABELS) -> dict[str, dict[str, float]]:
     """The weights by label, as the file has them."""
     taught = [*found, *(of_two_matters(found) if "critical" in labels else ())]
-    seen = [features(row.subject, row.text) for row in taught]
+    seen = [read(one) for one in taught]
     columns = {}
     for label in labels:
         examples = [
-            Example(words, bool(row.labels[label]), row.opinions)
-            for words, row in zip(seen, taught, strict=True)
+            Example(words, bool(row.labels[label]), row.opinions, classes if label in MEANT else frozenset())
+            for (words, classes), row in zip(seen, taught, strict=True)
             if row.labels.get(label) is not None
         ]
         columns[label] = trained(examples)
         columns[label] = {name: round(weight, 2) for name, weight in columns[label].items() if abs(weight) >= SMALLEST}
-        for name, more in SURE.get(label, {}).items():
-            columns[label][name] = columns[label].get(name, 0.0) + more
         columns[label][BIAS] = round(columns[label].get(BIAS, 0.0) + LENIENT.get(label, 0.0), 2)
     return columns
 
 
-def by_feature(columns: Mapping[str, Mapping[str, float]]) -> dict[str, tuple[float, ...]]:
+@functools.cache
+def read(one: Row) -> tuple[frozenset[str], frozenset[str]]:
+    """(features, senses) of a text."""
+    told = spelt(one.subject, one.text)
+    return features_of(told), senses_of(told, spoken(_languages(one.text)))
+
+
+def _languages(text: str) -> Collection[str | None]:
+    """Those of its paragraphs, without asking what was learned."""
+    written = language_of(text)
+    parts = parts_of(text, written)
+    return parts if len(parts) > 1 else (written, *parts)
+
+
+def by_feature(columns: Mapping[str, Mapping[str, float]]) -> Weights:
     """The weights of each feature for every label."""
     names = {name for weights in columns.values() for name in weights}
-    return {name: tuple(columns.get(label, {}).get(name, 0.0) for label in LABELS) for name in names}
+    return {name: packed([columns.get(label, {}).get(name, 0.0) for label in LABELS]) for name in names}
 
 
-def has(label: str, row: Row, weights: Mapping[str, tuple[float, ...]]) -> bool:
+def has(label: str, one: Row, weights: Weights) -> bool:
     """Whether the text has the label by these weights."""
-    return leanings(features(row.subject, row.text), row.opinions, weights).towards(label) > 0
+    words, classes = read(one)
+    return leanings(words, one.opinions, weights, classes).towards(label) > 0

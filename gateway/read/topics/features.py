@@ -12,12 +12,14 @@ import functools
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import chain, pairwise
 
 MAX_CHUNKS = 300  #: of a text between blanks; what somebody wants stands among its first words
 MAX_CHUNK = 80  #: characters
 BEGINS = 5  #: letters of a word that tell what it is about, in languages whose words end in many ways
 _WORD = re.compile(r"[^\W_]+")
+_SENTENCE_ENDS = ".!?;"
 _EDGES = " \t.,;:()[]{}<>\"'«»„“”‚‘’…-–—*_|`´/\\=+~^"
 _MARKS = "?!"
 _ENDS = _EDGES + _MARKS
@@ -25,11 +27,43 @@ _ENDS = _EDGES + _MARKS
 _PLAIN = dict.fromkeys(range(768, 880)) | str.maketrans({"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae"})
 
 
+@dataclass(frozen=True, slots=True)
+class Spelt:
+    """The words of a mail in their order, in their one spelling: of its subject, and of each sentence of its text."""
+
+    above: Sequence[str]
+    sentences: Sequence[Sequence[str]]
+
+
+def spelt(subject: str, text: str) -> Spelt:
+    """The words of a mail; of its first ``MAX_CHUNKS``. A line ends a sentence as well."""
+    sentences: list[Sequence[str]] = []
+    left = MAX_CHUNKS
+    for line in text[: MAX_CHUNKS * MAX_CHUNK].split("\n"):
+        sentence: list[str] = []
+        for chunk in line.split(maxsplit=left)[:left]:
+            left -= 1
+            if chunk.isascii() and chunk.isalpha() and len(chunk) <= MAX_CHUNK:
+                sentence.append(chunk.lower())  # most are
+                continue
+            sentence += _words(chunk[:MAX_CHUNK])
+            if chunk[-1] in _SENTENCE_ENDS and sentence:
+                sentences.append(sentence)
+                sentence = []
+        if sentence:
+            sentences.append(sentence)
+    return Spelt(words_of(subject), sentences)
+
+
 def features(subject: str, text: str) -> frozenset[str]:
     """The features of a mail; at most about three times as many as it has words."""
+    return features_of(Spelt(words_of(subject), [words_of(text)]))
+
+
+def features_of(told: Spelt) -> frozenset[str]:
+    """The features of a mail whose words are these."""
     found: set[str] = set()
-    for part in (subject, text):
-        words = words_of(part)
+    for words in (told.above, list(chain.from_iterable(told.sentences))):
         once = set(words)
         found |= once
         found.update([f"{word[:BEGINS]}*" for word in once if len(word) > BEGINS and word[0] != "<"])

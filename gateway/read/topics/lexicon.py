@@ -114,10 +114,10 @@ def entries(text: str) -> tuple[Entry, ...]:
     written |= {name: part for name, part in parts.items() if name and name not in OTHERS}
     files = {name: loaded(name, part) for name, part in written.items()}
     grammar = files.pop(GRAMMAR, {})
-    shared = _classes(GRAMMAR, grammar.pop("class", {}), {})
+    shared = classes_of(GRAMMAR, grammar.pop("class", {}), {})
     found: list[Entry] = []
     for language, topics in files.items():
-        classes = _classes(language, topics.pop("class", {}), shared)
+        classes = classes_of(language, topics.pop("class", {}), shared)
         for topic, weights in topics.items():
             found += _entries(topic, language, weights, classes, "")
         for topic, weights in grammar.items():
@@ -132,10 +132,10 @@ def _single(raw: dict[str, Any]) -> Iterator[Entry]:
         if not isinstance(languages, dict):
             raise TopicsError(f"{topic}: a table by language is wanted")
         for language, weights in languages.items():
-            yield from _entries(topic, language, weights, _classes(language, named.get(language, {}), {}), "")
+            yield from _entries(topic, language, weights, classes_of(language, named.get(language, {}), {}), "")
 
 
-def _classes(language: str, own: Any, shared: Classes) -> Classes:
+def classes_of(language: str, own: Any, shared: Classes) -> Classes:
     """The classes of a language: its words with those that all languages use."""
     if not isinstance(own, dict):
         raise TopicsError(f"{language}.class: a table of classes is wanted")

@@ -23,10 +23,11 @@ from gateway.model import (
 from gateway.read.late import late
 from gateway.read.topics import learned
 from gateway.read.topics.beside import matters
-from gateway.read.topics.features import features
+from gateway.read.topics.features import features, features_of, spelt
 from gateway.read.topics.learned import Leanings, Weights, leaning, leanings
 from gateway.read.topics.lexicon import files_of
 from gateway.read.topics.rules import MAX_TEXT, Asked, Heard, heard
+from gateway.read.topics.senses import senses_of, spoken
 
 CLEAR = 0.3  #: how far a part of a mail by itself must lean to an outage for the whole to tell of one
 UNSIGNED = 0.6  #: the same of a paragraph in which the rules found no sign of one ...
@@ -34,6 +35,9 @@ SAYS_MUCH = 15  #: ... and how much of it must be known: in "at our website" eve
 SAYS_LITTLE = 4  #: known features with which the words alone, without a sign, tell of nothing
 SURE = 0.15  #: how far the words must lean away from an outage that the rules have found for it to be none
 FAMILIAR = 0.45  #: share of its features that must be known for a mail to be judged by them
+HALF_KNOWN = 0.66  #: share below which, of so few known features, the rules have half a say in the department:
+FEW = 20  #: other trades use our words otherwise
+RULED = 1.2  #: what their opinion weighs there beside what was learned
 FAR = -0.8  #: how far a mail leans from an outage whose parts are not asked by themselves
 MAX_PARTS = 40  #: paragraphs
 WHOLE = "the whole mail"
@@ -44,10 +48,10 @@ REPORTED = ("access", "password")  #: that others try to get in is reported, not
 def topics_of(asked: Asked) -> Topics:
     """What a mail asks for."""
     found, weights = heard(asked), weights_of(asked.custom)
-    leans = leanings(features(asked.subject, asked.text), found.opinions, weights)
+    leans = _leanings(asked, asked.text, found, weights)
     parts = _parts(asked, found, leans)
     if leans.known < FAMILIAR and len(parts) > 1:
-        leans = _familiar(asked.subject, parts, found, weights)
+        leans = _familiar(asked, parts, found, weights)
     terms = found.terms
     if leans.known < FAMILIAR:
         terms = (*terms, f"learned nothing that counts: {leans.known:.0%} of its words and pairs are known")
@@ -56,8 +60,8 @@ def topics_of(asked: Asked) -> Topics:
     outage = _outage(asked, found, leans, parts, weights)
     account = not found.reported and (bool(outage) or bool(sensitive) or leans.towards("account") > 0)
     several = matters(asked, found)
-    financial = not found.reported and leans.towards("financial") > 0
-    financial = financial and not (outage and len(several) > 1)  # of an outage and a bill the outage goes first
+    financial = not found.reported and _billed(found, leans)
+    financial = financial and not ((outage or found.signs) and len(several) > 1)  # the outage goes before the bill
     department = Department.FINANCIAL if financial else Department.TECHNICAL
     also = [other for other in several if other is not department] if len(several) > 1 else []
     terms = (*terms, *(f'also {other}: "{several[other][:80]}"' for other in also))
@@ -73,6 +77,12 @@ def topics_of(asked: Asked) -> Topics:
     )
 
 
+def _billed(found: Heard, leans: Leanings) -> bool:
+    """Whether it is the financial department's."""
+    ruled = RULED * found.opinions["=financial"] if leans.known < HALF_KNOWN and leans.words <= FEW else 0.0
+    return leans.towards("financial") + ruled > 0
+
+
 def _parts(asked: Asked, found: Heard, leans: Leanings) -> list[str]:
     """The parts of a mail that are worth a look of their own: the words around the signs of an outage, and its
     paragraphs where the whole is not far from one, or unknown."""
@@ -82,20 +92,27 @@ def _parts(asked: Asked, found: Heard, leans: Leanings) -> list[str]:
     return [*([found.around] if found.around else []), *(paragraphs if len(paragraphs) > 1 else [])]
 
 
-def _familiar(subject: str, parts: Sequence[str], found: Heard, weights: Weights) -> Leanings:
+def _leanings(asked: Asked, text: str, found: Heard, weights: Weights) -> Leanings:
+    """How a mail leans of whose text this is what counts."""
+    told = spelt(asked.subject, text)
+    classes = senses_of(told, spoken((asked.language, *asked.beside)))
+    return leanings(features_of(told), found.opinions, weights, classes)
+
+
+def _familiar(asked: Asked, parts: Sequence[str], found: Heard, weights: Weights) -> Leanings:
     """How the parts of a mail lean that are of known words, where others are not."""
-    known: set[str] = set()
+    known: list[str] = []
     for part in parts:
         own = features("", part)
         if sum(name in weights for name in own) >= FAMILIAR * len(own):
-            known |= own
-    return leanings(known | features(subject, ""), found.opinions, weights)
+            known.append(part)
+    return _leanings(asked, "\n".join(known), found, weights)
 
 
 def _outage(asked: Asked, found: Heard, leans: Leanings, parts: Sequence[str], weights: Weights) -> str:
     """What tells of an outage, for an explanation: the whole mail, or a part of it by itself, whatever else it asks
     for; empty where nothing does."""
-    said = bool(found.signs) or len(leans.counts) - len(found.opinions) > SAYS_LITTLE
+    said = bool(found.signs) or leans.words > SAYS_LITTLE
     if (said and leans.towards("critical") > (-SURE if found.signs else 0.0)) or (asked.custom and found.signs):
         return WHOLE
     for part in parts:
