@@ -45,6 +45,19 @@ def test_what_is_only_thanks_waits_for_nothing(text: str, only: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Parfait, ça marche du premier coup, merci Joe et bonne fin de nuit.", True), ("Läuft wieder, danke!", True),
+        ("Danke, passt. Piotr ist informiert.", True), ("Спасибо. Оригиналы почтой не надо.", True), ("Merci Kim !\nNadia", True),
+        ("Thanks. When do I get it?", False), ("Thanks, please send it.", False), ("Merci de rappeler", False),
+        ("Danke, aber es ist noch langsam", False), ("35 bucks. lol. ok.", False), ("Дякую, чекаю", False), ("", False),
+    ],
+)  # fmt: skip
+def test_who_thanks_and_asks_nothing_need_not_hear_of_an_end(text: str, said: bool) -> None:
+    assert thanks.said(text) == said
+
+
+@pytest.mark.parametrize(
     ("field", "name"),
     [
         ("=?utf-8?q?Ma=C3=ABlle?= Kerbrat <a@b.example>", "Maëlle Kerbrat"),

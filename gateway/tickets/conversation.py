@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -120,9 +120,11 @@ def must_not_have_moved(connection: Connection, row: Ticket, seen: int | None) -
         raise MovedOn(row.reference, row.version, moved_since(connection, row, seen))
 
 
-def only_thanked(connection: Connection, row: Ticket) -> bool:
+def only_thanked(
+    connection: Connection, row: Ticket, heard: Callable[[str, Collection[str]], bool] = thanks.only
+) -> bool:
     """Whether the customer's last words were thanks for an answer: he is told neither that his request has not been
-    forgotten nor that it was closed; staff are reminded of it all the same."""
+    forgotten nor that it was closed; staff are reminded of it all the same. ``heard``: what are thanks."""
     if row.round < 2:
         return False
     e = entries.c
@@ -132,4 +134,4 @@ def only_thanked(connection: Connection, row: Ticket) -> bool:
         return False
     answered = connection.execute(shown.where(e.direction == "out").limit(1)).first()
     known = (newest.author, row.author_name, answered.author if answered is not None else "")
-    return thanks.only(newest.text, thanks.names_of(*known))
+    return heard(newest.text, thanks.names_of(*known))

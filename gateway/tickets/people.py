@@ -14,7 +14,7 @@ from gateway.database.among import among
 from gateway.database.statements import change
 from gateway.database.tables import Ticket, arrivals, attachments, entries, messages, tickets
 from gateway.model import InboxState, OutboxItem, Person, TicketState, Trust
-from gateway.tickets import addressees, answer_files, audit, clock, openings, outgoing, rights, undoing
+from gateway.tickets import addressees, answer_files, audit, clock, openings, outgoing, rights, thanks, undoing
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import (
     Change,
@@ -155,7 +155,7 @@ def close(
     row = at_work(connection, reference, by)
     words = "closed as spam" if spam else "closed"
     values = {"state": TicketState.CLOSED, "closed_at": now, "snoozed_until": None, **clock.STOPPED}
-    told = notify and not spam and _knows_us(row) and not only_thanked(connection, row)
+    told = notify and not spam and _knows_us(row) and not only_thanked(connection, row, thanks.said)
     detail = {"spam": spam, "notified": told, "was": undoing.was_closed(row)}
     changed(
         connection, row, Change("close", words + (", the customer is told" if told else ""), values, detail), by, now

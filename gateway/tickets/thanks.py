@@ -133,6 +133,11 @@ _PAST = _Words(
     " было були була було"
 )
 
+_PLEASE = _Words(
+    "please pls plz bitte but aber mais pero peró però ma но але still"
+    " favor cortesia пожалуйста ласка warte awaiting waiting espero aspetto attends ждем жду чекаю"
+)
+_ASKING = re.compile(r"[?¿;؟]")
 _MEANT = (_THANKS, _PRAISE, _WORKS)
 _ASKS = ("merci de ", "merci d avance", "ty for nothing")  #: how a wish begins
 
@@ -153,6 +158,15 @@ def only(text: str, names: Collection[str] = ()) -> bool:
     if not any(kind.among(said) for kind in _MEANT) or " ".join(said).startswith(_ASKS):
         return False
     return all(_is_well(clause, names) for clause in clauses)
+
+
+def said(text: str, names: Collection[str] = ()) -> bool:
+    """Whether these words thank, and neither ask nor beg for anything: enough where a person has read them and finds
+    that nothing is left to do, as who closes a ticket does."""
+    words, _ = _parted(text.replace("’", "'"), names)
+    all_of = [word.casefold() for word in _WORD.findall(words)]
+    begs = _PLEASE.among(all_of) or " ".join(all_of).startswith(_ASKS) or _ASKING.search(words)
+    return 0 < len(words.strip()) <= LONGEST and _THANKS.among(all_of) and not begs
 
 
 def _is_well(clause: Sequence[str], names: Collection[str]) -> bool:
