@@ -235,6 +235,16 @@ def test_who_reports_abuse_is_asked_for_nothing_but_evidence() -> None:
     assert decide(told, None, Budgets(), NOW, RULES).missing == ()
 
 
+def test_a_mail_without_a_word_is_asked_what_it_is_about() -> None:
+    for text, subject, missing in (
+        ("", "", ("description",)),
+        ("", "hi?", ("description",)),
+        ("", "Locations", ()),
+        ("Do you have GPUs?", "", ()),
+    ):
+        assert missing_of(incoming(mail(text, subject)), Trust.VERIFIED) == missing, (text, subject)
+
+
 def test_what_cannot_be_undone_is_marked() -> None:
     raw = mail("Hello, please delete my server of order #123456, thank you.")
     assert "destructive" in decide(incoming(raw), None, Budgets(), NOW, RULES).marks

@@ -26,6 +26,7 @@ from gateway.model import (
     Ownership,
     Priority,
     Question,
+    Reading,
     ReplyPlan,
     Thread,
     TicketState,
@@ -101,13 +102,19 @@ def missing_of(incoming: Incoming, trust: Trust) -> tuple[str, ...]:
     if ABUSE in topics.flags:  # evidence, and nothing of an account; a customer passes on what he got
         return () if "diagnostics" in told or trust is Trust.VERIFIED else ("diagnostics",)
     if (topics.question is Question.GENERAL or _INVITATION in incoming.reading.text) and not topics.critical:
-        return ()
+        return () if _says_something(incoming.reading) else ("description",)
     wanted = ["order_or_ip", "service", "description", *(["started_at"] if topics.critical else []), "diagnostics"]
     if (topics.department is Department.FINANCIAL or topics.sensitive) and not topics.critical:
         # a payment, or something to be done: nobody needs logs or a time of begin for it
         wanted = ["order_or_ip", "description"]
         told |= {"order_or_ip"} if _names(incoming, trust, "invoices") else set()
     return tuple(one for one in wanted if one not in told)
+
+
+def _says_something(reading: Reading) -> bool:
+    """Whether a word may say what the mail is about: "hi?" above a photograph does not."""
+    said = f"{reading.parsed.subject} {reading.text[:2000]}".split()
+    return any(sum(map(str.isalpha, word)) >= 4 for word in said)
 
 
 def told_in(incoming: Incoming, trust: Trust) -> set[str]:
