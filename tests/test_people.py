@@ -481,3 +481,11 @@ def test_staff_read_no_facts_that_tell_nothing(at: Desk) -> None:
     at.take(replace(given, facts=replace(given.facts, orders=quoted)), raw, NOW + timedelta(minutes=1))
     told = [row.context["facts"] for row in at.outbox() if row.template == "staff_new"][-1]
     assert [fact["value"] for fact in told] == ["234567"], "what is another customer's is told wherever it stands"
+
+
+def test_who_says_that_it_is_over_is_asked_for_nothing(at: Desk) -> None:
+    """What his mail lacks is told to staff, as ever."""
+    raw = mail("My server works again, it was my own firewall.", "Server")
+    reference = at.take(incoming(raw), raw).reference or ""
+    (asked,) = [row.context["missing"] for row in at.outbox() if row.template == "received"]
+    assert (asked, at.show(reference)["missing"] != []) == ([], True)

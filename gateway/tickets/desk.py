@@ -385,7 +385,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
         "priority": str(decision.priority),
         "critical": decision.critical,
         "abuse": ABUSE in decision.marks,
-        "missing": list(decision.missing),
+        "missing": [] if RECOVERED in decision.marks else list(decision.missing),
         "sensitive": list(decision.sensitive) if verified else [],
         "account_name": _greeted(incoming, decision) if verified and author_copy else "",
         "subject": parsed.subject if verified else "",
