@@ -489,3 +489,12 @@ def test_who_says_that_it_is_over_is_asked_for_nothing(at: Desk) -> None:
     reference = at.take(incoming(raw), raw).reference or ""
     (asked,) = [row.context["missing"] for row in at.outbox() if row.template == "received"]
     assert (asked, at.show(reference)["missing"] != []) == ([], True)
+    mails = (
+        "Bonsoir, le site a tenu, et mon serveur aussi. Merci à toute l'équipe !",
+        "Our server is slow, thank you.",
+    )
+    for number, words in enumerate(mails):
+        raw = mail(words, "merci" if not number else "server", Message_ID=f"<over{number}@example.de>")
+        at.take(incoming(raw), raw, NOW + timedelta(minutes=1))
+    later = [row.context["missing"] for row in at.outbox() if row.template == "received"][1:]
+    assert [bool(asked) for asked in later] == [False, True], "who thanks us, and who thanks in advance"

@@ -56,6 +56,7 @@ from gateway.tickets import (
     policy,
     replays,
     staffmail,
+    thanks,
     threads,
 )
 from gateway.tickets.greeting import greeted
@@ -385,7 +386,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
         "priority": str(decision.priority),
         "critical": decision.critical,
         "abuse": ABUSE in decision.marks,
-        "missing": [] if RECOVERED in decision.marks else list(decision.missing),
+        "missing": [] if _is_over(incoming, decision) else list(decision.missing),
         "sensitive": list(decision.sensitive) if verified else [],
         "account_name": _greeted(incoming, decision) if verified and author_copy else "",
         "subject": parsed.subject if verified else "",
@@ -397,6 +398,13 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
         "in_reply_to": parsed.message_id,
         "references": list(parsed.references[-10:]),
     }
+
+
+def _is_over(incoming: Incoming, decision: Decision) -> bool:
+    """Whether nothing is left to ask for: it works again, or he wrote to thank us."""
+    subject, text = incoming.reading.parsed.subject, incoming.reading.masked_text
+    thanked = thanks.only(text) or (thanks.only(subject) and thanks.said(text))
+    return not decision.critical and (RECOVERED in decision.marks or thanked)
 
 
 def acknowledge(at: Occasion, ticket: Ticket, decision: Decision) -> tuple[str | None, ClaimedItem | None]:
