@@ -285,10 +285,10 @@ def test_a_new_mail_of_staff_under_a_tickets_number_goes_back(scene: Scene) -> N
     """Written to the desk instead of answered: it became a silent ticket of its own, of which nobody heard."""
     reference = asked(scene)
     scene.letter(OPS)
-    subject = f"Re: {scene.letter(JOE).subject}"
-    done = scene.write(Mail(f"Joe <{JOE}>", "The disk is new.", subject))
+    subject = f"Re: {scene.letter(KIM).subject}"
+    done = scene.write(Mail(f"Kim <{KIM}>", "The disk is new.", subject))
     assert (done["disposition"], done["ticket"]) == ("recorded", reference)
-    assert "use Reply, so that it goes to its Reply-To" in scene.letters(JOE)[-1].text
+    assert "use Reply, so that it goes to its Reply-To" in scene.letters(KIM)[-1].text
     assert scene.letters(OPS) == []
 
 
