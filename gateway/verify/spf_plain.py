@@ -15,8 +15,21 @@ _RESULTS = spftrace.parser.QUALIFIERS
 _PLAIN = frozenset(("ip4", "ip6", "all"))
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: a record is parsed once, not for each mail
-parsed = functools.lru_cache(maxsize=256)(spftrace.parser.parse)
+
+@functools.lru_cache(maxsize=256)
+def parsed(text: str) -> spftrace.parser.Record:
+    """A record's terms, parsed once and not for each mail.
+
+    Raises:
+        spftrace.SpfPermError: it breaks the grammar, also where spftrace lets it pass: a newline at its end, a zone in
+            an address (``ip6:fe80::1%eth0``).
+    """
+    record = spftrace.parser.parse(text)
+    if text.endswith("\n") or any(term.name == "ip6" and "%" in (term.arg or "") for term in record.terms):
+        raise spftrace.SpfPermError("no record of RFC 7208 section 12")
+    return record
+
+
 spftrace.evaluator.parse = parsed  # type: ignore[attr-defined]
 
 
