@@ -29,7 +29,7 @@ def forms(written: bytes) -> tuple[bool, bool]:
 
 def value(written: bytes) -> bytes:
     """The value of a field in relaxed form, without a line end (RFC 6376 section 3.4.2)."""
-    return _runs(written.replace(b"\r\n", b"").replace(b"\n", b"")).strip()
+    return _runs(written.replace(b"\r\n", b"").replace(b"\n", b"")).strip(b" ")
 
 
 def field(name: bytes, written: bytes, relaxed: bool) -> bytes:
@@ -57,10 +57,10 @@ def body(raw: bytes | bytearray, start: int, relaxed: bool) -> Iterator[bytes]:
 
 
 def _settled(piece: bytes, relaxed: bool, last: bool) -> bytes:
-    """What no further slice can change: blanks or a CR at the end of one wait for the next."""
-    if last:
-        return piece.removesuffix(b" ") if relaxed else piece
-    return piece.rstrip(b" \r" if relaxed else b"\r")
+    """What no further slice can change: a CR, or a blank before it or at the end, waits for the next. No more than
+    these two octets do, or a body of CRs would be copied for each slice."""
+    kept = piece if last else piece.removesuffix(b"\r")
+    return kept.removesuffix(b" ") if relaxed else kept
 
 
 def _runs(piece: bytes) -> bytes:

@@ -33,7 +33,7 @@ Fields = list[tuple[str, str]]  #: (lower-case name, value unfolded, octets beyo
 Written = tuple[bytes, bytes]  #: (name as it came, all that follows the colon with CRLF at each line's end)
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
-_WRITTEN = re.compile(rb"(?:([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*)|From [^\n]*)(?:\n|\Z)")
+_WRITTEN = re.compile(rb"(?:([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*)|From (?![ \t]*:)[^\n]*)(?:\n|\Z)")
 _IN_ORDER = re.compile(rb"(?:(?:[!-9;-~]{1,200}[ \t]{0,20}:|[ \t])[^\n]*\n)*+(?=(\r?\n))")
 _EVERY = re.compile(rb"^([!-9;-~]{1,200})[ \t]{0,20}:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 #: fields that no sentence begins with: what follows a junk line is still the header when one of them does
@@ -131,13 +131,14 @@ def written_fields(block: bytes) -> list[Written] | None:
     lines = block.rstrip(b"\r\n").replace(b"\r\n", b"\n")
     found: list[Written] = []
     end = 0
-    for match in _WRITTEN.finditer(lines):
-        if match.start() != end:
+    while end < len(lines):
+        match = _WRITTEN.match(lines, end)  # not sought: from each octet of a long line, that would take minutes
+        if match is None:
             return None
         end = match.end()
         if match[1] is not None:
             found.append((match[1], match[2].replace(b"\n", b"\r\n") + b"\r\n"))
-    return found if end == len(lines) and len(found) <= MAX_FIELDS else None
+    return found if len(found) <= MAX_FIELDS else None
 
 
 def octets(value: str) -> bytes:

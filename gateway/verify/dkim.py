@@ -47,7 +47,7 @@ _WHITE = re.compile(rb"\s+")
 _NEEDED = (b"v", b"a", b"b", b"bh", b"d", b"h", b"s")
 _TIME = re.compile(rb"\d{1,12}")
 _LENGTH = re.compile(rb"\d{1,76}")
-_BASE64 = re.compile(rb"[\s0-9A-Za-z+/]+[\s=]*")
+_BASE64 = re.compile(rb"[0-9A-Za-z+/]+={0,2}")
 _SIGNATURE = re.compile(rb"((?:^|;)\s*b\s*=)[^;]*")
 _SHA256 = utils.Prehashed(hashes.SHA256())
 
@@ -162,14 +162,19 @@ def _malformed(tags: dict[bytes, bytes]) -> str:
     """Which of the other tags is none (RFC 6376 section 3.5), or ``""``."""
     if tags[b"v"] != b"1":
         return "v= is not 1"
-    if not _BASE64.fullmatch(tags[b"b"]) or any(len(_WHITE.sub(b"", tags[name])) % 4 for name in (b"b", b"bh")):
+    if not all(_is_base64(_WHITE.sub(b"", tags[name])) for name in (b"b", b"bh")):
         return "b= or bh= is no base64"
     identity, domain = tags.get(b"i", b"@" + tags[b"d"]).lower(), tags[b"d"].lower()
     if not identity.endswith((b"@" + domain, b"." + domain)):
         return "i= is not of the domain in d="
     if b"l" in tags and not _LENGTH.fullmatch(tags[b"l"]):
         return "l= is no length"
-    return "q= is not dns/txt" if tags.get(b"q", b"dns/txt") != b"dns/txt" else ""
+    methods = [method.strip() for method in tags.get(b"q", b"dns/txt").split(b":")]
+    return "" if b"dns/txt" in methods else "q= is not dns/txt"
+
+
+def _is_base64(letters: bytes) -> bool:
+    return len(letters) % 4 == 0 and _BASE64.fullmatch(letters) is not None
 
 
 def key_of(values: Sequence[str], algorithm: bytes, domain: bytes, identity: bytes) -> Key:
@@ -270,7 +275,7 @@ def header_digest(mail: Signed, names: Sequence[bytes], signature: Written, rela
     signed = [mail.fields[left[name].pop()] for name in names if left.get(name)]
     digest = hashlib.sha256(b"".join([canonical.field(name, value, relaxed) for name, value in signed]))
     name, value = signature
-    digest.update(canonical.field(name, _SIGNATURE.sub(rb"\1", value, count=1), relaxed).rstrip())
+    digest.update(canonical.field(name, _SIGNATURE.sub(rb"\1", value, count=1), relaxed).removesuffix(b"\r\n"))
     return digest.digest()
 
 
