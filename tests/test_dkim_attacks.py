@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from gateway.mail import canonical
 from gateway.mail.header import RawMail, written_fields
-from gateway.verify import dkim
+from gateway.verify import arc, dkim
 from gateway.verify.dns import ZoneResolver
 from tests.test_dkim import RECORDS, RSA
 
+SEALERS = frozenset(("f.example",))
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 FROM = b"From: Ops <ops@shop.example>\r\n"
 ZONE = {"long._domainkey.shop.example": {"TXT": [RECORDS["long"]]}}
@@ -117,3 +118,18 @@ def test_a_body_is_the_same_however_it_is_cut(relaxed: bool, monkeypatch: pytest
     for size in range(1, 8):
         monkeypatch.setattr(canonical, "SLICE", size)
         assert [canonical.body_digest(body, 0, relaxed) for body in bodies] == whole
+
+
+@pytest.mark.parametrize(
+    "seal", [b"%s!" % (b" " * 100_000), b" i%s!" % (b" " * 100_000), b" i=1%s!" % (b" " * 100_000)]
+)
+def test_the_number_of_a_seal_is_a_tag_and_found_at_once(seal: bytes) -> None:
+    begun = time.process_time()
+    found = [
+        asyncio.run(arc.verify(RawMail.of(b"ARC-Seal:" + text + b"\r\n" + FROM + b"\r\n"), SEALERS, ZoneResolver({})))
+        for text in (seal, b" xi=1; a=rsa-sha256", b" n=mine i=1; a=rsa-sha256")
+    ]
+    assert [(one.result, one.reason) for one in found] == [
+        ("fail", "a field without a usable i=, or two of one kind")
+    ] * 3
+    assert time.process_time() - begun < 1.5

@@ -29,7 +29,7 @@ from gateway.verify.dns import Resolver
 
 MAX_SETS = 50
 _KINDS = (b"arc-authentication-results", b"arc-message-signature", b"arc-seal")
-_INSTANCE = re.compile(rb"\s*i\s*=\s*(\d{1,2})\s*(?:;|$)")
+_INSTANCE = re.compile(rb"(?:^|;)\s*i\s*=\s*(\d{1,2})\s*(?:;|$)")
 _B_TAG = re.compile(rb"([;\s]b\s*=|^b\s*=)[^;]*", re.DOTALL)
 _WHITE = re.compile(rb"\s+")
 
