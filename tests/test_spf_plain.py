@@ -64,3 +64,11 @@ def test_a_plain_record_tells_what_the_evaluator_tells(monkeypatch: pytest.Monke
 def test_what_breaks_the_grammar_passes_nobody(record: str, client: str) -> None:
     assert _judged([record], client).result == "permerror"
     assert _judged(["v=spf1 include:i.example", record], client).result == "permerror"
+
+
+def test_a_record_that_no_evaluator_expects_stops_no_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(text: str) -> None:
+        raise ValueError(text)
+
+    monkeypatch.setattr(spf_plain.spftrace.evaluator, "parse", odd)
+    assert _judged(["v=spf1 a mx -all"], "192.0.2.5").result == "permerror"

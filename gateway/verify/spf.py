@@ -146,7 +146,10 @@ async def check(sender: Sender, resolver: Resolver, evaluate_private: bool, why:
     if not domain:
         return SpfResult("none", "", "no domain in the envelope sender")
     case = _Case(address, who, domain, (sender.helo or domain)[:253], sender.seed)
-    result, doubt = await _evaluated(case, resolver)
+    try:
+        result, doubt = await _evaluated(case, resolver)
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError):
+        result, doubt = "permerror", ""  # a record that its evaluator did not expect is its domain's fault, no mail's
     return SpfResult(result, domain, _explained(result, domain, address), doubt)
 
 
