@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from dkim import canonicalization as dkimpy
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.mail import canonical
@@ -79,6 +79,8 @@ def test_slices_of_any_size_make_the_same_body(pieces: list[bytes], relaxed: boo
 )
 def test_odd_fields_have_the_forms_of_dkimpy(name: bytes, pieces: list[bytes], relaxed: bool) -> None:
     value = b"".join(pieces) + b"\r\n"
+    unfolded = value.replace(b"\r\n", b"")  # of its ends only blanks and tabs are WSP, whatever dkimpy takes away
+    assume(not relaxed or unfolded.strip(b" \t") == unfolded.strip())
     ((wanted_name, wanted),) = FORMS[relaxed].canonicalize_headers([(name, value)])
     assert canonical.field(name, value, relaxed) == wanted_name + b":" + wanted
 
