@@ -35,6 +35,7 @@ SAYS_MUCH = 15  #: ... and how much of it must be known: in "at our website" eve
 SAYS_LITTLE = 4  #: known features with which the words alone, without a sign, tell of nothing
 SURE = 0.15  #: how far the words must lean away from an outage that the rules have found for it to be none
 FAMILIAR = 0.45  #: share of its features that must be known for a mail to be judged by them
+SAYS_NOTHING = 8  #: of a department: "thank you very much"
 HALF_KNOWN = 0.66  #: share below which, of so few known features, the rules have half a say in the department:
 FEW = 20  #: other trades use our words otherwise
 RULED = 1.2  #: what their opinion weighs there beside what was learned
@@ -78,7 +79,9 @@ def topics_of(asked: Asked) -> Topics:
 
 
 def _billed(found: Heard, leans: Leanings) -> bool:
-    """Whether it is the financial department's."""
+    """Whether it is the financial department's. A word or two say so to the rules alone ("thanks", "just a word")."""
+    if leans.words <= SAYS_NOTHING:
+        return found.opinions["=financial"] > 0
     ruled = RULED * found.opinions["=financial"] if leans.known < HALF_KNOWN and leans.words <= FEW else 0.0
     return leans.towards("financial") + ruled > 0
 
