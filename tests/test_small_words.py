@@ -141,3 +141,14 @@ def test_an_answer_that_greets_another_customer_is_asked_about(words: str, whom:
 )  # fmt: skip
 def test_who_writes_again_shows_what_is_open(text: str, earlier: bool) -> None:
     assert nudges.among(text) is earlier
+
+
+def test_a_long_mail_is_not_searched_for_thanks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was, line by line, while the database's writer waited: half of what a mail cost there."""
+    looked: list[int] = []
+    is_tail = thanks._is_tail
+    monkeypatch.setattr(thanks, "_is_tail", lambda lines, names: looked.append(len(lines)) or is_tail(lines, names))
+    assert not thanks.only("thanks\n\n" * 400) and len(looked) <= thanks.LONGEST
+    looked.clear()
+    assert not thanks.only("thanks\n\n" * 4000) and not thanks.said("thanks\n\n" * 4000) and not looked
+    assert thanks.only("Danke!\n\nAnna\n+49 30 1234567\n", {"anna"})

@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from gateway.tickets import signatures
 
 LONGEST = 240  #: characters, the signature not counted; who writes more says more
+WHOLE = 4000  #: characters, with the signature
 _WORD = re.compile(r"[^\W\d_]+")
 _CLAUSES = re.compile(r"[.!,;:…()\n]+|\s[-–—]\s")
 _ADVENT = re.compile(r"\b[1-4]\.(?=\s{0,2}advent)", re.IGNORECASE)  #: a wish, and no figure
@@ -149,6 +150,8 @@ def names_of(*authors: str) -> frozenset[str]:
 
 def only(text: str, names: Collection[str] = ()) -> bool:
     """Whether these words are thanks and nothing that waits for an answer; ``names``: of ``names_of``."""
+    if len(text) > WHOLE:
+        return False
     shown = _ADVENT.sub("", text.replace("’", "'").replace("ё", "е").replace("Ё", "Е"))
     words, tail = _parted(shown, names)
     if not 0 < len(words.strip()) <= LONGEST or _OPEN.search(words) or not _is_tail(tail, names):
@@ -163,6 +166,8 @@ def only(text: str, names: Collection[str] = ()) -> bool:
 def said(text: str, names: Collection[str] = ()) -> bool:
     """Whether these words thank, and neither ask nor beg for anything: enough where a person has read them and finds
     that nothing is left to do, as who closes a ticket does."""
+    if len(text) > WHOLE:
+        return False
     words, _ = _parted(text.replace("’", "'"), names)
     all_of = [word.casefold() for word in _WORD.findall(words)]
     begs = _PLEASE.among(all_of) or " ".join(all_of).startswith(_ASKS) or _ASKING.search(words)
@@ -189,9 +194,13 @@ def _comes_or_goes(clause: Sequence[str]) -> bool:
 
 def _parted(text: str, names: Collection[str]) -> tuple[str, list[str]]:
     """What is said, and the filled lines below the first closing formula, or below the first blank line behind which
-    everything is a signature."""
+    everything is a signature; all of it where it is too long for thanks."""
     lines = text.strip().split("\n")
+    length = 0
     for at in range(1, len(lines)):
+        length += len(lines[at - 1].strip())
+        if length > LONGEST:
+            break
         below = _filled(lines[at + 1 :])
         if signatures.closes(lines[at]) or (not lines[at].strip() and below and _is_tail(below, names)):
             return "\n".join(lines[:at]), below
@@ -207,4 +216,4 @@ def _is_tail(lines: Sequence[str], names: Collection[str]) -> bool:
     said = {word.casefold() for line in lines for word in _WORD.findall(line)}
     if said <= set(names):
         return True
-    return signatures.has_contact(lines) and signatures.may_sign(lines) and not said.isdisjoint(names)
+    return not said.isdisjoint(names) and signatures.has_contact(lines) and signatures.may_sign(lines)
