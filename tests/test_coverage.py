@@ -179,7 +179,9 @@ def test_the_age_is_that_of_t_or_else_of_a_signed_date(days: float, timed: bool,
     assert not judged(raw, now=NOW + timedelta(days=9)).authenticated
 
 
-@pytest.mark.parametrize(("flags", "proven"), [("y", False), ("y:s", False), ("s : y", False), ("s", True), ("", True)])
+@pytest.mark.parametrize(
+    ("flags", "proven"), [("y", False), ("y:s", False), ("s : y", False), ("\ty", False), ("s", True), ("", True)]
+)
 def test_a_key_that_is_only_tested_proves_nobody(flags: str, proven: bool) -> None:
     """RFC 6376 section 3.6.1: such mail is not to be treated differently from unsigned mail. It is no forgery either."""
     zone = ZONE | {"s._domainkey.shop.example": {"TXT": [f"v=DKIM1; k=rsa; t={flags}; p={PUBLIC}"]}}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from gateway.replies import preview
 from gateway.replies.render import Sender, Templates, variables
@@ -56,13 +57,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-def test_every_mail_can_be_read_on_every_screen(browser: Browser, files: Path, screen: str) -> None:
+@pytest.fixture
+def page(browser: Browser, screen: str) -> Iterator[Page]:
+    """A page on this screen."""
     width, scheme = SCREENS[screen]
     context = browser.new_context(
         viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=width < 600  # type: ignore[arg-type]
     )  # fmt: skip
-    page = context.new_page()
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_mail_can_be_read_on_every_screen(page: Page, files: Path, screen: str) -> None:
+    width = SCREENS[screen][0]
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     for language in LANGUAGES:
@@ -79,7 +87,6 @@ def test_every_mail_can_be_read_on_every_screen(browser: Browser, files: Path, s
             words = re.sub(r"(?m)^(?:- |> ?)", "", text.partition("\n\n")[2])  # a list and a quote are drawn
             flat = " ".join(words.split())
             assert " ".join(" ".join(read).split()) == flat, f"{where} is read in another order than it is written"
-    context.close()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -93,12 +100,8 @@ def test_axe_finds_nothing(browser: Browser, files: Path, language: str) -> None
 
 
 @pytest.mark.parametrize("screen", SCREENS)
-def test_the_pages_that_lead_to_the_mails_fit_and_show_them_whole(browser: Browser, files: Path, screen: str) -> None:
-    width, scheme = SCREENS[screen]
-    context = browser.new_context(
-        viewport={"width": width, "height": 800}, color_scheme=scheme, is_mobile=width < 600  # type: ignore[arg-type]
-    )  # fmt: skip
-    page = context.new_page()
+def test_the_pages_that_lead_to_the_mails_fit_and_show_them_whole(page: Page, files: Path, screen: str) -> None:
+    width = SCREENS[screen][0]
     for name in ("index", "en", "fr"):  # what staff get, and the longest words
         page.goto((files / f"{name}.html").as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} must be moved sideways"
@@ -110,7 +113,6 @@ def test_the_pages_that_lead_to_the_mails_fit_and_show_them_whole(browser: Brows
     page.click("text=All languages")
     page.click('tr:has-text("received invoice") td[data-language=fr] >> text=text')
     assert "facture 605112" in page.content()
-    context.close()
 
 
 LONG = "host-of-a-customer." * 7 + "x" * 120

@@ -214,7 +214,7 @@ def is_testing(values: Sequence[str]) -> bool:
     """Whether a key record says that its domain only tests DKIM (``t=y``): such mail is not to be treated differently
     from unsigned mail (RFC 6376 section 3.6.1), so it proves nobody."""
     found = (re.search(r"(?:^|;)\s*t\s*=([^;]*)", value) for value in values)
-    return any("y" in match[1].replace(" ", "").split(":") for match in found if match)
+    return any("y" in [flag.strip() for flag in match[1].split(":")] for match in found if match)
 
 
 Key = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
