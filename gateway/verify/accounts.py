@@ -181,7 +181,7 @@ def _named(reading: Reading, held: Iterable[Sequence[Order]], known: set[str]) -
     said = f"{reading.parsed.subject}\n{reading.text}"
     lower = said.lower() if len(said.lower()) == len(said) else said
     found: list[tuple[int, Candidate]] = []
-    for name in filter(_SPECIAL.search, names):
+    for name in [name for name in names if name in lower and _SPECIAL.search(name)]:
         match = re.search(rf"(?<![\w@.-]){re.escape(name)}(?![\w@-]|\.\w)", lower)
         if match is not None:
             words = " ".join(said[max(0, match.start() - 30) : match.end() + 20].split())
