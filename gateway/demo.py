@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import email
 import io
 import signal
 import smtplib
@@ -27,6 +26,7 @@ from gateway.console import secrets
 from gateway.daemon import Daemon
 from gateway.database import users
 from gateway.database.store import utc_now
+from gateway.mail.header import RawMail, decode_words, fields_of
 from gateway.model import Person
 from gateway.peers import Nameserver, Sink
 from gateway.replies.sign import SigningKey, signed
@@ -161,6 +161,11 @@ def _send(port: int, mail_from: str, to: str, raw: bytes, helo: str) -> None:
         client.sendmail(mail_from, [to], raw, mail_options=["BODY=8BITMIME"])
 
 
+def _field(raw: bytes, name: str) -> str:
+    """The value of the first field of that name in a reply that was sent."""
+    return next((value for its, value in fields_of(RawMail.of(raw).header) if its == name), "")
+
+
 def left_until(step: float) -> str:
     """When a step of the second factor ends."""
     return datetime.fromtimestamp((step + 1) * secrets.STEP_S).astimezone().strftime("%H:%M:%S")
@@ -234,9 +239,7 @@ listen = "127.0.0.1:0"
 
     def show_reply(self, taken_before: int) -> None:
         for taken in self.sink.taken[taken_before:]:
-            message = email.message_from_bytes(taken.raw)
-            subject = str(email.header.make_header(email.header.decode_header(message["Subject"])))
-            self.say(f"   <- to {', '.join(taken.rcpt_tos)}: {subject}", "cyan")
+            self.say(f"   <- to {', '.join(taken.rcpt_tos)}: {decode_words(_field(taken.raw, 'subject'))}", "cyan")
 
     async def play(self, daemon: Daemon) -> None:
         port = int(daemon.addresses[0].rpartition(":")[2])
@@ -247,15 +250,15 @@ listen = "127.0.0.1:0"
             await self._deliver(daemon, port, sample, built(sample, number, now, bounced), to)
         self.say(f"{len(SAMPLES) + 1:2}. the verified customer replies to the acknowledgement", "bold")
         first = next(taken for taken in self.sink.taken if taken.rcpt_tos == ("ops@shop.example",))
-        answer = email.message_from_bytes(first.raw)
+        answered = _field(first.raw, "message-id")
         follow = Sample(
             "",
             "Shop Ops <ops@shop.example>",
-            str(answer["Subject"]),
+            _field(first.raw, "subject"),
             "The ping is fine again, the disk is still slow.\n",
         )
-        extra = {"In-Reply-To": str(answer["Message-ID"]), "References": str(answer["Message-ID"])}
-        to = str(answer["Reply-To"]).partition("<")[2].rstrip(">")
+        extra = {"In-Reply-To": answered, "References": answered}
+        to = _field(first.raw, "reply-to").partition("<")[2].rstrip(">")
         await self._deliver(daemon, port, follow, built(follow, 13, now, extra=extra), to)
         self.say("14. a person answers: gateway tickets reply", "bold")
         before = len(self.sink.taken)
@@ -299,7 +302,7 @@ listen = "127.0.0.1:0"
     def _returned(self) -> tuple[str, str]:
         """(Message-ID, return address) of the reply that comes back."""
         reply = next(taken for taken in self.sink.taken if taken.rcpt_tos == ("max@nowhere.example",))
-        return str(email.message_from_bytes(reply.raw)["Message-ID"]).strip("<>"), reply.mail_from
+        return _field(reply.raw, "message-id").strip("<>"), reply.mail_from
 
     async def _deliver(self, daemon: Daemon, port: int, sample: Sample, raw: bytes, to: str) -> None:
         before = len(self.sink.taken)

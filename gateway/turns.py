@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from gateway.mail.header import named
 from gateway.model import Envelope, Turn
 from gateway.networks import networks
 
@@ -30,7 +31,7 @@ WEIGHT = 20  #: seconds behind the others for each second of CPU
 AUTHOR_LEAD_MS = 60_000  #: what a whole domain is put back by at most: it may be a provider's
 MAX_SENDERS = 20_000
 MAX_SENDER = 120
-_FROM = re.compile(rb"\nfrom[ \t]*:([^\r\n]{1,400})", re.IGNORECASE)
+GLANCE, MAX_FROM = 16_384, 400  #: octets of a mail in which its From field is looked for, and of that
 _ADDRESS = re.compile(rb"[^\s<>\"(),:;@]{1,64}@[^\s<>\"(),:;@]{1,255}")
 
 
@@ -42,8 +43,8 @@ def network_of(client: str | None) -> str:
 
 def _written_author(raw: bytes | bytearray) -> str:
     """An address that stands in the From field: a glance, for the order of service only."""
-    field = _FROM.search(b"\n" + raw[:16_384])
-    found = _ADDRESS.findall(field[1]) if field else []
+    _, field = next(named(bytes(raw[:GLANCE]), b"from"), (0, b""))
+    found = _ADDRESS.findall(field[:MAX_FROM])
     return found[-1].decode("utf-8", "replace") if found else ""
 
 

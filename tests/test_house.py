@@ -22,7 +22,7 @@ ALLOWED = {
     "settings": set(),
     "log": {"model"},
     "metrics": {"model"},
-    "turns": {"model", "networks"},
+    "turns": {"model", "networks", "mail"},
     "claims": {"log"},
     "periodic": {"log"},
     "starting": {"model"},
@@ -214,6 +214,49 @@ def test_a_question_has_one_text_however_long_its_list_is() -> None:
         "def f(c):\n    x = select(c).where(c > 1)\n    return c.in_(x), c.in_(KINDS), c.in_((1, 2)), c.in_(select(c))"
     )
     assert lists_of_any_length(right) == []
+
+
+#: how a program finds the fields of a header: a parser of the standard library, the empty line, a name and its colon
+PARSERS = re.compile(r"message_from_\w+|(?:Bytes|Header|Feed)+Parser")
+EMPTY_LINE = re.compile(rb"(?:(?:\r\??)?\n){2}|(?:(?:\\r\??)?\\n){2}")
+NAMED = re.compile(
+    rb"(?i)(?:(?:\b|n)(?:from|sender|subject|date|message-id|received|return-path|[a-z-]*-to|[a-z-]+-results"
+    rb"|content-[^:]*)|\[!-9;-~\])(?:[^a-z:]|\\[tsrnfvx0]+)*:(?!//)"
+)
+
+
+def finds_fields(source: str) -> list[str]:
+    """What in a module looks for header fields in octets by itself."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Name | ast.Attribute | ast.alias):
+            name = (
+                node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else node.name
+            )
+            found += [name] if PARSERS.fullmatch(name) else []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bytes):
+            found += [repr(node.value)] if EMPTY_LINE.search(node.value) or NAMED.search(node.value) else []
+    return found
+
+
+def test_header_fields_are_found_in_octets_in_one_place() -> None:
+    found = {str(path.relative_to(ROOT)): finds_fields(path.read_text()) for path in FILES}
+    assert len(found.pop("gateway/mail/header.py")) > 5
+    allowed = {
+        "gateway/usage.py": 2,  # HTTP
+        "gateway/health.py": 2,  # HTTP
+        "gateway/read/author.py": 2,  # what is no From field here and may be one for another program
+        "gateway/read/structure.py": 2,  # lines that look like the fields of a part, before it is one
+    }
+    assert {name: len(what) for name, what in found.items() if what} == allowed, found
+    wrong = (
+        "import email\nfrom email.parser import BytesHeaderParser\nemail.message_from_bytes(raw)\n"
+        'raw.partition(b"\\r\\n\\r\\n")\nraw.find(b"\\n\\n")\nre.split(rb"\\r?\\n\\r?\\n", raw)\n'
+        're.compile(rb"(?im)^received[ \\t]*:(.*)")\nre.findall(rb"(?im)^received:", raw)\nre.compile(rb"([!-9;-~]+)[ \\t]*:")\n'
+        're.compile(rb"\\nfrom[ \\t]*:([^\\r\\n]{1,400})")\nre.compile(rb"^(?:delivered-to|envelope-to)[ \\t]*:")'
+    )
+    assert len(finds_fields(wrong)) == 10
+    assert finds_fields('named(raw, b"from")\nb"subject" in signed\nre.compile(rb"t=[ \\t]*:")') == []
 
 
 def imports_of(path: Path) -> set[str]:

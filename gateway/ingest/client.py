@@ -6,6 +6,8 @@ import ipaddress
 import re
 from collections.abc import Callable
 
+from gateway.mail.header import first_lines, named
+
 #: why the client is unknown where a trusted relay sent no XFORWARD and its Received line tells nothing that can be
 #: trusted
 NO_CLIENT = (
@@ -43,7 +45,7 @@ _ANOTHER = re.compile(
     r"[\[(](?:IPv6:)?(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]{1,40})[\])]", re.IGNORECASE
 )
 _HELO = re.compile(r"\bhelo=([^\s()]+)", re.IGNORECASE)
-_RECEIVED = re.compile(rb"(?im)^received[ \t]*:((?:[^\n]|\n[ \t]){0,4000})")
+MAX_RECEIVED = 4000  #: octets of a Received field
 
 
 def plain_address(text: str | None) -> str | None:
@@ -61,39 +63,36 @@ def received_client(head: bytes) -> tuple[str | None, str | None]:
     other form, or in one that two of them would read differently, it is ``None``: whoever guesses takes what the client
     said of itself (``EHLO [192.0.2.1]``) for its address.
     """
-    found = _RECEIVED.search(_head(head))
-    words = b" ".join(found[1].split()).decode("ascii", "replace") if found else ""
+    _, found = next(named(first_lines(head), b"received"), (0, b""))
+    words = b" ".join(found[:MAX_RECEIVED].split()).decode("ascii", "replace")
     start, _, rest = words.partition(" ")
     if start.lower() != "from" or not rest:
         return None, None
     matches = [match for form in _FORMS if (match := form.match(rest)) and not _ANOTHER.search(rest, match.end())]
     addresses = {plain_address(match["ip"]) for match in matches}
-    named = _HELO.search(matches[0][0]) if matches else None  # Exim writes the client's name in front, HELO behind
-    return (addresses.pop() if len(addresses) == 1 else None), named[1] if named else rest.split(" ", 1)[0]
+    helo = _HELO.search(matches[0][0]) if matches else None  # Exim writes the client's name in front, HELO behind
+    return (addresses.pop() if len(addresses) == 1 else None), helo[1] if helo else rest.split(" ", 1)[0]
 
 
-_RETURN_PATH = re.compile(rb"(?im)^return-path[ \t]*:[ \t]*<?([^<>\s]*)>?[ \t]*\r?$")
-_DELIVERED_TO = re.compile(
-    rb"(?im)^(?:delivered-to|x-original-to|envelope-to)[ \t]*:[ \t]*<?([^<>\s,;]{3,320})>?[ \t]*\r?$"
-)
+#: values of one line
+_RETURN_PATH = re.compile(rb"[ \t]*<?([^<>\s]*)>?[ \t]*\r?$", re.MULTILINE)
+_DELIVERED_TO = re.compile(rb"[ \t]*<?([^<>\s,;]{3,320})>?[ \t]*\r?$", re.MULTILINE)
 
 
-def _head(raw: bytes | bytearray) -> bytes:
-    """The header of a mail, at most 256 KB of it."""
-    head = bytes(raw[: 256 * 1024])
-    return re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0]
+def _matches(raw: bytes | bytearray, form: re.Pattern[bytes], *names: bytes) -> list[str]:
+    """The address in each field of these names that has this form, in order."""
+    values = (value for _, value in named(first_lines(raw), *names))
+    return [found[1].decode("ascii", "replace") for value in values if (found := form.match(value)) is not None]
 
 
 def return_path(raw: bytes | bytearray) -> str | None:
     """The address of the Return-Path field, ``""`` for the null sender, ``None`` without the field."""
-    found = _RETURN_PATH.search(_head(raw))
-    return found[1].decode("ascii", "replace") if found else None
+    return next(iter(_matches(raw, _RETURN_PATH, b"return-path")), None)
 
 
 def delivered_to(raw: bytes | bytearray) -> tuple[str, ...]:
     """The envelope recipients that the mailbox's host wrote down (Delivered-To, X-Original-To, Envelope-To)."""
-    found = _DELIVERED_TO.findall(_head(raw))
-    return tuple(dict.fromkeys(address.decode("ascii", "replace") for address in found))[:20]
+    return tuple(dict.fromkeys(_matches(raw, _DELIVERED_TO, b"delivered-to", b"x-original-to", b"envelope-to")))[:20]
 
 
 def accepts(recipients: tuple[str, ...], reply_domain: str, is_bounce: Callable[[str], bool]) -> Callable[[str], bool]:

@@ -4,10 +4,10 @@ which is reserved before it is kept."""
 from __future__ import annotations
 
 import asyncio
-import re
 
 from gateway.ingest.answers import BARE_NEWLINE, BUSY, LINES_TOO_LONG, LOOP, TOO_BIG, Reply
 from gateway.ingest.limits import Hold
+from gateway.mail.header import first_lines, named
 
 LINE_LIMIT = 64 * 1024
 MAX_HOPS = 100
@@ -53,8 +53,7 @@ async def received(reader: asyncio.StreamReader, max_size: int, hold: Hold) -> t
 
 def inspected(content: bytearray, reject_bare_newline: bool) -> Reply | None:
     """What the sender must change: a loop, bare line ends where the configuration forbids them, a line without end."""
-    head = bytes(content[: 256 * 1024]).partition(b"\r\n\r\n")[0]
-    if len(re.findall(rb"(?im)^received:", head)) > MAX_HOPS:
+    if sum(1 for _ in named(first_lines(content), b"received")) > MAX_HOPS:
         return LOOP
     if reject_bare_newline:
         pairs = content.count(b"\r\n")

@@ -11,10 +11,11 @@ import hashlib
 import re
 
 from gateway.mail import canonical
+from gateway.mail.header import fields_at
 from gateway.model import UNDATED, mail_start
 
 _NAMES = (b"message-id", b"from", b"date", b"subject")
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+MAX_HEADER = 1024 * 1024  #: octets of it that are looked at
 #: fields that come and go on the way, or say how a mail is to be read and not what it says
 _ON_THE_WAY = re.compile(
     rb"(?:received|return-|delivered-|envelope-|x-|dkim-|domainkey-|arc-|authentication-|content-|mime-|list-|resent-"
@@ -26,42 +27,21 @@ _ON_THE_WAY = re.compile(
 
 
 def _header(raw: bytes | bytearray) -> tuple[dict[bytes, bytes], int, list[bytes]]:
-    """(first value of each identifying field, unfolded and trimmed; start of the body; what may be text).
+    """(first value of each identifying field, as written; start of the body; what may be text).
 
     The body begins after the first empty line, or at the first line that is no field. Where the empty line is missing,
     lines of the text may look like fields: all are taken for text that no program on the way adds.
     """
     found: dict[bytes, bytes] = {}
     others: list[bytes] = []
-    position = mail_start(raw)
-    name, value = b"", b""
-    limit = min(len(raw), position + 1024 * 1024)
-
-    def kept() -> None:
+    fields, body, empty_line = fields_at(raw, mail_start(raw), MAX_HEADER)
+    for written, value in fields:
+        name = written.strip().lower()
         if name in _NAMES:
             found.setdefault(name, value)
-        elif name and not _ON_THE_WAY.fullmatch(name):
+        elif not empty_line and not _ON_THE_WAY.fullmatch(name):
             others.append(name + b":" + value)
-
-    while position < limit:
-        stop = raw.find(b"\n", position, limit)
-        stop = limit if stop < 0 else stop + 1
-        line = bytes(raw[position:stop])
-        if line[:1] in (b" ", b"\t"):
-            value += line if name else b""
-        elif not line.strip(b"\r\n"):
-            kept()
-            return found, stop, []
-        elif _FIELD.match(line) is None and not line.startswith((b"From ", b">From ")):
-            kept()
-            return found, position, others
-        else:
-            kept()
-            name, _, value = line.partition(b":")
-            name = name.strip().lower()
-        position = stop
-    kept()
-    return found, position, others
+    return found, body, others
 
 
 def _one_line(value: bytes) -> bytes:

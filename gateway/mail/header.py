@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 
 from gateway.mail.charsets import decode
 from gateway.mail.limits import MAX_FIELD, MAX_FIELDS, MAX_HEADER_BLOCK, MAX_LINES
@@ -34,6 +37,10 @@ Written = tuple[bytes, bytes]  #: (name as it came, all that follows the colon w
 
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _WRITTEN = re.compile(rb"(?:([!-9;-~]+):([^\n]*(?:\n[ \t][^\n]*)*)|From (?![ \t]*:)[^\n]*)(?:\n|\Z)")
+_FROM_LINE = rb">?From [^:\n]*(?::|(?=\n)|\Z)"  #: of an mbox, which no field may begin with
+_NEXT = re.compile(rb"([!-9;-~]+[ \t]*:|" + _FROM_LINE + rb")([^\n]*(?:\n[ \t][^\n]*)*\n?)")
+_FOLDS = re.compile(rb"(?:[ \t][^\n]*(?:\n|\Z))*")
+_EMPTY = re.compile(rb"\r*(?:\n|\Z)")
 _IN_ORDER = re.compile(rb"(?:(?:[!-9;-~]{1,200}[ \t]{0,20}:|[ \t])[^\n]*\n)*+(?=(\r?\n))")
 _EVERY = re.compile(rb"^([!-9;-~]{1,200})[ \t]{0,20}:([^\n]*(?:\n[ \t][^\n]*)*)", re.MULTILINE)
 #: fields that no sentence begins with: what follows a junk line is still the header when one of them does
@@ -77,6 +84,44 @@ def header_end(raw: bytes | bytearray | memoryview, start: int = 0, limit: int |
             seen = True
         position = stop
     return start + len(data), start + len(data)
+
+
+def first_lines(raw: bytes | bytearray, most: int = MAX_HEADER_BLOCK) -> bytes:
+    """What stands before the first empty line, without its line end, whether it is fields or not; of ``most`` octets at
+    most: for a glance at what is at the door."""
+    end = raw.find(b"\n\r\n", 0, most)
+    bare = raw.find(b"\n\n", 0, most if end < 0 else end)
+    stop = min((place for place in (end, bare) if place >= 0), default=most)
+    return bytes(raw[:stop]).removesuffix(b"\r") if stop < most else bytes(raw[:most])
+
+
+@cache
+def _called(names: tuple[bytes, ...]) -> re.Pattern[bytes]:
+    # the line end in front is what the search looks for: without it each octet would be tried
+    return re.compile(rb"\n(?:" + b"|".join(names) + rb")[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
+
+
+def named(block: bytes, *names: bytes, most: int = MAX_FIELDS) -> Iterator[tuple[int, bytes]]:
+    """(where it begins, its value as it was written, folded and without the last ``\\n``) of each field with one of
+    these lower-case names, in order, the first ``most``. For a few fields of a header this is quicker than all."""
+    return ((found.start(), found[1]) for found in islice(_called(names).finditer(b"\n" + block), most))
+
+
+def fields_at(raw: bytes | bytearray, start: int, most: int) -> tuple[list[Written], int, bool]:
+    """(every field up to the first line that is none, name and value as written, line ends and all; where that line
+    begins, or the body behind an empty one; whether it was an empty one). ``most``: octets that are read.
+
+    Stricter than ``header_end``: what this says of a mail is the same on every way it may come.
+    """
+    stop = min(len(raw), start + most)
+    folds = _FOLDS.match(raw, start, stop)  # of no field
+    end = folds.end() if folds is not None else start
+    found: list[Written] = []
+    while end < stop and (field := _NEXT.match(raw, end, stop)) is not None:
+        found.append((field[1].removesuffix(b":"), field[2]))
+        end = field.end()
+    empty = _EMPTY.match(raw, end, stop) if end < stop else None
+    return found, empty.end() if empty is not None else end, empty is not None
 
 
 def _goes_on(data: bytes, position: int) -> bool:

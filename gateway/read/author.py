@@ -13,13 +13,16 @@ import re
 import unicodedata
 
 from gateway.mail.address import lexed, plain_domain, plain_local
-from gateway.mail.header import decode_words
+from gateway.mail.header import decode_words, named
 from gateway.model import Author, AuthorStatus, mail_start
 
 MAX_FROM = 4096
-_FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _HIDDEN = re.compile(rb"\r[ \t\x00]*from[ \t\x00]*:", re.IGNORECASE)
 _NUL_NAME = re.compile(rb"(?:\A|\n)[^:\n]{0,10}f[\x00]*r[\x00]*o[\x00]*m[ \t]*\x00[ \t\x00]*:", re.IGNORECASE)
+_LEADING = re.compile(rb"(?:[ \t][^\n]*\n|[\r\f\v][ \t\r\f\v]*\n|\n)*?[ \t][ \t\r\f\v]*from", re.IGNORECASE)
+_FOLDED_NAME = re.compile(
+    rb"\n(?:[\r\f\v][ \t\r\f\v]*)?from[ \t\r\f\v]*\n(?:[ \t][^\n]*\n)*?[ \t][ \t\r\f\v]*:", re.IGNORECASE
+)
 _ENCODED_WORD = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?\s]{0,2000})\?=")
 
 MAX_NAME = 1000  #: characters of a display name that are read
@@ -38,9 +41,9 @@ def malformed(reason: str) -> Author:
 def author_of(header_block: bytes) -> Author:
     """The author from the raw header block (everything before the empty line). Never raises, linear in its input."""
     header_block = header_block[mail_start(header_block) :]
-    fields, trick = _from_fields(header_block)
-    if trick:
+    if trick := _trick(header_block):
         return forged(trick)
+    fields = _fields(header_block, b"from")
     if not fields:
         return malformed("no From header field")
     if len(fields) > 1:
@@ -63,42 +66,20 @@ def who_is_named(header_block: bytes) -> list[str]:
     return [re.sub(rb"\r?\n", b"", value).decode("utf-8", "replace") for value in values]
 
 
-def _fields(block: bytes, wanted: bytes) -> list[bytes]:
-    return re.findall(rb"^" + wanted + rb"[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", block, re.IGNORECASE | re.MULTILINE)
+def _fields(block: bytes, name: bytes) -> list[bytes]:
+    """The values of every field of that name, each with its line end."""
+    return [value + b"\n" for _, value in named(block, name)]
 
 
-def _from_fields(block: bytes) -> tuple[list[bytes], str]:
-    """The raw values of every From field, and the trick that hides another one (or "")."""
+def _trick(block: bytes) -> str:
+    """The trick that hides a From field from some programs and shows it to others, or ``""``."""
     if _HIDDEN.search(block.replace(b"\r\n", b"\n")):
-        return [], "a From header field hidden behind a bare CR"
+        return "a From header field hidden behind a bare CR"
     if _NUL_NAME.search(block):
-        return [], "a NUL in the name of a From header field"
-    fields: list[bytes] = []
-    current: list[bytes] | None = None
-    first = True
-    orphan = False
-    for line in block.split(b"\n"):
-        line += b"\n"
-        if line[:1] in (b" ", b"\t"):
-            if first and line.strip().lower().startswith(b"from"):
-                return [], "a From header field hidden behind a leading blank"
-            if orphan and line.strip().startswith(b":"):
-                return [], "a From header field with its name folded"
-            if current is not None:
-                current.append(line)
-            continue
-        if current is not None:
-            fields.append(b"".join(current))
-            current = None
-        name = _FIELD.match(line)
-        orphan = line.strip().lower() == b"from"
-        if name is not None and name[1].lower() == b"from":
-            current = [line[name.end() :]]
-        if line.strip():
-            first = False
-    if current is not None:
-        fields.append(b"".join(current))
-    return fields, ""
+        return "a NUL in the name of a From header field"
+    if _LEADING.match(block):
+        return "a From header field hidden behind a leading blank"
+    return "a From header field with its name folded" if _FOLDED_NAME.search(b"\n" + block) else ""
 
 
 def _mailbox(value: str) -> Author:

@@ -29,7 +29,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError
 
 from gateway.mail import guard
 from gateway.mail.address import plain_local
-from gateway.mail.header import written_fields
+from gateway.mail.header import first_lines, written_fields
 from gateway.model import FENCE, Enclosure, OutboxItem, Outgoing
 from gateway.replies import localized
 from gateway.replies.page import html_of, wrapped
@@ -527,7 +527,7 @@ MAX_LINE = 998  #: octets without the line end (RFC 5322 section 2.1.1)
 def _as_meant(raw: bytes, fields: list[tuple[str, str]]) -> bool:
     """Whether the header block of the bytes has exactly the intended fields, once each, and nothing a parser could
     read otherwise (bare CR, LF or NUL)."""
-    block, _, _ = raw.partition(b"\r\n\r\n")
+    block = first_lines(raw)
     if b"\x00" in block or block.count(b"\r") != block.count(b"\r\n") or block.count(b"\n") != block.count(b"\r\n"):
         return False
     lines = block.split(b"\r\n")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa, utils
 
 from gateway.mail import canonical
-from gateway.mail.header import written_fields
+from gateway.mail.header import RawMail, written_fields
 
 #: at most once in a mail: signed once more than they stand there, so that none can be added (RFC 6376 section 8.15)
 _SINGLETONS = (
@@ -62,9 +62,9 @@ def load_key(domain: str, selector: str, file: Path) -> SigningKey:
 
 def signed(raw: bytes, keys: Sequence[SigningKey], moment: int) -> bytes:
     """The message with one DKIM-Signature a key on top. ``moment``: seconds since 1970, for t=."""
-    block = raw.partition(b"\r\n\r\n")[0]
+    mail = RawMail.of(raw)
     fields: dict[str, list[bytes]] = {}
-    written = written_fields(block)
+    written = written_fields(mail.header)
     assert written is not None, "a reply of ours with an odd header"
     for field, content in written:
         fields.setdefault(field.decode().lower(), []).append(content)
@@ -77,7 +77,7 @@ def signed(raw: bytes, keys: Sequence[SigningKey], moment: int) -> bytes:
         if name in _SINGLETONS:
             names.append(name)  # one that is not there: nothing to hash
     covered = hashlib.sha256(b"".join(lines))
-    digest = base64.b64encode(canonical.body_digest(raw, len(block) + 4, relaxed=True)[0]).decode()
+    digest = base64.b64encode(canonical.body_digest(raw, mail.body, relaxed=True)[0]).decode()
     heads = [_signature(key, names, digest, covered.copy(), moment) for key in keys]
     return b"".join(heads) + raw
 

@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date
 
-from gateway.mail.header import RawMail
+from gateway.mail.header import RawMail, named
 from gateway.model import Author, AuthorStatus, DkimResult, Envelope, Verdict
 from gateway.verify import arc, dkim, dmarc, spf
 from gateway.verify.addressees import Ours
@@ -126,6 +126,6 @@ class _Look:
         host = await spf.check_helo(self._sender, self.resolver, self.checks.evaluate_private)
         if host is not None and host.result != "none":
             notes.append(f"spf of HELO={host.result} ({host.reason})")
-        if authserv_id is None and b"\nauthentication-results:" in b"\n" + header_block.lower():
+        if authserv_id is None and any(named(header_block, b"authentication-results")):
             notes.append("Authentication-Results in the mail are somebody's claim and were ignored")
         return tuple(notes)

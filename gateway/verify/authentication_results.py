@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import authres
 
+from gateway.mail.header import named
 from gateway.verify.spf import SpfResult
 
 MAX_FIELD = 16 * 1024
 MAX_FIELDS = 20
-_FIELD = re.compile(rb"(?im)^authentication-results[ \t]*:((?:[^\n]|\n[ \t]){0,20000})")
-_RECEIVED = re.compile(rb"(?im)^received[ \t]*:((?:[^\n]|\n[ \t]){0,4000})")
+MAX_RECEIVED = 4000
 _BY = re.compile(rb"\sby\s+([^\s;()]{1,255})", re.IGNORECASE)
 _RESULTS = frozenset(["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"])
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)+")
@@ -68,28 +68,26 @@ def _domain(text: str) -> str:
 def reported_spf(header_block: bytes, authserv_id: str) -> SpfResult | None:
     """The SPF result in the topmost field of ``authserv_id``; ``None`` when it says nothing that can be used. What
     stands below a Received field that came with the mail was there before that host had it (RFC 8601 section 5)."""
-    for number, found in enumerate(_FIELD.finditer(header_block)):
-        if number >= MAX_FIELDS:
-            break
-        name = re.match(rb"\s{0,10}\"?([^\s;\"()]{1,255})", found[1])
+    for place, value in named(header_block, b"authentication-results", most=MAX_FIELDS):
+        name = re.match(rb"\s{0,10}\"?([^\s;\"()]{1,255})", value)
         if name is None or not _same(name[1], authserv_id):
             continue
-        if _came_with_the_mail(header_block, found.start(), authserv_id):
+        if _came_with_the_mail(header_block[:place], authserv_id):
             return SpfResult(
                 "none", "", f"a field of {authserv_id} stands below other hosts' Received: it came with the mail"
             )
-        spf = reported(found[1]).spf
+        spf = reported(value).spf
         return SpfResult(*spf, f"as {authserv_id} reports") if spf else None
     return None
 
 
-def _came_with_the_mail(header_block: bytes, position: int, host: str) -> bool:
-    """Whether further Received fields stand between the first one that ``host`` wrote and ``position``."""
+def _came_with_the_mail(above: bytes, host: str) -> bool:
+    """Whether further Received fields stand below the first one that ``host`` wrote."""
     passed = False
-    for found in _RECEIVED.finditer(header_block, 0, position):
+    for _, value in named(above, b"received"):
         if passed:
             return True
-        by = _BY.search(found[1])
+        by = _BY.search(value[:MAX_RECEIVED])
         passed = by is not None and _same(by[1], host)
     return False
 
