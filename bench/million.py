@@ -39,6 +39,7 @@ from gateway.model import ClaimedItem, Envelope, Person, RawMessage, Role, Ticke
 from gateway.tickets import desk, incidents, listing, outgoing, people, retention, rounds, views, worklist
 from gateway.tickets.desk import Outcome
 from gateway.tickets.occasion import Occasion
+from gateway.tickets.outgoing import Acting
 from tests.peers.harness import TO, LoopbackPeers, config_text, write_accounts
 from tests.peers.reading import InProcess
 
@@ -105,8 +106,9 @@ class Desk:
             if number % 2:
                 self.committed(*await self.judged(self.raw(outcome.sending.item.rfc_id)))
             else:
-                answer = partial(people.answer, reference=outcome.reference, text="We look into it.", by=AGENT)
-                self.store.write_now(lambda c: answer(c, office=self.desk.office, now=utc_now()))  # noqa: B023
+                acting = Acting(AGENT, self.desk.office, utc_now())
+                answer = partial(people.answer, reference=outcome.reference, text="We look into it.", acting=acting)
+                self.store.write_now(answer)
 
 
 @dataclass

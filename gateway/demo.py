@@ -31,6 +31,7 @@ from gateway.model import Person
 from gateway.peers import Nameserver, Sink
 from gateway.replies.sign import SigningKey, signed
 from gateway.tickets import people, views
+from gateway.tickets.outgoing import Acting
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"gateway demo, not a secret at all"[:32])
 _PUBLIC = base64.b64encode(KEY.public_key().public_bytes_raw()).decode()
@@ -265,7 +266,9 @@ listen = "127.0.0.1:0"
         reference = (await daemon.store.read(lambda c: views.message_list(c, None, None, 1)))[0]["ticket"]
         office = daemon.desk.office
         await daemon.store.write(
-            lambda c: people.answer(c, reference, "Hello,\n\nwe replaced the disk.", Person("desk"), office, utc_now())
+            lambda c: people.answer(
+                c, reference, "Hello,\n\nwe replaced the disk.", Acting(Person("desk"), office, utc_now())
+            )
         )
         daemon.outbox.wake.set()
         await self.sink.wait_for(lambda taken: len(taken) > before, 10)

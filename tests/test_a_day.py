@@ -26,6 +26,7 @@ from gateway.ingest.identity import digest_of
 from gateway.model import Incoming, RawMessage
 from gateway.tickets import desk, ownership, people, rounds
 from gateway.tickets.occasion import Occasion
+from gateway.tickets.outgoing import Acting
 from gateway.tickets.report import Span, report
 from tests.samples import ACCOUNT_TEXT, JOE, RULES, STAFF, envelope, incoming, mail, office
 
@@ -123,7 +124,9 @@ class Service:
         customer.reference = self.store.write_now(job).reference or ""
 
     def answer(self, customer: Customer, now: datetime) -> None:
-        self.store.write_now(lambda c: people.answer(c, customer.reference, "We did it.", JOE, self.office, now))
+        self.store.write_now(
+            lambda c: people.answer(c, customer.reference, "We did it.", Acting(JOE, self.office, now))
+        )
 
     def assign(self, customer: Customer, now: datetime) -> None:
         self.store.write_now(lambda c: ownership.assign(c, customer.reference, "joe", JOE, now))

@@ -18,6 +18,7 @@ from gateway.model import Incoming, RawMessage
 from gateway.tickets import arrivals, desk, held, outgoing, people, views
 from gateway.tickets.listing import EVERYTHING
 from gateway.tickets.occasion import Occasion
+from gateway.tickets.outgoing import Acting
 from tests.samples import (
     FAIL,
     JOE,
@@ -591,7 +592,7 @@ def test_what_staff_discarded_comes_again_proven(at: Desk) -> None:
 
 def test_a_ticket_that_was_closed_unanswered_opens_for_the_genuine_mail(at: Desk) -> None:
     first = at.take(incoming(verdict=REFUSED))
-    at.store.write_now(lambda c: people.close(c, first.reference or "", JOE, at.office, NOW, spam=True))
+    at.store.write_now(lambda c: people.close(c, first.reference or "", Acting(JOE, at.office, NOW), spam=True))
     assert arrives(at, incoming(GENUINE), GENUINE) is not None
     shown = at.show(first.reference)
     assert (shown["state"], shown["trust"]) == ("open", "verified")
@@ -604,7 +605,7 @@ def test_a_follow_up_that_was_pending_comes_again_signed(at: Desk) -> None:
     reference = first.reference or ""
     raw = mail("Please use order #999999.", subject=f"Re: [{reference}]", Message_ID="<m3@example.de>")
     assert at.take(incoming(raw, verdict=NONE), raw).decision.disposition == "pending"
-    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", Acting(JOE, at.office, NOW)))
     assert at.show(reference)["state"] == "waiting"
     later = NOW + 5 * MINUTE
     signed = DIRECTLY + raw
@@ -624,7 +625,7 @@ def test_a_follow_up_that_was_silent_becomes_a_persons_by_a_copy_that_proves_nob
     the genuine mail, which is no better than both together, comes to nothing."""
     first = at.take(incoming())
     reference = first.reference or ""
-    at.store.write_now(lambda c: people.answer(c, reference, "Done.", JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "Done.", Acting(JOE, at.office, NOW)))
     words, told = "It is down again.", {"subject": f"Re: [{reference}]", "Message_ID": "<m3@example.de>"}
     silent = mail(words, Auto_Submitted="auto-replied", **told)
     assert at.take(incoming(silent), silent).decision.silent
@@ -649,7 +650,7 @@ def test_a_shown_contribution_that_comes_again_reopens_nothing(at: Desk) -> None
     reference = first.reference or ""
     raw = mail("Any news?", subject=f"Re: [{reference}]", Message_ID="<m3@example.de>")
     assert at.take(incoming(raw), raw).decision.disposition == "appended"
-    at.store.write_now(lambda c: people.answer(c, reference, "Done.", JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "Done.", Acting(JOE, at.office, NOW)))
     assert arrives(at, incoming(DIRECTLY + raw), DIRECTLY + raw) is None
     assert at.show(reference)["state"] == "waiting"
 
@@ -927,14 +928,14 @@ def test_what_was_closed_unanswered_is_opened_once_by_the_mail_that_comes_anothe
     fields = {"Content_Type": "application/octet-stream"} if file else {}
     raw, genuine = mail(OUTAGE_TEXT, **fields), DIRECTLY + mail(OUTAGE_TEXT)
     first = at.take(incoming(raw, verdict=NONE, envelope_=envelope(mail_from="eve@evil.example")), raw)
-    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, NOW + MINUTE, spam=spam))
+    at.store.write_now(lambda c: people.close(c, first.reference, Acting(JOE, at.office, NOW + MINUTE), spam=spam))
     comes(at, incoming(genuine, verdict=NONE, envelope_=from_elsewhere()), genuine, LATER)
     shown = at.show(first.reference)
     assert (shown["state"], shown["critical"], shown["target_at"]) == ("open", True, (LATER + 15 * MINUTE).isoformat())
     assert any("my server is down" in entry["text"] for entry in shown["entries"] if entry["status"] == "shown")
     told = [row.event for row in at.outbox() if row.template == "staff_new"]
     assert any(event.endswith(".again") for event in told)
-    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, LATER + MINUTE))
+    at.store.write_now(lambda c: people.close(c, first.reference, Acting(JOE, at.office, LATER + MINUTE)))
     again = envelope(client="198.51.100.251", received_at=LATER + 2 * MINUTE)
     comes(at, incoming(genuine, verdict=NONE, envelope_=again), b"Received: z\r\n" + genuine, LATER + 2 * MINUTE)
     assert at.show(first.reference)["state"] == "closed", "once"
@@ -942,13 +943,13 @@ def test_what_was_closed_unanswered_is_opened_once_by_the_mail_that_comes_anothe
 
 def test_what_came_again_the_same_way_or_was_answered_stays_closed(at: Desk) -> None:
     first = at.take(incoming(GENUINE, verdict=NONE), GENUINE)
-    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, NOW + MINUTE))
+    at.store.write_now(lambda c: people.close(c, first.reference, Acting(JOE, at.office, NOW + MINUTE)))
     same_way = incoming(GENUINE, verdict=NONE, envelope_=envelope(received_at=LATER))
     comes(at, same_way, b"Received: y\r\n" + GENUINE, LATER)
     assert at.show(first.reference)["state"] == "closed"
-    at.store.write_now(lambda c: people.reopen(c, first.reference, JOE, at.office, LATER))
-    at.store.write_now(lambda c: people.answer(c, first.reference, "Done.", JOE, at.office, LATER))
-    at.store.write_now(lambda c: people.close(c, first.reference, JOE, at.office, LATER))
+    at.store.write_now(lambda c: people.reopen(c, first.reference, Acting(JOE, at.office, LATER)))
+    at.store.write_now(lambda c: people.answer(c, first.reference, "Done.", Acting(JOE, at.office, LATER)))
+    at.store.write_now(lambda c: people.close(c, first.reference, Acting(JOE, at.office, LATER)))
     comes(at, incoming(GENUINE, verdict=NONE, envelope_=from_elsewhere()), b"Received: z\r\n" + GENUINE, LATER + MINUTE)
     assert at.show(first.reference)["state"] == "closed"
 
@@ -960,7 +961,7 @@ def test_two_copies_that_were_released_keep_what_comes_with_both_signatures(at: 
         verdict = replace(PASS, signatures=(mark,))
         comes(at, replace(incoming(raw, verdict=verdict), blocked="X-Spam-Flag: YES"), raw)
     for number in at.store.read_now(lambda c: c.execute(select(tables.messages.c.id)).scalars().all()):
-        assert at.store.write_now(lambda c, n=number: people.release(c, n, JOE, at.office, NOW + MINUTE))  # type: ignore[misc]
+        assert at.store.write_now(lambda c, n=number: people.release(c, n, Acting(JOE, at.office, NOW + MINUTE)))  # type: ignore[misc]
         (again,) = at.store.write_now(lambda c: inbox.claim(c, NOW + MINUTE, 1, 60))[0]
         raw = mail(OUTAGE_TEXT, Message_ID=f"<{'one' if number == 1 else 'two'}@evil.example>")
         verdict = replace(PASS, signatures=("one" if number == 1 else "two",))

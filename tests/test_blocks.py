@@ -14,6 +14,7 @@ from gateway.database.tables import messages, tickets
 from gateway.model import Person, Role
 from gateway.tickets import audit, blocks
 from gateway.tickets.conversation import Refused
+from gateway.tickets.outgoing import Acting
 from gateway.tickets.rights import NotAllowed
 from tests.peers.console_world import World, rows, settled
 from tests.peers.harness import LoopbackPeers, until
@@ -27,7 +28,7 @@ def test_the_list_and_what_it_blocks(store: Store) -> None:
     whose = office(store.keys, store.key_id)
 
     def add(what: str, by: Person = BOSS) -> str:
-        return store.write_now(lambda c: blocks.add(c, what, "  spam\n again ", by, whose, NOW))
+        return store.write_now(lambda c: blocks.add(c, what, "  spam\n again ", Acting(by, whose, NOW)))
 
     assert add(" Win@Spam.example ") == "win@spam.example" and add("bücher.example") == "xn--bcher-kva.example"
     assert add("win@spam.example") == "win@spam.example"
@@ -94,7 +95,7 @@ def test_two_long_senders_that_begin_alike_are_two_in_the_audit(store: Store) ->
     whose = office(store.keys, store.key_id)
     one, two = (f"{'x' * 60}@{'y' * 60}.{name}.example" for name in ("one", "two"))
     for sender in (one, two):
-        store.write_now(lambda c, sender=sender: blocks.add(c, sender, "", BOSS, whose, NOW))  # type: ignore[misc]
+        store.write_now(lambda c, sender=sender: blocks.add(c, sender, "", Acting(BOSS, whose, NOW)))  # type: ignore[misc]
     assert store.write_now(lambda c: blocks.remove(c, one, BOSS, NOW))
     for sender, acts in ((one, ["unblock", "block"]), (two, ["block"])):
         lines = store.read_now(lambda c, sender=sender: audit.of(c, "sender", sender))  # type: ignore[misc]

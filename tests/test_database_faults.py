@@ -30,6 +30,7 @@ from gateway.model import InboxState, RawMessage
 from gateway.pipeline import Pipeline, _Held
 from gateway.tickets import desk, outgoing, people, rounds
 from gateway.tickets.occasion import Occasion
+from gateway.tickets.outgoing import Acting
 from gateway.turns import Place
 from tests.conftest import Cluster
 from tests.peers.harness import LoopbackPeers, Running, until
@@ -139,7 +140,7 @@ class Way:
             else:
                 yield lambda c, row=row: outbox_rows.mark_later(c, row, "later", NOW + 99 * MINUTE)
         yield lambda c: rounds.tick(c, self.office, NOW + 31 * MINUTE)
-        yield lambda c: people.answer(c, self.reference, "We are on it.", JOE, self.office, NOW + 32 * MINUTE)
+        yield lambda c: people.answer(c, self.reference, "We are on it.", Acting(JOE, self.office, NOW + 32 * MINUTE))
 
     def _claim(self, connection: Connection) -> None:
         (self.claimed,), _ = inbox.claim(connection, NOW, 10, 60)

@@ -18,6 +18,7 @@ from gateway.model import Incoming, OutboxItem, RawMessage, TicketState
 from gateway.tickets import arrivals, desk, outgoing, people, rounds, views
 from gateway.tickets.listing import Filter
 from gateway.tickets.occasion import Occasion
+from gateway.tickets.outgoing import Acting
 from tests.samples import (
     FAIL,
     JOE,
@@ -170,7 +171,7 @@ def test_a_party_without_proof_is_pending_and_gives_no_facts(at: Desk) -> None:
 def test_a_persons_answer_stops_the_clock_and_a_follow_up_starts_a_new_round(at: Desk) -> None:
     first = at.take(incoming())
     reference = first.reference or ""
-    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", JOE, at.office, NOW + 5 * MINUTE))
+    at.store.write_now(lambda c: people.answer(c, reference, "We are on it.", Acting(JOE, at.office, NOW + 5 * MINUTE)))
     shown = at.show(reference)
     assert (shown["state"], shown["target_at"], shown["first_response_at"]) == (
         "waiting",
@@ -222,9 +223,9 @@ def test_a_status_mail_that_waits_for_the_relay_is_cancelled_by_an_answer(at: De
     at.tick(NOW + 25 * MINUTE)
     assert [row.template for row in at.outbox() if row.kind == "auto" and row.state == "queued"] == ["status"]
     if how.startswith("answered"):
-        at.store.write_now(lambda c: people.answer(c, first, "We look.", JOE, at.office, NOW + 26 * MINUTE))
+        at.store.write_now(lambda c: people.answer(c, first, "We look.", Acting(JOE, at.office, NOW + 26 * MINUTE)))
     if how == "closed":
-        at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 26 * MINUTE))
+        at.store.write_now(lambda c: people.close(c, first, Acting(JOE, at.office, NOW + 26 * MINUTE)))
     if how.endswith("again"):
         raw = mail("Thank you, and when?", f"Re: [{first}]", Message_ID="<again@example.de>")
         at.take(incoming(raw, envelope_=envelope(received_at=NOW + 27 * MINUTE)), raw, NOW + 27 * MINUTE)
@@ -381,7 +382,7 @@ def test_a_bounce_is_tied_to_its_reply(at: Desk) -> None:
 
 def test_an_answer_that_dies_reopens_the_ticket_and_tells_staff(at: Desk) -> None:
     first = at.take(incoming())
-    at.store.write_now(lambda c: people.answer(c, first.reference or "", "Words.", JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, first.reference or "", "Words.", Acting(JOE, at.office, NOW)))
     sent(at, NOW)  # the acknowledgement, which is first
     rows = at.store.write_now(lambda c: outbox_rows.claim(c, NOW, 50, 60))
     answer = next(row for row in rows if row.item.kind == "person")

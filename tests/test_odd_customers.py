@@ -23,6 +23,7 @@ from gateway.replies.render import Sender, Templates
 from gateway.replies.samples import samples
 from gateway.settings import Gateway
 from gateway.tickets import desk, nudges, people
+from gateway.tickets.outgoing import Acting
 from tests.samples import JOE, NONE, NOW, REGISTERED, RULES, STRANGER, budgeted, envelope, incoming, mail, office
 from tests.test_desk import MINUTE, Desk
 
@@ -75,9 +76,9 @@ class Shift:
     def answers(self, title: str, reference: str, words: str, close: bool = False) -> None:
         """A person answers, and closes."""
         before, now = len(self.at.outbox()), NOW + (self._count + 0.5) * MINUTE
-        self.at.store.write_now(lambda c: people.answer(c, reference, words, JOE, self.at.office, now))
+        self.at.store.write_now(lambda c: people.answer(c, reference, words, Acting(JOE, self.at.office, now)))
         if close:
-            self.at.store.write_now(lambda c: people.close(c, reference, JOE, self.at.office, now + MINUTE / 2))
+            self.at.store.write_now(lambda c: people.close(c, reference, Acting(JOE, self.at.office, now + MINUTE / 2)))
         self._page(title, before)
 
     def last(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import AccountMatch, Budgets
 from gateway.tickets import ownership, people
+from gateway.tickets.outgoing import Acting
 from gateway.tickets.policy import decide
 from tests.samples import ANNA, JOE, NONE, NOW, PASS, RULES, STRANGER, envelope, incoming, mail
 from tests.test_arrivals import comes
@@ -37,7 +38,7 @@ def took(at: Desk, number: int, text: str, subject: str, later: float = 0, **hea
 def test_a_name_that_is_none_and_words_that_are_alike_tie_nothing(at: Desk) -> None:
     """Empty ids matched the wrong conversation elsewhere; bare numbers and equal titles joined the tickets of strangers."""
     first = took(at, 0, "The disk of order #123456 is slow.", "Help").reference
-    at.store.write_now(lambda c: people.answer(c, first, "Which one?", JOE, at.office, NOW + MINUTE))
+    at.store.write_now(lambda c: people.answer(c, first, "Which one?", Acting(JOE, at.office, NOW + MINUTE)))
     others = (
         {"subject": "A", "In_Reply_To": "<>"}, {"subject": "B", "In_Reply_To": "NULL", "References": "<> < > NULL"},
         {"subject": "C", "References": "<nil@localhost>"},
@@ -69,14 +70,14 @@ def test_nobody_in_copy_gets_anything(at: Desk) -> None:
         Cc="boss@example.de, x@else.example",
         Reply_To="y@else.example",
     )
-    at.store.write_now(lambda c: people.answer(c, found.reference, "We look.", JOE, at.office, NOW + MINUTE))
+    at.store.write_now(lambda c: people.answer(c, found.reference, "We look.", Acting(JOE, at.office, NOW + MINUTE)))
     assert {recipient for _, recipient in at.customers()} == {"anna@example.de"}
 
 
 def test_a_blocked_sender_reopens_nothing(at: Desk) -> None:
     """Elsewhere the thread was looked for first, and a blocked spammer went on in his old ticket."""
     first = took(at, 1, "The disk of order #123456 is slow.", "Disk").reference
-    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + MINUTE, spam=True))
+    at.store.write_now(lambda c: people.close(c, first, Acting(JOE, at.office, NOW + MINUTE), spam=True))
     raw = mail("Buy now.", f"Re: Disk [{first}]", Message_ID="<spam@example.de>")
     found = at.take(replace(incoming(raw), blocked="anna@example.de"), raw)
     assert (found.reference, found.decision.disposition) == (None, "quarantined")
@@ -111,8 +112,8 @@ def test_the_names_of_our_mails_do_not_look_like_those_of_spam(at: Desk) -> None
 def test_another_topic_under_a_closed_thread_is_a_linked_ticket(at: Desk) -> None:
     """Elsewhere the closed ticket opened again, and staff answered under the wrong subject."""
     first = took(at, 1, "The disk of order #123456 is slow.", "Slow disk").reference
-    at.store.write_now(lambda c: people.answer(c, first, "Replaced.", JOE, at.office, NOW + MINUTE))
-    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 2 * MINUTE))
+    at.store.write_now(lambda c: people.answer(c, first, "Replaced.", Acting(JOE, at.office, NOW + MINUTE)))
+    at.store.write_now(lambda c: people.close(c, first, Acting(JOE, at.office, NOW + 2 * MINUTE)))
     (answer,) = [row for row in at.outbox() if row.template == "answer"]
     headers = {"In_Reply_To": f"<{answer.rfc_id}>", "References": f"<{answer.rfc_id}>"}
     other = took(at, 2, "The invoice of November has the wrong address.", "Invoice of November", later=30, **headers)
@@ -121,7 +122,7 @@ def test_another_topic_under_a_closed_thread_is_a_linked_ticket(at: Desk) -> Non
     for number, subject in enumerate(("AW: Slow disk", f"Re: Invoice [{first}]", "Re: Slow disk, again"), 3):
         again = took(at, number, f"It is slow again, {number}.", subject, later=40 + number, **headers)
         assert (again.reference, at.show(first)["state"]) == (first, "open"), subject
-        at.store.write_now(lambda c, n=number: people.close(c, first, JOE, at.office, NOW + (41 + n) * MINUTE))
+        at.store.write_now(lambda c, n=number: people.close(c, first, Acting(JOE, at.office, NOW + (41 + n) * MINUTE)))
 
 
 def under(at: Desk, first: str, number: int, text: str, subject: str, **more: Any) -> Any:
@@ -195,13 +196,13 @@ def test_a_mail_to_two_of_our_addresses_is_one_ticket(at: Desk) -> None:
 
 def test_a_reply_to_a_long_closed_ticket_is_a_new_linked_one_and_its_numbers_stay(at: Desk) -> None:
     first = took(at, 1, "The disk of order #123456 is slow.", "Slow disk").reference
-    at.store.write_now(lambda c: people.answer(c, first, "Replaced.", JOE, at.office, NOW + MINUTE))
-    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 2 * MINUTE))
+    at.store.write_now(lambda c: people.answer(c, first, "Replaced.", Acting(JOE, at.office, NOW + MINUTE)))
+    at.store.write_now(lambda c: people.close(c, first, Acting(JOE, at.office, NOW + 2 * MINUTE)))
     before = at.show(first)
     grace = at.office.rules.replies.reopen_grace / 60
     within = took(at, 2, "It is slow again.", f"Re: Slow disk [{first}]", later=grace)
     assert within.reference == first
-    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + (grace + 1) * MINUTE))
+    at.store.write_now(lambda c: people.close(c, first, Acting(JOE, at.office, NOW + (grace + 1) * MINUTE)))
     late = took(at, 3, "It is slow once more.", f"Re: Slow disk [{first}]", later=2 * grace + 3)
     assert (late.decision.disposition, late.decision.outcome, late.reference != first) == ("opened", "linked", True)
     after = at.show(first)
@@ -270,8 +271,8 @@ def test_a_reply_is_in_the_customers_language_and_so_is_all_that_follows(
     sent = next(row for row in at.outbox() if row.kind != "staff")
     sent_out(at, NOW)
     at.tick(NOW + 26 * MINUTE)
-    at.store.write_now(lambda c: people.answer(c, first, "We look.", JOE, at.office, NOW + 27 * MINUTE))
-    at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 28 * MINUTE, notify=True))
+    at.store.write_now(lambda c: people.answer(c, first, "We look.", Acting(JOE, at.office, NOW + 27 * MINUTE)))
+    at.store.write_now(lambda c: people.close(c, first, Acting(JOE, at.office, NOW + 28 * MINUTE), notify=True))
     written = {row.template: row.language for row in at.outbox() if row.kind != "staff"}
     assert written == {sent.template: reply, "status": reply, "answer": reply, "closed": reply}
 
@@ -315,9 +316,9 @@ def test_an_absence_reopens_nothing_and_takes_neither_owner_nor_clock(at: Desk, 
     """Elsewhere it reopened the ticket, lost its owner or ended the waiting for the customer."""
     first = took(at, 1, "The disk of order #123456 is slow.", "Slow disk").reference
     at.store.write_now(lambda c: ownership.assign(c, first, "joe", JOE, NOW + MINUTE))
-    at.store.write_now(lambda c: people.answer(c, first, "Which one?", JOE, at.office, NOW + 2 * MINUTE))
+    at.store.write_now(lambda c: people.answer(c, first, "Which one?", Acting(JOE, at.office, NOW + 2 * MINUTE)))
     if closed:
-        at.store.write_now(lambda c: people.close(c, first, JOE, at.office, NOW + 3 * MINUTE))
+        at.store.write_now(lambda c: people.close(c, first, Acting(JOE, at.office, NOW + 3 * MINUTE)))
     before, sent = at.show(first), len(at.outbox())
     away = took(
         at, 2, "I am away until Monday.", f"Automatic reply: Slow disk [{first}]", 5, Auto_Submitted="auto-replied"

@@ -33,6 +33,7 @@ from gateway.tickets import (
 )
 from gateway.tickets.conversation import Merged, MovedOn, Refused
 from gateway.tickets.corrections import Right
+from gateway.tickets.outgoing import Acting
 from gateway.tickets.rights import NotAllowed
 from tests.samples import ANNA, JIM, JOE, NONE, NOW, OUTAGE_TEXT, STAFF, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
@@ -105,13 +106,13 @@ def test_an_answer_to_a_conversation_that_moved_on_is_refused(at: Desk) -> None:
     assert at.show(reference)["version"] == seen  # what is done to a ticket says nothing to the customer
     assert follow_up(at, reference, 1) == reference
     with pytest.raises(MovedOn) as caught:
-        at.store.write_now(lambda c: people.answer(c, reference, "Hello.", JOE, at.office, NOW, seen=seen))
+        at.store.write_now(lambda c: people.answer(c, reference, "Hello.", Acting(JOE, at.office, NOW), seen=seen))
     assert (caught.value.version, [one["author"] for one in caught.value.since]) == (seen + 1, ["anna@example.de"])
     assert at.show(reference)["state"] == "open"
-    at.store.write_now(lambda c: people.answer(c, reference, "Hello.", JOE, at.office, NOW, seen=seen + 1))
+    at.store.write_now(lambda c: people.answer(c, reference, "Hello.", Acting(JOE, at.office, NOW), seen=seen + 1))
     with pytest.raises(MovedOn, match="joe"):  # two who read the same do not answer twice
-        at.store.write_now(lambda c: people.answer(c, reference, "Hi.", JIM, at.office, NOW, seen=seen + 1))
-    at.store.write_now(lambda c: people.answer(c, reference, "By the way.", JIM, at.office, NOW))
+        at.store.write_now(lambda c: people.answer(c, reference, "Hi.", Acting(JIM, at.office, NOW), seen=seen + 1))
+    at.store.write_now(lambda c: people.answer(c, reference, "By the way.", Acting(JIM, at.office, NOW)))
     assert [recipient for template, recipient in at.customers() if template == "answer"] == ["anna@example.de"] * 2
 
 
@@ -134,7 +135,7 @@ def test_merged_tickets_are_one_conversation_with_one_clock(at: Desk) -> None:
     first, second = opened(at, 1), opened(at, 2, "Order #123456 is slow, 203.0.113.7 too.")
     third = opened(at, 3)
     do = at.store.write_now
-    do(lambda c: people.answer(c, first, "We look.", JOE, at.office, NOW))
+    do(lambda c: people.answer(c, first, "We look.", Acting(JOE, at.office, NOW)))
     do(lambda c: merging.merge(c, third, second, JOE, NOW))
     do(lambda c: merging.merge(c, second, first, JOE, NOW))
     whole, part = at.show(first), at.show(second)
@@ -145,9 +146,9 @@ def test_merged_tickets_are_one_conversation_with_one_clock(at: Desk) -> None:
     assert follow_up(at, second, 1) == first
     assert at.show(first)["version"] > whole["version"]
     with pytest.raises(Merged, match=first):
-        do(lambda c: people.answer(c, second, "Hello.", JOE, at.office, NOW))
+        do(lambda c: people.answer(c, second, "Hello.", Acting(JOE, at.office, NOW)))
     assert at.tick(NOW + 40 * MINUTE).count("limit") == 1
-    do(lambda c: merging.unmerge(c, second, JOE, at.office, NOW))
+    do(lambda c: merging.unmerge(c, second, Acting(JOE, at.office, NOW)))
     assert (at.show(second)["state"], at.show(second)["merged_into"]) == ("open", None)
     assert follow_up(at, second, 2) == second
 
@@ -155,15 +156,23 @@ def test_merged_tickets_are_one_conversation_with_one_clock(at: Desk) -> None:
 def test_a_merge_keeps_the_graver_of_both(at: Desk) -> None:
     do, lead = at.store.write_now, JOE
     calm, grave, later = opened(at, 1), opened(at, 2, OUTAGE_TEXT), opened(at, 3)
-    do(lambda c: corrections.correct(c, grave, Right(critical=True, priority=Priority.HIGH), lead, at.office, NOW))
+    do(
+        lambda c: corrections.correct(
+            c, grave, Right(critical=True, priority=Priority.HIGH), Acting(lead, at.office, NOW)
+        )
+    )
     do(lambda c: merging.merge(c, grave, calm, lead, NOW + MINUTE))
     whole = at.show(calm)
     assert (whole["priority"], whole["critical"], whole["marks"]) == ("high", True, ["critical"])
     do(lambda c: merging.merge(c, later, calm, lead, NOW + MINUTE))
     assert at.show(calm)["priority"] == "high" and at.show(calm)["critical"], "what is calm makes nothing calmer"
     over, new = opened(at, 4, OUTAGE_TEXT), opened(at, 5)
-    do(lambda c: corrections.correct(c, over, Right(critical=True, priority=Priority.HIGH), lead, at.office, NOW))
-    do(lambda c: people.close(c, over, lead, at.office, NOW))
+    do(
+        lambda c: corrections.correct(
+            c, over, Right(critical=True, priority=Priority.HIGH), Acting(lead, at.office, NOW)
+        )
+    )
+    do(lambda c: people.close(c, over, Acting(lead, at.office, NOW)))
     do(lambda c: merging.merge(c, over, new, lead, NOW + MINUTE))
     assert at.show(new)["priority"] == "normal", "an outage that is over makes nothing urgent"
 
@@ -206,7 +215,7 @@ def test_the_ticket_follows_a_correction_and_the_right_department_is_told(at: De
     reference = opened(at)
     before = len(at.outbox())
     right = Right(department=Department.FINANCIAL, critical=True, sensitive=("refund",))
-    changed = at.store.write_now(lambda c: corrections.correct(c, reference, right, JOE, at.office, NOW))
+    changed = at.store.write_now(lambda c: corrections.correct(c, reference, right, Acting(JOE, at.office, NOW)))
     assert sorted(changed) == ["critical", "department", "priority", "sensitive"]
     shown = at.show(reference)
     assert (shown["department"], shown["critical"], shown["priority"]) == ("financial", True, "high")
@@ -215,16 +224,16 @@ def test_the_ticket_follows_a_correction_and_the_right_department_is_told(at: De
     one = {"field": "department", "from": "technical", "to": "financial", "who": "joe", "at": NOW.isoformat()}
     assert one in shown["corrections"]
     back = Right(critical=False, priority=Priority.NORMAL)
-    assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW + MINUTE))
+    assert at.store.write_now(lambda c: corrections.correct(c, reference, back, Acting(JIM, at.office, NOW + MINUTE)))
     shown = at.show(reference)
     assert (shown["critical"], shown["priority"], "critical" in shown["marks"]) == (False, "normal", False)
     french = Right(reply_language="fr")
-    assert at.store.write_now(lambda c: corrections.correct(c, reference, french, JIM, at.office, NOW)) == [
+    assert at.store.write_now(lambda c: corrections.correct(c, reference, french, Acting(JIM, at.office, NOW))) == [
         "reply_language"
     ]
     last = at.show(reference)["corrections"][-1]
     assert (last["field"], last["to"]) == ("language", "fr")
-    assert at.store.write_now(lambda c: corrections.correct(c, reference, back, JIM, at.office, NOW)) == []
+    assert at.store.write_now(lambda c: corrections.correct(c, reference, back, Acting(JIM, at.office, NOW))) == []
 
 
 def test_when_it_began_and_which_account_it_is_about_are_corrected(at: Desk) -> None:
@@ -236,7 +245,7 @@ def test_when_it_began_and_which_account_it_is_about_are_corrected(at: Desk) -> 
     assert (read["account"], read["incident_started_at"]) == (None, "2026-11-22T14:30:00+01:00")
 
     def correct(right: Right, by: Person = AGENT) -> list[str]:
-        return at.store.write_now(lambda c: corrections.correct(c, reference, right, by, at.office, NOW))
+        return at.store.write_now(lambda c: corrections.correct(c, reference, right, Acting(by, at.office, NOW)))
 
     since = NOW - 3 * 60 * MINUTE
     assert sorted(correct(Right(account="10024", since=since))) == ["account", "since"]
@@ -254,7 +263,9 @@ def test_when_it_began_and_which_account_it_is_about_are_corrected(at: Desk) -> 
             correct(wrong)
     stranger = opened(at, 7, verdict=NONE, match=replace(match, settled=None))
     with pytest.raises(Refused, match="not proved"):  # registered, and not proven: no account by a click
-        at.store.write_now(lambda c: corrections.correct(c, stranger, Right(account="10023"), JOE, at.office, NOW))
+        at.store.write_now(
+            lambda c: corrections.correct(c, stranger, Right(account="10023"), Acting(JOE, at.office, NOW))
+        )
 
 
 def mails(at: Desk, template: str) -> list[tuple[str, str]]:
@@ -275,7 +286,7 @@ def test_the_owner_is_reminded_before_the_department(at: Desk) -> None:
     told = {"l1@introserv.com", "joe@introserv.com", "ann@introserv.com"}
     assert {to for to, about in mails(at, "staff_alert") if about == mine} == told
     assert {to for to, about in mails(at, "staff_alert") if about == nobodys} == {"l1@introserv.com"}
-    at.store.write_now(lambda c: people.answer(c, mine, "Hello.", JOE, at.office, NOW + 16 * MINUTE))
+    at.store.write_now(lambda c: people.answer(c, mine, "Hello.", Acting(JOE, at.office, NOW + 16 * MINUTE)))
     later = envelope(received_at=NOW + 60 * MINUTE)
     raw = mail("Any news?", subject=f"Re: [{mine}]", Message_ID="<later@example.de>")
     at.take(incoming(raw, envelope_=later), raw, now=NOW + 60 * MINUTE)
@@ -311,7 +322,7 @@ def test_what_is_done_to_held_mail_and_unsent_replies_has_a_name(at: Desk) -> No
     logged: list[dict[str, Any]] = []
     stop = log.listen(logged.append)
     do = at.store.write_now
-    assert do(lambda c: held.release(c, 2, JOE, at.office, NOW))
+    assert do(lambda c: held.release(c, 2, Acting(JOE, at.office, NOW)))
     assert not do(lambda c: held.discard(c, 2, JOE, NOW))
     assert do(lambda c: held.drop(c, outbox_rows.Choice(ids=(1,)), JIM, NOW)) == [1]
     assert do(lambda c: held.retry(c, outbox_rows.Choice(ids=(1,)), JIM, NOW)) == [1]
@@ -338,7 +349,7 @@ def test_an_answer_goes_to_who_wrote_last_and_never_to_who_proved_nothing(at: De
 
     assert whom() == addressees.Addressees("anna@example.de")
     wrote("eve@example.de", 1, verdict=NONE)
-    at.store.write_now(lambda c: people.release(c, 2, JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.release(c, 2, Acting(JOE, at.office, NOW)))
     assert whom().every == ("anna@example.de",), "released, and still not proven"
     wrote("leo@example.de", 2)
     assert whom() == addressees.Addressees("leo@example.de", ("anna@example.de",))
@@ -350,18 +361,20 @@ def test_an_answer_goes_to_who_wrote_last_and_never_to_who_proved_nothing(at: De
     assert sent() == []
     for address in ("eve@example.de", "eve@evil.example"):
         with pytest.raises(Refused, match="has not proved"):
-            at.store.write_now(lambda c, a=address: people.answer(c, reference, "Hi.", JOE, at.office, NOW, None, (a,)))
+            at.store.write_now(
+                lambda c, a=address: people.answer(c, reference, "Hi.", Acting(JOE, at.office, NOW), None, (a,))
+            )
     wrote("anna@example.de", 3)
     assert whom() == addressees.Addressees("anna@example.de", (), ("leo@example.de",))
-    at.store.write_now(lambda c: people.answer(c, reference, "It runs.", JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "It runs.", Acting(JOE, at.office, NOW)))
     assert sent() == ["anna@example.de"]
 
 
 def test_closing_tells_the_customer_who_knows_of_it(at: Desk) -> None:
     known, muted = opened(at, 1), opened(at, 2, OUTAGE_TEXT)
-    at.store.write_now(lambda c: people.answer(c, known, "Done.", JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, known, "Done.", Acting(JOE, at.office, NOW)))
     for reference in (known, muted):
-        at.store.write_now(lambda c, r=reference: people.close(c, r, JOE, at.office, NOW, notify=True))
+        at.store.write_now(lambda c, r=reference: people.close(c, r, Acting(JOE, at.office, NOW), notify=True))
     closed = [row for row in at.outbox() if row.template == "closed"]
     assert [(row.recipient, row.kind, row.context["reference"]) for row in closed] == [
         ("anna@example.de", "person", known)
@@ -372,10 +385,10 @@ def test_closing_tells_the_customer_who_knows_of_it(at: Desk) -> None:
 def test_who_ended_it_himself_with_thanks_is_not_told_that_it_ended(at: Desk) -> None:
     for number, (words, told) in enumerate((("It runs, thank you!", 0), ("Thank you, but it is slow again.", 1)), 1):
         reference = opened(at, number)
-        at.store.write_now(lambda c, r=reference: people.answer(c, r, "Done.", JOE, at.office, NOW))
+        at.store.write_now(lambda c, r=reference: people.answer(c, r, "Done.", Acting(JOE, at.office, NOW)))
         raw = mail(words, f"Re: Disk [{reference}]", Message_ID=f"<thanks{number}@example.de>")
         assert at.take(incoming(raw), raw, NOW + timedelta(minutes=1)).reference == reference
-        at.store.write_now(lambda c, r=reference: people.close(c, r, JOE, at.office, NOW, notify=True))
+        at.store.write_now(lambda c, r=reference: people.close(c, r, Acting(JOE, at.office, NOW), notify=True))
         closed = [row for row in at.outbox() if row.template == "closed" and row.context["reference"] == reference]
         assert (len(closed), at.show(reference)["state"]) == (told, "closed")
 
@@ -383,14 +396,14 @@ def test_who_ended_it_himself_with_thanks_is_not_told_that_it_ended(at: Desk) ->
 def test_roles_and_the_audit_hold(at: Desk) -> None:
     first, second = opened(at, 1), opened(at, 2)
     for act in (
-        lambda c: people.answer(c, first, "Hello.", AUDITOR, at.office, NOW),
+        lambda c: people.answer(c, first, "Hello.", Acting(AUDITOR, at.office, NOW)),
         lambda c: labels.tag(c, first, ["x"], [], AUDITOR, NOW),
         lambda c: merging.merge(c, first, second, AGENT, NOW),
-        lambda c: people.release(c, 1, AGENT, at.office, NOW),
+        lambda c: people.release(c, 1, Acting(AGENT, at.office, NOW)),
     ):
         with pytest.raises(NotAllowed):
             at.store.write_now(act)
-    at.store.write_now(lambda c: people.answer(c, first, "Hello.", AGENT, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, first, "Hello.", Acting(AGENT, at.office, NOW)))
     with pytest.raises(Refused, match="nobody has answered"):
         at.store.write_now(lambda c: people.wait(c, second, AGENT, NOW))
     for statement in (update(tables.audit).values(who="eve"), delete(tables.audit)):
@@ -455,7 +468,9 @@ def test_staff_read_what_a_first_mail_passes_on_and_what_was_last_said(at: Desk)
     reference = at.take(incoming(raw), raw).reference or ""
     told = [row.context for row in at.outbox() if row.template == "staff_new"]
     assert "no PTR record" in told[-1]["below"] and "PTR" not in told[-1]["text"]
-    at.store.write_now(lambda c: people.answer(c, reference, "Shall I set the PTR and the SPF?", JOE, at.office, NOW))
+    at.store.write_now(
+        lambda c: people.answer(c, reference, "Shall I set the PTR and the SPF?", Acting(JOE, at.office, NOW))
+    )
     raw = mail("Yes please to both.\r\n\r\n> Shall I set the PTR?", f"Re: Undelivered [{reference}]", In_Reply_To="<b1@example.de>", Message_ID="<b2@example.de>")  # fmt: skip
     assert at.take(incoming(raw), raw, NOW + timedelta(minutes=1)).reference == reference
     last = [row.context for row in at.outbox() if row.template == "staff_new"][-1]

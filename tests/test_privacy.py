@@ -22,6 +22,7 @@ from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
 from gateway.model import Person, RawMessage
 from gateway.tickets import audit, erasure, export, holds, labels, outgoing, people, purge, retention, word_index
+from gateway.tickets.outgoing import Acting
 from gateway.tickets.settings import Retention
 from tests.samples import NONE, NOW, STRANGER, envelope, incoming, mail
 from tests.test_desk import Desk
@@ -77,7 +78,7 @@ def test_a_ticket_that_is_over_goes_with_all_that_belongs_to_it(at: Desk) -> Non
     at.store.write_now(lambda c: inbox.accept(c, RawMessage(mail(Message_ID="<n1@example.de>"), envelope()), "d" * 64))
     assert purged(at.store, EVERYTHING, 60 * DAY) == {"evidence": 4}, "open tickets stay, and mails that wait"
     for reference in references[:2]:
-        at.store.write_now(lambda c, reference=reference: people.close(c, reference or "", LEA, at.office, NOW))  # type: ignore[misc]
+        at.store.write_now(lambda c, reference=reference: people.close(c, reference or "", Acting(LEA, at.office, NOW)))  # type: ignore[misc]
     assert purge.due(at.store, EVERYTHING, NOW + 20 * DAY)["tickets"] == 0
     assert purge.due(at.store, EVERYTHING, NOW + 60 * DAY)["tickets"] == 2
     assert purged(at.store, EVERYTHING.model_copy(update={"tickets": None}), 60 * DAY)["mails"] == 2
@@ -93,7 +94,7 @@ def test_nothing_is_left_of_what_was_settled_long_ago(at: Desk) -> None:
     """Every table whose rows come with mail is empty again when all of it is old: nothing grows for ever."""
     for number in range(3):
         reference = took(at, number) or ""
-        at.store.write_now(lambda c, reference=reference: people.close(c, reference, LEA, at.office, NOW))  # type: ignore[misc]
+        at.store.write_now(lambda c, reference=reference: people.close(c, reference, Acting(LEA, at.office, NOW)))  # type: ignore[misc]
     at.store.write_now(lambda c: outgoing.notice(c, "quarantine", "a line", NOW))
     at.store.write_now(lambda c: c.execute(update(tables.notices).values(told_at=NOW)))
     at.store.write_now(lambda c: c.execute(update(tables.outbox).values(state="sent")))
@@ -125,7 +126,7 @@ def test_a_large_mail_goes_in_pieces(at: Desk) -> None:
 @pytest.mark.parametrize("what", ["ticket", "account", "address"])
 def test_a_legal_hold_goes_before_purge_and_erasure(at: Desk, what: str) -> None:
     reference = took(at, 1) or ""
-    at.store.write_now(lambda c: people.close(c, reference, LEA, at.office, NOW))
+    at.store.write_now(lambda c: people.close(c, reference, Acting(LEA, at.office, NOW)))
     held = {"ticket": reference.lower(), "account": "10023", "address": "Anna@example.de"}[what]
     assert at.store.write_now(lambda c: holds.hold(c, held, "a lawsuit", "lea", NOW))
     assert not {"tickets", "mails"} & set(purged(at.store, EVERYTHING, 90 * DAY))
@@ -280,7 +281,7 @@ def test_a_purge_works_in_small_transactions(at: Desk) -> None:
     """Mail is never kept waiting by more than one step."""
     for number in range(30):
         reference = took(at, number) or ""
-        at.store.write_now(lambda c, reference=reference: people.close(c, reference, LEA, at.office, NOW))  # type: ignore[misc]
+        at.store.write_now(lambda c, reference=reference: people.close(c, reference, Acting(LEA, at.office, NOW)))  # type: ignore[misc]
     steps: list[int] = []
     kind = retention.kinds(EVERYTHING)[0]
     real = at.store.write

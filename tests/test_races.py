@@ -24,6 +24,7 @@ from gateway.database.store import Store
 from gateway.model import ClaimedItem, OutboxItem, RawMessage, Turn
 from gateway.tickets import aftermath, desk, openings, people, rounds, views
 from gateway.tickets.occasion import Occasion
+from gateway.tickets.outgoing import Acting
 from tests.peers.harness import until
 from tests.samples import JIM, JO, JOE, NONE, NOW, PASS, budgeted, died, envelope, incoming, mail
 from tests.test_desk import MINUTE, Desk, sent
@@ -66,7 +67,7 @@ class Scene:
         (self.acknowledged,) = c.execute(mine.where(tables.outbox.c.kind == "auto")).all()
         c.execute(update(tables.outbox).where(tables.outbox.c.ticket_id == ticket).values(state="sent", next_at=None))
         if answered:
-            row = people.answer(c, self.reference, "We are on it.", JOE, whose, NOW + MINUTE)
+            row = people.answer(c, self.reference, "We are on it.", Acting(JOE, whose, NOW + MINUTE))
             values = {"state": "sending", "attempts": 1, "lease_until": NOW + 1000 * MINUTE}
             c.execute(update(tables.outbox).where(tables.outbox.c.id == row).values(values))
             item = OutboxItem("", "answer", "en", "", "person", {}, ticket, row, created_at=NOW)
@@ -87,11 +88,11 @@ class Scene:
     def job(self, kind: str) -> Callable[[Connection], Any]:
         whose, reference = self.at.office, self.reference
         jobs: dict[str, Callable[[Connection], Any]] = {
-            "answer": lambda c: people.answer(c, reference, "Done.", JIM, whose, LATER),
-            "another answer": lambda c: people.answer(c, reference, "Done.", JO, whose, LATER + MINUTE),
-            "close": lambda c: people.close(c, reference, JIM, whose, LATER),
-            "reopen": lambda c: people.reopen(c, reference, JIM, whose, LATER),
-            "release": lambda c: people.release(c, self.pending[0].id, JIM, whose, LATER),
+            "answer": lambda c: people.answer(c, reference, "Done.", Acting(JIM, whose, LATER)),
+            "another answer": lambda c: people.answer(c, reference, "Done.", Acting(JO, whose, LATER + MINUTE)),
+            "close": lambda c: people.close(c, reference, Acting(JIM, whose, LATER)),
+            "reopen": lambda c: people.reopen(c, reference, Acting(JIM, whose, LATER)),
+            "release": lambda c: people.release(c, self.pending[0].id, Acting(JIM, whose, LATER)),
             "follow-up": lambda c: desk.commit(Occasion(c, *self.follow, whose, LATER)),
             "no proof": lambda c: desk.commit(Occasion(c, *self.unproven, whose, LATER)),
             "clock": lambda c: rounds.tick(c, whose, NOW + 16 * MINUTE),
@@ -249,7 +250,7 @@ def test_a_ticket_that_no_clock_watches_is_found_and_mended(store: Store) -> Non
     store.write_now(lambda c: c.execute(stopped))
     (problem,) = at.status()["problems"]
     assert reference in problem and "gateway tickets reopen" in problem
-    store.write_now(lambda c: people.reopen(c, reference, JOE, at.office, LATER))
+    store.write_now(lambda c: people.reopen(c, reference, Acting(JOE, at.office, LATER)))
     assert at.status()["problems"] == []
     assert at.show(reference)["target_at"] == (LATER + 15 * MINUTE).isoformat()
 
@@ -292,7 +293,7 @@ def test_the_clock_starts_at_the_receipt_however_late_the_mail_is_worked_on(stor
         NOW.isoformat(), (NOW + 15 * MINUTE).isoformat(), (NOW + 30 * MINUTE).isoformat(),
     )  # fmt: skip
     assert at.tick(late) == ["target", "status", "limit"], "found late, and recorded as that"
-    store.write_now(lambda c: people.answer(c, first.reference or "", "Words.", JOE, at.office, late))
+    store.write_now(lambda c: people.answer(c, first.reference or "", "Words.", Acting(JOE, at.office, late)))
     received = late + MINUTE
     raw = mail("Still slow.", f"Re: [{first.reference}]", Message_ID="<next@example.de>")
     at.take(incoming(raw, envelope_=envelope(received_at=received)), raw, now=late + timedelta(hours=3))

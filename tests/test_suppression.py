@@ -10,6 +10,7 @@ from gateway.database import outbox as outbox_rows
 from gateway.database.store import Store
 from gateway.model import Person
 from gateway.tickets import people
+from gateway.tickets.outgoing import Acting
 from tests.samples import NOW, died, envelope, incoming, mail
 from tests.test_desk import Desk
 from tests.test_threads import bounce
@@ -44,7 +45,7 @@ def test_a_bounce_that_says_there_is_nobody_silences_for_seven_days(at: Desk, st
     assert wrote(at, 1).startswith(f"mail to this address came back: failed {status} on 2026-11-22") == gone
     at.tick(NOW + timedelta(minutes=26))
     assert ("status" in [template for template, _ in at.customers()]) != gone, "nor does the clock write to it"
-    at.store.write_now(lambda c: people.answer(c, reference, "Words.", Person("joe"), at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "Words.", Acting(Person("joe"), at.office, NOW)))
     assert at.customers()[-1] == ("answer", "anna@example.de"), "a person's answer always goes"
     assert wrote(at, 2, NOW + 7 * DAY) == ""
 

@@ -14,6 +14,7 @@ from gateway.database import tables
 from gateway.database.store import Store
 from gateway.model import Account, AccountMatch, Attachment, Incoming
 from gateway.tickets import desk, outgoing, people
+from gateway.tickets.outgoing import Acting
 from tests.samples import (
     ACCOUNT_TEXT,
     JOE,
@@ -94,7 +95,7 @@ def bounce(rfc_id: str, status: str = "5.1.1") -> tuple[Incoming, bytes]:
 def answer(at: Desk) -> tuple[str, Any]:
     """(reference, outbox row of a person's answer)."""
     reference = at.take(incoming()).reference or ""
-    row = at.store.write_now(lambda c: people.answer(c, reference, "Words.", JOE, at.office, NOW))
+    row = at.store.write_now(lambda c: people.answer(c, reference, "Words.", Acting(JOE, at.office, NOW)))
     return reference, next(found for found in at.outbox() if found.id == row)
 
 
@@ -120,7 +121,7 @@ def test_a_storm_of_bounces_of_one_answer_is_one_staff_mail(at: Desk) -> None:
         at.take(what, raw, bounced=row.id, now=NOW + timedelta(seconds=number))
     assert sum(other.template == "staff_undelivered" for other in at.outbox()) == 1
     assert at.show(reference)["state"] == "open"
-    at.store.write_now(lambda c: people.answer(c, reference, "By telephone.", JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.answer(c, reference, "By telephone.", Acting(JOE, at.office, NOW)))
     at.take(*bounce(row.rfc_id, "5.2.0"), bounced=row.id)
     assert at.show(reference)["state"] == "waiting", "what was told already moves nothing again"
 
@@ -157,7 +158,7 @@ def test_a_token_expires_after_180_days(at: Desk) -> None:
 def test_a_token_lives_on_with_each_reply_that_carries_it(at: Desk) -> None:
     reference = at.take(incoming()).reference or ""
     later = NOW + timedelta(days=170)
-    at.store.write_now(lambda c: people.answer(c, reference, "Words.", JOE, at.office, later))
+    at.store.write_now(lambda c: people.answer(c, reference, "Words.", Acting(JOE, at.office, later)))
     assert by_token(at, later + timedelta(days=170), 1).decision.disposition == "appended"
     assert by_token(at, later + timedelta(days=181), 2).decision.disposition == "pending"
 
@@ -261,7 +262,7 @@ def test_the_same_request_again_joins_the_first_and_is_not_acknowledged_twice(at
     assert at.show(first.reference)["limit_at"] == (NOW + 30 * MINUTE).isoformat()  # the promise is that of the first
     other = again(4, NOW + 7 * MINUTE, text=ACCOUNT_TEXT.replace("123456", "123457"))
     late = again(5, NOW + 30 * MINUTE)
-    at.store.write_now(lambda c: people.close(c, late.reference or "", JOE, at.office, NOW + 31 * MINUTE))
+    at.store.write_now(lambda c: people.close(c, late.reference or "", Acting(JOE, at.office, NOW + 31 * MINUTE)))
     after = again(6, NOW + 32 * MINUTE)
     assert len({first.reference, other.reference, late.reference, after.reference}) == 4
 
@@ -274,7 +275,7 @@ def test_the_same_request_again_after_an_answer_is_told_to_staff(at: Desk) -> No
         return at.take(incoming(raw, envelope_=envelope(received_at=now)), raw, now=now)
 
     reference = again(1, NOW).reference or ""
-    at.store.write_now(lambda c: people.answer(c, reference, "Delete the logs.", JOE, at.office, NOW + MINUTE))
+    at.store.write_now(lambda c: people.answer(c, reference, "Delete the logs.", Acting(JOE, at.office, NOW + MINUTE)))
     assert again(2, NOW + 3 * MINUTE).reference == reference
     told = [row.context["event"] for row in at.outbox() if row.template == "staff_new"]
     assert (told[-1], len(told), at.show(reference)["state"]) == ("appended", 2, "open")

@@ -16,6 +16,7 @@ from gateway.cli import listing as cli_listing
 from gateway.cli import tickets as cli_tickets
 from gateway.database.store import Store
 from gateway.tickets import audit, people, views
+from gateway.tickets.outgoing import Acting
 from tests.samples import JOE, NOW, OUTAGE_TEXT, incoming, mail
 from tests.test_desk import Desk
 from tests.test_people import MINUTE, follow_up, opened
@@ -135,7 +136,7 @@ def test_lists_are_filtered_and_a_word_that_is_none_is_refused(at: Desk, shell: 
 def test_a_long_list_is_shown_a_page_at_a_time(at: Desk, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """A list of a million rows took 763 MB; its pages are in the order of a short list, and none is read twice."""
     references = [opened(at, number) for number in range(5)]
-    at.store.write_now(lambda c: people.close(c, references[2], JOE, at.office, NOW))
+    at.store.write_now(lambda c: people.close(c, references[2], Acting(JOE, at.office, NOW)))
     lists = [("list",), ("list", "--state", "open"), ("messages", "list"), ("outbox", "list")]
     whole = [shell(*one, "--json").stdout for one in lists]
     assert [len(one.splitlines()) for one in whole[:3]] == [5, 4, 5]
@@ -192,7 +193,7 @@ def test_the_mail_that_said_so_is_the_one_that_is_corrected(at: Desk, shell: She
 def test_the_report_at_the_shell(at: Desk, shell: Shell) -> None:
     opened(at, 1)
     late = opened(at, 2)
-    at.store.write_now(lambda c: people.answer(c, late, "Hello.", JOE, at.office, NOW + 16 * MINUTE))
+    at.store.write_now(lambda c: people.answer(c, late, "Hello.", Acting(JOE, at.office, NOW + 16 * MINUTE)))
     page = shell("report", "--since", "2026-11-01").stdout
     assert "all 2 1 0.0 % 50.0 % 16:00 min 16:00 min" in " ".join(page.split())
     found = json.loads(shell("report", "--since", "2026-11-01", "--json").stdout)

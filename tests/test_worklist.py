@@ -42,6 +42,7 @@ from gateway.tickets import (
     worklist,
 )
 from gateway.tickets.conversation import MovedOn, Refused
+from gateway.tickets.outgoing import Acting
 from gateway.tickets.rights import NotAllowed
 from gateway.tickets.worklist import Wanted
 from tests.conftest import NOW
@@ -211,7 +212,7 @@ def test_an_answer_taken_back_leaves_nobody_waiting_without_a_clock(store: Store
     # a note, a close, a new owner meanwhile: the clock runs on
     for meanwhile in (
         lambda c, one: labels.note(c, one, "x", boss, at(3)),
-        lambda c, one: people.close(c, one, boss, whose, at(3)),
+        lambda c, one: people.close(c, one, Acting(boss, whose, at(3))),
         lambda c, one: ownership.take(c, one, OLENA, at(3)),
     ):
         reference = opened(store, "a", minutes=12)
@@ -268,20 +269,20 @@ def test_a_close_taken_back_leaves_the_ticket_as_it_was(store: Store) -> None:
     for spam in (False, True):
         one = opened(store, "a", minutes=5, snoozed_until=NOW + timedelta(hours=1))
         before = row(one)
-        store.write_now(lambda c, r=one, s=spam: people.close(c, r, OLENA, whose, NOW, spam=s))
+        store.write_now(lambda c, r=one, s=spam: people.close(c, r, Acting(OLENA, whose, NOW), spam=s))
         assert store.read_now(lambda c: undoing.lately(c, OLENA, at(2)))[0] == {one: "close"}
         undo(one, 9)
         assert row(one) == before
         with pytest.raises(Refused):
             undo(one, 9)
     answered = opened(store, "b", minutes=5)
-    store.write_now(lambda c: people.answer(c, answered, "We look.", OLENA, whose, at(10)))
-    store.write_now(lambda c: people.close(c, answered, OLENA, whose, at(20)))
+    store.write_now(lambda c: people.answer(c, answered, "We look.", Acting(OLENA, whose, at(10))))
+    store.write_now(lambda c: people.close(c, answered, Acting(OLENA, whose, at(20))))
     undo(answered, 21)
     assert (row(answered).state, row(answered).limit_at) == ("waiting", None)
     late, told, both = (opened(store, name, minutes=5) for name in "cde")
-    store.write_now(lambda c: people.close(c, late, OLENA, whose, at(40)))
-    store.write_now(lambda c: people.close(c, told, OLENA, whose, at(40), notify=True))
+    store.write_now(lambda c: people.close(c, late, Acting(OLENA, whose, at(40))))
+    store.write_now(lambda c: people.close(c, told, Acting(OLENA, whose, at(40)), notify=True))
     store.write_now(lambda c: answering.send(c, both, "Done.", (1, OLENA), whose, at(40), and_close=True))
     assert store.read_now(lambda c: undoing.lately(c, OLENA, at(41))) == ({late: "close"}, at(50))
     for reference, seconds, by in ((late, 53, OLENA), (late, 42, max_), (told, 42, OLENA), (both, 42, OLENA)):
@@ -438,7 +439,7 @@ def test_a_snooze_and_a_merge_are_taken_back_whole(store: Store) -> None:
     # an outage that runs goes into an answered ticket: everything of both comes back, what was part of the first too
     part, grave = opened(store, "b"), opened(store, "c", minutes=20, priority="high", critical=True, marks=["critical"])
     calm = opened(store, "d", minutes=9)
-    store.write_now(lambda c: people.answer(c, calm, "We look.", boss, whose, at(1)))
+    store.write_now(lambda c: people.answer(c, calm, "We look.", Acting(boss, whose, at(1))))
     store.write_now(lambda c: merging.merge(c, part, grave, boss, at(2)))
     was = row(part), row(grave), row(calm)
     store.write_now(lambda c: merging.merge(c, grave, calm, boss, at(20)))
@@ -459,9 +460,9 @@ def test_a_snooze_and_a_merge_are_taken_back_whole(store: Store) -> None:
 def test_no_merge_makes_an_answer_older_than_its_promise(store: Store) -> None:
     whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
     answered, later = opened(store, "a", minutes=10), opened(store, "b", minutes=9)
-    store.write_now(lambda c: people.answer(c, answered, "We look.", boss, whose, NOW - timedelta(minutes=8)))
+    store.write_now(lambda c: people.answer(c, answered, "We look.", Acting(boss, whose, NOW - timedelta(minutes=8))))
     # answered and written to again: its round began after the answer that the other ticket had
-    store.write_now(lambda c: people.answer(c, later, "We look.", boss, whose, NOW - timedelta(minutes=7)))
+    store.write_now(lambda c: people.answer(c, later, "We look.", Acting(boss, whose, NOW - timedelta(minutes=7))))
     again = clock.columns(clock.new_round(NOW, RULES), 2) | {"state": "open", "promised_at": NOW}
     store.write_now(lambda c: c.execute(tickets.update().where(tickets.c.reference == later).values(**again)) and None)
     store.write_now(lambda c: merging.merge(c, later, answered, boss, NOW))
@@ -491,10 +492,10 @@ def test_mine_is_what_i_have_not_closed_and_an_incident_has_its_tickets(store: S
 def test_the_last_act_alone_is_taken_back(store: Store) -> None:
     whose, boss = office(store.keys, store.key_id), Person("boss", Role.LEAD)
     spam, *both = (opened(store, name) for name in "abc")
-    store.write_now(lambda c: people.close(c, spam, boss, whose, NOW, spam=True))
+    store.write_now(lambda c: people.close(c, spam, Acting(boss, whose, NOW), spam=True))
     later = NOW + timedelta(seconds=2)
     for one in both:
-        store.write_now(lambda c, one=one: people.close(c, one, boss, whose, later))  # type: ignore[misc]
+        store.write_now(lambda c, one=one: people.close(c, one, Acting(boss, whose, later)))  # type: ignore[misc]
     undo, until = store.read_now(lambda c: undoing.lately(c, boss, later))
     assert undo == dict.fromkeys(both, "close") and until == later + timedelta(seconds=10)
     store.write_now(lambda c: undoing.undo(c, spam, boss, later))  # on its own page still
@@ -525,8 +526,8 @@ def test_other_conversations_of_the_author_are_offered(store: Store) -> None:
         }
         came("vacation", account=account, author=author, round=0)
         came("stranger", account=account, author="somebody@example.de")
-        store.write_now(lambda c, made=made: people.close(c, made["closed"], boss, whose, NOW))  # type: ignore[misc]
-        store.write_now(lambda c, made=made: people.answer(c, made["answered"], "We look.", boss, whose, NOW))  # type: ignore[misc]
+        store.write_now(lambda c, made=made: people.close(c, made["closed"], Acting(boss, whose, NOW)))  # type: ignore[misc]
+        store.write_now(lambda c, made=made: people.answer(c, made["answered"], "We look.", Acting(boss, whose, NOW)))  # type: ignore[misc]
         row = store.read_now(
             lambda c, made=made: c.execute(select(tickets).where(tickets.c.reference == made["lag"])).one()
         )  # type: ignore[misc]
@@ -565,15 +566,15 @@ def test_a_mail_is_split_off_with_what_it_brought(store: Store) -> None:
         return store.read_now(lambda c: c.execute(select(tickets).where(tickets.c.reference == reference)).one())
 
     with pytest.raises(NotAllowed):
-        store.write_now(lambda c: splitting.split(c, first, entry, OLENA, whose, NOW))
+        store.write_now(lambda c: splitting.split(c, first, entry, Acting(OLENA, whose, NOW)))
     assert row(first).version == 1 and found(store, "invoice") == ["outage"]
     opening = store.read_now(
         lambda c: c.execute(select(func.min(entries.c.id)).where(entries.c.ticket_id == row(first).id)).scalar_one()
     )
     for wrong in (0, opening, entry + 99):
         with pytest.raises(Refused):
-            store.write_now(lambda c, wrong=wrong: splitting.split(c, first, wrong, boss, whose, NOW))  # type: ignore[misc]
-    made = store.write_now(lambda c: splitting.split(c, first, entry, boss, whose, NOW))
+            store.write_now(lambda c, wrong=wrong: splitting.split(c, first, wrong, Acting(boss, whose, NOW)))  # type: ignore[misc]
+    made = store.write_now(lambda c: splitting.split(c, first, entry, Acting(boss, whose, NOW)))
     old, new = row(first), row(made)
     assert (new.state, new.subject, new.author, new.account, new.trust) == (
         "open",

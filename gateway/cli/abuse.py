@@ -27,7 +27,6 @@ def abuse_tell(
     account: Annotated[str | None, typer.Option(help="Whose contact, where the notice names several accounts.")] = None,
 ) -> None:
     """Pass an abuse notice on to the abuse contact (else the owner) of the account whose address it names."""
-    from gateway.database.store import utc_now
     from gateway.tickets import abuse
     from gateway.tickets.conversation import ticket
 
@@ -35,10 +34,8 @@ def abuse_tell(
         said = store.read_now(lambda connection: abuse.named(connection, ticket(connection, reference).id))
         contact = _contact(settings, said, account)
         about = ", ".join([*said["ips"], *said["services"], *said["orders"]][:3])
-        office = context.office(settings, store)
-        told = store.write_now(
-            lambda connection: abuse.tell(connection, reference, contact, about, context.person(), office, utc_now())
-        )
+        acting = context.acting(settings, store)
+        told = store.write_now(lambda connection: abuse.tell(connection, reference, contact, about, acting))
     print(f"told {', '.join(map(safe, told))} (account {safe(contact.account.account)})")
 
 

@@ -37,14 +37,13 @@ def blocks_add(
     customer: Annotated[bool, typer.Option("--customer", help="Although accounts are registered with it.")] = False,
 ) -> None:
     """Send mail of this sender to quarantine from now on, unanswered."""
-    from gateway.database.store import utc_now
     from gateway.tickets import blocks
 
     with context.store(write=True) as (settings, store):
         if not customer and (whose := _customers(settings, blocks.normal(sender))):
             fail(f"{safe(whose)}: --customer blocks it all the same", 2)
-        office = context.office(settings, store)
-        done = store.write_now(lambda c: blocks.add(c, sender, why, context.person(), office, utc_now()))
+        acting = context.acting(settings, store)
+        done = store.write_now(lambda connection: blocks.add(connection, sender, why, acting))
     print(f"{safe(done)} is blocked: the service knows it within two seconds")
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.database.store import Store
     from gateway.model import Person
-    from gateway.tickets.outgoing import Office
+    from gateway.tickets.outgoing import Acting, Office
 
 _given = "/etc/gateway/config.toml"
 
@@ -95,6 +95,14 @@ def person() -> Person:
     from gateway.model import Person, Role
 
     return Person(who(), Role.ADMIN)
+
+
+def acting(found: Settings, opened: Store) -> Acting:
+    """The person at this shell, now, as an act on a ticket or a sender wants it."""
+    from gateway.database.store import utc_now
+    from gateway.tickets.outgoing import Acting
+
+    return Acting(person(), office(found, opened), utc_now())
 
 
 def who() -> str:

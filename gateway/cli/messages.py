@@ -99,14 +99,11 @@ def messages_replay(
 @app.command("release")
 def messages_release(message: int) -> None:
     """Give a quarantined mail, or a contribution without proof, to the desk."""
-    from gateway.database.store import utc_now
     from gateway.tickets import held
 
     with context.store(write=True) as (settings, store):
-        office = context.office(settings, store)
-        if not store.write_now(
-            lambda connection: held.release(connection, message, context.person(), office, utc_now())
-        ):
+        acting = context.acting(settings, store)
+        if not store.write_now(lambda connection: held.release(connection, message, acting)):
             fail(f"message {message} is not quarantined or pending")
 
 

@@ -94,9 +94,9 @@ def tickets_merge(
     if not undo:
         _do(lambda connection, by, now: merging.merge(connection, reference, into, by, now))
         return
-    with context.store() as (settings, store):
-        office = context.office(settings, store)
-    _do(lambda connection, by, now: merging.unmerge(connection, reference, by, office, now))
+    with context.store(write=True) as (settings, store):
+        acting = context.acting(settings, store)
+        store.write_now(lambda connection: merging.unmerge(connection, reference, acting))
 
 
 @app.command("link")
@@ -118,15 +118,16 @@ def tickets_correct(
     from gateway.database.store import utc_now
     from gateway.tickets import corrections
 
-    with context.store() as (settings, store):
-        office = context.office(settings, store)
-    began = moments.past(since, utc_now(), zone=settings.gateway.timezone) if since else None
+    zone = moments.zone_of(context.settings())
+    began = moments.past(since, utc_now(), zone=zone) if since else None
     right = corrections.Right(department, _yes(critical), question, _kinds(sensitive), priority, None, account, began)
     if right == corrections.Right():
         fail(
             "say what is right: --department, --critical, --question, --sensitive, --priority, --account or --since", 2
         )
-    changed = _do(lambda connection, by, now: corrections.correct(connection, reference, right, by, office, now, entry))
+    with context.store(write=True) as (settings, store):
+        acting = context.acting(settings, store)
+        changed = store.write_now(lambda connection: corrections.correct(connection, reference, right, acting, entry))
     print(f"corrected: {', '.join(changed)}" if changed else "it is so already")
 
 

@@ -154,7 +154,6 @@ def words_of(file: str | None) -> str:
 @app.command("reply")
 def tickets_reply(reference: str, file: Words = None, seen: Seen = None) -> None:
     """Send an answer to the customer; stops the clock. If anything is said meanwhile, it is not sent."""
-    from gateway.database.store import utc_now
     from gateway.tickets import people
 
     with context.store(write=True) as (settings, store):
@@ -162,12 +161,8 @@ def tickets_reply(reference: str, file: Words = None, seen: Seen = None) -> None
         for one in others:
             print(f"gateway: {safe(one)} is writing an answer to {safe(reference)}", file=sys.stderr)
         words = words_of(file)
-        office, read = context.office(settings, store), version if seen is None else seen
-        row = store.write_now(
-            lambda connection: people.answer(
-                connection, reference, words, context.person(), office, utc_now(), seen=read
-            )
-        )
+        acting, read = context.acting(settings, store), version if seen is None else seen
+        row = store.write_now(lambda connection: people.answer(connection, reference, words, acting, seen=read))
     print(f"queued as outbox row {row}")
 
 
@@ -201,15 +196,12 @@ def tickets_close(
     help="Tell the customer, if he has heard from us.")] = True,
 ) -> None:  # fmt: skip
     """Close a ticket; the customer is told."""
-    from gateway.database.store import utc_now
     from gateway.tickets import people
 
     with context.store(write=True) as (settings, store):
-        office = context.office(settings, store)
+        acting = context.acting(settings, store)
         author = store.write_now(
-            lambda connection: people.close(
-                connection, reference, context.person(), office, utc_now(), spam=spam, notify=notify
-            )
+            lambda connection: people.close(connection, reference, acting, spam=spam, notify=notify)
         )
     if author:
         print(f"to block the sender: gateway blocks add {safe(author)}")
@@ -218,12 +210,11 @@ def tickets_close(
 @app.command("reopen")
 def tickets_reopen(reference: str) -> None:
     """Open a ticket again; its clock starts now."""
-    from gateway.database.store import utc_now
     from gateway.tickets import people
 
     with context.store(write=True) as (settings, store):
-        office = context.office(settings, store)
-        store.write_now(lambda connection: people.reopen(connection, reference, context.person(), office, utc_now()))
+        acting = context.acting(settings, store)
+        store.write_now(lambda connection: people.reopen(connection, reference, acting))
 
 
 @app.command("attachment")

@@ -14,6 +14,7 @@ from gateway.mail.address import one_spelling
 from gateway.model import Told, Trust
 from gateway.tickets import blocks
 from gateway.tickets.conversation import Refused
+from gateway.tickets.outgoing import Acting
 
 
 async def page(visit: Visit) -> Response:
@@ -59,7 +60,7 @@ async def act(visit: Visit) -> Response:
 def block(connection: Connection, visit: Visit, sender: str, why: str) -> str:
     """Puts a sender on the list."""
     desk, now = visit.service.desk(), visit.service.clock()
-    return blocks.add(connection, sender, why, visit.person, desk.office, now)
+    return blocks.add(connection, sender, why, Acting(visit.person, desk.office, now))
 
 
 async def known(service: Service) -> None:

@@ -17,6 +17,7 @@ from gateway.database.tables import Message, Trace, messages, tickets, traces
 from gateway.model import Told
 from gateway.tickets import audit, held
 from gateway.tickets.audit import Act
+from gateway.tickets.outgoing import Acting
 
 PAGE = 100
 LATELY = 20_000  #: mails among which those that were only recorded are looked for
@@ -128,7 +129,7 @@ async def _acted(visit: Visit, key: int, what: str) -> int:
     def done(connection: Connection) -> int:
         desk, now, by = visit.service.desk(), visit.service.clock(), visit.person
         if what == "release":
-            return int(held.release(connection, key, by, desk.office, now))
+            return int(held.release(connection, key, Acting(by, desk.office, now)))
         if what == "discard":
             return int(held.discard(connection, key, by, now))
         if what == "replay":

@@ -24,6 +24,7 @@ from gateway.mail import tokens
 from gateway.model import Told
 from gateway.tickets import answering, blocks, labels, merging, ownership, people, undoing, word_index, worklist
 from gateway.tickets.conversation import Refused, ticket
+from gateway.tickets.outgoing import Acting
 from gateway.tickets.worklist import Wanted
 
 MAX_VIEWS = 20
@@ -200,7 +201,7 @@ def _one(connection: Connection, reference: str, what: str, of: tuple[Visit, dat
     if what == "take":
         ownership.assign(connection, reference, by.name, by, now)
     elif what in ("close", "spam"):
-        people.close(connection, reference, by, visit.service.desk().office, now, spam=what == "spam")
+        people.close(connection, reference, Acting(by, visit.service.desk().office, now), spam=what == "spam")
     elif what == "snooze":
         ownership.snooze(connection, reference, now + timedelta(hours=1), by, now)
     elif what == "tag":

@@ -50,6 +50,7 @@ from gateway.tickets import (
 from gateway.tickets import presence as presences
 from gateway.tickets.conversation import MovedOn, Refused, ticket
 from gateway.tickets.corrections import Right
+from gateway.tickets.outgoing import Acting
 
 LONGEST = answering.MAX_WORDS
 MANY_FACTS = 20  #: whose owners are looked up
@@ -310,11 +311,11 @@ def _act(connection: Connection, visit: Visit, what: str) -> None:
     if what == "note":
         labels.note(connection, reference, visit.field("text", LONGEST), by, now)
     elif what == "close":
-        people.close(connection, reference, by, desk.office, now, notify=bool(visit.field("notify")))
+        people.close(connection, reference, Acting(by, desk.office, now), notify=bool(visit.field("notify")))
     elif what == "spam":
-        people.close(connection, reference, by, desk.office, now, spam=True)
+        people.close(connection, reference, Acting(by, desk.office, now), spam=True)
     elif what == "reopen":
-        people.reopen(connection, reference, by, desk.office, now)
+        people.reopen(connection, reference, Acting(by, desk.office, now))
     elif what == "wait":
         people.wait(connection, reference, by, now)
     else:
@@ -333,7 +334,7 @@ def _ordered(connection: Connection, visit: Visit, what: str) -> None:
     elif what == "wake":
         ownership.wake(connection, reference, by, now)
     elif what == "part":
-        merging.unmerge(connection, visit.field("part", 20), by, visit.service.desk().office, now)
+        merging.unmerge(connection, visit.field("part", 20), Acting(by, visit.service.desk().office, now))
     elif what == "link":
         merging.link(connection, reference, visit.field("to", 20), by, now)
     else:
@@ -367,7 +368,7 @@ async def _split(visit: Visit) -> Response:
     entry, desk, now = visit.field("entry", 18), visit.service.desk(), visit.service.clock()
     number = int(entry) if entry.isascii() and entry.isdigit() else 0
     made = await visit.service.change(
-        lambda c: splitting.split(c, reference_of(visit), number, visit.person, desk.office, now)
+        lambda c: splitting.split(c, reference_of(visit), number, Acting(visit.person, desk.office, now))
     )
     return back(f"/tickets/{made}", f"Split off {reference_of(visit)}. Merged into it, all is as before.")
 
@@ -380,8 +381,8 @@ async def _block(visit: Visit) -> Response:
     desk, by, now = visit.service.desk(), visit.person, visit.service.clock()
 
     def done(connection: Connection) -> None:
-        people.close(connection, row.reference, by, desk.office, now, spam=True)
-        blocks.add(connection, sender, f"spam {row.reference}", by, desk.office, now)
+        people.close(connection, row.reference, Acting(by, desk.office, now), spam=True)
+        blocks.add(connection, sender, f"spam {row.reference}", Acting(by, desk.office, now))
 
     await visit.service.change(done)
     await blocked.known(visit.service)
@@ -412,7 +413,9 @@ async def correct(visit: Visit) -> Response:
     )
     desk, now = visit.service.desk(), visit.service.clock()
     done = await visit.service.change(
-        lambda connection: corrections.correct(connection, reference_of(visit), right, visit.person, desk.office, now)
+        lambda connection: corrections.correct(
+            connection, reference_of(visit), right, Acting(visit.person, desk.office, now)
+        )
     )
     visit.service.wake()
     told = f"Corrected: {', '.join(done).replace('_', ' ')}." if done else "Nothing was changed."
@@ -443,7 +446,7 @@ async def release(visit: Visit) -> Response:
     def released(connection: Connection) -> None:
         row = ticket(connection, reference_of(visit))
         mail = casefile.mail_of(connection, row, int(entry)) if entry.isascii() and entry.isdigit() else None
-        if mail is None or not people.release(connection, mail.id, visit.person, desk.office, now):
+        if mail is None or not people.release(connection, mail.id, Acting(visit.person, desk.office, now)):
             raise Told("this message does not wait for anybody")
 
     await visit.service.change(released)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from gateway import log
 from gateway.database.tables import Ticket, entries, facts
-from gateway.model import Account, OutboxItem, Person
+from gateway.model import Account, OutboxItem
 from gateway.tickets import greeting, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
-from gateway.tickets.outgoing import Office, Reply
+from gateway.tickets.outgoing import Acting, Reply
 
 LONGEST = 8000  #: characters of the notice that are passed on
 
@@ -47,26 +46,26 @@ def _words(connection: Connection, ticket: int) -> str:
     return "\n".join(f"> {line}".rstrip() for line in notice.strip().splitlines())
 
 
-def tell(
-    connection: Connection, reference: str, contact: Contact, about: str, by: Person, office: Office, now: datetime
-) -> list[str]:
+def tell(connection: Connection, reference: str, contact: Contact, about: str, acting: Acting) -> list[str]:
     """Writes the mails to the contacts of an account, once for each ticket; whom.
 
     Raises:
         NoTicket, Merged, NotAllowed: as ``people.answer``.
         Refused: nobody can be told, or all were.
     """
-    row = at_work(connection, reference, by, "answer")
-    to = [address for address in contact.addresses if not office.rules.owns(address)]
+    row = at_work(connection, reference, acting.by, "answer")
+    to = [address for address in contact.addresses if not acting.office.rules.owns(address)]
     if not to:
         raise Refused(f"the directory has no abuse contact and no owner of account {contact.account.account}")
-    language = office.rules.language(contact.account.language)
+    language = acting.office.rules.language(contact.account.language)
     notice = _Notice(contact.account, about, language, _words(connection, row.id))
-    told = [address for address in to if outgoing.write(connection, notice.to(address, row), office, now)]
+    told = [address for address in to if outgoing.write(connection, notice.to(address, row), acting.office, acting.at)]
     if not told:
         raise Refused(f"the contacts of account {contact.account.account} were told already")
     words = f"told the abuse contact of account {contact.account.account}: {', '.join(told)}"
-    changed(connection, row, Change("tell_abuse", words, detail={"account": contact.account.account}), by, now)
+    changed(
+        connection, row, Change("tell_abuse", words, detail={"account": contact.account.account}), acting.by, acting.at
+    )
     return told
 
 

@@ -22,7 +22,7 @@ from gateway.model import OutboxState, Person, TicketState
 from gateway.tickets import answer_files, audit, clock, people, word_index
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import Refused, ticket
-from gateway.tickets.outgoing import Office
+from gateway.tickets.outgoing import Acting, Office
 from gateway.tickets.undoing import UNDO_S
 
 MAX_WORDS = 100_000
@@ -69,14 +69,14 @@ def send(
         MovedOn, Refused, NoTicket, Merged, NotAllowed: as ``people.answer``.
     """
     before = ticket(connection, reference, lock=True)
-    row = people.answer(connection, reference, text, user[1], office, now, seen, to)
+    row = people.answer(connection, reference, text, Acting(user[1], office, now), seen, to)
     connection.execute(update(outbox).where(_same(connection, row)).values(next_at=now + timedelta(seconds=UNDO_S)))
     answer_files.send(connection, user[0], before.id, row)
     took = "" if before.owner else user[1].name[:100]
     if took:
         change(connection, tickets, before.id, {"owner": took})
     if and_close:
-        people.close(connection, reference, user[1], office, now)
+        people.close(connection, reference, Acting(user[1], office, now))
     keep(connection, user[0], before.id, text, now)
     d = drafts.c
     was = {name: _plain(getattr(before, name)) for name in _CHANGED} | {"took": took}

@@ -19,7 +19,7 @@ from gateway.model import Person
 from gateway.tickets import audit, rights
 from gateway.tickets.audit import Act
 from gateway.tickets.conversation import Refused
-from gateway.tickets.outgoing import Office
+from gateway.tickets.outgoing import Acting, Office
 
 BLOCK, UNBLOCK, SENDER = "block", "unblock", "sender"
 _DOMAIN = re.compile(r"(?=.{4,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
@@ -76,20 +76,20 @@ def normal(what: str) -> str:
     return found
 
 
-def add(connection: Connection, what: str, why: str, by: Person, office: Office, now: datetime) -> str:
+def add(connection: Connection, what: str, why: str, acting: Acting) -> str:
     """Blocks an address, or a domain with everything below it, from the next mail on; what is blocked now.
 
     Raises:
         Refused: it is neither, a public suffix, or ours.
         NotAllowed: the person is no admin.
     """
-    rights.require(by, "block")
+    rights.require(acting.by, "block")
     sender = normal(what)
-    if _is_ours(sender, office):
+    if _is_ours(sender, acting.office):
         raise Refused(f"{sender} is ours")
-    values = {"sender": sender, "at": now, "who": by.name[:100], "why": " ".join(why.split())[:200]}
+    values = {"sender": sender, "at": acting.at, "who": acting.by.name[:100], "why": " ".join(why.split())[:200]}
     if put_once(connection, blocked_senders, values) is not None:
-        audit.write(connection, Act(BLOCK, SENDER, sender), by, now)
+        audit.write(connection, Act(BLOCK, SENDER, sender), acting.by, acting.at)
     return sender
 
 

@@ -18,7 +18,7 @@ from gateway.database.tables import Correction, Entry, Ticket, corrections, entr
 from gateway.model import Department, Ownership, Person, Priority, Question, TicketState, Trust
 from gateway.tickets import openings, outgoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed
-from gateway.tickets.outgoing import Notification, Office
+from gateway.tickets.outgoing import Acting, Notification, Office
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT")
 _NAMES = {"reply_language": "language"}  #: as it is recorded
 
 
-def correct(connection: Connection, reference: str, right: Right, by: Person, office: Office, now: datetime,
+def correct(connection: Connection, reference: str, right: Right, acting: Acting,
             entry: int | None = None) -> list[str]:  # fmt: skip
     """Records what was wrong, and the ticket follows it; the fields that changed. ``entry``: the contribution that was
     misread, by default the one that opened the ticket.
@@ -48,11 +48,11 @@ def correct(connection: Connection, reference: str, right: Right, by: Person, of
         Refused: there is no such contribution, the account is none of its author's, or it would have begun in the
             future.
     """
-    row = at_work(connection, reference, by)
+    row = at_work(connection, reference, acting.by)
     values = _follows(row, right)
     wrong = {f.name: getattr(row, f.name) for f in fields(right) if f.name in values}
     right_is = dict(values)
-    if right.since is not None and (began := _began(connection, row, right.since, now)) is not None:
+    if right.since is not None and (began := _began(connection, row, right.since, acting.at)) is not None:
         wrong["since"], right_is["since"] = began[0], right.since.isoformat()
         values |= {"missing": [one for one in row.missing if one != "started_at"]}
     if not wrong:
@@ -60,14 +60,14 @@ def correct(connection: Connection, reference: str, right: Right, by: Person, of
     for name, before in wrong.items():
         misread = _said_outage(connection, row) if name == "critical" and before and entry is None else None
         misread = misread or _entry(connection, row, entry)
-        _record(connection, row, misread, (name, before, right_is[name]), by, now)
+        _record(connection, row, misread, (name, before, right_is[name]), acting.by, acting.at)
     said = ", ".join(
-        f"{_NAMES.get(name, name)}: {_words(before, office)} -> {_words(right_is[name], office)}"
+        f"{_NAMES.get(name, name)}: {_words(before, acting.office)} -> {_words(right_is[name], acting.office)}"
         for name, before in wrong.items()
     )
     detail = {name: {"from": before, "to": right_is[name]} for name, before in wrong.items()}
-    changed(connection, row, Change("correct", f"corrected {said}", values, detail), by, now)
-    _follow_up(connection, row, wrong, office, now)
+    changed(connection, row, Change("correct", f"corrected {said}", values, detail), acting.by, acting.at)
+    _follow_up(connection, row, wrong, acting.office, acting.at)
     return list(wrong)
 
 

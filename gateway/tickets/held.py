@@ -14,14 +14,14 @@ from gateway.database.outbox import Choice
 from gateway.model import Person
 from gateway.tickets import audit, people, rights
 from gateway.tickets.audit import Act
-from gateway.tickets.outgoing import Office
+from gateway.tickets.outgoing import Acting
 
 
-def release(connection: Connection, message: int, by: Person, office: Office, now: datetime) -> bool:
+def release(connection: Connection, message: int, acting: Acting) -> bool:
     """``people.release``. ``False``: it is not held back."""
-    done = people.release(connection, message, by, office, now)
+    done = people.release(connection, message, acting)
     if done:
-        log.acted(by.name, "release", f"message {message}")
+        log.acted(acting.by.name, "release", f"message {message}")
     return done
 
 

@@ -18,7 +18,7 @@ from gateway.database.tables import Ticket, ticket_links, tickets
 from gateway.model import Person, Priority, TicketState
 from gateway.tickets import clock, openings, undoing
 from gateway.tickets.conversation import Change, Refused, at_work, changed, ticket
-from gateway.tickets.outgoing import Office
+from gateway.tickets.outgoing import Acting
 
 _RUNNING = ("promised_at", "round_started_at", "target_at", "status_at", "limit_at", "clock_next_at", "clock_done")
 
@@ -84,7 +84,7 @@ def _gravest(row: Ticket, other: Ticket) -> dict[str, Any]:
     return values
 
 
-def unmerge(connection: Connection, reference: str, by: Person, office: Office, now: datetime) -> None:
+def unmerge(connection: Connection, reference: str, acting: Acting) -> None:
     """A merged ticket stands alone again: open, its clock from now.
 
     Raises:
@@ -95,11 +95,11 @@ def unmerge(connection: Connection, reference: str, by: Person, office: Office, 
         raise Refused(f"{row.reference} is not merged")
     other = typed.one(connection, Ticket, select(tickets).where(tickets.c.id == row.merged_into).with_for_update())
     change(connection, tickets, row.id, {"merged_into": None})
-    row = at_work(connection, reference, by, "merge")
-    changed(connection, row, Change("unmerge", f"parted from {other.reference}"), by, now)
-    openings.again(connection, row, office.rules, now)
+    row = at_work(connection, reference, acting.by, "merge")
+    changed(connection, row, Change("unmerge", f"parted from {other.reference}"), acting.by, acting.at)
+    openings.again(connection, row, acting.office.rules, acting.at)
     values = {"version": other.version + 1}
-    changed(connection, other, Change("unmerge", f"{row.reference} was parted from this", values), by, now)
+    changed(connection, other, Change("unmerge", f"{row.reference} was parted from this", values), acting.by, acting.at)
 
 
 def link(connection: Connection, reference: str, to: str, by: Person, now: datetime) -> None:

@@ -16,7 +16,7 @@ from gateway.database.statements import put
 from gateway.database.tables import Notice, Ticket, notices
 from gateway.mail import tokens
 from gateway.mail.address import with_a_label
-from gateway.model import ClaimedItem, OutboxItem, OutboxState
+from gateway.model import ClaimedItem, OutboxItem, OutboxState, Person
 from gateway.tickets import briefing, budgets
 from gateway.tickets.board import Board
 from gateway.tickets.rules import Rules
@@ -82,6 +82,15 @@ class Office:
         if not self.rules.replies.plus_address or not self.answers(address):
             return None
         return self.mint.address_of(reference, address, tokens.STAFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """A person at work: who acts, in which office, and when."""
+
+    by: Person
+    office: Office
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from gateway.tickets.conversation import (
     say,
     ticket,
 )
-from gateway.tickets.outgoing import Office, Reply
+from gateway.tickets.outgoing import Acting, Office, Reply
 
 __all__ = [
     "Merged",
@@ -82,10 +82,8 @@ def _write_to(connection: Connection, row: Ticket, template: str, entry: int, te
 
 
 def answer(
-    connection: Connection, reference: str, text: str, by: Person, office: Office, now: datetime,
-    seen: int | None = None,
-    to: tuple[str, ...] = (),
-) -> int:  # fmt: skip
+    connection: Connection, reference: str, text: str, acting: Acting, seen: int | None = None, to: tuple[str, ...] = ()
+) -> int:
     """Writes a person's answer and its outbox row; stamps the first response and stops the clock. The outbox id.
 
     ``seen``: the ``version`` of the conversation that the person has read. ``to``: those of ``addressees`` who get it,
@@ -98,21 +96,21 @@ def answer(
         MovedOn: something was said since ``seen``.
         Refused: the ticket has no author to answer, or the text is empty, or somebody else is to get it.
     """
-    row = at_work(connection, reference, by, "answer")
+    row = at_work(connection, reference, acting.by, "answer")
     if not row.author:
         raise Refused("the ticket has no author address")
     if not text.strip():
         raise Refused("an empty answer is not sent")
     must_not_have_moved(connection, row, seen)
-    entry = say(connection, row, by, text, now, out=True)
-    written = _write_to_each(connection, row, (entry, text), to or (row.author,), office, now)
+    entry = say(connection, row, acting.by, text, acting.at, out=True)
+    written = _write_to_each(connection, row, (entry, text), to or (row.author,), acting.office, acting.at)
     values: dict[str, Any] = {"state": TicketState.WAITING, **clock.STOPPED}
     if row.first_response_at is None:
-        values["first_response_at"] = now
-    if row.round_started_at is not None and row.limit_at is not None and now > row.limit_at:
+        values["first_response_at"] = acting.at
+    if row.round_started_at is not None and row.limit_at is not None and acting.at > row.limit_at:
         values["breached"] = True
     change(connection, tickets, row.id, values)
-    audit.write(connection, Act("answer", "ticket", row.reference, {"outbox": written}), by, now)
+    audit.write(connection, Act("answer", "ticket", row.reference, {"outbox": written}), acting.by, acting.at)
     return written
 
 
@@ -147,21 +145,19 @@ def wait(connection: Connection, reference: str, by: Person, now: datetime) -> N
 
 
 def close(
-    connection: Connection, reference: str, by: Person, office: Office, now: datetime, *, spam: bool = False,
-    notify: bool = False,
-) -> str | None:  # fmt: skip
+    connection: Connection, reference: str, acting: Acting, *, spam: bool = False, notify: bool = False
+) -> str | None:
     """Closes. ``notify``: the customer gets ``closed``, if he had anything from us before and did not end it himself
     with thanks. With ``spam`` nothing is sent and the author's address is returned, to be blocked."""
-    row = at_work(connection, reference, by)
+    row = at_work(connection, reference, acting.by)
     words = "closed as spam" if spam else "closed"
-    values = {"state": TicketState.CLOSED, "closed_at": now, "snoozed_until": None, **clock.STOPPED}
+    values = {"state": TicketState.CLOSED, "closed_at": acting.at, "snoozed_until": None, **clock.STOPPED}
     told = notify and not spam and _knows_us(row) and not only_thanked(connection, row, thanks.said)
     detail = {"spam": spam, "notified": told, "was": undoing.was_closed(row)}
-    changed(
-        connection, row, Change("close", words + (", the customer is told" if told else ""), values, detail), by, now
-    )
+    closed = Change("close", words + (", the customer is told" if told else ""), values, detail)
+    changed(connection, row, closed, acting.by, acting.at)
     if told:
-        _tell_closed(connection, row, office, now)
+        _tell_closed(connection, row, acting.office, acting.at)
     author: str | None = row.author
     return author if spam else None
 
@@ -177,30 +173,29 @@ def _tell_closed(connection: Connection, row: Ticket, office: Office, now: datet
     outgoing.write(connection, _write_to(connection, row, "closed", entry, ""), office, now)
 
 
-def reopen(connection: Connection, reference: str, by: Person, office: Office, now: datetime) -> None:
+def reopen(connection: Connection, reference: str, acting: Acting) -> None:
     """Opens again; the clock starts now unless it runs."""
-    row = at_work(connection, reference, by)
-    changed(connection, row, Change("reopen", "reopened"), by, now)
-    openings.again(connection, row, office.rules, now)
+    row = at_work(connection, reference, acting.by)
+    changed(connection, row, Change("reopen", "reopened"), acting.by, acting.at)
+    openings.again(connection, row, acting.office.rules, acting.at)
 
 
-def release(connection: Connection, message: int, by: Person, office: Office, now: datetime) -> bool:
+def release(connection: Connection, message: int, acting: Acting) -> bool:
     """``inbox.release``; a contribution that is shown now is one that somebody waits for an answer to. ``False``: the
     message is neither in quarantine, nor only recorded, nor pending."""
-    rights.require(by, "release")
-    if not inbox.release(connection, message, now):
+    rights.require(acting.by, "release")
+    if not inbox.release(connection, message, acting.at):
         return False
     m = messages.c
     shown = and_(m.id == message, m.state == InboxState.DONE, m.ticket_id.is_not(None))
     ticket_id = connection.execute(select(m.ticket_id).where(shown)).scalar()
     row = openings.standing_for(connection, ticket_id)
-    audit.write(
-        connection, Act("release", "message", str(message), {"ticket": row.reference if row else None}), by, now
-    )
+    act = Act("release", "message", str(message), {"ticket": row.reference if row else None})
+    audit.write(connection, act, acting.by, acting.at)
     if row is not None:
         made = Change("release", "released a held-back message", {"version": row.version + 1})
-        changed(connection, row, made, by, now)
-        openings.again(connection, row, office.rules, now)
+        changed(connection, row, made, acting.by, acting.at)
+        openings.again(connection, row, acting.office.rules, acting.at)
     return True
 
 

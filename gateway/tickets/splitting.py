@@ -5,7 +5,6 @@ It takes its words, files, facts and reasons along. Merged again, both show as o
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -14,34 +13,44 @@ from gateway.database import typed
 from gateway.database.statements import change, put_once
 from gateway.database.tables import Entry, Message, Ticket, entries, facts, messages, ticket_links, tickets, traces
 from gateway.mail import tokens
-from gateway.model import Person, Priority, TicketState, Trust
+from gateway.model import Priority, TicketState, Trust
 from gateway.tickets import clock
 from gateway.tickets.conversation import Change, Refused, at_work, changed
-from gateway.tickets.outgoing import Office
+from gateway.tickets.outgoing import Acting
 
 _KEPT = ("question", "department", "sensitive", "language", "reply_language", "accounts")  #: as the old ticket has them
 _TRIES = 20
 
 
-def split(connection: Connection, reference: str, entry: int, by: Person, office: Office, now: datetime) -> str:
+def split(connection: Connection, reference: str, entry: int, acting: Acting) -> str:
     """Makes a ticket of one mail of another; its reference. It is open, its clock from now.
 
     Raises:
         Refused: it is no mail of this ticket, or the one that opened it.
         NotAllowed: the person is no lead.
     """
-    row = at_work(connection, reference, by, "merge")
+    row = at_work(connection, reference, acting.by, "merge")
     said, mail = _mail_of(connection, row, entry)
-    running = clock.columns(clock.new_round(now, office.rules), 1)
+    running = clock.columns(clock.new_round(acting.at, acting.office.rules), 1)
     made = _opened(connection, _values(row, said, mail) | running | {"opened_at": mail.received_at})
     change(connection, entries, said.id, {"ticket_id": made.id})
     connection.execute(update(facts).where(facts.c.entry_id == said.id).values(ticket_id=made.id))
     change(connection, messages, mail.id, {"ticket_id": made.id})
     connection.execute(update(traces).where(traces.c.message_id == mail.id).values(ticket_id=made.id))
-    put_once(connection, ticket_links, {"ticket_id": row.id, "other_id": made.id, "at": now, "who": by.name[:100]})
+    put_once(
+        connection,
+        ticket_links,
+        {"ticket_id": row.id, "other_id": made.id, "at": acting.at, "who": acting.by.name[:100]},
+    )
     moved = Change("split", f"a mail was split off: {made.reference}", {"version": row.version + 1})
-    changed(connection, row, moved, by, now)
-    changed(connection, made, Change("split", f"split off {row.reference}", detail={"from": row.reference}), by, now)
+    changed(connection, row, moved, acting.by, acting.at)
+    changed(
+        connection,
+        made,
+        Change("split", f"split off {row.reference}", detail={"from": row.reference}),
+        acting.by,
+        acting.at,
+    )
     return made.reference
 
 

@@ -61,7 +61,7 @@ from gateway.tickets import (
     signatures,
     staff_words,
 )
-from gateway.tickets.outgoing import Notification, Office, Reply
+from gateway.tickets.outgoing import Acting, Notification, Office, Reply
 from gateway.tickets.signatures import Parted
 
 TOKEN_LIFE = timedelta(days=180)
@@ -268,6 +268,10 @@ class _Work:
         return Person(self.who)
 
     @property
+    def acting(self) -> Acting:
+        return Acting(self.by, self.office, self.now)
+
+    @property
     def event(self) -> str:
         arrival = "" if self.claimed.arrival is None else f".a{self.claimed.arrival}"
         return f"m{self.claimed.id}{arrival}"
@@ -317,7 +321,7 @@ class _Work:
 
     def _spam(self) -> str:
         reference = self.case.ticket.reference
-        author = people.close(self.connection, reference, self.by, self.office, self.now, spam=True)
+        author = people.close(self.connection, reference, self.acting, spam=True)
         line = f"{reference} was closed as spam by {self.who}"
         if author:
             line += f"; to block the sender: gateway blocks add {author}"
@@ -330,7 +334,7 @@ class _Work:
             entry = self._sent(self._checked(words))
             did = [*did, "answer"]
         reference = self.case.ticket.reference
-        people.close(self.connection, reference, self.by, self.office, self.now, notify="answer" not in did)
+        people.close(self.connection, reference, self.acting, notify="answer" not in did)
         return self._acted([*did, "close"], entry)
 
     def _answer(self, words: str, did: list[str]) -> Done:
@@ -439,7 +443,7 @@ class _Work:
     def _sent(self, found: Parted, message: int | None = None) -> int:
         """The answer, queued with its files; its entry."""
         text = found.words
-        row = people.answer(self.connection, self.case.ticket.reference, text, self.by, self.office, self.now)
+        row = people.answer(self.connection, self.case.ticket.reference, text, self.acting)
         self._tell_cut(found.cut)
         queued = self.connection.execute(select(outbox).where(outbox.c.id == row)).one()
         files = self._files(message)
