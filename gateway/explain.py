@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -19,7 +18,7 @@ from gateway.ingest.client import return_path
 from gateway.ingest.identity import digest_of
 from gateway.judge import Hand, Judge
 from gateway.mail.header import header_end
-from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, mail_start
+from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, JsonObject, mail_start
 from gateway.read.author import author_of
 from gateway.read.reader import Readers
 from gateway.replies.render import Templates
@@ -92,7 +91,7 @@ class Explainer:
         store.create(self._clock())
         return store
 
-    async def stored(self, message: int, readers: Readers) -> dict[str, Any] | None:
+    async def stored(self, message: int, readers: Readers) -> JsonObject | None:
         """The same for a mail of the inbox, with the envelope it came with; ``None`` when there is none."""
         taken = self._store.read_now(lambda connection: inbox.taken(connection, message))
         if taken is None:
@@ -100,7 +99,7 @@ class Explainer:
         reasons = [f"the envelope is that of message {message}; what happened since counts as if it came now"]
         return await self._judged(inbox.Claimed(message, 1, taken.raw, taken.envelope, 0, False), readers, reasons)
 
-    async def explained(self, raw: bytes, given: Given, readers: Readers) -> dict[str, Any]:
+    async def explained(self, raw: bytes, given: Given, readers: Readers) -> JsonObject:
         """What would become of a raw mail: the object of ``explain --json`` (docs/json.md)."""
         raw = with_crlf(raw)
         reasons: list[str] = []
@@ -121,7 +120,7 @@ class Explainer:
         )
         return await self._judged(inbox.Claimed(0, 1, raw, envelope, 0, False), readers, reasons)
 
-    async def _judged(self, claimed: inbox.Claimed, readers: Readers, reasons: list[str]) -> dict[str, Any]:
+    async def _judged(self, claimed: inbox.Claimed, readers: Readers, reasons: list[str]) -> JsonObject:
         now = claimed.envelope.received_at
         around = self._desk.around
         if claimed.id:  # its peer was not named on a command line: a private address is judged as the service does
@@ -148,7 +147,7 @@ class Explainer:
         return as_json(incoming, decision, [*reasons, *more])
 
 
-def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> dict[str, Any]:
+def as_json(incoming: Incoming, decision: Decision, more: list[str]) -> JsonObject:
     """The fixed fields of ``gateway explain --json`` (docs/json.md)."""
     reading, verdict = incoming.reading, incoming.verdict
     began = incoming.facts.incident_started_at
@@ -205,7 +204,7 @@ def _evidence(incoming: Incoming) -> list[str]:
     return [*found, f"began: {reading.started_words}"] if reading.started_at else found
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(found: JsonObject) -> str:
     """The object of ``explain --json`` as lines for a person."""
     auth, facts = found["authentication"], found["facts"]
     lines = [

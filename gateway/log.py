@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from gateway.model import JsonObject
+
 _lock = threading.Lock()
 _stream: TextIO = sys.stderr
 _room: select.poll | None = None  #: of a pipe or a socket: whether a piece can be written now
@@ -30,7 +32,7 @@ _waited = -1e9  #: when a reader was waited for
 PATIENCE_MS, PATIENCE_EVERY_S = 250, 10.0
 _PIECE = 4096  #: octets that a pipe with room takes without waiting (PIPE_BUF)
 _json = False
-_listeners: list[Callable[[dict[str, Any]], None]] = []
+_listeners: list[Callable[[JsonObject], None]] = []
 
 
 def configure(stream: TextIO | None = None, as_json: bool | None = None) -> None:
@@ -47,7 +49,7 @@ def configure(stream: TextIO | None = None, as_json: bool | None = None) -> None
         logging.getLogger(name).setLevel(logging.CRITICAL if name == "mailparser" else logging.WARNING)
 
 
-def listen(listener: Callable[[dict[str, Any]], None]) -> Callable[[], None]:
+def listen(listener: Callable[[JsonObject], None]) -> Callable[[], None]:
     """Calls ``listener`` with every event from now on; returns how to stop. For tests and the demo."""
     _listeners.append(listener)
     return lambda: _listeners.remove(listener)
@@ -109,16 +111,16 @@ def _waited_for() -> bool:
     return bool(_room.poll(PATIENCE_MS))
 
 
-def _record(level: str, event: str, fields: dict[str, Any]) -> dict[str, Any]:
+def _record(level: str, event: str, fields: JsonObject) -> JsonObject:
     given = {key: value for key, value in fields.items() if value is not None}
     return {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event} | given
 
 
-def _line(record: dict[str, Any]) -> str:
+def _line(record: JsonObject) -> str:
     return _ENCODER.encode(record) if _json else " ".join(f"{key}={_plain(value)}" for key, value in record.items())
 
 
-def _emit(level: str, event: str, fields: dict[str, Any]) -> None:
+def _emit(level: str, event: str, fields: JsonObject) -> None:
     record = _record(level, event, fields)
     line = _line(record)
     with _lock:
@@ -307,7 +309,7 @@ AGAIN_S = 60.0
 _said: dict[str, tuple[str, float]] = {}  #: of each loop: what it met last, and when that was said
 
 
-def _fault(error: BaseException) -> dict[str, Any]:
+def _fault(error: BaseException) -> JsonObject:
     """What may be said of an exception: its text only where it is ours."""
     why = str(error)[:300] if getattr(error, "tellable", False) else None
     return {"error": type(error).__name__, "why": why, "where": where(error)}

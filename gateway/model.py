@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+JsonObject = dict[str, Any]  #: written or shown, never computed with: docs/json.md, or a line of the log
 
 
 def portable(cls: type[T]) -> type[T]:

@@ -32,7 +32,7 @@ from gateway.ingest.sources import Sources
 from gateway.judge import Judge
 from gateway.lending import Lender
 from gateway.mail.suffixes import registrable
-from gateway.model import Person, Sent
+from gateway.model import JsonObject, Person, Sent
 from gateway.periodic import Periodic, Wait
 from gateway.pipeline import Pipeline
 from gateway.read.fork_server import ForkServer
@@ -313,7 +313,7 @@ class Node:
         """Why no mail is taken or worked on here."""
         return [check.line for check in await self.watch.look() if check.blocks]
 
-    async def report(self) -> dict[str, Any]:
+    async def report(self) -> JsonObject:
         """What commands of this machine are told: every problem, and the last reload."""
         last = self.standing.reload
         reload = {"number": last.number, "changed": last.changed, "problems": last.problems} if last else {"number": 0}

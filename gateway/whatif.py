@@ -25,7 +25,7 @@ from gateway.database import inbox, originals
 from gateway.database.store import Store
 from gateway.database.tables import messages, tickets
 from gateway.judge import Hand, Judge
-from gateway.model import Budgets, Decision, Disposition, InboxState, Incoming, Thread
+from gateway.model import Budgets, Decision, Disposition, InboxState, Incoming, JsonObject, Thread
 from gateway.read.reader import Readers
 from gateway.tickets import copies, desk, policy, replays, threads
 from gateway.verify.dns import Resolver
@@ -62,7 +62,7 @@ class Desk:
     def __init__(self, built: service.Desk, store: Store, readers: Readers) -> None:
         self._desk, self._store, self._readers = built, store, readers
 
-    async def decision(self, mail: Stored) -> dict[str, Any]:
+    async def decision(self, mail: Stored) -> JsonObject:
         """What would come out, by the names of ``FIELDS``."""
         judge = Judge(self._readers, lambda: self._desk.around, lambda: mail.received_at, self._store)
         incoming, _ = await judge.incoming(Hand(mail.claimed))
@@ -83,7 +83,7 @@ class Desk:
         return None if mail.opened and found is not None and found.reference == mail.reference else found
 
 
-def _shown(decision: Decision) -> dict[str, Any]:
+def _shown(decision: Decision) -> JsonObject:
     return {
         "disposition": str(decision.disposition),
         "class": str(decision.mail_class),
@@ -142,7 +142,7 @@ def load(connection: Connection, message: int) -> Stored | None:
     return Stored(message, row.received_at, row.reference, row.disposition == Disposition.OPENED, claimed)
 
 
-async def compared(store: Store, ids: list[int], before: Desk, after: Desk) -> AsyncIterator[dict[str, Any]]:
+async def compared(store: Store, ids: list[int], before: Desk, after: Desk) -> AsyncIterator[JsonObject]:
     """``{message, ticket, received_at, changes: {field: [before, after]}}`` of each mail; without ``changes`` where its
     bytes are gone."""
     for message in ids:
@@ -168,7 +168,7 @@ class Summary:
     fields: Counter[str] = field(default_factory=Counter)
     steps: Counter[str] = field(default_factory=Counter)
 
-    def add(self, found: dict[str, Any]) -> None:
+    def add(self, found: JsonObject) -> None:
         """Counts a mail: what would be decided otherwise, or that its bytes are gone."""
         if "changes" not in found:
             self.without_bytes += 1
@@ -179,7 +179,7 @@ class Summary:
             self.fields[name] += 1
             self.steps[f"{name}: {worded(old)} -> {worded(new)}"] += 1
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The last line of ``--json``."""
         return {
             "summary": {"tried": self.tried, "changed": self.changed, "without_bytes": self.without_bytes,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import context
 from gateway.cli.output import Json, fail, safe
+
+if TYPE_CHECKING:
+    from gateway.model import JsonObject
+
 
 app = typer.Typer(no_args_is_help=True, help="The account directory: sync, lookup.")
 
@@ -35,7 +39,7 @@ def accounts_lookup(
     from gateway.verify.lookup import accounts_of
 
     directory = directory_of(context.settings())
-    found: list[dict[str, Any]] = [
+    found: list[JsonObject] = [
         {
             "account": account.account,
             "name": account.name,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway.cli import context
 from gateway.cli.output import Json, fail, safe, show_table
+
+if TYPE_CHECKING:
+    from gateway.model import JsonObject
+
 
 app = typer.Typer(no_args_is_help=True, help="Blocked senders: list, add, remove.")
 
@@ -21,7 +25,7 @@ def blocks_list(as_json: Json = False) -> None:
 
     with context.store() as (settings, store):
         kept = store.read_now(blocks.listed)
-    rows: list[dict[str, Any]] = [
+    rows: list[JsonObject] = [
         {"sender": row.sender, "since": row.at.isoformat(timespec="seconds"), "by": row.who,
         "why": row.why} for row in kept
     ]  # fmt: skip

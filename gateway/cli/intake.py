@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.explain import Explainer, Given
     from gateway.ingest.pipe import Handed
+    from gateway.model import JsonObject
     from gateway.read.fork_server import ForkServer
     from gateway.read.reader import Readers
 
@@ -81,7 +82,7 @@ async def _each(settings: Settings, server: ForkServer, wanted: list[int | str],
 
 async def _explained(
     explainer: Explainer, readers: Readers, wanted: int | str, given: Given
-) -> tuple[dict[str, Any] | None, str]:
+) -> tuple[JsonObject | None, str]:
     """(what would happen to a mail of the inbox or of a file, or why that cannot be told)."""
     if isinstance(wanted, int):
         return await explainer.stored(wanted, readers), f"no message {wanted}"
@@ -105,7 +106,7 @@ def _moment(written: str | None) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _shown(found: dict[str, Any] | None, why: str, as_json: bool) -> bool:
+def _shown(found: JsonObject | None, why: str, as_json: bool) -> bool:
     """Prints what became of a mail, or why nothing did."""
     from gateway.explain import as_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.cli import context, moments
 from gateway.cli.output import PAGE, show_pages
@@ -12,6 +12,7 @@ from gateway.cli.output import PAGE, show_pages
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from gateway.model import JsonObject
     from gateway.tickets.search import Search
 
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Listing:
     """How a list is read and shown. ``rows``: a page of what is looked for; ``columns``: those of the table."""
 
-    rows: Callable[[Connection, Search], list[dict[str, Any]]]
+    rows: Callable[[Connection, Search], list[JsonObject]]
     columns: tuple[str, ...]
     as_json: bool
 

@@ -11,6 +11,7 @@ from gateway.cli.output import fail, safe
 
 if TYPE_CHECKING:
     from gateway.config import Settings
+    from gateway.model import JsonObject
 
 
 def past(words: str, now: datetime, option: str = "--since", zone: str = "UTC") -> datetime:
@@ -33,7 +34,7 @@ def local(value: str, zone: str) -> str:
     return f"{datetime.fromisoformat(value).astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def shown(pages: Iterable[list[dict[str, Any]]], zone: str) -> Iterator[list[dict[str, Any]]]:
+def shown(pages: Iterable[list[JsonObject]], zone: str) -> Iterator[list[JsonObject]]:
     """The rows of a list with their times in the zone of whoever reads them."""
     for page in pages:
         yield [{name: _of(name, value, zone) for name, value in row.items()} for row in page]

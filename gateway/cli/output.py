@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from gateway.model import JsonObject
+
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many.")]
@@ -49,7 +53,7 @@ def write_octets(data: bytes | bytearray, force: bool, what: str) -> None:
 PAGE = 500  #: rows that are read, shown and forgotten before the next ones
 
 
-def show_pages(pages: Iterable[list[dict[str, Any]]], names: tuple[str, ...], as_json: bool) -> None:
+def show_pages(pages: Iterable[list[JsonObject]], names: tuple[str, ...], as_json: bool) -> None:
     """``show_table`` of a list of any length, a page after the other: it takes the memory of one of them."""
     shown = False
     for rows in pages:
@@ -58,7 +62,7 @@ def show_pages(pages: Iterable[list[dict[str, Any]]], names: tuple[str, ...], as
         shown = True
 
 
-def show_table(rows: list[dict[str, Any]], names: tuple[str, ...], as_json: bool) -> None:
+def show_table(rows: list[JsonObject], names: tuple[str, ...], as_json: bool) -> None:
     """Rows as a table of ``names``, or whole as JSON."""
     if as_json:
         for row in rows:
@@ -74,7 +78,7 @@ def show_table(rows: list[dict[str, Any]], names: tuple[str, ...], as_json: bool
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
-def show_fields(row: dict[str, Any], as_json: bool) -> None:
+def show_fields(row: JsonObject, as_json: bool) -> None:
     """One row, a line for each field that says something; or whole as JSON."""
     if as_json:
         print(json.dumps(row, ensure_ascii=False))

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway import usage
 from gateway.checks import machine
@@ -15,6 +15,7 @@ from gateway.cli.output import fail, safe
 
 if TYPE_CHECKING:
     from gateway.config import Settings
+    from gateway.model import JsonObject
 
 PAUSE_S = 0.1
 
@@ -41,7 +42,7 @@ def reload(settings: Settings, seconds: float) -> list[str]:
     return list(result["problems"])
 
 
-def _result(settings: Settings, before: int, seconds: float) -> dict[str, Any]:
+def _result(settings: Settings, before: int, seconds: float) -> JsonObject:
     ends, pause = time.monotonic() + seconds, threading.Event()
     while time.monotonic() < ends:
         found = usage.ask(settings.gateway.state_dir).get("reload") or {}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli import context, moments
 from gateway.cli.output import Json, safe
+
+if TYPE_CHECKING:
+    from gateway.model import JsonObject
+
 
 app = typer.Typer()
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -34,7 +38,7 @@ def report(
         print(safe(text))
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(found: JsonObject) -> list[str]:
     """The report as a page of text."""
     zone = found["timezone"]
     head = f"First answers, {moments.local(found['since'], zone)} to {moments.local(found['until'], zone)}"
@@ -55,7 +59,7 @@ def _heads() -> str:
     return f"{'':5}" + "".join(f"{hour:>5}" for hour in range(24))
 
 
-def _kept(row: dict[str, Any]) -> str:
+def _kept(row: JsonObject) -> str:
     shares = "".join(_share(row[name], row["tickets"]) for name in ("within_target", "within_limit"))
     return f"{row['key']:12}{row['tickets']:>9}{row['answered']:>10}{shares}{_time(row['p50_s'])}{_time(row['p95_s'])}"
 

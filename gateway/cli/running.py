@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from gateway.cli.output import Json, line, safe
 
 if TYPE_CHECKING:
     from gateway.config import Settings
+    from gateway.model import JsonObject
     from gateway.read.fork_server import ForkServer
 
 app = typer.Typer()
@@ -121,7 +122,7 @@ def status(as_json: Json = False) -> None:
     raise typer.Exit(1 if found["problems"] else 0)
 
 
-def _show_status(found: dict[str, Any]) -> None:
+def _show_status(found: JsonObject) -> None:
     for key, value in found.items():
         if key == "sources":
             for source in value:

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from gateway.config import ConfigError, Settings
+    from gateway.model import JsonObject
 
 
-def service(settings: Settings) -> tuple[dict[str, Any], Check]:
+def service(settings: Settings) -> tuple[JsonObject, Check]:
     """(what the service answers, empty when it does not; whether it runs)."""
     told = usage.ask(settings.gateway.state_dir)
     try:
@@ -26,7 +27,7 @@ def service(settings: Settings) -> tuple[dict[str, Any], Check]:
     return told, machine.runs(found, "checks" in told, settings.gateway.state_dir)
 
 
-def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Check], dict[str, Any]]:
+def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Check], JsonObject]:
     """(every check, the object of ``status --json``). A database that cannot be read is a problem like any other, and
     so is a configuration (``fault``): then only the service is asked."""
     from gateway.database.store import utc_now
@@ -38,7 +39,7 @@ def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Chec
     if not any(check.name == "reload" for check in checks) and fault is not None:
         do = "gateway check names every fault"
         checks.append(Check("reload", f"the configuration cannot be used: {fault.problems[0]}", None, do))
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     if fault is None:
         found, more = _looked(settings, "checks" in told, now)
         checks = merged(checks, more)
@@ -47,7 +48,7 @@ def everything(settings: Settings, fault: ConfigError | None) -> tuple[list[Chec
     return checks, views.with_usage(found, told)
 
 
-def _looked(settings: Settings, service_told: bool, now: datetime) -> tuple[dict[str, Any], list[Check]]:
+def _looked(settings: Settings, service_told: bool, now: datetime) -> tuple[JsonObject, list[Check]]:
     """What is seen without the service; its own checks are not made again."""
     from gateway.database.store import StoreError
     from gateway.tickets import views

@@ -12,7 +12,7 @@ import typer
 
 from gateway.cli import context, moments
 from gateway.cli.output import PAGE, Force, Json, Limit, columns, fail, line, safe, show_pages, write_octets
-from gateway.model import Department, Priority, TicketState, Trust
+from gateway.model import Department, JsonObject, Priority, TicketState, Trust
 
 if TYPE_CHECKING:
     from gateway.database.store import Store
@@ -53,7 +53,7 @@ def tickets_list(
         show_pages(pages if as_json else moments.shown(pages, zone), _COLUMNS, as_json)
 
 
-def _pages(store: Store, wanted: Filter, limit: int) -> Iterator[list[dict[str, Any]]]:
+def _pages(store: Store, wanted: Filter, limit: int) -> Iterator[list[JsonObject]]:
     """The tickets of a list, a page at a time."""
     from gateway.tickets import listing, views
 
@@ -93,7 +93,7 @@ def tickets_show(reference: str, full: Full = False, as_json: Json = False) -> N
 _APART = ("entries", "trace", "replies", "corrections", "open_with")
 
 
-def _print_fields(found: dict[str, Any], zone: str) -> None:
+def _print_fields(found: JsonObject, zone: str) -> None:
     for key, value in found.items():
         if key in _APART or value in (None, [], "", False):
             continue
@@ -121,7 +121,7 @@ def _words(value: Any) -> str:
     return str(value)
 
 
-def _print_entry(entry: dict[str, Any], zone: str) -> None:
+def _print_entry(entry: JsonObject, zone: str) -> None:
     from gateway.tickets import shown
 
     at = moments.local(entry["at"], zone)
@@ -137,7 +137,7 @@ def _print_entry(entry: dict[str, Any], zone: str) -> None:
         print(f"    attached: {named} {file['size']} octets {line(file['sha256'])}")
 
 
-def _print_replies(replies: list[dict[str, Any]], zone: str) -> None:
+def _print_replies(replies: list[JsonObject], zone: str) -> None:
     if replies:
         print("\nsent to the customer:")
     for one in replies:

@@ -15,6 +15,7 @@ from gateway.cli.output import Json, Limit, line
 if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.database.store import Store
+    from gateway.model import JsonObject
     from gateway.whatif import Summary
 
 app = typer.Typer()
@@ -49,7 +50,7 @@ class _Wanted:
     def __init__(self, since: Any, limit: int, diff: bool, as_json: bool) -> None:
         self.since, self.limit, self.diff, self.as_json = since, limit, diff, as_json
 
-    def show(self, found: dict[str, Any]) -> None:
+    def show(self, found: JsonObject) -> None:
         """One mail, as it was asked for."""
         from gateway.whatif import worded
 

@@ -25,7 +25,7 @@ from gateway.database.tables import (
     tickets,
     traces,
 )
-from gateway.model import Person, TicketState
+from gateway.model import JsonObject, Person, TicketState
 from gateway.tickets import corrections, labels, merging, presence
 
 OTHERS = 20  #: of the account's other tickets, the newest
@@ -58,8 +58,8 @@ class Case:
     sent: list[OutboxRow]
     why: list[tuple[datetime, int, str]]
     same: list[Ticket]  #: those of the very same author that are not over
-    corrections: list[dict[str, Any]]
-    there: list[dict[str, Any]]
+    corrections: list[JsonObject]
+    there: list[JsonObject]
 
 
 def read(connection: Connection, row: Ticket, by: Person, now: datetime) -> Case:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
@@ -12,6 +11,7 @@ from gateway import log
 from gateway.database import typed
 from gateway.database.among import among
 from gateway.database.tables import Arrival, Message, OutboxRow, Ticket, arrivals, entries, messages, outbox, tickets
+from gateway.model import JsonObject
 from gateway.tickets import views
 
 _MAIL = (
@@ -33,12 +33,12 @@ def _mine(what: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return or_(lower(t.author) == what, t.id.in_(wrote)), or_(lower(m.author) == what, lower(m.mail_from) == what)
 
 
-def _plain(row: object, names: tuple[str, ...]) -> dict[str, Any]:
+def _plain(row: object, names: tuple[str, ...]) -> JsonObject:
     found = {name: getattr(row, name) for name in names}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in found.items()}
 
 
-def _of_one_person(shown: dict[str, Any], address: str) -> dict[str, Any]:
+def _of_one_person(shown: JsonObject, address: str) -> JsonObject:
     """A ticket without what other people wrote in it: their words, files and addresses are theirs."""
     kept = []
     for entry in shown["entries"]:
@@ -51,7 +51,7 @@ def _of_one_person(shown: dict[str, Any], address: str) -> dict[str, Any]:
     return shown | {"author": author, "entries": kept, "trace": []}
 
 
-def everything(connection: Connection, what: str) -> dict[str, Any]:
+def everything(connection: Connection, what: str) -> JsonObject:
     """``tickets`` (as ``tickets show`` has them, without internal notes), ``mails`` and ``replies`` of an address or
     account. What other people wrote in the tickets of an address is left out, and their addresses are masked."""
     own, mails = _mine(what)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, 
 
 from gateway.database import inbox, nodes, typed
 from gateway.database.tables import OVERDUE, Condition, SourceState, conditions, messages, outbox, tickets
-from gateway.model import InboxState, MailClass, OutboxState
+from gateway.model import InboxState, JsonObject, MailClass, OutboxState
 from gateway.tickets import mailboxes, openings
 
 UNSEEN_S, STUCK_S = 3600.0, 300.0
@@ -57,7 +57,7 @@ class Check:
         began = f"since {self.since.isoformat(timespec='seconds')}: " if self.since is not None else ""
         return f"{began}{self.problem}{f' -> {self.do}' if self.do else ''}"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> JsonObject:
         """The object of ``status --json`` and of the service's own answer."""
         state = "problem" if self.problem else "ok"
         since = self.since.isoformat() if self.since else None
@@ -65,7 +65,7 @@ class Check:
         return what | {"blocks": self.blocks}
 
 
-def from_json(found: dict[str, Any]) -> Check:
+def from_json(found: JsonObject) -> Check:
     """The object that ``as_json`` made, as another node wrote it."""
     since = datetime.fromisoformat(found["since"]) if found.get("since") else None
     return Check(found["name"], found["problem"], since, found["do"], found["blocks"])

@@ -19,7 +19,7 @@ from gateway.database import typed
 from gateway.database.among import among
 from gateway.database.statements import fetch, put, put_once
 from gateway.database.tables import Incident, facts, incident_tickets, incidents, tickets
-from gateway.model import Ownership, TicketState, Told, Trust
+from gateway.model import JsonObject, Ownership, TicketState, Told, Trust
 from gateway.tickets.board import Known
 from gateway.tickets.outgoing import Office, Reply, alert, write
 from gateway.tickets.settings import Incidents
@@ -223,7 +223,7 @@ def _change(connection: Connection, number: int, values: dict[str, Any]) -> None
         raise NoIncident(f"no open incident {number}: gateway incidents list")
 
 
-def listed(connection: Connection, every: bool, limit: int) -> list[dict[str, Any]]:
+def listed(connection: Connection, every: bool, limit: int) -> list[JsonObject]:
     """``incidents list``: open ones, or all; newest first."""
     i = incidents.c
     chosen = select(incidents) if every else select(incidents).where(i.state != "closed")
@@ -233,7 +233,7 @@ def listed(connection: Connection, every: bool, limit: int) -> list[dict[str, An
     ]
 
 
-def _as_json(connection: Connection, row: Incident) -> dict[str, Any]:
+def _as_json(connection: Connection, row: Incident) -> JsonObject:
     tied = select(tickets.c.reference).join(incident_tickets, incident_tickets.c.ticket_id == tickets.c.id)
     names = connection.execute(tied.where(incident_tickets.c.incident_id == row.id).order_by(tickets.c.id)).scalars()
     return {

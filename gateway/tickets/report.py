@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Connection, func, select
 
 from gateway.database.tables import tickets
-from gateway.model import TicketState
+from gateway.model import JsonObject, TicketState
 from gateway.tickets import report_days
 from gateway.tickets.report_days import Day, Group, Watch
 from gateway.tickets.rules import Rules
@@ -38,7 +38,7 @@ class Span:
     zone: str
 
 
-def report(connection: Connection, span: Span, rules: Rules) -> dict[str, Any]:
+def report(connection: Connection, span: Span, rules: Rules) -> JsonObject:
     """The report as JSON values: ``since until timezone target_s limit_s total days weeks departments languages hours
     silence``.
 
@@ -88,7 +88,7 @@ _MADE: dict[tuple[Any, ...], tuple[tuple[Day, ...], Any]] = {}  #: what was put 
 _MOST = 1000  #: a year has 366 days, 53 weeks and 13 months, some of them shorter for a shorter span
 
 
-def _promise(days: Mapping[date, Day], rules: Rules) -> dict[str, Any]:
+def _promise(days: Mapping[date, Day], rules: Rules) -> JsonObject:
     """``total days weeks departments languages``: the promise by one key each, in its order.
 
     A year is put together of its months, each sorted once: what changes with every answer is today alone.
@@ -109,7 +109,7 @@ def _promise(days: Mapping[date, Day], rules: Rules) -> dict[str, Any]:
     }
 
 
-def _rows_of(spans: Iterable[tuple[str, tuple[Day, ...]]], rules: Rules) -> list[dict[str, Any]]:
+def _rows_of(spans: Iterable[tuple[str, tuple[Day, ...]]], rules: Rules) -> list[JsonObject]:
     """The rows of days or weeks that had any ticket."""
     limits = (rules.clock.target, rules.clock.limit)
     rows = [
@@ -163,7 +163,7 @@ def _piece(groups: Sequence[Group]) -> _Piece:
     return _Piece(len(delays) + late, sum(group.breached for group in groups), delays)
 
 
-def _row(key: str, pieces: Sequence[_Piece], rules: Rules) -> dict[str, Any]:
+def _row(key: str, pieces: Sequence[_Piece], rules: Rules) -> JsonObject:
     """A line of the report: tickets, answered, within target and limit; percentiles of the delay in seconds."""
     delays = [piece.delays for piece in pieces if piece.delays]
     answered = sum(map(len, delays))
@@ -215,7 +215,7 @@ def _hours(days: Mapping[date, Day]) -> list[list[int]]:
     return found
 
 
-def _silence(days: Mapping[date, Day]) -> list[dict[str, Any]]:
+def _silence(days: Mapping[date, Day]) -> list[JsonObject]:
     """Why no automatic reply went to a mail: the reasons, each with its count, the most frequent first."""
     found: Counter[str] = Counter()
     for counts in days.values():

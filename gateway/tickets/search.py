@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, or_, select
 
 from gateway.database.tables import messages, outbox, tickets
+from gateway.model import JsonObject
 
 Column = ColumnElement[Any]
 
@@ -65,14 +66,14 @@ def _inbox(wanted: Search) -> list[ColumnElement[bool]]:
     return [*_conditions(where, wanted), *([m.disposition == wanted.disposition] if wanted.disposition else [])]
 
 
-def inbox_rows(connection: Connection, wanted: Search) -> list[dict[str, Any]]:
+def inbox_rows(connection: Connection, wanted: Search) -> list[JsonObject]:
     """``messages list``, newest first."""
     query = select(messages, tickets.c.reference).outerjoin(tickets, tickets.c.id == messages.c.ticket_id)
     query = query.where(*_inbox(wanted)).order_by(messages.c.id.desc()).limit(wanted.limit)
     return [inbox_row(row) for row in connection.execute(query).all()]
 
 
-def inbox_row(row: Row[Any]) -> dict[str, Any]:
+def inbox_row(row: Row[Any]) -> JsonObject:
     """A mail as ``messages list --json`` shows it. ``from`` is its author, or the envelope sender while nobody read
     it."""
     return {
@@ -93,7 +94,7 @@ def inbox_row(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def inbox_show(connection: Connection, message: int) -> dict[str, Any] | None:
+def inbox_show(connection: Connection, message: int) -> JsonObject | None:
     """``messages show``: one mail with its envelope; ``None`` when there is none."""
     query = select(messages, tickets.c.reference).outerjoin(tickets, tickets.c.id == messages.c.ticket_id)
     row = connection.execute(query.where(messages.c.id == message)).first()
@@ -121,10 +122,10 @@ def _outbox(wanted: Search) -> list[ColumnElement[bool]]:
     return [*_conditions(where, wanted)]
 
 
-Rows = Callable[[Search], list[dict[str, Any]]]
+Rows = Callable[[Search], list[JsonObject]]
 
 
-def pages(read: Rows, wanted: Search, size: int) -> Iterator[list[dict[str, Any]]]:
+def pages(read: Rows, wanted: Search, size: int) -> Iterator[list[JsonObject]]:
     """The rows that are wanted, ``size`` at a time, each page by a ``read`` of its own: nobody waits for a list."""
     left = wanted.limit
     while left > 0:
@@ -138,13 +139,13 @@ def _replies() -> Select[Any]:
     return select(outbox, tickets.c.reference, tickets.c.subject).outerjoin(tickets, tickets.c.id == outbox.c.ticket_id)
 
 
-def outbox_rows(connection: Connection, wanted: Search) -> list[dict[str, Any]]:
+def outbox_rows(connection: Connection, wanted: Search) -> list[JsonObject]:
     """``outbox list``, newest first."""
     query = _replies().where(*_outbox(wanted)).order_by(outbox.c.id.desc()).limit(wanted.limit)
     return [outbox_row(row) for row in connection.execute(query).all()]
 
 
-def outbox_row(row: Row[Any]) -> dict[str, Any]:
+def outbox_row(row: Row[Any]) -> JsonObject:
     """A reply as ``outbox list --json`` shows it; ``subject`` is its ticket's."""
     return {
         "id": row.id,
@@ -163,7 +164,7 @@ def outbox_row(row: Row[Any]) -> dict[str, Any]:
     }
 
 
-def outbox_show(connection: Connection, reply: int) -> dict[str, Any] | None:
+def outbox_show(connection: Connection, reply: int) -> JsonObject | None:
     """``outbox show``: one reply; ``None`` when there is none."""
     row = connection.execute(_replies().where(outbox.c.id == reply)).first()
     if row is None:

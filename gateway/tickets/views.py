@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, func, select
 
@@ -29,7 +28,7 @@ from gateway.database.tables import (
     tickets,
     traces,
 )
-from gateway.model import FACT_KINDS, InboxState, OutboxState, TicketState
+from gateway.model import FACT_KINDS, InboxState, JsonObject, OutboxState, TicketState
 from gateway.tickets import corrections, health, labels, listing, mailboxes, merging, presence, search
 
 
@@ -47,8 +46,8 @@ def _facts(connection: Connection, ids: list[int]) -> dict[int, list[FactRow]]:
     return found
 
 
-def _facts_shown(rows: list[FactRow]) -> dict[str, Any]:
-    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in FACT_KINDS}
+def _facts_shown(rows: list[FactRow]) -> JsonObject:
+    found: dict[str, list[JsonObject]] = {kind: [] for kind in FACT_KINDS}
     incident = None
     for row in rows:
         if row.kind == "incident":
@@ -60,7 +59,7 @@ def _facts_shown(rows: list[FactRow]) -> dict[str, Any]:
     return {**found, "incident_started_at": incident}
 
 
-def _ticket(row: Ticket, known: dict[str, Any], tags: list[str]) -> dict[str, Any]:
+def _ticket(row: Ticket, known: JsonObject, tags: list[str]) -> JsonObject:
     return {
         "reference": row.reference,
         "state": row.state,
@@ -87,23 +86,23 @@ def _ticket(row: Ticket, known: dict[str, Any], tags: list[str]) -> dict[str, An
     }
 
 
-def ticket_list(connection: Connection, wanted: listing.Filter, limit: int) -> list[dict[str, Any]]:
+def ticket_list(connection: Connection, wanted: listing.Filter, limit: int) -> list[JsonObject]:
     """``tickets list``, in the order of ``listing.listed``."""
     return _tickets(connection, listing.listed(connection, wanted, limit))
 
 
-def ticket_page(connection: Connection, some: Sequence[int]) -> list[dict[str, Any]]:
+def ticket_page(connection: Connection, some: Sequence[int]) -> list[JsonObject]:
     """``tickets list`` of these ids, in their order."""
     return _tickets(connection, listing.of_ids(connection, some))
 
 
-def _tickets(connection: Connection, rows: Sequence[Ticket]) -> list[dict[str, Any]]:
+def _tickets(connection: Connection, rows: Sequence[Ticket]) -> list[JsonObject]:
     ids = [row.id for row in rows]
     known, tags = _facts(connection, ids), labels.of_all(connection, ids)
     return [_ticket(row, _facts_shown(known[row.id]), tags[row.id]) for row in rows]
 
 
-def ticket_show(connection: Connection, row: Ticket, full: bool = False, now: datetime | None = None) -> dict[str, Any]:
+def ticket_show(connection: Connection, row: Ticket, full: bool = False, now: datetime | None = None) -> JsonObject:
     """``tickets show REF``; with ``full`` each entry has its ``full_text``, where it differs from ``text``. ``now``:
     for who has it open."""
     parts = merging.parts(connection, row)
@@ -133,11 +132,11 @@ def ticket_show(connection: Connection, row: Ticket, full: bool = False, now: da
     }
 
 
-def _entries(connection: Connection, ids: list[int], full: bool) -> list[dict[str, Any]]:
+def _entries(connection: Connection, ids: list[int], full: bool) -> list[JsonObject]:
     """Every contribution, those of merged tickets among the rest by their time."""
     e, a = entries.c, attachments.c
     rows = typed.every(connection, Entry, select(entries).where(among(e.ticket_id, ids)).order_by(e.at, e.id))
-    files: dict[int, list[dict[str, Any]]] = {row.id: [] for row in rows}
+    files: dict[int, list[JsonObject]] = {row.id: [] for row in rows}
     for file in typed.every(
         connection, AttachmentRow, select(attachments).where(among(a.entry_id, files)).order_by(a.id)
     ):
@@ -146,7 +145,7 @@ def _entries(connection: Connection, ids: list[int], full: bool) -> list[dict[st
     return [_entry(row, files[row.id], full) for row in rows]
 
 
-def _entry(row: Entry, files: list[dict[str, Any]], full: bool) -> dict[str, Any]:
+def _entry(row: Entry, files: list[JsonObject], full: bool) -> JsonObject:
     names = ("id", "direction", "kind", "author", "text", "status")
     shown = {name: getattr(row, name) for name in names} | {"at": _iso(row.at), "attachments": files}
     return shown | {"full_text": row.full_text} if full else shown
@@ -170,7 +169,7 @@ def _arrivals(connection: Connection, ids: list[int]) -> list[str]:
     ]
 
 
-def _replies(connection: Connection, ids: list[int]) -> list[dict[str, Any]]:
+def _replies(connection: Connection, ids: list[int]) -> list[JsonObject]:
     """What the customer was sent, or is to be: every mail to him and what became of it."""
     o = outbox.c
     mine = select(outbox).where(among(o.ticket_id, ids), o.kind != "staff").order_by(o.id)
@@ -206,14 +205,12 @@ def _sendings(connection: Connection, ids: list[int]) -> list[str]:
     return lines
 
 
-def message_list(
-    connection: Connection, state: str | None, disposition: str | None, limit: int
-) -> list[dict[str, Any]]:
+def message_list(connection: Connection, state: str | None, disposition: str | None, limit: int) -> list[JsonObject]:
     """``messages list``, newest first."""
     return search.inbox_rows(connection, search.Search(state=state, disposition=disposition, limit=limit))
 
 
-def outbox_list(connection: Connection, state: str | None, limit: int) -> list[dict[str, Any]]:
+def outbox_list(connection: Connection, state: str | None, limit: int) -> list[JsonObject]:
     """``outbox list``, newest first."""
     return search.outbox_rows(connection, search.Search(state=state, limit=limit))
 
@@ -224,7 +221,7 @@ def status(
     directory_age_s: float | None,
     directory_usable: bool,
     relay_problem: str = "",
-) -> dict[str, Any]:
+) -> JsonObject:
     """``status`` as the database knows it; ``problems`` is what needs a person."""
     found = health.stored(connection, now)
     if not directory_usable:
@@ -269,13 +266,13 @@ def due_next(connection: Connection, now: datetime) -> datetime | None:
     return max((min(known), now)) if (known := [moment for moment in due if moment is not None]) else None
 
 
-def with_usage(found: dict[str, Any], usage: dict[str, Any]) -> dict[str, Any]:
+def with_usage(found: JsonObject, usage: JsonObject) -> JsonObject:
     """``status`` with what the running service says of its listeners; ``None`` where it says nothing."""
     names = ("connections", "connections_limit", "octets_in_flight", "octets_in_flight_limit")
     return found | {name: usage.get(name) for name in names}
 
 
-def _source(row: SourceState) -> dict[str, Any]:
+def _source(row: SourceState) -> JsonObject:
     return {
         "name": row.name,
         "kind": row.kind,

@@ -23,7 +23,7 @@ from gateway.database.tables import (
     tickets,
     traces,
 )
-from gateway.model import TicketState
+from gateway.model import JsonObject, TicketState
 from gateway.tickets import word_index
 
 PAGE = 50
@@ -97,7 +97,7 @@ def _order(state: str) -> tuple[ColumnElement[Any], ...]:
     return (t.state, t.priority, t.critical.desc(), func.coalesce(t.limit_at, text("'9999-12-31 00:00:00'")), t.id)
 
 
-def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -> tuple[list[dict[str, Any]], bool]:
+def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -> tuple[list[JsonObject], bool]:
     """(the tickets of a page, whether there are more)."""
     found = word_index.find(connection, wanted.words) if wanted.words else None
     chosen = select(tickets).where(*_where(wanted, now, found)).order_by(*_order(wanted.state))
@@ -157,11 +157,11 @@ def _talk(connection: Connection, ids: list[int]) -> dict[int, tuple[int, int]]:
     return {key: (int(mails), int(files)) for key, mails, files in connection.execute(talk)}
 
 
-def counts(connection: Connection, now: datetime) -> dict[str, Any]:
+def counts(connection: Connection, now: datetime) -> JsonObject:
     """How many tickets wait, for the tabs, and under ``owners`` how many that are not closed are whose; what is more
     than ``_COUNTED`` is not counted further."""
     t = tickets.c
-    found: dict[str, Any] = {}
+    found: JsonObject = {}
     for name in ("open", "waiting", "snoozed"):
         some = select(t.id).where(t.merged_into.is_(None), *_state(name, now)).limit(_COUNTED).subquery()
         found[name] = int(connection.execute(select(func.count()).select_from(some)).scalar_one())
