@@ -301,7 +301,7 @@ def problem(check: str, line: str) -> None:
 
 
 def problem_over(check: str) -> None:
-    """It is well again."""
+    """A check that ``problem`` told of is well again."""
     _emit("info", "problem_over", {"check": check})
 
 

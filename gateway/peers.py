@@ -30,7 +30,7 @@ class Nameserver:
         self.address = ""
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Listens; returns host:port."""
+        """Listens for UDP and TCP; ``host:port``, with the port that was free where 0 was asked for."""
         loop = asyncio.get_running_loop()
         outer = self
 
@@ -134,7 +134,7 @@ class Sink:
         self.port = 0
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
-        """Listens; returns the port."""
+        """Listens; the port, one that was free where 0 was asked for."""
         loop = asyncio.get_running_loop()
         factory = lambda: SMTP(  # noqa: E731
             self, hostname="sink.example", loop=loop, data_size_limit=None, enable_SMTPUTF8=self.smtputf8

@@ -111,7 +111,7 @@ class Pipeline:
         return True
 
     def release(self) -> None:
-        """The hand is not needed."""
+        """See ``Work`` of ``gateway/ingest/acceptor.py``."""
         self.loop.release()
 
     def take(self, claimed: inbox.Claimed) -> None:

@@ -55,7 +55,7 @@ class PostgresBell(Bell):
         return max(seconds, POLL_S) if self.up else seconds
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Rings and listens on connections of its own until it is cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._ringing())
             group.create_task(self._listening())

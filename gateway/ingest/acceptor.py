@@ -28,7 +28,7 @@ class Work(Protocol):
         ...
 
     def release(self) -> None:
-        """The hand is not needed."""
+        """The hand that was reserved is not needed: the mail was stored without it, or not at all."""
         ...
 
     def take(self, claimed: inbox.Claimed) -> None:

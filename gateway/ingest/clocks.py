@@ -63,7 +63,7 @@ class Clocks:
         self._heard = self._loop.time()
 
     def cancel(self) -> None:
-        """No deadline counts any more."""
+        """Stops the timer as the session ends: ``expired`` is not called again."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

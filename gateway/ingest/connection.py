@@ -241,7 +241,7 @@ class Connection(SMTP):  # type: ignore[misc]
         self._wind_up(SHUTDOWN)
 
     def cut(self) -> None:
-        """No time is left."""
+        """Hears 421 at once and is closed, whatever it is in the middle of: no time is left to drain."""
         self._hang_up(SHUTDOWN)
 
     # -- TLS

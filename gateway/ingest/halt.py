@@ -37,6 +37,6 @@ class Halt:
         return sock.fileno() in found
 
     def close(self) -> None:
-        """After the thread has ended."""
+        """Closes both sockets of the pair; only once the thread that waits on it has ended."""
         self._ours.close()
         self._theirs.close()

@@ -83,7 +83,7 @@ class Hold:
         return True
 
     def give_back(self) -> None:
-        """All of it."""
+        """Gives back every octet that is held; may be called again."""
         octets, self.octets = self.octets, 0
         self._limits._octets.add(self._seat, -octets)
 

@@ -81,7 +81,7 @@ def own_message_id(secret: bytes, unique: str, domain: str) -> str:
 
 
 def is_our_id(secrets: Mapping[str, bytes], message_id: str | None) -> bool:
-    """Whether we made this Message-ID."""
+    """Whether this Message-ID, without its angle brackets, bears the tag of one of our secrets."""
     local, _, _ = (message_id or "").rpartition("@")
     unique, _, tag = local.rpartition(".")
     return (

@@ -93,7 +93,7 @@ class _Fork:
         self.pid, self._gone = pid, False
 
     def poll(self) -> int | None:
-        """0 once it has ended."""
+        """``None`` while it runs, 0 once it has ended, with whatever status."""
         if not self._gone:
             with contextlib.suppress(ChildProcessError):
                 self._gone = os.waitpid(self.pid, os.WNOHANG) != (0, 0)

@@ -147,7 +147,7 @@ class _Patience:
             self._deadline.reschedule(self._loop.time())
 
     def renew(self) -> None:
-        """The limit counts from now."""
+        """The mail has moved on: its time limit counts from now."""
         self._left = self.TICKS
 
     def close(self) -> None:
@@ -213,7 +213,7 @@ class _Wire(asyncio.Protocol):
         return self._answer
 
     def close(self) -> None:
-        """Closes it without a word."""
+        """Drops the connection at once, what is still to be sent with it."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -555,7 +555,7 @@ class Readers:
                 self._leave(process)
 
     def stop(self) -> None:
-        """Ends every process."""
+        """Ends every reader, those at work as well, and the server that forks them; what they read is lost."""
         self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in list(self._all):

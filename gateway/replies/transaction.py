@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection is gone: whoever waits for a reply of the relay gets ``Closed``."""
         self._fail("it closed the connection")
 
     def _fail(self, why: str) -> None:
@@ -119,11 +119,11 @@ class Connection(asyncio.Protocol):
         return not self._lost and not self._transport.is_closing()
 
     def close(self) -> None:
-        """Closes without a word."""
+        """Closes the connection without QUIT; whoever waits for a reply gets ``Closed``."""
         self._fail("closed")
 
     async def quit(self) -> None:
-        """Says goodbye and closes."""
+        """Closes the connection as the protocol wants it, after QUIT (RFC 5321 section 4.1.1.10)."""
         try:
             await self._ask(b"QUIT\r\n", 1)
         except Closed:

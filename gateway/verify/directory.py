@@ -410,7 +410,7 @@ class Directory:
         return known
 
     def close(self) -> None:
-        """Closes this thread's connection."""
+        """Closes the connection that this thread has opened; those of other threads stay."""
         held = getattr(self._local, "held", None)
         if held is not None:
             held[1].close()

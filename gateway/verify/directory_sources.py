@@ -39,7 +39,7 @@ class Source(Protocol):
         ...
 
     def settled_for(self, now: datetime) -> float:
-        """Seconds since it last changed."""
+        """Seconds since it last changed: what changes now may not be complete yet."""
         ...
 
 

@@ -342,7 +342,7 @@ def _is_near(named: re.Match[bytes] | None, author_domain: str) -> bool:
 
 
 async def verify(mail: RawMail, author_domain: str, resolver: Resolver, now: datetime) -> tuple[DkimResult, ...]:
-    """One result a signature."""
+    """A result for each DKIM-Signature field, those first whose key need not be asked for (RFC 6376 section 6.1)."""
     found = signatures(mail, author_domain, now)
     return (*found.refused, *[await check(found.mail, sig, resolver, now) for sig in found.usable])
 

@@ -46,7 +46,7 @@ class Answer:
 
 
 class Resolver(Protocol):
-    """What every verifier asks."""
+    """What every verifier asks; answers of the DNS, or of a test, as values."""
 
     async def lookup(self, name: str, rtype: str) -> Answer:
         """The answer for ``name`` (no final dot needed) and ``rtype``; never raises."""
