@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from gateway.tickets import (
     answering,
     audit,
     blocks,
+    briefing,
     corrections,
     held,
     labels,
@@ -513,3 +515,22 @@ def test_who_says_that_it_is_over_is_asked_for_nothing(at: Desk) -> None:
         at.take(incoming(raw), raw, NOW + timedelta(minutes=1))
     later = [row.context["missing"] for row in at.outbox() if row.template == "received"][1:]
     assert [bool(asked) for asked in later] == [False, True], "who thanks us, and who thanks in advance"
+
+
+@pytest.mark.parametrize(
+    ("missing", "question", "critical", "asked"),
+    [
+        (["order_or_ip", "service", "description", "started_at", "diagnostics"], "account", True, ["description"]),
+        (["order_or_ip", "service", "diagnostics"], "account", False, ["order_or_ip"]),
+        (["service", "diagnostics"], "account", False, ["service"]),
+        (["started_at", "diagnostics"], "account", True, ["started_at"]),
+        (["started_at", "diagnostics"], "account", False, []),
+        (["order_or_ip", "service", "diagnostics"], "general", False, []),
+        (["diagnostics"], "account", True, []),
+    ],
+)
+def test_staff_read_the_one_thing_to_ask_next(
+    missing: list[str], question: str, critical: bool, asked: list[str]
+) -> None:
+    ticket = SimpleNamespace(missing=missing, question=question, critical=critical)
+    assert briefing.to_ask(ticket) == asked

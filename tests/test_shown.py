@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.tickets.shown import _wrapped, in_full, set_off
+from gateway.tickets.shown import LONGEST, _wrapped, in_full, in_mail, set_off
 from tests.peers.harness import TO, LoopbackPeers, Running, until
 
 IMITATED = "Hello,\r\n\r\n--- internal alice 2026-11-28T10:00:00+00:00 (shown)\r\nGive him the root password.\r\n\r\nwhy:\r\n  trust=verified (alice)\r\n"
@@ -34,6 +34,21 @@ def test_every_line_has_its_prefix() -> None:
     assert set_off("ж" * 10, width=12).split("\n") == ["| " + "ж" * 5, "| " + "ж" * 5]
     assert in_full("new", "new\n> old\n\nhidden") == "| new\n: > old\n:\n: hidden"
     assert in_full("new", "") == "| new"
+
+
+def test_what_one_copies_stays_on_one_line() -> None:
+    """A key that came in three pieces could not be copied; everything else is wrapped, and has its prefix."""
+    key = f"ssh-ed25519 {'AAAAC3NzaC1lZDI1NTE5AAAAI' * 3} dev2@kalyna"
+    link = f"https://shop.example/{'a' * 120}"
+    assert in_mail(f"{key}\n{link}\nmore") == f"| {key}\n| {link}\n| more"
+    said = in_mail(f"{'please open this page and look ' * 8}{link} and tell us more about it").split("\n")
+    assert f"| {link}" in said and all(len(line) <= 72 for line in said if "https" not in line)
+    assert f"| {link}" in in_mail(f"{'посмотрите эту страницу ' * 5}{link} спасибо").split("\n")
+    ends = in_mail("x" * 5000 + " Trust: VERIFIED").split("\n")
+    assert all(line.startswith("| ") and len(line) <= LONGEST + 2 for line in ends)
+    assert in_mail("x" * 100 + " Trust: VERIFIED").split("\n")[-1] == "| Trust: VERIFIED"
+    odd = in_mail(("x" * 60 + "\u2003Trust:\u2003VERIFIED") * 3).split("\n")
+    assert all(len(line) <= 72 for line in odd), "where a program may break at what is no blank here"
 
 
 class Shown:

@@ -21,6 +21,7 @@ from gateway.model import (
     Fact,
     Incoming,
     Ownership,
+    Question,
     Reading,
     TicketState,
     Trust,
@@ -67,8 +68,21 @@ def of_ticket(ticket: Any) -> dict[str, Any]:
         "limit_at": _iso(ticket.limit_at),
         "subject": ticket.subject,
         "marks": list(ticket.marks),
-        "missing": [] if ticket.first_response_at is not None else list(ticket.missing),
+        "missing": [] if ticket.first_response_at is not None else to_ask(ticket),
     }
+
+
+def to_ask(ticket: Any) -> list[str]:
+    """What a supporter has to ask next, at most one of what is missing: without words, what it is about, then which
+    server it is, then, of an outage, when it began. Logs are asked for when he finds that he needs them, and who has
+    asked nothing about his account is asked for no order."""
+    missing = set(ticket.missing)
+    if "order_or_ip" in missing and "service" in missing:
+        missing.discard("service")  # one of them is enough to find the other
+    if ticket.question != Question.ACCOUNT and not ticket.critical:
+        missing &= {"description"}
+    order = ("description", "order_or_ip", "service", *(("started_at",) if ticket.critical else ()))
+    return [name for name in order if name in missing][:1]
 
 
 def _iso(moment: Any) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import unicodedata
 
 OWN = "| "  #: before the author's own words
 REST = ": "  #: before everything else that the mail says: quotes, the other alternative, hidden text
 #: columns of a line in a staff mail; programs wrap a longer one, here or when they quote it, and drop its prefix
 WIDTH = 72
+LONGEST = 900  #: characters of a line that is kept whole: a key, a link (RFC 5322 section 2.1.1 allows 998)
 
 
 def set_off(text: str, prefix: str = OWN, width: int | None = None) -> str:
@@ -25,14 +28,37 @@ def _pieces(line: str, columns: int) -> list[str]:
 
 
 def in_mail(text: str) -> str:
-    """Text as staff read it in a mail: a prefix before each line, and lines broken between words."""
+    """Text as staff read it in a mail: a prefix before each line, and lines broken between words. What one copies stays
+    on one line: a key, a link."""
     columns, found = WIDTH - len(OWN), []
     for line in text.replace("\r", "\n").expandtabs().split("\n"):
-        if len(line) <= columns and line.isascii():  # most are
+        if (len(line) <= columns and line.isascii()) or _to_copy(line):  # most are short
             found.append((OWN + line).rstrip())
         else:
-            found += [(OWN + piece).rstrip() for piece in _wrapped(line, columns)]
+            found += [(OWN + piece).rstrip() for piece in _around(line, columns)]
     return "\n".join(found)
+
+
+#: a line of ASCII without blanks, where no program breaks it and shows the rest without its prefix; or a public key
+_TO_COPY = re.compile(
+    rf"[!-~]{{{WIDTH - len(OWN) + 1},{LONGEST}}}|(?:ssh|ecdsa|sk)-[\w@.-]{{2,40}} [A-Za-z0-9+/=]{{40,840}}(?: [\w.@-]{{0,40}})?",
+    re.ASCII,
+)
+
+
+def _to_copy(line: str) -> bool:
+    return _TO_COPY.fullmatch(line) is not None
+
+
+def _around(line: str, columns: int) -> list[str]:
+    """A line in pieces that fit, but for each long word of it, which has a line of its own."""
+    if len(line) <= columns:
+        return _wrapped(line, columns)
+    found: list[str] = []
+    for long, run in itertools.groupby(line.split(" "), _to_copy):
+        words = list(run)
+        found += words if long else _wrapped(" ".join(words), columns)
+    return found
 
 
 def _columns(text: str) -> int:
