@@ -188,6 +188,70 @@ def test_a_reply_to_a_refusal_is_the_second_try(scene: Scene) -> None:
     assert scene.ticket(reference)["state"] == "closed"
 
 
+def test_an_outage_that_was_misread_is_lowered_by_mail(scene: Scene) -> None:
+    reference = asked(scene, "Hello,\n\nour server tfz1cvkr is completely down, nothing answers.\n")
+    scene.letter(OPS)
+    first, kims = scene.letter(JOE), scene.letter(KIM)
+    assert (scene.ticket(reference)["priority"], scene.ticket(reference)["critical"]) == ("high", True)
+    done = scene.answer(first, Mail(f"Joe <{JOE}>", f"critical: no\n\n-- \nJoe\n\n{first.quoted()}"))
+    assert done["reason"] == "staff mail: critical no"
+    shown = scene.ticket(reference)
+    assert (shown["priority"], shown["critical"], shown["state"]) == ("normal", False, "open")
+    assert shown["first_response_at"] is None and scene.letters(OPS) == [], "nothing goes out, no clock stops"
+    (corrected,) = [entry for entry in shown["entries"] if entry["text"].startswith("corrected critical: yes -> no")]
+    assert corrected["author"] == JOE
+    below = f"We look into it.\n\n{kims.quoted()}\n> priority: high\n"
+    scene.answer(kims, Mail(f"Kim <{KIM}>", below))
+    assert scene.ticket(reference)["priority"] == "normal", "a quoted command is none"
+    scene.letter(OPS)
+    scene.answer(kims, Mail(f"Kim <{KIM}>", "note: seen\n\n-- \nKim\npriority: high\n"))
+    assert scene.ticket(reference)["priority"] == "normal", "and none in a signature"
+    scene.answer(kims, Mail(f"Kim <{KIM}>", "priority: high\nnote: he pays for it"))
+    assert scene.ticket(reference)["priority"] == "high"
+
+
+def test_a_change_of_priority_by_who_may_not_changes_nothing(scene: Scene) -> None:
+    reference = asked(scene, "Hello,\n\nour server tfz1cvkr is completely down once more.\n")
+    acknowledgement, first = scene.letter(OPS), scene.letter(JOE)
+    other = asked(scene, "Hello,\n\nanother matter: the second disk is slow.\n")
+    scene.letter(JOE)
+    scene.letters(KIM)
+    before = (scene.words(reference), scene.words(other))
+    headers = {"Auto-Submitted": "auto-replied", "In-Reply-To": first.id}
+    command = "critical: no\npriority: regular\n"
+    for mail in (
+        Mail(f"Joe <{JOE}>", command, to=first.reply_to, signed=False, mail_from="eve@stranger.example"),  # forged
+        Mail(f"Kim <{KIM}>", command, to=first.reply_to),  # a colleague's token
+        Mail("Max <max@stranger.example>", command, to=first.reply_to),
+        Mail(f"Joe <{JOE}>", command, f"Out of office: {first.subject}", first.reply_to, headers=headers),
+        Mail(f"Joe <{JOE}>", command, f"Re: [{other}] {first.subject}", acknowledgement.reply_to),
+    ):
+        scene.write(mail)
+    assert (scene.words(reference), scene.words(other)) == before
+    assert scene.ticket(reference)["critical"] is True
+    scene.answer(acknowledgement, Mail(f"Shop Ops <{OPS}>", f"{command}\nwhat is this above?"))
+    assert (scene.ticket(reference)["critical"], scene.ticket(reference)["priority"]) == (True, "high"), "a customer's"
+
+
+def test_colleagues_hear_of_a_note_and_the_customer_does_not(scene: Scene) -> None:
+    reference = asked(scene, "Hello,\n\nthe disk of tfz1cvkr is slow, and so is the other.\n")
+    scene.letter(OPS)
+    scene.letter(KIM)
+    raw = Mail(
+        f"Joe <{JOE}>", "note: kim, the password is: Xk9!vTq2\nthe disk is ordered", to=scene.letter(JOE).reply_to
+    )
+    scene.write(raw)
+    told = scene.letter(KIM)
+    assert told.subject == f"[{reference}] Note, technical: Slow disk"
+    assert f"Note from {JOE}" in told.text and "| the disk is ordered" in told.text
+    assert "Xk9!vTq2" not in told.text, "a password never travels by mail"
+    assert (scene.letters(JOE), scene.letters(OPS)) == ([], [])
+    assert (scene.ticket(reference)["state"], scene.ticket(reference)["first_response_at"]) == ("open", None)
+    scene.answer(told, Mail(f"Kim <{KIM}>", f"The disk is ordered.\n\n{told.quoted()}"))
+    (answer,) = scene.letters(OPS)
+    assert "The disk is ordered." in answer.text and "Note from" not in answer.text, "it is answered like any other"
+
+
 def test_words_to_a_colleague_are_held_back(scene: Scene) -> None:
     reference = asked(scene, "Hello,\n\nthe disk of tfz1cvkr is slow when we read much.\n")
     scene.letter(OPS)

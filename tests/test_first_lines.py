@@ -81,3 +81,40 @@ def test_an_owner_stands_before_another_command() -> None:
     assert (orders("owner: me\nnote: x").owner, orders("owner: me\nnote: x").command) == ("me", "note")
     assert (orders("owner:me note: x").owner, orders("owner:me note: x").command) == ("me", "note")
     assert orders("owner: kim\n\nIt works.").words == "It works."
+
+
+@pytest.mark.parametrize(
+    ("text", "priority", "critical", "command", "words"),
+    [
+        ("priority: regular", "normal", "", "", ""),
+        ("Prio: hoch.", "high", "", "", ""),
+        ("critical: no\npriority: regular\nowner: me\nclose:", "normal", "no", "close", ""),
+        ("critical: yes\n\nWe look into it.", "", "yes", "", "We look into it."),
+    ],
+)
+def test_priority_and_outage_are_put_right_above_everything_else(
+    text: str, priority: str, critical: str, command: str, words: str
+) -> None:
+    found = orders(text)
+    assert (found.priority, found.critical, found.command, found.words) == (priority, critical, command, words)
+    assert not found.misspelt
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "priority: urgent", "priority:", "priority", "critical", "priority high", "critical no", "set priority high!", "critical: maybe",
+        "priority: high for all of you", "critical: no\ncritical: yes", "priority - high", "priorty: high", "critical: no reason to worry, it runs",
+        "Hi,\nnote: x", "priority: high\npriority: regular",
+    ],
+)  # fmt: skip
+def test_what_may_put_something_right_is_asked_about(text: str) -> None:
+    found = orders(text)
+    assert found.misspelt and not found.command
+
+
+@pytest.mark.parametrize(
+    "text", ["Hello Anna,\n\ncritical: no, it runs.", "We have raised the priority: high is the most there is."]
+)
+def test_words_about_priority_are_an_answer(text: str) -> None:
+    assert orders(text) == orders(text).__class__(words=text)

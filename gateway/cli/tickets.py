@@ -178,13 +178,17 @@ def _read_of(connection: Any, reference: str) -> tuple[int, list[str]]:
 
 @app.command("note")
 def tickets_note(reference: str, file: Words = None) -> None:
-    """Add an internal note; the customer never sees it."""
-    from gateway.database.store import utc_now
-    from gateway.tickets import labels
+    """Add an internal note; colleagues on the ticket hear of it, the customer never sees it."""
+    from gateway.tickets import labels, remarks
 
     words = words_of(file)
-    with context.store(write=True) as (_, store):
-        store.write_now(lambda connection: labels.note(connection, reference, words, context.person(), utc_now()))
+    with context.store(write=True) as (settings, store):
+        acting = context.acting(settings, store)
+
+        def noted(connection: Any) -> None:
+            remarks.tell(connection, labels.note(connection, reference, words, acting.by, acting.at), acting)
+
+        store.write_now(noted)
 
 
 @app.command("close")

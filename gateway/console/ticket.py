@@ -43,6 +43,7 @@ from gateway.tickets import (
     merging,
     ownership,
     people,
+    remarks,
     rights,
     splitting,
     undoing,
@@ -309,7 +310,8 @@ async def undo(visit: Visit) -> Response:
 def _act(connection: Connection, visit: Visit, what: str) -> None:
     reference, by, now, desk = reference_of(visit), visit.person, visit.service.clock(), visit.service.desk()
     if what == "note":
-        labels.note(connection, reference, visit.field("text", LONGEST), by, now)
+        entry = labels.note(connection, reference, visit.field("text", LONGEST), by, now)
+        remarks.tell(connection, entry, Acting(by, desk.office, now))
     elif what == "close":
         people.close(connection, reference, Acting(by, desk.office, now), notify=bool(visit.field("notify")))
     elif what == "spam":

@@ -267,7 +267,7 @@ _ABSENT: dict[str, Any] = {
     "more_files": 0, "missing": (), "reply_to": None, "again": False, "held": "", "news": "", "event": "", "marks": (),
     "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
     "also": (), "thanks": False, "invoices": (), "below": "", "answered": "", "answered_by": "", "answered_at": None,
-    "has": (), "accounts": (),
+    "has": (), "accounts": (), "note": "", "noted_by": "",
 }  # fmt: skip
 
 
@@ -417,14 +417,15 @@ def _gateways_own(context: Mapping[str, Any], words: Mapping[str, str]) -> str:
 
 #: what our own notifications put before a subject, which comes back with a staff mail
 _OURS = re.compile(
-    r"^(?:(?:(?:Reminder|OVERDUE|Yours|Handed over), )?(?:High|CRITICAL|Regular)|Follow-up|Unverified sender|Snooze "
-    r"over)"
+    r"^(?:(?:(?:Reminder|OVERDUE|Yours|Handed over), )?(?:High|CRITICAL|Regular)|Follow-up|Note|Unverified sender|"
+    r"Snooze over)"
     r", (?:technical|financial): |^NOT (?:SENT, please look again|ACCEPTED): "
 )
 
 
 _STAFF_EVENTS = {
     "appended": "staff_follow_up", "pending": "staff_pending", "corrected": "staff_corrected", "awake": "staff_awake",
+    "noted": "staff_noted",
 }  # fmt: skip
 
 

@@ -83,7 +83,9 @@ def _staff_samples(name: str, base: dict[str, Any], empty: dict[str, Any]) -> li
     events = _SAMPLE_EVENTS.get(name, ("", "", ""))
     about = {} if name in FENCED else {"reference": ""}
     about |= {"why": _SAMPLE_WHY[name]} if name in _SAMPLE_WHY else {}
-    return [one | about | {"event": event} for one, event in zip((full, bare, again), events, strict=True)]
+    noted = {"event": "noted", "noted_by": "joe@example.com", "note": "| Kim, the disk is ordered.", "thanks": False}
+    more = [again | {"also": []} | noted] if name == "staff_new" else []
+    return [*(one | about | {"event": event} for one, event in zip((full, bare, again), events, strict=True)), *more]
 
 
 #: what happened in each of the samples, for the templates that tell of more than one thing

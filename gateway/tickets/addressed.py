@@ -53,5 +53,12 @@ def colleague(words: str, customer: Iterable[str], staff: Collection[str]) -> st
     return found["who"] if found["who"].casefold() in names else ""
 
 
+def called(words: str, staff: Iterable[str]) -> list[str]:
+    """The addresses of those colleagues to whom a remark is said ("joe: please look")."""
+    found = _CALLED.match(_first(words))
+    who = found["who"].casefold() if found else ""
+    return [one for one in staff if who in _tokens(one.partition("@")[0]) - _ROLES]
+
+
 def _first(words: str) -> str:
     return next((line.strip()[:200] for line in words.split("\n") if line.strip()), "")

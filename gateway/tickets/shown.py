@@ -41,7 +41,8 @@ def in_mail(text: str) -> str:
 
 #: a line of ASCII without blanks, where no program breaks it and shows the rest without its prefix; or a public key
 _TO_COPY = re.compile(
-    rf"[!-~]{{{WIDTH - len(OWN) + 1},{LONGEST}}}|(?:ssh|ecdsa|sk)-[\w@.-]{{2,40}} [A-Za-z0-9+/=]{{40,840}}(?: [\w.@-]{{0,40}})?",
+    rf"[!-~]{{{WIDTH - len(OWN) + 1},{LONGEST}}}"
+    r"|(?:ssh|ecdsa|sk)-[\w@.-]{2,40} [A-Za-z0-9+/=]{40,840}(?: [\w.@-]{0,40})?",
     re.ASCII,
 )
 

@@ -10,12 +10,27 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.model import FENCE
 
-COMMANDS = ("note", "close", "owner", "spam", "send")
-_ALIASES = {"internal": "note", "intern": "note", "notiz": "note", "memo": "note", "interne": "note", "interna": "note"}
+COMMANDS = ("note", "close", "owner", "priority", "critical", "spam", "send")
+_ABOVE = ("owner", "priority", "critical")  #: what may stand above another command, or above an answer
+#: what is said behind these, and nothing else on their line
+_SAID = {
+    "priority": {"high": "high", "hoch": "high", "regular": "normal", "normal": "normal", "low": "normal"},
+    "critical": {"yes": "yes", "ja": "yes", "no": "no", "nein": "no"},
+}
+_BARE_CHANGE = re.compile(r"\W{0,3}(?:set |make it )?(?:prio(?:rity)?|critical)\W{1,3}\w{2,8}\W{0,3}", re.I)
+_ALIASES = {
+    "prio": "priority",
+    "internal": "note",
+    "intern": "note",
+    "notiz": "note",
+    "memo": "note",
+    "interne": "note",
+    "interna": "note",
+}
 #: words that begin a note to colleagues or one to the customer: the author is asked
 _EITHER = frozenset(
     "nota remarque anmerkung vermerk commentaire comentario commento comment remark nb заметка примечание комментарий "
@@ -51,31 +66,49 @@ _NEAR = 0.8  #: likeness from which a word is a command that was misspelt
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What is to be done. ``owner``: whom "owner:" names; ``misspelt``: a first line that is nearly a command."""
+    """What is to be done. ``owner``: whom "owner:" names; ``misspelt``: a first line that is nearly a command;
+    ``priority``: ``high`` or ``normal``, ``critical``: ``yes`` or ``no``, where these are put right."""
 
     command: str = ""
     owner: str = ""
     words: str = ""
     misspelt: str = ""
+    priority: str = ""
+    critical: str = ""
 
 
 def orders(text: str) -> Orders:
-    """The commands of the first lines and the words below them. ``owner:`` may stand before another command."""
-    owner, lines = "", ("" if _SIGNATURE.match(text) else text).strip().split("\n")
+    """The commands of the first lines and the words below them. ``owner:``, ``priority:`` and ``critical:`` may stand
+    before another command, each once."""
+    above, lines = Orders(), ("" if _SIGNATURE.match(text) else text).strip().split("\n")
     while True:
         found = _command(lines[0])
-        rest = [found.argument, *lines[1:]] if found.argument else lines[1:]
-        if found.name == "owner" and not owner:
+        if found.name == "owner" and not above.owner:
             owner, _, more = found.argument.partition(" ")
-            owner, lines = owner or "me", "\n".join([more, *lines[1:]]).strip().split("\n")
-            continue
-        if found.name in COMMANDS and not found.unsure:
-            words = "\n".join(rest).strip()
-            below = _hidden(words) if found.name in ("close", "send") else ""
-            return Orders("", owner, words, misspelt=below) if below else Orders(found.name, owner, words)
-        words = "\n".join(lines).strip()
-        meant = found.name or _is_about_the_ticket(words)
-        return Orders("", owner, words, misspelt=lines[0].strip()[:80] if meant else _hidden(words, 1))
+            above, lines = replace(above, owner=owner or "me"), "\n".join([more, *lines[1:]]).strip().split("\n")
+        elif value := _put_right(found, above):
+            above, lines = replace(above, **{found.name: value}), "\n".join(lines[1:]).strip().split("\n")
+        else:
+            return _below(above, found, lines)
+
+
+def _put_right(found: _Found, above: Orders) -> str:
+    """What "priority:" or "critical:" says, the first time; ``""`` where it is neither, or says something else."""
+    if found.unsure or found.name not in _SAID or getattr(above, found.name):
+        return ""
+    return _SAID[found.name].get(found.argument.strip(".! ").casefold(), "")
+
+
+def _below(above: Orders, found: _Found, lines: list[str]) -> Orders:
+    """The command of the first line that is none of those above, or that there is none."""
+    rest = [found.argument, *lines[1:]] if found.argument else lines[1:]
+    if found.name in COMMANDS and found.name not in _ABOVE and not found.unsure:
+        words = "\n".join(rest).strip()
+        below = _hidden(words) if found.name in ("close", "send") else ""
+        return replace(above, words=words, misspelt=below) if below else replace(above, command=found.name, words=words)
+    words = "\n".join(lines).strip()
+    meant = found.name or _is_about_the_ticket(words)
+    return replace(above, words=words, misspelt=lines[0].strip()[:80] if meant else _hidden(words, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +152,8 @@ def _command(line: str) -> _Found:
 
 def _is_about_the_ticket(words: str) -> bool:
     """Whether all that is said is what becomes of the ticket, kindly: nothing that a customer could make sense of."""
+    if _BARE_CHANGE.fullmatch(words):
+        return True
     said = re.findall(r"[^\W\d_]+", words.lower()) if "?" not in words else []
     orders = [word for word in said if word in _ABOUT_IT]
     return (

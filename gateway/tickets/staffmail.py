@@ -51,16 +51,19 @@ from gateway.tickets import (
     briefing,
     budgets,
     conversation,
+    corrections,
     labels,
     outgoing,
     ownership,
     people,
     policy,
+    remarks,
     rights,
     shown,
     signatures,
     staff_words,
 )
+from gateway.tickets.corrections import Right
 from gateway.tickets.outgoing import Acting, Notification, Office, Reply
 from gateway.tickets.signatures import Parted
 
@@ -286,13 +289,12 @@ class _Work:
         wanted = staff_words.orders(reading.text)
         if wanted.misspelt:
             raise _Refusal(
-                f'"{wanted.misspelt}" is no command; the first line may be note:, close:, owner: me, spam: or send:'
+                f'"{wanted.misspelt}" is no command; the first line may be note:, close:, owner: me, priority: high or '
+                "regular, critical: yes or no, spam: or send:"
             )
-        did = []
-        if wanted.owner:
-            did.append(self._own(wanted.owner))
-            if not wanted.command and not wanted.words:
-                return self._acted(did, None)
+        did = self._above(wanted)
+        if did and not wanted.command and not wanted.words:
+            return self._acted(did, None)
         match wanted.command:
             case "note":
                 return self._acted([*did, "note"], self._note(wanted.words))
@@ -306,6 +308,19 @@ class _Work:
 
     # -- commands
 
+    def _above(self, wanted: staff_words.Orders) -> list[str]:
+        """Does what stands above another command or an answer."""
+        did = [self._own(wanted.owner)] if wanted.owner else []
+        if wanted.priority or wanted.critical:
+            right = Right(
+                priority=Priority(wanted.priority) if wanted.priority else None,
+                critical=wanted.critical == "yes" if wanted.critical else None,
+            )
+            corrections.correct(self.connection, self.case.ticket.reference, right, self.acting)
+            did += [f"priority {wanted.priority}"] if wanted.priority else []
+            did += [f"critical {wanted.critical}"] if wanted.critical else []
+        return did
+
     def _own(self, whom: str) -> str:
         if whom.lower() not in ("me", "mich", "ich", self.who.lower()):
             raise _Refusal(f'"owner: {whom[:60]}": only "owner: me" can be said by mail; use: gateway tickets assign')
@@ -317,7 +332,9 @@ class _Work:
             raise _Refusal("the note has no words")
         masked = self.incoming.reading.masked_text
         text = staff_words.orders(masked).words if masked != self.incoming.reading.text else words
-        return self._kept(labels.note(self.connection, self.case.ticket.reference, text, self.by, self.now))
+        entry = labels.note(self.connection, self.case.ticket.reference, text, self.by, self.now)
+        remarks.tell(self.connection, entry, self.acting)
+        return self._kept(entry)
 
     def _spam(self) -> str:
         reference = self.case.ticket.reference
@@ -586,7 +603,7 @@ class _Work:
     def hold(self, why: str, held: Entry | None = None) -> Done:
         """Keeps the answer on the ticket, unsent, and asks its author. ``held``: the entry of the one that is kept
         again."""
-        self._own_after_all()
+        self._above(staff_words.orders(self.incoming.reading.text))  # that counts although the answer waits
         found = Parted(held.text.partition("\n\n")[2]) if held is not None else self._held_words()
         text = found.words
         words = f"Not sent: {why}\n\n{text}"
@@ -600,12 +617,6 @@ class _Work:
         told = Notification(self.case.ticket, "staff_held", self.event, more)
         outgoing.tell_one(self.connection, self.who, told, self.office, self.now)
         return self.done(Disposition.RECORDED, f"{HELD}: {why}", entry, "staff_held")
-
-    def _own_after_all(self) -> None:
-        """Who takes a ticket has it, although his answer waits."""
-        wanted = staff_words.orders(self.incoming.reading.text)
-        if wanted.owner:
-            self._own(wanted.owner)
 
     def _held_words(self) -> Parted:
         masked = staff_words.orders(self.incoming.reading.masked_text).words
