@@ -18,11 +18,11 @@ from gateway.ingest.client import return_path
 from gateway.ingest.identity import digest_of
 from gateway.judge import Hand, Judge
 from gateway.mail.header import header_end
-from gateway.model import FACT_KINDS, AuthorStatus, Decision, Envelope, Incoming, JsonObject, mail_start
+from gateway.model import FACT_KINDS, AuthorStatus, Decision, Disposition, Envelope, Incoming, JsonObject, mail_start
 from gateway.read.author import author_of
 from gateway.read.reader import Readers
 from gateway.replies.render import Templates
-from gateway.tickets import copies, desk, replays, staffmail
+from gateway.tickets import copies, desk, replays, staff_requests, staffmail
 from gateway.tickets.occasion import Occasion
 from gateway.verify.dns import Resolver
 
@@ -138,6 +138,10 @@ class Explainer:
                 more.append(
                     f"{copies.WHOLE}{first}, with the same signature: what follows is how it would be decided alone"
                 )
+            asked = staff_requests.judged(seen, self._desk.office)
+            if asked is not None:
+                line = staff_requests.foreseen(seen, asked)
+                return seen, staffmail.in_words(seen, Disposition.RECORDED, line, (*seen.verdict.reasons, line))
             staffs = staffmail.judged(connection, seen, self._desk.office, now, lock=False)
             if staffs is not None:
                 return seen, staffmail.foreseen(seen, staffs)

@@ -33,6 +33,20 @@ def new() -> str:
     return f"T-{body}{check_character(body)}"
 
 
+def numbered(number: int) -> str:
+    """A number of ours in the form of a reference, for a token of its own kind (below 2^30)."""
+    body = "".join(ALPHABET[number >> shift & 31] for shift in range(25, -1, -5))
+    return f"T-{body}{check_character(body)}"
+
+
+def number_of(reference: str) -> int:
+    """The number of ``numbered``."""
+    number = 0
+    for char in reference.removeprefix("T-")[:6]:
+        number = number << 5 | ALPHABET.index(char)
+    return number
+
+
 def normal(text: str) -> str | None:
     """The reference in its one spelling, or ``None`` when ``text`` is none: case, O/0, I/L/1 and a Cyrillic Т
     allowed."""
@@ -68,7 +82,11 @@ class Token:
     mac: str
 
 
-CUSTOMER, STAFF = "token", "staff token"  #: whom a token is for: one is never taken for the other
+CUSTOMER, STAFF, INCIDENT = (
+    "token",
+    "staff token",
+    "incident token",
+)  #: whom a token is for: one is never taken for the other
 
 
 def _mac(secret: bytes, reference: str, recipient: str, whose: str = CUSTOMER) -> str:

@@ -268,6 +268,7 @@ _ABSENT: dict[str, Any] = {
     "digest": False, "message": None, "said_by": "", "said_at": None, "open_too": (),
     "also": (), "thanks": False, "invoices": (), "below": "", "answered": "", "answered_by": "", "answered_at": None,
     "has": (), "accounts": (), "note": "", "noted_by": "",
+    "listed": None, "departments": (), "incident": None, "confirmed": False,
 }  # fmt: skip
 
 
@@ -409,6 +410,8 @@ def staff_subject(item: OutboxItem, reference: str, words: Mapping[str, str]) ->
 def _gateways_own(context: Mapping[str, Any], words: Mapping[str, str]) -> str:
     """Of a mail about no ticket: what happened, unless it is a digest."""
     lines = context.get("lines") or ()
+    if context.get("listed") is not None:
+        return words.get("subject_list", "Open tickets: {count}").format(count=context["listed"])
     if context.get("digest") or not lines:
         return words["subject_digest"]
     form = words.get("subject_alarm", "Mail gateway, {kind}: {line}")

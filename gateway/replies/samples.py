@@ -85,9 +85,21 @@ def _staff_samples(name: str, base: dict[str, Any], empty: dict[str, Any]) -> li
     about |= {"why": _SAMPLE_WHY[name]} if name in _SAMPLE_WHY else {}
     noted = {"event": "noted", "noted_by": "joe@example.com", "note": "| Kim, the disk is ordered.", "thanks": False}
     more = [again | {"also": []} | noted] if name == "staff_new" else []
+    more += [one | {"reference": ""} for one in (_LISTED, _INCIDENT)] if name == "staff_digest" else []
     return [*(one | about | {"event": event} for one, event in zip((full, bare, again), events, strict=True)), *more]
 
 
+#: the answer to "list", and the alert of an incident that is answered by mail
+_LISTED: dict[str, Any] = {
+    "listed": 21, "departments": ["technical"], "lines": [
+        {"line": "T-0000000 High, technical", "due": "2026-11-22T12:30:00+00:00", "owner": "joe", "who": "Anna Example",
+         "subject": "Server 203.0.113.7"},
+        {"line": "T-0000001 Regular, technical", "due": None, "owner": "", "who": "nobody", "subject": ""}],
+}  # fmt: skip
+_INCIDENT: dict[str, Any] = {
+    "incident": 1, "reply_to": "support+t.a.b@example.com", "lines": [
+        {"at": "2026-11-22T12:00:00+00:00", "kind": "incident", "line": "3 tickets about the network 203.0.113.0/24"}],
+}  # fmt: skip
 #: what happened in each of the samples, for the templates that tell of more than one thing
 _SAMPLE_EVENTS = {"staff_new": ("new", "pending", "appended"), "staff_owner": ("", "", "awake")}
 #: for the templates that give a reason of their own

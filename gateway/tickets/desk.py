@@ -55,6 +55,7 @@ from gateway.tickets import (
     outgoing,
     policy,
     replays,
+    staff_requests,
     staffmail,
     thanks,
     threads,
@@ -202,7 +203,8 @@ def _handed_over(at: Occasion, first: int) -> Outcome:
 def staffs(at: Occasion) -> Outcome | None:
     """A staff mail is carried out, or goes back; ``None``: it is none."""
     claimed, incoming = at.claimed, at.incoming
-    done = staffmail.carried_out(at.connection, claimed, incoming, at.office, at.now)
+    done = staff_requests.carried_out(at.connection, claimed, incoming, at.office, at.now)
+    done = done or staffmail.carried_out(at.connection, claimed, incoming, at.office, at.now)
     if done is None:
         return None
     trace(at, done.ticket, list(done.reasons))
@@ -218,7 +220,7 @@ def staffs(at: Occasion) -> Outcome | None:
         author=incoming.reading.author.address,
         authenticated=incoming.verdict.authenticated,
     )
-    return Outcome(done.decision, done.ticket.reference, done.replied)
+    return Outcome(done.decision, done.ticket.reference if done.ticket else None, done.replied)
 
 
 def _new_reference(connection: Connection, values: Mapping[str, Any]) -> Ticket:

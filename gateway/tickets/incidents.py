@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -33,6 +33,10 @@ _LOCK = 0x696E63  # "inc"
 
 class NoIncident(Told):
     """No incident has this number, or it is closed."""
+
+
+class Confirmed(Told):
+    """A person confirmed the incident before."""
 
 
 Sign = tuple[str, str]
@@ -172,11 +176,22 @@ def _begun(connection: Connection, group: Group, office: Office, now: datetime) 
     names = ", ".join(row.reference for row in group.rows[:10])
     about = _about(group.sign, office)
     line = f"{len(group.rows)} tickets about {about} ({names}): gateway incidents confirm {number}"
-    for address in dict.fromkeys([*office.staff.technical, *office.staff.escalation]):
-        if not office.rules.owns(address):
-            item = alert(f"incident.{number}", address, "incident", line[:500], now)
-            write(connection, Reply(item, urgent=True), office, now)
+    tell(connection, number, "", line, office, now)
     return line
+
+
+def tell(connection: Connection, number: int, what: str, line: str, office: Office, now: datetime) -> None:
+    """A line about an incident to whoever hears of incidents, once: that it began, or ``what`` a person did to it.
+    Where it began they may answer by mail what becomes of it."""
+    event = f"incident.{number}.{what}" if what else f"incident.{number}"
+    for address in dict.fromkeys([*office.staff.technical, *office.staff.escalation]):
+        if office.rules.owns(address):
+            continue
+        item = alert(event, address, "incident", line[:500], now)
+        if what != "close":
+            back = {"incident": number, "reply_to": office.incident_token(number, address), "confirmed": bool(what)}
+            item = replace(item, context={**item.context, **back})
+        write(connection, Reply(item, urgent=True), office, now)
 
 
 def _about(sign: Sign, office: Office) -> str:
@@ -210,6 +225,20 @@ def confirm(connection: Connection, number: int, by: str, since: datetime | None
     values: dict[str, Any] = {"state": "confirmed", "confirmed_at": now, "confirmed_by": by}
     values |= {"known_since": since} if since is not None else {}
     _change(connection, number, values)
+
+
+def confirm_once(connection: Connection, number: int, by: str, now: datetime) -> None:
+    """``confirm`` by who may not know that a colleague did so.
+
+    Raises:
+        NoIncident: there is no open one with this number.
+        Confirmed: it is confirmed.
+    """
+    i = incidents.c
+    row = typed.first(connection, Incident, select(incidents).where(i.id == number).with_for_update())
+    if row is not None and row.state == "confirmed":
+        raise Confirmed(f"{row.confirmed_by or 'somebody'} confirmed it already")
+    confirm(connection, number, by, None, now)
 
 
 def close(connection: Connection, number: int, now: datetime) -> None:

@@ -83,6 +83,12 @@ class Office:
             return None
         return self.mint.address_of(reference, address, tokens.STAFF)
 
+    def incident_token(self, number: int, address: str) -> str | None:
+        """Where this staff address says by mail what becomes of an incident; ``None`` where it may not."""
+        if not self.rules.replies.plus_address or not self.answers(address):
+            return None
+        return self.mint.address_of(tokens.numbered(number), address, tokens.INCIDENT)
+
 
 @dataclass(frozen=True, slots=True)
 class Acting:

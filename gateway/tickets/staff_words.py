@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from gateway.model import FENCE
 
 COMMANDS = ("note", "close", "owner", "priority", "critical", "spam", "send")
+REQUESTS = ("list", "confirm", "close")  #: one word to the desk: what is open; what becomes of an incident
 _ABOVE = ("owner", "priority", "critical")  #: what may stand above another command, or above an answer
 #: what is said behind these, and nothing else on their line
 _SAID = {
@@ -150,9 +151,15 @@ def _command(line: str) -> _Found:
     return _Found(word, unsure=True) if near else _Found()
 
 
+def request(words: str) -> str:
+    """The word of a mail that is one word, a command of those that are about no ticket's answer; else ``""``."""
+    word = _plain(words.strip()).strip(" .:!").casefold() if len(words) < 40 else ""
+    return word if word in REQUESTS else ""
+
+
 def _is_about_the_ticket(words: str) -> bool:
     """Whether all that is said is what becomes of the ticket, kindly: nothing that a customer could make sense of."""
-    if _BARE_CHANGE.fullmatch(words):
+    if _BARE_CHANGE.fullmatch(words) or request(words) in ("list", "confirm"):
         return True
     said = re.findall(r"[^\W\d_]+", words.lower()) if "?" not in words else []
     orders = [word for word in said if word in _ABOUT_IT]

@@ -224,7 +224,7 @@ class Done:
 
     decision: Decision
     reasons: tuple[str, ...]
-    ticket: Ticket
+    ticket: Ticket | None
     entry: int | None
     replied: str | None
     again: bool = False
@@ -678,7 +678,7 @@ class _Work:
         """The outcome, worded for the message and its trace."""
         reasons = (*self.incoming.verdict.reasons, why)
         return Done(
-            _decision(self.incoming, disposition, why, reasons), reasons, self.case.ticket, entry, replied, again
+            in_words(self.incoming, disposition, why, reasons), reasons, self.case.ticket, entry, replied, again
         )
 
 
@@ -687,7 +687,7 @@ def _may_be_logo(file: Attachment) -> bool:
     return file.type.startswith("image/") and file.size <= LOGO
 
 
-def _decision(incoming: Incoming, disposition: Disposition, why: str, reasons: tuple[str, ...]) -> Decision:
+def in_words(incoming: Incoming, disposition: Disposition, why: str, reasons: tuple[str, ...]) -> Decision:
     """A decision that says what was done, in the form of every other mail's."""
     topics = incoming.reading.topics
     return Decision(
@@ -704,7 +704,7 @@ def foreseen(incoming: Incoming, case: Judged) -> Decision:
     why = case.refused or ("a check could not be made; it is repeated" if case.later else "it is carried out")
     line = f"{MARK} about {case.ticket.reference}: {why}"
     disposition = Disposition.APPENDED if accepted else Disposition.RECORDED
-    return _decision(incoming, disposition, line, (*incoming.verdict.reasons, line))
+    return in_words(incoming, disposition, line, (*incoming.verdict.reasons, line))
 
 
 def is_staffs(row: Any) -> bool:
@@ -720,7 +720,7 @@ def state_of(done: Done) -> dict[str, Any]:
         "reason": done.decision.class_reason,
         "mail_class": MailClass.HUMAN,
         "trust": Trust.UNKNOWN,
-        "ticket_id": done.ticket.id,
+        "ticket_id": done.ticket.id if done.ticket else None,
         "entry_id": done.entry,
     }
 

@@ -97,6 +97,16 @@ def _order(state: str) -> tuple[ColumnElement[Any], ...]:
     return (t.state, t.priority, t.critical.desc(), func.coalesce(t.limit_at, text("'9999-12-31 00:00:00'")), t.id)
 
 
+def waiting_for_us(now: datetime) -> list[ColumnElement[bool]]:
+    """What is open and not snoozed."""
+    return _state("open", now)
+
+
+def by_urgency() -> tuple[ColumnElement[Any], ...]:
+    """The most urgent first."""
+    return _order("open")
+
+
 def rows(connection: Connection, wanted: Wanted, now: datetime, page: int = 0) -> tuple[list[JsonObject], bool]:
     """(the tickets of a page, whether there are more)."""
     found = word_index.find(connection, wanted.words) if wanted.words else None
