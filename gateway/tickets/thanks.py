@@ -75,6 +75,8 @@ _SMALL = _Words(
     " спокійніше неділі "
     "understood klar verstanden entendido vale compris accord capito понятно ясно понял поняла зрозуміло зрозумів"
     " зрозуміла "
+    "nacht gute nuit premier coup noches buenas notte buonanotte ночи доброй спокойной ночі доброї добраніч на"
+    " lg vg sich nevermind "
     "re saved saving checked tested advent christmas weihnachten geprüft getestet beides sauvez sauvé sauvée sauvés"
     " vérifié testé comprobado probado verificato controllato provato проверил* перевірил* перевірив зашел зашла зайшов"
     " зайшла швидкість быстроту "
