@@ -53,11 +53,13 @@ Write = Callable[[ClaimedItem], Awaitable[None]]  #: tells the database what bec
 
 @dataclass(slots=True)
 class _Owed:
-    """An outcome that the database does not know yet. ``sent``: the relay has the mail, it must not go out again."""
+    """An outcome that the database does not know yet. ``sent``: the relay has the mail, it must not go out again.
+    ``refused``: the database did not take it when it was told."""
 
     row: ClaimedItem
     write: Write
     sent: bool
+    refused: bool = False
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  #: it is written once, by one of those who would
 
 
@@ -124,7 +126,7 @@ class Outbox:
 
     def reserve(self) -> bool:
         """Whether a reply that is being written now can be sent at once; then a place is kept until ``take``."""
-        if self._owed or not self.loop.free() or self._paused():
+        if not self.loop.free() or self._paused() or any(owed.refused for owed in self._owed.values()):
             return False
         self.loop.keep()
         return True
@@ -287,6 +289,7 @@ class Outbox:
         try:
             await owed.write(owed.row)
         except Temporary:
+            owed.refused = True
             raise
         except Exception as error:  # the database refuses this very row: the others need not wait
             log.loop_fault("outbox", error)
