@@ -388,7 +388,7 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
         "priority": str(decision.priority),
         "critical": decision.critical,
         "abuse": ABUSE in decision.marks,
-        "missing": [] if _is_over(incoming, decision) else list(decision.missing),
+        "missing": [] if decision.missing and _is_over(incoming, decision) else list(decision.missing),
         "sensitive": list(decision.sensitive) if verified else [],
         "account_name": _greeted(incoming, decision) if verified and author_copy else "",
         "subject": parsed.subject if verified else "",
@@ -404,9 +404,10 @@ def reply_context(incoming: Incoming, decision: Decision, ticket: Ticket, author
 
 def _is_over(incoming: Incoming, decision: Decision) -> bool:
     """Whether nothing is left to ask for: it works again, or he wrote to thank us."""
+    if decision.critical or RECOVERED in decision.marks:
+        return not decision.critical
     subject, text = incoming.reading.parsed.subject, incoming.reading.masked_text
-    thanked = thanks.only(text) or (thanks.only(subject) and thanks.said(text))
-    return not decision.critical and (RECOVERED in decision.marks or thanked)
+    return thanks.only(text) or (thanks.only(subject) and thanks.said(text))
 
 
 def acknowledge(at: Occasion, ticket: Ticket, decision: Decision) -> tuple[str | None, ClaimedItem | None]:

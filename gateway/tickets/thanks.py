@@ -215,6 +215,8 @@ def _filled(lines: Sequence[str]) -> list[str]:
 
 def _is_tail(lines: Sequence[str], names: Collection[str]) -> bool:
     """Whether these lines sign: known names alone, or one of them with contact data."""
+    if not names:  # the usual question, about each blank line of a mail
+        return not any(map(_WORD.search, lines))
     said = {word.casefold() for line in lines for word in _WORD.findall(line)}
     if said <= set(names):
         return True
