@@ -36,8 +36,10 @@ def tree(value: Any) -> Any:
 
 
 def words(value: Any) -> Any:
-    """``text``, of a column that may be empty."""
-    return text(value) if isinstance(value, str) else value
+    """``text``, of a column that may be empty. Most texts go in as they are, and a mail has a hundred of them."""
+    if not isinstance(value, str) or (value.isascii() and "\x00" not in value):
+        return value
+    return _REFUSED.sub("\ufffd", value)
 
 
 def written(value: Any) -> str:
