@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -130,6 +131,7 @@ def _begin(pattern: re.Pattern[str], text: str) -> str:
     return found[0] if found is not None else ""
 
 
+@functools.lru_cache(maxsize=256)  # asked four times of each mail's author
 def canonical(address: str) -> str:
     """The form in which mail to one mailbox is counted, however its address is written: letter case, the domain's
     spelling and final dot, a tag behind ``+`` (RFC 5233) and, at Gmail, dots and the second domain name make no second
@@ -169,6 +171,7 @@ PROVIDERS = frozenset(
 )
 
 
+@functools.lru_cache(maxsize=256)
 def neighbourhood(address: str) -> str:
     """The domain whose people share a budget: the registrable one; at a public mail provider it is the mailbox
     alone."""

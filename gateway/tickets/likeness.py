@@ -27,8 +27,10 @@ _NOTHING = "0" * 8
 
 def _words(text: str) -> set[str]:
     """What stands between blanks and has no digit, without the punctuation around it."""
-    pieces = {piece.strip(_AROUND) for piece in set(text.casefold().split())}
-    return {piece for piece in pieces if piece.isalpha() or (piece and not _CHANGES.search(piece))}
+    pieces = set(text.casefold().split())
+    plain = set(filter(str.isalpha, pieces))  # nearly all of them, and nothing is around these
+    others = {piece.strip(_AROUND) for piece in pieces - plain}
+    return plain | {piece for piece in others if piece.isalpha() or (piece and not _CHANGES.search(piece))}
 
 
 def _mark(parts: Iterable[str]) -> str:
