@@ -26,6 +26,8 @@ class Reply:
 
 
 OK = Reply(250, "2.0.0", "OK")
+SENDER_OK = Reply(250, "2.1.0", "Sender OK")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient OK")
 BYE = Reply(221, "2.0.0", "Bye")
 GO_AHEAD = Reply(354, "", "End data with <CRLF>.<CRLF>")
 BAD_SYNTAX = Reply(500, "5.5.2", "Bad syntax")
@@ -34,6 +36,7 @@ UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognized")
 NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
 BAD_ARGUMENT = Reply(501, "5.5.4", "Bad argument")
 BAD_SEQUENCE = Reply(503, "5.5.1", "Bad sequence of commands")
+NO_RECIPIENTS = Reply(503, "5.5.1", "No valid recipients")
 BAD_SENDER = Reply(553, "5.1.7", "Bad sender address")
 BAD_RECIPIENT = Reply(553, "5.1.3", "Bad recipient address")
 NEEDS_UTF8 = Reply(553, "5.6.7", "Internationalized addresses are not supported")

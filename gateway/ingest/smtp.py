@@ -25,6 +25,7 @@ from gateway.ingest.answers import (
     GO_AHEAD,
     HELP,
     NEEDS_UTF8,
+    NO_RECIPIENTS,
     NO_SPACE,
     NO_SUCH_USER,
     NO_TLS,
@@ -32,6 +33,8 @@ from gateway.ingest.answers import (
     NOT_IMPLEMENTED,
     OK,
     OVERDUE,
+    RECIPIENT_OK,
+    SENDER_OK,
     SHUTDOWN,
     TOO_BIG,
     TOO_LONG,
@@ -229,7 +232,7 @@ class MailSession(Connection):
         if not argument.isascii() and not self._international:
             return NEEDS_UTF8
         self._mail_from, self._has_sender = parsed[0], True
-        return Reply(250, "2.1.0", "Sender OK")
+        return SENDER_OK
 
     def _mail_parameters(self, parameters: list[str]) -> Reply | None:
         policy, declared = self._ingest.policy, 0
@@ -278,7 +281,7 @@ class MailSession(Connection):
         if not self._ingest.policy.accepts_recipient(parsed[0]):
             return NO_SUCH_USER
         self._recipients.append(parsed[0])
-        return Reply(250, "2.1.5", "Recipient OK")
+        return RECIPIENT_OK
 
     async def _rset_command(self, argument: str) -> Reply | None:
         if argument:
@@ -342,7 +345,7 @@ class MailSession(Connection):
         if argument:
             return BAD_ARGUMENT
         if not self._has_sender or not self._recipients:
-            return Reply(503, "5.5.1", "No valid recipients") if self._has_sender else BAD_SEQUENCE
+            return NO_RECIPIENTS if self._has_sender else BAD_SEQUENCE
         await self.say(GO_AHEAD)
         self._seat.rested()
         self._clocks.enter(Phase.DATA)
