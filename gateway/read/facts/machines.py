@@ -53,7 +53,7 @@ _NO_MACHINE = late(
     r"|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov"
     # disks, terminals, interfaces and tunnels of a kernel, its file systems; commands, ciphers, versions of programs
     r"|dec|x?vd[a-z]|dm|dm-|loop|tty|ttys|mmcblk|nvmen|tun|tap|wg|br|vmbr|veth|venet|wlan|wlp|lo|ppp|docker|ext|xfs|zfs"
-    r"|grub|ping|traceroute|tracepath|ip|inet|dhcp|ike|ikev|ipsec|aes|rsa|base|ed|el|sha-|gpt|wordpress|wp|joomla"
+    r"|grub|jbd|kswapd|mbo|hbo|ping|traceroute|tracepath|ip|inet|dhcp|ike|ikev|ipsec|aes|rsa|base|ed|el|sha-|gpt|wordpress|wp|joomla"
     r"|drupal|typo|magento|bootstrap|angular|vue|idrac|ilo|covid|xbox|ata|scsi|sr|sg|md|qcow|vhdx?|iperf|fio|yabs"
     r"|bzip|gzip|xz|lz|bz|ofr_)[-_]?"
 )
@@ -70,11 +70,13 @@ _ROLES = (
     "jump", "bastion", "prod", "stage", "erp", "crm",
 )  # fmt: skip
 _ROLE = "|".join(_ROLES)
-#: both halves in small letters, one of them a role with or without its number; the other one is no word of a compound
+#: both halves in small letters, one of them a role with or without its number; the other one is no word of a compound,
+#: or a letter that counts ("pve-a, pve-b")
 _ROLE_NAME = late(
     rf"(?<![\w@./:-])(?:(?:{_ROLE})\d{{0,3}}-(?!{_NO_NAMES}(?!\w))[a-z]{{3,14}}\d{{0,3}}"
     rf"|(?:{_ROLE})\d{{1,3}}-[a-z0-9]{{2,10}}|(?:{_ROLE})-(?:gw|fw|srv|vm|db|sql|lb|hv|ns|dc|sw)|"
     rf"(?:mx|ns|zbx|mon|gw|fw|rtr|sw|esx|pve|hv)-(?:relay|core|edge|proxy|queue|cluster|master|main)|"
+    rf"(?:srv|serv|vm|gw|fw|pve|proxmox|esxi?|kvm|hv|node|db|web|app|lb|ns|mx)-[a-f]|"
     rf"(?:{_ROLE})-(?=[a-f]{{0,11}}\d)(?=\d{{0,11}}[a-f])[a-f\d]{{4,12}}|[a-z]{{3,12}}-(?:{_ROLE})\d{{1,3}})(?![\w@-]"
     r"|\.\w)"
 )
