@@ -20,8 +20,20 @@ from gateway.database import datamap, inbox, originals, tables
 from gateway.database.clean import CleanText as Text
 from gateway.database.store import Store
 from gateway.ingest.identity import digest_of
-from gateway.model import Person, RawMessage
-from gateway.tickets import audit, erasure, export, holds, labels, outgoing, people, purge, retention, word_index
+from gateway.model import OutboxItem, Person, RawMessage
+from gateway.tickets import (
+    audit,
+    budgets,
+    erasure,
+    export,
+    holds,
+    labels,
+    outgoing,
+    people,
+    purge,
+    retention,
+    word_index,
+)
 from gateway.tickets.outgoing import Acting
 from gateway.tickets.settings import Retention
 from tests.samples import NONE, NOW, STRANGER, envelope, incoming, mail
@@ -142,6 +154,10 @@ def filled(at: Desk) -> tuple[str, str]:
     anna = took(at, 1, author="Anna Schmidt <Anna@Example.de>") or ""
     other = took(at, 2, "my colleague ANNA@example.de knows more", "Bob <bob@else.example>", Cc="anna@example.de") or ""
     at.store.write_now(lambda c: outgoing.notice(c, "quarantine", "a mail of anna@example.de", NOW))
+    line = {"line": f"{anna} Regular, technical", "who": "Anna Schmidt", "subject": "", "owner": "", "due": None}
+    listed = OutboxItem("m9.listed", "staff_digest", "en", "lea@introserv.com", "staff", {"listed": 1, "lines": [line]})
+    stamp = budgets.Stamp(proof=budgets.LISTED)
+    at.store.write_now(lambda c: outgoing.write(c, outgoing.Reply(listed, stamp=stamp), at.office, NOW))
     return anna, other
 
 

@@ -44,6 +44,7 @@ from gateway.tickets.policy import class_of
 from gateway.tickets.settings import Replies
 
 VERIFIED_TOTAL = 10  #: times ``budget_total``
+LISTED = "listed"  #: what a list of open tickets is counted by, which staff asked for
 ROUTES = 3  #: hosts and senders that may each use an address without proof
 SHARE = 5  #: a stranger with proof has this part of his domain's budget
 ALIKE_S = 6 * 3600.0

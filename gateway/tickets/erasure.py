@@ -47,7 +47,7 @@ from gateway.database.tables import (
 )
 from gateway.mail.address import canonical
 from gateway.model import InboxState, OutboxState, TicketState
-from gateway.tickets import answer_files, clock, holds, word_index
+from gateway.tickets import answer_files, budgets, clock, holds, word_index
 
 ERASED = "[erased]"
 NOBODY = "erased-{id}@invalid"
@@ -107,6 +107,7 @@ def erase(store: Store, address: str, now: datetime) -> dict[str, int]:
     done = {"tickets": 0, "mails": 0, "other places": 0}
     for row in store.read_now(lambda connection: _tickets_of(connection, address)):
         store.write_now(partial(_erase_ticket, ticket=row.id, now=now))
+        store.write_now(partial(_erase_lists, reference=row.reference, now=now))
         done["tickets"] += 1
     for ids in _batches(store.read_now(lambda connection: _mails_of(connection, address))):
         store.write_now(partial(_erase_mails, ids=ids))
@@ -146,6 +147,15 @@ def _erase_ticket(connection: Connection, ticket: int, now: datetime) -> None:
     for row in typed.part(connection, OutboxRow, select(o.id, o.state).where(o.ticket_id == ticket)):
         connection.execute(update(outbox).where(o.id == row.id).values(_blank_reply(row, now)))
     connection.execute(update(tickets).where(tickets.c.id == ticket).values(_blank_ticket(now)))
+
+
+def _erase_lists(connection: Connection, reference: str, now: datetime) -> None:
+    """The lists of open tickets that staff were sent and that name it; one that still waits is asked for again."""
+    o = outbox.c
+    naming = _written(o.context).like(f"%{reference}%")
+    lists = select(o.id, o.state).where(o.ticket_id.is_(None), o.proof == budgets.LISTED, naming)
+    for row in typed.part(connection, OutboxRow, lists):
+        connection.execute(update(outbox).where(o.id == row.id).values(_blank_reply(row, now)))
 
 
 def _erase_contributions(connection: Connection, address: str) -> None:

@@ -142,7 +142,7 @@ class _Work:
     # -- the list
 
     def _listed(self) -> Done:
-        if self.office.rules.owns(self.who) or not self._has_room("listed", LISTS):
+        if self.office.rules.owns(self.who) or not self._has_room(budgets.LISTED, LISTS):
             return self._done(Disposition.RECORDED, "list: too many within the hour")
         chosen, names = self._whose()
         t = tickets.c
@@ -154,7 +154,7 @@ class _Work:
         counted = select(t.id).where(*where).limit(_AT_ALL).subquery()
         count = int(self.connection.execute(select(func.count()).select_from(counted)).scalar_one())
         listed = {"listed": count, "lines": [_line(row) for row in rows], "departments": chosen}
-        sent = self._say("listed", listed, budgets.Stamp(proof="listed"))
+        sent = self._say("listed", listed, budgets.Stamp(proof=budgets.LISTED))
         return self._done(Disposition.RECORDED, f"list, {count} open", replied="staff_digest" if sent else None)
 
     def _whose(self) -> tuple[list[str], list[str]]:
