@@ -23,7 +23,7 @@ from gateway.model import AuthorStatus, Department, Disposition, Incoming, MailC
 from gateway.tickets import audit, budgets, incidents, outgoing, policy, signatures, staff_words, staffmail, worklist
 from gateway.tickets.audit import Act
 from gateway.tickets.outgoing import Office, Reply
-from gateway.tickets.staffmail import MARK, REFUSALS, UNPROVEN, Done
+from gateway.tickets.staffmail import MARK, REFUSALS, UNPROVEN, Done, InHand
 
 MOST = 20  #: tickets of a list
 LONGEST = 2000  #: characters of a mail that may be one word with a signature
@@ -94,19 +94,10 @@ def foreseen(incoming: Incoming, request: Request) -> str:
     return f"{MARK}: {request.word or 'no word that is known'}{about}{'' if request.proven else ', not proven'}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A request in hand, with all that its steps write by."""
+class _Work(InHand):
+    """A request in hand."""
 
-    connection: Connection
-    claimed: inbox.Claimed
-    incoming: Incoming
-    office: Office
-    now: datetime
-
-    @property
-    def who(self) -> str:
-        return self.incoming.reading.author.address or ""
+    __slots__ = ()
 
     def act(self, request: Request) -> Done:
         if request.later:

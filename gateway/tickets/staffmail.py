@@ -252,19 +252,25 @@ def carried_out(
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """A staff mail in hand, with all that its steps write by."""
+class InHand:
+    """A mail from a staff address in hand, with all that the steps write by."""
 
     connection: Connection
     claimed: inbox.Claimed
     incoming: Incoming
     office: Office
     now: datetime
-    case: Judged
 
     @property
     def who(self) -> str:
         return self.incoming.reading.author.address or ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work(InHand):
+    """Staff mail about a ticket."""
+
+    case: Judged
 
     @property
     def by(self) -> Person:

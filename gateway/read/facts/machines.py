@@ -53,7 +53,8 @@ _NO_MACHINE = late(
     r"|fehler|erreur|err|code|http-|status|eur|usd|chf|gbp|pln|czk|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov"
     # disks, terminals, interfaces and tunnels of a kernel, its file systems; commands, ciphers, versions of programs
     r"|dec|x?vd[a-z]|dm|dm-|loop|tty|ttys|mmcblk|nvmen|tun|tap|wg|br|vmbr|veth|venet|wlan|wlp|lo|ppp|docker|ext|xfs|zfs"
-    r"|grub|jbd|kswapd|mbo|hbo|ping|traceroute|tracepath|ip|inet|dhcp|ike|ikev|ipsec|aes|rsa|base|ed|el|sha-|gpt|wordpress|wp|joomla"
+    r"|grub|jbd|kswapd|mbo|hbo|ping|traceroute|tracepath|ip|inet|dhcp|ike|ikev|ipsec|aes|rsa|base|ed|el|sha-"
+    r"|gpt|wordpress|wp|joomla"
     r"|drupal|typo|magento|bootstrap|angular|vue|idrac|ilo|covid|xbox|ata|scsi|sr|sg|md|qcow|vhdx?|iperf|fio|yabs"
     r"|bzip|gzip|xz|lz|bz|ofr_)[-_]?"
 )
